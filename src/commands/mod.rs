@@ -1,0 +1,1 @@
+//! One file per subcommand: wiring and printing, nothing else.

@@ -1,0 +1,107 @@
+//! What can become of a message.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A Kafka record, borrowed from librdkafka.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    pub payload: Option<&'a [u8]>,
+    pub key: Option<&'a [u8]>,
+    /// Only filled when [`Decoder::needs_headers`](super::Decoder::needs_headers).
+    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
+    pub offset: i64,
+    /// Kafka timestamp in milliseconds since the epoch.
+    pub timestamp: Option<i64>,
+}
+
+/// The one outcome of a message. `Ticks(n)`: `n >= 1` rows were appended.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Ticks(usize),
+    Dead(Rejection),
+    Skipped(SkipKind),
+}
+
+/// Why a message became a dead letter. `detail` names the field and the index, never the payload at length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    pub reason: Reason,
+    pub detail: Cow<'static, str>,
+}
+
+impl Rejection {
+    pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+/// Why a message is no tick and no dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SkipKind {
+    /// Null payload.
+    Tombstone,
+    /// A frame that the preset knows to carry no tick; the kind is the preset's own name for it.
+    NotATick(&'static str),
+    /// Excluded by the configured symbol filter.
+    Filtered,
+}
+
+macro_rules! reasons {
+    ($($variant:ident = $name:literal),+ $(,)?) => {
+        /// Reason code of a dead letter, as it stands in the table.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $($variant),+ }
+
+        impl Reason {
+            pub const ALL: &[Reason] = &[$(Reason::$variant),+];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    Empty = "empty",
+    NotObject = "not_object",
+    UnknownType = "unknown_type",
+    TrailingData = "trailing_data",
+    Syntax = "syntax",
+    Encoding = "encoding",
+    NonFinite = "non_finite",
+    OutOfRange = "out_of_range",
+    Type = "type",
+    MissingField = "missing_field",
+    DuplicateKey = "duplicate_key",
+    TooDeep = "too_deep",
+    TooManyFields = "too_many_fields",
+    TooLarge = "too_large",
+    Compressed = "compressed",
+    AvroMagic = "avro_magic",
+    NaiveTs = "naive_ts",
+    AmbiguousTs = "ambiguous_ts",
+    TsOutOfRange = "ts_out_of_range",
+    TsFuture = "ts_future",
+    TsParse = "ts_parse",
+    BadSymbol = "bad_symbol",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Accepted with a change of form, counted by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Coercions {
+    pub byte_order_mark: u64,
+    pub numeric_string: u64,
+    pub integral_float: u64,
+    pub precision_loss: u64,
+    pub auto_time_unit: u64,
+    pub leap_second: u64,
+}

@@ -1,0 +1,1 @@
+//! Where ticks come from for `produce` and `demo`.

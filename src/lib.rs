@@ -1,0 +1,50 @@
+//! tickhouse: a Kafka topic of market ticks becomes a Delta table, exactly once.
+//!
+//! ```text
+//!  feeds ──> kafka::producer ──> Kafka topic
+//!                                   │ librdkafka fetch queue (32 MB)
+//!                                   ▼
+//!              kafka::consumer thread ── decode: borrowed payload -> Chunk per partition
+//!                                   │ bounded queue (16 events); full = the consumer pauses and keeps polling
+//!                                   ▼
+//!              ingest::pipeline (one task, owns all state) ── batch: rows AND their offset range
+//!                                   │ one flush in flight
+//!                                   ▼
+//!              ingest::encode: sort, Parquet ──> lake::commit: Adds + txn(next offsets) in one commit
+//!                                   │
+//!                                   ▼
+//!              ROOT/ticks, ROOT/dead_letters (Delta) <── query, Spark, Athena, Trino, DuckDB, ..
+//! ```
+//!
+//! Invariants:
+//! - Every offset in `[first, next)` of a partition is in exactly one place: tick rows, a dead letter or a count.
+//! - `next` is the Delta `txn` version of the very commit that adds the rows it covers. Delta is the truth;
+//!   offsets committed to Kafka serve lag tools only.
+//! - A verdict depends on the bytes, the Kafka record and the configuration alone, never on the clock.
+//! - Every queue is bounded, every task has an owner that joins it.
+//!
+//! Deliberately absent: deduplication by value (equal ticks at two offsets are two ticks), guessing of the
+//! message format, deletion of data files by the ingest path.
+//!
+//! Modules in reading order. Arrows point one way: `main -> commands -> query`,
+//! `{feeds, ingest, query} -> {kafka, lake, decode} -> market`; `ingest` and `query` never import each other.
+
+pub mod market;
+
+pub mod decode;
+
+pub mod kafka;
+
+pub mod lake;
+
+pub mod ingest;
+
+pub mod feeds;
+
+pub mod query;
+
+pub mod cli;
+
+pub mod settings;
+
+pub mod commands;

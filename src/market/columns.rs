@@ -1,0 +1,198 @@
+//! Ticks as plain columns: what crosses the queue between the consumer and the pipeline.
+
+use hashbrown::HashMap;
+
+use super::Tick;
+
+/// Optional text values packed end to end.
+#[derive(Debug, Clone, Default)]
+pub struct Strings {
+    pub bytes: Vec<u8>,
+    /// End of each value in `bytes`.
+    pub ends: Vec<u32>,
+    pub valid: Vec<bool>,
+}
+
+impl Strings {
+    pub fn push(&mut self, value: Option<&str>) {
+        if let Some(value) = value {
+            self.bytes.extend_from_slice(value.as_bytes());
+        }
+        self.ends.push(self.bytes.len() as u32);
+        self.valid.push(value.is_some());
+    }
+
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub fn get(&self, row: usize) -> Option<&str> {
+        if !self.valid[row] {
+            return None;
+        }
+        let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
+        std::str::from_utf8(&self.bytes[start..self.ends[row] as usize]).ok()
+    }
+
+    pub fn truncate(&mut self, rows: usize) {
+        self.ends.truncate(rows);
+        self.valid.truncate(rows);
+        self.bytes.truncate(self.ends.last().map_or(0, |end| *end as usize));
+    }
+}
+
+/// Type of a column that the configuration adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExtraType {
+    Double,
+    Bigint,
+    String,
+    Boolean,
+}
+
+/// A column that the configuration adds: `[columns.bid] path = "/b" type = "double"`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtraSpec {
+    /// JSON pointer into the message.
+    pub path: String,
+    #[serde(rename = "type")]
+    pub kind: ExtraType,
+}
+
+/// Values of one extra column.
+#[derive(Debug, Clone)]
+pub enum ExtraColumn {
+    Double(Vec<Option<f64>>),
+    Bigint(Vec<Option<i64>>),
+    String(Strings),
+    Boolean(Vec<Option<bool>>),
+}
+
+impl ExtraColumn {
+    pub fn new(kind: ExtraType) -> Self {
+        match kind {
+            ExtraType::Double => Self::Double(Vec::new()),
+            ExtraType::Bigint => Self::Bigint(Vec::new()),
+            ExtraType::String => Self::String(Strings::default()),
+            ExtraType::Boolean => Self::Boolean(Vec::new()),
+        }
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        match self {
+            Self::Double(values) => values.truncate(rows),
+            Self::Bigint(values) => values.truncate(rows),
+            Self::String(values) => values.truncate(rows),
+            Self::Boolean(values) => values.truncate(rows),
+        }
+    }
+}
+
+/// Rows of one partition in arrival order. All columns have the same length, except that `extras` may be empty.
+///
+/// A NULL double is NaN: the decoder never accepts a NaN, so none is lost.
+#[derive(Debug, Clone, Default)]
+pub struct TickColumns {
+    /// Distinct symbols in first-seen order; `symbol` points into it.
+    pub symbols: Vec<Box<str>>,
+    ids: HashMap<Box<str>, u32>,
+    pub symbol: Vec<u32>,
+    /// Microseconds since the epoch, UTC.
+    pub ts: Vec<i64>,
+    /// Days since 1970-01-01.
+    pub trade_date: Vec<i32>,
+    pub open: Vec<f64>,
+    pub high: Vec<f64>,
+    pub low: Vec<f64>,
+    pub close: Vec<f64>,
+    pub volume: Vec<f64>,
+    pub trade_id: Strings,
+    pub source: Strings,
+    /// In the order of the configuration.
+    pub extras: Vec<ExtraColumn>,
+    pub offset: Vec<i64>,
+    /// Position of the tick inside its message.
+    pub index: Vec<i32>,
+    /// Kafka timestamp in milliseconds, `i64::MIN` where the record has none.
+    pub kafka_ts: Vec<i64>,
+}
+
+impl TickColumns {
+    pub fn with_extras(kinds: impl IntoIterator<Item = ExtraType>) -> Self {
+        Self { extras: kinds.into_iter().map(ExtraColumn::new).collect(), ..Self::default() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.symbol.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.symbol.is_empty()
+    }
+
+    /// Appends a tick; the caller pushes one value to every extra column.
+    pub fn push(&mut self, tick: &Tick<'_>, trade_date: i32, offset: i64, index: i32, kafka_ts: Option<i64>) {
+        let id = match self.ids.get(tick.symbol) {
+            Some(id) => *id,
+            None => {
+                let id = self.symbols.len() as u32;
+                self.symbols.push(tick.symbol.into());
+                self.ids.insert(tick.symbol.into(), id);
+                id
+            }
+        };
+        self.symbol.push(id);
+        self.ts.push(tick.ts);
+        self.trade_date.push(trade_date);
+        self.open.push(tick.open.unwrap_or(f64::NAN));
+        self.high.push(tick.high.unwrap_or(f64::NAN));
+        self.low.push(tick.low.unwrap_or(f64::NAN));
+        self.close.push(tick.close);
+        self.volume.push(tick.volume.unwrap_or(f64::NAN));
+        self.trade_id.push(tick.trade_id);
+        self.source.push(tick.source);
+        self.offset.push(offset);
+        self.index.push(index);
+        self.kafka_ts.push(kafka_ts.unwrap_or(i64::MIN));
+    }
+
+    /// Drops the rows from `rows` on: a message is atomic, so a bad tick takes its siblings back out.
+    pub fn truncate(&mut self, rows: usize) {
+        self.symbol.truncate(rows);
+        self.ts.truncate(rows);
+        self.trade_date.truncate(rows);
+        self.open.truncate(rows);
+        self.high.truncate(rows);
+        self.low.truncate(rows);
+        self.close.truncate(rows);
+        self.volume.truncate(rows);
+        self.trade_id.truncate(rows);
+        self.source.truncate(rows);
+        self.extras.iter_mut().for_each(|column| column.truncate(rows));
+        self.offset.truncate(rows);
+        self.index.truncate(rows);
+        self.kafka_ts.truncate(rows);
+    }
+
+    /// Bytes held, for the memory limit.
+    pub fn memory_bytes(&self) -> usize {
+        const FIXED_ROW_BYTES: usize = 4 + 8 + 4 + 5 * 8 + 2 * 5 + 8 + 4 + 8;
+        let extras: usize = self
+            .extras
+            .iter()
+            .map(|column| match column {
+                ExtraColumn::Double(values) => values.len() * 16,
+                ExtraColumn::Bigint(values) => values.len() * 16,
+                ExtraColumn::String(values) => values.bytes.len() + values.len() * 5,
+                ExtraColumn::Boolean(values) => values.len(),
+            })
+            .sum();
+        self.len() * FIXED_ROW_BYTES + self.trade_id.bytes.len() + self.source.bytes.len() + extras
+    }
+}

@@ -1,0 +1,23 @@
+//! What a tick is: pure types without I/O, shared by every other module.
+
+mod columns;
+mod offsets;
+mod zone;
+
+pub use columns::{ExtraColumn, ExtraSpec, ExtraType, Strings, TickColumns};
+pub use offsets::{InvalidRange, OffsetRange};
+pub use zone::{EPOCH_DAYS_FROM_CE, MarketZone, PartitionBy};
+
+/// One tick, borrowed from where it was decoded or generated. Times are microseconds since the epoch, UTC.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tick<'a> {
+    pub symbol: &'a str,
+    pub ts: i64,
+    pub open: Option<f64>,
+    pub high: Option<f64>,
+    pub low: Option<f64>,
+    pub close: f64,
+    pub volume: Option<f64>,
+    pub trade_id: Option<&'a str>,
+    pub source: Option<&'a str>,
+}
