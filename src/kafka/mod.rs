@@ -1,1 +1,3 @@
 //! The only module that names rdkafka.
+
+mod raw;
