@@ -2,4 +2,4 @@
 
 mod batch;
 
-pub use batch::{Chunk, Counts, DeadLetter};
+pub use batch::{Chunk, DeadLetter};
