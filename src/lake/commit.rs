@@ -131,6 +131,7 @@ pub(super) async fn commit(
     batch: &Batch<'_>,
 ) -> Result<CommitOutcome, LakeError> {
     batch.check()?;
+    table.forget_commits();
     let commit_id = Uuid::new_v4().to_string();
     let started = Instant::now();
     let mut logged: Option<Instant> = None;

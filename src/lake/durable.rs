@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
@@ -134,6 +135,31 @@ impl Drop for Temporary {
             tracing::debug!(path = %self.path.display(), %error, "temporary file stays behind");
         }
     }
+}
+
+/// Deletes temporary files that a killed process left below `folder`, if they are older than `age`.
+///
+/// # Errors
+/// A directory can't be read or a file not deleted.
+pub(super) fn remove_abandoned(folder: &FilePath, age: Duration) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            removed += remove_abandoned(&entry.path(), age)?;
+        } else if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            let modified = match entry.metadata() {
+                Ok(metadata) => metadata.modified()?,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            if modified.elapsed().is_ok_and(|elapsed| elapsed >= age) {
+                std::fs::remove_file(entry.path())?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -322,6 +348,11 @@ mod tests {
         assert!(upload.complete().await.is_err());
         let dropped = store.put_multipart(&at(&folder, "part-3.parquet")).await.unwrap();
         drop(dropped);
+        assert_eq!(files(folder.path()), ["part-1.parquet"]);
+
+        std::mem::forget(Temporary::create(folder.path().join("part-4.parquet")).unwrap());
+        assert_eq!(remove_abandoned(folder.path(), Duration::from_secs(60)).unwrap(), 0);
+        assert_eq!(remove_abandoned(folder.path(), Duration::ZERO).unwrap(), 1);
         assert_eq!(files(folder.path()), ["part-1.parquet"]);
     }
 

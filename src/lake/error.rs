@@ -149,7 +149,7 @@ pub(super) fn brief(text: &str) -> String {
     const LONGEST: usize = 600;
     let mut kept = String::with_capacity(text.len().min(LONGEST));
     let mut rest = text;
-    while let Some(start) = rest.find("<Error>").or_else(|| rest.find("<?xml")) {
+    while let Some(start) = ["<Error>", "<?xml"].iter().filter_map(|mark| rest.find(mark)).min() {
         kept.push_str(&rest[..start]);
         let body = &rest[start..];
         let end = body.find("</Error>").map_or(body.len(), |end| end + "</Error>".len());

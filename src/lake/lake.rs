@@ -9,9 +9,10 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
 use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, RetryPolicy, app_id, commit, epoch_of};
-use super::create::{EPOCH, LakeSpec, create_or_check};
+use super::create::{EPOCH, LakeSpec, begin_epoch, create_or_check};
 use super::error::LakeError;
 use super::location::Location;
+use super::maintain::Maintenance;
 use super::probe::require_conditional_put;
 use super::record::PartitionCounters;
 use super::schema::DEAD_DATE;
@@ -180,8 +181,18 @@ impl Lake {
         Arc::clone(&self.dead_letters.store)
     }
 
-    pub(super) fn tables(&self) -> [&Table; 2] {
-        [&self.ticks, &self.dead_letters]
+    /// A handle of its own for a task beside the commits.
+    pub fn maintenance(&self) -> Maintenance {
+        Maintenance::new(&self.location, [self.ticks.clone(), self.dead_letters.clone()])
+    }
+
+    /// Says that the topic was recreated or moved to another cluster: offsets count anew, under the next
+    /// epoch. Workers of the old one are fenced at their next commit.
+    ///
+    /// # Errors
+    /// Another worker changed the table at the same time, or the store can't be written.
+    pub async fn begin_epoch(&mut self, cluster_id: &str, reason: &str) -> Result<i32, LakeError> {
+        begin_epoch(&mut self.ticks, cluster_id, reason).await
     }
 
     /// Adds dead letters under their own transaction, before the ticks of the same batch.

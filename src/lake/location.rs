@@ -73,6 +73,10 @@ impl Location {
         if absolute.to_str().is_none() {
             return Err(invalid("the path is not UTF-8".to_owned()));
         }
+        if absolute.to_string_lossy().contains('%') {
+            // The Delta kernel decodes escapes in local paths twice, so it would look into another folder.
+            return Err(invalid("a folder name can't hold '%'".to_owned()));
+        }
         let mut clean = PathBuf::new();
         for part in absolute.components() {
             match part {
@@ -144,6 +148,7 @@ mod tests {
         assert_eq!(Location::parse("s3:///x"), Err(LocationError::NoBucket { url: "s3:///x".to_owned() }));
         assert_eq!(Location::parse("gs://b/x"), Err(LocationError::Scheme { url: "gs://b/x".to_owned() }));
         assert!(matches!(Location::parse("s3://b/x?y"), Err(LocationError::Invalid { .. })));
+        assert!(matches!(Location::parse("/data/a%20b"), Err(LocationError::Invalid { .. })));
         assert!(matches!(Location::parse("s3://b/../x"), Err(LocationError::Invalid { .. })));
     }
 }

@@ -14,12 +14,15 @@ mod error;
 mod faulty;
 mod lake;
 mod location;
+mod maintain;
 mod probe;
 mod record;
 mod schema;
 mod secret;
 mod store;
 mod table;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use commit::{Advance, CommitNote, CommitOutcome, NewFile, RetryPolicy};
@@ -28,6 +31,7 @@ pub use durable::DurableLocal;
 pub use error::{Difference, LakeError, StoreProblem};
 pub use lake::Lake;
 pub use location::{Location, LocationError};
+pub use maintain::{Maintained, Maintenance};
 pub use record::PartitionCounters;
 pub use schema::{DEAD_DATE, dead_letters_schema, ticks_schema};
 pub use secret::Secret;

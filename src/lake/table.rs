@@ -28,6 +28,9 @@ use super::store::prefixed;
 /// Behind by more commits than this, transactions are read from the snapshot instead of commit by commit.
 const FOLLOW_COMMITS: u64 = 64;
 
+/// A handle that followed this many commits is loaded anew: it holds on to every log file since its checkpoint.
+const REBUILD_COMMITS: u64 = 1_000;
+
 #[derive(Clone)]
 pub(super) struct Table {
     /// As it appears in messages: the URL without its slash.
@@ -37,6 +40,8 @@ pub(super) struct Table {
     pub store: Arc<dyn ObjectStore>,
     log: LogStoreRef,
     delta: DeltaTable,
+    /// Version that `delta` was loaded at from scratch.
+    built_at: u64,
     ledger: Ledger,
     /// A commit was sent whose outcome the snapshot doesn't know yet.
     stale: bool,
@@ -48,7 +53,7 @@ struct Ledger {
     version: u64,
     transactions: HashMap<String, Option<i64>>,
     record: Option<CommitRecord>,
-    /// Version of each of our commits that was read.
+    /// Version of each commit that was read since [`Table::forget_commits`].
     commits: HashMap<String, u64>,
 }
 
@@ -102,6 +107,7 @@ impl Table {
             store,
             delta: DeltaTable::new(Arc::clone(&log)),
             log,
+            built_at: 0,
             ledger: Ledger::default(),
             stale: false,
         })
@@ -113,10 +119,6 @@ impl Table {
 
     pub(super) async fn exists(&self) -> Result<bool, LakeError> {
         self.log.is_delta_table_location().await.map_err(|error| self.error("look for the log", error))
-    }
-
-    pub(super) fn log(&self) -> LogStoreRef {
-        Arc::clone(&self.log)
     }
 
     pub(super) fn delta(&self) -> &DeltaTable {
@@ -151,8 +153,14 @@ impl Table {
     /// Loads the newest version and checks that the protocol is still ours.
     pub(super) async fn refresh(&mut self) -> Result<(), LakeError> {
         let loaded = self.delta.version();
-        if let Err(error) = self.delta.update_state().await {
-            return Err(self.error("load", error));
+        if loaded.is_none_or(|version| version >= self.built_at + REBUILD_COMMITS) {
+            let mut fresh = DeltaTable::new(Arc::clone(&self.log));
+            fresh.load().await.map_err(|error| self.error("load", error))?;
+            self.delta = fresh;
+            self.built_at = self.version();
+        } else {
+            let updated = self.delta.update_state().await;
+            updated.map_err(|error| self.error("load", error))?;
         }
         let protocol = self.state()?.protocol();
         let (reader, writer) = (protocol.min_reader_version(), protocol.min_writer_version());
@@ -182,7 +190,13 @@ impl Table {
         if let Some(known) = known {
             return Ok(*known);
         }
-        let read = self.state()?.transaction_version(self.log.as_ref(), app_id).await;
+        if let Ok(read) = self.state()?.transaction_version(self.log.as_ref(), app_id).await {
+            return Ok(read);
+        }
+        // The handle may be older than the log: what it would read was cleaned up behind a newer checkpoint.
+        let fresh = DeltaTableState::try_new(self.log.as_ref(), Some(self.version())).await;
+        let fresh = fresh.map_err(|error| self.error("load", error))?;
+        let read = fresh.transaction_version(self.log.as_ref(), app_id).await;
         read.map_err(|error| self.error("read the transaction", error))
     }
 
@@ -221,7 +235,11 @@ impl Table {
         Ok(record)
     }
 
-    /// Version that a commit of ours got, if it is among those read since this handle was opened.
+    pub(super) fn forget_commits(&mut self) {
+        self.ledger.commits.clear();
+    }
+
+    /// Version that a commit got, if it is among those read.
     pub(super) fn landed_as(&self, commit_id: &str) -> Option<u64> {
         self.ledger.commits.get(commit_id).copied()
     }
