@@ -34,6 +34,12 @@ pub(super) enum Notice {
         text: String,
         fatal: bool,
     },
+    /// An error in place of a message.
+    Message {
+        partition: i32,
+        code: RDKafkaErrorCode,
+        text: String,
+    },
 }
 
 #[derive(Default)]
@@ -158,6 +164,20 @@ impl RawConsumer {
         let list = self.list(partitions.iter().map(|partition| (*partition, None)))?;
         // SAFETY: as above.
         unsafe { take_error("incremental unassign", rd::rd_kafka_incremental_unassign(self.handle, list.ptr())) }
+    }
+
+    pub(super) fn is_assigned(&self, partition: i32) -> bool {
+        let mut list = ptr::null_mut();
+        // SAFETY: on success the list is ours; it is read and destroyed here.
+        unsafe {
+            if rd::rd_kafka_assignment(self.handle, &mut list) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return false;
+            }
+            let elements = elements(list);
+            let found = elements.iter().any(|element| element.partition == partition);
+            rd::rd_kafka_topic_partition_list_destroy(list);
+            found
+        }
     }
 
     pub(super) fn pause(&self, partitions: &[i32], paused: bool) -> Result<(), RawError> {
@@ -333,6 +353,17 @@ impl<'a> BatchMessage<'a> {
     }
 }
 
+/// SAFETY: `list` is a valid list that outlives the slice.
+unsafe fn elements<'a>(list: *const rd::rd_kafka_topic_partition_list_t) -> &'a [rd::rd_kafka_topic_partition_t] {
+    // SAFETY: promised by the caller; an empty list may have no element array.
+    unsafe {
+        match (*list).cnt {
+            ..=0 => &[],
+            count => std::slice::from_raw_parts((*list).elems, count as usize),
+        }
+    }
+}
+
 /// SAFETY: `start` is NULL or points to `len` bytes that live for 'a.
 unsafe fn bytes<'a>(start: *mut c_void, len: usize) -> Option<&'a [u8]> {
     // SAFETY: promised by the caller.
@@ -378,8 +409,7 @@ unsafe extern "C" fn on_rebalance(
             }
             return;
         }
-        let list = std::slice::from_raw_parts((*partitions).elems, (*partitions).cnt.max(0) as usize);
-        let numbers = list.iter().map(|element| element.partition).collect();
+        let numbers = elements(partitions).iter().map(|element| element.partition).collect();
         inbox.notices.borrow_mut().push(if assigning {
             Notice::Assign(numbers)
         } else {
