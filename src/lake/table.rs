@@ -168,7 +168,8 @@ impl Table {
             return Err(LakeError::Protocol { table: self.name.clone(), reader, writer });
         }
         let version = self.version();
-        let known = loaded.is_some() && version - self.ledger.version <= FOLLOW_COMMITS;
+        let behind = version.checked_sub(self.ledger.version);
+        let known = loaded.is_some() && behind.is_some_and(|commits| commits <= FOLLOW_COMMITS);
         if !known {
             self.ledger = Ledger { version, ..Ledger::default() };
         }
