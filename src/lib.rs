@@ -33,6 +33,8 @@ pub mod market;
 
 pub mod secret;
 
+pub mod units;
+
 pub mod decode;
 
 pub mod kafka;
