@@ -286,7 +286,6 @@ impl Batch<'_> {
         // SAFETY: librdkafka handed out valid messages that live until Drop destroys them.
         self.messages.iter().map(|message| BatchMessage { raw: unsafe { &**message } })
     }
-
 }
 
 impl Drop for Batch<'_> {
