@@ -51,4 +51,6 @@ pub mod cli;
 
 pub mod settings;
 
+pub mod telemetry;
+
 pub mod commands;

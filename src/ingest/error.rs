@@ -3,6 +3,7 @@
 use parquet::errors::ParquetError;
 
 use super::policy::{BeginError, DataLoss};
+use crate::kafka::TopicError;
 use crate::lake::LakeError;
 
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,10 @@ pub enum IngestError {
     DataLoss(#[from] DataLoss),
     #[error("start: {0}")]
     Start(String),
+    #[error("{0}")]
+    Settings(String),
+    #[error(transparent)]
+    Topic(#[from] TopicError),
     #[error(transparent)]
     Lake(#[from] LakeError),
     #[error("read Kafka: {0}")]

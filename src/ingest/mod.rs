@@ -8,6 +8,7 @@
 mod assemble;
 mod assignment;
 mod batch;
+mod daemon;
 mod encode;
 mod error;
 mod flush;
@@ -21,9 +22,10 @@ mod status;
 
 pub use assemble::{Assembler, Delivery};
 pub use batch::{Batch, Chunk, DeadLetter};
+pub use daemon::{Daemon, IngestSpec};
 pub use encode::{EncodedFile, TickEncoder};
 pub use error::IngestError;
-pub use pipeline::{Ending, Pipeline, PipelineOptions};
+pub use pipeline::{Pipeline, PipelineOptions};
 pub use policy::{Begin, BeginError, DataLoss, FlushPolicy};
 pub use settings::{DataLossPolicy, IngestSettings, Maintain, StartPolicy};
 pub use status::Status;

@@ -45,12 +45,6 @@ pub struct PipelineOptions {
     pub stop_timeout: Duration,
 }
 
-/// How an ingest ended well.
-#[derive(Debug, Clone)]
-pub struct Ending {
-    pub status: Status,
-}
-
 pub struct Pipeline {
     pub(super) options: PipelineOptions,
     pub(super) consumer: Consumer<Vec<Delivery>>,
@@ -133,7 +127,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// Data loss that needs a decision, a lake that can't be written, or a consumer that has failed.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<Ending, IngestError> {
+    pub async fn run(mut self, stop: CancellationToken) -> Result<Status, IngestError> {
         let result = self.turns(&stop).await;
         if result.is_err() {
             self.give_up.cancel();
@@ -144,7 +138,7 @@ impl Pipeline {
             tracing::error!(%error, "the flush task failed");
         }
         self.consumer.stop().await;
-        result.map(|()| Ending { status: self.status.borrow().clone() })
+        result.map(|()| self.status.borrow().clone())
     }
 
     async fn turns(&mut self, stop: &CancellationToken) -> Result<(), IngestError> {
