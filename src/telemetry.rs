@@ -8,7 +8,12 @@ use crate::cli::{GlobalArgs, LogFormat};
 /// The filter can't be read; the text names it.
 pub fn start(global: &GlobalArgs, default: &str) -> Result<(), String> {
     let text = global.log.as_deref().unwrap_or(default);
-    let filter = EnvFilter::try_new(text).map_err(|error| format!("--log '{text}': {error}"))?;
+    // A bare level is ours: the libraries' own talk is below what an operator wants.
+    let directives = match text.parse::<tracing::Level>() {
+        Ok(_) => format!("warn,tickhouse={text}"),
+        Err(_) => text.to_owned(),
+    };
+    let filter = EnvFilter::try_new(directives).map_err(|error| format!("--log '{text}': {error}"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match global.log_format {
         LogFormat::Human => {
