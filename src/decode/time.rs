@@ -3,7 +3,7 @@
 use chrono::{LocalResult, NaiveDate, TimeZone};
 use chrono_tz::Tz;
 
-use super::input::TimeUnit;
+use super::source::TimeUnit;
 use super::verdict::{Coercions, Reason, Rejection};
 
 const SECOND: i64 = 1_000_000;
