@@ -24,6 +24,10 @@ mod time;
 mod verdict;
 
 #[cfg(test)]
+mod feed_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod table_tests;
 
 pub use decoder::Decoder;
