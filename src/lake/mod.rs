@@ -1,1 +1,39 @@
 //! The only module that names deltalake: locations, stores, tables, commits.
+//!
+//! ```text
+//!  Location ──> root_store (DurableLocal | S3, probed) ──> Table (log, snapshot, transactions)
+//!                                                           ├─ commit: fence, one conditional put, resolver
+//!                                                           └─ TableView: files of one version, for readers
+//! ```
+
+mod commit;
+mod create;
+mod durable;
+mod error;
+#[cfg(test)]
+mod faulty;
+mod lake;
+mod location;
+mod maintain;
+mod probe;
+mod record;
+mod schema;
+mod secret;
+mod store;
+mod table;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use commit::{Advance, CommitNote, CommitOutcome, NewFile, RetryPolicy};
+pub use create::LakeSpec;
+pub use durable::DurableLocal;
+pub use error::{Difference, LakeError, StoreProblem};
+pub use lake::Lake;
+pub use location::{Location, LocationError};
+pub use maintain::{Maintained, Maintenance};
+pub use record::PartitionCounters;
+pub use schema::{DEAD_DATE, dead_letters_schema, ticks_schema};
+pub use secret::Secret;
+pub use store::{ServerSideEncryption, StoreSettings, root_store};
+pub use view::{DataFile, TableView};

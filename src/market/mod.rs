@@ -1,10 +1,12 @@
 //! What a tick is: pure types without I/O, shared by every other module.
 
 mod columns;
+mod counts;
 mod offsets;
 mod zone;
 
 pub use columns::{ExtraColumn, ExtraSpec, ExtraType, Strings, TickColumns};
+pub use counts::Counts;
 pub use offsets::{InvalidRange, OffsetRange};
 pub use zone::{EPOCH_DAYS_FROM_CE, MarketZone, PartitionBy};
 

@@ -1,0 +1,313 @@
+//! Appending a batch exactly once: check the fence, put one version, and find out what became of it.
+//!
+//! After any error the log decides, never the error: every partition at `next` means that the commit is there,
+//! every partition at its base means that it isn't and the same files are offered again, anything else means
+//! that somebody else owns the partitions. Data files are never deleted here.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use deltalake::kernel::{Action, Add, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::error::LakeError;
+use super::record::{CommitRecord, advanced};
+use super::table::{Put, Table};
+use crate::market::{Counts, EPOCH_DAYS_FROM_CE, OffsetRange};
+
+/// How one partition moves in a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advance {
+    pub partition: i32,
+    /// The transaction version that the batch was built on: `next_offset` (or `dead_next_offset`) as it was
+    /// read before; `None` where there was none.
+    pub base: Option<i64>,
+    pub range: OffsetRange,
+    pub counts: Counts,
+}
+
+/// A Parquet file that is in the store already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFile {
+    /// Relative to the root of the table, as in `trade_date=2026-11-20/part-<uuid>.zstd.parquet`.
+    pub path: String,
+    pub bytes: i64,
+    pub rows: i64,
+    /// Days since 1970-01-01.
+    pub partition_value: i32,
+    /// Delta statistics as JSON.
+    pub stats: String,
+}
+
+/// What goes into the commit info beside the counters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommitNote {
+    /// Event times in microseconds since the epoch, UTC.
+    pub min_event_ts: Option<i64>,
+    pub max_event_ts: Option<i64>,
+    /// Why, where an operator asked for it.
+    pub reason: Option<String>,
+}
+
+/// What became of a batch.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitOutcome {
+    Committed {
+        version: u64,
+    },
+    /// Every partition was at its `next` before: an earlier attempt, or another worker with the same offsets.
+    AlreadyApplied {
+        version: u64,
+    },
+    /// These partitions are neither at their base nor at their `next`: drop the batch and re-read the assignment.
+    Fenced {
+        partitions: Vec<i32>,
+    },
+}
+
+/// How long to go on finding out what became of a commit.
+#[derive(Debug, Clone)]
+pub struct RetryPolicy {
+    /// `None`: for ever, with one log line a minute.
+    pub deadline: Option<Duration>,
+    pub cancel: CancellationToken,
+}
+
+impl RetryPolicy {
+    /// Contract: 60 s in one-shot commands.
+    pub const ONE_SHOT: Duration = Duration::from_secs(60);
+
+    pub fn for_ever(cancel: CancellationToken) -> Self {
+        Self { deadline: None, cancel }
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { deadline: Some(Self::ONE_SHOT), cancel: CancellationToken::new() }
+    }
+}
+
+const LOG_EVERY: Duration = Duration::from_secs(60);
+const FAULT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// A lost race is no fault: the other writer is done.
+const RACE_BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
+
+pub(super) fn app_id(epoch: i32, partition: i32) -> String {
+    format!("tickhouse/{epoch}/{partition}")
+}
+
+pub(super) struct Batch<'a> {
+    pub epoch: i32,
+    /// Property that holds the epoch, where the table has one.
+    pub epoch_property: Option<&'static str>,
+    pub partition_column: &'a str,
+    pub files: &'a [NewFile],
+    pub advances: &'a [Advance],
+    /// `None` for a table without counters.
+    pub note: Option<&'a CommitNote>,
+}
+
+enum Step {
+    Done(CommitOutcome),
+    Raced,
+}
+
+/// Full jitter: anything up to the bound, which doubles from attempt to attempt.
+fn pause((first, longest): (Duration, Duration), attempt: u32) -> Duration {
+    let bound = first.saturating_mul(1 << attempt.min(16)).min(longest);
+    let random = Uuid::new_v4().as_u128() as u32;
+    bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+pub(super) async fn commit(
+    table: &mut Table,
+    retry: &RetryPolicy,
+    batch: &Batch<'_>,
+) -> Result<CommitOutcome, LakeError> {
+    batch.check()?;
+    table.forget_commits();
+    let commit_id = Uuid::new_v4().to_string();
+    let started = Instant::now();
+    let mut logged: Option<Instant> = None;
+    let (mut faults, mut races) = (0, 0);
+    let mut last = String::from("another writer was faster every time");
+    loop {
+        let wait = match attempt(table, batch, &commit_id).await {
+            Ok(Step::Done(outcome)) => return Ok(outcome),
+            Ok(Step::Raced) => {
+                races += 1;
+                pause(RACE_BACKOFF, races)
+            }
+            Err(error) if error.is_final() => return Err(error),
+            Err(error) => {
+                last = error.to_string();
+                if logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+                    logged = Some(Instant::now());
+                    tracing::warn!(table = %table.name, error = %last, "commit not confirmed, trying again");
+                }
+                faults += 1;
+                pause(FAULT_BACKOFF, faults)
+            }
+        };
+        if retry.deadline.is_some_and(|deadline| started.elapsed() + wait > deadline) {
+            return Err(LakeError::Unresolved { table: table.name.clone(), waited: started.elapsed(), last });
+        }
+        tokio::select! {
+            biased;
+            () = retry.cancel.cancelled() => return Err(LakeError::Stopped { table: table.name.clone(), last }),
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Step, LakeError> {
+    if table.is_stale() {
+        table.refresh().await?;
+    }
+    if let Some(outcome) = settle(table, batch, commit_id).await? {
+        return Ok(Step::Done(outcome));
+    }
+    let record = match batch.note {
+        Some(note) => {
+            let newest = table.remember_record().await?;
+            Some(batch.record(commit_id, note, newest.as_ref()))
+        }
+        None => Some(batch.record(commit_id, &CommitNote::default(), None)),
+    };
+    let operation = DeltaOperation::Write {
+        mode: SaveMode::Append,
+        partition_by: Some(vec![batch.partition_column.to_owned()]),
+        predicate: None,
+    };
+    let put = table.put_next(batch.adds(), operation, record.as_ref(), batch.transactions()).await?;
+    match put {
+        (_, Put::Exists) => {
+            table.refresh().await?;
+            Ok(settle(table, batch, commit_id).await?.map_or(Step::Raced, Step::Done))
+        }
+        (version, Put::Stored) => {
+            if let Err(error) = table.refresh().await {
+                tracing::debug!(table = %table.name, %error, "committed, snapshot to be loaded later");
+            }
+            Ok(Step::Done(CommitOutcome::Committed { version }))
+        }
+    }
+}
+
+/// What the transactions of the snapshot say about the batch; `None` when it is still to be committed.
+async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Option<CommitOutcome>, LakeError> {
+    if let Some(property) = batch.epoch_property
+        && epoch_of(table, property)? != batch.epoch
+    {
+        let partitions = batch.advances.iter().map(|advance| advance.partition).collect();
+        return Ok(Some(CommitOutcome::Fenced { partitions }));
+    }
+    let (mut applied, mut strangers) = (0, Vec::new());
+    for advance in batch.advances {
+        let current = table.remember_transaction(&app_id(batch.epoch, advance.partition)).await?;
+        if current == Some(advance.range.next()) {
+            applied += 1;
+        }
+        if current != advance.base {
+            strangers.push(advance.partition);
+        }
+    }
+    if applied == batch.advances.len() {
+        return Ok(Some(match table.landed_as(commit_id) {
+            Some(version) => CommitOutcome::Committed { version },
+            None => CommitOutcome::AlreadyApplied { version: table.version() },
+        }));
+    }
+    Ok((!strangers.is_empty()).then_some(CommitOutcome::Fenced { partitions: strangers }))
+}
+
+/// The epoch that a table's property names; 0 before the first change.
+pub(super) fn epoch_of(table: &Table, property: &str) -> Result<i32, LakeError> {
+    let Some(text) = table.property(property)? else { return Ok(0) };
+    text.parse().map_err(|_| LakeError::Table {
+        action: "read the epoch",
+        table: table.name.clone(),
+        detail: format!("{property} is '{text}', expected a number"),
+    })
+}
+
+impl Batch<'_> {
+    fn check(&self) -> Result<(), LakeError> {
+        let mut seen = HashSet::new();
+        for advance in self.advances {
+            if !seen.insert(advance.partition) {
+                return Err(LakeError::Unbalanced(format!("partition {} is in it twice", advance.partition)));
+            }
+            if self.note.is_none() {
+                continue;
+            }
+            let Advance { partition, base, range, counts } = advance;
+            if base.is_some_and(|base| base != range.start()) {
+                let base = base.unwrap_or_default();
+                return Err(LakeError::Unbalanced(format!("partition {partition}: {range} does not begin at {base}")));
+            }
+            if counts.offsets() != range.len() {
+                let counted = counts.offsets();
+                return Err(LakeError::Unbalanced(format!("partition {partition}: {range} counts {counted} offsets")));
+            }
+        }
+        let files: i64 = self.files.iter().map(|file| file.rows).sum();
+        let counted: i64 = self.advances.iter().map(|advance| advance.counts.rows).sum();
+        if self.note.is_some() && files != counted {
+            return Err(LakeError::Unbalanced(format!("{files} rows in files, {counted} rows counted")));
+        }
+        Ok(())
+    }
+
+    fn record(&self, commit_id: &str, note: &CommitNote, newest: Option<&CommitRecord>) -> CommitRecord {
+        let range = |advance: &Advance| (advance.partition, [advance.range.start(), advance.range.next()]);
+        CommitRecord {
+            commit_id: commit_id.to_owned(),
+            epoch: self.epoch,
+            ranges: self.advances.iter().map(range).collect(),
+            min_event_ts: note.min_event_ts,
+            max_event_ts: note.max_event_ts,
+            reason: note.reason.clone(),
+            partitions: match self.note {
+                Some(_) => advanced(newest, self.epoch, self.advances),
+                None => BTreeMap::new(),
+            },
+        }
+    }
+
+    fn transactions(&self) -> Vec<Transaction> {
+        // No lastUpdated: with one, a retention setting could expire the transaction, and with it the fence.
+        let next = |advance: &Advance| Transaction::new(app_id(self.epoch, advance.partition), advance.range.next());
+        self.advances.iter().map(next).collect()
+    }
+
+    fn adds(&self) -> Vec<Action> {
+        let now = chrono::Utc::now().timestamp_millis();
+        let add = |file: &NewFile| {
+            let date = NaiveDate::from_num_days_from_ce_opt(file.partition_value + EPOCH_DAYS_FROM_CE);
+            Action::Add(Add {
+                path: file.path.clone(),
+                partition_values: HashMap::from([(
+                    self.partition_column.to_owned(),
+                    date.map(|date| date.format("%Y-%m-%d").to_string()),
+                )]),
+                size: file.bytes,
+                modification_time: now,
+                data_change: true,
+                stats: Some(file.stats.clone()),
+                tags: None,
+                deletion_vector: None,
+                base_row_id: None,
+                default_row_commit_version: None,
+                clustering_provider: None,
+            })
+        };
+        self.files.iter().map(add).collect()
+    }
+}

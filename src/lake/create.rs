@@ -1,0 +1,273 @@
+//! Creating the tables, and checking that existing ones are what the configuration says.
+
+use std::collections::HashMap;
+
+use deltalake::kernel::{Action, MetadataExt, Protocol, StructField, new_metadata};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::commit::epoch_of;
+use super::error::{Difference, LakeError};
+use super::location::Location;
+use super::record::CommitRecord;
+use super::schema::{Column, DEAD_DATE, dead_letters_columns, delta_schema, ticks_columns, with_new_extras};
+use super::table::Table;
+use crate::market::{ExtraSpec, PartitionBy};
+
+pub(super) const EPOCH: &str = "tickhouse.kafka_epoch";
+const TOPIC: &str = "tickhouse.topic";
+const CLUSTER_ID: &str = "tickhouse.cluster_id";
+const MARKET_ZONE: &str = "tickhouse.market_zone";
+const PARTITION_BY: &str = "tickhouse.partition_by";
+const INPUT: &str = "tickhouse.input";
+
+/// Attempts at a change of the schema or a property, each lost to another worker's.
+const METADATA_ATTEMPTS: usize = 20;
+
+/// What a lake is for; fixed at its creation, except for the input and new extra columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LakeSpec {
+    pub topic: String,
+    pub cluster_id: String,
+    /// IANA name.
+    pub market_zone: String,
+    pub partition_by: PartitionBy,
+    /// The mapping of messages to ticks, as JSON.
+    pub input: String,
+    /// Extra columns in the order of the configuration.
+    pub extras: Vec<(String, ExtraSpec)>,
+    /// Takes an input that differs from the lake's.
+    pub accept_input_change: bool,
+}
+
+impl LakeSpec {
+    fn properties(&self) -> [(&'static str, String); 5] {
+        [
+            (TOPIC, self.topic.clone()),
+            (CLUSTER_ID, self.cluster_id.clone()),
+            (MARKET_ZONE, self.market_zone.clone()),
+            (PARTITION_BY, self.partition_by.to_string()),
+            (INPUT, self.input.clone()),
+        ]
+    }
+}
+
+/// Log and files stay readable this long; statistics are kept for the columns that prune.
+fn delta_properties(statistics: &str) -> [(&'static str, String); 3] {
+    [
+        ("delta.logRetentionDuration", "interval 7 days".to_owned()),
+        ("delta.deletedFileRetentionDuration", "interval 7 days".to_owned()),
+        ("delta.dataSkippingStatsColumns", statistics.to_owned()),
+    ]
+}
+
+/// Loads both tables, creating what isn't there.
+pub(super) async fn create_or_check(
+    location: &Location,
+    ticks: &mut Table,
+    dead_letters: &mut Table,
+    spec: &LakeSpec,
+) -> Result<(), LakeError> {
+    let columns = ticks_columns(spec.partition_by, &spec.extras);
+    let properties = spec.properties().into_iter().chain(delta_properties("symbol,ts,close,kafka_offset"));
+    create(ticks, &columns, spec.partition_by.column(), properties.collect()).await?;
+    check_ticks(location, ticks, &columns, spec).await?;
+
+    let columns = dead_letters_columns();
+    let properties = delta_properties("kafka_partition,kafka_offset,ingested_at");
+    create(dead_letters, &columns, DEAD_DATE, properties.into_iter().collect()).await?;
+    let differences = compare_columns("dead_letters", &dead_letters.columns()?, &columns).differences;
+    refuse(location, differences)
+}
+
+/// Writes version 0 unless there is one, then loads the table. Any number of workers may do it at once.
+async fn create(
+    table: &mut Table,
+    columns: &[Column],
+    partition_column: &str,
+    properties: HashMap<&'static str, String>,
+) -> Result<(), LakeError> {
+    if !table.exists().await? {
+        let schema = delta_schema(columns).map_err(|error| table.error("create", error))?;
+        let metadata = new_metadata(&schema, [partition_column], properties);
+        let metadata = metadata.map_err(|error| table.error("create", error))?;
+        let protocol: Protocol = serde_json::from_value(json!({"minReaderVersion": 1, "minWriterVersion": 2}))
+            .expect("this is a protocol action");
+        let operation = DeltaOperation::Create {
+            mode: SaveMode::ErrorIfExists,
+            location: table.url.clone(),
+            protocol: protocol.clone(),
+            metadata: metadata.clone(),
+        };
+        let actions = vec![Action::Protocol(protocol), Action::Metadata(metadata)];
+        let created = table.put_next(actions, operation, None, Vec::new()).await;
+        if let Err(error) = created {
+            // The answer may be lost and the table there all the same.
+            if !table.exists().await? {
+                return Err(error);
+            }
+        }
+    }
+    table.refresh().await
+}
+
+async fn check_ticks(
+    location: &Location,
+    ticks: &mut Table,
+    columns: &[Column],
+    spec: &LakeSpec,
+) -> Result<(), LakeError> {
+    for _ in 0..METADATA_ATTEMPTS {
+        let mut differences = compare_properties(ticks, spec)?;
+        let present = ticks.columns()?;
+        let comparison = compare_columns("ticks", &present, columns);
+        differences.extend(comparison.differences);
+        refuse(location, differences)?;
+
+        let input = ticks.property(INPUT)?.is_none_or(|input| !same_json(input, &spec.input));
+        if comparison.new.is_empty() && !input {
+            return Ok(());
+        }
+
+        let mut metadata = ticks.metadata()?.clone();
+        if input {
+            metadata = metadata
+                .add_config_key(INPUT.to_owned(), spec.input.clone())
+                .map_err(|error| ticks.error("change the schema", error))?;
+        }
+        let schema = delta_schema(&with_new_extras(&present, &comparison.new))
+            .map_err(|error| ticks.error("change the schema", error))?;
+        metadata = metadata.with_schema(&schema).map_err(|error| ticks.error("change the schema", error))?;
+        let operation = match comparison.new.is_empty() {
+            true => DeltaOperation::SetTableProperties {
+                properties: HashMap::from([(INPUT.to_owned(), spec.input.clone())]),
+            },
+            false => {
+                let is_new = |field: &&StructField| comparison.new.iter().any(|new| new.name == *field.name());
+                DeltaOperation::AddColumn { fields: schema.fields().filter(is_new).cloned().collect() }
+            }
+        };
+        let record = ticks.remember_record().await?;
+        ticks.put_next(vec![Action::Metadata(metadata)], operation, record.as_ref(), Vec::new()).await?;
+        ticks.refresh().await?;
+    }
+    Err(LakeError::Table {
+        action: "change the schema",
+        table: ticks.name.clone(),
+        detail: format!("{METADATA_ATTEMPTS} attempts were lost to other workers: start again"),
+    })
+}
+
+/// Begins the next epoch: offsets count anew, in a topic that was recreated or moved to another cluster.
+pub(super) async fn begin_epoch(ticks: &mut Table, cluster_id: &str, reason: &str) -> Result<i32, LakeError> {
+    ticks.refresh().await?;
+    let before = epoch_of(ticks, EPOCH)?;
+    let epoch = before + 1;
+    let commit_id = Uuid::new_v4().to_string();
+    for _ in 0..METADATA_ATTEMPTS {
+        let change = [(EPOCH, epoch.to_string()), (CLUSTER_ID, cluster_id.to_owned())];
+        let mut metadata = ticks.metadata()?.clone();
+        for (key, value) in &change {
+            let changed = metadata.add_config_key((*key).to_owned(), value.clone());
+            metadata = changed.map_err(|error| ticks.error("begin an epoch", error))?;
+        }
+        let properties = change.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let operation = DeltaOperation::SetTableProperties { properties };
+        let record = CommitRecord {
+            commit_id: commit_id.clone(),
+            epoch,
+            reason: Some(reason.to_owned()),
+            ..CommitRecord::default()
+        };
+        let put = ticks.put_next(vec![Action::Metadata(metadata)], operation, Some(&record), Vec::new()).await;
+        ticks.refresh().await?;
+        if ticks.landed_as(&commit_id).is_some() {
+            return Ok(epoch);
+        }
+        put?;
+        if epoch_of(ticks, EPOCH)? != before {
+            break;
+        }
+    }
+    Err(LakeError::Table {
+        action: "begin an epoch",
+        table: ticks.name.clone(),
+        detail: "other workers changed the table at the same time: look at it and try again".to_owned(),
+    })
+}
+
+fn refuse(location: &Location, differences: Vec<Difference>) -> Result<(), LakeError> {
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(LakeError::Differs { location: location.to_string(), differences })
+}
+
+fn same_json(one: &str, other: &str) -> bool {
+    match (serde_json::from_str::<Value>(one), serde_json::from_str::<Value>(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<Difference>, LakeError> {
+    let mut differences = Vec::new();
+    for (key, configured) in spec.properties() {
+        let in_lake = ticks.property(key)?;
+        let same = match (key, in_lake) {
+            (INPUT, _) if spec.accept_input_change => true,
+            (INPUT, Some(in_lake)) => same_json(in_lake, &configured),
+            (_, in_lake) => in_lake == Some(configured.as_str()),
+        };
+        if same {
+            continue;
+        }
+        let fix = match key {
+            TOPIC => "one lake holds one topic: give another --table",
+            CLUSTER_ID => {
+                "if the topic moved to a new cluster, say so with `tickhouse offsets`; else give another --table"
+            }
+            MARKET_ZONE | PARTITION_BY => "fixed at creation: take the lake's value or give another --table",
+            _ => "take it with --accept-input-change",
+        };
+        let in_lake = in_lake.map_or_else(|| "nothing".to_owned(), |value| format!("'{value}'"));
+        differences.push(Difference { what: key.to_owned(), in_lake, configured: format!("'{configured}'"), fix });
+    }
+    Ok(differences)
+}
+
+struct Comparison {
+    differences: Vec<Difference>,
+    /// Extra columns that the table doesn't have yet.
+    new: Vec<Column>,
+}
+
+fn compare_columns(table: &str, present: &[Column], configured: &[Column]) -> Comparison {
+    let mut comparison = Comparison { differences: Vec::new(), new: Vec::new() };
+    let core: Vec<Column> = match table {
+        "ticks" => ticks_columns(PartitionBy::Day, &[]),
+        _ => dead_letters_columns(),
+    };
+    let mut differ = |column: &str, in_lake: String, configured: String, fix| {
+        let what = format!("column {table}.{column}");
+        comparison.differences.push(Difference { what, in_lake, configured, fix });
+    };
+    for column in configured {
+        match present.iter().find(|other| other.name == column.name) {
+            Some(other) if other == column => {}
+            Some(other) => differ(&column.name, other.to_string(), column.to_string(), "take the lake's type"),
+            None if core.iter().any(|other| other.name == column.name) || !column.nullable => {
+                differ(&column.name, "no such column".to_owned(), column.to_string(), "give another --table");
+            }
+            None => comparison.new.push(column.clone()),
+        }
+    }
+    for column in present {
+        if !configured.iter().any(|other| other.name == column.name) {
+            let fix = "add it to [columns] or give another --table";
+            differ(&column.name, column.to_string(), "no such column".to_owned(), fix);
+        }
+    }
+    comparison
+}

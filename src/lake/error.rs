@@ -1,0 +1,218 @@
+//! What can go wrong with a lake, in words that name the thing and the fix and hold no secret.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use deltalake::DeltaTableError;
+
+use super::location::LocationError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    #[error("no tickhouse tables at {location}: `tickhouse ingest --table {location} ..` creates them")]
+    NoTable { location: String },
+    #[error("the lake at {location} was made for something else:{}", list(.differences))]
+    Differs { location: String, differences: Vec<Difference> },
+    #[error(
+        "{table} has protocol ({reader},{writer}), tickhouse writes (1,2): use a table that no other tool has upgraded"
+    )]
+    Protocol { table: String, reader: i32, writer: i32 },
+    #[error("column {column} of {table} has type {kind}, which tickhouse can't read")]
+    ColumnType { table: String, column: String, kind: String },
+    #[error(
+        "the store behind {location} ignores If-None-Match, so two writers could overwrite each other's commits: \
+         use a store with conditional writes (AWS S3 and current MinIO, Garage or SeaweedFS have them)"
+    )]
+    StoreIgnoresIfNoneMatch { location: String },
+    #[error("endpoint {endpoint} is not encrypted: use https or set allow_http = true")]
+    PlainHttp { endpoint: String },
+    #[error("{action} at {location}: {problem}")]
+    Store { action: &'static str, location: String, problem: StoreProblem },
+    #[error("{action} of {table}: {detail}")]
+    Table { action: &'static str, table: String, detail: String },
+    #[error("the batch does not add up: {0}")]
+    Unbalanced(String),
+    #[error("the outcome of a commit to {table} is unknown after {waited:?}, a restart finds out: {last}")]
+    Unresolved { table: String, waited: Duration, last: String },
+    #[error("stopped while the outcome of a commit to {table} was unknown, a restart finds out: {last}")]
+    Stopped { table: String, last: String },
+}
+
+/// One property in which a lake and the configuration disagree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub what: String,
+    pub in_lake: String,
+    pub configured: String,
+    pub fix: &'static str,
+}
+
+fn list(differences: &[Difference]) -> String {
+    use fmt::Write;
+    let mut text = String::new();
+    for Difference { what, in_lake, configured, fix } in differences {
+        let written = write!(text, "\n  {what}: the lake has {in_lake}, the configuration {configured} ({fix})");
+        written.expect("a string takes all text");
+    }
+    text
+}
+
+/// Why a store refuses, as far as its answer tells.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreProblem {
+    #[error("the bucket does not exist: create it or correct its name")]
+    NoBucket,
+    #[error("the credentials are rejected ({code}): check access key, secret key and session token")]
+    Credentials { code: String },
+    #[error("no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or run with an instance role")]
+    NoCredentials,
+    #[error("access is denied: allow reading, writing, listing and deleting there ({detail})")]
+    Denied { detail: String },
+    #[error("the store can't be reached: check the endpoint and the network ({detail})")]
+    Unreachable { detail: String },
+    #[error("the disk is full")]
+    Full,
+    #[error("{detail}")]
+    Other { detail: String },
+}
+
+impl LakeError {
+    pub(super) fn store(action: &'static str, location: impl fmt::Display, error: &object_store::Error) -> Self {
+        Self::Store { action, location: location.to_string(), problem: StoreProblem::of(error) }
+    }
+
+    pub(super) fn delta(action: &'static str, table: &str, error: &DeltaTableError) -> Self {
+        match StoreProblem::of(error) {
+            StoreProblem::Other { detail } => Self::Table { action, table: table.to_owned(), detail },
+            problem => Self::Store { action, location: table.to_owned(), problem },
+        }
+    }
+
+    /// Another attempt can't help.
+    pub(super) fn is_final(&self) -> bool {
+        !matches!(self, Self::Store { .. } | Self::Table { .. })
+    }
+}
+
+impl StoreProblem {
+    pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
+        let text = chain(error);
+        let has = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+        const KEYS: [&str; 6] = [
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "ExpiredToken",
+            "InvalidToken",
+            "TokenRefreshRequired",
+            "AuthorizationHeaderMalformed",
+        ];
+        if has(&["NoSuchBucket"]) {
+            Self::NoBucket
+        } else if let Some(code) = KEYS.iter().find(|code| text.contains(*code)) {
+            Self::Credentials { code: (*code).to_owned() }
+        } else if has(&["169.254.169.254", "latest/api/token", "latest/meta-data"]) {
+            Self::NoCredentials
+        } else if has(&["401 Unauthorized", "lacked valid authentication"]) {
+            Self::Credentials { code: "401".to_owned() }
+        } else if has(&["AccessDenied", "403 Forbidden", "Permission denied", "lacked the necessary privileges"]) {
+            Self::Denied { detail: brief(&text) }
+        } else if has(&["No space left on device"]) {
+            Self::Full
+        } else if has(&["error sending request", "Connection refused", "dns error", "operation timed out"]) {
+            Self::Unreachable { detail: brief(&text) }
+        } else {
+            Self::Other { detail: brief(&text) }
+        }
+    }
+}
+
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let part = source.to_string();
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        next = source.source();
+    }
+    text
+}
+
+/// An error text without what a store echoes of the request: XML bodies keep code and message,
+/// URLs lose their query (signatures, credentials).
+pub(super) fn brief(text: &str) -> String {
+    const LONGEST: usize = 600;
+    let mut kept = String::with_capacity(text.len().min(LONGEST));
+    let mut rest = text;
+    while let Some(start) = ["<Error>", "<?xml"].iter().filter_map(|mark| rest.find(mark)).min() {
+        kept.push_str(&rest[..start]);
+        let body = &rest[start..];
+        let end = body.find("</Error>").map_or(body.len(), |end| end + "</Error>".len());
+        for tag in ["Code", "Message"] {
+            if let Some(value) = element(&body[..end], tag) {
+                kept.push_str(value);
+                kept.push(' ');
+            }
+        }
+        rest = &body[end..];
+    }
+    kept.push_str(rest);
+
+    let mut clean = String::with_capacity(kept.len());
+    let mut in_query = false;
+    for c in kept.split_whitespace().collect::<Vec<_>>().join(" ").chars() {
+        in_query = match c {
+            '?' => true,
+            ' ' | '"' | '\'' | ')' | '>' | ',' => false,
+            _ => in_query,
+        };
+        if !in_query {
+            clean.push(c);
+        }
+    }
+    if clean.len() > LONGEST {
+        let cut = (0..=LONGEST).rev().find(|at| clean.is_char_boundary(*at)).unwrap_or(0);
+        clean.truncate(cut);
+        clean.push_str("..");
+    }
+    clean
+}
+
+fn element<'a>(xml: &'a str, tag: &str) -> Option<&'a str> {
+    let start = xml.find(&format!("<{tag}>"))? + tag.len() + 2;
+    let length = xml[start..].find(&format!("</{tag}>"))?;
+    Some(&xml[start..start + length])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_store_echoes_is_not_repeated() {
+        let text = "PUT http://h/b/k?X-Amz-Signature=abc&X-Amz-Credential=AKIA1 failed: <?xml version=\"1.0\"?><Error>\
+                    <Code>SignatureDoesNotMatch</Code><Message>no match</Message><AWSAccessKeyId>AKIA1</AWSAccessKeyId>\
+                    <StringToSign>AWS4 abc</StringToSign></Error> after 3 retries";
+        let brief = brief(text);
+        assert_eq!(brief, "PUT http://h/b/k failed: SignatureDoesNotMatch no match after 3 retries");
+    }
+
+    #[test]
+    fn answers_of_stores_are_told_apart() {
+        let of = |text: &str| {
+            let source = std::io::Error::other(text.to_owned());
+            StoreProblem::of(&object_store::Error::Generic { store: "S3", source: Box::new(source) })
+        };
+        assert_eq!(of("<Error><Code>NoSuchBucket</Code></Error>"), StoreProblem::NoBucket);
+        assert!(matches!(of("InvalidAccessKeyId"), StoreProblem::Credentials { .. }));
+        assert!(matches!(of("status 403 Forbidden"), StoreProblem::Denied { .. }));
+        assert_eq!(of("No space left on device (os error 28)"), StoreProblem::Full);
+        assert!(matches!(of("tcp connect error: Connection refused"), StoreProblem::Unreachable { .. }));
+        assert!(matches!(of("something"), StoreProblem::Other { .. }));
+    }
+}

@@ -1,0 +1,100 @@
+//! A store that fails as stores do, for tests.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// PutMode::Create overwrites.
+    IgnoreCreate,
+    /// The next `n` log entries are stored, and an error is returned.
+    FailAfterStoring,
+    /// The next `n` log entries are not stored, and an error is returned.
+    FailBeforeStoring,
+    /// The next `n` log entries are stored, and "already exists" is returned, as after a retried request.
+    SpuriousExists,
+}
+
+#[derive(Debug)]
+pub(super) struct FaultyStore {
+    inner: Arc<dyn ObjectStore>,
+    fault: Fault,
+    pub left: AtomicUsize,
+}
+
+impl FaultyStore {
+    pub(super) fn new(inner: impl ObjectStore, fault: Fault) -> Self {
+        Self { inner: Arc::new(inner), fault, left: AtomicUsize::new(0) }
+    }
+}
+
+impl fmt::Display for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FaultyStore({})", self.inner)
+    }
+}
+
+fn dropped() -> Error {
+    Error::Generic { store: "faulty", source: "connection closed before the response".into() }
+}
+
+#[async_trait]
+impl ObjectStore for FaultyStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
+        if self.fault == Fault::IgnoreCreate {
+            options.mode = PutMode::Overwrite;
+            return self.inner.put_opts(location, payload, options).await;
+        }
+        let hit = location.as_ref().ends_with(".json")
+            && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if !hit {
+            return self.inner.put_opts(location, payload, options).await;
+        }
+        if self.fault != Fault::FailBeforeStoring {
+            self.inner.put_opts(location, payload, options).await?;
+        }
+        match self.fault {
+            Fault::SpuriousExists => {
+                Err(Error::AlreadyExists { path: location.to_string(), source: "412 Precondition Failed".into() })
+            }
+            _ => Err(dropped()),
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}

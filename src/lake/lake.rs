@@ -1,0 +1,242 @@
+//! A lake: the two tables that one topic of one cluster lands in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+
+use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, RetryPolicy, app_id, commit, epoch_of};
+use super::create::{EPOCH, LakeSpec, begin_epoch, create_or_check};
+use super::error::LakeError;
+use super::location::Location;
+use super::maintain::Maintenance;
+use super::probe::require_conditional_put;
+use super::record::PartitionCounters;
+use super::schema::DEAD_DATE;
+use super::store::{StoreSettings, root_store};
+use super::table::Table;
+use super::view::TableView;
+
+/// A handle on both tables at the versions that were loaded last.
+pub struct Lake {
+    location: Location,
+    ticks: Table,
+    dead_letters: Table,
+    partition_column: String,
+    retry: RetryPolicy,
+}
+
+impl fmt::Debug for Lake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let location = self.location.to_string();
+        f.debug_struct("Lake").field("location", &location).field("version", &self.version()).finish_non_exhaustive()
+    }
+}
+
+impl Lake {
+    /// For writers. Creates what is missing; several workers may do so at once.
+    ///
+    /// # Errors
+    /// The store can't be used or ignores conditional writes; the tables were made for something else.
+    pub async fn open_or_create(
+        location: &Location,
+        store: &StoreSettings,
+        spec: &LakeSpec,
+    ) -> Result<Self, LakeError> {
+        let root = root_store(location, store)?;
+        if let Location::S3 { prefix, .. } = location {
+            let lake: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&root), Path::from(prefix.as_str())));
+            require_conditional_put(&lake, location).await?;
+        }
+        Self::open_or_create_on(&root, location, spec).await
+    }
+
+    pub(super) async fn open_or_create_on(
+        root: &Arc<dyn ObjectStore>,
+        location: &Location,
+        spec: &LakeSpec,
+    ) -> Result<Self, LakeError> {
+        let mut ticks = Table::new(root, location, "ticks")?;
+        let mut dead_letters = Table::new(root, location, "dead_letters")?;
+        create_or_check(location, &mut ticks, &mut dead_letters, spec).await?;
+        Self::of(location, ticks, dead_letters)
+    }
+
+    /// For readers: never writes.
+    ///
+    /// # Errors
+    /// There are no tables, or they can't be read.
+    pub async fn open(location: &Location, store: &StoreSettings) -> Result<Self, LakeError> {
+        let root = root_store(location, store)?;
+        let mut ticks = Table::new(&root, location, "ticks")?;
+        let mut dead_letters = Table::new(&root, location, "dead_letters")?;
+        for table in [&mut ticks, &mut dead_letters] {
+            if !table.exists().await? {
+                return Err(LakeError::NoTable { location: location.to_string() });
+            }
+            table.refresh().await?;
+        }
+        Self::of(location, ticks, dead_letters)
+    }
+
+    fn of(location: &Location, ticks: Table, dead_letters: Table) -> Result<Self, LakeError> {
+        let partition_column = ticks.metadata()?.partition_columns().first().cloned().unwrap_or_default();
+        epoch_of(&ticks, EPOCH)?;
+        let retry = RetryPolicy::default();
+        Ok(Self { location: location.clone(), ticks, dead_letters, partition_column, retry })
+    }
+
+    /// Bounds the search for the outcome of a commit; 60 s unless said otherwise.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Loads the newest version of both tables.
+    ///
+    /// # Errors
+    /// The log can't be read, or another tool has raised the protocol.
+    pub async fn refresh(&mut self) -> Result<(), LakeError> {
+        self.ticks.refresh().await?;
+        self.dead_letters.refresh().await
+    }
+
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Loaded version of `ticks`.
+    pub fn version(&self) -> u64 {
+        self.ticks.version()
+    }
+
+    /// Delta id of `ticks`; never changes.
+    pub fn table_id(&self) -> &str {
+        self.ticks.metadata().map_or("", |metadata| metadata.id())
+    }
+
+    /// Incarnation of the topic: 0 until an operator says that it was recreated.
+    pub fn epoch(&self) -> i32 {
+        epoch_of(&self.ticks, EPOCH).unwrap_or_default()
+    }
+
+    /// A property of `ticks`, such as `tickhouse.topic`.
+    ///
+    /// # Errors
+    /// No version is loaded.
+    pub fn property(&self, key: &str) -> Result<Option<&str>, LakeError> {
+        self.ticks.property(key)
+    }
+
+    /// The offset to read next, if the partition was ever committed.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn next_offset(&self, partition: i32) -> Result<Option<i64>, LakeError> {
+        self.ticks.transaction(&app_id(self.epoch(), partition)).await
+    }
+
+    /// Dead letters below this offset are in the table. May be ahead of [`Lake::next_offset`] after a crash
+    /// between the two commits, and is behind it while there are none.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn dead_next_offset(&self, partition: i32) -> Result<Option<i64>, LakeError> {
+        self.dead_letters.transaction(&app_id(self.epoch(), partition)).await
+    }
+
+    /// Where every offset is, per partition of this epoch, as the newest ingest commit has it.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn counters(&self) -> Result<BTreeMap<i32, PartitionCounters>, LakeError> {
+        let epoch = self.epoch();
+        let record = self.ticks.newest_record().await?.filter(|record| record.epoch == epoch);
+        Ok(record.map(|record| record.partitions).unwrap_or_default())
+    }
+
+    /// # Errors
+    /// A file has no partition value, or a column a type that tickhouse doesn't know.
+    pub fn ticks(&self) -> Result<TableView, LakeError> {
+        TableView::of(&self.ticks)
+    }
+
+    /// # Errors
+    /// As [`Lake::ticks`].
+    pub fn dead_letters(&self) -> Result<TableView, LakeError> {
+        TableView::of(&self.dead_letters)
+    }
+
+    /// Begins at the root of `ticks`.
+    pub fn ticks_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.ticks.store)
+    }
+
+    /// Begins at the root of `dead_letters`.
+    pub fn dead_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.dead_letters.store)
+    }
+
+    /// A handle of its own for a task beside the commits.
+    pub fn maintenance(&self) -> Maintenance {
+        Maintenance::new(&self.location, [self.ticks.clone(), self.dead_letters.clone()])
+    }
+
+    /// Says that the topic was recreated or moved to another cluster: offsets count anew, under the next
+    /// epoch. Workers of the old one are fenced at their next commit.
+    ///
+    /// # Errors
+    /// Another worker changed the table at the same time, or the store can't be written.
+    pub async fn begin_epoch(&mut self, cluster_id: &str, reason: &str) -> Result<i32, LakeError> {
+        begin_epoch(&mut self.ticks, cluster_id, reason).await
+    }
+
+    /// Adds dead letters under their own transaction, before the ticks of the same batch.
+    ///
+    /// `base` of each advance is [`Lake::dead_next_offset`] as it was when letters below it were dropped from
+    /// the batch. On `Fenced`: refresh, read it again, drop what is below it, and offer the rest.
+    ///
+    /// # Errors
+    /// The outcome could not be found out within the retry policy.
+    pub async fn commit_dead_letters(
+        &mut self,
+        files: &[NewFile],
+        advances: &[Advance],
+    ) -> Result<CommitOutcome, LakeError> {
+        let batch = Batch {
+            epoch: self.epoch(),
+            epoch_property: None,
+            partition_column: DEAD_DATE,
+            files,
+            advances,
+            note: None,
+        };
+        commit(&mut self.dead_letters, &self.retry, &batch).await
+    }
+
+    /// Adds rows and moves every partition of the batch to the end of its range, in one commit.
+    ///
+    /// # Errors
+    /// The counts don't add up to the ranges or the rows of the files; the outcome could not be found out
+    /// within the retry policy.
+    pub async fn commit_ticks(
+        &mut self,
+        files: &[NewFile],
+        advances: &[Advance],
+        note: &CommitNote,
+    ) -> Result<CommitOutcome, LakeError> {
+        let batch = Batch {
+            epoch: self.epoch(),
+            epoch_property: Some(EPOCH),
+            partition_column: &self.partition_column,
+            files,
+            advances,
+            note: Some(note),
+        };
+        commit(&mut self.ticks, &self.retry, &batch).await
+    }
+}

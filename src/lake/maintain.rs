@@ -1,0 +1,83 @@
+//! Work beside the commits: checkpoints, clean-up of the log, temporary files of killed processes.
+//!
+//! Never touches data files. Any number of workers may run it; a checkpoint is the same whoever writes it.
+
+use std::time::Duration;
+
+use deltalake::checkpoints::{cleanup_metadata, create_checkpoint};
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use serde::Deserialize;
+
+use super::durable::remove_abandoned;
+use super::error::LakeError;
+use super::location::Location;
+use super::table::Table;
+
+/// A temporary file this old belongs to no upload that is still going on.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+
+/// Handles of its own on both tables.
+pub struct Maintenance {
+    location: Location,
+    tables: [Table; 2],
+}
+
+/// What one run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Maintained {
+    pub checkpoints: usize,
+    pub log_files_deleted: usize,
+    pub temporary_files_deleted: usize,
+}
+
+#[derive(Deserialize)]
+struct LastCheckpoint {
+    version: u64,
+}
+
+impl Maintenance {
+    pub(super) fn new(location: &Location, tables: [Table; 2]) -> Self {
+        Self { location: location.clone(), tables }
+    }
+
+    /// Writes a checkpoint of each table that is `commits` or more ahead of its last one, and deletes what the
+    /// log retention of the table (7 days) lets go. Does nothing but two small reads otherwise.
+    ///
+    /// # Errors
+    /// The store can't be read or written. The tables are whole in any case.
+    pub async fn checkpoint_and_clean(&mut self, commits: u64) -> Result<Maintained, LakeError> {
+        let mut done = Maintained::default();
+        for table in &mut self.tables {
+            table.refresh().await?;
+            if table.version() < last_checkpoint(table).await? + commits.max(1) {
+                continue;
+            }
+            let written = create_checkpoint(table.delta(), None).await;
+            written.map_err(|error| table.error("write a checkpoint", error))?;
+            done.checkpoints += 1;
+            let deleted = cleanup_metadata(table.delta(), None).await;
+            done.log_files_deleted += deleted.map_err(|error| table.error("clean the log", error))?;
+        }
+        if let (Location::Folder(folder), 1..) = (&self.location, done.checkpoints) {
+            let (folder, place) = (folder.clone(), self.location.to_string());
+            let removed = tokio::task::spawn_blocking(move || remove_abandoned(&folder, ABANDONED)).await;
+            let removed = removed.map_err(object_store::Error::from).and_then(|removed| {
+                removed.map_err(|error| object_store::Error::Generic { store: "local disk", source: Box::new(error) })
+            });
+            let action = "delete temporary files";
+            done.temporary_files_deleted = removed.map_err(|error| LakeError::store(action, place, &error))?;
+        }
+        Ok(done)
+    }
+}
+
+/// Version of the newest checkpoint by the table's hint; 0 where there is none or it can't be read.
+async fn last_checkpoint(table: &Table) -> Result<u64, LakeError> {
+    let read = async { table.store.get(&Path::from("_delta_log/_last_checkpoint")).await?.bytes().await };
+    match read.await {
+        Ok(hint) => Ok(serde_json::from_slice::<LastCheckpoint>(&hint).map_or(0, |hint| hint.version)),
+        Err(object_store::Error::NotFound { .. }) => Ok(0),
+        Err(error) => Err(LakeError::store("read the checkpoint hint", &table.name, &error)),
+    }
+}

@@ -1,0 +1,77 @@
+//! What an ingest commit says about itself: the `tickhouse` object of the Delta commitInfo.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::commit::Advance;
+
+/// Key in commitInfo.
+pub(super) const RECORD_KEY: &str = "tickhouse";
+
+/// Offsets of one partition, `[first, next)`, and where each of them is. Cumulative over the epoch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PartitionCounters {
+    pub first: i64,
+    pub next: i64,
+    pub stored_offsets: i64,
+    pub rows: i64,
+    pub dead: i64,
+    pub skipped: i64,
+    pub holes: i64,
+    pub lost: i64,
+}
+
+impl PartitionCounters {
+    /// Offsets accounted for; equals `next - first`.
+    pub fn offsets(&self) -> i64 {
+        self.stored_offsets + self.dead + self.skipped + self.holes + self.lost
+    }
+
+    fn advanced(before: Option<Self>, advance: &Advance) -> Self {
+        let mut all = before.unwrap_or(Self { first: advance.range.start(), ..Self::default() });
+        all.next = advance.range.next();
+        all.stored_offsets += advance.counts.stored_offsets;
+        all.rows += advance.counts.rows;
+        all.dead += advance.counts.dead;
+        all.skipped += advance.counts.skipped;
+        all.holes += advance.counts.holes;
+        all.lost += advance.counts.lost;
+        all
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct CommitRecord {
+    pub commit_id: String,
+    pub epoch: i32,
+    /// `[start, next)` of each partition in this commit.
+    pub ranges: BTreeMap<i32, [i64; 2]>,
+    /// Microseconds since the epoch, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_event_ts: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_event_ts: Option<i64>,
+    /// Who asked for it and why, where an operator did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Every partition of the epoch, so that the newest commit tells the state.
+    pub partitions: BTreeMap<i32, PartitionCounters>,
+}
+
+/// The counters after `advances`; those of an older epoch are not carried over.
+pub(super) fn advanced(
+    newest: Option<&CommitRecord>,
+    epoch: i32,
+    advances: &[Advance],
+) -> BTreeMap<i32, PartitionCounters> {
+    let mut all =
+        newest.filter(|record| record.epoch == epoch).map(|record| record.partitions.clone()).unwrap_or_default();
+    for advance in advances {
+        let counters = PartitionCounters::advanced(all.get(&advance.partition).copied(), advance);
+        all.insert(advance.partition, counters);
+    }
+    all
+}

@@ -1,0 +1,82 @@
+//! What a reader needs of a table: its files at one version.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use chrono::{Datelike, NaiveDate};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use url::Url;
+
+use super::error::LakeError;
+use super::schema::arrow_schema;
+use super::table::Table;
+use crate::market::EPOCH_DAYS_FROM_CE;
+
+/// One version of a table.
+#[derive(Clone)]
+pub struct TableView {
+    /// All columns, the partition column last; it is not in the files.
+    pub schema: SchemaRef,
+    pub partition_column: String,
+    pub version: u64,
+    pub files: Vec<DataFile>,
+    /// Begins at the root of the table.
+    pub store: Arc<dyn ObjectStore>,
+    pub table_url: Url,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    /// Relative to the root of the table.
+    pub path: Path,
+    pub bytes: u64,
+    pub rows: Option<u64>,
+    /// Days since 1970-01-01.
+    pub partition_value: i32,
+    /// Delta statistics as JSON.
+    pub stats: Option<String>,
+}
+
+impl fmt::Debug for TableView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.table_url.as_str();
+        f.debug_struct("TableView").field("url", &url).field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl TableView {
+    pub(super) fn of(table: &Table) -> Result<Self, LakeError> {
+        let state = table.state()?;
+        let columns = table.columns()?;
+        let partition_columns = state.metadata().partition_columns();
+        let partition_column = partition_columns.first().cloned().unwrap_or_default();
+        let log_data = state.snapshot().try_log_data().map_err(|error| table.error("list the files", error))?;
+        let mut files = Vec::with_capacity(log_data.num_files());
+        for file in log_data.iter() {
+            let value = file.partition_values_map().remove(&partition_column).flatten();
+            let date = value.as_deref().and_then(|text| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok());
+            let date = date.ok_or_else(|| LakeError::Table {
+                action: "list the files",
+                table: table.name.clone(),
+                detail: format!("{} has no date for {partition_column}: it is {value:?}", file.path()),
+            })?;
+            files.push(DataFile {
+                path: file.object_store_path(),
+                bytes: file.size().unsigned_abs(),
+                rows: file.num_records().map(|rows| rows as u64),
+                partition_value: date.num_days_from_ce() - EPOCH_DAYS_FROM_CE,
+                stats: file.stats(),
+            });
+        }
+        Ok(Self {
+            schema: arrow_schema(&columns, &partition_column),
+            partition_column,
+            version: table.version(),
+            files,
+            store: Arc::clone(&table.store),
+            table_url: table.url.clone(),
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! What became of messages, in numbers.
+
+/// What became of the messages of a range. `received = rows' messages + dead + skipped`; holes are no messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages stored as rows.
+    pub stored_offsets: i64,
+    /// Rows, at least one per stored message.
+    pub rows: i64,
+    pub dead: i64,
+    pub skipped: i64,
+    /// Offsets that Kafka never delivers: transaction markers, compacted records.
+    pub holes: i64,
+    /// Offsets given up by the operator's word.
+    pub lost: i64,
+}
+
+impl Counts {
+    pub fn add(&mut self, other: &Counts) {
+        self.stored_offsets += other.stored_offsets;
+        self.rows += other.rows;
+        self.dead += other.dead;
+        self.skipped += other.skipped;
+        self.holes += other.holes;
+        self.lost += other.lost;
+    }
+
+    /// Offsets accounted for; equals the length of the range they belong to.
+    pub fn offsets(&self) -> i64 {
+        self.stored_offsets + self.dead + self.skipped + self.holes + self.lost
+    }
+}
