@@ -46,6 +46,9 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Ingest(IngestArgs),
+    /// Read a topic and drop it, as the yardstick of the benchmark
+    #[command(hide = true)]
+    ConsumeOnly(KafkaArgs),
 }
 
 impl Command {
@@ -53,7 +56,7 @@ impl Command {
     pub fn default_log(&self) -> &'static str {
         match self {
             Self::Ingest(args) if !args.dry_run => "info",
-            Self::Ingest(_) => "warn",
+            _ => "warn",
         }
     }
 }
