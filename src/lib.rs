@@ -31,6 +31,8 @@
 
 pub mod market;
 
+pub mod secret;
+
 pub mod decode;
 
 pub mod kafka;

@@ -293,6 +293,11 @@ impl InputSettings {
         ]
     }
 
+    /// No field has a source of its own.
+    pub fn is_unmapped(&self) -> bool {
+        self.fields().iter().all(|(_, source)| source.is_none())
+    }
+
     pub(super) fn time_zone(&self) -> Result<Option<Tz>, InputError> {
         let parse = |name: &String| {
             name.parse::<Tz>().map_err(|_| {
@@ -338,7 +343,7 @@ impl InputSettings {
     }
 
     fn validate_mapping(&self) -> Result<(), InputError> {
-        if self.fields().iter().all(|(_, source)| source.is_none()) {
+        if self.is_unmapped() {
             let names = Preset::ALL.map(Preset::as_str).join(", ");
             return Err(InputError::new("preset", format!("missing; set one of {names}, or map symbol, ts and close")));
         }

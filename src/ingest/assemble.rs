@@ -106,7 +106,11 @@ impl Handler for Assembler {
             }
             Verdict::Dead(rejection) => {
                 let payload = record.payload().unwrap_or_default();
-                let kept = if rejection.reason == Reason::TooLarge { TOO_LARGE_KEPT.min(payload.len()) } else { payload.len() };
+                let kept = if rejection.reason == Reason::TooLarge {
+                    TOO_LARGE_KEPT.min(payload.len())
+                } else {
+                    payload.len()
+                };
                 chunk.counts.dead += 1;
                 chunk.dead.push(DeadLetter {
                     partition: record.partition(),

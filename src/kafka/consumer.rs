@@ -95,16 +95,28 @@ pub struct Assigned {
 #[derive(Debug)]
 pub enum Event<T> {
     /// Answer with [`Command::Start`].
-    Assigned { cluster_id: String, partitions: Vec<Assigned> },
+    Assigned {
+        cluster_id: String,
+        partitions: Vec<Assigned>,
+    },
     /// Answer with [`Command::Release`] within [`HAND_OVER`].
-    Revoked { partitions: Vec<i32> },
+    Revoked {
+        partitions: Vec<i32>,
+    },
     Data(T),
     /// Kafka no longer holds (or does not yet hold) the offset asked for.
-    OutOfRange { partition: i32 },
+    OutOfRange {
+        partition: i32,
+    },
     /// Something is wrong with the brokers; librdkafka goes on trying.
-    Trouble { code: RDKafkaErrorCode, text: String },
+    Trouble {
+        code: RDKafkaErrorCode,
+        text: String,
+    },
     /// The thread has ended.
-    Failed { text: String },
+    Failed {
+        text: String,
+    },
 }
 
 #[derive(Debug)]
@@ -115,7 +127,11 @@ pub enum Command {
     /// Next offsets, for lag tools only.
     Commit(Vec<(i32, i64)>),
     /// First offset at or after a time (milliseconds) for each partition, None past the end.
-    OffsetsForTime { partitions: Vec<i32>, timestamp_ms: i64, answer: tokio::sync::oneshot::Sender<TimeAnswer> },
+    OffsetsForTime {
+        partitions: Vec<i32>,
+        timestamp_ms: i64,
+        answer: tokio::sync::oneshot::Sender<TimeAnswer>,
+    },
     Stop,
 }
 
@@ -238,7 +254,10 @@ impl<H: Handler> Worker<H> {
                     Some(code) => notices.push(Notice::Message {
                         partition,
                         code,
-                        text: message.payload().map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default(),
+                        text: message
+                            .payload()
+                            .map(|text| String::from_utf8_lossy(text).into_owned())
+                            .unwrap_or_default(),
                     }),
                 }
             }
@@ -262,7 +281,11 @@ impl<H: Handler> Worker<H> {
                     self.stopping = true;
                 }
                 Notice::Error { code, text, .. } => self.send(Event::Trouble { code, text }),
-                Notice::Message { partition, code: RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange, .. } => {
+                Notice::Message {
+                    partition,
+                    code: RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+                    ..
+                } => {
                     if self.running.remove(&partition) {
                         self.handler.release(partition);
                         self.send(Event::OutOfRange { partition });
@@ -287,7 +310,8 @@ impl<H: Handler> Worker<H> {
                 if !again.is_empty() {
                     self.raw.incremental_unassign(&again)?;
                 }
-                let offsets: Vec<(i32, i64)> = starts.iter().map(|(partition, _, offset)| (*partition, *offset)).collect();
+                let offsets: Vec<(i32, i64)> =
+                    starts.iter().map(|(partition, _, offset)| (*partition, *offset)).collect();
                 self.raw.incremental_assign(&offsets)?;
                 for (partition, generation, offset) in starts {
                     self.handler.start(partition, generation, offset);

@@ -1,6 +1,8 @@
 //! The only module that names rdkafka.
 
+pub mod client;
 mod consumer;
 mod raw;
 
+pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
 pub use consumer::{Assigned, Command, Consumer, Event, Handler, Record, TimeAnswer};

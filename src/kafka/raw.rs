@@ -436,7 +436,8 @@ unsafe extern "C" fn on_error(handle: *mut rd::rd_kafka_t, err: c_int, reason: *
 
 unsafe extern "C" fn on_log(_: *const rd::rd_kafka_t, level: c_int, facility: *const c_char, text: *const c_char) {
     // SAFETY: both are C strings for the length of the call.
-    let (facility, text) = unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
+    let (facility, text) =
+        unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
     match level {
         ..=3 => tracing::debug!(target: "librdkafka", %facility, "{text}"),
         _ => tracing::trace!(target: "librdkafka", %facility, "{text}"),

@@ -1,0 +1,7 @@
+//! The command line: clap derive only. Each group of flags puts itself into the settings' layers.
+
+mod kafka;
+mod table;
+
+pub use kafka::KafkaArgs;
+pub use table::TableArgs;
