@@ -45,7 +45,8 @@ pub(super) fn files_that_may_match<'a>(
     let Some(predicate) = predicate else {
         return Ok(view.files.iter().collect());
     };
-    let pruning = PruningPredicate::try_new(Arc::clone(predicate), Arc::clone(schema))?;
+    let builder = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema));
+    let pruning = builder.try_build(Arc::clone(predicate))?;
     if pruning.always_true() {
         return Ok(view.files.iter().collect());
     }
