@@ -5,12 +5,13 @@
 //!                                                                              │ stream of batches
 //!  TableView ──> LakeTable: files pruned, predicates pushed down ─────────────>┤
 //!                                                                              ▼
-//!                                              ResultWriter: table, csv, json, .. with bounded memory
+//!                                              write_all: table, csv, json, .. with bounded memory
 //! ```
 
 mod catalog;
 mod diagnose;
 mod error;
+mod format;
 mod header;
 mod params;
 mod provider;
@@ -23,9 +24,10 @@ mod suggest;
 pub use catalog::{Catalog, NamedQuery};
 pub use diagnose::{KnownNames, Place, SqlProblem};
 pub use error::QueryError;
+pub use format::{Format, Output, write_all};
 pub use header::Header;
 pub use params::{Param, ParamType, ParamValue};
 pub use provider::LakeTable;
 pub use scope::{Bound, Scope};
-pub use session::{DEAD_LETTERS, DEFAULT_MEMORY_BYTES, QuerySession, TICKS};
+pub use session::{DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Planned, QuerySession, TICKS};
 pub use statement::Parsed;
