@@ -1,1 +1,3 @@
 //! One file per subcommand: wiring and printing, nothing else.
+
+pub mod query;

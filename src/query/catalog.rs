@@ -49,10 +49,7 @@ impl Catalog {
                 continue;
             }
             if !is_name(&stem) {
-                return Err(QueryError::usage(format!(
-                    "{}: a query's name holds a-z, 0-9 and _ only",
-                    path.display()
-                )));
+                return Err(QueryError::usage(format!("{}: a query's name holds a-z, 0-9 and _ only", path.display())));
             }
             let text = std::fs::read_to_string(path)
                 .map_err(|error| QueryError::usage(format!("read {}: {error}", path.display())))?;

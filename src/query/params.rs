@@ -71,9 +71,7 @@ impl ParamValue {
     /// The text is no value of the type; it says what one looks like.
     pub fn parse(kind: ParamType, text: &str) -> Result<Self, String> {
         let value = match kind {
-            ParamType::Count => {
-                text.parse().ok().filter(|count| (1..=MAX_COUNT).contains(count)).map(Self::Integer)
-            }
+            ParamType::Count => text.parse().ok().filter(|count| (1..=MAX_COUNT).contains(count)).map(Self::Integer),
             ParamType::Integer => text.parse().ok().map(Self::Integer),
             ParamType::Double => text.parse().ok().filter(|value: &f64| value.is_finite()).map(Self::Double),
             ParamType::String => Some(Self::String(text.to_owned())),
@@ -222,7 +220,8 @@ mod tests {
 
     #[test]
     fn values_become_literals_also_in_frames() {
-        let sql = format!("{HEADER}SELECT avg(x) OVER (ORDER BY t ROWS BETWEEN $n - 1 PRECEDING AND CURRENT ROW) FROM ticks");
+        let sql =
+            format!("{HEADER}SELECT avg(x) OVER (ORDER BY t ROWS BETWEEN $n - 1 PRECEDING AND CURRENT ROW) FROM ticks");
         let text = bound(&sql, &[("n", "21")]).unwrap();
         assert!(text.contains("ROWS BETWEEN 20 PRECEDING AND CURRENT ROW"), "{text}");
         assert!(bound(&sql, &[]).unwrap().contains("ROWS BETWEEN 8 PRECEDING"));

@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, Result, ScalarValue, Statistics, project_schema};
+use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
-use datafusion::datasource::listing::PartitionedFile;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
@@ -43,9 +43,8 @@ impl LakeTable {
         let partition = Arc::new(view.schema.field_with_name(&view.partition_column)?.clone());
         let in_files: Vec<_> =
             view.schema.fields().iter().filter(|field| field.name() != partition.name()).cloned().collect();
-        let table_schema = TableSchema::builder(Arc::new(Schema::new(in_files)))
-            .with_table_partition_cols(vec![partition])
-            .build();
+        let table_schema =
+            TableSchema::builder(Arc::new(Schema::new(in_files))).with_table_partition_cols(vec![partition]).build();
         Ok(Self { view, url, table_schema })
     }
 

@@ -154,9 +154,9 @@ impl VisitorMut for Narrow {
             return ControlFlow::Continue(());
         }
         let sample = sample.take();
-        let alias = alias.take().or_else(|| {
-            Some(TableAlias { explicit: true, name: Ident::new(TICKS), columns: Vec::new(), at: None })
-        });
+        let alias = alias
+            .take()
+            .or_else(|| Some(TableAlias { explicit: true, name: Ident::new(TICKS), columns: Vec::new(), at: None }));
         let mut subquery = self.template.clone();
         if let SetExpr::Select(select) = subquery.body.as_mut() {
             select.selection = Some(self.condition.clone());

@@ -140,7 +140,9 @@ mod tests {
     #[test]
     fn one_statement_at_a_time() {
         assert!(Parsed::parse("SELECT 1;").is_ok());
-        for (sql, word) in [("", "no statement"), ("-- only words", "no statement"), ("SELECT 1; SELECT 2", "2 statements")] {
+        for (sql, word) in
+            [("", "no statement"), ("-- only words", "no statement"), ("SELECT 1; SELECT 2", "2 statements")]
+        {
             let error = Parsed::parse(sql).unwrap_err();
             assert!(matches!(&error, QueryError::Usage(text) if text.contains(word)), "{error}");
         }

@@ -5,7 +5,8 @@ const MIN_SIMILARITY: f64 = 0.6;
 
 pub(super) fn closest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
-    let scored = known.into_iter().map(|name| (strsim::normalized_damerau_levenshtein(&wrong, &name.to_lowercase()), name));
+    let scored =
+        known.into_iter().map(|name| (strsim::normalized_damerau_levenshtein(&wrong, &name.to_lowercase()), name));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= MIN_SIMILARITY).then_some(best.1)
 }

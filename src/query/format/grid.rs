@@ -45,10 +45,8 @@ impl<W: Write> Grid<W> {
             batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect();
         let columns = columns?;
         for row in 0..batch.num_rows() {
-            let cells: Result<Vec<Cell>, ArrowError> = columns
-                .iter()
-                .map(|column| Ok(cell(&column.value(row).try_to_string()?, self.style)))
-                .collect();
+            let cells: Result<Vec<Cell>, ArrowError> =
+                columns.iter().map(|column| Ok(cell(&column.value(row).try_to_string()?, self.style))).collect();
             self.rows += 1;
             match &self.widths {
                 Some(_) => self.write_row(&cells?)?,
@@ -144,7 +142,9 @@ fn cell(text: &str, style: GridStyle) -> Cell {
     };
     match style {
         GridStyle::Table => text.trim_end_matches('\n').split('\n').map(clean).collect(),
-        GridStyle::Markdown => vec![text.trim_end_matches('\n').split('\n').map(clean).collect::<Vec<_>>().join("<br>")],
+        GridStyle::Markdown => {
+            vec![text.trim_end_matches('\n').split('\n').map(clean).collect::<Vec<_>>().join("<br>")]
+        }
     }
 }
 

@@ -35,7 +35,8 @@ impl Output {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let named = |error: io::Error| QueryError::Output(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
+        let named =
+            |error: io::Error| QueryError::Output(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
         if path.is_dir() {
             return Err(QueryError::Usage(format!("{} is a folder: name a file after -o", path.display())));
         }
