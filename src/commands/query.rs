@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{FormatChoice, QueryArgs};
+use crate::cli::{FormatChoice, GlobalArgs, QueryArgs};
 use crate::lake::Lake;
 use crate::query::{
     Bound, Catalog, DEAD_LETTERS, Format, Output, Parsed, QueryError, QuerySession, Scope, TICKS, write_all,
@@ -19,8 +19,8 @@ const USAGE: u8 = 2;
 
 /// # Errors
 /// The query failed; wrong use is printed here and becomes exit code 2.
-pub async fn run(args: QueryArgs, config: Option<&Path>, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    let Err(error) = answer(&args, config, &stop).await else { return Ok(ExitCode::SUCCESS) };
+pub async fn run(global: &GlobalArgs, args: &QueryArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let Err(error) = answer(global, args, &stop).await else { return Ok(ExitCode::SUCCESS) };
     match error.downcast_ref::<QueryError>() {
         Some(QueryError::BrokenPipe) => Ok(ExitCode::SUCCESS),
         Some(QueryError::Usage(problem)) => {
@@ -31,7 +31,7 @@ pub async fn run(args: QueryArgs, config: Option<&Path>, stop: CancellationToken
     }
 }
 
-async fn answer(args: &QueryArgs, config: Option<&Path>, stop: &CancellationToken) -> anyhow::Result<()> {
+async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let catalog = Catalog::load(args.sql_dir.as_deref())?;
     if args.list {
         return Ok(print(&listing(&catalog))?);
@@ -44,7 +44,7 @@ async fn answer(args: &QueryArgs, config: Option<&Path>, stop: &CancellationToke
     }
     let (format, output) = output_of(args)?;
 
-    let settings = Settings::resolve(config, |layers| args.table.apply(layers))?.settings;
+    let settings = Settings::resolve(global.config.as_deref(), |layers| args.table.apply(layers))?.settings;
     let open = async { Lake::open(&settings.location()?, &settings.store).await.context("open the lake") };
     let lake = tokio::select! {
         biased;

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::batch::{Chunk, DeadLetter};
 use crate::decode::{Decoder, Message, Reason, Verdict};
 use crate::kafka::{Handler, Record};
-use crate::market::{Counts, OffsetRange, TickColumns};
+use crate::market::{OffsetRange, TickColumns};
 
 /// Chunks cross the queue when they hold this many bytes together ..
 const CHUNK_BYTES: usize = 4 << 20;

@@ -54,6 +54,11 @@ impl TickEncoder {
         Self { epoch, partition_by, schema: Arc::new(Schema::new(fields)), properties: properties() }
     }
 
+    /// The same for rows of another incarnation of the topic.
+    pub(super) fn with_epoch(&self, epoch: i32) -> Self {
+        Self { epoch, ..self.clone() }
+    }
+
     /// # Errors
     /// Parquet refuses a value; nothing in a decoded batch should make it do so.
     pub fn encode(&self, batch: &Batch) -> Result<Vec<EncodedFile>, parquet::errors::ParquetError> {

@@ -3,6 +3,8 @@
 pub mod client;
 mod consumer;
 mod raw;
+mod topic;
 
 pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
 pub use consumer::{Assigned, Command, Consumer, Event, Handler, Record, TimeAnswer};
+pub use topic::{TopicError, TopicInfo, topic_info};

@@ -210,6 +210,16 @@ impl RawConsumer {
         check("query watermark offsets", err).map(|()| (low, high))
     }
 
+    /// Last stable offset as of the newest fetch; `None` before the first one.
+    pub(super) fn known_end(&self, partition: i32) -> Option<i64> {
+        let (mut low, mut high) = (0, 0);
+        // SAFETY: both out-pointers live through the call, which asks no broker.
+        let err = unsafe {
+            rd::rd_kafka_get_watermark_offsets(self.handle, self.topic.as_ptr(), partition, &mut low, &mut high)
+        };
+        (check("get watermark offsets", err).is_ok() && high >= 0).then_some(high)
+    }
+
     /// First offset whose timestamp is at or after `timestamp_ms`; None when there is none.
     pub(super) fn offset_for_time(
         &self,
@@ -275,10 +285,6 @@ impl Batch<'_> {
     pub(super) fn iter(&self) -> impl Iterator<Item = BatchMessage<'_>> {
         // SAFETY: librdkafka handed out valid messages that live until Drop destroys them.
         self.messages.iter().map(|message| BatchMessage { raw: unsafe { &**message } })
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.messages.len()
     }
 }
 

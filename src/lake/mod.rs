@@ -22,6 +22,7 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod view;
 
 pub use crate::secret::Secret;

@@ -1,21 +1,18 @@
 //! Settings: flags > environment > file > defaults, resolved once, typed. Only this module reads the environment.
 
-mod ingest;
 mod layers;
-mod units;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::decode::{InputError, InputSettings, Preset};
+use crate::ingest::IngestSettings;
 use crate::kafka::{KafkaSettings, KafkaSettingsError};
 use crate::lake::{Location, LocationError, StoreSettings};
 use crate::market::ExtraSpec;
-pub use ingest::{DataLossPolicy, IngestSettings, StartPolicy};
 use layers::Kind;
 pub use layers::{Layers, Origin};
-pub use units::{parse_duration, parse_size};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +82,7 @@ const ENVIRONMENT: [(&str, Kind); 37] = [
     ("ingest.memory", Kind::Text),
     ("ingest.checkpoint_commits", Kind::Number),
     ("ingest.stop_timeout", Kind::Text),
-    ("ingest.maintain", Kind::Switch),
+    ("ingest.maintain", Kind::Text),
 ];
 
 /// Settings and where each of them comes from.

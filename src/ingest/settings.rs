@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
-use super::units;
-use crate::market::PartitionBy;
+use crate::market::{MarketZone, PartitionBy};
+use crate::units;
 
 /// Limits and policies of `ingest`; the defaults are those of the README.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,8 +36,8 @@ pub struct IngestSettings {
     /// SIGTERM: flush and leave within this time.
     #[serde(with = "units::duration")]
     pub stop_timeout: Duration,
-    /// Checkpoints and log clean-up in a task beside the ingest.
-    pub maintain: bool,
+    /// What a task beside the ingest does for the table.
+    pub maintain: Maintain,
     /// Commits between two checkpoints.
     pub checkpoint_commits: u64,
 }
@@ -55,7 +55,7 @@ impl Default for IngestSettings {
             idle_commit_interval: Duration::from_secs(60),
             memory: 512 << 20,
             stop_timeout: Duration::from_secs(25),
-            maintain: true,
+            maintain: Maintain::Checkpoint,
             checkpoint_commits: 100,
         }
     }
@@ -141,6 +141,53 @@ pub enum DataLossPolicy {
     Earliest,
     /// Go on at the end of the topic; everything before it is recorded as lost.
     Latest,
+}
+
+/// Work for the table beside the ingest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Maintain {
+    Off,
+    /// Checkpoints only: needs no permission to delete.
+    Checkpoint,
+    /// Also deletes log files that are older than the table's log retention.
+    Full,
+}
+
+/// Below this the fetch queue, the event queue and two small batches don't fit.
+const LEAST_MEMORY: u64 = 192 << 20;
+/// librdkafka's queue, and chunks on their way to the pipeline.
+const QUEUES: u64 = 96 << 20;
+
+impl IngestSettings {
+    /// # Errors
+    /// The first setting that can't work; it names the fix.
+    pub fn validate(&self) -> Result<MarketZone, String> {
+        let zone = self.market_zone.parse().map_err(|_| {
+            format!("ingest.market_zone: '{}' is no IANA time zone; use a name like America/New_York", self.market_zone)
+        })?;
+        if self.flush_rows == 0 {
+            return Err("ingest.flush_rows: 0 would never hold a row; the default is 1000000".to_owned());
+        }
+        if self.flush_bytes == 0 || self.flush_interval.is_zero() {
+            return Err(
+                "ingest.flush_bytes and ingest.flush_interval can't be 0; the defaults are 64MiB and 10s".to_owned()
+            );
+        }
+        if self.memory < LEAST_MEMORY {
+            return Err("ingest.memory: less than 192MiB; the default is 512MiB".to_owned());
+        }
+        if self.checkpoint_commits == 0 {
+            return Err("ingest.checkpoint_commits: 0 is no distance; the default is 100".to_owned());
+        }
+        Ok(MarketZone::new(zone))
+    }
+
+    /// Decoded bytes at which a batch is full: one grows while another one is written, sorted and encoded.
+    pub fn batch_bytes(&self) -> usize {
+        let share = self.memory.saturating_sub(QUEUES) / 4;
+        usize::try_from(self.flush_bytes.min(share)).unwrap_or(usize::MAX)
+    }
 }
 
 #[cfg(test)]

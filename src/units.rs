@@ -38,14 +38,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         .map_err(|_| format!("'{text}' is no duration; write a number with ms, s, m, h or d, as in 10s"))
 }
 
-pub(super) mod size {
+pub(crate) mod size {
     use super::*;
 
-    pub(in crate::settings) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         parse_size(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 
-    pub(in crate::settings) fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         let unit = UNITS[..3].iter().rev().find(|(_, factor)| *bytes > 0 && bytes.is_multiple_of(*factor));
         match unit {
             Some((_, factor)) => {
@@ -57,14 +57,14 @@ pub(super) mod size {
     }
 }
 
-pub(super) mod duration {
+pub(crate) mod duration {
     use super::*;
 
-    pub(in crate::settings) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 
-    pub(in crate::settings) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_duration(*value))
     }
 }
