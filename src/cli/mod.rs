@@ -2,6 +2,7 @@
 
 mod ingest;
 mod kafka;
+mod query;
 mod table;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use ingest::{IngestArgs, InputArgs};
 pub use kafka::KafkaArgs;
+pub use query::{FormatChoice, QueryArgs};
 pub use table::TableArgs;
 
 /// One binary that turns a Kafka topic of market ticks into an open Delta lakehouse, exactly once

@@ -3,6 +3,7 @@
 mod consume_only;
 mod dry_run;
 mod ingest;
+pub mod query;
 
 use std::process::ExitCode;
 
