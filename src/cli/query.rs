@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use super::table::TableArgs;
 use crate::query::Format;
-use crate::settings::parse_size;
+use crate::units::parse_size;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -63,7 +63,7 @@ pub struct QueryArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Memory for sorts, groups and joins; beyond it they spill to disk
-    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = |text: &str| parse_size(text))]
     pub memory_limit: u64,
 }
 
