@@ -20,6 +20,8 @@ mod scope;
 mod session;
 mod statement;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 pub use catalog::{Catalog, NamedQuery};
 pub use diagnose::{KnownNames, Place, SqlProblem};
