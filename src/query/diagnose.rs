@@ -11,6 +11,10 @@ use super::suggest::did_you_mean;
 /// Columns listed when one is not found; a hand-written table has fewer.
 const MAX_LISTED: usize = 40;
 
+/// Words that are often mistyped where the grammar expects something else.
+const KEYWORDS: [&str; 12] =
+    ["SELECT", "FROM", "WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "JOIN", "WITH", "UNION", "EXPLAIN", "WINDOW"];
+
 /// Names that a statement can use.
 #[derive(Debug, Clone, Default)]
 pub struct KnownNames {
@@ -42,8 +46,8 @@ impl fmt::Display for SqlProblem {
         f.write_str(&self.message)?;
         if let Some(place) = &self.place {
             let number = place.line.to_string();
-            let pad = " ".repeat(place.indent + number.len());
-            write!(f, "\n  {number} | {}\n  {pad} | {}", place.text, "^".repeat(place.width))?;
+            let (blank, indent, carets) = (" ".repeat(number.len()), " ".repeat(place.indent), "^".repeat(place.width));
+            write!(f, "\n  {number} | {}\n  {blank} | {indent}{carets}", place.text)?;
         }
         for hint in &self.hints {
             write!(f, "\n  {hint}")?;
@@ -67,7 +71,9 @@ impl SqlProblem {
             Vec::new()
         };
         let place = location.and_then(|at| Place::of_word_at(sql, at));
-        Self { message: lower_first(message), place, hints }
+        let found = message.rsplit_once("found: ").map_or("", |(_, found)| found);
+        let message = format!("{}{}", lower_first(message), did_you_mean(found, KEYWORDS));
+        Self { message, place, hints }
     }
 
     /// A text that parses and can't be planned.
@@ -264,7 +270,7 @@ mod tests {
         let Err(QueryError::Sql(problem)) = Parsed::parse("SELECT symbol\nFORM ticks WHERE") else { panic!() };
         assert_eq!(
             problem.to_string(),
-            "expected: end of statement, found: ticks\n  2 | FORM ticks WHERE\n         | ^^^^^"
+            "expected: end of statement, found: ticks\n  2 | FORM ticks WHERE\n    |      ^^^^^"
         );
         let Err(QueryError::Sql(problem)) = Parsed::parse("SELECT 'abc") else { panic!() };
         assert_eq!(problem.place.as_ref().map(|place| (place.indent, place.width)), Some((7, 1)), "{problem}");

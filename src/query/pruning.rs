@@ -108,6 +108,16 @@ impl FileBounds {
         scalar(values.get(column)?, kind, bound)
     }
 
+    /// Microseconds of the newest row of a file; a file that doesn't say counts as the newest.
+    pub(super) fn newest_ts(&self, at: usize) -> i64 {
+        let kind = self.view.schema.field_with_name("ts").map(|field| field.data_type());
+        let newest = kind.ok().and_then(|kind| self.bound(at, "ts", kind, Bound::Max));
+        match newest {
+            Some(ScalarValue::TimestampMicrosecond(Some(ts), _)) => ts,
+            _ => i64::MAX,
+        }
+    }
+
     fn bounds(&self, column: &Column, bound: Bound) -> Option<ArrayRef> {
         let kind = self.view.schema.field_with_name(column.name()).ok()?.data_type();
         let unknown = ScalarValue::try_from(kind).ok()?;

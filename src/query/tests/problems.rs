@@ -49,7 +49,7 @@ async fn a_caret_and_a_suggestion() {
         ),
         (
             "SELECT * FORM ticks",
-            "expected: end of statement, found: ticks\n  1 | SELECT * FORM ticks\n    |               ^^^^^",
+            "expected: end of statement, found: FORM; did you mean \'FROM\'?\n  1 | SELECT * FORM ticks\n    |          ^^^^",
         ),
         ("SELECT symbol FROM ticks a JOIN ticks b ON TRUE", "column 'symbol' is ambiguous\n  1 | SELECT symbol"),
     ] {
