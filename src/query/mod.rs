@@ -22,7 +22,7 @@ mod session;
 mod statement;
 mod suggest;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use catalog::{Catalog, NamedQuery};
 pub use diagnose::{KnownNames, Place, SqlProblem};

@@ -1,6 +1,7 @@
 //! Queries over real Parquet files in memory, against plain loops over the same rows.
 
 mod formats;
+pub(crate) mod lake;
 mod named;
 mod problems;
 mod table;
