@@ -70,7 +70,11 @@ impl SqlProblem {
         } else {
             Vec::new()
         };
-        let place = location.and_then(|at| Place::of_word_at(sql, at));
+        let place = match location {
+            Some(at) => Place::of_word_at(sql, at),
+            None if message.ends_with("found: EOF") => Place::of_end(sql),
+            None => None,
+        };
         let found = message.rsplit_once("found: ").map_or("", |(_, found)| found);
         let message = format!("{}{}", lower_first(message), did_you_mean(found, KEYWORDS));
         Self { message, place, hints }
@@ -153,6 +157,14 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
         let hint = did_you_mean(name, known.functions.iter().map(String::as_str));
         return problem(format!("there is no function '{name}'{hint}"), Some(name), Vec::new());
     }
+    if let Some((_, rest)) = text.split_once("No function matches the given name and argument types '") {
+        let call = rest.split('\'').next().unwrap_or_default();
+        let name = call.split('(').next().unwrap_or_default();
+        let candidates = rest.split_once("Candidate functions:").map_or("", |(_, candidates)| candidates);
+        let candidates: Vec<&str> = candidates.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let hint = (!candidates.is_empty()).then(|| format!("it takes: {}", candidates.join(" or ")));
+        return problem(format!("no function takes {call}"), Some(name), hint.into_iter().collect());
+    }
     let mut lines = text.lines();
     let message = lower_first(lines.next().unwrap_or_default());
     problem(message, None, lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
@@ -227,6 +239,12 @@ impl Place {
         let token = tokens(sql).into_iter().find(|(start, ..)| *start == at);
         let width = token.map_or(1, |(.., width)| width);
         Self::new(sql, at.line, at.column, width)
+    }
+
+    /// Behind the last word.
+    fn of_end(sql: &str) -> Option<Self> {
+        let (start, _, width) = tokens(sql).pop()?;
+        Self::new(sql, start.line, start.column + width as u64, 1)
     }
 
     /// The first token that is `word`.

@@ -51,6 +51,11 @@ async fn a_caret_and_a_suggestion() {
             "SELECT * FORM ticks",
             "expected: end of statement, found: FORM; did you mean \'FROM\'?\n  1 | SELECT * FORM ticks\n    |          ^^^^",
         ),
+        (
+            "SELECT avg(symbol) FROM ticks",
+            "no function takes avg(Utf8)\n  1 | SELECT avg(symbol) FROM ticks\n    |        ^^^\n  it takes: ",
+        ),
+        ("SELECT (1", "expected: ), found: EOF\n  1 | SELECT (1\n    |          ^"),
         ("SELECT symbol FROM ticks a JOIN ticks b ON TRUE", "column 'symbol' is ambiguous\n  1 | SELECT symbol"),
     ] {
         let QueryError::Sql(problem) = refused(sql).await else { panic!("{sql}") };
