@@ -6,6 +6,7 @@ mod dead_letters;
 mod dry_run;
 mod ingest;
 mod offsets;
+pub mod produce;
 pub mod query;
 
 use std::process::ExitCode;

@@ -6,12 +6,13 @@
 
 mod local;
 mod pace;
+pub mod replay;
 mod send;
 pub mod simulate;
 pub mod wire;
 
 pub use pace::Pace;
-pub use send::{SendError, SendProgress, SendReport, SendSettings, run_simulation};
+pub use send::{SendError, SendProgress, SendReport, SendSettings, send_feed};
 
 /// One message, borrowed until the next. `ts` is the event time in microseconds since the epoch, UTC.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,6 +31,8 @@ pub trait Feed {
 
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
+    #[error(transparent)]
+    Replay(#[from] replay::ReplayError),
     #[error(transparent)]
     Encode(#[from] wire::EncodeError),
 }

@@ -8,10 +8,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::pace::{Pace, Schedule};
-use super::simulate::{Anomalies, SimulateSettings, SimulatedFeed};
-use super::wire::{EncodeError, Encoder};
 use super::{Feed, FeedError};
-use crate::decode::Preset;
 use crate::kafka::{Delivered, KafkaSettings, Producer, ProducerError, ProducerRecord, Queued};
 
 /// Messages between two looks at the stop, the clock and the progress.
@@ -21,9 +18,6 @@ const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct SendSettings {
-    pub format: Preset,
-    /// Of formats with local times.
-    pub zone: Option<chrono_tz::Tz>,
     pub pace: Pace,
     /// Messages at most.
     pub count: Option<u64>,
@@ -39,8 +33,6 @@ pub struct SendSettings {
 impl Default for SendSettings {
     fn default() -> Self {
         Self {
-            format: Preset::Canonical,
-            zone: None,
             pace: Pace::FlatOut,
             count: None,
             duration: None,
@@ -65,7 +57,6 @@ pub struct SendReport {
     pub elapsed: Duration,
     /// Why the run ended before its time.
     pub failure: Option<SendError>,
-    pub anomalies: Anomalies,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -78,31 +69,23 @@ pub enum SendError {
     Thread(#[from] tokio::task::JoinError),
 }
 
-impl From<EncodeError> for SendError {
-    fn from(error: EncodeError) -> Self {
-        Self::Feed(error.into())
-    }
-}
-
-/// Simulates until the count, the duration or the stop.
+/// Sends a feed until its end, the count, the duration or the stop; flushes, and hands the feed back.
 ///
 /// # Errors
 /// The run can't begin. What goes wrong later is in the report.
-pub async fn run_simulation(
-    simulation: SimulateSettings,
+pub async fn send_feed<F: Feed + Send + 'static>(
+    mut feed: F,
     settings: SendSettings,
     kafka: KafkaSettings,
     progress: Arc<SendProgress>,
     stop: CancellationToken,
-) -> Result<SendReport, SendError> {
-    let encoder = Encoder::new(settings.format, settings.zone)?;
+) -> Result<(F, SendReport), SendError> {
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
-        let mut feed = SimulatedFeed::new(&simulation, encoder);
         let producer = Producer::new(&kafka)?;
         let sender = Sender { settings, producer, progress: &progress, stop: &stop, runtime: &runtime };
         let report = sender.run(&mut feed);
-        Ok(SendReport { anomalies: feed.anomalies(), ..report })
+        Ok((feed, report))
     })
     .await?
 }
@@ -123,7 +106,7 @@ impl Sender<'_> {
         let delivered = self.producer.finish(self.settings.flush);
         self.progress.queued.store(delivered.queued, Ordering::Relaxed);
         self.progress.acknowledged.store(delivered.acknowledged, Ordering::Relaxed);
-        SendReport { delivered, elapsed: started.elapsed(), failure, anomalies: Anomalies::default() }
+        SendReport { delivered, elapsed: started.elapsed(), failure }
     }
 
     fn send_all(&mut self, feed: &mut impl Feed, started: Instant) -> Result<(), SendError> {
@@ -200,7 +183,9 @@ impl Waiter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feeds::simulate::Clock;
+    use crate::decode::Preset;
+    use crate::feeds::simulate::{Clock, SimulateSettings, SimulatedFeed};
+    use crate::feeds::wire::Encoder;
     use crate::kafka::EmbeddedBroker;
 
     fn kafka(broker: &EmbeddedBroker) -> KafkaSettings {
@@ -211,31 +196,32 @@ mod tests {
         }
     }
 
+    fn simulation(settings: &SimulateSettings) -> SimulatedFeed {
+        SimulatedFeed::new(settings, Encoder::new(Preset::Canonical, None).unwrap())
+    }
+
     #[tokio::test]
-    async fn a_simulation_ends_with_its_count() {
+    async fn a_run_ends_with_its_count() {
         let broker = EmbeddedBroker::start(4, "ticks").unwrap();
-        let simulation = SimulateSettings { clock: Clock::From(0), anomalies: 0.1, ..SimulateSettings::default() };
+        let feed =
+            simulation(&SimulateSettings { clock: Clock::From(0), anomalies: 0.1, ..SimulateSettings::default() });
         let settings = SendSettings { count: Some(2_000), ..SendSettings::default() };
         let progress = Arc::new(SendProgress::default());
-        let stop = CancellationToken::new();
-        let report = run_simulation(simulation, settings, kafka(&broker), Arc::clone(&progress), stop).await.unwrap();
+        let sent = send_feed(feed, settings, kafka(&broker), Arc::clone(&progress), CancellationToken::new());
+        let (feed, report) = sent.await.unwrap();
         assert!(report.failure.is_none());
         assert_eq!(report.delivered, Delivered { queued: 2_000, acknowledged: 2_000, ..Delivered::default() });
         assert_eq!(progress.acknowledged.load(Ordering::Relaxed), 2_000);
-        assert!(report.anomalies.price_spikes > 0 && report.anomalies.volume_bursts > 0);
+        assert!(feed.anomalies().price_spikes > 0 && feed.anomalies().volume_bursts > 0);
     }
 
     #[tokio::test]
     async fn a_rate_is_kept_and_ends_with_the_duration() {
         let broker = EmbeddedBroker::start(1, "ticks").unwrap();
-        let settings = SendSettings {
-            pace: Pace::Rate(1_000.0),
-            duration: Some(Duration::from_millis(500)),
-            ..SendSettings::default()
-        };
-        let (progress, stop) = (Arc::default(), CancellationToken::new());
-        let report =
-            run_simulation(SimulateSettings::default(), settings, kafka(&broker), progress, stop).await.unwrap();
+        let duration = Some(Duration::from_millis(500));
+        let settings = SendSettings { pace: Pace::Rate(1_000.0), duration, ..SendSettings::default() };
+        let (feed, stop) = (simulation(&SimulateSettings::default()), CancellationToken::new());
+        let (_, report) = send_feed(feed, settings, kafka(&broker), Arc::default(), stop).await.unwrap();
         // A machine that stalls catches up, except for what the end cuts off.
         assert!((400..=500).contains(&report.delivered.acknowledged), "{report:?}");
         assert_eq!(report.delivered.queued, report.delivered.acknowledged);
@@ -246,16 +232,16 @@ mod tests {
         let broker = EmbeddedBroker::start(1, "ticks").unwrap();
         let settings = SendSettings { pace: Pace::Rate(0.001), ..SendSettings::default() };
         let (progress, stop) = (Arc::<SendProgress>::default(), CancellationToken::new());
-        let watched = Arc::clone(&progress);
-        let run = run_simulation(SimulateSettings::default(), settings, kafka(&broker), progress, stop.clone());
+        let feed = simulation(&SimulateSettings::default());
+        let run = send_feed(feed, settings, kafka(&broker), Arc::clone(&progress), stop.clone());
         let stop_after_the_first = async {
-            while watched.acknowledged.load(Ordering::Relaxed) == 0 {
+            while progress.acknowledged.load(Ordering::Relaxed) == 0 {
                 tokio::task::yield_now().await;
             }
             stop.cancel();
         };
-        let (report, ()) = tokio::join!(run, stop_after_the_first);
-        let report = report.unwrap();
+        let (sent, ()) = tokio::join!(run, stop_after_the_first);
+        let (_, report) = sent.unwrap();
         assert_eq!((report.delivered.queued, report.delivered.acknowledged), (1, 1));
     }
 }
