@@ -56,6 +56,10 @@ async fn replay(global: &GlobalArgs, args: &ReplayArgs, stop: CancellationToken)
     let encoder = encoder(&args.send)?;
     let usage = |error: ReplayError| SettingsError::Value(error.to_string());
     let feed = ReplayFeed::open(args.settings(), encoder).map_err(usage)?;
+    if (args.pace != Pace::FlatOut || args.send.event_timestamps) && !feed.has_times() {
+        let problem = "--pace and --event-timestamps need the event time of lines; set --message-time POINTER";
+        return Err(SettingsError::Value(problem.to_owned()).into());
+    }
     let Some((_, report)) = send(global, &args.send, args.pace, feed, stop).await? else {
         return Ok(ExitCode::SUCCESS);
     };

@@ -26,8 +26,8 @@ pub struct SendSettings {
     /// Kafka timestamps are the event times, not the time of sending. A topic with a retention time drops old
     /// messages at once then.
     pub event_timestamps: bool,
-    /// How long to wait at the end for what is on its way.
-    pub flush: Duration,
+    /// How long to wait after a stop for what is on its way.
+    pub stop_patience: Duration,
 }
 
 impl Default for SendSettings {
@@ -37,7 +37,7 @@ impl Default for SendSettings {
             count: None,
             duration: None,
             event_timestamps: false,
-            flush: Duration::from_secs(20),
+            stop_patience: Duration::from_secs(20),
         }
     }
 }
@@ -103,10 +103,8 @@ impl Sender<'_> {
     fn run(mut self, feed: &mut impl Feed) -> SendReport {
         let started = Instant::now();
         let failure = self.send_all(feed, started).err();
-        let delivered = self.producer.finish(self.settings.flush);
-        self.progress.queued.store(delivered.queued, Ordering::Relaxed);
-        self.progress.acknowledged.store(delivered.acknowledged, Ordering::Relaxed);
-        SendReport { delivered, elapsed: started.elapsed(), failure }
+        self.flush();
+        SendReport { delivered: self.producer.delivered(), elapsed: started.elapsed(), failure }
     }
 
     fn send_all(&mut self, feed: &mut impl Feed, started: Instant) -> Result<(), SendError> {
@@ -136,6 +134,17 @@ impl Sender<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Ends when every message has its answer; after a stop when the patience is over.
+    fn flush(&mut self) {
+        let mut stopped: Option<Instant> = None;
+        while !self.producer.flush(LONGEST_WAIT) {
+            if self.look() && stopped.get_or_insert_with(Instant::now).elapsed() >= self.settings.stop_patience {
+                break;
+            }
+        }
+        self.look();
     }
 
     /// Publishes the counts; true if it is time to stop.

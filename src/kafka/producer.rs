@@ -196,13 +196,11 @@ impl Producer {
         Delivered { queued: self.queued, acknowledged, failed, first_error }
     }
 
-    /// Waits for the messages on their way. What is still not acknowledged after `patience` is given up, and shows
-    /// as the difference between `queued` and the other counts.
-    pub fn finish(self, patience: Duration) -> Delivered {
-        if let Err(error) = self.client.flush(patience) {
-            tracing::debug!(%error, "flush producer");
-        }
-        self.delivered()
+    /// Waits for the messages on their way; true if none is left. Every message is acknowledged or fails within the
+    /// message timeout.
+    pub fn flush(&mut self, patience: Duration) -> bool {
+        self.unserved = 0;
+        self.client.flush(patience).is_ok()
     }
 }
 
@@ -235,7 +233,8 @@ mod tests {
             };
             assert_eq!(producer.send(record, &stop), Ok(Queued::Yes));
         }
-        let delivered = producer.finish(Duration::from_secs(30));
+        assert!(producer.flush(Duration::from_secs(30)));
+        let delivered = producer.delivered();
         assert_eq!(delivered, Delivered { queued: 3_000, acknowledged: 3_000, ..Delivered::default() });
 
         assert_eq!(topic_info(&settings, Duration::from_secs(10)).unwrap().partitions, 3);
@@ -268,7 +267,8 @@ mod tests {
         for _ in 0..1_000 {
             assert_eq!(producer.send(record, &stop), Ok(Queued::Yes));
         }
-        assert_eq!(producer.finish(Duration::from_secs(30)).acknowledged, 1_000);
+        assert!(producer.flush(Duration::from_secs(30)));
+        assert_eq!(producer.delivered().acknowledged, 1_000);
     }
 
     #[test]
@@ -285,7 +285,8 @@ mod tests {
         }
         stop.cancel();
         assert_eq!(producer.send(record, &stop), Ok(Queued::Stopped));
-        let delivered = producer.finish(Duration::from_secs(30));
+        assert!(producer.flush(Duration::from_secs(30)));
+        let delivered = producer.delivered();
         assert_eq!((delivered.queued, delivered.acknowledged, delivered.failed), (10, 0, 10));
         assert!(delivered.first_error.unwrap().contains("imed out"));
     }

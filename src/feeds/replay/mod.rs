@@ -107,6 +107,11 @@ impl ReplayFeed {
         Ok(Self { settings, encoder, inputs, current: None, payload: Vec::new() })
     }
 
+    /// Whether messages come with event times. Lines need a pointer to theirs.
+    pub fn has_times(&self) -> bool {
+        self.settings.message_time.is_some() || self.inputs.iter().all(|input| input.format != FileFormat::Lines)
+    }
+
     fn open_next(&self, input: &Input) -> Result<Source, ReplayError> {
         let settings = &self.settings;
         let times = TimeRule { unit: settings.time_unit, zone: settings.zone };

@@ -137,6 +137,18 @@ fn captures_lose_their_time_of_receipt_only() {
 }
 
 #[test]
+fn lines_have_times_only_with_a_pointer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    write(&path, "").unwrap();
+    let has_times =
+        |settings| ReplayFeed::open(settings, Encoder::new(Preset::Canonical, None).unwrap()).unwrap().has_times();
+    assert!(!has_times(settings(&path)));
+    assert!(has_times(ReplaySettings { message_time: Some("/t".to_owned()), ..settings(&path) }));
+    assert!(has_times(ReplaySettings { format: Some(FileFormat::StampedLines), ..settings(&path) }));
+}
+
+#[test]
 fn several_files_follow_each_other() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path().join("b.jsonl"), "b1\nb2\n").unwrap();

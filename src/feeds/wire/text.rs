@@ -38,11 +38,15 @@ fn padded(out: &mut Vec<u8>, value: u64, digits: usize) {
 pub(super) fn number(out: &mut Vec<u8>, value: f64, places: usize) {
     // Prices and volumes have few decimals: an integer divided by a power of ten is the nearest double to that
     // decimal, so if the quotient is the value, the decimal is its text.
-    if value.abs() < 1e13 {
-        for (digits, scale) in [(0, 1.0), (2, 100.0), (4, 10_000.0)] {
-            let scaled = (value * scale).round();
-            if scaled / scale == value {
-                return decimal(out, scaled, digits, places);
+    let magnitude = value.abs();
+    if magnitude < 1e13 {
+        for (digits, scale) in [(0, 1u64), (2, 100), (4, 10_000)] {
+            let scaled = (magnitude * scale as f64 + 0.5) as u64;
+            if scaled as f64 / scale as f64 == magnitude {
+                if value < 0.0 {
+                    out.push(b'-');
+                }
+                return decimal(out, scaled, digits, scale, places);
             }
         }
     }
@@ -58,12 +62,8 @@ pub(super) fn number(out: &mut Vec<u8>, value: f64, places: usize) {
     }
 }
 
-fn decimal(out: &mut Vec<u8>, scaled: f64, digits: usize, places: usize) {
-    if scaled < 0.0 {
-        out.push(b'-');
-    }
-    let scaled = scaled.abs() as u64;
-    let scale = 10u64.pow(digits as u32);
+/// `scaled / scale`, where `scale` is ten to the power of `digits`.
+fn decimal(out: &mut Vec<u8>, scaled: u64, digits: usize, scale: u64, places: usize) {
     integer(out, scaled / scale);
     let (mut fraction, mut digits) = (scaled % scale, digits);
     while digits > 0 && fraction % 10 == 0 {
