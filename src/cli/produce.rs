@@ -14,16 +14,16 @@ use crate::units::parse_duration;
 const SIMULATE_HELP: &str = "\
 Examples:
   tickhouse produce simulate --brokers localhost:9092 --topic ticks --partitions 4
-  tickhouse produce simulate --brokers localhost:9092 --topic ticks --rate 0 --count 5000000 --symbols 100 \\
-      --start 2026-11-20T14:30:00Z";
+  tickhouse produce simulate --brokers localhost:9092 --topic ticks \\
+      --rate 0 --count 5000000 --symbols 100 --start 2026-11-20T14:30:00Z";
 
 const REPLAY_HELP: &str = "\
 Examples:
-  tickhouse produce replay --brokers localhost:9092 --topic ticks ticks.csv 'more/*.parquet'
+  tickhouse produce replay --brokers localhost:9092 --topic ticks a.csv 'more/*.parquet'
   tickhouse produce replay --brokers localhost:9092 --topic daily prices.csv \\
       --symbol-column Name --ts-column date --zone America/New_York
-  zcat capture.gz | tickhouse produce replay --brokers localhost:9092 --topic frames - \\
-      --file-format stamped-lines --message-key /data/s --pace original";
+  zcat capture.gz | tickhouse produce replay --brokers localhost:9092 --topic frames \\
+      - --file-format stamped-lines --message-key /data/s --pace original";
 
 /// Write ticks to a topic, and say how many the brokers acknowledged
 #[derive(Debug, Clone, Args)]
