@@ -5,6 +5,7 @@ mod dead_letters;
 mod ingest;
 mod kafka;
 mod offsets;
+mod produce;
 mod query;
 mod table;
 
@@ -17,6 +18,7 @@ pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
 pub use ingest::{IngestArgs, InputArgs};
 pub use kafka::KafkaArgs;
 pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
+pub use produce::{ColumnArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
 pub use query::{FormatChoice, QueryArgs};
 pub use table::TableArgs;
 
@@ -53,6 +55,7 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Produce(ProduceArgs),
     Ingest(IngestArgs),
     Query(Box<QueryArgs>),
     Offsets(OffsetsArgs),

@@ -10,7 +10,7 @@ mod topic;
 
 pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
 pub use consumer::{Assigned, Command, Consumer, Event, Handler, Record, TimeAnswer};
-pub use embedded::EmbeddedBroker;
-pub use producer::{ProduceError, Producer};
+pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
+pub use producer::{Delivered, Producer, ProducerError, ProducerRecord, Queued};
 pub use reader::{Progress, Reader};
-pub use topic::{TopicError, TopicInfo, topic_info};
+pub use topic::{TopicError, TopicInfo, ensure_topic, topic_info};
