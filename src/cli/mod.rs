@@ -2,6 +2,7 @@
 
 mod ingest;
 mod kafka;
+mod query;
 mod table;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use ingest::{IngestArgs, InputArgs};
 pub use kafka::KafkaArgs;
+pub use query::{FormatChoice, QueryArgs};
 pub use table::TableArgs;
 
 /// One binary that turns a Kafka topic of market ticks into an open Delta lakehouse, exactly once
@@ -46,6 +48,9 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Ingest(IngestArgs),
+    /// Read a topic and drop it, as the yardstick of the benchmark
+    #[command(hide = true)]
+    ConsumeOnly(KafkaArgs),
 }
 
 impl Command {
@@ -53,7 +58,7 @@ impl Command {
     pub fn default_log(&self) -> &'static str {
         match self {
             Self::Ingest(args) if !args.dry_run => "info",
-            Self::Ingest(_) => "warn",
+            _ => "warn",
         }
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
+use super::dry_run;
 use crate::cli::{GlobalArgs, IngestArgs};
 use crate::ingest::{Daemon, IngestSpec, Status};
 use crate::settings::Settings;
@@ -16,6 +17,10 @@ pub async fn run(global: &GlobalArgs, args: &IngestArgs, stop: CancellationToken
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
     if settings.kafka.is_plaintext_off_loopback() {
         tracing::warn!("the connection to Kafka is not encrypted; set --tls");
+    }
+    if args.dry_run {
+        let limit = args.limit;
+        return tokio::task::spawn_blocking(move || dry_run::run(&settings, limit, &stop)).await?;
     }
     let location = settings.location()?;
     let spec = IngestSpec {

@@ -1,6 +1,9 @@
 //! One file per subcommand: wiring and printing, nothing else.
 
+mod consume_only;
+mod dry_run;
 mod ingest;
+pub mod query;
 
 use std::process::ExitCode;
 
@@ -9,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{Cli, Command};
 use crate::ingest::IngestError;
 use crate::lake::LakeError;
-use crate::settings::SettingsError;
+use crate::settings::{Settings, SettingsError};
 
 /// Exit codes that scripts rely on.
 const FAILED: u8 = 1;
@@ -21,6 +24,10 @@ const DATA_LOSS: u8 = 3;
 pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Ingest(args) => ingest::run(&cli.global, args, stop).await,
+        Command::ConsumeOnly(args) => {
+            let settings = Settings::resolve(cli.global.config.as_deref(), |layers| args.apply(layers))?.settings;
+            tokio::task::spawn_blocking(move || consume_only::run(&settings, &stop)).await?
+        }
     }
 }
 

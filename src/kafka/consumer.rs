@@ -41,6 +41,10 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    pub(super) fn new(message: &'a BatchMessage<'a>) -> Self {
+        Self { message }
+    }
+
     pub fn partition(&self) -> i32 {
         self.message.partition()
     }
@@ -251,7 +255,7 @@ impl<H: Handler> Worker<H> {
             for message in batch.iter() {
                 let partition = message.partition();
                 match message.error() {
-                    None if running.contains(&partition) => handler.record(&Record { message: &message }),
+                    None if running.contains(&partition) => handler.record(&Record::new(&message)),
                     Some(RDKafkaErrorCode::PartitionEOF) if running.contains(&partition) => {
                         handler.end_of_partition(partition, message.offset());
                     }

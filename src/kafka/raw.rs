@@ -153,6 +153,13 @@ impl RawConsumer {
         unsafe { (*self.inbox).notices.take() }
     }
 
+    /// Reads these partitions from these offsets, outside of any group.
+    pub(super) fn assign(&self, starts: &[(i32, i64)]) -> Result<(), RawError> {
+        let list = self.list(starts.iter().map(|(partition, offset)| (*partition, Some(*offset))))?;
+        // SAFETY: the list is copied by the call.
+        check("assign", unsafe { rd::rd_kafka_assign(self.handle, list.ptr()) })
+    }
+
     /// Adds partitions to the assignment at the given offsets.
     pub(super) fn incremental_assign(&self, starts: &[(i32, i64)]) -> Result<(), RawError> {
         let list = self.list(starts.iter().map(|(partition, offset)| (*partition, Some(*offset))))?;
