@@ -1,7 +1,10 @@
 //! The command line: clap derive only. Each group of flags puts itself into the settings' layers.
 
+mod config;
+mod dead_letters;
 mod ingest;
 mod kafka;
+mod offsets;
 mod query;
 mod table;
 
@@ -9,8 +12,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
+pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
 pub use ingest::{IngestArgs, InputArgs};
 pub use kafka::KafkaArgs;
+pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
 pub use query::{FormatChoice, QueryArgs};
 pub use table::TableArgs;
 
@@ -48,6 +54,11 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Ingest(IngestArgs),
+    Query(Box<QueryArgs>),
+    Offsets(OffsetsArgs),
+    DeadLetters(DeadLettersArgs),
+    Config(ConfigArgs),
+    Completions(CompletionsArgs),
     /// Read a topic and drop it, as the yardstick of the benchmark
     #[command(hide = true)]
     ConsumeOnly(KafkaArgs),

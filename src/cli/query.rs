@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use super::table::TableArgs;
 use crate::query::Format;
-use crate::settings::parse_size;
+use crate::units::parse_size;
 
 const AFTER_HELP: &str = "\
 Examples:

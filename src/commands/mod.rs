@@ -1,8 +1,11 @@
 //! One file per subcommand: wiring and printing, nothing else.
 
+mod config;
 mod consume_only;
+mod dead_letters;
 mod dry_run;
 mod ingest;
+mod offsets;
 pub mod query;
 
 use std::process::ExitCode;
@@ -24,6 +27,11 @@ const DATA_LOSS: u8 = 3;
 pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Ingest(args) => ingest::run(&cli.global, args, stop).await,
+        Command::Query(args) => query::run(&cli.global, args, stop).await,
+        Command::Offsets(args) => offsets::run(&cli.global, args).await,
+        Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,
+        Command::Config(args) => config::run(&cli.global, args),
+        Command::Completions(args) => config::completions(args),
         Command::ConsumeOnly(args) => {
             let settings = Settings::resolve(cli.global.config.as_deref(), |layers| args.apply(layers))?.settings;
             tokio::task::spawn_blocking(move || consume_only::run(&settings, &stop)).await?

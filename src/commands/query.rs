@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{FormatChoice, GlobalArgs, QueryArgs};
+use crate::cli::{FormatChoice, GlobalArgs, QueryArgs, TableArgs};
 use crate::lake::Lake;
 use crate::query::{
-    Bound, Catalog, DEAD_LETTERS, Format, Output, Parsed, QueryError, QuerySession, Scope, TICKS, write_all,
+    Bound, Catalog, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Format, Output, Parsed, QueryError, QuerySession, Scope, TICKS,
+    write_all,
 };
 use crate::settings::Settings;
 
@@ -20,7 +21,36 @@ const USAGE: u8 = 2;
 /// # Errors
 /// The query failed; wrong use is printed here and becomes exit code 2.
 pub async fn run(global: &GlobalArgs, args: &QueryArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    let Err(error) = answer(global, args, &stop).await else { return Ok(ExitCode::SUCCESS) };
+    conclude(answer(global, args, &stop).await)
+}
+
+/// One statement of another command over the tables of the lake.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn run_text(
+    global: &GlobalArgs,
+    table: &TableArgs,
+    text: &str,
+    params: &[(String, String)],
+    format: FormatChoice,
+    stop: &CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let answer = async {
+        let mut parsed = Parsed::parse(text)?;
+        parsed.bind(params)?;
+        let settings = Settings::resolve(global.config.as_deref(), |layers| table.apply(layers))?.settings;
+        let session = open_session(&settings, DEFAULT_MEMORY_BYTES, stop).await?;
+        let (format, _) = output_of(format, None)?;
+        let planned = session.plan(&parsed).await?;
+        write_all(planned.run()?, format, chrono_tz::UTC, Output::to(io::stdout()), stop).await?;
+        Ok(())
+    };
+    conclude(answer.await)
+}
+
+fn conclude(answer: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    let Err(error) = answer else { return Ok(ExitCode::SUCCESS) };
     match error.downcast_ref::<QueryError>() {
         Some(QueryError::BrokenPipe) => Ok(ExitCode::SUCCESS),
         Some(QueryError::Usage(problem)) => {
@@ -42,18 +72,11 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     if args.show_sql {
         return Ok(print(&format!("{}\n", parsed.to_sql()))?);
     }
-    let (format, output) = output_of(args)?;
+    let (format, output) = output_of(args.format, args.output.as_deref())?;
 
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.table.apply(layers))?.settings;
-    let open = async { Lake::open(&settings.location()?, &settings.store).await.context("open the lake") };
-    let lake = tokio::select! {
-        biased;
-        () = stop.cancelled() => return Err(QueryError::Cancelled.into()),
-        lake = open => lake?,
-    };
-    let mut session = QuerySession::new(usize::try_from(args.memory_limit).context("use --memory-limit")?)?;
-    session.register(TICKS, lake.ticks()?)?;
-    session.register(DEAD_LETTERS, lake.dead_letters()?)?;
+    let memory = usize::try_from(args.memory_limit).context("use --memory-limit")?;
+    let session = open_session(&settings, memory, stop).await?;
     let planned = session.plan(&parsed).await?;
     if args.explain {
         return Ok(print(&planned.explain())?);
@@ -64,6 +87,20 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     };
     write_all(planned.run()?, format, args.tz, output, stop).await?;
     Ok(())
+}
+
+/// A session over the newest version of the lake.
+async fn open_session(settings: &Settings, memory: usize, stop: &CancellationToken) -> anyhow::Result<QuerySession> {
+    let open = async { Lake::open(&settings.location()?, &settings.store).await.context("open the lake") };
+    let lake = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Err(QueryError::Cancelled.into()),
+        lake = open => lake?,
+    };
+    let mut session = QuerySession::new(memory)?;
+    session.register(TICKS, lake.ticks()?)?;
+    session.register(DEAD_LETTERS, lake.dead_letters()?)?;
+    Ok(session)
 }
 
 fn text_of(args: &QueryArgs, catalog: &Catalog) -> Result<String, QueryError> {
@@ -95,10 +132,9 @@ fn scope_of(args: &QueryArgs) -> Result<Scope, QueryError> {
 }
 
 /// The format, and the file if there is one.
-fn output_of(args: &QueryArgs) -> Result<(Format, Option<&Path>), QueryError> {
-    let path = args.output.as_deref();
+fn output_of(format: FormatChoice, path: Option<&Path>) -> Result<(Format, Option<&Path>), QueryError> {
     let terminal = path.is_none() && io::stdout().is_terminal();
-    let format = match args.format {
+    let format = match format {
         FormatChoice::Auto => Format::auto(path, terminal),
         FormatChoice::Is(format) => format,
     };

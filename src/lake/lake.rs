@@ -10,7 +10,7 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
 use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, RetryPolicy, app_id, commit, epoch_of};
-use super::create::{CLUSTER_ID, EPOCH, LakeSpec, begin_epoch, create_or_check};
+use super::create::{CLUSTER_ID, EPOCH, LakeSpec, TOPIC, begin_epoch, create_or_check};
 use super::error::LakeError;
 use super::location::Location;
 use super::maintain::Maintenance;
@@ -132,6 +132,11 @@ impl Lake {
     /// No version is loaded.
     pub fn property(&self, key: &str) -> Result<Option<&str>, LakeError> {
         self.ticks.property(key)
+    }
+
+    /// The topic that lands here.
+    pub fn topic(&self) -> Option<&str> {
+        self.property(TOPIC).ok().flatten()
     }
 
     /// The Kafka cluster that the offsets belong to.
