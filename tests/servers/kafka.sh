@@ -53,6 +53,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=4
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=500
 log.retention.ms=-1
 CONF
   cat >"$dir/log4j2.properties" <<'CONF'
