@@ -24,39 +24,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from producer import Source, make_topic
+from servers import REPOSITORY, Servers
 from worker import READING, Launcher, Worker, new_file
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SERVERS = REPOSITORY / "tests" / "servers"
 SESSION_MS = 3_000
 FLUSHES = ["--flush-rows", "5000", "--flush-bytes", "1MiB", "--flush-interval", "200ms"]
 SESSION = ["-X", f"session.timeout.ms={SESSION_MS}", "-X", "heartbeat.interval.ms=500"]
 START_SECONDS = 60
 WAYS = {"random": 45, "start-up": 10, "data file": 25, "commit": 20}
-
-
-@dataclass
-class Servers:
-    """Kafka and, if wanted, the S3 server, in a folder of the run."""
-
-    folder: Path
-    running: list[tuple[str, Path]] = field(default_factory=list)
-
-    def start(self, script: str) -> dict[str, str]:
-        home = self.folder / script.removesuffix(".sh")
-        self.running.append((script, home))
-        done = subprocess.run([SERVERS / script, "start", home], stdout=subprocess.PIPE, text=True)
-        if done.returncode != 0:
-            raise SystemExit(f"kill_loop: {script} did not start")
-        return dict(line.split("=", 1) for line in done.stdout.splitlines())
-
-    def stop(self) -> None:
-        for script, home in reversed(self.running):
-            subprocess.run([SERVERS / script, "stop", home], check=False)
 
 
 class Loop:
