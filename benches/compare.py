@@ -29,7 +29,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests" / "check"))
 
 from delta_log import open_store, read_table  # noqa: E402
-from servers import Servers  # noqa: E402
+from servers import Servers, unwind_on_sigterm  # noqa: E402
 
 CONSUME, LOCAL, S3 = "consume-only", "ingest, local folder", "ingest, S3"
 
@@ -165,6 +165,7 @@ def main() -> int:
     parser.add_argument("--topic", help="a topic there that holds --ticks messages already")
     parser.add_argument("--json", type=Path, default=REPOSITORY / "target" / "compare.json")
     args = parser.parse_args()
+    unwind_on_sigterm()
     if args.topic and not args.brokers:
         parser.error("--topic needs --brokers")
     if args.binary is None:

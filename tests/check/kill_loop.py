@@ -27,7 +27,7 @@ import time
 from pathlib import Path
 
 from producer import Source, make_topic
-from servers import REPOSITORY, Servers
+from servers import REPOSITORY, Servers, unwind_on_sigterm
 from worker import READING, Launcher, Worker, new_file
 
 SESSION_MS = 3_000
@@ -252,6 +252,7 @@ def main() -> int:
     parser.add_argument("--brokers", help="use this Kafka instead of an own one")
     parser.add_argument("--keep", type=Path, help="working folder to keep; default: a temporary one, kept on findings")
     args = parser.parse_args()
+    unwind_on_sigterm()
     if not args.binary.is_file():
         parser.error(f"{args.binary} does not exist: build it with cargo build, or name it with --binary")
     args.binary = args.binary.resolve()

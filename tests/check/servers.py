@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVERS = REPOSITORY / "tests" / "servers"
+
+
+def unwind_on_sigterm() -> None:
+    """`finally` clauses stop what was started; by default SIGTERM skips them."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 @dataclass

@@ -66,3 +66,37 @@ absolute_dir() {
   mkdir -p "$1" || die "can't create $1"
   (cd "$1" && pwd)
 }
+
+# begin_lane: a working folder in $work; its servers and the jobs of this shell end with the script.
+begin_lane() {
+  work=$(mktemp -d "${TMPDIR:-/tmp}/tickhouse-lane-XXXXXX")
+  trap end_lane EXIT
+  trap 'exit 130' INT TERM
+  python=$("$repo/tests/servers/python.sh") || die "no Python environment for the checks"
+  binary=${TICKHOUSE_BINARY:-$repo/target/debug/tickhouse}
+  [[ -x $binary ]] || die "$binary does not exist: run cargo build, or set TICKHOUSE_BINARY"
+}
+
+end_lane() {
+  local code=$? running
+  running=$(jobs -p)
+  # shellcheck disable=SC2086
+  [[ -z $running ]] || kill $running 2>/dev/null || true
+  wait
+  "$repo/tests/servers/kafka.sh" stop "$work/kafka"
+  "$repo/tests/servers/s3.sh" stop "$work/s3"
+  if [[ $code -eq 0 ]]; then
+    rm -rf "$work"
+  else
+    echo "logs and tables are in $work" >&2
+  fi
+}
+
+# start_server kafka.sh|s3.sh: into $work; exports what it prints.
+start_server() {
+  local printed line
+  printed=$("$repo/tests/servers/$1" start "$work/${1%.sh}") || die "$1 did not start"
+  while IFS= read -r line; do
+    export "${line%%=*}=${line#*=}"
+  done <<<"$printed"
+}
