@@ -146,6 +146,8 @@ class Loop:
 
 
 def catch_up(launcher: Launcher, findings: list[str]) -> float:
+    """One worker to the end of the topic; a dead member holds its partitions until its session is over."""
+    time.sleep(SESSION_MS / 1000 + 1)
     begun = time.monotonic()
     worker = launcher.start("final", "--until-latest")
     try:
@@ -181,9 +183,9 @@ def check(args: argparse.Namespace, launcher: Launcher, endpoint: str | None, fi
     if endpoint:
         command += ["--s3-endpoint", endpoint]
     report.unlink(missing_ok=True)
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, env=os.environ | launcher.environment)
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | launcher.environment)
     if not report.exists():
-        findings.append(f"the checker ended with {done.returncode} and no report")
+        findings.append(f"the checker ended with {done.returncode} and no report: {done.stderr.decode()[-2000:]}")
         return {}
     found = json.loads(report.read_text())
     findings.extend(found["findings"])
