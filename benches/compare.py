@@ -78,7 +78,9 @@ def fill(args: argparse.Namespace, brokers: str, folder: Path) -> str:
     topic = "compare"
     command = [str(args.binary), "produce", "simulate", "--brokers", brokers, "--topic", topic, "--rate", "0"]
     command += ["--count", str(args.ticks), "--symbols", str(args.symbols), "--partitions", str(args.partitions)]
-    run = measure("produce", [*command, "--seed", "1"], {}, folder / "produce.log")
+    # Event times of the past: flat out they run ahead of the clock.
+    command += ["--seed", "1", "--start", "2024-03-04T14:30:00Z"]
+    run = measure("produce", command, {}, folder / "produce.log")
     print(f"filled {topic} with {args.ticks} ticks in {run.wall_seconds:.1f} s", flush=True)
     return topic
 
