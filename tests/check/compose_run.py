@@ -20,7 +20,7 @@ from pathlib import Path
 import yaml
 
 from servers import REPOSITORY, Servers, unwind_on_sigterm
-from worker import Worker
+from worker import OPENED, Worker
 
 COMMITS = 3
 SECONDS = 120
@@ -43,7 +43,7 @@ class Containers:
             process = subprocess.Popen(
                 self.command(service), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=self.environment
             )
-        return Worker(service, process, log)
+        return Worker(service, process, log, OPENED if service == "ingest" else b"")
 
     def restarted(self, service: str, seconds: float) -> Worker:
         """As `restart: on-failure`: until it runs for two seconds."""

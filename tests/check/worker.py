@@ -49,6 +49,8 @@ class Worker:
     name: str
     process: subprocess.Popen
     log: Path
+    """Before this is in the log the process has no handler for signals yet."""
+    opened: bytes = OPENED
 
     def alive(self) -> bool:
         return self.process.poll() is None
@@ -85,8 +87,7 @@ class Worker:
 
     def terminate(self) -> tuple[int | None, float]:
         """SIGTERM; exit code (None: it did not stop in time and was killed) and seconds."""
-        # Before this line the process has no handler for signals yet.
-        self.wait_for(OPENED, 30)
+        self.wait_for(self.opened, 30)
         begun = time.monotonic()
         self.process.terminate()
         try:
