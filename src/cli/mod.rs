@@ -2,6 +2,7 @@
 
 mod config;
 mod dead_letters;
+mod demo;
 mod ingest;
 mod kafka;
 mod offsets;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
 pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
+pub use demo::DemoArgs;
 pub use ingest::{IngestArgs, InputArgs};
 pub use kafka::KafkaArgs;
 pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
@@ -55,6 +57,7 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(DemoArgs),
     Produce(ProduceArgs),
     Ingest(IngestArgs),
     Query(Box<QueryArgs>),

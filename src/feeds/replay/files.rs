@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use flate2::bufread::MultiGzDecoder;
+
 use super::ReplayError;
 
 const BUFFER_BYTES: usize = 256 << 10;
@@ -23,7 +25,9 @@ pub enum FileFormat {
 
 impl FileFormat {
     fn of(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let plain = name.strip_suffix(".gz").unwrap_or(&name);
+        match Path::new(plain).extension()?.to_str()? {
             "csv" => Some(Self::Csv),
             "json" | "jsonl" | "ndjson" | "txt" => Some(Self::Lines),
             "parquet" => Some(Self::Parquet),
@@ -57,8 +61,11 @@ impl Input {
             None => Box::new(BufReader::with_capacity(BUFFER_BYTES, std::io::stdin())),
         };
         let start = reader.fill_buf().map_err(|source| self.failed(source))?;
-        if start.starts_with(&GZIP_MAGIC) || start.starts_with(&ZSTD_MAGIC) {
+        if start.starts_with(&ZSTD_MAGIC) {
             return Err(ReplayError::Compressed { file: self.name.clone() });
+        }
+        if start.starts_with(&GZIP_MAGIC) {
+            return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(reader))));
         }
         Ok(reader)
     }

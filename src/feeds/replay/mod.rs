@@ -60,7 +60,9 @@ pub enum ReplayError {
     Folder { file: String },
     #[error("read {file}: its name tells no format; set --file-format csv, lines, stamped-lines or parquet")]
     NoFormat { file: String },
-    #[error("read {file}: it is compressed; decompress it first, as in: zcat FILE | tickhouse produce replay -")]
+    #[error(
+        "read {file}: it is compressed in a way that is not read here; decompress it first, as in: zstdcat FILE | tickhouse produce replay -"
+    )]
     Compressed { file: String },
     #[error("read standard input: a Parquet file can't be read in order; save it and give its name")]
     ParquetFromStdin,
