@@ -22,8 +22,8 @@ Examples:
   tickhouse produce replay --brokers localhost:9092 --topic ticks a.csv 'more/*.parquet'
   tickhouse produce replay --brokers localhost:9092 --topic daily prices.csv \\
       --symbol-column Name --ts-column date --zone America/New_York
-  zcat capture.gz | tickhouse produce replay --brokers localhost:9092 --topic frames \\
-      - --file-format stamped-lines --message-key /data/s --pace original";
+  tickhouse produce replay capture.gz --brokers localhost:9092 --topic frames \\
+      --file-format stamped-lines --message-key /data/s --pace original";
 
 /// Write ticks to a topic, and say how many the brokers acknowledged
 #[derive(Debug, Clone, Args)]

@@ -8,6 +8,8 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer};
 
+use super::raw::skip_mock_rebalance_delay;
+
 /// Runs until it is dropped.
 pub struct EmbeddedBroker {
     /// Owns the cluster; unlike a `MockCluster` it can be sent to other threads.
@@ -34,6 +36,7 @@ impl EmbeddedBroker {
         cluster.create_topic(topic, partitions, 1).map_err(wrong)?;
         let bootstrap_servers = cluster.bootstrap_servers();
         drop(cluster);
+        skip_mock_rebalance_delay(client.client());
         Ok(Self { _client: client, bootstrap_servers })
     }
 

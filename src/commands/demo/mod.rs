@@ -89,7 +89,10 @@ pub async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Result<Exi
     ingest_stop.cancel();
     let committed = ingesting.await.context("run ingest")??;
     watching.await.context("watch signals")?;
-    sent?;
+    let (_, report) = sent??;
+    if let Some(failure) = report.failure {
+        return Err(failure).context("send simulated ticks");
+    }
     screen.farewell(&folder, &committed);
     drop(broker);
     Ok(ExitCode::SUCCESS)
@@ -131,14 +134,11 @@ async fn show<T>(
     progress: &SendProgress,
     status: &watch::Receiver<Status>,
     signals: &watch::Receiver<Vec<NewestSignal>>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<T> {
     let mut draw = tokio::time::interval(DRAW_INTERVAL);
     loop {
         tokio::select! {
-            ended = &mut *producing => {
-                ended.context("run the simulation")?;
-                return Ok(());
-            }
+            ended = &mut *producing => return ended.context("run the simulation"),
             _ = draw.tick() => screen.draw(progress, &status.borrow(), &signals.borrow()),
         }
     }
