@@ -446,12 +446,9 @@ impl<H: Handler> Worker<H> {
             }
             let patience = FULL_QUEUE_PATIENCE.saturating_sub(waiting_since.elapsed());
             if !patience.is_zero() {
-                // The permit is dropped again: the next try_send takes it.
                 let events = &self.events;
-                // The timer has to be made inside of the runtime.
-                let room =
-                    self.runtime.block_on(async { tokio::time::timeout(patience, events.reserve()).await.is_ok() });
-                drop(room);
+                // The timer has to be made inside of the runtime; the permit is dropped again, the next try_send takes it.
+                self.runtime.block_on(async { tokio::time::timeout(patience, events.reserve()).await.is_ok() });
                 continue;
             }
             self.set_paused(true);
