@@ -167,40 +167,32 @@ pub(super) async fn commit(
 }
 
 async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Step, LakeError> {
-    if table.is_stale() {
-        table.refresh().await?;
-    }
+    table.settle_head().await?;
     if let Some(outcome) = settle(table, batch, commit_id).await? {
         return Ok(Step::Done(outcome));
     }
     let record = match batch.note {
         Some(note) => {
             let newest = table.remember_record().await?;
-            Some(batch.record(commit_id, note, newest.as_ref()))
+            batch.record(commit_id, note, newest.as_ref())
         }
-        None => Some(batch.record(commit_id, &CommitNote::default(), None)),
+        None => batch.record(commit_id, &CommitNote::default(), None),
     };
     let operation = DeltaOperation::Write {
         mode: SaveMode::Append,
         partition_by: Some(vec![batch.partition_column.to_owned()]),
         predicate: None,
     };
-    let put = table.put_next(batch.adds(), operation, record.as_ref(), batch.transactions()).await?;
-    match put {
+    match table.put_next(batch.adds(), operation, Some(&record), batch.transactions()).await? {
+        (version, Put::Stored) => Ok(Step::Done(CommitOutcome::Committed { version })),
         (_, Put::Exists) => {
-            table.refresh().await?;
+            table.catch_up().await?;
             Ok(settle(table, batch, commit_id).await?.map_or(Step::Raced, Step::Done))
-        }
-        (version, Put::Stored) => {
-            if let Err(error) = table.refresh().await {
-                tracing::debug!(table = %table.name, %error, "committed, snapshot to be loaded later");
-            }
-            Ok(Step::Done(CommitOutcome::Committed { version }))
         }
     }
 }
 
-/// What the transactions of the snapshot say about the batch; `None` when it is still to be committed.
+/// What the transactions of the head say about the batch; `None` when it is still to be committed.
 async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Option<CommitOutcome>, LakeError> {
     if let Some(property) = batch.epoch_property
         && epoch_of(table, property)? != batch.epoch
@@ -229,7 +221,7 @@ async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result
 
 /// The epoch that a table's property names; 0 before the first change.
 pub(super) fn epoch_of(table: &Table, property: &str) -> Result<i32, LakeError> {
-    let Some(text) = table.property(property)? else { return Ok(0) };
+    let Some(text) = table.property(property) else { return Ok(0) };
     text.parse().map_err(|_| LakeError::Table {
         action: "read the epoch",
         table: table.name.clone(),

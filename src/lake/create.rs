@@ -109,7 +109,7 @@ async fn create(
             }
         }
     }
-    table.refresh().await
+    table.load().await
 }
 
 async fn check_ticks(
@@ -125,12 +125,12 @@ async fn check_ticks(
         differences.extend(comparison.differences);
         refuse(location, differences)?;
 
-        let input = ticks.property(INPUT)?.is_none_or(|input| !same_json(input, &spec.input));
+        let input = ticks.property(INPUT).is_none_or(|input| !same_json(input, &spec.input));
         if comparison.new.is_empty() && !input {
             return Ok(());
         }
 
-        let mut metadata = ticks.metadata()?.clone();
+        let mut metadata = ticks.metadata().clone();
         if input {
             metadata = metadata
                 .add_config_key(INPUT.to_owned(), spec.input.clone())
@@ -150,7 +150,7 @@ async fn check_ticks(
         };
         let record = ticks.remember_record().await?;
         ticks.put_next(vec![Action::Metadata(metadata)], operation, record.as_ref(), Vec::new()).await?;
-        ticks.refresh().await?;
+        ticks.catch_up().await?;
     }
     Err(LakeError::Table {
         action: "change the schema",
@@ -161,13 +161,13 @@ async fn check_ticks(
 
 /// Begins the next epoch: offsets count anew, in a topic that was recreated or moved to another cluster.
 pub(super) async fn begin_epoch(ticks: &mut Table, cluster_id: &str, reason: &str) -> Result<i32, LakeError> {
-    ticks.refresh().await?;
+    ticks.load().await?;
     let before = epoch_of(ticks, EPOCH)?;
     let epoch = before + 1;
     let commit_id = Uuid::new_v4().to_string();
     for _ in 0..METADATA_ATTEMPTS {
         let change = [(EPOCH, epoch.to_string()), (CLUSTER_ID, cluster_id.to_owned())];
-        let mut metadata = ticks.metadata()?.clone();
+        let mut metadata = ticks.metadata().clone();
         for (key, value) in &change {
             let changed = metadata.add_config_key((*key).to_owned(), value.clone());
             metadata = changed.map_err(|error| ticks.error("begin an epoch", error))?;
@@ -181,7 +181,7 @@ pub(super) async fn begin_epoch(ticks: &mut Table, cluster_id: &str, reason: &st
             ..CommitRecord::default()
         };
         let put = ticks.put_next(vec![Action::Metadata(metadata)], operation, Some(&record), Vec::new()).await;
-        ticks.refresh().await?;
+        ticks.catch_up().await?;
         if ticks.landed_as(&commit_id).is_some() {
             return Ok(epoch);
         }
@@ -214,7 +214,7 @@ fn same_json(one: &str, other: &str) -> bool {
 fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<Difference>, LakeError> {
     let mut differences = Vec::new();
     for (key, configured) in spec.properties() {
-        let in_lake = ticks.property(key)?;
+        let in_lake = ticks.property(key);
         let same = match (key, in_lake) {
             (INPUT, _) if spec.accept_input_change => true,
             (INPUT, Some(in_lake)) => same_json(in_lake, &configured),

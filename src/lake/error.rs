@@ -20,6 +20,8 @@ pub enum LakeError {
         "{table} has protocol ({reader},{writer}), tickhouse writes (1,2): use a table that no other tool has upgraded"
     )]
     Protocol { table: String, reader: i32, writer: i32 },
+    #[error("{table} was deleted and made anew while it was in use: start again")]
+    Replaced { table: String },
     #[error("column {column} of {table} has type {kind}, which tickhouse can't read")]
     ColumnType { table: String, column: String, kind: String },
     #[error(
@@ -101,8 +103,9 @@ impl StoreProblem {
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
         let text = chain(error);
         let has = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
-        const KEYS: [&str; 6] = [
+        const KEYS: [&str; 7] = [
             "InvalidAccessKeyId",
+            "XAdminUserNotFound",
             "SignatureDoesNotMatch",
             "ExpiredToken",
             "InvalidToken",

@@ -77,13 +77,13 @@ impl Lake {
             if !table.exists().await? {
                 return Err(LakeError::NoTable { location: location.to_string() });
             }
-            table.refresh().await?;
+            table.load().await?;
         }
         Self::of(location, ticks, dead_letters)
     }
 
     fn of(location: &Location, ticks: Table, dead_letters: Table) -> Result<Self, LakeError> {
-        let partition_column = ticks.metadata()?.partition_columns().first().cloned().unwrap_or_default();
+        let partition_column = ticks.metadata().partition_columns().first().cloned().unwrap_or_default();
         epoch_of(&ticks, EPOCH)?;
         let retry = RetryPolicy::default();
         Ok(Self { location: location.clone(), ticks, dead_letters, partition_column, retry })
@@ -96,27 +96,28 @@ impl Lake {
         self
     }
 
-    /// Loads the newest version of both tables.
+    /// Loads the newest version of both tables. Commits don't need it; [`Lake::ticks`] shows no files that came
+    /// after it.
     ///
     /// # Errors
     /// The log can't be read, or another tool has raised the protocol.
     pub async fn refresh(&mut self) -> Result<(), LakeError> {
-        self.ticks.refresh().await?;
-        self.dead_letters.refresh().await
+        self.ticks.load().await?;
+        self.dead_letters.load().await
     }
 
     pub fn location(&self) -> &Location {
         &self.location
     }
 
-    /// Loaded version of `ticks`.
+    /// Newest version of `ticks` that is known: of the last refresh or, if later, of the last commit.
     pub fn version(&self) -> u64 {
         self.ticks.version()
     }
 
     /// Delta id of `ticks`; never changes.
     pub fn table_id(&self) -> &str {
-        self.ticks.metadata().map_or("", |metadata| metadata.id())
+        self.ticks.metadata().id()
     }
 
     /// Incarnation of the topic: 0 until an operator says that it was recreated.
@@ -125,10 +126,7 @@ impl Lake {
     }
 
     /// A property of `ticks`, such as `tickhouse.topic`.
-    ///
-    /// # Errors
-    /// No version is loaded.
-    pub fn property(&self, key: &str) -> Result<Option<&str>, LakeError> {
+    pub fn property(&self, key: &str) -> Option<&str> {
         self.ticks.property(key)
     }
 
@@ -159,6 +157,8 @@ impl Lake {
         Ok(record.map(|record| record.partitions).unwrap_or_default())
     }
 
+    /// Files as of the last refresh.
+    ///
     /// # Errors
     /// A file has no partition value, or a column a type that tickhouse doesn't know.
     pub fn ticks(&self) -> Result<TableView, LakeError> {

@@ -12,6 +12,7 @@ mod durable;
 mod error;
 #[cfg(test)]
 mod faulty;
+mod head;
 mod lake;
 mod location;
 mod maintain;

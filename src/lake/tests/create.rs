@@ -43,7 +43,7 @@ async fn a_lake_of_something_else_is_refused_with_both_sides() {
     assert_eq!(open(spaced).await.unwrap().version(), 0);
     let changed = LakeSpec { input: "{}".to_owned(), accept_input_change: true, ..spec() };
     let accepted = open(changed.clone()).await.unwrap();
-    assert_eq!((accepted.version(), accepted.property("tickhouse.input").unwrap()), (1, Some("{}")));
+    assert_eq!((accepted.version(), accepted.property("tickhouse.input")), (1, Some("{}")));
 
     let wider = LakeSpec { extras: extra(ExtraType::Double), ..changed.clone() };
     let wider = open(wider).await.unwrap();

@@ -2,6 +2,7 @@
 
 mod commit;
 mod create;
+mod s3;
 
 use std::sync::Arc;
 
