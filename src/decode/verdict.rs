@@ -105,3 +105,14 @@ pub struct Coercions {
     pub auto_time_unit: u64,
     pub leap_second: u64,
 }
+
+impl Coercions {
+    pub fn add(&mut self, other: &Coercions) {
+        self.byte_order_mark += other.byte_order_mark;
+        self.numeric_string += other.numeric_string;
+        self.integral_float += other.integral_float;
+        self.precision_loss += other.precision_loss;
+        self.auto_time_unit += other.auto_time_unit;
+        self.leap_second += other.leap_second;
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::decode::{Rejection, SkipKind};
-use crate::market::{Counts, OffsetRange, TickColumns};
+use crate::market::{Counts, InvalidRange, OffsetRange, TickColumns};
 
 /// A message that could not become rows, whole.
 #[derive(Debug, Clone)]
@@ -33,4 +33,87 @@ pub struct Chunk {
     pub counts: Counts,
     /// Microseconds since the epoch; the `ingested_at` of its rows.
     pub received_at: i64,
+}
+
+impl Chunk {
+    /// Covers nothing yet.
+    pub fn empty(partition: i32, start: i64, rows: TickColumns, received_at: i64) -> Self {
+        Self {
+            partition,
+            range: OffsetRange::new(start, start).expect("an empty range is a range"),
+            rows,
+            dead: Vec::new(),
+            skips: BTreeMap::new(),
+            counts: Counts::default(),
+            received_at,
+        }
+    }
+
+    /// Bytes held, for the memory limit.
+    pub fn memory_bytes(&self) -> usize {
+        let letter = |letter: &DeadLetter| letter.payload.len() + letter.key.as_ref().map_or(0, Vec::len) + 256;
+        self.rows.memory_bytes() + self.dead.iter().map(letter).sum::<usize>()
+    }
+}
+
+/// Everything between two commits: the chunks of each partition, in order.
+///
+/// Invariant: the chunks of a partition follow each other without a gap.
+#[derive(Debug, Default)]
+pub struct Batch {
+    partitions: BTreeMap<i32, Vec<Chunk>>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    /// # Errors
+    /// The chunk does not begin where the partition's last one ended.
+    pub fn push(&mut self, chunk: Chunk) -> Result<(), InvalidRange> {
+        let chunks = self.partitions.entry(chunk.partition).or_default();
+        if let Some(last) = chunks.last()
+            && last.range.next() != chunk.range.start()
+        {
+            return Err(InvalidRange { start: last.range.next(), next: chunk.range.start() });
+        }
+        self.rows += chunk.rows.len();
+        self.bytes += chunk.memory_bytes();
+        chunks.push(chunk);
+        Ok(())
+    }
+
+    /// Takes the rows of one partition out: somebody else will read them again.
+    pub fn drop_partition(&mut self, partition: i32) {
+        for chunk in self.partitions.remove(&partition).unwrap_or_default() {
+            self.rows -= chunk.rows.len();
+            self.bytes -= chunk.memory_bytes();
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.partitions.is_empty()
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        self.partitions.values().flatten()
+    }
+
+    /// Range and counts of each partition.
+    pub fn ranges(&self) -> impl Iterator<Item = (i32, OffsetRange, Counts)> {
+        self.partitions.iter().filter_map(|(partition, chunks)| {
+            let (first, last) = (chunks.first()?, chunks.last()?);
+            let mut counts = Counts::default();
+            chunks.iter().for_each(|chunk| counts.add(&chunk.counts));
+            let range = OffsetRange::new(first.range.start(), last.range.next()).expect("chunks follow each other");
+            Some((*partition, range, counts))
+        })
+    }
 }

@@ -1,0 +1,189 @@
+//! Binance frames, raw or in the wrapper of combined streams: spot, USD-M and COIN-M futures.
+
+use super::frames::{Frame, Level, known, unknown_type};
+use super::plan::{Capture, Kind, Plan};
+use super::record::{Origin, Record};
+use super::scan::Scanner;
+use super::verdict::Rejection;
+
+/// Event types and stream names that are no trades.
+const NO_TICKS: &[&str] = &[
+    "bookTicker",
+    "depthUpdate",
+    "depth",
+    "kline",
+    "continuous_kline",
+    "continuousKline",
+    "indexPrice_kline",
+    "indexPriceKline",
+    "markPrice_kline",
+    "markPriceKline",
+    "24hrTicker",
+    "24hrMiniTicker",
+    "ticker",
+    "miniTicker",
+    "1hTicker",
+    "4hTicker",
+    "1dTicker",
+    "avgPrice",
+    "markPriceUpdate",
+    "markPrice",
+    "indexPriceUpdate",
+    "indexPrice",
+    "forceOrder",
+    "compositeIndex",
+    "contractInfo",
+    "assetIndexUpdate",
+    "assetIndex",
+    "serverShutdown",
+    "tradingSession",
+];
+
+/// Where the fields of a frame lie: at the root, or below `/data`.
+#[derive(Debug, Clone)]
+struct Fields {
+    event: usize,
+    trade: Record,
+    aggregate: Record,
+    bid: usize,
+    ask: usize,
+    bids: usize,
+    asks: usize,
+}
+
+impl Fields {
+    fn new(plan: &mut Plan, prefix: &str, extras: &[&str]) -> Self {
+        let mut slot = |key: &str| plan.add(&format!("{prefix}{key}"));
+        let event = slot("/e");
+        // Ignored, but named here so that a frame has no other keys to remember.
+        slot("/E");
+        let mut record = Record {
+            symbol: Origin::Slot(slot("/s")),
+            trade_id: Origin::Slot(slot("/t")),
+            close: Origin::Slot(slot("/p")),
+            volume: Origin::Slot(slot("/q")),
+            ts: Origin::Slot(slot("/T")),
+            source: Origin::Constant("binance".into()),
+            text_numbers: true,
+            ..Record::default()
+        };
+        ["/m", "/M", "/X", "/u", "/U", "/pu", "/ps", "/B", "/A", "/f", "/l"].into_iter().for_each(|key| {
+            slot(key);
+        });
+        record.extras = extras.iter().map(|path| Origin::Slot(slot(path))).collect();
+        let aggregate = Record { trade_id: Origin::Slot(slot("/a")), ..record.clone() };
+        Self {
+            event,
+            trade: record,
+            aggregate,
+            bid: slot("/b"),
+            ask: slot("/a"),
+            bids: slot("/bids"),
+            asks: slot("/asks"),
+        }
+    }
+
+    /// Frames that come without an event type: best quotes and partial books of spot.
+    fn untyped(&self, found: &[Capture]) -> Option<&'static str> {
+        let present = |slot: usize| found[slot].kind != Kind::Missing;
+        if present(self.bid) && present(self.ask) {
+            Some("bookTicker")
+        } else if present(self.bids) && present(self.asks) {
+            Some("depth")
+        } else {
+            None
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Binance {
+    level: Level,
+    stream: usize,
+    data: usize,
+    result: usize,
+    error: usize,
+    code: usize,
+    raw: Fields,
+    wrapped: Fields,
+}
+
+impl Binance {
+    pub(super) fn new(extras: &[&str]) -> Self {
+        let mut plan = Plan::new();
+        let stream = plan.add("/stream");
+        let data = plan.add("/data");
+        let wrapped = Fields::new(&mut plan, "/data", extras);
+        let raw = Fields::new(&mut plan, "", extras);
+        let (result, error, code) = (plan.add("/result"), plan.add("/error"), plan.add("/code"));
+        Self { level: Level::new(plan), stream, data, result, error, code, raw, wrapped }
+    }
+
+    pub(super) fn read(&mut self, scanner: &mut Scanner<'_>, frame: &mut Frame<'_, '_>) -> Result<(), Rejection> {
+        self.level.scan_document(scanner)?;
+        let found = &self.level.captures;
+        let present = |slot: usize| found[slot].kind != Kind::Missing;
+        let stream = frame.string(found[self.stream]);
+        let fields = if stream.is_some() && present(self.data) { &self.wrapped } else { &self.raw };
+        let event = frame.string(found[fields.event]);
+        let kind = match (&event, &stream) {
+            (Some(event), _) => &**event,
+            (None, Some(stream)) => stream_kind(stream),
+            (None, None) => "",
+        };
+        match kind {
+            "trade" => return frame.tick(&fields.trade, found),
+            "aggTrade" => return frame.tick(&fields.aggregate, found),
+            _ => {}
+        }
+        let skip = match kind {
+            "" if present(self.result) => Some("response"),
+            "" if present(self.error) || present(self.code) => Some("error"),
+            "" => fields.untyped(found),
+            _ => known(kind, NO_TICKS).or_else(|| interval_stream(kind)),
+        };
+        frame.skip(skip.ok_or_else(unknown_type)?);
+        Ok(())
+    }
+}
+
+/// `btcusdt@depth@100ms` -> `depth`, `!miniTicker@arr` -> `miniTicker`.
+fn stream_kind(stream: &str) -> &str {
+    let mut parts = stream.split('@');
+    match stream.strip_prefix('!') {
+        Some(all_symbols) => all_symbols.split('@').next().unwrap_or(""),
+        None => parts.nth(1).unwrap_or(""),
+    }
+}
+
+/// Stream names that end in a number of levels, an interval or a window: `depth20`, `kline_1m`, `ticker_1h`.
+fn interval_stream(kind: &str) -> Option<&'static str> {
+    if let Some(levels) = kind.strip_prefix("depth") {
+        return levels.bytes().all(|byte| byte.is_ascii_digit()).then_some("depth");
+    }
+    let (name, _) = kind.rsplit_once('_')?;
+    known(name, NO_TICKS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stream_names_tell_the_kind() {
+        for (stream, kind) in [
+            ("btcusdt@bookTicker", "bookTicker"),
+            ("btcusdt@depth@100ms", "depth"),
+            ("!miniTicker@arr", "miniTicker"),
+            ("!bookTicker", "bookTicker"),
+            ("odd", ""),
+        ] {
+            assert_eq!(stream_kind(stream), kind);
+        }
+        assert_eq!(interval_stream("depth20"), Some("depth"));
+        assert_eq!(interval_stream("kline_1m"), Some("kline"));
+        assert_eq!(interval_stream("ticker_1h"), Some("ticker"));
+        assert_eq!(interval_stream("depthy"), None);
+        assert_eq!(interval_stream("trade_1h"), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! One decoder per consumer: settings resolved once, buffers reused for every message.
+
+use crate::market::{MarketZone, TickColumns};
+
+use super::binance::Binance;
+use super::frames::{Coinbase, Elements, Finnhub, Frame, Level};
+use super::input::{InputError, InputSettings, Preset, Source, TimeUnit};
+use super::plan::Plan;
+use super::precheck::text_of;
+use super::record::{Origin, Record, RowReader};
+use super::scan::Scanner;
+use super::time::TimeReader;
+use super::verdict::{Coercions, Message, Reason, Rejection, SkipKind, Verdict};
+
+/// How ticks lie in a document.
+#[derive(Debug, Clone)]
+enum Shape {
+    /// One object, one tick.
+    Object(Level, Record),
+    Binance(Binance),
+    Coinbase(Coinbase),
+    Finnhub(Finnhub),
+    /// An array of typed objects.
+    Elements(Elements),
+}
+
+/// Decodes messages. What it remembers between them (caches, counters) never changes a verdict.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    shape: Shape,
+    reader: RowReader,
+    max_message_bytes: usize,
+    needs_headers: bool,
+    coercions: Coercions,
+}
+
+impl Decoder {
+    /// # Errors
+    /// The settings are not valid; see [`InputSettings::validate`].
+    pub fn new(settings: &InputSettings, zone: MarketZone) -> Result<Self, InputError> {
+        settings.validate()?;
+        let extras: Vec<&str> = settings.columns.values().map(|spec| spec.path.as_str()).collect();
+        let (shape, unit) = match settings.preset {
+            Some(Preset::Binance) => (Shape::Binance(Binance::new(&extras)), TimeUnit::Ms),
+            Some(Preset::Coinbase) => (Shape::Coinbase(Coinbase::new(&extras)), TimeUnit::Rfc3339),
+            Some(Preset::Finnhub) => (Shape::Finnhub(Finnhub::new(&extras)), TimeUnit::Ms),
+            Some(Preset::Alpaca) => (Shape::Elements(Elements::alpaca(&extras)), TimeUnit::Rfc3339),
+            Some(Preset::Massive) => (Shape::Elements(Elements::massive(&extras)), TimeUnit::Ms),
+            Some(Preset::Canonical | Preset::SymbolClose | Preset::PriceChange) | None => {
+                let mapping = mapping(settings);
+                (object_shape(&mapping, &extras), mapping.time_unit.unwrap_or(TimeUnit::Rfc3339))
+            }
+        };
+        let sources = [&settings.symbol, &settings.ts, &settings.open, &settings.high, &settings.low, &settings.close];
+        let more_sources = [&settings.volume, &settings.trade_id, &settings.source];
+        let is_header = |source: &&Option<Source>| matches!(source, Some(Source::Header(_)));
+        Ok(Self {
+            shape,
+            reader: RowReader::new(settings, TimeReader::new(unit, settings.time_zone()?), zone),
+            max_message_bytes: settings.max_message_bytes,
+            needs_headers: sources.iter().chain(&more_sources).any(is_header),
+            coercions: Coercions::default(),
+        })
+    }
+
+    /// Empty columns of the shape that [`Decoder::decode`] appends to.
+    pub fn columns(&self) -> TickColumns {
+        TickColumns::with_extras(self.reader.extras.iter().map(|(_, spec)| spec.kind))
+    }
+
+    /// Whether [`Message::headers`] has to be filled.
+    pub fn needs_headers(&self) -> bool {
+        self.needs_headers
+    }
+
+    /// Coercions of all accepted messages so far.
+    pub fn coercions(&self) -> &Coercions {
+        &self.coercions
+    }
+
+    /// Appends the ticks of a message to `rows`, all of them or none.
+    pub fn decode(&mut self, message: &Message<'_>, rows: &mut TickColumns) -> Verdict {
+        let Some(payload) = message.payload else {
+            return Verdict::Skipped(SkipKind::Tombstone);
+        };
+        let before = rows.len();
+        self.reader.coercions = Coercions::default();
+        match self.read(payload, message, rows) {
+            Ok(Verdict::Ticks(ticks)) => {
+                self.coercions.add(&self.reader.coercions);
+                Verdict::Ticks(ticks)
+            }
+            Ok(other) => other,
+            Err(rejection) => {
+                rows.truncate(before);
+                Verdict::Dead(rejection)
+            }
+        }
+    }
+
+    fn read(&mut self, payload: &[u8], message: &Message<'_>, rows: &mut TickColumns) -> Result<Verdict, Rejection> {
+        let text = text_of(payload, self.max_message_bytes, &mut self.reader.coercions)?;
+        let mut scanner = Scanner::new(text, 0);
+        scanner.whitespace();
+        let arrays = matches!(self.shape, Shape::Elements(_));
+        match scanner.peek() {
+            Some(b'{') => {}
+            Some(b'[') if arrays => {}
+            Some(b'[') => {
+                return Err(Rejection::new(Reason::NotObject, "an array; only some presets have array frames"));
+            }
+            _ => {
+                scanner.scalar()?;
+                scanner.end()?;
+                return Err(Rejection::new(Reason::NotObject, "a single value"));
+            }
+        }
+        let mut frame = Frame::new(text, message, &mut self.reader, rows);
+        match &mut self.shape {
+            Shape::Object(level, record) => {
+                level.scan_document(&mut scanner)?;
+                frame.tick(record, &level.captures)?;
+            }
+            Shape::Binance(binance) => binance.read(&mut scanner, &mut frame)?,
+            Shape::Coinbase(coinbase) => coinbase.read(&mut scanner, &mut frame)?,
+            Shape::Finnhub(finnhub) => finnhub.read(&mut scanner, &mut frame)?,
+            Shape::Elements(elements) => elements.read(&mut scanner, &mut frame)?,
+        }
+        Ok(frame.verdict())
+    }
+}
+
+/// The mapping that an object preset stands for.
+fn mapping(settings: &InputSettings) -> InputSettings {
+    let at = |pointer: &str| Some(Source::Pointer(pointer.to_owned()));
+    let fields = match settings.preset {
+        Some(Preset::SymbolClose) => InputSettings {
+            symbol: at("/symbol"),
+            ts: at("/Date-Time"),
+            close: at("/Close"),
+            volume: at("/Volume"),
+            time_unit: Some(TimeUnit::Naive),
+            ..InputSettings::default()
+        },
+        Some(Preset::PriceChange) => InputSettings {
+            symbol: at("/symbol"),
+            close: at("/price"),
+            volume: at("/volume"),
+            ts: at("/timestamp"),
+            time_unit: Some(TimeUnit::Naive),
+            ..InputSettings::default()
+        },
+        Some(_) => InputSettings {
+            symbol: at("/symbol"),
+            ts: at("/ts"),
+            open: at("/open"),
+            high: at("/high"),
+            low: at("/low"),
+            close: at("/close"),
+            volume: at("/volume"),
+            trade_id: at("/trade_id"),
+            source: at("/source"),
+            time_unit: Some(TimeUnit::Rfc3339),
+            ..InputSettings::default()
+        },
+        None => settings.clone(),
+    };
+    InputSettings { preset: None, ..fields }
+}
+
+fn object_shape(mapping: &InputSettings, extras: &[&str]) -> Shape {
+    let mut plan = Plan::new();
+    let mut origin = |source: &Option<Source>| Origin::new(source.as_ref(), &mut plan);
+    let mut record = Record {
+        symbol: origin(&mapping.symbol),
+        ts: origin(&mapping.ts),
+        open: origin(&mapping.open),
+        high: origin(&mapping.high),
+        low: origin(&mapping.low),
+        close: origin(&mapping.close),
+        volume: origin(&mapping.volume),
+        trade_id: origin(&mapping.trade_id),
+        source: origin(&mapping.source),
+        ..Record::default()
+    };
+    record.extras = extras.iter().map(|path| Origin::Slot(plan.add(path))).collect();
+    Shape::Object(Level::new(plan), record)
+}

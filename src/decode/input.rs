@@ -1,0 +1,406 @@
+//! How messages are read, as the user configures it: a preset, or a mapping of fields.
+//!
+//! Stored with the table as JSON, so defaults are left out: a new key must not change what old tables hold.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::market::ExtraSpec;
+
+const DEFAULT_MAX_MESSAGE_BYTES: usize = 1 << 20;
+/// Positions in a message are kept in 32 bits.
+const HIGHEST_MAX_MESSAGE_BYTES: usize = 1 << 30;
+const MAX_POINTER_TOKENS: usize = 32;
+const MAX_COLUMNS: usize = 200;
+/// Columns of the ticks table that a configured one must not shadow.
+const RESERVED_COLUMNS: [&str; 19] = [
+    "symbol",
+    "ts",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "trade_id",
+    "source",
+    "kafka_epoch",
+    "kafka_partition",
+    "kafka_offset",
+    "kafka_index",
+    "kafka_ts",
+    "ingested_at",
+    "trade_date",
+    "trade_month",
+    "trade_year",
+    "_change_type",
+];
+
+/// A message format that is read out of the box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    Canonical,
+    SymbolClose,
+    PriceChange,
+    Binance,
+    Coinbase,
+    Finnhub,
+    Alpaca,
+    Massive,
+}
+
+impl Preset {
+    pub const ALL: [Preset; 8] = [
+        Self::Canonical,
+        Self::SymbolClose,
+        Self::PriceChange,
+        Self::Binance,
+        Self::Coinbase,
+        Self::Finnhub,
+        Self::Alpaca,
+        Self::Massive,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Canonical => "canonical",
+            Self::SymbolClose => "symbol-close",
+            Self::PriceChange => "price-change",
+            Self::Binance => "binance",
+            Self::Coinbase => "coinbase",
+            Self::Finnhub => "finnhub",
+            Self::Alpaca => "alpaca",
+            Self::Massive => "massive",
+        }
+    }
+
+    /// Raw frames of an exchange or a vendor, whose times are always UTC.
+    pub fn is_exchange(self) -> bool {
+        !matches!(self, Self::Canonical | Self::SymbolClose | Self::PriceChange)
+    }
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Preset {
+    type Err = InputError;
+
+    fn from_str(name: &str) -> Result<Self, InputError> {
+        Self::ALL.into_iter().find(|preset| preset.as_str() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::as_str).join(", ");
+            InputError::new("preset", format!("'{name}' is no preset; use one of {names}, or map the fields yourself"))
+        })
+    }
+}
+
+/// Form of event times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimeUnit {
+    S,
+    Ms,
+    Us,
+    Ns,
+    /// Date and time with an offset; without one, `zone` decides.
+    Rfc3339,
+    /// Date and time without an offset, in `zone`.
+    Naive,
+    /// Text, or a number whose unit follows from its magnitude.
+    Auto,
+}
+
+impl TimeUnit {
+    pub(super) fn takes_numbers(self) -> bool {
+        !matches!(self, Self::Rfc3339 | Self::Naive)
+    }
+
+    pub(super) fn takes_text(self) -> bool {
+        matches!(self, Self::Rfc3339 | Self::Naive | Self::Auto)
+    }
+}
+
+/// Where a field comes from: `/json/pointer`, `constant:VALUE`, `kafka.key`, `kafka.timestamp` or `header:NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Source {
+    Pointer(String),
+    Constant(String),
+    KafkaKey,
+    KafkaTimestamp,
+    Header(String),
+}
+
+impl TryFrom<String> for Source {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Source> for String {
+    fn from(source: Source) -> Self {
+        source.to_string()
+    }
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "kafka.key" => return Ok(Self::KafkaKey),
+            "kafka.timestamp" => return Ok(Self::KafkaTimestamp),
+            _ => {}
+        }
+        if let Some(value) = text.strip_prefix("constant:") {
+            return Ok(Self::Constant(value.to_owned()));
+        }
+        if let Some(name) = text.strip_prefix("header:").filter(|name| !name.is_empty()) {
+            return Ok(Self::Header(name.to_owned()));
+        }
+        check_pointer(text)?;
+        Ok(Self::Pointer(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pointer(pointer) => f.write_str(pointer),
+            Self::Constant(value) => write!(f, "constant:{value}"),
+            Self::KafkaKey => f.write_str("kafka.key"),
+            Self::KafkaTimestamp => f.write_str("kafka.timestamp"),
+            Self::Header(name) => write!(f, "header:{name}"),
+        }
+    }
+}
+
+/// The `[input]` section and the `[columns]` beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InputSettings {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<Preset>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ts: Option<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open: Option<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub close: Option<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trade_id: Option<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Of a mapping; presets know theirs. Default `rfc3339`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_unit: Option<TimeUnit>,
+    /// IANA name, for times without an offset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Symbols whose prices may be zero or negative, or `*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_negative: Vec<String>,
+    /// Only these symbols, if any is named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    #[serde(skip_serializing_if = "is_default_max_message_bytes")]
+    pub max_message_bytes: usize,
+    /// Extra columns by name. Paths are relative to the object that holds the tick.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, ExtraSpec>,
+}
+
+fn is_default_max_message_bytes(bytes: &usize) -> bool {
+    *bytes == DEFAULT_MAX_MESSAGE_BYTES
+}
+
+impl Default for InputSettings {
+    /// Neither a preset nor a mapping yet: not valid before one of them is set.
+    fn default() -> Self {
+        Self {
+            preset: None,
+            symbol: None,
+            ts: None,
+            open: None,
+            high: None,
+            low: None,
+            close: None,
+            volume: None,
+            trade_id: None,
+            source: None,
+            time_unit: None,
+            zone: None,
+            allow_negative: Vec::new(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+            columns: BTreeMap::new(),
+        }
+    }
+}
+
+/// A setting that can't work; the message names the key and the fix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("input.{key}: {problem}")]
+pub struct InputError {
+    pub key: String,
+    pub problem: String,
+}
+
+impl InputError {
+    pub(super) fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { key: key.into(), problem: problem.into() }
+    }
+}
+
+impl InputSettings {
+    /// The settings of a preset with every default.
+    pub fn preset(preset: Preset) -> Self {
+        Self { preset: Some(preset), ..Self::default() }
+    }
+
+    /// Every mapped field with its key.
+    fn fields(&self) -> [(&'static str, &Option<Source>); 9] {
+        [
+            ("symbol", &self.symbol),
+            ("ts", &self.ts),
+            ("open", &self.open),
+            ("high", &self.high),
+            ("low", &self.low),
+            ("close", &self.close),
+            ("volume", &self.volume),
+            ("trade_id", &self.trade_id),
+            ("source", &self.source),
+        ]
+    }
+
+    pub(super) fn time_zone(&self) -> Result<Option<Tz>, InputError> {
+        let parse = |name: &String| {
+            name.parse::<Tz>().map_err(|_| {
+                InputError::new("zone", format!("'{name}' is no IANA time zone; use a name like 'America/New_York'"))
+            })
+        };
+        self.zone.as_ref().map(parse).transpose()
+    }
+
+    /// # Errors
+    /// The first setting that can't work.
+    pub fn validate(&self) -> Result<(), InputError> {
+        match self.preset {
+            Some(preset) => self.validate_preset(preset)?,
+            None => self.validate_mapping()?,
+        }
+        self.time_zone()?;
+        if !(1..=HIGHEST_MAX_MESSAGE_BYTES).contains(&self.max_message_bytes) {
+            return Err(InputError::new("max_message_bytes", "not between 1 and 1073741824; the default is 1048576"));
+        }
+        if let Some(symbol) = self.include.iter().find(|symbol| self.exclude.contains(symbol)) {
+            return Err(InputError::new("exclude", format!("'{symbol}' is also in input.include; remove one of them")));
+        }
+        self.validate_columns()
+    }
+
+    fn validate_preset(&self, preset: Preset) -> Result<(), InputError> {
+        if let Some((key, _)) = self.fields().into_iter().find(|(_, source)| source.is_some()) {
+            return Err(InputError::new(
+                key,
+                format!(
+                    "can't be mapped beside preset '{preset}'; remove it, or remove input.preset and map every field"
+                ),
+            ));
+        }
+        if self.time_unit.is_some() {
+            return Err(InputError::new("time_unit", format!("preset '{preset}' knows its own; remove it")));
+        }
+        if preset.is_exchange() && self.zone.is_some() {
+            return Err(InputError::new("zone", format!("times of preset '{preset}' are UTC; remove it")));
+        }
+        Ok(())
+    }
+
+    fn validate_mapping(&self) -> Result<(), InputError> {
+        if self.fields().iter().all(|(_, source)| source.is_none()) {
+            let names = Preset::ALL.map(Preset::as_str).join(", ");
+            return Err(InputError::new("preset", format!("missing; set one of {names}, or map symbol, ts and close")));
+        }
+        for (key, source) in self.fields() {
+            match source {
+                None if matches!(key, "symbol" | "ts" | "close") => {
+                    return Err(InputError::new(
+                        key,
+                        "missing; set a JSON pointer such as '/price', or another source",
+                    ));
+                }
+                Some(Source::KafkaTimestamp) if key != "ts" => {
+                    return Err(InputError::new(key, "the Kafka timestamp can only be mapped to ts"));
+                }
+                Some(Source::Constant(_)) if key == "ts" => {
+                    return Err(InputError::new(key, "can't be constant; use a JSON pointer or 'kafka.timestamp'"));
+                }
+                Some(Source::Pointer(pointer)) => {
+                    check_pointer(pointer).map_err(|problem| InputError::new(key, problem))?;
+                }
+                _ => {}
+            }
+        }
+        if self.time_unit == Some(TimeUnit::Naive) && self.zone.is_none() {
+            return Err(InputError::new("zone", "missing; times without an offset need an IANA zone"));
+        }
+        Ok(())
+    }
+
+    fn validate_columns(&self) -> Result<(), InputError> {
+        if self.columns.len() > MAX_COLUMNS {
+            return Err(InputError::new("columns", format!("more than {MAX_COLUMNS}; remove some")));
+        }
+        for (name, spec) in &self.columns {
+            let key = format!("columns.{name}");
+            let snake_case = name.starts_with(|first: char| first.is_ascii_lowercase())
+                && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+                && name.len() <= 64;
+            if !snake_case {
+                return Err(InputError::new(key, "not a column name; use up to 64 of a-z, 0-9 and _, a letter first"));
+            }
+            if RESERVED_COLUMNS.contains(&name.as_str()) {
+                return Err(InputError::new(key, "the table has a column of this name; use another"));
+            }
+            check_pointer(&spec.path).map_err(|problem| InputError::new(format!("{key}.path"), problem))?;
+        }
+        Ok(())
+    }
+}
+
+fn check_pointer(text: &str) -> Result<(), String> {
+    if !text.starts_with('/') {
+        return Err(format!(
+            "'{text}' is no source; use a JSON pointer such as '/price', constant:VALUE, kafka.key, kafka.timestamp or header:NAME"
+        ));
+    }
+    let tilde = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    if !tilde {
+        return Err(format!("'{text}' is no JSON pointer; write ~0 for ~ and ~1 for /"));
+    }
+    if text.split('/').count() > MAX_POINTER_TOKENS {
+        return Err(format!("'{text}' is deeper than {} keys", MAX_POINTER_TOKENS - 1));
+    }
+    Ok(())
+}

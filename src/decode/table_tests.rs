@@ -1,0 +1,1 @@
+//! The verdict table of the design, row by row.

@@ -1,0 +1,317 @@
+//! Event times: numbers in a unit, or text -> microseconds since the epoch, UTC.
+
+use chrono::{LocalResult, NaiveDate, TimeZone};
+use chrono_tz::Tz;
+
+use super::input::TimeUnit;
+use super::verdict::{Coercions, Reason, Rejection};
+
+const SECOND: i64 = 1_000_000;
+const DAY_SECONDS: i64 = 86_400;
+/// 1990-01-01T00:00:00Z
+const EARLIEST: i64 = 631_152_000 * SECOND;
+/// 2262-01-01T00:00:00Z, the last year whose nanoseconds fit 64 bits
+const LATEST: i64 = 9_214_646_400 * SECOND;
+/// How far a tick may be ahead of its Kafka record.
+const FUTURE_TOLERANCE_MILLIS: i64 = 5 * 60 * 1000;
+
+/// Reads times by configuration. The caches hold what the last message needed and don't change any result.
+#[derive(Debug, Clone)]
+pub(super) struct TimeReader {
+    unit: TimeUnit,
+    zone: Option<Tz>,
+    date: [u8; 10],
+    date_days: i64,
+    local_minute: i64,
+    minute_offset_seconds: i64,
+}
+
+/// Parts of a text: seconds since the epoch as if it were UTC, the fraction, and the offset if one is written.
+struct Stamp {
+    wall_seconds: i64,
+    micros: i64,
+    offset_seconds: Option<i64>,
+}
+
+impl TimeReader {
+    pub(super) fn new(unit: TimeUnit, zone: Option<Tz>) -> Self {
+        Self { unit, zone, date: [0; 10], date_days: 0, local_minute: i64::MIN, minute_offset_seconds: 0 }
+    }
+
+    pub(super) fn unit(&self) -> TimeUnit {
+        self.unit
+    }
+
+    /// Scales an integer by the configured unit.
+    pub(super) fn scale(&self, value: i64, coercions: &mut Coercions) -> Result<i64, Rejection> {
+        let unit = match self.unit {
+            TimeUnit::Auto => {
+                coercions.auto_time_unit += 1;
+                magnitude_unit(value)
+            }
+            unit => unit,
+        };
+        let micros = match unit {
+            TimeUnit::S => value.checked_mul(SECOND),
+            TimeUnit::Ms => value.checked_mul(1_000),
+            TimeUnit::Us => Some(value),
+            TimeUnit::Ns => Some(value.div_euclid(1_000)),
+            TimeUnit::Rfc3339 | TimeUnit::Naive | TimeUnit::Auto => {
+                return Err(Rejection::new(
+                    Reason::Type,
+                    "ts: a number where a date and time belongs; set input.time_unit",
+                ));
+            }
+        };
+        micros.ok_or(Rejection::new(Reason::TsOutOfRange, "ts: beyond the range of microseconds"))
+    }
+
+    /// Reads `YYYY-MM-DDTHH:MM:SS[.fraction][offset]`; a blank may stand for the T. Without an offset the
+    /// configured zone decides.
+    pub(super) fn text(&mut self, text: &str, coercions: &mut Coercions) -> Result<i64, Rejection> {
+        let stamp = self
+            .stamp(text.as_bytes(), coercions)
+            .ok_or(Rejection::new(Reason::TsParse, "ts: not a valid YYYY-MM-DDTHH:MM:SS[.fraction][offset]"))?;
+        let offset = match stamp.offset_seconds {
+            Some(offset) => offset,
+            None => self.local_offset(stamp.wall_seconds)?,
+        };
+        Ok((stamp.wall_seconds - offset) * SECOND + stamp.micros)
+    }
+
+    #[inline]
+    fn stamp(&mut self, text: &[u8], coercions: &mut Coercions) -> Option<Stamp> {
+        let (date, rest) = text.split_first_chunk::<10>()?;
+        let (clock, mut rest) = rest.split_first_chunk::<9>()?;
+        if *date != self.date {
+            self.date_days = days(date)?;
+            self.date = *date;
+        }
+        let [b'T' | b't' | b' ', _, _, b':', _, _, b':', _, _] = clock else { return None };
+        let (hour, minute) = (two_digits(clock, 1)?, two_digits(clock, 4)?);
+        let mut second = two_digits(clock, 7)?;
+        if hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let mut micros = 0;
+        if let [b'.', fraction @ ..] = rest {
+            let length = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if length == 0 {
+                return None;
+            }
+            for place in 0..6 {
+                let digit = if place < length { i64::from(fraction[place] - b'0') } else { 0 };
+                micros = micros * 10 + digit;
+            }
+            rest = &fraction[length..];
+        }
+        if second == 60 {
+            coercions.leap_second += 1;
+            second = 59;
+            micros = SECOND - 1;
+        }
+        let wall_seconds = self.date_days * DAY_SECONDS + hour * 3_600 + minute * 60 + second;
+        Some(Stamp { wall_seconds, micros, offset_seconds: offset(rest)? })
+    }
+
+    /// Zones change at full minutes since long before [`EARLIEST`], so one minute has one offset.
+    fn local_offset(&mut self, wall_seconds: i64) -> Result<i64, Rejection> {
+        let Some(zone) = self.zone else {
+            return Err(Rejection::new(Reason::NaiveTs, "ts: local time without an offset; set input.zone"));
+        };
+        let minute = wall_seconds.div_euclid(60);
+        if minute == self.local_minute {
+            return Ok(self.minute_offset_seconds);
+        }
+        let local = chrono::DateTime::from_timestamp(wall_seconds, 0)
+            .ok_or(Rejection::new(Reason::TsOutOfRange, "ts: beyond the range of dates"))?
+            .naive_utc();
+        match zone.from_local_datetime(&local) {
+            LocalResult::Single(instant) => {
+                self.minute_offset_seconds = wall_seconds - instant.timestamp();
+                self.local_minute = minute;
+                Ok(self.minute_offset_seconds)
+            }
+            LocalResult::Ambiguous(..) => Err(Rejection::new(
+                Reason::AmbiguousTs,
+                format!("ts: local time occurs twice in {zone}; send an offset"),
+            )),
+            LocalResult::None => {
+                Err(Rejection::new(Reason::TsParse, format!("ts: local time does not exist in {zone}")))
+            }
+        }
+    }
+}
+
+/// Bounds of an accepted event time; the future is measured against the Kafka record, never against a clock.
+#[inline]
+pub(super) fn check_range(ts: i64, kafka_millis: Option<i64>) -> Result<(), Rejection> {
+    if ts < EARLIEST {
+        return Err(Rejection::new(Reason::TsOutOfRange, "ts: before 1990"));
+    }
+    if let Some(kafka_millis) = kafka_millis
+        && ts > kafka_millis.saturating_add(FUTURE_TOLERANCE_MILLIS).saturating_mul(1_000)
+    {
+        return Err(Rejection::new(Reason::TsFuture, "ts: more than 5 minutes after the Kafka timestamp"));
+    }
+    if ts >= LATEST {
+        return Err(Rejection::new(Reason::TsOutOfRange, "ts: after 2261"));
+    }
+    Ok(())
+}
+
+/// Windows that don't overlap for any time from 1990 to 5138.
+fn magnitude_unit(value: i64) -> TimeUnit {
+    match value.unsigned_abs() {
+        0..100_000_000_000 => TimeUnit::S,
+        100_000_000_000..100_000_000_000_000 => TimeUnit::Ms,
+        100_000_000_000_000..100_000_000_000_000_000 => TimeUnit::Us,
+        _ => TimeUnit::Ns,
+    }
+}
+
+#[inline]
+fn two_digits(text: &[u8], at: usize) -> Option<i64> {
+    let tens = text[at].wrapping_sub(b'0');
+    let ones = text[at + 1].wrapping_sub(b'0');
+    (tens < 10 && ones < 10).then(|| i64::from(tens) * 10 + i64::from(ones))
+}
+
+fn days(date: &[u8; 10]) -> Option<i64> {
+    let [_, _, _, _, b'-', _, _, b'-', _, _] = date else { return None };
+    let year = two_digits(date, 0)? * 100 + two_digits(date, 2)?;
+    let (month, day) = (two_digits(date, 5)?, two_digits(date, 8)?);
+    let date = NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32)?;
+    Some((date - NaiveDate::default()).num_days())
+}
+
+/// `Z`, `+hh:mm`, `+hhmm`, `+hh` in seconds; the inner `None` for no offset at all.
+fn offset(text: &[u8]) -> Option<Option<i64>> {
+    let sign = match text {
+        [] => return Some(None),
+        [b'Z' | b'z'] => return Some(Some(0)),
+        [b'+', ..] => 1,
+        [b'-', ..] => -1,
+        _ => return None,
+    };
+    let minutes_at = match text {
+        [_, _, _] => None,
+        [_, _, _, _, _] => Some(3),
+        [_, _, _, b':', _, _] => Some(4),
+        _ => return None,
+    };
+    let hours = two_digits(text, 1)?;
+    let minutes = match minutes_at {
+        Some(at) => two_digits(text, at)?,
+        None => 0,
+    };
+    (hours < 24 && minutes < 60).then_some(Some(sign * (hours * 3_600 + minutes * 60)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(zone: Option<Tz>, text: &str) -> Result<i64, Reason> {
+        TimeReader::new(TimeUnit::Rfc3339, zone)
+            .text(text, &mut Coercions::default())
+            .map_err(|rejection| rejection.reason)
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_chrono(micros in 0i64..4_000_000_000_000_000, minutes in -839i32..=839) {
+            let offset = chrono::FixedOffset::east_opt(minutes * 60).unwrap();
+            let text = offset.timestamp_micros(micros).unwrap().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+            prop_assert_eq!(read(None, &text), Ok(micros));
+            prop_assert_eq!(read(None, &text.replace('T', " ")), Ok(micros));
+        }
+
+        #[test]
+        fn never_panics(text in "[0-9T:.+Z -]{0,40}") {
+            let _ignored = read(Some(Tz::UTC), &text);
+        }
+    }
+
+    #[test]
+    fn forms() {
+        let at = 1_700_000_000_000_000; // 2023-11-14T22:13:20Z
+        for text in [
+            "2023-11-14T22:13:20Z",
+            "2023-11-14t22:13:20z",
+            "2023-11-14 22:13:20.000000999+00:00",
+            "2023-11-14T23:13:20+0100",
+            "2023-11-15T03:43:20+05:30",
+            "2023-11-14T20:13:20-02",
+        ] {
+            assert_eq!(read(None, text), Ok(at), "{text}");
+        }
+        for text in [
+            "2024-02-30T00:00:00Z",
+            "2023-11-14T24:00:00Z",
+            "2023-11-14T22:60:00Z",
+            "2023-11-14T22:13:61Z",
+            "2023-11-14T22:13:20.Z",
+            "2023-11-14T22:13:20+1",
+            "2023-11-14T22:13:20+24:00",
+            "2023-11-14T22:13:20 Z",
+            "2023-11-14",
+            "14.11.2023 22:13:20",
+            "2023-11-14T22:13Z",
+            "",
+        ] {
+            assert_eq!(read(Some(Tz::UTC), text), Err(Reason::TsParse), "{text}");
+        }
+        assert_eq!(read(None, "2016-12-31T23:59:60Z"), Ok(1_483_228_799_999_999));
+    }
+
+    #[test]
+    fn naive_times_need_a_zone_and_a_single_meaning() {
+        let new_york = Some(chrono_tz::America::New_York);
+        assert_eq!(read(None, "2023-11-14T22:13:20"), Err(Reason::NaiveTs));
+        assert_eq!(read(Some(Tz::Asia__Kolkata), "2023-11-15 03:43:20"), Ok(1_700_000_000_000_000));
+        assert_eq!(read(new_york, "2024-11-03T01:30:00"), Err(Reason::AmbiguousTs));
+        assert_eq!(read(new_york, "2024-11-03T01:30:00-04:00"), Ok(1_730_611_800_000_000));
+        assert_eq!(read(new_york, "2024-03-10T02:30:00"), Err(Reason::TsParse));
+    }
+
+    #[test]
+    fn the_cached_minute_ends_at_a_change_of_offset() {
+        let mut reader = TimeReader::new(TimeUnit::Naive, Some(chrono_tz::America::New_York));
+        let mut read = |text: &str| reader.text(text, &mut Coercions::default()).map_err(|rejection| rejection.reason);
+        assert_eq!(read("2024-11-03 00:59:59"), Ok(1_730_609_999_000_000));
+        assert_eq!(read("2024-11-03 01:00:00"), Err(Reason::AmbiguousTs));
+        assert_eq!(read("2024-11-03 02:00:00"), Ok(1_730_617_200_000_000));
+    }
+
+    #[test]
+    fn units() {
+        let scale = |unit, value| {
+            TimeReader::new(unit, None).scale(value, &mut Coercions::default()).map_err(|rejection| rejection.reason)
+        };
+        let at = 1_700_000_000_000_000;
+        assert_eq!(scale(TimeUnit::S, 1_700_000_000), Ok(at));
+        assert_eq!(scale(TimeUnit::Ms, 1_700_000_000_000), Ok(at));
+        assert_eq!(scale(TimeUnit::Us, at), Ok(at));
+        assert_eq!(scale(TimeUnit::Ns, 1_700_000_000_000_000_999), Ok(at));
+        for value in [1_700_000_000, 1_700_000_000_000, at, 1_700_000_000_000_000_000] {
+            assert_eq!(scale(TimeUnit::Auto, value), Ok(at));
+        }
+        assert_eq!(scale(TimeUnit::S, i64::MAX), Err(Reason::TsOutOfRange));
+        assert_eq!(scale(TimeUnit::Rfc3339, 1), Err(Reason::Type));
+    }
+
+    #[test]
+    fn bounds() {
+        let reason = |ts, kafka| check_range(ts, kafka).map_err(|rejection| rejection.reason);
+        assert_eq!(reason(EARLIEST - 1, None), Err(Reason::TsOutOfRange));
+        assert_eq!(reason(EARLIEST, None), Ok(()));
+        assert_eq!(reason(LATEST, None), Err(Reason::TsOutOfRange));
+        let kafka = 1_700_000_000_000;
+        assert_eq!(reason((kafka + 300_000) * 1_000, Some(kafka)), Ok(()));
+        assert_eq!(reason((kafka + 300_000) * 1_000 + 1, Some(kafka)), Err(Reason::TsFuture));
+        assert_eq!(reason((kafka + 300_000) * 1_000 + 1, None), Ok(()));
+        assert_eq!(reason(LATEST - 1, Some(i64::MAX)), Ok(()));
+    }
+}

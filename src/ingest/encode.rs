@@ -1,0 +1,323 @@
+//! A batch -> sorted Parquet files, one per partition value. CPU only; runs beside the consumer.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, 
+    ArrayRef, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Int32Type, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use chrono::NaiveDate;
+use hashbrown::HashMap;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use uuid::Uuid;
+
+use super::batch::{Batch, Chunk};
+use super::stats::ColumnStats;
+use crate::lake::{NewFile, ticks_schema};
+use crate::market::{EPOCH_DAYS_FROM_CE, ExtraColumn, ExtraSpec, PartitionBy};
+
+/// Rows of a row group: large enough to compress, small enough to prune by symbol inside a file.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Rows gathered at once; bounds what lives beside the chunks.
+const GATHER_ROWS: usize = 16 * 1024;
+
+/// A file that is ready for the store.
+pub struct EncodedFile {
+    pub file: NewFile,
+    pub bytes: Vec<u8>,
+}
+
+/// Everything that is the same for all files of `ticks`.
+#[derive(Debug, Clone)]
+pub struct TickEncoder {
+    epoch: i32,
+    partition_by: PartitionBy,
+    /// Without the partition column unless rows need it (`trade_date` under month and year).
+    schema: SchemaRef,
+    properties: WriterProperties,
+}
+
+/// Where a row is: chunk and row in it.
+type RowRef = (u32, u32);
+
+impl TickEncoder {
+    pub fn new(epoch: i32, partition_by: PartitionBy, extras: &[(String, ExtraSpec)]) -> Self {
+        let table = ticks_schema(partition_by, extras);
+        let fields: Vec<_> =
+            table.fields().iter().filter(|field| field.name() != partition_by.column()).cloned().collect();
+        Self { epoch, partition_by, schema: Arc::new(Schema::new(fields)), properties: properties() }
+    }
+
+    /// # Errors
+    /// Parquet refuses a value; nothing in a decoded batch should make it do so.
+    pub fn encode(&self, batch: &Batch) -> Result<Vec<EncodedFile>, parquet::errors::ParquetError> {
+        let chunks: Vec<&Chunk> = batch.chunks().filter(|chunk| !chunk.rows.is_empty()).collect();
+        let names = SymbolNames::of(&chunks);
+        let mut files = Vec::new();
+        for (value, rows) in self.sorted(&chunks, &names) {
+            files.push(self.encode_file(&chunks, &names, value, &rows)?);
+        }
+        Ok(files)
+    }
+
+    /// Rows of each partition value in the order (symbol, ts, partition, offset, index).
+    fn sorted(&self, chunks: &[&Chunk], names: &SymbolNames) -> Vec<(i32, Vec<RowRef>)> {
+        let mut by_value: std::collections::BTreeMap<i32, Vec<RowRef>> = std::collections::BTreeMap::new();
+        let (mut last_date, mut last_value) = (i32::MIN, i32::MIN);
+        for (at, chunk) in chunks.iter().enumerate() {
+            let mut row = 0;
+            while row < chunk.rows.len() {
+                let date = chunk.rows.trade_date[row];
+                if date != last_date {
+                    (last_date, last_value) = (date, self.partition_by.value(date));
+                }
+                let rows = by_value.entry(last_value).or_default();
+                while row < chunk.rows.len() && chunk.rows.trade_date[row] == date {
+                    rows.push((at as u32, row as u32));
+                    row += 1;
+                }
+            }
+        }
+        by_value.into_iter().map(|(value, rows)| (value, sort_rows(chunks, names, &rows))).collect()
+    }
+
+    fn encode_file(
+        &self,
+        chunks: &[&Chunk],
+        names: &SymbolNames,
+        value: i32,
+        rows: &[RowRef],
+    ) -> Result<EncodedFile, parquet::errors::ParquetError> {
+        let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
+        let mut writer = ArrowWriter::try_new_with_options(Vec::new(), self.file_schema(), options)?;
+        let mut stats = ColumnStats::default();
+        for slice in rows.chunks(GATHER_ROWS) {
+            let gather = Gather { chunks, rows: slice };
+            stats.add(&gather, names);
+            writer.write(&self.record_batch(&gather, names)?)?;
+        }
+        let bytes = writer.into_inner()?;
+        let date = NaiveDate::from_num_days_from_ce_opt(value + EPOCH_DAYS_FROM_CE).map(|date| date.to_string());
+        let date = date.ok_or_else(|| parquet::errors::ParquetError::General(format!("date {value} out of range")))?;
+        let file = NewFile {
+            path: format!("{}={date}/part-{}.zstd.parquet", self.partition_by.column(), Uuid::new_v4()),
+            bytes: bytes.len() as i64,
+            rows: rows.len() as i64,
+            partition_value: value,
+            stats: stats.to_json(rows.len()),
+        };
+        Ok(EncodedFile { file, bytes })
+    }
+
+    /// The symbol as a dictionary: Parquet stores it as one anyway, and nothing is spelled out per row.
+    fn file_schema(&self) -> SchemaRef {
+        let fields: Vec<_> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| match field.name().as_str() {
+                "symbol" => Arc::new(field.as_ref().clone().with_data_type(arrow::datatypes::DataType::Dictionary(
+                    Box::new(arrow::datatypes::DataType::Int32),
+                    Box::new(arrow::datatypes::DataType::Utf8),
+                ))),
+                _ => Arc::clone(field),
+            })
+            .collect();
+        Arc::new(Schema::new(fields))
+    }
+
+    fn record_batch(&self, gather: &Gather<'_>, names: &SymbolNames) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let schema = self.file_schema();
+        let mut extra = 0;
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| match field.name().as_str() {
+                "symbol" => gather.symbols(names),
+                "ts" => gather.timestamps(|chunk, row| Some(chunk.rows.ts[row])),
+                "open" => gather.doubles(|chunk, row| chunk.rows.open[row]),
+                "high" => gather.doubles(|chunk, row| chunk.rows.high[row]),
+                "low" => gather.doubles(|chunk, row| chunk.rows.low[row]),
+                "close" => gather.doubles(|chunk, row| chunk.rows.close[row]),
+                "volume" => gather.doubles(|chunk, row| chunk.rows.volume[row]),
+                "trade_id" => gather.strings(|chunk, row| chunk.rows.trade_id.get(row)),
+                "source" => gather.strings(|chunk, row| chunk.rows.source.get(row)),
+                "kafka_epoch" => gather.ints(|_, _| self.epoch),
+                "kafka_partition" => gather.ints(|chunk, _| chunk.partition),
+                "kafka_offset" => gather.bigints(|chunk, row| chunk.rows.offset[row]),
+                "kafka_index" => gather.ints(|chunk, row| chunk.rows.index[row]),
+                "kafka_ts" => gather.timestamps(|chunk, row| {
+                    let millis = chunk.rows.kafka_ts[row];
+                    (millis != i64::MIN).then(|| millis.saturating_mul(1_000))
+                }),
+                "ingested_at" => gather.timestamps(|chunk, _| Some(chunk.received_at)),
+                "trade_date" => gather.dates(|chunk, row| chunk.rows.trade_date[row]),
+                _ => {
+                    extra += 1;
+                    gather.extra(extra - 1)
+                }
+            })
+            .collect();
+        RecordBatch::try_new(schema, columns)
+    }
+}
+
+/// Distinct symbols of a batch in order, and each chunk's own numbers translated to that order.
+pub(super) struct SymbolNames {
+    sorted: StringArray,
+    /// Per chunk: local number -> place in `sorted`.
+    ranks: Vec<Vec<u32>>,
+}
+
+impl SymbolNames {
+    fn of(chunks: &[&Chunk]) -> Self {
+        let mut names: Vec<&str> =
+            chunks.iter().flat_map(|chunk| chunk.rows.symbols.iter().map(AsRef::as_ref)).collect();
+        names.sort_unstable();
+        names.dedup();
+        let places: HashMap<&str, u32> = names.iter().zip(0..).map(|(name, place)| (*name, place)).collect();
+        let ranks =
+            chunks.iter().map(|chunk| chunk.rows.symbols.iter().map(|name| places[name.as_ref()]).collect()).collect();
+        Self { sorted: StringArray::from_iter_values(names), ranks }
+    }
+
+    pub(super) fn name(&self, rank: u32) -> &str {
+        self.sorted.value(rank as usize)
+    }
+}
+
+/// Counting sort by symbol, then by time only where a symbol's rows did not arrive in order.
+fn sort_rows(chunks: &[&Chunk], names: &SymbolNames, rows: &[RowRef]) -> Vec<RowRef> {
+    let rank = |(chunk, row): RowRef| {
+        names.ranks[chunk as usize][chunks[chunk as usize].rows.symbol[row as usize] as usize] as usize
+    };
+    let mut ends = vec![0usize; names.sorted.len() + 1];
+    for row in rows {
+        ends[rank(*row) + 1] += 1;
+    }
+    for symbol in 1..ends.len() {
+        ends[symbol] += ends[symbol - 1];
+    }
+    let starts = ends.clone();
+    let mut sorted = vec![(0, 0); rows.len()];
+    for row in rows {
+        let place = &mut ends[rank(*row)];
+        sorted[*place] = *row;
+        *place += 1;
+    }
+    let key = |(chunk, row): &RowRef| {
+        let (chunk, row) = (chunks[*chunk as usize], *row as usize);
+        (chunk.rows.ts[row], chunk.partition, chunk.rows.offset[row], chunk.rows.index[row])
+    };
+    for symbol in 0..names.sorted.len() {
+        let run = &mut sorted[starts[symbol]..starts[symbol + 1]];
+        if !run.is_sorted_by_key(key) {
+            run.sort_unstable_by_key(key);
+        }
+    }
+    sorted
+}
+
+/// Some rows of a file, column by column.
+pub(super) struct Gather<'a> {
+    chunks: &'a [&'a Chunk],
+    rows: &'a [RowRef],
+}
+
+impl Gather<'_> {
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&Chunk, usize)> {
+        self.rows.iter().map(|(chunk, row)| (self.chunks[*chunk as usize], *row as usize))
+    }
+
+    pub(super) fn ranks<'b>(&'b self, names: &'b SymbolNames) -> impl ExactSizeIterator<Item = u32> + 'b {
+        self.rows.iter().map(|(chunk, row)| {
+            names.ranks[*chunk as usize][self.chunks[*chunk as usize].rows.symbol[*row as usize] as usize]
+        })
+    }
+
+    fn symbols(&self, names: &SymbolNames) -> ArrayRef {
+        let keys = Int32Array::from_iter_values(self.ranks(names).map(|rank| rank as i32));
+        let values = Arc::new(names.sorted.clone());
+        Arc::new(DictionaryArray::<Int32Type>::try_new(keys, values).expect("ranks point into the sorted names"))
+    }
+
+    fn doubles(&self, value: impl Fn(&Chunk, usize) -> f64) -> ArrayRef {
+        let values: Vec<f64> = self.iter().map(|(chunk, row)| value(chunk, row)).collect();
+        if values.iter().any(|value| value.is_nan()) {
+            return Arc::new(Float64Array::from_iter(values.into_iter().map(|value| (!value.is_nan()).then_some(value))));
+        }
+        Arc::new(Float64Array::from(values))
+    }
+
+    fn ints(&self, value: impl Fn(&Chunk, usize) -> i32) -> ArrayRef {
+        Arc::new(Int32Array::from_iter_values(self.iter().map(|(chunk, row)| value(chunk, row))))
+    }
+
+    fn dates(&self, value: impl Fn(&Chunk, usize) -> i32) -> ArrayRef {
+        Arc::new(Date32Array::from_iter_values(self.iter().map(|(chunk, row)| value(chunk, row))))
+    }
+
+    fn bigints(&self, value: impl Fn(&Chunk, usize) -> i64) -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(self.iter().map(|(chunk, row)| value(chunk, row))))
+    }
+
+    fn timestamps(&self, value: impl Fn(&Chunk, usize) -> Option<i64>) -> ArrayRef {
+        let values: TimestampMicrosecondArray = self.iter().map(|(chunk, row)| value(chunk, row)).collect();
+        Arc::new(values.with_timezone("UTC"))
+    }
+
+    fn strings<'b>(&'b self, value: impl Fn(&'b Chunk, usize) -> Option<&'b str>) -> ArrayRef {
+        Arc::new(StringArray::from_iter(self.iter().map(|(chunk, row)| value(chunk, row))))
+    }
+
+    fn extra(&self, at: usize) -> ArrayRef {
+        match self.chunks.first().map(|chunk| &chunk.rows.extras[at]) {
+            Some(ExtraColumn::Double(_)) => Arc::new(Float64Array::from_iter(self.iter().map(|(chunk, row)| {
+                match &chunk.rows.extras[at] {
+                    ExtraColumn::Double(values) => values[row],
+                    _ => None,
+                }
+            }))),
+            Some(ExtraColumn::Bigint(_)) => {
+                Arc::new(Int64Array::from_iter(self.iter().map(|(chunk, row)| match &chunk.rows.extras[at] {
+                    ExtraColumn::Bigint(values) => values[row],
+                    _ => None,
+                })))
+            }
+            Some(ExtraColumn::Boolean(_)) => Arc::new(BooleanArray::from_iter(self.iter().map(|(chunk, row)| {
+                match &chunk.rows.extras[at] {
+                    ExtraColumn::Boolean(values) => values[row],
+                    _ => None,
+                }
+            }))),
+            Some(ExtraColumn::String(_)) | None => self.strings(|chunk, row| match &chunk.rows.extras[at] {
+                ExtraColumn::String(values) => values.get(row),
+                _ => None,
+            }),
+        }
+    }
+}
+
+fn properties() -> WriterProperties {
+    let mut builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a zstd level")))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None);
+    for name in ["symbol", "source"] {
+        builder = builder.set_column_dictionary_enabled(ColumnPath::from(name), true);
+    }
+    for name in ["ts", "kafka_epoch", "kafka_partition", "kafka_offset", "kafka_index", "kafka_ts", "ingested_at"] {
+        builder = builder.set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
+    }
+    for name in ["symbol", "ts", "close", "kafka_offset"] {
+        builder = builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Chunk);
+    }
+    builder.build()
+}

@@ -1,0 +1,418 @@
+//! A group consumer on a thread of its own: rebalances, back-pressure, and a handler that turns borrowed
+//! records into what crosses the queue.
+//!
+//! Invariants:
+//! - Events leave in the order in which things happened: data of a partition before its revocation.
+//! - A partition delivers nothing before [`Command::Start`] names its offset and generation, and nothing after
+//!   its revocation was announced.
+//! - A full queue never stops the polling: after [`FULL_QUEUE_PATIENCE`] the partitions are paused.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc as std_mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::raw::{BatchMessage, Notice, RawConsumer};
+
+/// Events that may wait for the owner of the state; with chunks of at most 4 MiB this bounds the queue's memory.
+const EVENT_QUEUE: usize = 8;
+/// Commands are answers to events and offset commits: far below this.
+const COMMAND_QUEUE: usize = 256;
+const BATCH_MESSAGES: usize = 8_192;
+/// The batch call waits for a full batch or this long: it bounds the latency of everything here.
+const BATCH_WAIT: Duration = Duration::from_millis(5);
+const FULL_QUEUE_PATIENCE: Duration = Duration::from_millis(500);
+/// Contract: a rebalance hands over within 5 s.
+const HAND_OVER: Duration = Duration::from_secs(5);
+const BROKER_ANSWER: Duration = Duration::from_secs(10);
+const BROKER_RETRY: Duration = Duration::from_secs(1);
+/// Closing can hang in librdkafka.
+const CLOSE_WATCHDOG: Duration = Duration::from_secs(10);
+
+/// A record as the handler sees it, borrowed from librdkafka.
+pub struct Record<'a> {
+    message: &'a BatchMessage<'a>,
+}
+
+impl<'a> Record<'a> {
+    pub fn partition(&self) -> i32 {
+        self.message.partition()
+    }
+
+    pub fn offset(&self) -> i64 {
+        self.message.offset()
+    }
+
+    pub fn payload(&self) -> Option<&'a [u8]> {
+        self.message.payload()
+    }
+
+    pub fn key(&self) -> Option<&'a [u8]> {
+        self.message.key()
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn timestamp(&self) -> Option<i64> {
+        self.message.timestamp()
+    }
+
+    pub fn headers(&self) -> Vec<(&'a str, Option<&'a [u8]>)> {
+        self.message.headers()
+    }
+}
+
+/// Runs on the consumer thread.
+pub trait Handler: Send + 'static {
+    /// What crosses the queue.
+    type Output: Send;
+
+    /// Records of the partition follow from `offset` on.
+    fn start(&mut self, partition: i32, generation: u64, offset: i64);
+    /// The partition is gone; what was gathered of it is dropped.
+    fn release(&mut self, partition: i32);
+    fn record(&mut self, record: &Record<'_>);
+    /// Everything below `offset` was delivered.
+    fn end_of_partition(&mut self, partition: i32, offset: i64);
+    /// Called between batches: what is ready to cross the queue, if anything.
+    fn take(&mut self) -> Option<Self::Output>;
+}
+
+/// One partition of a new assignment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assigned {
+    pub partition: i32,
+    /// First offset that Kafka still holds.
+    pub low: i64,
+    /// Last stable offset.
+    pub high: i64,
+}
+
+#[derive(Debug)]
+pub enum Event<T> {
+    /// Answer with [`Command::Start`].
+    Assigned { cluster_id: String, partitions: Vec<Assigned> },
+    /// Answer with [`Command::Release`] within [`HAND_OVER`].
+    Revoked { partitions: Vec<i32> },
+    Data(T),
+    /// Kafka no longer holds (or does not yet hold) the offset asked for.
+    OutOfRange { partition: i32 },
+    /// Something is wrong with the brokers; librdkafka goes on trying.
+    Trouble { code: RDKafkaErrorCode, text: String },
+    /// The thread has ended.
+    Failed { text: String },
+}
+
+#[derive(Debug)]
+pub enum Command {
+    /// (partition, generation, offset); a partition that runs already is restarted there.
+    Start(Vec<(i32, u64, i64)>),
+    Release(Vec<i32>),
+    /// Next offsets, for lag tools only.
+    Commit(Vec<(i32, i64)>),
+    /// First offset at or after a time (milliseconds) for each partition, None past the end.
+    OffsetsForTime { partitions: Vec<i32>, timestamp_ms: i64, answer: tokio::sync::oneshot::Sender<TimeAnswer> },
+    Stop,
+}
+
+pub type TimeAnswer = Result<Vec<(i32, Option<i64>)>, String>;
+
+/// Owner's side of the thread.
+pub struct Consumer<T> {
+    pub events: mpsc::Receiver<Event<T>>,
+    commands: std_mpsc::SyncSender<Command>,
+    thread: JoinHandle<()>,
+}
+
+impl<T: Send + 'static> Consumer<T> {
+    /// Subscribes and starts the thread. `config` names brokers and group; what the protocol needs is set here.
+    ///
+    /// # Errors
+    /// librdkafka refuses the configuration; the text names the property.
+    pub(super) fn start<H>(config: &ClientConfig, topic: &str, handler: H) -> Result<Self, String>
+    where
+        H: Handler<Output = T>,
+    {
+        let raw = RawConsumer::new(config, topic, BATCH_MESSAGES)?;
+        raw.subscribe().map_err(|error| error.to_string())?;
+        let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
+        let (commands, command_receiver) = std_mpsc::sync_channel(COMMAND_QUEUE);
+        let mut worker = Worker {
+            raw,
+            handler,
+            events: event_sender,
+            commands: command_receiver,
+            runtime: Handle::current(),
+            notices: Vec::new(),
+            owned: BTreeSet::new(),
+            running: BTreeSet::new(),
+            unannounced: Vec::new(),
+            announce_at: Instant::now(),
+            revoking: None,
+            paused: false,
+            stopping: false,
+        };
+        let thread = std::thread::Builder::new()
+            .name("kafka-consumer".to_owned())
+            .spawn(move || worker.run())
+            .map_err(|error| format!("start consumer thread: {error}"))?;
+        Ok(Self { events, commands, thread })
+    }
+
+    /// Never blocks: a full queue means that the thread is gone or stuck, which the caller sees as an event.
+    pub fn send(&self, command: Command) {
+        if self.commands.try_send(command).is_err() {
+            tracing::debug!("the consumer thread takes no commands");
+        }
+    }
+
+    /// Leaves the group and joins the thread, bounded.
+    pub async fn stop(self) {
+        self.send(Command::Stop);
+        drop(self.events);
+        let joined = tokio::task::spawn_blocking(move || self.thread.join());
+        match tokio::time::timeout(CLOSE_WATCHDOG, joined).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(_) => tracing::error!("the consumer thread panicked"),
+            Err(_) => tracing::error!("closing the consumer hangs; leaving it behind"),
+        }
+    }
+}
+
+struct Worker<H: Handler> {
+    raw: RawConsumer,
+    handler: H,
+    events: mpsc::Sender<Event<H::Output>>,
+    commands: std_mpsc::Receiver<Command>,
+    runtime: Handle,
+    notices: Vec<Notice>,
+    /// Partitions that the group gave us.
+    owned: BTreeSet<i32>,
+    /// Owned partitions that deliver.
+    running: BTreeSet<i32>,
+    /// Assigned by the group, watermarks not known yet.
+    unannounced: Vec<i32>,
+    announce_at: Instant,
+    revoking: Option<(Vec<i32>, Instant)>,
+    paused: bool,
+    stopping: bool,
+}
+
+impl<H: Handler> Worker<H> {
+    fn run(&mut self) {
+        while !self.stopping {
+            if let Err(text) = self.turn() {
+                self.send(Event::Failed { text });
+                break;
+            }
+            if let Some(output) = self.handler.take() {
+                self.send(Event::Data(output));
+            }
+            self.settle();
+        }
+        if let Err(error) = self.raw.close() {
+            tracing::debug!("{error}");
+        }
+    }
+
+    /// Commands, one batch, and the notices that the callbacks left.
+    fn turn(&mut self) -> Result<(), String> {
+        while let Ok(command) = self.commands.try_recv() {
+            self.obey(command).map_err(|error| error.to_string())?;
+        }
+        let Self { raw, handler, running, notices, .. } = self;
+        {
+            let batch = raw.batch(BATCH_WAIT).map_err(|error| error.to_string())?;
+            for message in batch.iter() {
+                let partition = message.partition();
+                match message.error() {
+                    None if running.contains(&partition) => handler.record(&Record { message: &message }),
+                    Some(RDKafkaErrorCode::PartitionEOF) if running.contains(&partition) => {
+                        handler.end_of_partition(partition, message.offset());
+                    }
+                    None | Some(RDKafkaErrorCode::PartitionEOF) => {}
+                    Some(code) => notices.push(Notice::Message {
+                        partition,
+                        code,
+                        text: message.payload().map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default(),
+                    }),
+                }
+            }
+        }
+        notices.extend(raw.take_notices());
+        Ok(())
+    }
+
+    /// Everything that sends events and so must not run inside [`Self::send`].
+    fn settle(&mut self) {
+        for notice in std::mem::take(&mut self.notices) {
+            match notice {
+                Notice::Assign(partitions) if partitions.is_empty() => self.acknowledge_nothing(),
+                Notice::Assign(partitions) => {
+                    self.owned.extend(&partitions);
+                    self.unannounced.extend(partitions);
+                }
+                Notice::Revoke { partitions, lost } => self.revoke(partitions, lost),
+                Notice::Error { code, text, fatal: true } => {
+                    self.send(Event::Failed { text: format!("{code}: {text}") });
+                    self.stopping = true;
+                }
+                Notice::Error { code, text, .. } => self.send(Event::Trouble { code, text }),
+                Notice::Message { partition, code: RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange, .. } => {
+                    if self.running.remove(&partition) {
+                        self.handler.release(partition);
+                        self.send(Event::OutOfRange { partition });
+                    }
+                }
+                Notice::Message { code, text, .. } => self.send(Event::Trouble { code, text }),
+            }
+        }
+        self.announce();
+        if self.revoking.as_ref().is_some_and(|(_, until)| Instant::now() >= *until) {
+            tracing::warn!("a hand-over took longer than {} s; the partitions leave without it", HAND_OVER.as_secs());
+            self.unassign_revoked();
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> Result<(), super::raw::RawError> {
+        match command {
+            Command::Start(mut starts) => {
+                // An answer may come after its partition was revoked.
+                starts.retain(|(partition, ..)| self.owned.contains(partition));
+                let again: Vec<i32> = starts.iter().map(|start| start.0).filter(|p| self.raw.is_assigned(*p)).collect();
+                if !again.is_empty() {
+                    self.raw.incremental_unassign(&again)?;
+                }
+                let offsets: Vec<(i32, i64)> = starts.iter().map(|(partition, _, offset)| (*partition, *offset)).collect();
+                self.raw.incremental_assign(&offsets)?;
+                for (partition, generation, offset) in starts {
+                    self.handler.start(partition, generation, offset);
+                    self.running.insert(partition);
+                }
+                if self.paused {
+                    self.raw.pause(&self.running.iter().copied().collect::<Vec<_>>(), true)?;
+                }
+            }
+            Command::Release(_) => self.unassign_revoked(),
+            Command::Commit(offsets) => {
+                if let Err(error) = self.raw.commit_async(&offsets) {
+                    tracing::debug!("{error}");
+                }
+            }
+            Command::OffsetsForTime { partitions, timestamp_ms, answer } => {
+                let found = partitions
+                    .iter()
+                    .map(|p| self.raw.offset_for_time(*p, timestamp_ms, BROKER_ANSWER).map(|offset| (*p, offset)))
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|error| error.to_string());
+                if answer.send(found).is_err() {
+                    tracing::debug!("nobody waits for the offsets of a time any more");
+                }
+            }
+            Command::Stop => self.stopping = true,
+        }
+        Ok(())
+    }
+
+    /// A rebalance that adds nothing still waits for its assign call.
+    fn acknowledge_nothing(&self) {
+        if let Err(error) = self.raw.incremental_assign(&[]) {
+            tracing::debug!("{error}");
+        }
+    }
+
+    fn revoke(&mut self, partitions: Vec<i32>, lost: bool) {
+        self.unannounced.retain(|partition| !partitions.contains(partition));
+        for partition in &partitions {
+            self.owned.remove(partition);
+            self.running.remove(partition);
+            self.handler.release(*partition);
+        }
+        self.unassign_revoked();
+        self.revoking = Some((partitions.clone(), Instant::now() + HAND_OVER));
+        if lost {
+            self.unassign_revoked();
+        }
+        self.send(Event::Revoked { partitions });
+    }
+
+    fn unassign_revoked(&mut self) {
+        if let Some((partitions, _)) = self.revoking.take()
+            && let Err(error) = self.raw.incremental_unassign(&partitions)
+        {
+            tracing::debug!("{error}");
+        }
+    }
+
+    /// Asks for the watermarks of new partitions and announces them; tries again later when the broker is silent.
+    fn announce(&mut self) {
+        if self.unannounced.is_empty() || Instant::now() < self.announce_at {
+            return;
+        }
+        let Some(cluster_id) = self.raw.cluster_id(BROKER_ANSWER) else {
+            self.announce_at = Instant::now() + BROKER_RETRY;
+            return;
+        };
+        let mut partitions = Vec::new();
+        for partition in &self.unannounced {
+            match self.raw.watermarks(*partition, BROKER_ANSWER) {
+                Ok((low, high)) => partitions.push(Assigned { partition: *partition, low, high }),
+                Err(error) => {
+                    tracing::debug!(partition, "{error}");
+                    self.announce_at = Instant::now() + BROKER_RETRY;
+                    return;
+                }
+            }
+        }
+        self.unannounced.clear();
+        self.send(Event::Assigned { cluster_id, partitions });
+    }
+
+    /// Waits for room in the queue and keeps polling meanwhile.
+    fn send(&mut self, event: Event<H::Output>) {
+        let mut event = event;
+        let waiting_since = Instant::now();
+        loop {
+            match self.events.try_send(event) {
+                Ok(()) => break,
+                Err(mpsc::error::TrySendError::Closed(_)) => {
+                    self.stopping = true;
+                    break;
+                }
+                Err(mpsc::error::TrySendError::Full(back)) => event = back,
+            }
+            let patience = FULL_QUEUE_PATIENCE.saturating_sub(waiting_since.elapsed());
+            if !patience.is_zero() {
+                // The permit is dropped again: the next try_send takes it.
+                let room = self.runtime.block_on(tokio::time::timeout(patience, self.events.reserve()));
+                drop(room);
+                continue;
+            }
+            self.set_paused(true);
+            if let Err(text) = self.turn() {
+                tracing::error!("{text}");
+                self.stopping = true;
+                break;
+            }
+            if self.stopping {
+                break;
+            }
+        }
+        self.set_paused(false);
+    }
+
+    fn set_paused(&mut self, paused: bool) {
+        if self.paused == paused {
+            return;
+        }
+        self.paused = paused;
+        let partitions: Vec<i32> = self.running.iter().copied().collect();
+        if let Err(error) = self.raw.pause(&partitions, paused) {
+            tracing::warn!("{error}");
+        }
+    }
+}
