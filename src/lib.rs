@@ -31,6 +31,10 @@
 
 pub mod market;
 
+pub mod secret;
+
+pub mod units;
+
 pub mod decode;
 
 pub mod kafka;
@@ -46,5 +50,7 @@ pub mod query;
 pub mod cli;
 
 pub mod settings;
+
+pub mod telemetry;
 
 pub mod commands;

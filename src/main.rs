@@ -1,1 +1,56 @@
-fn main() {}
+//! Parse, start the log, hand the shutdown token to the command, leave with its exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tickhouse::cli::Cli;
+use tickhouse::{commands, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// A second signal leaves at once.
+const SECOND_SIGNAL: i32 = 130;
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = telemetry::start(&cli.global, cli.command.default_log()) {
+        eprintln!("error: {error}");
+        return ExitCode::from(USAGE);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let signals = tokio::spawn(watch_signals(stop.clone()));
+        let result = commands::run(cli, stop).await;
+        signals.abort();
+        result
+    });
+    runtime.shutdown_background();
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        commands::exit_code(&error)
+    })
+}
+
+async fn watch_signals(stop: CancellationToken) -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    for leave in [false, true] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if leave {
+            std::process::exit(SECOND_SIGNAL);
+        }
+        stop.cancel();
+    }
+    Ok(())
+}

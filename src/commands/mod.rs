@@ -1,1 +1,69 @@
 //! One file per subcommand: wiring and printing, nothing else.
+
+mod config;
+mod consume_only;
+mod dead_letters;
+mod dry_run;
+mod ingest;
+mod offsets;
+pub mod query;
+
+use std::process::ExitCode;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Cli, Command};
+use crate::ingest::IngestError;
+use crate::lake::LakeError;
+use crate::settings::{Settings, SettingsError};
+
+/// Exit codes that scripts rely on.
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const DATA_LOSS: u8 = 3;
+
+/// # Errors
+/// What the subcommand could not do; [`exit_code`] says how to leave.
+pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    match &cli.command {
+        Command::Ingest(args) => ingest::run(&cli.global, args, stop).await,
+        Command::Query(args) => query::run(&cli.global, args, stop).await,
+        Command::Offsets(args) => offsets::run(&cli.global, args).await,
+        Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,
+        Command::Config(args) => config::run(&cli.global, args),
+        Command::Completions(args) => config::completions(args),
+        Command::ConsumeOnly(args) => {
+            let settings = Settings::resolve(cli.global.config.as_deref(), |layers| args.apply(layers))?.settings;
+            tokio::task::spawn_blocking(move || consume_only::run(&settings, &stop)).await?
+        }
+    }
+}
+
+/// 1 failed, 2 usage or configuration, 3 data loss needs a decision.
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let code = error.chain().find_map(|cause| {
+        if cause.is::<SettingsError>() {
+            return Some(USAGE);
+        }
+        if let Some(error) = cause.downcast_ref::<IngestError>() {
+            return match error {
+                IngestError::DataLoss(_) => Some(DATA_LOSS),
+                IngestError::Settings(_) | IngestError::Start(_) => Some(USAGE),
+                IngestError::Lake(error) => lake_code(error),
+                _ => None,
+            };
+        }
+        cause.downcast_ref::<LakeError>().and_then(lake_code)
+    });
+    ExitCode::from(code.unwrap_or(FAILED))
+}
+
+fn lake_code(error: &LakeError) -> Option<u8> {
+    match error {
+        LakeError::Differs { differences, .. } if differences.iter().any(|one| one.what.contains("cluster_id")) => {
+            Some(DATA_LOSS)
+        }
+        LakeError::Differs { .. } | LakeError::PlainHttp { .. } => Some(USAGE),
+        _ => None,
+    }
+}

@@ -3,12 +3,16 @@
 use crate::market::{MarketZone, TickColumns};
 
 use super::binance::Binance;
-use super::frames::{Coinbase, Elements, Finnhub, Frame, Level};
-use super::input::{InputError, InputSettings, Preset, Source, TimeUnit};
+use super::coinbase::Coinbase;
+use super::elements::Elements;
+use super::finnhub::Finnhub;
+use super::frames::{Frame, Level};
+use super::input::{InputError, InputSettings, Preset};
 use super::plan::Plan;
 use super::precheck::text_of;
 use super::record::{Origin, Record, RowReader};
 use super::scan::Scanner;
+use super::source::{Source, TimeUnit};
 use super::time::TimeReader;
 use super::verdict::{Coercions, Message, Reason, Rejection, SkipKind, Verdict};
 

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::market::ExtraSpec;
 
+use super::source::{Source, TimeUnit, check_pointer};
+
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 1 << 20;
 /// Positions in a message are kept in 32 bits.
 const HIGHEST_MAX_MESSAGE_BYTES: usize = 1 << 30;
-const MAX_POINTER_TOKENS: usize = 32;
 const MAX_COLUMNS: usize = 200;
 /// Columns of the ticks table that a configured one must not shadow.
 const RESERVED_COLUMNS: [&str; 19] = [
@@ -101,89 +102,6 @@ impl FromStr for Preset {
     }
 }
 
-/// Form of event times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TimeUnit {
-    S,
-    Ms,
-    Us,
-    Ns,
-    /// Date and time with an offset; without one, `zone` decides.
-    Rfc3339,
-    /// Date and time without an offset, in `zone`.
-    Naive,
-    /// Text, or a number whose unit follows from its magnitude.
-    Auto,
-}
-
-impl TimeUnit {
-    pub(super) fn takes_numbers(self) -> bool {
-        !matches!(self, Self::Rfc3339 | Self::Naive)
-    }
-
-    pub(super) fn takes_text(self) -> bool {
-        matches!(self, Self::Rfc3339 | Self::Naive | Self::Auto)
-    }
-}
-
-/// Where a field comes from: `/json/pointer`, `constant:VALUE`, `kafka.key`, `kafka.timestamp` or `header:NAME`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Source {
-    Pointer(String),
-    Constant(String),
-    KafkaKey,
-    KafkaTimestamp,
-    Header(String),
-}
-
-impl TryFrom<String> for Source {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Source> for String {
-    fn from(source: Source) -> Self {
-        source.to_string()
-    }
-}
-
-impl FromStr for Source {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "kafka.key" => return Ok(Self::KafkaKey),
-            "kafka.timestamp" => return Ok(Self::KafkaTimestamp),
-            _ => {}
-        }
-        if let Some(value) = text.strip_prefix("constant:") {
-            return Ok(Self::Constant(value.to_owned()));
-        }
-        if let Some(name) = text.strip_prefix("header:").filter(|name| !name.is_empty()) {
-            return Ok(Self::Header(name.to_owned()));
-        }
-        check_pointer(text)?;
-        Ok(Self::Pointer(text.to_owned()))
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pointer(pointer) => f.write_str(pointer),
-            Self::Constant(value) => write!(f, "constant:{value}"),
-            Self::KafkaKey => f.write_str("kafka.key"),
-            Self::KafkaTimestamp => f.write_str("kafka.timestamp"),
-            Self::Header(name) => write!(f, "header:{name}"),
-        }
-    }
-}
-
 /// The `[input]` section and the `[columns]` beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -260,15 +178,20 @@ impl Default for InputSettings {
 
 /// A setting that can't work; the message names the key and the fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("input.{key}: {problem}")]
+#[error("{key}: {problem}")]
 pub struct InputError {
+    /// As in the configuration file: `input.zone`, `columns.bid`.
     pub key: String,
     pub problem: String,
 }
 
 impl InputError {
-    pub(super) fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { key: key.into(), problem: problem.into() }
+    fn new(key: &str, problem: impl Into<String>) -> Self {
+        Self { key: format!("input.{key}"), problem: problem.into() }
+    }
+
+    fn column(key: String, problem: impl Into<String>) -> Self {
+        Self { key, problem: problem.into() }
     }
 }
 
@@ -291,6 +214,11 @@ impl InputSettings {
             ("trade_id", &self.trade_id),
             ("source", &self.source),
         ]
+    }
+
+    /// No field has a source of its own.
+    pub fn is_unmapped(&self) -> bool {
+        self.fields().iter().all(|(_, source)| source.is_none())
     }
 
     pub(super) fn time_zone(&self) -> Result<Option<Tz>, InputError> {
@@ -338,7 +266,7 @@ impl InputSettings {
     }
 
     fn validate_mapping(&self) -> Result<(), InputError> {
-        if self.fields().iter().all(|(_, source)| source.is_none()) {
+        if self.is_unmapped() {
             let names = Preset::ALL.map(Preset::as_str).join(", ");
             return Err(InputError::new("preset", format!("missing; set one of {names}, or map symbol, ts and close")));
         }
@@ -370,7 +298,7 @@ impl InputSettings {
 
     fn validate_columns(&self) -> Result<(), InputError> {
         if self.columns.len() > MAX_COLUMNS {
-            return Err(InputError::new("columns", format!("more than {MAX_COLUMNS}; remove some")));
+            return Err(InputError::column("columns".to_owned(), format!("more than {MAX_COLUMNS}; remove some")));
         }
         for (name, spec) in &self.columns {
             let key = format!("columns.{name}");
@@ -378,29 +306,16 @@ impl InputSettings {
                 && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
                 && name.len() <= 64;
             if !snake_case {
-                return Err(InputError::new(key, "not a column name; use up to 64 of a-z, 0-9 and _, a letter first"));
+                return Err(InputError::column(
+                    key,
+                    "not a column name; use up to 64 of a-z, 0-9 and _, a letter first",
+                ));
             }
             if RESERVED_COLUMNS.contains(&name.as_str()) {
-                return Err(InputError::new(key, "the table has a column of this name; use another"));
+                return Err(InputError::column(key, "the table has a column of this name; use another"));
             }
-            check_pointer(&spec.path).map_err(|problem| InputError::new(format!("{key}.path"), problem))?;
+            check_pointer(&spec.path).map_err(|problem| InputError::column(format!("{key}.path"), problem))?;
         }
         Ok(())
     }
-}
-
-fn check_pointer(text: &str) -> Result<(), String> {
-    if !text.starts_with('/') {
-        return Err(format!(
-            "'{text}' is no source; use a JSON pointer such as '/price', constant:VALUE, kafka.key, kafka.timestamp or header:NAME"
-        ));
-    }
-    let tilde = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-    if !tilde {
-        return Err(format!("'{text}' is no JSON pointer; write ~0 for ~ and ~1 for /"));
-    }
-    if text.split('/').count() > MAX_POINTER_TOKENS {
-        return Err(format!("'{text}' is deeper than {} keys", MAX_POINTER_TOKENS - 1));
-    }
-    Ok(())
 }

@@ -1,26 +1,36 @@
 //! Bytes of a Kafka message -> rows, a dead letter or a skip. Pure: no clock, no I/O.
 //!
 //! A payload passes `precheck` (size, encoding, foreign formats), `scan` (one pass over the JSON text that captures
-//! what a `plan` wants), then `record` (captured values -> a row). `frames` and `binance` know which records a raw
-//! frame of an exchange holds.
+//! what a `plan` wants), then `record` (captured values -> a row). `frames` and the files of the vendors know which
+//! records a raw frame holds.
 
 mod binance;
+mod coinbase;
 mod decoder;
+mod elements;
+mod finnhub;
 mod frames;
 mod input;
+mod keys;
 mod number;
 mod plan;
 mod precheck;
 mod record;
 mod scan;
+mod source;
 mod symbol;
 mod text;
 mod time;
 mod verdict;
 
 #[cfg(test)]
+mod feed_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod table_tests;
 
 pub use decoder::Decoder;
-pub use input::{InputError, InputSettings, Preset, Source, TimeUnit};
+pub use input::{InputError, InputSettings, Preset};
+pub use source::{Source, TimeUnit};
 pub use verdict::{Coercions, Message, Reason, Rejection, SkipKind, Verdict};

@@ -36,7 +36,9 @@ fn check_magic(payload: &[u8]) -> Result<(), Rejection> {
     let (reason, detail) = match payload {
         [0x1f, 0x8b, ..] => (Reason::Compressed, "gzip magic; compress with the Kafka producer instead"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => (Reason::Compressed, "zstd magic; compress with the Kafka producer instead"),
-        [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, b'{' | b'[', 0, 0, 0, 1..=255, ..] => (Reason::Encoding, "UTF-32, big endian"),
+        [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, b'{' | b'[', 0, 0, 0, 1..=255, ..] => {
+            (Reason::Encoding, "UTF-32, big endian")
+        }
         [0, b'{' | b'[', 0, 1..=255, ..] => (Reason::Encoding, "UTF-16, big endian"),
         [0xff, 0xfe, ..] | [b'{' | b'[' | b' ' | b'\n', 0, ..] => (Reason::Encoding, "UTF-16 or UTF-32, little endian"),
         [0xfe, 0xff, ..] => (Reason::Encoding, "UTF-16, big endian"),

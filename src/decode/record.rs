@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use crate::market::{ExtraColumn, ExtraSpec, MarketZone, Tick, TickColumns};
 
-use super::input::{InputSettings, Source};
+use super::input::InputSettings;
 use super::number::{Number, number_in_text};
 use super::plan::{Capture, Kind, Plan};
+use super::source::Source;
 use super::symbol::{SymbolRules, check_symbol};
 use super::text::unescape;
 use super::time::{TimeReader, check_range};

@@ -3,8 +3,8 @@
 //! Nothing is built for what isn't wanted, and nothing here recurses deeper than [`MAX_DEPTH`].
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
+use super::keys::OtherKeys;
 use super::number::{NotANumber, Number, is_non_finite_word};
 use super::plan::{Capture, Kind, Plan};
 use super::text::unescape;
@@ -12,8 +12,6 @@ use super::verdict::{Reason, Rejection};
 
 pub(super) const MAX_DEPTH: u32 = 64;
 pub(super) const MAX_KEYS: u32 = 10_000;
-/// Unmapped keys of one object that are compared one by one; a hash set takes over beyond.
-const INLINE_KEYS: usize = 32;
 
 /// What is wrong with a document, and at which byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -385,28 +383,4 @@ fn special_bytes(word: u64) -> u64 {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGH;
     below(word, 0x20) | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1)
-}
-
-/// Keys of one object that no pointer wants.
-#[derive(Default)]
-struct OtherKeys<'p> {
-    few: Vec<Cow<'p, [u8]>>,
-    many: HashSet<Cow<'p, [u8]>>,
-}
-
-impl<'p> OtherKeys<'p> {
-    /// False if the key was there before.
-    fn insert(&mut self, name: Cow<'p, [u8]>) -> bool {
-        if self.many.is_empty() {
-            if self.few.contains(&name) {
-                return false;
-            }
-            if self.few.len() < INLINE_KEYS {
-                self.few.push(name);
-                return true;
-            }
-            self.many.extend(self.few.drain(..));
-        }
-        self.many.insert(name)
-    }
 }

@@ -3,7 +3,7 @@
 use chrono::{LocalResult, NaiveDate, TimeZone};
 use chrono_tz::Tz;
 
-use super::input::TimeUnit;
+use super::source::TimeUnit;
 use super::verdict::{Coercions, Reason, Rejection};
 
 const SECOND: i64 = 1_000_000;
@@ -35,7 +35,7 @@ struct Stamp {
 
 impl TimeReader {
     pub(super) fn new(unit: TimeUnit, zone: Option<Tz>) -> Self {
-        Self { unit, zone, date: [0; 10], date_days: 0, local_minute: i64::MIN, minute_offset_seconds: 0 }
+        Self { unit, zone, date: *b"1970-01-01", date_days: 0, local_minute: i64::MIN, minute_offset_seconds: 0 }
     }
 
     pub(super) fn unit(&self) -> TimeUnit {

@@ -48,6 +48,16 @@ pub enum SkipKind {
     Filtered,
 }
 
+impl fmt::Display for SkipKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tombstone => f.write_str("tombstone"),
+            Self::NotATick(kind) => f.write_str(kind),
+            Self::Filtered => f.write_str("filtered"),
+        }
+    }
+}
+
 macro_rules! reasons {
     ($($variant:ident = $name:literal),+ $(,)?) => {
         /// Reason code of a dead letter, as it stands in the table.

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::batch::{Chunk, DeadLetter};
 use crate::decode::{Decoder, Message, Reason, Verdict};
 use crate::kafka::{Handler, Record};
-use crate::market::{Counts, OffsetRange, TickColumns};
+use crate::market::{OffsetRange, TickColumns};
 
 /// Chunks cross the queue when they hold this many bytes together ..
 const CHUNK_BYTES: usize = 4 << 20;
@@ -106,7 +106,11 @@ impl Handler for Assembler {
             }
             Verdict::Dead(rejection) => {
                 let payload = record.payload().unwrap_or_default();
-                let kept = if rejection.reason == Reason::TooLarge { TOO_LARGE_KEPT.min(payload.len()) } else { payload.len() };
+                let kept = if rejection.reason == Reason::TooLarge {
+                    TOO_LARGE_KEPT.min(payload.len())
+                } else {
+                    payload.len()
+                };
                 chunk.counts.dead += 1;
                 chunk.dead.push(DeadLetter {
                     partition: record.partition(),

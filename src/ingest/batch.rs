@@ -49,6 +49,12 @@ impl Chunk {
         }
     }
 
+    /// A range that Kafka no longer holds.
+    pub fn lost(partition: i32, range: OffsetRange, rows: TickColumns, received_at: i64) -> Self {
+        let counts = Counts { lost: range.len(), ..Counts::default() };
+        Self { range, counts, ..Self::empty(partition, range.start(), rows, received_at) }
+    }
+
     /// Bytes held, for the memory limit.
     pub fn memory_bytes(&self) -> usize {
         let letter = |letter: &DeadLetter| letter.payload.len() + letter.key.as_ref().map_or(0, Vec::len) + 256;
@@ -94,6 +100,11 @@ impl Batch {
         self.partitions.is_empty()
     }
 
+    /// Something besides offsets that moved.
+    pub fn has_content(&self) -> bool {
+        self.chunks().any(|chunk| !chunk.rows.is_empty() || !chunk.dead.is_empty() || chunk.counts.lost > 0)
+    }
+
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -104,6 +115,19 @@ impl Batch {
 
     pub fn chunks(&self) -> impl Iterator<Item = &Chunk> {
         self.partitions.values().flatten()
+    }
+
+    /// What doesn't go into files of ticks: dead letters in the order of partition and offset, and skips by kind.
+    /// The rows are dropped.
+    pub fn take_the_rest(&mut self) -> (Vec<DeadLetter>, BTreeMap<SkipKind, u64>) {
+        let (mut letters, mut skips) = (Vec::new(), BTreeMap::new());
+        for chunk in std::mem::take(self).partitions.into_values().flatten() {
+            letters.extend(chunk.dead);
+            for (kind, count) in chunk.skips {
+                *skips.entry(kind).or_default() += count;
+            }
+        }
+        (letters, skips)
     }
 
     /// Range and counts of each partition.

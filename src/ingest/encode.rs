@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, 
-    ArrayRef, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray,
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray,
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Int32Type, Schema, SchemaRef};
@@ -52,6 +52,11 @@ impl TickEncoder {
         let fields: Vec<_> =
             table.fields().iter().filter(|field| field.name() != partition_by.column()).cloned().collect();
         Self { epoch, partition_by, schema: Arc::new(Schema::new(fields)), properties: properties() }
+    }
+
+    /// The same for rows of another incarnation of the topic.
+    pub(super) fn with_epoch(&self, epoch: i32) -> Self {
+        Self { epoch, ..self.clone() }
     }
 
     /// # Errors
@@ -250,7 +255,9 @@ impl Gather<'_> {
     fn doubles(&self, value: impl Fn(&Chunk, usize) -> f64) -> ArrayRef {
         let values: Vec<f64> = self.iter().map(|(chunk, row)| value(chunk, row)).collect();
         if values.iter().any(|value| value.is_nan()) {
-            return Arc::new(Float64Array::from_iter(values.into_iter().map(|value| (!value.is_nan()).then_some(value))));
+            return Arc::new(Float64Array::from_iter(
+                values.into_iter().map(|value| (!value.is_nan()).then_some(value)),
+            ));
         }
         Arc::new(Float64Array::from(values))
     }
@@ -278,24 +285,24 @@ impl Gather<'_> {
 
     fn extra(&self, at: usize) -> ArrayRef {
         match self.chunks.first().map(|chunk| &chunk.rows.extras[at]) {
-            Some(ExtraColumn::Double(_)) => Arc::new(Float64Array::from_iter(self.iter().map(|(chunk, row)| {
-                match &chunk.rows.extras[at] {
+            Some(ExtraColumn::Double(_)) => {
+                Arc::new(Float64Array::from_iter(self.iter().map(|(chunk, row)| match &chunk.rows.extras[at] {
                     ExtraColumn::Double(values) => values[row],
                     _ => None,
-                }
-            }))),
+                })))
+            }
             Some(ExtraColumn::Bigint(_)) => {
                 Arc::new(Int64Array::from_iter(self.iter().map(|(chunk, row)| match &chunk.rows.extras[at] {
                     ExtraColumn::Bigint(values) => values[row],
                     _ => None,
                 })))
             }
-            Some(ExtraColumn::Boolean(_)) => Arc::new(BooleanArray::from_iter(self.iter().map(|(chunk, row)| {
-                match &chunk.rows.extras[at] {
+            Some(ExtraColumn::Boolean(_)) => {
+                Arc::new(BooleanArray::from_iter(self.iter().map(|(chunk, row)| match &chunk.rows.extras[at] {
                     ExtraColumn::Boolean(values) => values[row],
                     _ => None,
-                }
-            }))),
+                })))
+            }
             Some(ExtraColumn::String(_)) | None => self.strings(|chunk, row| match &chunk.rows.extras[at] {
                 ExtraColumn::String(values) => values.get(row),
                 _ => None,

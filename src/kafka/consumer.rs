@@ -12,11 +12,11 @@ use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::client::KafkaSettings;
 use super::raw::{BatchMessage, Notice, RawConsumer};
 
 /// Events that may wait for the owner of the state; with chunks of at most 4 MiB this bounds the queue's memory.
@@ -31,6 +31,7 @@ const FULL_QUEUE_PATIENCE: Duration = Duration::from_millis(500);
 const HAND_OVER: Duration = Duration::from_secs(5);
 const BROKER_ANSWER: Duration = Duration::from_secs(10);
 const BROKER_RETRY: Duration = Duration::from_secs(1);
+const ENDS_EVERY: Duration = Duration::from_secs(1);
 /// Closing can hang in librdkafka.
 const CLOSE_WATCHDOG: Duration = Duration::from_secs(10);
 
@@ -40,6 +41,10 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    pub(super) fn new(message: &'a BatchMessage<'a>) -> Self {
+        Self { message }
+    }
+
     pub fn partition(&self) -> i32 {
         self.message.partition()
     }
@@ -94,17 +99,29 @@ pub struct Assigned {
 
 #[derive(Debug)]
 pub enum Event<T> {
-    /// Answer with [`Command::Start`].
-    Assigned { cluster_id: String, partitions: Vec<Assigned> },
+    /// Answer with [`Command::Start`]. Repeated for a partition whose offset Kafka doesn't hold (any more).
+    Assigned {
+        cluster_id: String,
+        partitions: Vec<Assigned>,
+    },
     /// Answer with [`Command::Release`] within [`HAND_OVER`].
-    Revoked { partitions: Vec<i32> },
+    Revoked {
+        partitions: Vec<i32>,
+    },
     Data(T),
-    /// Kafka no longer holds (or does not yet hold) the offset asked for.
-    OutOfRange { partition: i32 },
+    /// The group has more members than partitions, so far.
+    NothingAssigned,
+    /// Ends of the running partitions, about once a second.
+    Ends(Vec<(i32, i64)>),
     /// Something is wrong with the brokers; librdkafka goes on trying.
-    Trouble { code: RDKafkaErrorCode, text: String },
+    Trouble {
+        code: RDKafkaErrorCode,
+        text: String,
+    },
     /// The thread has ended.
-    Failed { text: String },
+    Failed {
+        text: String,
+    },
 }
 
 #[derive(Debug)]
@@ -112,10 +129,16 @@ pub enum Command {
     /// (partition, generation, offset); a partition that runs already is restarted there.
     Start(Vec<(i32, u64, i64)>),
     Release(Vec<i32>),
+    /// Stop delivering these and announce them again, with their watermarks of now.
+    Announce(Vec<i32>),
     /// Next offsets, for lag tools only.
     Commit(Vec<(i32, i64)>),
     /// First offset at or after a time (milliseconds) for each partition, None past the end.
-    OffsetsForTime { partitions: Vec<i32>, timestamp_ms: i64, answer: tokio::sync::oneshot::Sender<TimeAnswer> },
+    OffsetsForTime {
+        partitions: Vec<i32>,
+        timestamp_ms: i64,
+        answer: tokio::sync::oneshot::Sender<TimeAnswer>,
+    },
     Stop,
 }
 
@@ -129,15 +152,15 @@ pub struct Consumer<T> {
 }
 
 impl<T: Send + 'static> Consumer<T> {
-    /// Subscribes and starts the thread. `config` names brokers and group; what the protocol needs is set here.
+    /// Joins the group and starts the thread.
     ///
     /// # Errors
     /// librdkafka refuses the configuration; the text names the property.
-    pub(super) fn start<H>(config: &ClientConfig, topic: &str, handler: H) -> Result<Self, String>
+    pub fn start<H>(settings: &KafkaSettings, group: &str, handler: H) -> Result<Self, String>
     where
         H: Handler<Output = T>,
     {
-        let raw = RawConsumer::new(config, topic, BATCH_MESSAGES)?;
+        let raw = RawConsumer::new(&settings.consumer_config(group), &settings.topic, BATCH_MESSAGES)?;
         raw.subscribe().map_err(|error| error.to_string())?;
         let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
         let (commands, command_receiver) = std_mpsc::sync_channel(COMMAND_QUEUE);
@@ -152,6 +175,7 @@ impl<T: Send + 'static> Consumer<T> {
             running: BTreeSet::new(),
             unannounced: Vec::new(),
             announce_at: Instant::now(),
+            ends_at: Instant::now(),
             revoking: None,
             paused: false,
             stopping: false,
@@ -197,6 +221,7 @@ struct Worker<H: Handler> {
     /// Assigned by the group, watermarks not known yet.
     unannounced: Vec<i32>,
     announce_at: Instant,
+    ends_at: Instant,
     revoking: Option<(Vec<i32>, Instant)>,
     paused: bool,
     stopping: bool,
@@ -230,7 +255,7 @@ impl<H: Handler> Worker<H> {
             for message in batch.iter() {
                 let partition = message.partition();
                 match message.error() {
-                    None if running.contains(&partition) => handler.record(&Record { message: &message }),
+                    None if running.contains(&partition) => handler.record(&Record::new(&message)),
                     Some(RDKafkaErrorCode::PartitionEOF) if running.contains(&partition) => {
                         handler.end_of_partition(partition, message.offset());
                     }
@@ -238,7 +263,10 @@ impl<H: Handler> Worker<H> {
                     Some(code) => notices.push(Notice::Message {
                         partition,
                         code,
-                        text: message.payload().map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default(),
+                        text: message
+                            .payload()
+                            .map(|text| String::from_utf8_lossy(text).into_owned())
+                            .unwrap_or_default(),
                     }),
                 }
             }
@@ -251,7 +279,12 @@ impl<H: Handler> Worker<H> {
     fn settle(&mut self) {
         for notice in std::mem::take(&mut self.notices) {
             match notice {
-                Notice::Assign(partitions) if partitions.is_empty() => self.acknowledge_nothing(),
+                Notice::Assign(partitions) if partitions.is_empty() => {
+                    self.acknowledge_nothing();
+                    if self.owned.is_empty() {
+                        self.send(Event::NothingAssigned);
+                    }
+                }
                 Notice::Assign(partitions) => {
                     self.owned.extend(&partitions);
                     self.unannounced.extend(partitions);
@@ -262,16 +295,16 @@ impl<H: Handler> Worker<H> {
                     self.stopping = true;
                 }
                 Notice::Error { code, text, .. } => self.send(Event::Trouble { code, text }),
-                Notice::Message { partition, code: RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange, .. } => {
-                    if self.running.remove(&partition) {
-                        self.handler.release(partition);
-                        self.send(Event::OutOfRange { partition });
-                    }
-                }
+                Notice::Message {
+                    partition,
+                    code: RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+                    ..
+                } => self.announce_again(partition),
                 Notice::Message { code, text, .. } => self.send(Event::Trouble { code, text }),
             }
         }
         self.announce();
+        self.report_ends();
         if self.revoking.as_ref().is_some_and(|(_, until)| Instant::now() >= *until) {
             tracing::warn!("a hand-over took longer than {} s; the partitions leave without it", HAND_OVER.as_secs());
             self.unassign_revoked();
@@ -287,7 +320,8 @@ impl<H: Handler> Worker<H> {
                 if !again.is_empty() {
                     self.raw.incremental_unassign(&again)?;
                 }
-                let offsets: Vec<(i32, i64)> = starts.iter().map(|(partition, _, offset)| (*partition, *offset)).collect();
+                let offsets: Vec<(i32, i64)> =
+                    starts.iter().map(|(partition, _, offset)| (*partition, *offset)).collect();
                 self.raw.incremental_assign(&offsets)?;
                 for (partition, generation, offset) in starts {
                     self.handler.start(partition, generation, offset);
@@ -298,6 +332,9 @@ impl<H: Handler> Worker<H> {
                 }
             }
             Command::Release(_) => self.unassign_revoked(),
+            Command::Announce(partitions) => {
+                partitions.into_iter().for_each(|partition| self.announce_again(partition))
+            }
             Command::Commit(offsets) => {
                 if let Err(error) = self.raw.commit_async(&offsets) {
                     tracing::debug!("{error}");
@@ -316,6 +353,28 @@ impl<H: Handler> Worker<H> {
             Command::Stop => self.stopping = true,
         }
         Ok(())
+    }
+
+    /// The owner decides again where to read, knowing the new watermarks.
+    fn announce_again(&mut self, partition: i32) {
+        if !self.running.remove(&partition) {
+            return;
+        }
+        self.handler.release(partition);
+        if let Err(error) = self.raw.incremental_unassign(&[partition]) {
+            tracing::debug!(partition, "{error}");
+        }
+        self.unannounced.push(partition);
+        self.announce_at = Instant::now() + BROKER_RETRY;
+    }
+
+    fn report_ends(&mut self) {
+        if self.ends_at.elapsed() < ENDS_EVERY || self.running.is_empty() {
+            return;
+        }
+        self.ends_at = Instant::now();
+        let ends = self.running.iter().filter_map(|p| Some((*p, self.raw.known_end(*p)?))).collect();
+        self.send(Event::Ends(ends));
     }
 
     /// A rebalance that adds nothing still waits for its assign call.

@@ -153,6 +153,13 @@ impl RawConsumer {
         unsafe { (*self.inbox).notices.take() }
     }
 
+    /// Reads these partitions from these offsets, outside of any group.
+    pub(super) fn assign(&self, starts: &[(i32, i64)]) -> Result<(), RawError> {
+        let list = self.list(starts.iter().map(|(partition, offset)| (*partition, Some(*offset))))?;
+        // SAFETY: the list is copied by the call.
+        check("assign", unsafe { rd::rd_kafka_assign(self.handle, list.ptr()) })
+    }
+
     /// Adds partitions to the assignment at the given offsets.
     pub(super) fn incremental_assign(&self, starts: &[(i32, i64)]) -> Result<(), RawError> {
         let list = self.list(starts.iter().map(|(partition, offset)| (*partition, Some(*offset))))?;
@@ -208,6 +215,16 @@ impl RawConsumer {
             )
         };
         check("query watermark offsets", err).map(|()| (low, high))
+    }
+
+    /// Last stable offset as of the newest fetch; `None` before the first one.
+    pub(super) fn known_end(&self, partition: i32) -> Option<i64> {
+        let (mut low, mut high) = (0, 0);
+        // SAFETY: both out-pointers live through the call, which asks no broker.
+        let err = unsafe {
+            rd::rd_kafka_get_watermark_offsets(self.handle, self.topic.as_ptr(), partition, &mut low, &mut high)
+        };
+        (check("get watermark offsets", err).is_ok() && high >= 0).then_some(high)
     }
 
     /// First offset whose timestamp is at or after `timestamp_ms`; None when there is none.
@@ -275,10 +292,6 @@ impl Batch<'_> {
     pub(super) fn iter(&self) -> impl Iterator<Item = BatchMessage<'_>> {
         // SAFETY: librdkafka handed out valid messages that live until Drop destroys them.
         self.messages.iter().map(|message| BatchMessage { raw: unsafe { &**message } })
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.messages.len()
     }
 }
 
@@ -436,7 +449,8 @@ unsafe extern "C" fn on_error(handle: *mut rd::rd_kafka_t, err: c_int, reason: *
 
 unsafe extern "C" fn on_log(_: *const rd::rd_kafka_t, level: c_int, facility: *const c_char, text: *const c_char) {
     // SAFETY: both are C strings for the length of the call.
-    let (facility, text) = unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
+    let (facility, text) =
+        unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
     match level {
         ..=3 => tracing::debug!(target: "librdkafka", %facility, "{text}"),
         _ => tracing::trace!(target: "librdkafka", %facility, "{text}"),

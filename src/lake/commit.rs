@@ -30,6 +30,14 @@ pub struct Advance {
     pub counts: Counts,
 }
 
+impl Advance {
+    /// Dead letters of `[first, next)`; the other offsets of the range are in ticks.
+    pub fn dead(partition: i32, base: Option<i64>, first: i64, next: i64, dead: i64) -> Self {
+        let range = OffsetRange::new(first, next.max(first)).expect("offsets are not negative");
+        Self { partition, base, range, counts: Counts { dead, ..Counts::default() } }
+    }
+}
+
 /// A Parquet file that is in the store already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewFile {
@@ -93,8 +101,8 @@ impl Default for RetryPolicy {
     }
 }
 
-const LOG_EVERY: Duration = Duration::from_secs(60);
-const FAULT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+pub(super) const LOG_EVERY: Duration = Duration::from_secs(60);
+pub(super) const FAULT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// A lost race is no fault: the other writer is done.
 const RACE_BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
 
@@ -119,7 +127,7 @@ enum Step {
 }
 
 /// Full jitter: anything up to the bound, which doubles from attempt to attempt.
-fn pause((first, longest): (Duration, Duration), attempt: u32) -> Duration {
+pub(super) fn pause((first, longest): (Duration, Duration), attempt: u32) -> Duration {
     let bound = first.saturating_mul(1 << attempt.min(16)).min(longest);
     let random = Uuid::new_v4().as_u128() as u32;
     bound.mul_f64(f64::from(random) / f64::from(u32::MAX))

@@ -16,8 +16,8 @@ use super::table::Table;
 use crate::market::{ExtraSpec, PartitionBy};
 
 pub(super) const EPOCH: &str = "tickhouse.kafka_epoch";
-const TOPIC: &str = "tickhouse.topic";
-const CLUSTER_ID: &str = "tickhouse.cluster_id";
+pub(super) const TOPIC: &str = "tickhouse.topic";
+pub(super) const CLUSTER_ID: &str = "tickhouse.cluster_id";
 const MARKET_ZONE: &str = "tickhouse.market_zone";
 const PARTITION_BY: &str = "tickhouse.partition_by";
 const INPUT: &str = "tickhouse.input";

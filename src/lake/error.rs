@@ -93,6 +93,11 @@ impl LakeError {
         }
     }
 
+    /// The store may answer better later.
+    pub fn is_transient(&self) -> bool {
+        !self.is_final()
+    }
+
     /// Another attempt can't help.
     pub(super) fn is_final(&self) -> bool {
         !matches!(self, Self::Store { .. } | Self::Table { .. })

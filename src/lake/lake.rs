@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
 use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, RetryPolicy, app_id, commit, epoch_of};
-use super::create::{EPOCH, LakeSpec, begin_epoch, create_or_check};
+use super::create::{CLUSTER_ID, EPOCH, LakeSpec, TOPIC, begin_epoch, create_or_check};
 use super::error::LakeError;
 use super::location::Location;
 use super::maintain::Maintenance;
@@ -18,6 +19,7 @@ use super::record::PartitionCounters;
 use super::schema::DEAD_DATE;
 use super::store::{StoreSettings, root_store};
 use super::table::Table;
+use super::upload;
 use super::view::TableView;
 
 /// A handle on both tables at the versions that were loaded last.
@@ -130,6 +132,16 @@ impl Lake {
         self.ticks.property(key)
     }
 
+    /// The topic that lands here.
+    pub fn topic(&self) -> Option<&str> {
+        self.property(TOPIC).ok().flatten()
+    }
+
+    /// The Kafka cluster that the offsets belong to.
+    pub fn cluster_id(&self) -> Option<&str> {
+        self.property(CLUSTER_ID).ok().flatten()
+    }
+
     /// The offset to read next, if the partition was ever committed.
     ///
     /// # Errors
@@ -179,6 +191,14 @@ impl Lake {
     /// Begins at the root of `dead_letters`.
     pub fn dead_store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.dead_letters.store)
+    }
+
+    /// Stores a data file under a new name, by the retry policy; `store` is one of this lake's.
+    ///
+    /// # Errors
+    /// The file is not in the store when the policy gives up.
+    pub async fn put(&self, store: &Arc<dyn ObjectStore>, path: &str, bytes: Bytes) -> Result<(), LakeError> {
+        upload::put(store, &self.location.to_string(), path, bytes, &self.retry).await
     }
 
     /// A handle of its own for a task beside the commits.

@@ -41,12 +41,12 @@ impl Maintenance {
         Self { location: location.clone(), tables }
     }
 
-    /// Writes a checkpoint of each table that is `commits` or more ahead of its last one, and deletes what the
-    /// log retention of the table (7 days) lets go. Does nothing but two small reads otherwise.
+    /// Writes a checkpoint of each table that is `commits` or more ahead of its last one; with `clean` also deletes
+    /// what the log retention of the table (7 days) lets go. Does nothing but two small reads otherwise.
     ///
     /// # Errors
     /// The store can't be read or written. The tables are whole in any case.
-    pub async fn checkpoint_and_clean(&mut self, commits: u64) -> Result<Maintained, LakeError> {
+    pub async fn run(&mut self, commits: u64, clean: bool) -> Result<Maintained, LakeError> {
         let mut done = Maintained::default();
         for table in &mut self.tables {
             table.load().await?;
@@ -56,10 +56,13 @@ impl Maintenance {
             let written = create_checkpoint(table.delta(), None).await;
             written.map_err(|error| table.error("write a checkpoint", error))?;
             done.checkpoints += 1;
+            if !clean {
+                continue;
+            }
             let deleted = cleanup_metadata(table.delta(), None).await;
             done.log_files_deleted += deleted.map_err(|error| table.error("clean the log", error))?;
         }
-        if let (Location::Folder(folder), 1..) = (&self.location, done.checkpoints) {
+        if let (Location::Folder(folder), 1.., true) = (&self.location, done.checkpoints, clean) {
             let (folder, place) = (folder.clone(), self.location.to_string());
             let removed = tokio::task::spawn_blocking(move || remove_abandoned(&folder, ABANDONED)).await;
             let removed = removed.map_err(object_store::Error::from).and_then(|removed| {

@@ -19,13 +19,14 @@ mod maintain;
 mod probe;
 mod record;
 mod schema;
-mod secret;
 mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod view;
 
+pub use crate::secret::Secret;
 pub use commit::{Advance, CommitNote, CommitOutcome, NewFile, RetryPolicy};
 pub use create::LakeSpec;
 pub use durable::DurableLocal;
@@ -35,6 +36,5 @@ pub use location::{Location, LocationError};
 pub use maintain::{Maintained, Maintenance};
 pub use record::PartitionCounters;
 pub use schema::{DEAD_DATE, dead_letters_schema, ticks_schema};
-pub use secret::Secret;
 pub use store::{ServerSideEncryption, StoreSettings, root_store};
 pub use view::{DataFile, TableView};

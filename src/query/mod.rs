@@ -1,1 +1,33 @@
-//! The only module that runs SQL.
+//! The only module that runs SQL: the tables of a lake, the named queries of `sql/`, output formats.
+//!
+//! ```text
+//!  text | name ──> Parsed: parameters bound, ticks restricted (scope) ──> QuerySession: plan, read-only
+//!                                                                              │ stream of batches
+//!  TableView ──> LakeTable: files pruned, predicates pushed down ─────────────>┤
+//!                                                                              ▼
+//!                                              write_all: table, csv, json, .. with bounded memory
+//! ```
+
+mod catalog;
+mod diagnose;
+mod error;
+mod format;
+mod header;
+mod params;
+mod provider;
+mod pruning;
+mod scope;
+mod session;
+mod statement;
+mod suggest;
+
+pub use catalog::{Catalog, NamedQuery};
+pub use diagnose::{KnownNames, Place, SqlProblem};
+pub use error::QueryError;
+pub use format::{Format, Output, write_all};
+pub use header::Header;
+pub use params::{Param, ParamType, ParamValue};
+pub use provider::LakeTable;
+pub use scope::{Bound, Scope};
+pub use session::{DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Planned, QuerySession, TICKS};
+pub use statement::Parsed;

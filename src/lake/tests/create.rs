@@ -96,13 +96,13 @@ async fn offsets_and_counters_outlive_checkpoint_and_log_clean_up() {
         base = Some(start + 3);
     }
     let mut maintenance = lake.maintenance();
-    assert_eq!(maintenance.checkpoint_and_clean(100).await.unwrap(), Maintained::default());
+    assert_eq!(maintenance.run(100, true).await.unwrap(), Maintained::default());
     let mut others: Vec<Maintenance> = (0..3).map(|_| lake.maintenance()).collect();
-    let runs = others.iter_mut().map(|other| other.checkpoint_and_clean(5));
+    let runs = others.iter_mut().map(|other| other.run(5, true));
     for run in futures::future::join_all(runs).await {
         assert!(run.unwrap().checkpoints <= 1);
     }
-    assert_eq!(maintenance.checkpoint_and_clean(5).await.unwrap(), Maintained::default());
+    assert_eq!(maintenance.run(5, true).await.unwrap(), Maintained::default());
 
     let log = folder.path().join("ticks/_delta_log");
     for version in 0..10 {

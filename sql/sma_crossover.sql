@@ -1,0 +1,78 @@
+-- Where is the fast mean of the close above or below the slow one, where do they cross, and does volume confirm it?
+--
+-- param fast count 9 Rows in the fast mean
+-- param slow count 21 Rows in the slow mean
+--
+-- column symbol Instrument
+-- column ts Event time
+-- column close Last price
+-- column volume Traded volume
+-- column prev_volume Volume of the symbol's previous row
+-- column sma_fast Mean of the last $fast closes of the symbol
+-- column sma_slow Mean of the last $slow closes of the symbol
+-- column signal State of the row: Buy (fast above slow and volume rises), Sell (fast below slow and volume rises) or Hold
+-- column cross_event Event: golden (fast crosses above slow), death (fast crosses below slow) or NULL
+-- column confirmed TRUE where volume is above the previous volume
+--
+-- edge A mean is NULL until its window is full; until both are, the signal is Hold and there is no event.
+-- edge Means that differ by at most 1e-9 of the slow one are equal: neither above nor below, and no crossing by themselves.
+-- edge An event compares with the last row whose means differed, however many equal ones lie between.
+-- edge An unknown volume confirms nothing.
+-- edge Rows of a symbol follow each other by (ts, kafka_partition, kafka_offset, kafka_index).
+WITH means AS (
+  SELECT
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
+    LAG(volume) OVER history AS prev_volume,
+    ROW_NUMBER() OVER history AS row_no,
+    CASE WHEN COUNT(close) OVER fast_rows = $fast THEN AVG(close) OVER fast_rows END AS sma_fast,
+    CASE WHEN COUNT(close) OVER slow_rows = $slow THEN AVG(close) OVER slow_rows END AS sma_slow
+  FROM ticks
+  WINDOW
+    history AS (
+      PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, kafka_index
+    ),
+    fast_rows AS (
+      PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, kafka_index
+      ROWS BETWEEN $fast - 1 PRECEDING AND CURRENT ROW
+    ),
+    slow_rows AS (
+      PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, kafka_index
+      ROWS BETWEEN $slow - 1 PRECEDING AND CURRENT ROW
+    )
+),
+sides AS (
+  SELECT
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume, prev_volume, row_no, sma_fast, sma_slow,
+    CASE WHEN volume > prev_volume THEN TRUE ELSE FALSE END AS confirmed,
+    CASE
+      WHEN sma_fast - sma_slow > 1e-9 * ABS(sma_slow) THEN 1
+      WHEN sma_slow - sma_fast > 1e-9 * ABS(sma_slow) THEN -1
+      ELSE 0
+    END AS side
+  FROM means
+),
+history AS (
+  SELECT
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume, prev_volume, sma_fast, sma_slow, confirmed, side,
+    COALESCE(MAX(CASE WHEN side = 1 THEN row_no END) OVER earlier, 0) AS last_above,
+    COALESCE(MAX(CASE WHEN side = -1 THEN row_no END) OVER earlier, 0) AS last_below
+  FROM sides
+  WINDOW earlier AS (
+    PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, kafka_index
+    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+  )
+)
+SELECT
+  symbol, ts, close, volume, prev_volume, sma_fast, sma_slow,
+  CASE
+    WHEN side = 1 AND confirmed THEN 'Buy'
+    WHEN side = -1 AND confirmed THEN 'Sell'
+    ELSE 'Hold'
+  END AS signal,
+  CASE
+    WHEN side = 1 AND last_below > last_above THEN 'golden'
+    WHEN side = -1 AND last_above > last_below THEN 'death'
+  END AS cross_event,
+  confirmed
+FROM history
+ORDER BY symbol, ts, kafka_partition, kafka_offset, kafka_index

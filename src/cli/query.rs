@@ -1,0 +1,107 @@
+//! Flags of `tickhouse query`.
+
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+use clap::builder::PossibleValue;
+use clap::{ArgGroup, Args, ValueEnum};
+
+use super::table::TableArgs;
+use crate::query::Format;
+use crate::units::parse_size;
+
+const AFTER_HELP: &str = "\
+Examples:
+  tickhouse query --list
+  tickhouse query --table ./lake 'SELECT symbol, count(*) FROM ticks GROUP BY symbol'
+  tickhouse query --table ./lake sma_crossover --symbol AAPL --from 2026-11-20
+  tickhouse query --table s3://bucket/lake daily_summary -o summary.parquet";
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = AFTER_HELP)]
+#[command(group(ArgGroup::new("what").required(true).args(["query", "file", "list"])))]
+pub struct QueryArgs {
+    /// SQL (anything with a space in it) or the name of a query
+    #[arg(value_name = "SQL|NAME")]
+    pub query: Option<String>,
+    /// Read the SQL from a file; - is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// List the named queries with their parameters
+    #[arg(long)]
+    pub list: bool,
+    /// Print the statement with all values in place instead of running it
+    #[arg(long)]
+    pub show_sql: bool,
+    /// Print the plan instead of running it
+    #[arg(long, conflicts_with = "show_sql")]
+    pub explain: bool,
+    #[command(flatten)]
+    pub table: TableArgs,
+    /// Read only ticks of this symbol; can be repeated
+    #[arg(long, value_name = "SYMBOL")]
+    pub symbol: Vec<String>,
+    /// Read only ticks from this trade date or time on; means and other windows begin anew there
+    #[arg(long, value_name = "DATE|TIME")]
+    pub from: Option<String>,
+    /// Read only ticks before this trade date or time
+    #[arg(long, value_name = "DATE|TIME")]
+    pub to: Option<String>,
+    /// Zone of the times that are printed, and of those of --from and --to that have no offset
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    pub tz: Tz,
+    /// Value of a parameter of the query; can be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+    pub params: Vec<(String, String)>,
+    /// Folder of NAME.sql files that override and extend the named queries
+    #[arg(long, value_name = "DIR")]
+    pub sql_dir: Option<PathBuf>,
+    /// Format of the result; auto is a table on a terminal and csv in a pipe, or what the name after -o says
+    #[arg(long, value_enum, default_value = "auto")]
+    pub format: FormatChoice,
+    /// Write the result to a file, which appears when it is complete
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Memory for sorts, groups and joins; beyond it they spill to disk
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = parse_size)]
+    pub memory_limit: u64,
+}
+
+fn zone(text: &str) -> Result<Tz, String> {
+    text.parse().map_err(|_| "write a name of the IANA list, such as America/New_York".to_owned())
+}
+
+fn param(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write --param name=value")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormatChoice {
+    Auto,
+    Is(Format),
+}
+
+impl ValueEnum for FormatChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        const {
+            &[
+                Self::Auto,
+                Self::Is(Format::Table),
+                Self::Is(Format::Csv),
+                Self::Is(Format::Json),
+                Self::Is(Format::Ndjson),
+                Self::Is(Format::Parquet),
+                Self::Is(Format::Arrow),
+                Self::Is(Format::Markdown),
+            ]
+        }
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Auto => Some(PossibleValue::new("auto")),
+            Self::Is(format) => format.to_possible_value(),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `tickhouse config show` and `tickhouse completions`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::CommandFactory;
+
+use crate::cli::{Cli, CompletionsArgs, ConfigArgs, ConfigCommand, GlobalArgs};
+use crate::settings::Settings;
+
+/// # Errors
+/// The configuration can't be read.
+pub fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+    let ConfigCommand::Show(flags) = &args.command;
+    let resolved = Settings::resolve(global.config.as_deref(), |layers| flags.apply(layers))?;
+    let mut out = std::io::stdout().lock();
+    for (key, value, origin) in resolved.listing()? {
+        let origin = origin.map_or_else(|| "default".to_owned(), ToString::to_string);
+        writeln!(out, "{key} = {value}  # {origin}").context("print the configuration")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// # Errors
+/// Standard output can't be written.
+pub fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "tickhouse", &mut script);
+    std::io::stdout().write_all(&script).context("print the completions")?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,35 @@
+//! `tickhouse consume-only`: reads a topic as `ingest` does and drops it; the yardstick of the benchmark.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::anyhow;
+use tokio_util::sync::CancellationToken;
+
+use crate::kafka::{Progress, Reader, topic_info};
+use crate::lake::RetryPolicy;
+use crate::settings::{Settings, SettingsError};
+
+/// # Errors
+/// The topic can't be read.
+pub fn run(settings: &Settings, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
+    settings.kafka.validate().map_err(SettingsError::from)?;
+    let topic = topic_info(&settings.kafka, RetryPolicy::ONE_SHOT)?;
+    let mut reader = Reader::new(&settings.kafka).map_err(|text| anyhow!("read topic: {text}"))?;
+    let partitions =
+        reader.watermarks(topic.partitions).map_err(|text| anyhow!("find the ends of the topic: {text}"))?;
+    let starts: Vec<(i32, i64)> = partitions.iter().map(|at| (at.partition, at.low)).collect();
+    let started = Instant::now();
+    reader.start(&starts).map_err(|text| anyhow!("read topic: {text}"))?;
+    let (mut messages, mut bytes) = (0u64, 0u64);
+    let mut progress = Progress::More;
+    while progress == Progress::More && !stop.is_cancelled() {
+        let count = |record: &crate::kafka::Record<'_>| {
+            messages += 1;
+            bytes += record.payload().map_or(0, <[u8]>::len) as u64;
+        };
+        progress = reader.read(count).map_err(|text| anyhow!("read topic: {text}"))?;
+    }
+    println!("consumed {messages} messages, {bytes} bytes in {:.3} s", started.elapsed().as_secs_f64());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,57 @@
+//! `tickhouse dead-letters list|show`.
+
+use std::process::ExitCode;
+
+use tokio_util::sync::CancellationToken;
+
+use super::query::run_text;
+use crate::cli::{DeadLettersArgs, DeadLettersCommand, GlobalArgs};
+
+const LIST: &str = "\
+-- Dead letters by reason
+-- param reason string '' Only this reason; '' for all
+SELECT
+  reason, kafka_epoch AS epoch, kafka_partition AS partition, COUNT(*) AS count,
+  MIN(kafka_offset) AS first_offset, MAX(kafka_offset) AS last_offset,
+  MIN(ingested_at) AS first_seen, MAX(ingested_at) AS last_seen, MIN(detail) AS example
+FROM dead_letters
+WHERE $reason = '' OR reason = $reason
+GROUP BY reason, kafka_epoch, kafka_partition
+ORDER BY count DESC, reason, epoch, partition";
+
+const SHOW: &str = "\
+-- Single dead letters
+-- param reason string '' Only this reason; '' for all
+-- param partition integer -1 Only this partition
+-- param offset integer -1 Only this offset
+-- param limit count 10 So many at most
+SELECT
+  kafka_epoch AS epoch, kafka_partition AS partition, kafka_offset AS offset, kafka_ts, reason, detail,
+  payload_bytes, payload_sha256, CAST(key AS VARCHAR) AS key, payload, version, ingested_at
+FROM dead_letters
+WHERE ($reason = '' OR reason = $reason)
+  AND ($partition < 0 OR kafka_partition = $partition)
+  AND ($offset < 0 OR kafka_offset = $offset)
+ORDER BY ingested_at DESC, kafka_partition, kafka_offset
+LIMIT $limit";
+
+/// # Errors
+/// The lake can't be read.
+pub async fn run(global: &GlobalArgs, args: &DeadLettersArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let param = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
+    match &args.command {
+        DeadLettersCommand::List(args) => {
+            let params = [param("reason", &args.reason)];
+            run_text(global, &args.table, LIST, &params, args.format, &stop).await
+        }
+        DeadLettersCommand::Show(args) => {
+            let params = [
+                param("reason", &args.reason),
+                param("partition", &args.partition),
+                param("offset", &args.offset),
+                param("limit", &args.limit),
+            ];
+            run_text(global, &args.table, SHOW, &params, args.format, &stop).await
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `tickhouse ingest --dry-run`: the verdict of messages of the user's own topic; nothing is written.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use chrono::DateTime;
+use tokio_util::sync::CancellationToken;
+
+use crate::decode::{Decoder, Message, Verdict};
+use crate::ingest::StartPolicy;
+use crate::kafka::{Assigned, Progress, Reader, topic_info};
+use crate::lake::RetryPolicy;
+use crate::market::TickColumns;
+use crate::settings::{Settings, SettingsError};
+
+/// Reads up to `limit` messages from the configured start.
+///
+/// # Errors
+/// The input can't work, or the topic can't be read.
+pub fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
+    settings.kafka.validate().map_err(SettingsError::from)?;
+    let zone = settings.ingest.validate().map_err(SettingsError::Value)?;
+    let mut decoder = Decoder::new(&settings.input, zone).map_err(SettingsError::from)?;
+    let topic = topic_info(&settings.kafka, RetryPolicy::ONE_SHOT)?;
+    let mut reader = Reader::new(&settings.kafka).map_err(|text| anyhow!("read topic: {text}"))?;
+    let partitions =
+        reader.watermarks(topic.partitions).map_err(|text| anyhow!("find the ends of the topic: {text}"))?;
+    let mut starts = Vec::new();
+    for at in &partitions {
+        let start = start(&reader, at, &settings.ingest.start, limit);
+        starts.push((
+            at.partition,
+            start.map_err(|text| anyhow!("find the start of partition {}: {text}", at.partition))?,
+        ));
+    }
+    reader.start(&starts).map_err(|text| anyhow!("read topic: {text}"))?;
+
+    let mut out = std::io::stdout().lock();
+    let mut summary: BTreeMap<String, u64> = BTreeMap::new();
+    let mut columns = decoder.columns();
+    let mut left = limit;
+    let mut written = Ok(());
+    let mut progress = Progress::More;
+    while left > 0 && progress == Progress::More && written.is_ok() && !stop.is_cancelled() {
+        progress = reader
+            .read(|record| {
+                if left == 0 || written.is_err() {
+                    return;
+                }
+                left -= 1;
+                columns.truncate(0);
+                let headers = record.headers();
+                let message = Message {
+                    payload: record.payload(),
+                    key: record.key(),
+                    headers: &headers,
+                    offset: record.offset(),
+                    timestamp: record.timestamp(),
+                };
+                let verdict = decoder.decode(&message, &mut columns);
+                let (kind, text) = describe(&verdict, &columns);
+                *summary.entry(kind).or_default() += 1;
+                written = writeln!(out, "{}\t{}\t{text}", record.partition(), record.offset());
+            })
+            .map_err(|text| anyhow!("read topic: {text}"))?;
+    }
+    written.context("print verdicts")?;
+    let parts: Vec<String> = summary.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    eprintln!("{} messages: {}", limit - left, if parts.is_empty() { "none".to_owned() } else { parts.join(", ") });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `latest` shows the newest messages there are, as none may come for a while.
+fn start(reader: &Reader, at: &Assigned, policy: &StartPolicy, limit: u64) -> Result<i64, String> {
+    Ok(match policy {
+        StartPolicy::Latest => at.high.saturating_sub(i64::try_from(limit).unwrap_or(i64::MAX)).max(at.low),
+        StartPolicy::Offsets(offsets) => offsets.get(&at.partition).copied().unwrap_or(at.low).clamp(at.low, at.high),
+        StartPolicy::Earliest => at.low,
+        StartPolicy::Time(millis) => reader.offset_at(at.partition, *millis)?.unwrap_or(at.high),
+    })
+}
+
+/// Kind for the summary, and the line.
+fn describe(verdict: &Verdict, rows: &TickColumns) -> (String, String) {
+    match verdict {
+        Verdict::Ticks(count) => {
+            let shown = rows.len() - count;
+            let symbol = &rows.symbols[rows.symbol[shown] as usize];
+            let time = DateTime::from_timestamp_micros(rows.ts[shown]).map(|ts| ts.to_rfc3339()).unwrap_or_default();
+            let more = if *count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            (
+                "accepted".to_owned(),
+                format!("ok\t{symbol} {time} close={} volume={}{more}", rows.close[shown], rows.volume[shown]),
+            )
+        }
+        Verdict::Dead(rejection) => {
+            (format!("dead ({})", rejection.reason), format!("dead\t{}: {}", rejection.reason, rejection.detail))
+        }
+        Verdict::Skipped(kind) => (format!("skipped ({kind})"), format!("skip\t{kind}")),
+    }
+}

@@ -1,0 +1,55 @@
+//! `tickhouse ingest`: wiring, and what is printed at the end.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::dry_run;
+use crate::cli::{GlobalArgs, IngestArgs};
+use crate::ingest::{Daemon, IngestSpec, Status};
+use crate::settings::Settings;
+
+/// # Errors
+/// See [`Daemon::open`] and [`Daemon::run`].
+pub async fn run(global: &GlobalArgs, args: &IngestArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
+    if settings.kafka.is_plaintext_off_loopback() {
+        tracing::warn!("the connection to Kafka is not encrypted; set --tls");
+    }
+    if args.dry_run {
+        let limit = args.limit;
+        return tokio::task::spawn_blocking(move || dry_run::run(&settings, limit, &stop)).await?;
+    }
+    let location = settings.location()?;
+    let spec = IngestSpec {
+        location: location.clone(),
+        store: settings.store,
+        kafka: settings.kafka,
+        input: settings.input,
+        settings: settings.ingest,
+        until_latest: args.until_latest,
+        accept_input_change: args.accept_input_change,
+    };
+    let Some(daemon) = Daemon::open(spec, &stop).await? else { return Ok(ExitCode::SUCCESS) };
+    tracing::info!(table = %location, group = daemon.group, "ingesting");
+    let status = daemon.run(stop).await?;
+    print_ending(&mut std::io::stderr().lock(), &status).context("print the ending")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Offsets and table version, as the last word of a stop.
+fn print_ending(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
+    let counts = &status.committed;
+    writeln!(
+        out,
+        "committed {} rows of {} messages, {} dead letters, {} skipped; table version {}",
+        counts.rows, counts.stored_offsets, counts.dead, counts.skipped, status.version
+    )?;
+    let next: Vec<String> = status.next.iter().map(|(partition, next)| format!("{partition}={next}")).collect();
+    if !next.is_empty() {
+        writeln!(out, "next offsets {}", next.join(","))?;
+    }
+    Ok(())
+}

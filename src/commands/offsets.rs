@@ -1,0 +1,157 @@
+//! `tickhouse offsets show|set`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::json;
+
+use crate::cli::{GlobalArgs, OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
+use crate::kafka::{Assigned, KafkaSettings, Reader, topic_info};
+use crate::lake::{Advance, CommitNote, CommitOutcome, Lake, RetryPolicy};
+use crate::market::{Counts, OffsetRange};
+use crate::settings::{Settings, SettingsError};
+
+/// # Errors
+/// The lake can't be read or written, or the change makes no sense.
+pub async fn run(global: &GlobalArgs, args: &OffsetsArgs) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        OffsetsCommand::Show(args) => show(global, args).await,
+        OffsetsCommand::Set(args) => set(global, args).await,
+    }
+}
+
+async fn open(settings: &Settings) -> anyhow::Result<Lake> {
+    Lake::open(&settings.location()?, &settings.store).await.context("open the lake")
+}
+
+/// What Kafka holds of the lake's topic, and the cluster's id.
+async fn ask_kafka(mut kafka: KafkaSettings, lake: &Lake) -> anyhow::Result<(String, BTreeMap<i32, Assigned>)> {
+    if kafka.topic.is_empty() {
+        kafka.topic = lake.topic().unwrap_or_default().to_owned();
+    }
+    kafka.validate().map_err(SettingsError::from)?;
+    tokio::task::spawn_blocking(move || {
+        let topic = topic_info(&kafka, RetryPolicy::ONE_SHOT)?;
+        let reader = Reader::new(&kafka).map_err(|text| anyhow!("read topic: {text}"))?;
+        let ends = reader.watermarks(topic.partitions).map_err(|text| anyhow!("find the ends of the topic: {text}"))?;
+        Ok((topic.cluster_id, ends.into_iter().map(|at| (at.partition, at)).collect()))
+    })
+    .await?
+}
+
+async fn show(global: &GlobalArgs, args: &OffsetsShowArgs) -> anyhow::Result<ExitCode> {
+    let resolve = Settings::resolve(global.config.as_deref(), |layers| {
+        args.table.apply(layers);
+        args.kafka.apply(layers);
+    });
+    let settings = resolve?.settings;
+    let lake = open(&settings).await?;
+    let counters = lake.counters().await?;
+    let kafka = match settings.kafka.brokers.is_empty() {
+        true => BTreeMap::new(),
+        false => ask_kafka(settings.kafka.clone(), &lake).await?.1,
+    };
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let partitions: Vec<_> = counters
+            .iter()
+            .map(|(partition, counters)| {
+                let at = kafka.get(partition);
+                json!({
+                    "partition": partition, "counters": counters, "kafka_low": at.map(|at| at.low),
+                    "kafka_end": at.map(|at| at.high), "lag": at.map(|at| at.high - counters.next),
+                })
+            })
+            .collect();
+        let all = json!({
+            "topic": lake.topic(), "cluster_id": lake.cluster_id(), "epoch": lake.epoch(),
+            "version": lake.version(), "partitions": partitions,
+        });
+        return writeln!(out, "{all:#}").context("print offsets").map(|()| ExitCode::SUCCESS);
+    }
+    let mut text = format!(
+        "topic {}, epoch {}, table version {}\n{:>9} {:>12} {:>12} {:>12} {:>12} {:>9} {:>9} {:>9} {:>9} {:>12}\n",
+        lake.topic().unwrap_or_default(),
+        lake.epoch(),
+        lake.version(),
+        "partition",
+        "first",
+        "next",
+        "stored",
+        "rows",
+        "dead",
+        "skipped",
+        "holes",
+        "lost",
+        "lag"
+    );
+    for (partition, c) in &counters {
+        let lag = kafka.get(partition).map_or_else(|| "-".to_owned(), |at| (at.high - c.next).to_string());
+        text.push_str(&format!(
+            "{partition:>9} {:>12} {:>12} {:>12} {:>12} {:>9} {:>9} {:>9} {:>9} {lag:>12}\n",
+            c.first, c.next, c.stored_offsets, c.rows, c.dead, c.skipped, c.holes, c.lost
+        ));
+    }
+    out.write_all(text.as_bytes()).context("print offsets")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn set(global: &GlobalArgs, args: &OffsetsSetArgs) -> anyhow::Result<ExitCode> {
+    let resolve = Settings::resolve(global.config.as_deref(), |layers| {
+        args.table.apply(layers);
+        args.kafka.apply(layers);
+    });
+    let settings = resolve?.settings;
+    let mut lake = open(&settings).await?;
+    if args.new_epoch {
+        return begin_epoch(&mut lake, &settings, args).await;
+    }
+    let mut advances = Vec::new();
+    for &(partition, offset) in &args.partition {
+        let base = lake.next_offset(partition).await?;
+        let start = base.unwrap_or(offset);
+        if offset < start {
+            bail!(
+                "partition {partition}: the table has everything below {start}, so reading from {offset} would repeat rows; \
+                 if the topic was recreated, use --new-epoch"
+            );
+        }
+        let range = OffsetRange::new(start, offset)?;
+        println!("partition {partition}: next {start} -> {offset}, {} offsets recorded as lost", range.len());
+        let counts = Counts { lost: range.len(), ..Counts::default() };
+        advances.push(Advance { partition, base, range, counts });
+    }
+    if args.dry_run {
+        println!("dry run: nothing was changed");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let note = CommitNote { reason: Some(format!("offsets set: {}", args.reason)), ..CommitNote::default() };
+    match lake.commit_ticks(&[], &advances, &note).await? {
+        CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
+            println!("committed as table version {version}");
+            Ok(ExitCode::SUCCESS)
+        }
+        CommitOutcome::Fenced { partitions } => {
+            bail!("set offsets: partitions {partitions:?} moved meanwhile; stop the ingest and try again")
+        }
+    }
+}
+
+async fn begin_epoch(lake: &mut Lake, settings: &Settings, args: &OffsetsSetArgs) -> anyhow::Result<ExitCode> {
+    let (cluster_id, ends) = ask_kafka(settings.kafka.clone(), lake).await?;
+    println!(
+        "epoch {} -> {}: {} partitions of cluster {cluster_id} are read from the start policy on; rows of the old epoch stay",
+        lake.epoch(),
+        lake.epoch() + 1,
+        ends.len()
+    );
+    if args.dry_run {
+        println!("dry run: nothing was changed");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let epoch = lake.begin_epoch(&cluster_id, &format!("offsets set --new-epoch: {}", args.reason)).await?;
+    println!("epoch {epoch} begins");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,168 @@
+//! `tickhouse query`: one statement over the tables of a lake.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{FormatChoice, GlobalArgs, QueryArgs, TableArgs};
+use crate::lake::Lake;
+use crate::query::{
+    Bound, Catalog, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Format, Output, Parsed, QueryError, QuerySession, Scope, TICKS,
+    write_all,
+};
+use crate::settings::Settings;
+
+const USAGE: u8 = 2;
+
+/// # Errors
+/// The query failed; wrong use is printed here and becomes exit code 2.
+pub async fn run(global: &GlobalArgs, args: &QueryArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    conclude(answer(global, args, &stop).await)
+}
+
+/// One statement of another command over the tables of the lake.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn run_text(
+    global: &GlobalArgs,
+    table: &TableArgs,
+    text: &str,
+    params: &[(String, String)],
+    format: FormatChoice,
+    stop: &CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let answer = async {
+        let mut parsed = Parsed::parse(text)?;
+        parsed.bind(params)?;
+        let settings = Settings::resolve(global.config.as_deref(), |layers| table.apply(layers))?.settings;
+        let session = open_session(&settings, DEFAULT_MEMORY_BYTES, stop).await?;
+        let (format, _) = output_of(format, None)?;
+        let planned = session.plan(&parsed).await?;
+        write_all(planned.run()?, format, chrono_tz::UTC, Output::to(io::stdout()), stop).await?;
+        Ok(())
+    };
+    conclude(answer.await)
+}
+
+fn conclude(answer: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    let Err(error) = answer else { return Ok(ExitCode::SUCCESS) };
+    match error.downcast_ref::<QueryError>() {
+        Some(QueryError::BrokenPipe) => Ok(ExitCode::SUCCESS),
+        Some(QueryError::Usage(problem)) => {
+            eprintln!("error: {problem}");
+            Ok(ExitCode::from(USAGE))
+        }
+        _ => Err(error),
+    }
+}
+
+async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken) -> anyhow::Result<()> {
+    let catalog = Catalog::load(args.sql_dir.as_deref())?;
+    if args.list {
+        return Ok(print(&listing(&catalog))?);
+    }
+    let mut parsed = Parsed::parse(&text_of(args, &catalog)?)?;
+    parsed.bind(&args.params)?;
+    parsed.restrict(&scope_of(args)?)?;
+    if args.show_sql {
+        return Ok(print(&format!("{}\n", parsed.to_sql()))?);
+    }
+    let (format, output) = output_of(args.format, args.output.as_deref())?;
+
+    let settings = Settings::resolve(global.config.as_deref(), |layers| args.table.apply(layers))?.settings;
+    let memory = usize::try_from(args.memory_limit).context("use --memory-limit")?;
+    let session = open_session(&settings, memory, stop).await?;
+    let planned = session.plan(&parsed).await?;
+    if args.explain {
+        return Ok(print(&planned.explain())?);
+    }
+    let output = match output {
+        Some(path) => Output::to_file(path)?,
+        None => Output::to(io::stdout()),
+    };
+    write_all(planned.run()?, format, args.tz, output, stop).await?;
+    Ok(())
+}
+
+/// A session over the newest version of the lake.
+async fn open_session(settings: &Settings, memory: usize, stop: &CancellationToken) -> anyhow::Result<QuerySession> {
+    let open = async { Lake::open(&settings.location()?, &settings.store).await.context("open the lake") };
+    let lake = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Err(QueryError::Cancelled.into()),
+        lake = open => lake?,
+    };
+    let mut session = QuerySession::new(memory)?;
+    session.register(TICKS, lake.ticks()?)?;
+    session.register(DEAD_LETTERS, lake.dead_letters()?)?;
+    Ok(session)
+}
+
+fn text_of(args: &QueryArgs, catalog: &Catalog) -> Result<String, QueryError> {
+    if let Some(path) = &args.file {
+        let mut text = String::new();
+        let read = if path.as_os_str() == "-" {
+            io::stdin().read_to_string(&mut text).map(drop)
+        } else {
+            std::fs::read_to_string(path).map(|read| text = read)
+        };
+        read.map_err(|error| QueryError::Usage(format!("read {}: {error}", path.display())))?;
+        return Ok(text);
+    }
+    let query = args.query.as_deref().unwrap_or_default().trim();
+    if query.contains(char::is_whitespace) {
+        return Ok(query.to_owned());
+    }
+    Ok(catalog.get(query)?.text.clone())
+}
+
+fn scope_of(args: &QueryArgs) -> Result<Scope, QueryError> {
+    let bound = |flag: &str, text: &Option<String>| {
+        let parse = |text: &String| {
+            Bound::parse(text, args.tz).map_err(|problem| QueryError::Usage(format!("{flag}: {problem}")))
+        };
+        text.as_ref().map(parse).transpose()
+    };
+    Ok(Scope { symbols: args.symbol.clone(), from: bound("--from", &args.from)?, to: bound("--to", &args.to)? })
+}
+
+/// The format, and the file if there is one.
+fn output_of(format: FormatChoice, path: Option<&Path>) -> Result<(Format, Option<&Path>), QueryError> {
+    let terminal = path.is_none() && io::stdout().is_terminal();
+    let format = match format {
+        FormatChoice::Auto => Format::auto(path, terminal),
+        FormatChoice::Is(format) => format,
+    };
+    if terminal && format.is_binary() {
+        return Err(QueryError::Usage("this format is not for a terminal: write it to a file with -o".to_owned()));
+    }
+    Ok((format, path))
+}
+
+fn listing(catalog: &Catalog) -> String {
+    let mut text = String::new();
+    for (name, query) in catalog.iter() {
+        let mut line = |indent: &str, content: &str| {
+            writeln!(text, "{indent}{content}").expect("a string takes all text");
+        };
+        line("", name);
+        line("  ", &query.header.question);
+        for param in &query.header.params {
+            line("  ", &format!("--param {}={}  {} ({})", param.name, param.default, param.description, param.kind));
+        }
+    }
+    text
+}
+
+fn print(text: &str) -> Result<(), QueryError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => QueryError::BrokenPipe,
+        _ => QueryError::Output(error),
+    })
+}

@@ -1,0 +1,45 @@
+//! Finnhub: several trades in the array of one object.
+
+use super::frames::{Frame, Level, array, known, unknown_type, vendor_record};
+use super::plan::Plan;
+use super::record::Record;
+use super::scan::Scanner;
+use super::verdict::Rejection;
+
+/// `{"type":"trade","data":[..]}`.
+#[derive(Debug, Clone)]
+pub(super) struct Finnhub {
+    root: Level,
+    kind: usize,
+    data: usize,
+    trade: Level,
+    record: Record,
+}
+
+impl Finnhub {
+    pub(super) fn new(extras: &[&str]) -> Self {
+        let (mut root, mut trade) = (Plan::new(), Plan::new());
+        let kind = root.add("/type");
+        let data = root.add("/data");
+        let record = vendor_record(&mut trade, "finnhub", ["/s", "/t", "/p", "/v", ""], extras);
+        Self { root: Level::new(root), kind, data, trade: Level::new(trade), record }
+    }
+
+    pub(super) fn read(&mut self, scanner: &mut Scanner<'_>, frame: &mut Frame<'_, '_>) -> Result<(), Rejection> {
+        self.root.scan_document(scanner)?;
+        match frame.string(self.root.captures[self.kind]).as_deref() {
+            Some("trade") => {}
+            Some(other) => {
+                frame.skip(known(other, &["ping", "error", "news"]).ok_or_else(unknown_type)?);
+                return Ok(());
+            }
+            None => return Err(unknown_type()),
+        }
+        let data = array(self.root.captures[self.data], "data")?;
+        let record = &self.record;
+        let read = self
+            .trade
+            .each(&mut Scanner::new(frame.text, data.start as usize), |captures| frame.tick(record, captures));
+        read.map_err(|rejection| frame.at_index(rejection))
+    }
+}

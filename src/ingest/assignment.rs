@@ -1,0 +1,140 @@
+//! Taking up partitions: what the table says comes next, against what Kafka still holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::assemble::now_micros;
+use super::batch::Chunk;
+use super::error::IngestError;
+use super::partitions::Partition;
+use super::pipeline::Pipeline;
+use super::policy::{Begin, begin};
+use crate::kafka::{Assigned, Command};
+use crate::lake::{Lake, LakeError};
+
+/// One answer of a broker and the retries before it.
+const OFFSETS_PATIENCE: Duration = Duration::from_secs(60);
+const RELOAD_BACKOFF: Duration = Duration::from_secs(1);
+
+impl Pipeline {
+    /// Begins to read newly assigned partitions, or again those that had to be announced again.
+    ///
+    /// # Errors
+    /// Kafka and the table disagree and the policy says stop, or the lake can't be read.
+    pub(super) async fn take_up(
+        &mut self,
+        cluster_id: &str,
+        assigned: &[Assigned],
+        stop: &CancellationToken,
+    ) -> Result<(), IngestError> {
+        let Some(mut lake) = self.lake.take() else { return Ok(()) };
+        let result = self.begin_reading(&mut lake, cluster_id, assigned, stop).await;
+        self.lake = Some(lake);
+        result
+    }
+
+    /// Reads the partitions again from where the table is now, after a fenced commit.
+    pub(super) fn restart(&mut self, numbers: &[i32]) {
+        let mut again = Vec::new();
+        for &number in numbers {
+            let generation = self.partitions.new_generation();
+            if let Some(owned) = self.partitions.get_mut(number) {
+                // Chunks that are on their way belong to the old one.
+                owned.generation = generation;
+                self.batch.drop_partition(number);
+                again.push(number);
+            }
+        }
+        self.consumer.send(Command::Announce(again));
+    }
+
+    async fn begin_reading(
+        &mut self,
+        lake: &mut Lake,
+        cluster_id: &str,
+        assigned: &[Assigned],
+        stop: &CancellationToken,
+    ) -> Result<(), IngestError> {
+        if assigned.is_empty() {
+            return Ok(());
+        }
+        if !reload(lake, stop).await? {
+            return Ok(());
+        }
+        Self::check_cluster(lake, cluster_id)?;
+        self.encoder = Arc::new(self.encoder.with_epoch(lake.epoch()));
+        let mut starts = Vec::new();
+        for &assigned in assigned {
+            let Assigned { partition, low, high } = assigned;
+            let target = match self.partitions.get(partition) {
+                Some(owned) => owned.target,
+                None => self.options.until_latest.then_some(high),
+            };
+            self.batch.drop_partition(partition);
+            let base = lake.next_offset(partition).await?;
+            let begin = begin(assigned, base, &self.options.start, self.options.on_data_loss)?;
+            let next = match begin {
+                Begin::At(offset) => offset,
+                Begin::After(lost) => lost.next(),
+                Begin::AtTime(millis) => self.offset_at(partition, millis).await?.unwrap_or(high),
+            };
+            if let Begin::After(lost) = begin {
+                tracing::error!(partition, %lost, "Kafka no longer holds these offsets; recording them as lost");
+                let chunk = Chunk::lost(partition, lost, self.decoder.columns(), now_micros());
+                self.batch.push(chunk).expect("the partition's rows were dropped");
+            }
+            tracing::info!(partition, offset = next, end = high, "reading");
+            let generation = self.partitions.new_generation();
+            let state = Partition { generation, base, next, committed: base, low, end: high, target };
+            self.partitions.insert(partition, state);
+            starts.push((partition, generation, next));
+        }
+        self.consumer.send(Command::Start(starts));
+        Ok(())
+    }
+
+    async fn offset_at(&self, partition: i32, timestamp_ms: i64) -> Result<Option<i64>, IngestError> {
+        let deadline = Instant::now() + OFFSETS_PATIENCE;
+        loop {
+            let (answer, offsets) = oneshot::channel();
+            self.consumer.send(Command::OffsetsForTime { partitions: vec![partition], timestamp_ms, answer });
+            match tokio::time::timeout_at(deadline, offsets).await {
+                Ok(Ok(Ok(found))) => {
+                    return Ok(found.into_iter().find_map(|(number, offset)| offset.filter(|_| number == partition)));
+                }
+                Ok(Ok(Err(text))) => tracing::debug!(partition, "{text}"),
+                Ok(Err(_)) => return Err(IngestError::Kafka("the consumer thread has ended".to_owned())),
+                Err(_) => {
+                    return Err(IngestError::Kafka(format!(
+                        "the broker doesn't tell partition {partition}'s offset of a time"
+                    )));
+                }
+            }
+        }
+    }
+}
+
+/// Loads the newest version, again and again while the store is away; false when stopped meanwhile.
+async fn reload(lake: &mut Lake, stop: &CancellationToken) -> Result<bool, LakeError> {
+    let mut warned = false;
+    loop {
+        let error = match lake.refresh().await {
+            Ok(()) => return Ok(true),
+            Err(error) if !error.is_transient() => return Err(error),
+            Err(error) => error,
+        };
+        if !warned {
+            tracing::warn!(%error, "the lake can't be read, trying again");
+            warned = true;
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(false),
+            () = tokio::time::sleep(RELOAD_BACKOFF) => {}
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! From settings to a running ingest: topic, lake, group, pipeline, and the maintenance beside it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::assemble::Assembler;
+use super::encode::TickEncoder;
+use super::error::IngestError;
+use super::pipeline::{Pipeline, PipelineOptions};
+use super::policy::FlushPolicy;
+use super::settings::{IngestSettings, Maintain};
+use super::status::Status;
+use crate::decode::{Decoder, InputSettings};
+use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
+use crate::lake::{Lake, LakeError, LakeSpec, Location, Maintenance, RetryPolicy, StoreSettings};
+
+/// Contract: one-shot commands try for 60 s, the daemon for ever.
+const ONE_SHOT: Duration = RetryPolicy::ONE_SHOT;
+const ONE_ANSWER: Duration = Duration::from_secs(10);
+const LOG_EVERY: Duration = Duration::from_secs(60);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+const GROUP_ID_CHARACTERS: usize = 8;
+
+/// Everything that an ingest is made of.
+#[derive(Debug, Clone)]
+pub struct IngestSpec {
+    pub location: Location,
+    pub store: StoreSettings,
+    pub kafka: KafkaSettings,
+    pub input: InputSettings,
+    pub settings: IngestSettings,
+    pub until_latest: bool,
+    pub accept_input_change: bool,
+}
+
+/// An ingest that is ready to run.
+pub struct Daemon {
+    pipeline: Pipeline,
+    maintenance: Option<(Maintenance, u64, bool)>,
+    pub table_id: String,
+    pub group: String,
+}
+
+impl Daemon {
+    /// Finds the topic, opens or creates the lake and joins the group. `None`: stopped meanwhile.
+    ///
+    /// # Errors
+    /// A setting can't work, the topic doesn't exist, the lake belongs to something else or can't be written.
+    pub async fn open(spec: IngestSpec, stop: &CancellationToken) -> Result<Option<Self>, IngestError> {
+        let IngestSpec { location, store, kafka, input, settings, until_latest, accept_input_change } = spec;
+        let zone = settings.validate().map_err(IngestError::Settings)?;
+        kafka.validate().map_err(|error| IngestError::Settings(error.to_string()))?;
+        let decoder = Decoder::new(&input, zone).map_err(|error| IngestError::Settings(error.to_string()))?;
+        let Some(topic) = find_topic(&kafka, until_latest, stop).await? else { return Ok(None) };
+        let extras: Vec<_> = input.columns.iter().map(|(name, spec)| (name.clone(), spec.clone())).collect();
+        let lake_spec = LakeSpec {
+            topic: kafka.topic.clone(),
+            cluster_id: topic.cluster_id,
+            market_zone: settings.market_zone.clone(),
+            partition_by: settings.partition_by,
+            input: serde_json::to_string(&input).map_err(|error| IngestError::Settings(error.to_string()))?,
+            extras: extras.clone(),
+            accept_input_change,
+        };
+        let Some(lake) = open_lake(&location, &store, &lake_spec, until_latest, stop).await? else { return Ok(None) };
+        let give_up = CancellationToken::new();
+        let retry = match until_latest {
+            true => RetryPolicy { deadline: Some(ONE_SHOT), cancel: give_up.clone() },
+            false => RetryPolicy::for_ever(give_up.clone()),
+        };
+        let lake = lake.with_retry(retry);
+        let table_id = lake.table_id().to_owned();
+        let id: String = table_id.chars().take(GROUP_ID_CHARACTERS).collect();
+        let group = kafka.group.clone().unwrap_or_else(|| format!("tickhouse-{id}"));
+        let maintenance = match settings.maintain {
+            Maintain::Off => None,
+            level => Some((lake.maintenance(), settings.checkpoint_commits, level == Maintain::Full)),
+        };
+        let already_applied = Arc::new(AtomicU64::new(0));
+        let assembler = Assembler::new(decoder.clone(), Arc::clone(&already_applied));
+        let consumer = Consumer::start(&kafka, &group, assembler).map_err(IngestError::Kafka)?;
+        let encoder = TickEncoder::new(lake.epoch(), settings.partition_by, &extras);
+        let options = PipelineOptions {
+            flush: FlushPolicy::new(&settings),
+            start: settings.start,
+            on_data_loss: settings.on_data_loss,
+            until_latest,
+            stop_timeout: settings.stop_timeout,
+        };
+        let pipeline = Pipeline::new(options, consumer, lake, decoder, encoder, already_applied, give_up);
+        Ok(Some(Self { pipeline, maintenance, table_id, group }))
+    }
+
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.pipeline.status()
+    }
+
+    /// Runs until `stop`, or to the end of the topic; returns the last status.
+    ///
+    /// # Errors
+    /// As [`Pipeline::run`].
+    pub async fn run(self, stop: CancellationToken) -> Result<Status, IngestError> {
+        let over = CancellationToken::new();
+        let maintainer = self.maintenance.map(|(maintenance, commits, clean)| {
+            tokio::spawn(maintain(maintenance, commits, clean, self.pipeline.status(), over.clone()))
+        });
+        let result = self.pipeline.run(stop).await;
+        over.cancel();
+        join(maintainer).await;
+        result
+    }
+}
+
+async fn join(maintainer: Option<JoinHandle<()>>) {
+    if let Some(maintainer) = maintainer
+        && let Err(error) = maintainer.await
+    {
+        tracing::error!(%error, "the maintenance task failed");
+    }
+}
+
+/// Work for the log, off the hot path: looks after every `commits` commits of this worker.
+async fn maintain(
+    mut maintenance: Maintenance,
+    commits: u64,
+    clean: bool,
+    mut status: watch::Receiver<Status>,
+    over: CancellationToken,
+) {
+    let mut done_at = 0;
+    loop {
+        let newest = tokio::select! {
+            biased;
+            () = over.cancelled() => return,
+            status = status.wait_for(|status| status.version >= done_at + commits) => match status {
+                Ok(status) => status.version,
+                Err(_) => return,
+            },
+        };
+        let worked = tokio::select! {
+            biased;
+            () = over.cancelled() => return,
+            worked = maintenance.run(commits, clean) => worked,
+        };
+        match worked {
+            Ok(done) => tracing::debug!(?done, "maintained the log"),
+            Err(error) => tracing::warn!(%error, "the log was not maintained, trying again later"),
+        }
+        done_at = newest;
+    }
+}
+
+async fn find_topic(
+    kafka: &KafkaSettings,
+    one_shot: bool,
+    stop: &CancellationToken,
+) -> Result<Option<TopicInfo>, IngestError> {
+    let started = Instant::now();
+    let mut logged: Option<Instant> = None;
+    loop {
+        let settings = kafka.clone();
+        let asked = tokio::task::spawn_blocking(move || topic_info(&settings, ONE_ANSWER));
+        let error = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(None),
+            asked = asked => match asked? {
+                Ok(topic) => return Ok(Some(topic)),
+                Err(error) => error,
+            },
+        };
+        if !error.is_transient() || (one_shot && started.elapsed() > ONE_SHOT) {
+            return Err(error.into());
+        }
+        if logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+            logged = Some(Instant::now());
+            tracing::warn!("{error}; trying again");
+        }
+    }
+}
+
+async fn open_lake(
+    location: &Location,
+    store: &StoreSettings,
+    spec: &LakeSpec,
+    one_shot: bool,
+    stop: &CancellationToken,
+) -> Result<Option<Lake>, IngestError> {
+    let mut logged = false;
+    loop {
+        let opened = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(None),
+            opened = Lake::open_or_create(location, store, spec) => opened,
+        };
+        let error = match opened {
+            Ok(lake) => return Ok(Some(lake)),
+            Err(error) if one_shot || !is_away(&error) => return Err(error.into()),
+            Err(error) => error,
+        };
+        if !logged {
+            logged = true;
+            tracing::warn!("{error}; trying again");
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(None),
+            () = tokio::time::sleep(RETRY_PAUSE) => {}
+        }
+    }
+}
+
+/// The store may be back later; everything else needs a hand.
+fn is_away(error: &LakeError) -> bool {
+    matches!(error, LakeError::Store { problem: crate::lake::StoreProblem::Unreachable { .. }, .. })
+}

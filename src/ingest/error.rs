@@ -1,0 +1,47 @@
+//! Why an ingest ended without being asked to.
+
+use parquet::errors::ParquetError;
+
+use super::policy::{BeginError, DataLoss};
+use crate::kafka::TopicError;
+use crate::lake::LakeError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// Nothing is written until an operator decides.
+    #[error("data loss: {0}")]
+    DataLoss(#[from] DataLoss),
+    #[error("start: {0}")]
+    Start(String),
+    #[error("{0}")]
+    Settings(String),
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    #[error("read Kafka: {0}")]
+    Kafka(String),
+    #[error("encode Parquet: {0}")]
+    Encode(#[from] ParquetError),
+    #[error("commit dead letters: other workers were faster every time; run fewer workers on this lake")]
+    DeadLetters,
+    #[error(
+        "partition {partition}: the dead letters in the table disagree with the decoder at offset {offset}: an earlier \
+         version or another input wrote them; run that one until it has committed, or remove the lake's dead letters of \
+         [{from}, {to})"
+    )]
+    Disagreement { partition: i32, offset: i64, from: i64, to: i64 },
+    #[error("stopped before the last batch was committed; nothing is lost: the next start reads it again")]
+    StopTimeout,
+    #[error("run flush task: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl From<BeginError> for IngestError {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::DataLoss(loss) => Self::DataLoss(loss),
+            other => Self::Start(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The loop: one task owns partitions, batch and lake; every change of state is in one `match`.
+//!
+//! Invariants:
+//! - At most one flush is in flight. It borrows the lake; what needs the lake waits for it.
+//! - Chunks of an assignment that is over are dropped: whoever owns the partition reads them again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::assemble::Delivery;
+use super::batch::Batch;
+use super::encode::TickEncoder;
+use super::error::IngestError;
+use super::flush::{Flush, Flushed, flush};
+use super::partitions::Partitions;
+use super::policy::{DataLoss, FlushPolicy};
+use super::settings::{DataLossPolicy, StartPolicy};
+use super::status::Status;
+use crate::decode::Decoder;
+use crate::kafka::{Assigned, Command, Consumer, Event};
+use crate::lake::{Advance, CommitOutcome, Lake};
+
+/// A group may hand out partitions a little later than it answers.
+const ASSIGNMENT_PATIENCE: Duration = Duration::from_secs(10);
+/// `--until-latest` is a batch job: brokers that are away this long fail it.
+const FIRST_ASSIGNMENT: Duration = Duration::from_secs(60);
+const LOG_TROUBLE_EVERY: Duration = Duration::from_secs(60);
+
+/// What the loop needs to know.
+#[derive(Debug, Clone)]
+pub struct PipelineOptions {
+    pub flush: FlushPolicy,
+    pub start: StartPolicy,
+    pub on_data_loss: DataLossPolicy,
+    /// Stops at the ends that the partitions have when they are assigned.
+    pub until_latest: bool,
+    /// Bound of the last flush after `stop`.
+    pub stop_timeout: Duration,
+}
+
+pub struct Pipeline {
+    pub(super) options: PipelineOptions,
+    pub(super) consumer: Consumer<Vec<Delivery>>,
+    pub(super) partitions: Partitions,
+    pub(super) batch: Batch,
+    /// Present unless a flush is in flight.
+    pub(super) lake: Option<Lake>,
+    /// Makes empty columns.
+    pub(super) decoder: Decoder,
+    pub(super) encoder: Arc<TickEncoder>,
+    in_flight: Option<InFlight>,
+    /// First chunk of the batch.
+    batch_since: Instant,
+    /// Assignments that wait for the lake.
+    waiting: Vec<(String, Vec<Assigned>)>,
+    status: watch::Sender<Status>,
+    already_applied: Arc<AtomicU64>,
+    /// Gives up retries of the lake; cancelled when the stop takes too long.
+    give_up: CancellationToken,
+    trouble_logged: Option<Instant>,
+    /// `--until-latest` without a partition leaves then.
+    leave_at: Option<Instant>,
+}
+
+struct InFlight {
+    task: JoinHandle<(Lake, Result<Flushed, IngestError>)>,
+    partitions: BTreeSet<i32>,
+    /// Revoked partitions whose hand-over waits for the commit.
+    release: Vec<i32>,
+}
+
+enum Turn {
+    Stop,
+    Flushed(Result<(Lake, Result<Flushed, IngestError>), tokio::task::JoinError>),
+    Due,
+    Leave,
+    TooLate,
+    Event(Option<Event<Vec<Delivery>>>),
+}
+
+impl Pipeline {
+    /// `give_up` is the token of the lake's retry policy.
+    pub fn new(
+        options: PipelineOptions,
+        consumer: Consumer<Vec<Delivery>>,
+        lake: Lake,
+        decoder: Decoder,
+        encoder: TickEncoder,
+        already_applied: Arc<AtomicU64>,
+        give_up: CancellationToken,
+    ) -> Self {
+        let status = Status { version: lake.version(), ..Status::default() };
+        let leave_at = options.until_latest.then(|| Instant::now() + FIRST_ASSIGNMENT);
+        Self {
+            options,
+            consumer,
+            partitions: Partitions::default(),
+            batch: Batch::default(),
+            lake: Some(lake),
+            decoder,
+            encoder: Arc::new(encoder),
+            in_flight: None,
+            batch_since: Instant::now(),
+            waiting: Vec::new(),
+            status: watch::Sender::new(status),
+            already_applied,
+            give_up,
+            trouble_logged: None,
+            leave_at,
+        }
+    }
+
+    /// Changes with every event.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Runs until `stop`, or with `until_latest` until every owned partition is at its end; then flushes,
+    /// commits and leaves the group.
+    ///
+    /// # Errors
+    /// Data loss that needs a decision, a lake that can't be written, or a consumer that has failed.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<Status, IngestError> {
+        let result = self.turns(&stop).await;
+        if result.is_err() {
+            self.give_up.cancel();
+        }
+        if let Some(in_flight) = self.in_flight.take()
+            && let Err(error) = in_flight.task.await
+        {
+            tracing::error!(%error, "the flush task failed");
+        }
+        self.consumer.stop().await;
+        result.map(|()| self.status.borrow().clone())
+    }
+
+    async fn turns(&mut self, stop: &CancellationToken) -> Result<(), IngestError> {
+        let mut stop_by: Option<Instant> = None;
+        loop {
+            let stopping = stop_by.is_some() || (self.options.until_latest && self.partitions.all_done());
+            if stopping && self.in_flight.is_none() {
+                if self.batch.is_empty() {
+                    return Ok(());
+                }
+                self.start_flush();
+            }
+            match self.next_turn(stop, stop_by, stopping).await {
+                Turn::Stop => stop_by = Some(Instant::now() + self.options.stop_timeout),
+                Turn::Flushed(joined) => self.on_flushed(joined, stop).await?,
+                Turn::Due => self.start_flush(),
+                Turn::Leave => return self.leave_without_partitions(),
+                Turn::TooLate => return Err(IngestError::StopTimeout),
+                Turn::Event(event) => self.on_event(event, stop).await?,
+            }
+            self.publish();
+        }
+    }
+
+    async fn next_turn(&mut self, stop: &CancellationToken, stop_by: Option<Instant>, stopping: bool) -> Turn {
+        let far = Instant::now() + Duration::from_secs(3600);
+        let due = match (&self.in_flight, self.options.flush.wait(&self.batch)) {
+            (None, Some(wait)) => Some(self.batch_since + wait),
+            _ => None,
+        };
+        let receiving = !stopping && !(self.in_flight.is_some() && self.options.flush.full(&self.batch));
+        let leave = self.leave_at.filter(|_| self.partitions.is_empty());
+        let in_flight = &mut self.in_flight;
+        tokio::select! {
+            biased;
+            () = stop.cancelled(), if stop_by.is_none() => Turn::Stop,
+            joined = async { (&mut in_flight.as_mut().expect("checked by the branch").task).await }, if in_flight.is_some() => {
+                Turn::Flushed(joined)
+            }
+            () = sleep_until(stop_by.unwrap_or(far)), if stop_by.is_some() => Turn::TooLate,
+            () = sleep_until(due.unwrap_or(far)), if due.is_some() => Turn::Due,
+            () = sleep_until(leave.unwrap_or(far)), if leave.is_some() => Turn::Leave,
+            event = self.consumer.events.recv(), if receiving => Turn::Event(event),
+        }
+    }
+
+    async fn on_event(
+        &mut self,
+        event: Option<Event<Vec<Delivery>>>,
+        stop: &CancellationToken,
+    ) -> Result<(), IngestError> {
+        match event {
+            Some(Event::Data(deliveries)) => self.take_in(deliveries),
+            Some(Event::Assigned { cluster_id, partitions }) => {
+                self.waiting.push((cluster_id, partitions));
+                self.settle_assignments(stop).await?;
+            }
+            Some(Event::NothingAssigned) => {
+                self.leave_at = self.leave_at.map(|_| Instant::now() + ASSIGNMENT_PATIENCE);
+                tracing::info!("no partition for this worker: the group has enough members");
+            }
+            Some(Event::Revoked { partitions }) => self.on_revoked(partitions),
+            Some(Event::Ends(ends)) => {
+                for (number, end) in ends {
+                    if let Some(partition) = self.partitions.get_mut(number) {
+                        partition.end = partition.end.max(end);
+                    }
+                }
+            }
+            Some(Event::Trouble { code, text }) => self.on_trouble(&format!("{code}: {text}")),
+            Some(Event::Failed { text }) => return Err(IngestError::Kafka(text)),
+            None => return Err(IngestError::Kafka("the consumer thread has ended".to_owned())),
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, deliveries: Vec<Delivery>) {
+        for Delivery { generation, chunk } in deliveries {
+            if !self.partitions.accept(chunk.partition, generation, chunk.range) {
+                continue;
+            }
+            if self.batch.is_empty() {
+                self.batch_since = Instant::now();
+            }
+            self.batch.push(chunk).expect("the partition's next was checked");
+        }
+    }
+
+    /// Takes up waiting assignments, unless a flush has the lake.
+    async fn settle_assignments(&mut self, stop: &CancellationToken) -> Result<(), IngestError> {
+        if self.lake.is_none() {
+            return Ok(());
+        }
+        for (cluster_id, assigned) in std::mem::take(&mut self.waiting) {
+            self.take_up(&cluster_id, &assigned, stop).await?;
+        }
+        Ok(())
+    }
+
+    fn on_revoked(&mut self, revoked: Vec<i32>) {
+        tracing::info!(partitions = ?revoked, "handing over");
+        for (_, assigned) in &mut self.waiting {
+            assigned.retain(|assigned| !revoked.contains(&assigned.partition));
+        }
+        for partition in &revoked {
+            self.partitions.remove(*partition);
+            self.batch.drop_partition(*partition);
+        }
+        match &mut self.in_flight {
+            Some(flush) if revoked.iter().any(|partition| flush.partitions.contains(partition)) => {
+                flush.release.extend(revoked);
+            }
+            _ => self.consumer.send(Command::Release(revoked)),
+        }
+        self.leave_at = self.options.until_latest.then(|| Instant::now() + ASSIGNMENT_PATIENCE);
+    }
+
+    fn on_trouble(&mut self, text: &str) {
+        if self.trouble_logged.is_none_or(|at| at.elapsed() >= LOG_TROUBLE_EVERY) {
+            self.trouble_logged = Some(Instant::now());
+            tracing::warn!("Kafka is in trouble, trying again: {text}");
+        }
+    }
+
+    fn leave_without_partitions(&self) -> Result<(), IngestError> {
+        if self.status.borrow().next.is_empty() && self.partitions.is_empty() && self.trouble_logged.is_some() {
+            return Err(IngestError::Kafka("no partition was assigned; check the brokers and the topic".to_owned()));
+        }
+        tracing::info!("no partition is left for this worker");
+        Ok(())
+    }
+
+    fn start_flush(&mut self) {
+        let Some(mut lake) = self.lake.take() else { return };
+        let batch = std::mem::take(&mut self.batch);
+        let mut advances = Vec::new();
+        for (partition, range, counts) in batch.ranges() {
+            let Some(owned) = self.partitions.get_mut(partition) else { continue };
+            advances.push(Advance { partition, base: owned.base, range, counts });
+            owned.base = Some(range.next());
+        }
+        let partitions = advances.iter().map(|advance| advance.partition).collect();
+        let encoder = Arc::clone(&self.encoder);
+        let task = tokio::spawn(async move {
+            let result = flush(&mut lake, encoder, Flush { batch, advances }).await;
+            (lake, result)
+        });
+        self.in_flight = Some(InFlight { task, partitions, release: Vec::new() });
+    }
+
+    async fn on_flushed(
+        &mut self,
+        joined: Result<(Lake, Result<Flushed, IngestError>), tokio::task::JoinError>,
+        stop: &CancellationToken,
+    ) -> Result<(), IngestError> {
+        let in_flight = self.in_flight.take();
+        let (lake, result) = joined?;
+        let flushed = result?;
+        self.lake = Some(lake);
+        if let Some(release) = in_flight.map(|flush| flush.release).filter(|release| !release.is_empty()) {
+            self.consumer.send(Command::Release(release));
+        }
+        match &flushed.outcome {
+            CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
+                self.on_committed(*version, &flushed);
+            }
+            CommitOutcome::Fenced { partitions } => {
+                tracing::warn!(?partitions, "another worker was faster; reading its offsets again");
+                self.status.send_modify(|status| status.fenced += 1);
+                let numbers: Vec<i32> = flushed.advances.iter().map(|advance| advance.partition).collect();
+                self.restart(&numbers);
+            }
+        }
+        self.settle_assignments(stop).await
+    }
+
+    fn on_committed(&mut self, version: u64, flushed: &Flushed) {
+        let mut rows = 0;
+        let mut offsets = Vec::new();
+        for advance in &flushed.advances {
+            rows += advance.counts.rows;
+            if let Some(partition) = self.partitions.get_mut(advance.partition) {
+                partition.committed = Some(advance.range.next());
+                offsets.push((advance.partition, advance.range.next()));
+            }
+        }
+        let ranges: Vec<String> =
+            flushed.advances.iter().map(|advance| format!("{}:{}", advance.partition, advance.range)).collect();
+        tracing::info!(
+            version,
+            rows,
+            files = flushed.files,
+            bytes = flushed.bytes,
+            encode_ms = flushed.encoding.as_millis() as u64,
+            ms = flushed.elapsed.as_millis() as u64,
+            dead = flushed.dead.values().sum::<u64>(),
+            ranges = ranges.join(" "),
+            "committed"
+        );
+        self.consumer.send(Command::Commit(offsets));
+        self.status.send_modify(|status| {
+            status.version = version;
+            status.commits += 1;
+            flushed.advances.iter().for_each(|advance| status.committed.add(&advance.counts));
+            for (reason, count) in &flushed.dead {
+                *status.dead.entry(*reason).or_default() += count;
+            }
+            for (kind, count) in &flushed.skips {
+                *status.skips.entry(kind.clone()).or_default() += count;
+            }
+        });
+    }
+
+    fn publish(&self) {
+        self.status.send_modify(|status| {
+            status.buffered_rows = self.batch.rows();
+            status.lag = self.partitions.lag();
+            status.already_applied = self.already_applied.load(Ordering::Relaxed);
+            status.next = self.partitions.iter().filter_map(|(number, p)| Some((number, p.committed?))).collect();
+        });
+    }
+
+    /// The lake's cluster, or what to do about another one.
+    pub(super) fn check_cluster(lake: &Lake, kafka: &str) -> Result<(), IngestError> {
+        match lake.cluster_id() {
+            Some(known) if known != kafka => {
+                Err(DataLoss::OtherCluster { lake: known.to_owned(), kafka: kafka.to_owned() }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}

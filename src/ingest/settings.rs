@@ -1,0 +1,206 @@
+//! The `[ingest]` section: where to start, when to flush, what to do when Kafka lost data.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::DateTime;
+use serde::{Deserialize, Serialize};
+
+use crate::market::{MarketZone, PartitionBy};
+use crate::units;
+
+/// Limits and policies of `ingest`; the defaults are those of the README.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IngestSettings {
+    /// IANA zone of trade dates; fixed when the lake is created.
+    pub market_zone: String,
+    /// Fixed when the lake is created.
+    pub partition_by: PartitionBy,
+    pub start: StartPolicy,
+    pub on_data_loss: DataLossPolicy,
+    /// A flush happens at the first of rows, decoded bytes and age.
+    pub flush_rows: usize,
+    #[serde(with = "units::size")]
+    pub flush_bytes: u64,
+    #[serde(with = "units::duration")]
+    pub flush_interval: Duration,
+    /// Offsets that moved without rows are committed this often.
+    #[serde(with = "units::duration")]
+    pub idle_commit_interval: Duration,
+    /// Of the process, fetch queue included.
+    #[serde(with = "units::size")]
+    pub memory: u64,
+    /// SIGTERM: flush and leave within this time.
+    #[serde(with = "units::duration")]
+    pub stop_timeout: Duration,
+    /// What a task beside the ingest does for the table.
+    pub maintain: Maintain,
+    /// Commits between two checkpoints.
+    pub checkpoint_commits: u64,
+}
+
+impl Default for IngestSettings {
+    fn default() -> Self {
+        Self {
+            market_zone: "America/New_York".to_owned(),
+            partition_by: PartitionBy::Day,
+            start: StartPolicy::Earliest,
+            on_data_loss: DataLossPolicy::Stop,
+            flush_rows: 1_000_000,
+            flush_bytes: 64 << 20,
+            flush_interval: Duration::from_secs(10),
+            idle_commit_interval: Duration::from_secs(60),
+            memory: 512 << 20,
+            stop_timeout: Duration::from_secs(25),
+            maintain: Maintain::Checkpoint,
+            checkpoint_commits: 100,
+        }
+    }
+}
+
+/// Where to begin in partitions that the table doesn't know yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum StartPolicy {
+    Earliest,
+    Latest,
+    /// First message at or after this time, in milliseconds since the epoch.
+    Time(i64),
+    /// Offset by partition; a partition that is not named is an error.
+    Offsets(BTreeMap<i32, i64>),
+}
+
+impl FromStr for StartPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "earliest" => return Ok(Self::Earliest),
+            "latest" => return Ok(Self::Latest),
+            _ => {}
+        }
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Ok(Self::Time(time.timestamp_millis()));
+        }
+        let offset = |part: &str| {
+            let (partition, offset) = part.split_once('=')?;
+            let pair = (partition.trim().parse::<i32>().ok()?, offset.trim().parse::<i64>().ok()?);
+            (pair.0 >= 0 && pair.1 >= 0).then_some(pair)
+        };
+        match text.split(',').map(offset).collect::<Option<BTreeMap<_, _>>>() {
+            Some(offsets) if !offsets.is_empty() => Ok(Self::Offsets(offsets)),
+            _ => Err(format!(
+                "'{text}' is no start; use earliest, latest, a time like 2026-11-20T14:30:00Z, or offsets like 0=100,1=250"
+            )),
+        }
+    }
+}
+
+impl TryFrom<String> for StartPolicy {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<StartPolicy> for String {
+    fn from(start: StartPolicy) -> Self {
+        start.to_string()
+    }
+}
+
+impl fmt::Display for StartPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Earliest => f.write_str("earliest"),
+            Self::Latest => f.write_str("latest"),
+            Self::Time(millis) => match DateTime::from_timestamp_millis(*millis) {
+                Some(time) => f.write_str(&time.to_rfc3339()),
+                None => write!(f, "{millis} ms"),
+            },
+            Self::Offsets(offsets) => {
+                let parts: Vec<String> =
+                    offsets.iter().map(|(partition, offset)| format!("{partition}={offset}")).collect();
+                f.write_str(&parts.join(","))
+            }
+        }
+    }
+}
+
+/// What to do when Kafka no longer holds the offset that comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DataLossPolicy {
+    /// Leave with exit code 3; `tickhouse offsets set` is the way out.
+    Stop,
+    /// Go on at the first offset that Kafka holds; what is missing is recorded as lost.
+    Earliest,
+    /// Go on at the end of the topic; everything before it is recorded as lost.
+    Latest,
+}
+
+/// Work for the table beside the ingest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Maintain {
+    Off,
+    /// Checkpoints only: needs no permission to delete.
+    Checkpoint,
+    /// Also deletes log files that are older than the table's log retention.
+    Full,
+}
+
+/// Below this the fetch queue, the event queue and two small batches don't fit.
+const LEAST_MEMORY: u64 = 192 << 20;
+/// librdkafka's queue, and chunks on their way to the pipeline.
+const QUEUES: u64 = 96 << 20;
+
+impl IngestSettings {
+    /// # Errors
+    /// The first setting that can't work; it names the fix.
+    pub fn validate(&self) -> Result<MarketZone, String> {
+        let zone = self.market_zone.parse().map_err(|_| {
+            format!("ingest.market_zone: '{}' is no IANA time zone; use a name like America/New_York", self.market_zone)
+        })?;
+        if self.flush_rows == 0 {
+            return Err("ingest.flush_rows: 0 would never hold a row; the default is 1000000".to_owned());
+        }
+        if self.flush_bytes == 0 || self.flush_interval.is_zero() {
+            return Err(
+                "ingest.flush_bytes and ingest.flush_interval can't be 0; the defaults are 64MiB and 10s".to_owned()
+            );
+        }
+        if self.memory < LEAST_MEMORY {
+            return Err("ingest.memory: less than 192MiB; the default is 512MiB".to_owned());
+        }
+        if self.checkpoint_commits == 0 {
+            return Err("ingest.checkpoint_commits: 0 is no distance; the default is 100".to_owned());
+        }
+        Ok(MarketZone::new(zone))
+    }
+
+    /// Decoded bytes at which a batch is full: one grows while another one is written, sorted and encoded.
+    pub fn batch_bytes(&self) -> usize {
+        let share = self.memory.saturating_sub(QUEUES) / 4;
+        usize::try_from(self.flush_bytes.min(share)).unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_are_read_and_written() {
+        for text in ["earliest", "latest", "0=100,1=250", "2026-11-20T14:30:00+00:00"] {
+            assert_eq!(text.parse::<StartPolicy>().unwrap().to_string(), text);
+        }
+        for wrong in ["", "first", "0=", "-1=5", "0=-5", "2026-11-20"] {
+            assert!(wrong.parse::<StartPolicy>().is_err(), "{wrong}");
+        }
+    }
+}

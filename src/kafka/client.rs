@@ -1,0 +1,306 @@
+//! How to reach Kafka, and the librdkafka configurations made of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use rdkafka::config::ClientConfig;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::secret::Secret;
+
+/// The `[kafka]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KafkaSettings {
+    /// `host:port`, several separated by commas.
+    pub brokers: String,
+    pub topic: String,
+    /// Consumer group. Default: `tickhouse-` and the first 8 characters of the table id.
+    pub group: Option<String>,
+    /// Static membership: a restart within the session timeout causes no rebalance.
+    pub instance_id: Option<String>,
+    /// Encrypts the connection. Implied by a CA or a client certificate.
+    pub tls: bool,
+    /// PEM file of the authorities to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// PEM files of the client's certificate and key.
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// SASL: user, password and mechanism.
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    pub mechanism: SaslMechanism,
+    /// Any other librdkafka property.
+    pub properties: Properties,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+pub enum SaslMechanism {
+    #[serde(rename = "PLAIN")]
+    #[value(name = "PLAIN")]
+    Plain,
+    #[serde(rename = "SCRAM-SHA-256")]
+    #[value(name = "SCRAM-SHA-256")]
+    ScramSha256,
+    #[default]
+    #[serde(rename = "SCRAM-SHA-512")]
+    #[value(name = "SCRAM-SHA-512")]
+    ScramSha512,
+}
+
+impl SaslMechanism {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
+}
+
+/// librdkafka properties by name. Passwords, secrets and keys among them are masked wherever they show.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Properties(pub BTreeMap<String, String>);
+
+impl Properties {
+    fn masked(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| {
+            let secret = ["password", "secret", "token", ".pem", "oauthbearer.config", "jaas"];
+            let masked = secret.iter().any(|word| name.contains(word));
+            (name.as_str(), if masked { "***" } else { value.as_str() })
+        })
+    }
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.masked()).finish()
+    }
+}
+
+impl Serialize for Properties {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.masked())
+    }
+}
+
+impl Default for KafkaSettings {
+    fn default() -> Self {
+        Self {
+            brokers: String::new(),
+            topic: String::new(),
+            group: None,
+            instance_id: None,
+            tls: false,
+            ca: None,
+            certificate: None,
+            key: None,
+            username: None,
+            password: None,
+            mechanism: SaslMechanism::default(),
+            properties: Properties::default(),
+        }
+    }
+}
+
+/// A setting that can't work; the message names it and the fix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("kafka.{key}: {problem}")]
+pub struct KafkaSettingsError {
+    pub key: String,
+    pub problem: String,
+}
+
+/// What the exactly-once protocol needs as it is.
+const OWNED: [&str; 9] = [
+    "bootstrap.servers",
+    "group.id",
+    "group.instance.id",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+    "enable.partition.eof",
+    "partition.assignment.strategy",
+    "enable.idempotence",
+];
+
+impl KafkaSettings {
+    /// # Errors
+    /// The first setting that can't work.
+    pub fn validate(&self) -> Result<(), KafkaSettingsError> {
+        let error =
+            |key: &str, problem: &str| Err(KafkaSettingsError { key: key.to_owned(), problem: problem.to_owned() });
+        if self.brokers.trim().is_empty() {
+            return error("brokers", "missing; set --brokers host:9092");
+        }
+        if self.topic.is_empty() {
+            return error("topic", "missing; set --topic NAME");
+        }
+        if self.username.is_some() != self.password.is_some() {
+            return error("username", "user name and password go together; set both or neither");
+        }
+        if self.certificate.is_some() != self.key.is_some() {
+            return error("certificate", "certificate and key go together; set both or neither");
+        }
+        for (key, file) in [("ca", &self.ca), ("certificate", &self.certificate), ("key", &self.key)] {
+            if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
+                return error(key, &format!("there is no file {}; correct the path", file.display()));
+            }
+        }
+        if let Some(name) = self.properties.0.keys().find(|name| OWNED.contains(&name.as_str())) {
+            return error(&format!("properties.{name}"), "tickhouse sets it itself; remove it");
+        }
+        Ok(())
+    }
+
+    /// No encryption, and a broker that is not on this machine.
+    pub fn is_plaintext_off_loopback(&self) -> bool {
+        let local = |broker: &str| {
+            let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host);
+            matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+        };
+        let protocol = self.properties.0.get("security.protocol").is_some_and(|protocol| protocol.contains("ssl"));
+        !self.uses_tls() && !protocol && !self.brokers.split(',').map(str::trim).all(local)
+    }
+
+    fn uses_tls(&self) -> bool {
+        self.tls || self.ca.is_some() || self.certificate.is_some()
+    }
+
+    /// What every client needs.
+    pub fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("client.id", "tickhouse");
+        // A broker that is away is tried again soon after it is back.
+        config.set("reconnect.backoff.max.ms", "2000").set("topic.metadata.refresh.interval.ms", "30000");
+        let protocol = match (self.uses_tls(), self.username.is_some()) {
+            (false, false) => None,
+            (true, false) => Some("ssl"),
+            (false, true) => Some("sasl_plaintext"),
+            (true, true) => Some("sasl_ssl"),
+        };
+        if let Some(protocol) = protocol {
+            config.set("security.protocol", protocol);
+        }
+        if let (Some(username), Some(password)) = (&self.username, &self.password) {
+            config.set("sasl.mechanisms", self.mechanism.name());
+            config.set("sasl.username", username).set("sasl.password", password.reveal());
+        }
+        let files = [
+            ("ssl.ca.location", &self.ca),
+            ("ssl.certificate.location", &self.certificate),
+            ("ssl.key.location", &self.key),
+        ];
+        for (name, file) in files {
+            if let Some(file) = file {
+                config.set(name, file.to_string_lossy());
+            }
+        }
+        for (name, value) in &self.properties.0 {
+            config.set(name, value);
+        }
+        config
+    }
+
+    /// A group consumer whose offsets are ours to decide.
+    pub fn consumer_config(&self, group: &str) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        let defaults = [
+            ("session.timeout.ms", "10000"),
+            ("heartbeat.interval.ms", "3000"),
+            ("check.crcs", "true"),
+            // Bounds the memory of what was fetched and not decoded.
+            ("queued.max.messages.kbytes", "32768"),
+            ("queued.min.messages", "100000"),
+            ("fetch.max.bytes", "16777216"),
+            ("fetch.message.max.bytes", "2097152"),
+            ("fetch.wait.max.ms", "100"),
+            // The default of 1 s stalls a reader that fills its queue.
+            ("fetch.queue.backoff.ms", "10"),
+        ];
+        for (name, value) in defaults {
+            config.set(name, value);
+        }
+        for (name, value) in self.client_config().config_map() {
+            config.set(name, value);
+        }
+        let protocol = [
+            ("group.id", group),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"),
+            ("enable.partition.eof", "true"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+        ];
+        for (name, value) in protocol {
+            config.set(name, value);
+        }
+        if let Some(instance) = &self.instance_id {
+            config.set("group.instance.id", instance);
+        }
+        config
+    }
+
+    /// An idempotent producer: a retry can't write a message twice.
+    pub fn producer_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        let defaults = [
+            ("compression.type", "lz4"),
+            ("linger.ms", "10"),
+            ("batch.size", "1000000"),
+            ("queue.buffering.max.messages", "500000"),
+            ("queue.buffering.max.kbytes", "131072"),
+        ];
+        for (name, value) in defaults {
+            config.set(name, value);
+        }
+        for (name, value) in self.client_config().config_map() {
+            config.set(name, value);
+        }
+        config.set("enable.idempotence", "true").set("acks", "all");
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> KafkaSettings {
+        KafkaSettings { brokers: "localhost:9092".to_owned(), topic: "ticks".to_owned(), ..KafkaSettings::default() }
+    }
+
+    #[test]
+    fn secrets_don_t_show() {
+        let mut settings = KafkaSettings { password: Some(Secret::new("hunter2")), ..settings() };
+        settings.properties.0.insert("ssl.key.password".to_owned(), "hunter3".to_owned());
+        let text = format!("{settings:?} {}", serde_json::to_string(&settings).unwrap());
+        assert!(!text.contains("hunter"), "{text}");
+    }
+
+    #[test]
+    fn what_the_protocol_needs_can_t_be_changed() {
+        let mut settings = settings();
+        settings.properties.0.insert("auto.offset.reset".to_owned(), "earliest".to_owned());
+        assert_eq!(settings.validate().unwrap_err().key, "properties.auto.offset.reset");
+    }
+
+    #[test]
+    fn the_user_s_properties_win_over_defaults() {
+        let mut settings = settings();
+        settings.properties.0.insert("session.timeout.ms".to_owned(), "6000".to_owned());
+        let config = settings.consumer_config("g");
+        assert_eq!(config.get("session.timeout.ms"), Some("6000"));
+        assert_eq!(config.get("enable.auto.commit"), Some("false"));
+    }
+
+    #[test]
+    fn plaintext_is_noticed_off_loopback_only() {
+        assert!(!settings().is_plaintext_off_loopback());
+        let remote = KafkaSettings { brokers: "localhost:9092,kafka.example:9092".to_owned(), ..settings() };
+        assert!(remote.is_plaintext_off_loopback());
+        assert!(!KafkaSettings { tls: true, ..remote }.is_plaintext_off_loopback());
+    }
+}

@@ -1,0 +1,118 @@
+//! What a broker knows about a topic, asked once at start.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::client::KafkaSettings;
+
+/// One question to a broker.
+const ANSWER: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicInfo {
+    pub cluster_id: String,
+    pub partitions: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    #[error("reach the brokers at {brokers}: {detail}; check --brokers and the network")]
+    Unreachable { brokers: String, detail: String },
+    #[error("log in to the brokers at {brokers}: {detail}; check user, password and mechanism")]
+    Authentication { brokers: String, detail: String },
+    #[error("encrypt the connection to the brokers at {brokers}: {detail}; check --tls, --ca and the certificate")]
+    Tls { brokers: String, detail: String },
+    #[error("find topic '{topic}': the brokers at {brokers} don't have it; create it or correct --topic")]
+    NoTopic { topic: String, brokers: String },
+    #[error("read topic '{topic}': access is denied; allow Describe and Read on it")]
+    Denied { topic: String },
+    #[error("configure the Kafka client: {0}")]
+    Configuration(String),
+}
+
+impl TopicError {
+    /// The brokers may be back later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
+
+/// Keeps what librdkafka reports beside the answers: why no broker can be reached.
+#[derive(Default)]
+struct Trouble {
+    last: Mutex<Option<(RDKafkaErrorCode, String)>>,
+}
+
+impl ClientContext for Trouble {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        tracing::trace!(target: "librdkafka", ?level, facility, "{text}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let Some(code) = error.rdkafka_error_code() else { return };
+        let mut last = self.last.lock().expect("nobody panics with the lock");
+        // "All brokers are down" follows the error that says why.
+        if last.is_none() || code != RDKafkaErrorCode::AllBrokersDown {
+            *last = Some((code, reason.to_owned()));
+        }
+    }
+}
+
+impl ConsumerContext for Trouble {}
+
+/// Asks until there is an answer or `patience` is over. Blocks.
+///
+/// # Errors
+/// No broker answers, the log-in is refused, or there is no such topic.
+pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicInfo, TopicError> {
+    let consumer: BaseConsumer<Trouble> = settings
+        .client_config()
+        .create_with_context(Trouble::default())
+        .map_err(|error| TopicError::Configuration(error.to_string()))?;
+    let deadline = Instant::now() + patience;
+    loop {
+        // Serves the error callback.
+        drop(consumer.poll(Duration::ZERO));
+        let wait = ANSWER.min(deadline.saturating_duration_since(Instant::now())).max(Duration::from_millis(100));
+        let error = match consumer.fetch_metadata(Some(&settings.topic), wait) {
+            Ok(metadata) => {
+                let topic = metadata.topics().first();
+                match topic.map(|topic| (topic.partitions().len(), topic.error().map(RDKafkaErrorCode::from))) {
+                    Some((partitions, None)) if partitions > 0 => {
+                        if let Some(cluster_id) = consumer.client().fetch_cluster_id(wait) {
+                            return Ok(TopicInfo { cluster_id, partitions });
+                        }
+                        "the cluster has no id".to_owned()
+                    }
+                    Some((_, Some(RDKafkaErrorCode::TopicAuthorizationFailed))) => {
+                        return Err(TopicError::Denied { topic: settings.topic.clone() });
+                    }
+                    _ => {
+                        let (topic, brokers) = (settings.topic.clone(), settings.brokers.clone());
+                        return Err(TopicError::NoTopic { topic, brokers });
+                    }
+                }
+            }
+            Err(error) => error.to_string(),
+        };
+        drop(consumer.poll(Duration::ZERO));
+        let trouble = consumer.context().last.lock().expect("nobody panics with the lock").clone();
+        let brokers = settings.brokers.clone();
+        match trouble {
+            Some((RDKafkaErrorCode::Authentication, detail)) => {
+                return Err(TopicError::Authentication { brokers, detail });
+            }
+            Some((RDKafkaErrorCode::SSL, detail)) => return Err(TopicError::Tls { brokers, detail }),
+            trouble if Instant::now() >= deadline => {
+                let detail = trouble.map_or(error, |(_, reason)| reason);
+                return Err(TopicError::Unreachable { brokers, detail });
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The queries of `sql/`, embedded into the binary; a folder of the user's overrides them by name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::error::QueryError;
+use super::header::{Header, is_name};
+use super::suggest::did_you_mean;
+
+const EMBEDDED: [(&str, &str); 3] = [
+    ("daily_summary", include_str!("../../sql/daily_summary.sql")),
+    ("sma_crossover", include_str!("../../sql/sma_crossover.sql")),
+    ("volume_confirmation", include_str!("../../sql/volume_confirmation.sql")),
+];
+
+/// A query with a name: its text, and what the text's header says.
+#[derive(Debug, Clone)]
+pub struct NamedQuery {
+    pub text: String,
+    pub header: Header,
+}
+
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    queries: BTreeMap<String, NamedQuery>,
+}
+
+impl Catalog {
+    /// Embedded queries, overridden and extended by the `NAME.sql` files of `folder`.
+    ///
+    /// # Errors
+    /// The folder can't be read, a file has no usable name or a wrong header.
+    pub fn load(folder: Option<&Path>) -> Result<Self, QueryError> {
+        let mut catalog = Self { queries: BTreeMap::new() };
+        for (name, text) in EMBEDDED {
+            catalog.add(name, text.to_owned(), name)?;
+        }
+        let Some(folder) = folder else { return Ok(catalog) };
+        let wrong = |error: std::io::Error| QueryError::usage(format!("read queries of {}: {error}", folder.display()));
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(wrong)? {
+            paths.push(entry.map_err(wrong)?.path());
+        }
+        paths.sort();
+        for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "sql")) {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            // NAME.trino.sql and the like are for other engines.
+            if stem.contains('.') {
+                continue;
+            }
+            if !is_name(&stem) {
+                return Err(QueryError::usage(format!("{}: a query's name holds a-z, 0-9 and _ only", path.display())));
+            }
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| QueryError::usage(format!("read {}: {error}", path.display())))?;
+            catalog.add(&stem, text, &path.display().to_string())?;
+        }
+        Ok(catalog)
+    }
+
+    fn add(&mut self, name: &str, text: String, origin: &str) -> Result<(), QueryError> {
+        let header = Header::parse(&text).map_err(|problem| QueryError::usage(format!("{origin}: {problem}")))?;
+        self.queries.insert(name.to_owned(), NamedQuery { text, header });
+        Ok(())
+    }
+
+    /// # Errors
+    /// There is no query of that name; the error suggests one.
+    pub fn get(&self, name: &str) -> Result<&NamedQuery, QueryError> {
+        self.queries.get(name).ok_or_else(|| {
+            let hint = did_you_mean(name, self.queries.keys().map(String::as_str));
+            QueryError::usage(format!("there is no query named '{name}'{hint} (`tickhouse query --list` shows all)"))
+        })
+    }
+
+    /// By name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &NamedQuery)> {
+        self.queries.iter().map(|(name, query)| (name.as_str(), query))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::Parsed;
+    use super::*;
+
+    #[test]
+    fn every_embedded_query_parses_binds_and_tells_what_it_is() {
+        let catalog = Catalog::load(None).unwrap();
+        assert_eq!(catalog.iter().count(), EMBEDDED.len());
+        for (name, query) in catalog.iter() {
+            assert!(query.header.question.ends_with('?'), "{name}");
+            assert!(!query.header.columns.is_empty() && !query.header.edges.is_empty(), "{name}");
+            let mut parsed = Parsed::parse(&query.text).unwrap();
+            parsed.bind(&[]).unwrap();
+            assert!(!parsed.to_sql().contains('$'), "{name}");
+            for param in &query.header.params {
+                assert!(query.text.contains(&format!("${}", param.name)), "{name} uses {}", param.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_overrides_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("daily_summary.sql"), "-- Mine?\nSELECT 1").unwrap();
+        std::fs::write(folder.path().join("mine.sql"), "SELECT 2").unwrap();
+        std::fs::write(folder.path().join("mine.trino.sql"), "-- param ?").unwrap();
+        let catalog = Catalog::load(Some(folder.path())).unwrap();
+        assert_eq!(catalog.get("daily_summary").unwrap().header.question, "Mine?");
+        assert_eq!(catalog.get("mine").unwrap().text, "SELECT 2");
+        assert_eq!(catalog.iter().count(), EMBEDDED.len() + 1);
+        std::fs::write(folder.path().join("bad.sql"), "-- param x\nSELECT 2").unwrap();
+        assert!(Catalog::load(Some(folder.path())).unwrap_err().to_string().contains("bad.sql: line 1"));
+        let missing = Catalog::load(Some(&folder.path().join("none"))).unwrap_err();
+        assert!(matches!(missing, QueryError::Usage(_)));
+    }
+
+    #[test]
+    fn an_unknown_name_gets_a_suggestion() {
+        let error = Catalog::load(None).unwrap().get("sma_crosover").unwrap_err().to_string();
+        assert!(error.contains("did you mean 'sma_crossover'?"), "{error}");
+    }
+}

@@ -1,0 +1,282 @@
+//! Errors of a statement in words: the line, a caret under the word, and what was probably meant.
+
+use std::fmt;
+
+use datafusion::common::{Column, DataFusionError, SchemaError, Span};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
+
+use super::suggest::did_you_mean;
+
+/// Columns listed when one is not found; a hand-written table has fewer.
+const MAX_LISTED: usize = 40;
+
+/// Names that a statement can use.
+#[derive(Debug, Clone, Default)]
+pub struct KnownNames {
+    pub tables: Vec<String>,
+    pub functions: Vec<String>,
+}
+
+/// A place in the text of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// From 1.
+    pub line: u64,
+    pub text: String,
+    /// Characters before the marked word.
+    pub indent: usize,
+    pub width: usize,
+}
+
+/// What is wrong with a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlProblem {
+    pub message: String,
+    pub place: Option<Place>,
+    pub hints: Vec<String>,
+}
+
+impl fmt::Display for SqlProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(place) = &self.place {
+            let number = place.line.to_string();
+            let pad = " ".repeat(place.indent + number.len());
+            write!(f, "\n  {number} | {}\n  {pad} | {}", place.text, "^".repeat(place.width))?;
+        }
+        for hint in &self.hints {
+            write!(f, "\n  {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl SqlProblem {
+    /// A text that doesn't parse.
+    pub(super) fn syntax(sql: &str, error: &DataFusionError) -> Self {
+        let text = innermost(error).strip_backtrace();
+        let text = text.lines().next().unwrap_or_default();
+        let text = text.strip_prefix("SQL error: ").unwrap_or(text);
+        let inner = ["ParserError(\"", "TokenizerError(\""].iter().find_map(|prefix| text.strip_prefix(prefix));
+        let text = inner.and_then(|inner| inner.strip_suffix("\")")).unwrap_or(text).replace("\\\"", "\"");
+        let (message, location) = split_location(&text);
+        let hints = if text.contains("RecursionLimitExceeded") {
+            vec!["the statement is nested too deeply: use WITH for its parts".to_owned()]
+        } else {
+            Vec::new()
+        };
+        let place = location.and_then(|at| Place::of_word_at(sql, at));
+        Self { message: lower_first(message), place, hints }
+    }
+
+    /// A text that parses and can't be planned.
+    pub(super) fn planning(sql: &str, error: &DataFusionError, known: &KnownNames) -> Self {
+        let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
+        let inner = innermost(error);
+        let mut problem = match inner {
+            DataFusionError::SchemaError(schema, _) => schema_problem(schema),
+            other => named_problem(&first_lines(other), known),
+        };
+        let span = span.or(match inner {
+            DataFusionError::SchemaError(schema, _) => span_of(schema),
+            _ => None,
+        });
+        let word = problem.word.take();
+        problem.found.place =
+            span.and_then(|span| Place::of_span(sql, span)).or_else(|| Place::of_word(sql, word.as_deref()?));
+        if problem.found.place.as_ref().is_some_and(Place::is_double_quoted) {
+            problem.found.hints.push("double quotes mark a name; a text takes single quotes".to_owned());
+        }
+        problem.found
+    }
+}
+
+struct Found {
+    found: SqlProblem,
+    /// The word to look for when the error doesn't say where it is.
+    word: Option<String>,
+}
+
+fn problem(message: String, word: Option<&str>, hints: Vec<String>) -> Found {
+    Found { found: SqlProblem { message, place: None, hints }, word: word.map(str::to_owned) }
+}
+
+fn schema_problem(error: &SchemaError) -> Found {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let mut names: Vec<&str> = valid_fields.iter().map(Column::name).collect();
+            names.dedup();
+            let hint = did_you_mean(field.name(), names.iter().copied());
+            let table = field.relation.as_ref().map(|table| format!(" in {}", table.table())).unwrap_or_default();
+            let more = if names.len() > MAX_LISTED { ", .." } else { "" };
+            names.truncate(MAX_LISTED);
+            let listed = (!names.is_empty()).then(|| format!("columns: {}{more}", names.join(", ")));
+            problem(
+                format!("there is no column '{}'{table}{hint}", field.name()),
+                Some(field.name()),
+                listed.into_iter().collect(),
+            )
+        }
+        SchemaError::AmbiguousReference { field } => problem(
+            format!("column '{}' is ambiguous", field.name()),
+            Some(field.name()),
+            vec![format!("write the table before it, as in ticks.{}", field.name())],
+        ),
+        other => problem(lower_first(&other.to_string()), None, Vec::new()),
+    }
+}
+
+fn span_of(error: &SchemaError) -> Option<Span> {
+    match error {
+        SchemaError::FieldNotFound { field, .. } | SchemaError::AmbiguousReference { field } => field.spans.first(),
+        _ => None,
+    }
+}
+
+/// Errors that DataFusion tells by text only.
+fn named_problem(text: &str, known: &KnownNames) -> Found {
+    let quoted = |prefix: &str| text.strip_prefix(prefix)?.split('\'').next();
+    if let Some(table) = quoted("table '").filter(|_| text.contains("not found")) {
+        let name = table.rsplit('.').next().unwrap_or(table);
+        let hint = did_you_mean(name, known.tables.iter().map(String::as_str));
+        let tables = format!("tables: {}", known.tables.join(", "));
+        return problem(format!("there is no table '{name}'{hint}"), Some(name), vec![tables]);
+    }
+    if let Some(name) = quoted("Invalid function '") {
+        let hint = did_you_mean(name, known.functions.iter().map(String::as_str));
+        return problem(format!("there is no function '{name}'{hint}"), Some(name), Vec::new());
+    }
+    let mut lines = text.lines();
+    let message = lower_first(lines.next().unwrap_or_default());
+    problem(message, None, lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
+}
+
+/// The error below contexts, diagnostics and collections.
+pub(super) fn innermost(error: &DataFusionError) -> &DataFusionError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => innermost(inner),
+        DataFusionError::Shared(inner) => innermost(inner),
+        DataFusionError::Collection(all) => all.first().map_or(error, innermost),
+        other => other,
+    }
+}
+
+/// The text of an error without DataFusion's word for its kind.
+pub(super) fn first_lines(error: &DataFusionError) -> String {
+    let text = error.strip_backtrace();
+    const KINDS: [&str; 6] = [
+        "Error during planning: ",
+        "This feature is not implemented: ",
+        "Execution error: ",
+        "Schema error: ",
+        "Arrow error: ",
+        "Optimizer rule ",
+    ];
+    KINDS.iter().find_map(|kind| text.strip_prefix(kind)).unwrap_or(&text).trim_end().to_owned()
+}
+
+/// `message at Line: 1, Column: 8` in its two parts.
+fn split_location(text: &str) -> (&str, Option<Location>) {
+    let parts = || {
+        let (message, place) = text.rsplit_once(" at Line: ")?;
+        let (line, column) = place.split_once(", Column: ")?;
+        let digits = column.find(|c: char| !c.is_ascii_digit()).unwrap_or(column.len());
+        Some((message, Location::new(line.parse().ok()?, column[..digits].parse().ok()?)))
+    };
+    parts().map_or((text, None), |(message, at)| (message, Some(at)))
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        // An acronym or a constant keeps its capitals.
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            first.to_lowercase().chain(text.chars().skip(1)).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+impl Place {
+    fn new(sql: &str, line: u64, column: u64, width: usize) -> Option<Self> {
+        let text = sql.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+        let indent = usize::try_from(column).ok()?.checked_sub(1)?;
+        let left = text.chars().count().saturating_sub(indent).max(1);
+        // A tab would shift the caret.
+        Some(Self { line, text: text.replace('\t', " "), indent, width: width.clamp(1, left) })
+    }
+
+    fn of_span(sql: &str, span: Span) -> Option<Self> {
+        let width = if span.start.line == span.end.line {
+            usize::try_from(span.end.column.saturating_sub(span.start.column)).ok()?
+        } else {
+            1
+        };
+        Self::new(sql, span.start.line, span.start.column, width)
+    }
+
+    /// The token that begins at `at`, or the end of the text.
+    fn of_word_at(sql: &str, at: Location) -> Option<Self> {
+        let token = tokens(sql).into_iter().find(|(start, ..)| *start == at);
+        let width = token.map_or(1, |(.., width)| width);
+        Self::new(sql, at.line, at.column, width)
+    }
+
+    /// The first token that is `word`.
+    fn of_word(sql: &str, word: &str) -> Option<Self> {
+        let all = tokens(sql);
+        let (at, _, width) = all.into_iter().find(|(_, text, _)| text.eq_ignore_ascii_case(word))?;
+        Self::new(sql, at.line, at.column, width)
+    }
+
+    fn is_double_quoted(&self) -> bool {
+        self.text.chars().nth(self.indent) == Some('"')
+    }
+}
+
+/// Start, word and width of each token.
+fn tokens(sql: &str) -> Vec<(Location, String, usize)> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().unwrap_or_default();
+    tokens
+        .into_iter()
+        .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
+        .map(|token| {
+            let (start, end) = (token.span.start, token.span.end);
+            let width = if start.line == end.line { end.column.saturating_sub(start.column) } else { 1 };
+            let word = match &token.token {
+                Token::Word(word) => word.value.clone(),
+                other => other.to_string(),
+            };
+            (start, word, usize::try_from(width).unwrap_or(1))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::QueryError;
+    use super::super::statement::Parsed;
+    use super::*;
+
+    #[test]
+    fn a_syntax_error_has_a_caret() {
+        let Err(QueryError::Sql(problem)) = Parsed::parse("SELECT symbol\nFORM ticks WHERE") else { panic!() };
+        assert_eq!(
+            problem.to_string(),
+            "expected: end of statement, found: ticks\n  2 | FORM ticks WHERE\n         | ^^^^^"
+        );
+        let Err(QueryError::Sql(problem)) = Parsed::parse("SELECT 'abc") else { panic!() };
+        assert_eq!(problem.place.as_ref().map(|place| (place.indent, place.width)), Some((7, 1)), "{problem}");
+        let deep = format!("SELECT {}1{}", "(".repeat(400), ")".repeat(400));
+        let Err(QueryError::Sql(problem)) = Parsed::parse(&deep) else { panic!() };
+        assert!(problem.to_string().contains("too deeply"), "{problem}");
+    }
+
+    #[test]
+    fn locations_are_cut_off_the_message() {
+        assert_eq!(split_location("x at Line: 3, Column: 14"), ("x", Some(Location::new(3, 14))));
+        assert_eq!(split_location("x at Line: 3"), ("x at Line: 3", None));
+        assert_eq!(lower_first("SUM of"), "SUM of");
+    }
+}

@@ -1,0 +1,35 @@
+//! What can go wrong with a query, told apart by who has to act.
+
+use std::io;
+
+use datafusion::common::DataFusionError;
+
+use super::diagnose::SqlProblem;
+
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The command was used wrongly: an unknown name or parameter, a value of the wrong form.
+    #[error("{0}")]
+    Usage(String),
+    /// The statement can't be planned.
+    #[error("{0}")]
+    Sql(Box<SqlProblem>),
+    /// The statement failed while it ran.
+    #[error("run the query: {0}")]
+    Run(String),
+    #[error("set up the query session: {0}")]
+    Session(#[source] DataFusionError),
+    #[error("write the result: {0}")]
+    Output(#[source] io::Error),
+    /// The reader of our output has what it wanted.
+    #[error("the reader of the output went away")]
+    BrokenPipe,
+    #[error("the query was cancelled")]
+    Cancelled,
+}
+
+impl QueryError {
+    pub(super) fn usage(text: impl Into<String>) -> Self {
+        Self::Usage(text.into())
+    }
+}

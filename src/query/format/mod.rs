@@ -1,0 +1,180 @@
+//! Results as bytes: one encoder a format, each batch written when it comes, so memory stays bounded.
+
+mod grid;
+mod output;
+mod times;
+
+use std::io::Write;
+use std::path::Path;
+
+use arrow::csv;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::ipc::writer::StreamWriter;
+use arrow::json::writer::{JsonArray, LineDelimited, Writer as JsonWriter};
+use arrow::record_batch::RecordBatch;
+use chrono_tz::Tz;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use tokio_util::sync::CancellationToken;
+
+use super::error::QueryError;
+use super::session::run_error;
+use grid::{Grid, GridStyle};
+pub use output::Output;
+use output::Sink;
+use times::Times;
+
+/// Rows of a row group of a Parquet result; held in memory until it is full.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Table,
+    Csv,
+    /// One array of objects.
+    Json,
+    /// One object a line.
+    Ndjson,
+    Parquet,
+    /// Arrow IPC stream.
+    Arrow,
+    Markdown,
+}
+
+impl Format {
+    /// What `auto` means: by the name of the file, else a table for people and CSV for programs.
+    pub fn auto(file: Option<&Path>, terminal: bool) -> Self {
+        let Some(file) = file else { return if terminal { Self::Table } else { Self::Csv } };
+        match file.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => Self::Json,
+            Some("ndjson" | "jsonl") => Self::Ndjson,
+            Some("parquet") => Self::Parquet,
+            Some("arrow" | "arrows") => Self::Arrow,
+            Some("md") => Self::Markdown,
+            Some("txt") => Self::Table,
+            _ => Self::Csv,
+        }
+    }
+
+    /// Bytes that would garble a terminal.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Parquet | Self::Arrow)
+    }
+}
+
+/// Writes every batch of `stream`; returns the number of rows.
+///
+/// # Errors
+/// The query fails, the output can't be written, `stop` is cancelled. A file is then left as it was.
+pub async fn write_all(
+    mut stream: SendableRecordBatchStream,
+    format: Format,
+    zone: Tz,
+    output: Output,
+    stop: &CancellationToken,
+) -> Result<u64, QueryError> {
+    let mut writer = ResultWriter::new(format, zone, output, &stream.schema())?;
+    loop {
+        let batch = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(QueryError::Cancelled),
+            batch = stream.next() => batch,
+        };
+        match batch {
+            Some(batch) => writer.write(&batch.map_err(|error| run_error(&error))?)?,
+            None => return writer.finish(),
+        }
+    }
+}
+
+struct ResultWriter {
+    encoder: Encoder,
+    times: Times,
+    output: Output,
+    rows: u64,
+}
+
+enum Encoder {
+    Grid(Grid<Sink>),
+    Csv(csv::Writer<Sink>),
+    Json(JsonWriter<Sink, JsonArray>),
+    Ndjson(JsonWriter<Sink, LineDelimited>),
+    Parquet(Box<ArrowWriter<Sink>>),
+    Arrow(StreamWriter<Sink>),
+}
+
+impl ResultWriter {
+    fn new(format: Format, zone: Tz, mut output: Output, schema: &SchemaRef) -> Result<Self, QueryError> {
+        let sink = output.sink();
+        let times = if format.is_binary() { Times::as_they_are(schema) } else { Times::text(schema, zone, format) };
+        let schema = times.schema();
+        let encoder = match format {
+            Format::Table => Ok(Encoder::Grid(Grid::new(sink, schema, GridStyle::Table))),
+            Format::Markdown => Ok(Encoder::Grid(Grid::new(sink, schema, GridStyle::Markdown))),
+            Format::Csv => {
+                let mut writer = csv::WriterBuilder::new().with_header(true).build(sink);
+                // The header also when there are no rows.
+                writer.write(&RecordBatch::new_empty(std::sync::Arc::clone(schema))).map(|()| Encoder::Csv(writer))
+            }
+            Format::Json => Ok(Encoder::Json(json_options().build(sink))),
+            Format::Ndjson => Ok(Encoder::Ndjson(json_options().build(sink))),
+            Format::Parquet => parquet_writer(sink, schema).map(|writer| Encoder::Parquet(Box::new(writer))),
+            Format::Arrow => StreamWriter::try_new(sink, schema).map(Encoder::Arrow),
+        };
+        let encoder = encoder.map_err(|error| output.error(error))?;
+        Ok(Self { encoder, times, output, rows: 0 })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
+        self.rows += batch.num_rows() as u64;
+        let batch = self.times.apply(batch).map_err(|error| QueryError::Run(error.to_string()))?;
+        let written = match &mut self.encoder {
+            Encoder::Grid(grid) => grid.write(&batch),
+            Encoder::Csv(writer) => writer.write(&batch),
+            Encoder::Json(writer) => writer.write(&batch),
+            Encoder::Ndjson(writer) => writer.write(&batch),
+            Encoder::Parquet(writer) => writer.write(&batch).map_err(ArrowError::from),
+            Encoder::Arrow(writer) => writer.write(&batch),
+        };
+        written.map_err(|error| self.output.error(error))
+    }
+
+    fn finish(self) -> Result<u64, QueryError> {
+        let Self { encoder, output, rows, .. } = self;
+        let finished = match encoder {
+            Encoder::Grid(grid) => grid.finish(),
+            Encoder::Csv(writer) => flush(writer.into_inner()),
+            Encoder::Json(mut writer) => writer.finish().and_then(|()| {
+                let mut sink = writer.into_inner();
+                sink.write_all(b"\n")?;
+                flush(sink)
+            }),
+            Encoder::Ndjson(mut writer) => writer.finish().and_then(|()| flush(writer.into_inner())),
+            Encoder::Parquet(writer) => writer.into_inner().map_err(ArrowError::from).and_then(flush),
+            Encoder::Arrow(mut writer) => writer.finish().and_then(|()| writer.into_inner()).and_then(flush),
+        };
+        finished.map_err(|error| output.error(error))?;
+        output.finish()?;
+        Ok(rows)
+    }
+}
+
+fn flush(mut sink: Sink) -> Result<(), ArrowError> {
+    Ok(sink.flush()?)
+}
+
+fn json_options() -> arrow::json::WriterBuilder {
+    arrow::json::WriterBuilder::new().with_explicit_nulls(true)
+}
+
+fn parquet_writer(sink: Sink, schema: &SchemaRef) -> Result<ArrowWriter<Sink>, ArrowError> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .build();
+    Ok(ArrowWriter::try_new(sink, std::sync::Arc::clone(schema), Some(properties))?)
+}

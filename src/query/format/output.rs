@@ -1,0 +1,108 @@
+//! Where results go: standard output, or a file that appears only when it is complete.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::error::ArrowError;
+use tempfile::NamedTempFile;
+
+use crate::query::error::QueryError;
+
+/// Encoders write small pieces.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+pub struct Output {
+    sink: Option<Sink>,
+    file: Option<(NamedTempFile, PathBuf)>,
+    broken: Arc<AtomicBool>,
+}
+
+impl Output {
+    pub fn to(writer: impl Write + Send + 'static) -> Self {
+        let broken = Arc::new(AtomicBool::new(false));
+        let watched = Watched { inner: Box::new(writer), broken: Arc::clone(&broken) };
+        Self { sink: Some(BufWriter::with_capacity(BUFFER_BYTES, watched)), file: None, broken }
+    }
+
+    /// Writes beside `path` and renames at the end.
+    ///
+    /// # Errors
+    /// The folder doesn't exist or can't be written.
+    pub fn to_file(path: &Path) -> Result<Self, QueryError> {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let named =
+            |error: io::Error| QueryError::Output(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
+        if path.is_dir() {
+            return Err(QueryError::Usage(format!("{} is a folder: name a file after -o", path.display())));
+        }
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".tickhouse-");
+        #[cfg(unix)]
+        {
+            // As any new file: the umask takes away what others shall not do.
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let file = builder.tempfile_in(folder).map_err(named)?;
+        let mut output = Self::to(file.reopen().map_err(named)?);
+        output.file = Some((file, path.to_owned()));
+        Ok(output)
+    }
+
+    /// The writer, once.
+    pub(super) fn sink(&mut self) -> Sink {
+        self.sink.take().expect("an output is encoded once")
+    }
+
+    /// What an encoder's error means.
+    pub(super) fn error(&self, error: ArrowError) -> QueryError {
+        if self.broken.load(Ordering::Relaxed) {
+            return QueryError::BrokenPipe;
+        }
+        QueryError::Output(match error {
+            ArrowError::IoError(_, error) => error,
+            other => io::Error::other(other),
+        })
+    }
+
+    pub(super) fn finish(self) -> Result<(), QueryError> {
+        let Some((file, path)) = self.file else { return Ok(()) };
+        file.as_file().sync_all().map_err(QueryError::Output)?;
+        file.persist(&path).map_err(|error| QueryError::Output(error.error))?;
+        Ok(())
+    }
+}
+
+pub(super) type Sink = BufWriter<Watched>;
+
+/// Remembers a broken pipe, whose kind the encoders' errors lose.
+pub(super) struct Watched {
+    inner: Box<dyn Write + Send>,
+    broken: Arc<AtomicBool>,
+}
+
+impl Watched {
+    fn watch<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe) {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+impl Write for Watched {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.inner.write(bytes);
+        self.watch(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.inner.flush();
+        self.watch(result)
+    }
+}

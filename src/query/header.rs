@@ -1,0 +1,120 @@
+//! The comment that opens a file of `sql/`: what it answers, its parameters, output columns and edge rules.
+//!
+//! ```text
+//! -- The question, over one or more lines.
+//! -- param NAME TYPE DEFAULT description
+//! -- column NAME description
+//! -- edge rule
+//! ```
+
+use super::params::{Param, ParamType, ParamValue};
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Header {
+    pub question: String,
+    pub params: Vec<Param>,
+    /// Name and description of each output column.
+    pub columns: Vec<(String, String)>,
+    /// What happens at the edges: ties, unknown values, short windows.
+    pub edges: Vec<String>,
+}
+
+impl Header {
+    /// Reads the comment lines before the statement.
+    ///
+    /// # Errors
+    /// A `param` line doesn't follow the form; the error names the line.
+    pub fn parse(sql: &str) -> Result<Self, String> {
+        let mut header = Self::default();
+        for (number, line) in sql.lines().enumerate() {
+            let line = line.trim();
+            let Some(comment) = line.strip_prefix("--") else {
+                if line.is_empty() {
+                    continue;
+                }
+                break;
+            };
+            let comment = comment.trim();
+            let (word, rest) = comment.split_once(' ').unwrap_or((comment, ""));
+            match word {
+                "param" => {
+                    let param = parse_param(rest).map_err(|problem| format!("line {}: {problem}", number + 1))?;
+                    if header.params.iter().any(|known| known.name == param.name) {
+                        return Err(format!("line {}: parameter '{}' is declared twice", number + 1, param.name));
+                    }
+                    header.params.push(param);
+                }
+                "column" => {
+                    let (name, description) = rest.split_once(' ').unwrap_or((rest, ""));
+                    header.columns.push((name.to_owned(), description.to_owned()));
+                }
+                "edge" => header.edges.push(rest.to_owned()),
+                _ if comment.is_empty() => {}
+                _ => {
+                    if !header.question.is_empty() {
+                        header.question.push(' ');
+                    }
+                    header.question.push_str(comment);
+                }
+            }
+        }
+        Ok(header)
+    }
+}
+
+fn parse_param(text: &str) -> Result<Param, String> {
+    let form = || format!("'param {text}' is not of the form `param NAME TYPE DEFAULT description`");
+    let (name, rest) = text.split_once(' ').ok_or_else(form)?;
+    let (kind, rest) = rest.trim_start().split_once(' ').ok_or_else(form)?;
+    let rest = rest.trim_start();
+    let (default, description) = match rest.strip_prefix('\'') {
+        Some(quoted) => quoted.split_once('\'').ok_or_else(form)?,
+        None => rest.split_once(' ').unwrap_or((rest, "")),
+    };
+    if !is_name(name) {
+        return Err(format!("'{name}' is no parameter name: use a-z, 0-9 and _"));
+    }
+    let kind: ParamType = kind.parse()?;
+    let default = ParamValue::parse(kind, default).map_err(|problem| format!("default of '{name}': {problem}"))?;
+    Ok(Param { name: name.to_owned(), kind, default, description: description.trim().to_owned() })
+}
+
+/// A name that needs no quotes in SQL.
+pub(super) fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_read() {
+        let sql = "-- What moved?\n-- By how much?\n--\n-- param n count 3 Rows\n-- param who string 'A B' Name\n\
+                   -- column symbol Instrument\n-- edge None.\n\nSELECT 1 -- param x count 1\n";
+        let header = Header::parse(sql).unwrap();
+        assert_eq!(header.question, "What moved? By how much?");
+        assert_eq!(header.params.len(), 2);
+        assert_eq!((header.params[0].kind, &header.params[0].default), (ParamType::Count, &ParamValue::Integer(3)));
+        assert_eq!(header.params[1].default, ParamValue::String("A B".to_owned()));
+        assert_eq!(header.params[1].description, "Name");
+        assert_eq!(header.columns, [("symbol".to_owned(), "Instrument".to_owned())]);
+        assert_eq!(header.edges, ["None."]);
+    }
+
+    #[test]
+    fn a_wrong_parameter_line_is_an_error() {
+        for (line, word) in [
+            ("param n", "form"),
+            ("param n count", "form"),
+            ("param N count 1", "a-z"),
+            ("param n number 1", "count"),
+            ("param n count 0", "1"),
+        ] {
+            let error = Header::parse(&format!("-- x\n-- {line}\nSELECT 1")).unwrap_err();
+            assert!(error.starts_with("line 2: ") && error.contains(word), "{error}");
+        }
+        assert!(Header::parse("-- param n count 1\n-- param n count 2").unwrap_err().contains("twice"));
+    }
+}

@@ -1,0 +1,258 @@
+//! Typed parameters: their values enter the parsed statement as literal nodes, never as text.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::str::FromStr;
+
+use chrono::NaiveDate;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, TypedString, UnaryOperator, Value, VisitMut, VisitorMut,
+};
+
+use super::error::QueryError;
+use super::suggest::did_you_mean;
+
+/// Rows that a window may hold: its state stays in memory, one a symbol.
+const MAX_COUNT: i64 = 1_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamType {
+    /// A number of rows, at least 1.
+    Count,
+    Integer,
+    Double,
+    String,
+    Date,
+}
+
+const TYPES: [(&str, ParamType); 5] = [
+    ("count", ParamType::Count),
+    ("integer", ParamType::Integer),
+    ("double", ParamType::Double),
+    ("string", ParamType::String),
+    ("date", ParamType::Date),
+];
+
+impl FromStr for ParamType {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = TYPES.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
+        found.ok_or_else(|| format!("'{text}' is no parameter type: use count, integer, double, string or date"))
+    }
+}
+
+impl fmt::Display for ParamType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = TYPES.iter().find(|(_, kind)| kind == self);
+        f.write_str(found.map_or("", |(name, _)| name))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ParamValue {
+    Integer(i64),
+    /// Finite.
+    Double(f64),
+    String(String),
+    Date(NaiveDate),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    pub name: String,
+    pub kind: ParamType,
+    pub default: ParamValue,
+    pub description: String,
+}
+
+impl ParamValue {
+    /// # Errors
+    /// The text is no value of the type; it says what one looks like.
+    pub fn parse(kind: ParamType, text: &str) -> Result<Self, String> {
+        let value = match kind {
+            ParamType::Count => text.parse().ok().filter(|count| (1..=MAX_COUNT).contains(count)).map(Self::Integer),
+            ParamType::Integer => text.parse().ok().map(Self::Integer),
+            ParamType::Double => text.parse().ok().filter(|value: &f64| value.is_finite()).map(Self::Double),
+            ParamType::String => Some(Self::String(text.to_owned())),
+            ParamType::Date => NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(Self::Date),
+        };
+        value.ok_or_else(|| match kind {
+            ParamType::Count => format!("'{text}' is no number of rows: write a whole number from 1 to {MAX_COUNT}"),
+            ParamType::Date => format!("'{text}' is no date: write it as 2026-11-20"),
+            ParamType::Integer => format!("'{text}' is no whole number"),
+            ParamType::Double | ParamType::String => format!("'{text}' is no number"),
+        })
+    }
+
+    fn literal(&self) -> Expr {
+        match self {
+            Self::Integer(value) => number(&value.unsigned_abs().to_string(), *value < 0),
+            Self::Double(value) => number(&format!("{:e}", value.abs()), value.is_sign_negative()),
+            Self::String(value) => Expr::value(Value::SingleQuotedString(value.clone())),
+            Self::Date(value) => Expr::TypedString(TypedString {
+                data_type: DataType::Date,
+                value: Value::SingleQuotedString(value.to_string()).into(),
+                uses_odbc_syntax: false,
+            }),
+        }
+    }
+}
+
+impl fmt::Display for ParamValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Double(value) => write!(f, "{value}"),
+            Self::String(value) => f.write_str(value),
+            Self::Date(value) => write!(f, "{value}"),
+        }
+    }
+}
+
+fn number(digits: &str, negative: bool) -> Expr {
+    let value = Expr::value(Value::Number(digits.to_owned(), false));
+    if !negative {
+        return value;
+    }
+    let minus = Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(value) };
+    Expr::Nested(Box::new(minus))
+}
+
+/// Replaces `$name` in the statement by the given values and the defaults of the others.
+///
+/// # Errors
+/// A given parameter is not declared or not of its type; a placeholder is not declared.
+pub(super) fn bind(
+    statement: &mut impl VisitMut,
+    declared: &[Param],
+    given: &[(String, String)],
+) -> Result<(), QueryError> {
+    let mut values: Vec<(&str, ParamValue)> =
+        declared.iter().map(|param| (param.name.as_str(), param.default.clone())).collect();
+    let mut seen: Vec<&str> = Vec::new();
+    for (name, text) in given {
+        if seen.contains(&name.as_str()) {
+            return Err(QueryError::usage(format!("parameter '{name}' is given twice")));
+        }
+        seen.push(name);
+        let place = declared.iter().position(|param| param.name == *name);
+        let place = place.ok_or_else(|| unknown(name, declared))?;
+        let value = ParamValue::parse(declared[place].kind, text);
+        values[place].1 = value.map_err(|problem| QueryError::usage(format!("parameter '{name}': {problem}")))?;
+    }
+    let mut binder = Binder { values };
+    match statement.visit(&mut binder) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(name) => Err(QueryError::usage(format!(
+            "the statement uses ${name}, which no `-- param {name} TYPE DEFAULT description` line declares"
+        ))),
+    }
+}
+
+fn unknown(name: &str, declared: &[Param]) -> QueryError {
+    let hint = did_you_mean(name, declared.iter().map(|param| param.name.as_str()));
+    let names: Vec<&str> = declared.iter().map(|param| param.name.as_str()).collect();
+    let known = if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
+    QueryError::usage(format!("the query has no parameter '{name}'{hint} ({known})"))
+}
+
+struct Binder<'a> {
+    values: Vec<(&'a str, ParamValue)>,
+}
+
+impl Binder<'_> {
+    /// The value behind a placeholder; `Break` with its name when there is none.
+    fn value(&self, expr: &Expr) -> ControlFlow<String, Option<&ParamValue>> {
+        let Expr::Value(value) = expr else { return ControlFlow::Continue(None) };
+        let Value::Placeholder(text) = &value.value else { return ControlFlow::Continue(None) };
+        let name = text.strip_prefix(['$', ':', '?', '@']).unwrap_or(text);
+        match self.values.iter().find(|(known, _)| *known == name) {
+            Some((_, value)) => ControlFlow::Continue(Some(value)),
+            None => ControlFlow::Break(name.to_owned()),
+        }
+    }
+
+    /// `$rows - 1` as one number, because a ROWS frame takes nothing else.
+    fn folded(&self, expr: &Expr) -> ControlFlow<String, Option<Expr>> {
+        let Expr::BinaryOp { left, op, right } = expr else { return ControlFlow::Continue(None) };
+        let Some(ParamValue::Integer(left)) = self.value(left)? else { return ControlFlow::Continue(None) };
+        let Expr::Value(right) = right.as_ref() else { return ControlFlow::Continue(None) };
+        let Value::Number(right, _) = &right.value else { return ControlFlow::Continue(None) };
+        let result = right.parse::<i64>().ok().and_then(|right| match op {
+            BinaryOperator::Minus => left.checked_sub(right),
+            BinaryOperator::Plus => left.checked_add(right),
+            _ => None,
+        });
+        ControlFlow::Continue(result.map(|value| ParamValue::Integer(value).literal()))
+    }
+}
+
+impl VisitorMut for Binder<'_> {
+    type Break = String;
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        let literal = match self.folded(expr)? {
+            Some(literal) => Some(literal),
+            None => self.value(expr)?.map(ParamValue::literal),
+        };
+        if let Some(literal) = literal {
+            *expr = literal;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::Parsed;
+    use super::*;
+
+    fn bound(sql: &str, given: &[(&str, &str)]) -> Result<String, QueryError> {
+        let mut parsed = Parsed::parse(sql)?;
+        let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        parsed.bind(&given)?;
+        Ok(parsed.statement().to_string())
+    }
+
+    const HEADER: &str = "-- param n count 9 Rows\n-- param who string AAPL Name\n-- param day date 2026-01-02 Day\n\
+                          -- param least double 0.5 Bound\n-- param shift integer 0 Shift\n";
+
+    #[test]
+    fn values_become_literals_also_in_frames() {
+        let sql =
+            format!("{HEADER}SELECT avg(x) OVER (ORDER BY t ROWS BETWEEN $n - 1 PRECEDING AND CURRENT ROW) FROM ticks");
+        let text = bound(&sql, &[("n", "21")]).unwrap();
+        assert!(text.contains("ROWS BETWEEN 20 PRECEDING AND CURRENT ROW"), "{text}");
+        assert!(bound(&sql, &[]).unwrap().contains("ROWS BETWEEN 8 PRECEDING"));
+        let sql = format!("{HEADER}SELECT 1 FROM ticks WHERE d >= $day AND c > $least AND x = $shift LIMIT $n");
+        let text = bound(&sql, &[("least", "-1e-3"), ("shift", "-2")]).unwrap();
+        assert!(text.ends_with("WHERE d >= DATE '2026-01-02' AND c > (-1e-3) AND x = (-2) LIMIT 9"), "{text}");
+    }
+
+    #[test]
+    fn a_string_stays_a_string() {
+        let sql = format!("{HEADER}SELECT 1 FROM ticks WHERE symbol = $who");
+        let evil = "x' OR '1'='1";
+        let text = bound(&sql, &[("who", evil)]).unwrap();
+        assert!(text.ends_with("symbol = 'x'' OR ''1''=''1'"), "{text}");
+    }
+
+    #[test]
+    fn wrong_parameters_name_the_fix() {
+        let sql = format!("{HEADER}SELECT $n");
+        for (given, word) in [
+            (("m", "1"), "it has n, who"),
+            (("lest", "1"), "did you mean 'least'?"),
+            (("n", "0"), "from 1 to"),
+            (("n", "1; DROP"), "number of rows"),
+            (("least", "NaN"), "no number"),
+            (("day", "20260102"), "2026-11-20"),
+        ] {
+            let error = bound(&sql, &[given]).unwrap_err();
+            assert!(matches!(&error, QueryError::Usage(text) if text.contains(word)), "{error}");
+        }
+        assert!(bound(&sql, &[("n", "1"), ("n", "2")]).unwrap_err().to_string().contains("twice"));
+        assert!(bound("SELECT $x", &[]).unwrap_err().to_string().contains("-- param x"));
+    }
+}

@@ -1,0 +1,225 @@
+//! Which ticks a query reads at all: symbols and a time range, put into the statement below its windows.
+//!
+//! A window at the beginning of the range does not see the ticks before it, so means begin as NULL there.
+
+use std::ops::ControlFlow;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, TimeZone, Utc};
+use chrono_tz::Tz;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Ident, ObjectName, Query, SetExpr, Statement as SqlStatement, TableAlias,
+    TableFactor, TimezoneInfo, TypedString, Value, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::error::QueryError;
+use super::session::TICKS;
+
+/// One end of a range of ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// A trade date: a day in the market's zone.
+    Date(NaiveDate),
+    Time(DateTime<Utc>),
+}
+
+impl Bound {
+    /// Reads `2026-11-20`, `2026-11-20T14:30:00Z` or, as a local time of `zone`, `2026-11-20T14:30:00`.
+    ///
+    /// # Errors
+    /// The text is neither, or a local time that the zone skips or repeats.
+    pub fn parse(text: &str, zone: Tz) -> Result<Self, String> {
+        if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+            return Ok(Self::Date(date));
+        }
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Ok(Self::Time(time.to_utc()));
+        }
+        let local = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+            .iter()
+            .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+        let Some(local) = local else {
+            return Err(format!("'{text}' is neither a date nor a time: write 2026-11-20 or 2026-11-20T14:30:00Z"));
+        };
+        match zone.from_local_datetime(&local).single() {
+            Some(time) => Ok(Self::Time(time.to_utc())),
+            None => Err(format!("'{text}' does not name one instant in {zone}: write it with its offset")),
+        }
+    }
+
+    /// `column >= bound` or `column < bound`.
+    fn compare(self, op: BinaryOperator) -> Expr {
+        let (column, data_type, text) = match self {
+            Self::Date(date) => ("trade_date", DataType::Date, date.to_string()),
+            Self::Time(time) => (
+                "ts",
+                DataType::Timestamp(None, TimezoneInfo::None),
+                time.to_rfc3339_opts(SecondsFormat::AutoSi, false).replace('T', " "),
+            ),
+        };
+        let value = Value::SingleQuotedString(text).into();
+        let literal = Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false });
+        binary(column_named(column), op, literal)
+    }
+}
+
+/// Ticks of these symbols in `[from, to)`; empty and `None` leave everything in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    pub symbols: Vec<String>,
+    pub from: Option<Bound>,
+    pub to: Option<Bound>,
+}
+
+impl Scope {
+    pub fn is_everything(&self) -> bool {
+        self.symbols.is_empty() && self.from.is_none() && self.to.is_none()
+    }
+
+    /// Replaces every `ticks` of the statement by a subquery with the restriction.
+    pub(super) fn apply(&self, statement: &mut SqlStatement) -> Result<(), QueryError> {
+        let Some(condition) = self.condition() else { return Ok(()) };
+        let mut narrow = Narrow { condition, template: template(), replaced: 0 };
+        match statement.visit(&mut narrow) {
+            ControlFlow::Break(problem) => Err(QueryError::usage(problem)),
+            ControlFlow::Continue(()) if narrow.replaced == 0 => Err(QueryError::usage(format!(
+                "--symbol, --from and --to restrict {TICKS}, which the statement does not read"
+            ))),
+            ControlFlow::Continue(()) => Ok(()),
+        }
+    }
+
+    fn condition(&self) -> Option<Expr> {
+        let string = |symbol: &String| Expr::value(Value::SingleQuotedString(symbol.clone()));
+        let symbols = (!self.symbols.is_empty()).then(|| Expr::InList {
+            expr: Box::new(column_named("symbol")),
+            list: self.symbols.iter().map(string).collect(),
+            negated: false,
+        });
+        let from = self.from.map(|bound| bound.compare(BinaryOperator::GtEq));
+        let to = self.to.map(|bound| bound.compare(BinaryOperator::Lt));
+        [symbols, from, to].into_iter().flatten().reduce(|all, next| binary(all, BinaryOperator::And, next))
+    }
+}
+
+fn column_named(name: &str) -> Expr {
+    Expr::Identifier(Ident::new(name))
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+/// `SELECT * FROM ticks WHERE TRUE`, whose table and condition are then replaced.
+fn template() -> Query {
+    let sql = format!("SELECT * FROM {TICKS} WHERE TRUE");
+    let parser = Parser::new(&GenericDialect {}).try_with_sql(&sql);
+    let query = parser.and_then(|mut parser| parser.parse_query());
+    *query.expect("the text is a query")
+}
+
+struct Narrow {
+    condition: Expr,
+    template: Query,
+    replaced: usize,
+}
+
+fn is_ticks(name: &ObjectName) -> bool {
+    let last = name.0.last().and_then(|part| part.as_ident());
+    last.is_some_and(|ident| match ident.quote_style {
+        Some(_) => ident.value == TICKS,
+        None => ident.value.eq_ignore_ascii_case(TICKS),
+    })
+}
+
+impl VisitorMut for Narrow {
+    type Break = String;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
+        let named = |alias: &TableAlias| is_ticks(&ObjectName::from(vec![alias.name.clone()]));
+        if query.with.iter().flat_map(|with| &with.cte_tables).any(|cte| named(&cte.alias)) {
+            return ControlFlow::Break(format!(
+                "the WITH clause names something {TICKS}, which hides the table: rename it to use --symbol, --from and --to"
+            ));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<String> {
+        let TableFactor::Table { name, alias, args: None, sample, .. } = factor else {
+            return ControlFlow::Continue(());
+        };
+        if !is_ticks(name) {
+            return ControlFlow::Continue(());
+        }
+        let sample = sample.take();
+        let alias = alias
+            .take()
+            .or_else(|| Some(TableAlias { explicit: true, name: Ident::new(TICKS), columns: Vec::new(), at: None }));
+        let mut subquery = self.template.clone();
+        if let SetExpr::Select(select) = subquery.body.as_mut() {
+            select.selection = Some(self.condition.clone());
+            if let Some(from) = select.from.first_mut() {
+                from.relation = factor.clone();
+            }
+        }
+        *factor = TableFactor::Derived { lateral: false, subquery: Box::new(subquery), alias, sample };
+        self.replaced += 1;
+        ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::Parsed;
+    use super::*;
+
+    fn scope(symbols: &[&str], from: Option<&str>, to: Option<&str>) -> Scope {
+        let bound = |text: &str| Bound::parse(text, Tz::UTC).unwrap();
+        Scope { symbols: symbols.iter().map(|s| (*s).to_owned()).collect(), from: from.map(bound), to: to.map(bound) }
+    }
+
+    fn restricted(sql: &str, scope: &Scope) -> Result<String, QueryError> {
+        let mut parsed = Parsed::parse(sql)?;
+        parsed.restrict(scope)?;
+        Ok(parsed.statement().to_string())
+    }
+
+    #[test]
+    fn every_reference_is_restricted_below_the_windows() {
+        let scope = scope(&["AAPL", "x'y"], Some("2026-01-02"), Some("2026-01-03T10:00:00Z"));
+        let inner = "(SELECT * FROM ticks WHERE symbol IN ('AAPL', 'x''y') AND trade_date >= DATE '2026-01-02' \
+                     AND ts < TIMESTAMP '2026-01-03 10:00:00+00:00')";
+        let text = restricted("SELECT t.symbol FROM TICKS t JOIN ticks ON TRUE", &scope).unwrap();
+        let upper = inner.replace("FROM ticks", "FROM TICKS");
+        assert_eq!(text, format!("SELECT t.symbol FROM {upper} t JOIN {inner} AS ticks ON true"));
+        let text = restricted("EXPLAIN WITH a AS (SELECT * FROM ticks) SELECT * FROM a", &scope).unwrap();
+        assert!(text.contains(inner), "{text}");
+    }
+
+    #[test]
+    fn a_restriction_that_does_nothing_is_an_error() {
+        let one = scope(&["A"], None, None);
+        for (sql, word) in [
+            ("SELECT * FROM dead_letters", "does not read"),
+            ("SELECT 'ticks'", "does not read"),
+            ("WITH ticks AS (SELECT 1) SELECT * FROM ticks", "rename it"),
+        ] {
+            let error = restricted(sql, &one).unwrap_err();
+            assert!(matches!(&error, QueryError::Usage(text) if text.contains(word)), "{error}");
+        }
+        assert!(restricted("SELECT 1", &Scope::default()).is_ok());
+    }
+
+    #[test]
+    fn bounds_are_dates_or_instants() {
+        let time = |text: &str| Bound::Time(DateTime::parse_from_rfc3339(text).unwrap().to_utc());
+        let new_york = chrono_tz::America::New_York;
+        assert_eq!(Bound::parse("2026-07-01T09:30", new_york), Ok(time("2026-07-01T13:30:00Z")));
+        assert_eq!(Bound::parse("2026-07-01 09:30:00.5", Tz::UTC), Ok(time("2026-07-01T09:30:00.5Z")));
+        assert_eq!(Bound::parse("2026-07-01T09:30:00+02:00", new_york), Ok(time("2026-07-01T07:30:00Z")));
+        assert!(Bound::parse("2026-11-01T01:30", new_york).unwrap_err().contains("offset"));
+        assert!(Bound::parse("yesterday", Tz::UTC).unwrap_err().contains("2026-11-20"));
+    }
+}

@@ -1,0 +1,151 @@
+//! One parsed statement: parameters bound, ticks restricted, ready to plan or to paste elsewhere.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, Value, ValueWithSpan, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+
+use super::diagnose::SqlProblem;
+use super::error::QueryError;
+use super::header::Header;
+use super::params;
+use super::scope::Scope;
+
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    text: String,
+    header: Header,
+    statement: Statement,
+}
+
+impl Parsed {
+    /// # Errors
+    /// The text is not exactly one statement, or its header declares parameters wrongly.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let header = Header::parse(text).map_err(QueryError::Usage)?;
+        let parser = DFParserBuilder::new(text).with_dialect(&GenericDialect {}).build();
+        let statements = parser.and_then(|mut parser| parser.parse_statements());
+        let mut statements = statements.map_err(|error| QueryError::Sql(Box::new(SqlProblem::syntax(text, &error))))?;
+        match (statements.pop_front(), statements.len()) {
+            (Some(statement), 0) => Ok(Self { text: text.to_owned(), header, statement }),
+            (Some(_), more) => {
+                Err(QueryError::usage(format!("the text holds {} statements: give one at a time", more + 1)))
+            }
+            (None, _) => Err(QueryError::usage("the text holds no statement")),
+        }
+    }
+
+    /// # Errors
+    /// A parameter is unknown, given twice or of the wrong form.
+    pub fn bind(&mut self, given: &[(String, String)]) -> Result<(), QueryError> {
+        match query_of(&mut self.statement) {
+            Some(statement) => params::bind(statement, &self.header.params, given),
+            None => Ok(()),
+        }
+    }
+
+    /// Restricts what the statement reads of `ticks`, before any window or group sees it.
+    ///
+    /// # Errors
+    /// The statement doesn't read `ticks`, so the restriction would do nothing.
+    pub fn restrict(&mut self, scope: &Scope) -> Result<(), QueryError> {
+        if scope.is_everything() {
+            return Ok(());
+        }
+        match query_of(&mut self.statement) {
+            Some(statement) => scope.apply(statement),
+            None => Ok(()),
+        }
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    pub fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    /// The statement with all literals in place, ready to paste.
+    pub fn to_sql(&self) -> String {
+        let mut statement = self.statement.clone();
+        if let Some(statement) = query_of(&mut statement) {
+            let _: ControlFlow<()> = statement.visit(&mut DoubleQuotes);
+            return format!("{statement:#};");
+        }
+        format!("{statement};")
+    }
+}
+
+/// The SQL inside, also below EXPLAIN; `None` for statements that are never run here.
+fn query_of(statement: &mut Statement) -> Option<&mut SqlStatement> {
+    match statement {
+        Statement::Statement(statement) => Some(statement),
+        Statement::Explain(explain) => query_of(&mut explain.statement),
+        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => None,
+    }
+}
+
+/// sqlparser prints two quotes in a row as if they were escaped already, which would change such a string.
+struct DoubleQuotes;
+
+impl VisitorMut for DoubleQuotes {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
+        if let Value::SingleQuotedString(text) = &mut value.value {
+            *text = text.replace('\'', "''");
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn again(sql: &str) -> String {
+        Parsed::parse(sql).unwrap().to_sql()
+    }
+
+    #[test]
+    fn shown_sql_means_the_same() {
+        for value in ["it's", "''", "a''b", "'''", "\\", "%_"] {
+            let mut parsed = Parsed::parse("-- param who string x Name\nSELECT $who").unwrap();
+            parsed.bind(&[("who".to_owned(), value.to_owned())]).unwrap();
+            let shown = Parsed::parse(&parsed.to_sql()).unwrap();
+            let literal = shown.statement.to_string();
+            let direct = Parsed::parse(&again(&parsed.to_sql())).unwrap().statement.to_string();
+            assert_eq!(literal, direct);
+            let mut values = Vec::new();
+            struct Collect<'a>(&'a mut Vec<String>);
+            impl VisitorMut for Collect<'_> {
+                type Break = ();
+                fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
+                    self.0.extend(value.value.clone().into_string());
+                    ControlFlow::Continue(())
+                }
+            }
+            let mut statement = shown.statement.clone();
+            let _: ControlFlow<()> = query_of(&mut statement).unwrap().visit(&mut Collect(&mut values));
+            assert_eq!(values, [value]);
+        }
+    }
+
+    #[test]
+    fn one_statement_at_a_time() {
+        assert!(Parsed::parse("SELECT 1;").is_ok());
+        for (sql, word) in
+            [("", "no statement"), ("-- only words", "no statement"), ("SELECT 1; SELECT 2", "2 statements")]
+        {
+            let error = Parsed::parse(sql).unwrap_err();
+            assert!(matches!(&error, QueryError::Usage(text) if text.contains(word)), "{error}");
+        }
+        assert!(matches!(Parsed::parse("SELEC 1"), Err(QueryError::Sql(_))));
+    }
+}

@@ -1,1 +1,0 @@
-//! Flags > environment > file > defaults, resolved once.

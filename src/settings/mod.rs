@@ -1,0 +1,258 @@
+//! Settings: flags > environment > file > defaults, resolved once, typed. Only this module reads the environment.
+
+mod layers;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::decode::{InputError, InputSettings, Preset};
+use crate::ingest::IngestSettings;
+use crate::kafka::{KafkaSettings, KafkaSettingsError};
+use crate::lake::{Location, LocationError, StoreSettings};
+use crate::market::ExtraSpec;
+use layers::Kind;
+pub use layers::{Layers, Origin};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Root of the lake: a folder or `s3://bucket/prefix`.
+    pub table: String,
+    pub kafka: KafkaSettings,
+    pub store: StoreSettings,
+    pub input: InputSettings,
+    pub ingest: IngestSettings,
+    /// Extra columns by name; part of the input.
+    pub columns: std::collections::BTreeMap<String, ExtraSpec>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("read configuration {}: {problem}", path.display())]
+    File { path: PathBuf, problem: String },
+    #[error("{name} {problem}")]
+    Environment { name: String, problem: String },
+    #[error("configuration: {0}")]
+    Value(String),
+    #[error(transparent)]
+    Kafka(#[from] KafkaSettingsError),
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    Location(#[from] LocationError),
+}
+
+/// Keys that the environment can set, as `TICKHOUSE_` and the key in capitals with `_` for the dots.
+const ENVIRONMENT: [(&str, Kind); 37] = [
+    ("table", Kind::Text),
+    ("kafka.brokers", Kind::Text),
+    ("kafka.topic", Kind::Text),
+    ("kafka.group", Kind::Text),
+    ("kafka.instance_id", Kind::Text),
+    ("kafka.tls", Kind::Switch),
+    ("kafka.ca", Kind::Text),
+    ("kafka.certificate", Kind::Text),
+    ("kafka.key", Kind::Text),
+    ("kafka.username", Kind::Text),
+    ("kafka.password", Kind::Secret),
+    ("kafka.mechanism", Kind::Text),
+    ("store.endpoint", Kind::Text),
+    ("store.region", Kind::Text),
+    ("store.access_key_id", Kind::Secret),
+    ("store.secret_access_key", Kind::Secret),
+    ("store.session_token", Kind::Secret),
+    ("store.allow_http", Kind::Switch),
+    ("input.preset", Kind::Text),
+    ("input.zone", Kind::Text),
+    ("input.time_unit", Kind::Text),
+    ("input.include", Kind::List),
+    ("input.exclude", Kind::List),
+    ("input.allow_negative", Kind::List),
+    ("input.max_message_bytes", Kind::Number),
+    ("ingest.market_zone", Kind::Text),
+    ("ingest.partition_by", Kind::Text),
+    ("ingest.start", Kind::Text),
+    ("ingest.on_data_loss", Kind::Text),
+    ("ingest.flush_rows", Kind::Number),
+    ("ingest.flush_bytes", Kind::Text),
+    ("ingest.flush_interval", Kind::Text),
+    ("ingest.idle_commit_interval", Kind::Text),
+    ("ingest.memory", Kind::Text),
+    ("ingest.checkpoint_commits", Kind::Number),
+    ("ingest.stop_timeout", Kind::Text),
+    ("ingest.maintain", Kind::Text),
+];
+
+/// Settings and where each of them comes from.
+#[derive(Debug)]
+pub struct Resolved {
+    pub settings: Settings,
+    pub layers: Layers,
+}
+
+impl Settings {
+    /// Reads the file and the environment and puts the flags on top.
+    ///
+    /// # Errors
+    /// The file is missing or unreadable, a key unknown, or a value of the wrong form.
+    pub fn resolve(config: Option<&Path>, flags: impl FnOnce(&mut Layers)) -> Result<Resolved, SettingsError> {
+        Self::resolve_with(config, |name| std::env::var(name).ok(), flags)
+    }
+
+    fn resolve_with(
+        config: Option<&Path>,
+        variable: impl Fn(&str) -> Option<String>,
+        flags: impl FnOnce(&mut Layers),
+    ) -> Result<Resolved, SettingsError> {
+        let mut layers = Layers::default();
+        let named = config.map(Path::to_owned).or_else(|| variable("TICKHOUSE_CONFIG").map(PathBuf::from));
+        if let Some(path) = &named {
+            layers.read_file(path)?;
+        }
+        layers.read_environment(&ENVIRONMENT, variable)?;
+        flags(&mut layers);
+        let mut settings: Settings = layers
+            .values
+            .clone()
+            .try_into()
+            .map_err(|error: toml::de::Error| SettingsError::Value(error.to_string().trim().replace('\n', " ")))?;
+        settings.complete();
+        Ok(Resolved { settings, layers })
+    }
+
+    /// Puts the columns into the input; without a preset and a mapping messages are canonical.
+    fn complete(&mut self) {
+        if self.input.preset.is_none() && self.input.is_unmapped() {
+            self.input.preset = Some(Preset::Canonical);
+        }
+        self.input.columns.append(&mut self.columns);
+    }
+
+    /// # Errors
+    /// No table is named, or its location can't be one.
+    pub fn location(&self) -> Result<Location, SettingsError> {
+        if self.table.is_empty() {
+            return Err(SettingsError::Value(
+                "table: missing; set --table FOLDER or --table s3://bucket/prefix".to_owned(),
+            ));
+        }
+        Ok(Location::parse(&self.table)?)
+    }
+}
+
+impl Resolved {
+    /// Every key with its value, masked where secret, and its origin; `None` is a default.
+    ///
+    /// # Errors
+    /// A value has no TOML form.
+    pub fn listing(&self) -> Result<Vec<(String, String, Option<&Origin>)>, SettingsError> {
+        let table = toml::Table::try_from(&self.settings).map_err(|error| SettingsError::Value(error.to_string()))?;
+        let mut keys = Vec::new();
+        layers::collect_leaves("", &table, &mut keys);
+        let value = |key: &str| {
+            let mut parts = key.splitn(2, '.');
+            let mut value = table.get(parts.next()?)?;
+            // Property names hold dots themselves.
+            if let Some(rest) = parts.next() {
+                value = match rest.strip_prefix("properties.") {
+                    Some(name) => value.get("properties")?.get(name)?,
+                    None => rest.split('.').try_fold(value, |value, part| value.get(part))?,
+                };
+            }
+            Some(value.to_string())
+        };
+        let origin = |key: &str| {
+            let configured = key.strip_prefix("input.columns").map(|rest| format!("columns{rest}"));
+            self.layers.origins.get(key).or_else(|| self.layers.origins.get(configured.as_deref()?))
+        };
+        Ok(keys.into_iter().filter_map(|key| Some((key.clone(), value(&key)?, origin(&key)))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn resolve(
+        file: &str,
+        environment: &[(&str, &str)],
+        flags: impl FnOnce(&mut Layers),
+    ) -> Result<Resolved, SettingsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tickhouse.toml");
+        std::fs::write(&path, file).unwrap();
+        let variable =
+            |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Settings::resolve_with(Some(&path), variable, flags)
+    }
+
+    #[test]
+    fn flags_win_over_environment_over_file() {
+        let file = "table = \"a\"\n[kafka]\nbrokers = \"file:1\"\ntopic = \"file\"\ngroup = \"file\"\n";
+        let environment = [("TICKHOUSE_KAFKA_TOPIC", "env"), ("TICKHOUSE_KAFKA_BROKERS", "env:1")];
+        let resolved =
+            resolve(file, &environment, |layers| layers.flag("kafka.brokers", "--brokers", Some("flag:1"))).unwrap();
+        let kafka = &resolved.settings.kafka;
+        assert_eq!(
+            (kafka.brokers.as_str(), kafka.topic.as_str(), kafka.group.as_deref()),
+            ("flag:1", "env", Some("file"))
+        );
+        let listing = resolved.listing().unwrap();
+        let origin = |key: &str| listing.iter().find(|line| line.0 == key).unwrap().2.map(ToString::to_string);
+        assert_eq!(origin("kafka.brokers").as_deref(), Some("--brokers"));
+        assert_eq!(origin("kafka.topic").as_deref(), Some("TICKHOUSE_KAFKA_TOPIC"));
+        assert!(origin("kafka.group").unwrap().ends_with("tickhouse.toml"));
+        assert_eq!(origin("ingest.flush_rows"), None);
+    }
+
+    #[test]
+    fn secrets_are_masked_in_the_listing() {
+        let environment = [("TICKHOUSE_KAFKA_PASSWORD", "hunter2")];
+        let file = "[kafka.properties]\n\"ssl.key.password\" = \"hunter3\"\n\"fetch.wait.max.ms\" = \"50\"\n";
+        let resolved = resolve(file, &environment, |_| {}).unwrap();
+        assert_eq!(resolved.settings.kafka.password.as_ref().unwrap().reveal(), "hunter2");
+        let listing = format!("{:?}", resolved.listing().unwrap());
+        assert!(!listing.contains("hunter"), "{listing}");
+        assert!(listing.contains("kafka.properties.fetch.wait.max.ms"), "{listing}");
+    }
+
+    #[test]
+    fn secrets_come_from_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "hunter2\n").unwrap();
+        let environment = [("TICKHOUSE_STORE_SECRET_ACCESS_KEY_FILE", secret.to_str().unwrap())];
+        let resolved = resolve("", &environment, |_| {}).unwrap();
+        assert_eq!(resolved.settings.store.secret_access_key.unwrap().reveal(), "hunter2");
+    }
+
+    #[test]
+    fn unknown_keys_and_missing_files_are_errors() {
+        let error = resolve("[kafka]\nbroker = \"x\"\n", &[], |_| {}).unwrap_err().to_string();
+        assert!(error.contains("broker") && error.contains("brokers"), "{error}");
+        let error = Settings::resolve_with(Some(Path::new("/nowhere.toml")), |_| None, |_| {}).unwrap_err().to_string();
+        assert!(error.contains("/nowhere.toml"), "{error}");
+        let error = resolve("[ingest]\nflush_bytes = \"many\"\n", &[], |_| {}).unwrap_err().to_string();
+        assert!(error.contains("64MiB"), "{error}");
+    }
+
+    #[test]
+    fn columns_belong_to_the_input() {
+        let resolved = resolve("[columns.bid]\npath = \"/b\"\ntype = \"double\"\n", &[], |_| {}).unwrap();
+        assert_eq!(resolved.settings.input.preset, Some(Preset::Canonical));
+        assert!(resolved.settings.input.columns.contains_key("bid"));
+        let listing = resolved.listing().unwrap();
+        let bid = listing.iter().find(|line| line.0 == "input.columns.bid.path").unwrap();
+        assert!(bid.2.is_some());
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let ingest = resolve("", &[], |_| {}).unwrap().settings.ingest;
+        assert_eq!((ingest.flush_rows, ingest.flush_bytes), (1_000_000, 64 << 20));
+        assert_eq!((ingest.flush_interval, ingest.memory), (Duration::from_secs(10), 512 << 20));
+    }
+}

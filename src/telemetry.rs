@@ -1,0 +1,25 @@
+//! The log: to stderr, for people or as JSON.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{GlobalArgs, LogFormat};
+
+/// # Errors
+/// The filter can't be read; the text names it.
+pub fn start(global: &GlobalArgs, default: &str) -> Result<(), String> {
+    let text = global.log.as_deref().unwrap_or(default);
+    // A bare level is ours: the libraries' own talk is below what an operator wants.
+    let directives = match text.parse::<tracing::Level>() {
+        Ok(_) => format!("warn,tickhouse={text}"),
+        Err(_) => text.to_owned(),
+    };
+    let filter = EnvFilter::try_new(directives).map_err(|error| format!("--log '{text}': {error}"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match global.log_format {
+        LogFormat::Human => {
+            log.with_target(false).with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init()
+        }
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
