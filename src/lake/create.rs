@@ -150,7 +150,7 @@ async fn check_ticks(
         };
         let record = ticks.remember_record().await?;
         ticks.put_next(vec![Action::Metadata(metadata)], operation, record.as_ref(), Vec::new()).await?;
-        ticks.catch_up().await?;
+        ticks.load().await?;
     }
     Err(LakeError::Table {
         action: "change the schema",

@@ -82,7 +82,8 @@ impl Head {
             self.transactions.insert(txn.app_id, Some(txn.version));
         }
         if let Some(record) = changes.record {
-            self.commits.insert(record.commit_id.clone(), self.version);
+            // A later change of the metadata carries the record on, with its commit id.
+            self.commits.entry(record.commit_id.clone()).or_insert(self.version);
             self.record = Some(record);
         }
         if let Some(metadata) = changes.metadata {

@@ -28,6 +28,8 @@ pub struct Lake {
     ticks: Table,
     dead_letters: Table,
     partition_column: String,
+    /// As of the last refresh, not of the head: what was read under it must not be committed under another.
+    epoch: i32,
     retry: RetryPolicy,
 }
 
@@ -86,9 +88,9 @@ impl Lake {
 
     fn of(location: &Location, ticks: Table, dead_letters: Table) -> Result<Self, LakeError> {
         let partition_column = ticks.metadata().partition_columns().first().cloned().unwrap_or_default();
-        epoch_of(&ticks, EPOCH)?;
+        let epoch = epoch_of(&ticks, EPOCH)?;
         let retry = RetryPolicy::default();
-        Ok(Self { location: location.clone(), ticks, dead_letters, partition_column, retry })
+        Ok(Self { location: location.clone(), ticks, dead_letters, partition_column, epoch, retry })
     }
 
     /// Bounds the search for the outcome of a commit; 60 s unless said otherwise.
@@ -105,7 +107,9 @@ impl Lake {
     /// The log can't be read, or another tool has raised the protocol.
     pub async fn refresh(&mut self) -> Result<(), LakeError> {
         self.ticks.load().await?;
-        self.dead_letters.load().await
+        self.dead_letters.load().await?;
+        self.epoch = epoch_of(&self.ticks, EPOCH)?;
+        Ok(())
     }
 
     pub fn location(&self) -> &Location {
@@ -122,9 +126,10 @@ impl Lake {
         self.ticks.metadata().id()
     }
 
-    /// Incarnation of the topic: 0 until an operator says that it was recreated.
+    /// Incarnation of the topic: 0 until an operator says that it was recreated. As of the last refresh; commits
+    /// are fenced while the table has another.
     pub fn epoch(&self) -> i32 {
-        epoch_of(&self.ticks, EPOCH).unwrap_or_default()
+        self.epoch
     }
 
     /// A property of `ticks`, such as `tickhouse.topic`.
@@ -134,12 +139,12 @@ impl Lake {
 
     /// The topic that lands here.
     pub fn topic(&self) -> Option<&str> {
-        self.property(TOPIC).ok().flatten()
+        self.property(TOPIC)
     }
 
     /// The Kafka cluster that the offsets belong to.
     pub fn cluster_id(&self) -> Option<&str> {
-        self.property(CLUSTER_ID).ok().flatten()
+        self.property(CLUSTER_ID)
     }
 
     /// The offset to read next, if the partition was ever committed.
@@ -212,13 +217,14 @@ impl Lake {
     /// # Errors
     /// Another worker changed the table at the same time, or the store can't be written.
     pub async fn begin_epoch(&mut self, cluster_id: &str, reason: &str) -> Result<i32, LakeError> {
-        begin_epoch(&mut self.ticks, cluster_id, reason).await
+        self.epoch = begin_epoch(&mut self.ticks, cluster_id, reason).await?;
+        Ok(self.epoch)
     }
 
     /// Adds dead letters under their own transaction, before the ticks of the same batch.
     ///
     /// `base` of each advance is [`Lake::dead_next_offset`] as it was when letters below it were dropped from
-    /// the batch. On `Fenced`: refresh, read it again, drop what is below it, and offer the rest.
+    /// the batch. On `Fenced`: read it again, drop what is below it, and offer the rest.
     ///
     /// # Errors
     /// The outcome could not be found out within the retry policy.

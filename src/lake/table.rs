@@ -134,13 +134,15 @@ impl Table {
         let (version, metadata) = (state.version(), state.metadata().clone());
         let protocol = (state.protocol().min_reader_version(), state.protocol().min_writer_version());
         self.require_protocol(protocol)?;
-        let near = |head: &Head| head.version + FOLLOW_COMMITS >= version;
-        match &self.head {
-            Some(head) if head.metadata.id() != metadata.id() => {
-                return Err(LakeError::Replaced { table: self.name.clone() });
-            }
-            Some(head) if near(head) => {}
-            _ => self.head = Some(Head::new(version, metadata)),
+        if self.head.as_ref().is_some_and(|head| head.metadata.id() != metadata.id()) {
+            return Err(LakeError::Replaced { table: self.name.clone() });
+        }
+        if self.head.as_ref().is_some_and(|head| head.version + FOLLOW_COMMITS >= version) {
+            self.follow().await?;
+        }
+        // Too far behind, or the commits in between were cleaned up.
+        if self.head.as_ref().is_none_or(|head| head.version < version) {
+            self.head = Some(Head::new(version, metadata));
         }
         self.follow().await
     }

@@ -65,7 +65,7 @@ async fn a_reader_of_nothing_is_told_what_to_run() {
     assert!(!folder.path().join("a b#1 é").exists());
     let mut lake = Lake::open_or_create(&location, &StoreSettings::default(), &spec()).await.unwrap();
     append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
-    assert_eq!(rows(&Lake::open(&location, &StoreSettings::default()).await.unwrap()), 5);
+    assert_eq!(rows(&mut Lake::open(&location, &StoreSettings::default()).await.unwrap()).await, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,12 +109,12 @@ async fn offsets_and_counters_outlive_checkpoint_and_log_clean_up() {
         std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
     }
     let mut reader = Lake::open(lake.location(), &StoreSettings::default()).await.unwrap();
-    assert_eq!((reader.version(), rows(&reader)), (10, 30));
+    assert_eq!((reader.version(), rows(&mut reader).await), (10, 30));
     assert_eq!(reader.next_offset(0).await.unwrap(), Some(30));
     assert_eq!(reader.counters().await.unwrap()[&0].rows, 30);
     append(&mut reader, advance(0, base, 30, 31)).await.unwrap().committed();
     append(&mut lake, advance(1, None, 0, 2)).await.unwrap().committed();
-    assert_eq!((lake.counters().await.unwrap()[&0].rows, rows(&lake)), (31, 33));
+    assert_eq!((lake.counters().await.unwrap()[&0].rows, rows(&mut lake).await), (31, 33));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,6 @@
 
 mod commit;
 mod create;
-mod s3;
 
 use std::sync::Arc;
 
@@ -81,7 +80,8 @@ async fn append(lake: &mut Lake, advance: Advance) -> Result<CommitOutcome, Lake
     lake.commit_ticks(&[file], &[advance], &CommitNote::default()).await
 }
 
-fn rows(lake: &Lake) -> u64 {
+async fn rows(lake: &mut Lake) -> u64 {
+    lake.refresh().await.unwrap();
     lake.ticks().unwrap().files.iter().map(|file| file.rows.unwrap()).sum()
 }
 
