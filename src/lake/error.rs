@@ -35,6 +35,13 @@ pub enum LakeError {
     Store { action: &'static str, location: String, problem: StoreProblem },
     #[error("{action} of {table}: {detail}")]
     Table { action: &'static str, table: String, detail: String },
+    #[error(
+        "partition {partition} can't go back from {next} to {offset}: the table has everything below {next}, so rows \
+         would repeat; if the topic was recreated, begin a new epoch"
+    )]
+    Backwards { partition: i32, next: i64, offset: i64 },
+    #[error("the epoch of {table} changed meanwhile: look at the offsets and try again")]
+    EpochMoved { table: String },
     #[error("the batch does not add up: {0}")]
     Unbalanced(String),
     #[error("the outcome of a commit to {table} is unknown after {waited:?}, a restart finds out: {last}")]

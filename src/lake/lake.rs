@@ -9,13 +9,14 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
-use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, RetryPolicy, app_id, commit, epoch_of};
-use super::create::{CLUSTER_ID, EPOCH, LakeSpec, TOPIC, begin_epoch, create_or_check};
+use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, app_id, commit, epoch_of};
+use super::create::{CLUSTER_ID, EPOCH, LakeSpec, TOPIC, create_or_check};
 use super::error::LakeError;
 use super::location::Location;
 use super::maintain::Maintenance;
 use super::probe::require_conditional_put;
 use super::record::PartitionCounters;
+use super::retry::RetryPolicy;
 use super::schema::DEAD_DATE;
 use super::store::{StoreSettings, root_store};
 use super::table::Table;
@@ -25,12 +26,12 @@ use super::view::TableView;
 /// A handle on both tables at the versions that were loaded last.
 pub struct Lake {
     location: Location,
-    ticks: Table,
+    pub(super) ticks: Table,
     dead_letters: Table,
     partition_column: String,
     /// As of the last refresh, not of the head: what was read under it must not be committed under another.
-    epoch: i32,
-    retry: RetryPolicy,
+    pub(super) epoch: i32,
+    pub(super) retry: RetryPolicy,
 }
 
 impl fmt::Debug for Lake {
@@ -209,16 +210,6 @@ impl Lake {
     /// A handle of its own for a task beside the commits.
     pub fn maintenance(&self) -> Maintenance {
         Maintenance::new(&self.location, [self.ticks.clone(), self.dead_letters.clone()])
-    }
-
-    /// Says that the topic was recreated or moved to another cluster: offsets count anew, under the next
-    /// epoch. Workers of the old one are fenced at their next commit.
-    ///
-    /// # Errors
-    /// Another worker changed the table at the same time, or the store can't be written.
-    pub async fn begin_epoch(&mut self, cluster_id: &str, reason: &str) -> Result<i32, LakeError> {
-        self.epoch = begin_epoch(&mut self.ticks, cluster_id, reason).await?;
-        Ok(self.epoch)
     }
 
     /// Adds dead letters under their own transaction, before the ticks of the same batch.
