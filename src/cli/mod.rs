@@ -2,9 +2,11 @@
 
 mod config;
 mod dead_letters;
+mod demo;
 mod ingest;
 mod kafka;
 mod offsets;
+mod produce;
 mod query;
 mod table;
 
@@ -14,9 +16,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
 pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
+pub use demo::DemoArgs;
 pub use ingest::{IngestArgs, InputArgs};
 pub use kafka::KafkaArgs;
 pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
+pub use produce::{ColumnArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
 pub use query::{FormatChoice, QueryArgs};
 pub use table::TableArgs;
 
@@ -53,6 +57,8 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(DemoArgs),
+    Produce(ProduceArgs),
     Ingest(IngestArgs),
     Query(Box<QueryArgs>),
     Offsets(OffsetsArgs),

@@ -36,8 +36,6 @@ pub struct QueryArgs {
     /// Print the plan instead of running it
     #[arg(long, conflicts_with = "show_sql")]
     pub explain: bool,
-    #[command(flatten)]
-    pub table: TableArgs,
     /// Read only ticks of this symbol; can be repeated
     #[arg(long, value_name = "SYMBOL")]
     pub symbol: Vec<String>,
@@ -63,8 +61,10 @@ pub struct QueryArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Memory for sorts, groups and joins; beyond it they spill to disk
-    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = |text: &str| parse_size(text))]
     pub memory_limit: u64,
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 fn zone(text: &str) -> Result<Tz, String> {

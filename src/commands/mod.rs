@@ -3,9 +3,11 @@
 mod config;
 mod consume_only;
 mod dead_letters;
+mod demo;
 mod dry_run;
 mod ingest;
 mod offsets;
+pub mod produce;
 pub mod query;
 
 use std::process::ExitCode;
@@ -27,6 +29,8 @@ const DATA_LOSS: u8 = 3;
 pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Ingest(args) => ingest::run(&cli.global, args, stop).await,
+        Command::Demo(args) => demo::run(args, stop).await,
+        Command::Produce(args) => produce::run(&cli.global, args, stop).await,
         Command::Query(args) => query::run(&cli.global, args, stop).await,
         Command::Offsets(args) => offsets::run(&cli.global, args).await,
         Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,

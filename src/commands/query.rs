@@ -166,3 +166,86 @@ fn print(text: &str) -> Result<(), QueryError> {
         _ => QueryError::Output(error),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::query::tests::lake::write_lake;
+
+    async fn query(arguments: &[&str]) -> anyhow::Result<ExitCode> {
+        let cli = Cli::try_parse_from(["tickhouse", "query"].iter().chain(arguments)).unwrap();
+        let Command::Query(args) = &cli.command else { panic!("the subcommand is query") };
+        run(&cli.global, args, CancellationToken::new()).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lake_in_a_folder_is_queried_into_files() {
+        let folder = tempfile::tempdir().unwrap();
+        write_lake(folder.path()).await;
+        let table = folder.path().to_str().unwrap();
+        let out = folder.path().join("out.csv");
+        for (arguments, lines, first) in [
+            (vec!["SELECT count(*) AS n FROM ticks"], 2, "160"),
+            (vec!["SELECT count(*) AS n FROM dead_letters"], 2, "0"),
+            (vec!["daily_summary", "--symbol", "AAPL"], 3, "AAPL,2026-01-05,100.0,"),
+            (vec!["daily_summary", "--from", "2026-01-06"], 3, "AAPL,2026-01-06,100.0,"),
+            (
+                vec!["sma_crossover", "--symbol", "MSFT", "--param", "slow=10", "--to", "2026-01-05T00:00:10Z"],
+                6,
+                "MSFT,2026-01-05T00:00:01Z,100.0,1.0,,,,Hold,,false",
+            ),
+            (
+                vec!["volume_confirmation", "--symbol", "AAPL", "--tz", "Asia/Kolkata"],
+                81,
+                "AAPL,2026-01-05T05:30:00+05:30,",
+            ),
+        ] {
+            let mut all = arguments.clone();
+            all.extend(["--table", table, "-o", out.to_str().unwrap()]);
+            query(&all).await.unwrap();
+            let text = std::fs::read_to_string(&out).unwrap();
+            assert_eq!(text.lines().count(), lines, "{arguments:?}: {text}");
+            assert!(text.lines().nth(1).unwrap().starts_with(first), "{arguments:?}: {text}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn exit_codes_tell_wrong_use_from_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        write_lake(folder.path()).await;
+        let table = folder.path().to_str().unwrap();
+        for wrong in [
+            vec!["sma_crosover"],
+            vec!["sma_crossover", "--param", "fats=3"],
+            vec!["sma_crossover", "--param", "fast=0"],
+            vec!["SELECT 1; SELECT 2"],
+            vec!["SELECT 1", "--symbol", "AAPL"],
+            vec!["daily_summary", "--from", "yesterday"],
+            vec!["-f", "/nowhere/query.sql"],
+            vec!["DROP TABLE ticks"],
+        ] {
+            let mut all = wrong.clone();
+            all.extend(["--table", table]);
+            let code = query(&all).await.unwrap();
+            assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(USAGE)), "{wrong:?}");
+        }
+        for failing in ["SELECT nothing FROM ticks", "SELEC 1", "SELECT 1 / (kafka_offset * 0) FROM ticks"] {
+            assert!(query(&[failing, "--table", table]).await.is_err(), "{failing}");
+        }
+        assert!(query(&["SELECT 1 AS one", "--table", "/nowhere/lake"]).await.is_err());
+    }
+
+    #[test]
+    fn one_thing_is_asked_for() {
+        for wrong in
+            [&["query"][..], &["query", "a", "--list"], &["query", "a", "-f", "b"], &["query", "a", "--tz", "x"]]
+        {
+            assert!(Cli::try_parse_from(["tickhouse"].iter().chain(wrong)).is_err(), "{wrong:?}");
+        }
+        let listing = listing(&Catalog::load(None).unwrap());
+        assert!(listing.contains("sma_crossover\n") && listing.contains("--param slow=21"), "{listing}");
+    }
+}

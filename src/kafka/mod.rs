@@ -2,11 +2,15 @@
 
 pub mod client;
 mod consumer;
+mod embedded;
+mod producer;
 mod raw;
 mod reader;
 mod topic;
 
 pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
 pub use consumer::{Assigned, Command, Consumer, Event, Handler, Record, TimeAnswer};
+pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
+pub use producer::{Delivered, Producer, ProducerError, ProducerRecord, Queued};
 pub use reader::{Progress, Reader};
-pub use topic::{TopicError, TopicInfo, topic_info};
+pub use topic::{TopicError, TopicInfo, ensure_topic, topic_info};

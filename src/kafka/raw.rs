@@ -15,6 +15,7 @@ use std::ptr;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
@@ -279,6 +280,17 @@ impl Drop for RawConsumer {
             rd::rd_kafka_queue_destroy(self.queue);
             rd::rd_kafka_destroy(self.handle);
             drop(Box::from_raw(self.inbox));
+        }
+    }
+}
+
+/// Lets the first member of a group of an embedded cluster in at once; the default is to wait 3 s for others.
+pub(super) fn skip_mock_rebalance_delay<C: ClientContext>(client: &Client<C>) {
+    // SAFETY: the client is alive; without a mock cluster the handle is NULL and nothing is done.
+    unsafe {
+        let cluster = rd::rd_kafka_handle_mock_cluster(client.native_ptr());
+        if !cluster.is_null() {
+            rd::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
         }
     }
 }

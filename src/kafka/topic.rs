@@ -1,9 +1,11 @@
-//! What a broker knows about a topic, asked once at start.
+//! What a broker knows about a topic, asked once at start; and the creation of one.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -12,6 +14,10 @@ use super::client::KafkaSettings;
 
 /// One question to a broker.
 const ANSWER: Duration = Duration::from_secs(5);
+/// Between two questions whether a new topic is there.
+const CREATION_PAUSE: Duration = Duration::from_millis(100);
+/// librdkafka's word for "as many replicas as the brokers make by default".
+const DEFAULT_REPLICATION: i32 = -1;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicInfo {
@@ -31,6 +37,8 @@ pub enum TopicError {
     NoTopic { topic: String, brokers: String },
     #[error("read topic '{topic}': access is denied; allow Describe and Read on it")]
     Denied { topic: String },
+    #[error("create topic '{topic}' at {brokers}: {detail}; create it yourself or correct the number of partitions")]
+    Create { topic: String, brokers: String, detail: String },
     #[error("configure the Kafka client: {0}")]
     Configuration(String),
 }
@@ -114,5 +122,79 @@ pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicI
             }
             _ => {}
         }
+    }
+}
+
+/// Creates the topic if there is none; one that exists keeps its partitions. Blocks.
+///
+/// # Errors
+/// See [`topic_info`]; or the brokers refuse to create it.
+pub fn ensure_topic(
+    settings: &KafkaSettings,
+    partitions: i32,
+    replication: Option<i32>,
+    patience: Duration,
+) -> Result<TopicInfo, TopicError> {
+    let deadline = Instant::now() + patience;
+    match topic_info(settings, patience) {
+        Err(TopicError::NoTopic { .. }) => {}
+        found => return found,
+    }
+    create_topic(settings, partitions, replication)?;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match topic_info(settings, left) {
+            // Brokers answer the creation before all of them know of the topic.
+            Err(TopicError::NoTopic { .. }) if !left.is_zero() => std::thread::sleep(CREATION_PAUSE),
+            answer => return answer,
+        }
+    }
+}
+
+fn create_topic(settings: &KafkaSettings, partitions: i32, replication: Option<i32>) -> Result<(), TopicError> {
+    let admin: AdminClient<DefaultClientContext> =
+        settings.client_config().create().map_err(|error| TopicError::Configuration(error.to_string()))?;
+    let replication = TopicReplication::Fixed(replication.unwrap_or(DEFAULT_REPLICATION));
+    let topic = NewTopic::new(&settings.topic, partitions, replication);
+    let options = AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER));
+    let refused = |detail: String| TopicError::Create {
+        topic: settings.topic.clone(),
+        brokers: settings.brokers.clone(),
+        detail,
+    };
+    let results = futures::executor::block_on(admin.create_topics([&topic], &options))
+        .map_err(|error| refused(error.to_string()))?;
+    for result in results {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((_, code)) => return Err(refused(code.to_string())),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::EmbeddedBroker;
+
+    #[test]
+    fn an_existing_topic_keeps_its_partitions() {
+        let broker = EmbeddedBroker::start(3, "ticks").unwrap();
+        let settings = KafkaSettings {
+            brokers: broker.bootstrap_servers().to_owned(),
+            topic: "ticks".to_owned(),
+            ..KafkaSettings::default()
+        };
+        let info = ensure_topic(&settings, 5, None, Duration::from_secs(10)).unwrap();
+        assert_eq!(info.partitions, 3);
+    }
+
+    #[test]
+    fn brokers_that_are_away_are_named() {
+        let settings =
+            KafkaSettings { brokers: "127.0.0.1:1".to_owned(), topic: "ticks".to_owned(), ..KafkaSettings::default() };
+        let error = topic_info(&settings, Duration::from_millis(300)).unwrap_err();
+        assert!(error.is_transient() && error.to_string().contains("127.0.0.1:1"), "{error}");
     }
 }

@@ -11,6 +11,10 @@ use super::suggest::did_you_mean;
 /// Columns listed when one is not found; a hand-written table has fewer.
 const MAX_LISTED: usize = 40;
 
+/// Words that are often mistyped where the grammar expects something else.
+const KEYWORDS: [&str; 12] =
+    ["SELECT", "FROM", "WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "JOIN", "WITH", "UNION", "EXPLAIN", "WINDOW"];
+
 /// Names that a statement can use.
 #[derive(Debug, Clone, Default)]
 pub struct KnownNames {
@@ -42,8 +46,8 @@ impl fmt::Display for SqlProblem {
         f.write_str(&self.message)?;
         if let Some(place) = &self.place {
             let number = place.line.to_string();
-            let pad = " ".repeat(place.indent + number.len());
-            write!(f, "\n  {number} | {}\n  {pad} | {}", place.text, "^".repeat(place.width))?;
+            let (blank, indent, carets) = (" ".repeat(number.len()), " ".repeat(place.indent), "^".repeat(place.width));
+            write!(f, "\n  {number} | {}\n  {blank} | {indent}{carets}", place.text)?;
         }
         for hint in &self.hints {
             write!(f, "\n  {hint}")?;
@@ -66,8 +70,14 @@ impl SqlProblem {
         } else {
             Vec::new()
         };
-        let place = location.and_then(|at| Place::of_word_at(sql, at));
-        Self { message: lower_first(message), place, hints }
+        let place = match location {
+            Some(at) => Place::of_word_at(sql, at),
+            None if message.ends_with("found: EOF") => Place::of_end(sql),
+            None => None,
+        };
+        let found = message.rsplit_once("found: ").map_or("", |(_, found)| found);
+        let message = format!("{}{}", lower_first(message), did_you_mean(found, KEYWORDS));
+        Self { message, place, hints }
     }
 
     /// A text that parses and can't be planned.
@@ -147,6 +157,14 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
         let hint = did_you_mean(name, known.functions.iter().map(String::as_str));
         return problem(format!("there is no function '{name}'{hint}"), Some(name), Vec::new());
     }
+    if let Some((_, rest)) = text.split_once("No function matches the given name and argument types '") {
+        let call = rest.split('\'').next().unwrap_or_default();
+        let name = call.split('(').next().unwrap_or_default();
+        let candidates = rest.split_once("Candidate functions:").map_or("", |(_, candidates)| candidates);
+        let candidates: Vec<&str> = candidates.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let hint = (!candidates.is_empty()).then(|| format!("it takes: {}", candidates.join(" or ")));
+        return problem(format!("no function takes {call}"), Some(name), hint.into_iter().collect());
+    }
     let mut lines = text.lines();
     let message = lower_first(lines.next().unwrap_or_default());
     problem(message, None, lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
@@ -223,6 +241,12 @@ impl Place {
         Self::new(sql, at.line, at.column, width)
     }
 
+    /// Behind the last word.
+    fn of_end(sql: &str) -> Option<Self> {
+        let (start, _, width) = tokens(sql).pop()?;
+        Self::new(sql, start.line, start.column + width as u64, 1)
+    }
+
     /// The first token that is `word`.
     fn of_word(sql: &str, word: &str) -> Option<Self> {
         let all = tokens(sql);
@@ -264,7 +288,7 @@ mod tests {
         let Err(QueryError::Sql(problem)) = Parsed::parse("SELECT symbol\nFORM ticks WHERE") else { panic!() };
         assert_eq!(
             problem.to_string(),
-            "expected: end of statement, found: ticks\n  2 | FORM ticks WHERE\n         | ^^^^^"
+            "expected: end of statement, found: ticks\n  2 | FORM ticks WHERE\n    |      ^^^^^"
         );
         let Err(QueryError::Sql(problem)) = Parsed::parse("SELECT 'abc") else { panic!() };
         assert_eq!(problem.place.as_ref().map(|place| (place.indent, place.width)), Some((7, 1)), "{problem}");

@@ -13,6 +13,7 @@ mod diagnose;
 mod error;
 mod format;
 mod header;
+mod newest;
 mod params;
 mod provider;
 mod pruning;
@@ -20,12 +21,15 @@ mod scope;
 mod session;
 mod statement;
 mod suggest;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use catalog::{Catalog, NamedQuery};
 pub use diagnose::{KnownNames, Place, SqlProblem};
 pub use error::QueryError;
 pub use format::{Format, Output, write_all};
 pub use header::Header;
+pub use newest::{NewestSignal, newest_signals};
 pub use params::{Param, ParamType, ParamValue};
 pub use provider::LakeTable;
 pub use scope::{Bound, Scope};

@@ -1,6 +1,7 @@
-//! A table at one version as DataFusion sees it: the files of a [`TableView`], pruned and pushed down to Parquet.
+//! A table at one version as DataFusion sees it: the files of a [`TableView`], oldest partition first.
 //!
-//! Filters are inexact: they choose files, row groups and pages, and DataFusion checks every row again.
+//! Filters on the partition column alone are decided here and exactly. All others choose files here; DataFusion
+//! pushes them on into the scan, which prunes row groups and rows.
 
 use std::sync::Arc;
 
@@ -10,28 +11,31 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, Result, ScalarValue, Statistics, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::listing::helpers::expr_applicable_for_cols;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
 
-use super::pruning::files_that_may_match;
-use crate::lake::{DataFile, TableView};
+use super::pruning::FileBounds;
+use crate::lake::TableView;
 
 /// Bytes fetched from the end of a file at once: footers of our files fit, so opening one costs one request.
 const FOOTER_HINT_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub struct LakeTable {
-    view: TableView,
+    bounds: FileBounds,
     /// Where the session finds the store of this table.
     url: ObjectStoreUrl,
     table_schema: TableSchema,
+    partition_schema: SchemaRef,
 }
 
 impl LakeTable {
@@ -39,16 +43,25 @@ impl LakeTable {
     ///
     /// # Errors
     /// The partition column is not in the schema.
-    pub fn new(view: TableView, url: ObjectStoreUrl) -> Result<Self> {
+    pub fn new(mut view: TableView, url: ObjectStoreUrl) -> Result<Self> {
         let partition = Arc::new(view.schema.field_with_name(&view.partition_column)?.clone());
         let in_files: Vec<_> =
             view.schema.fields().iter().filter(|field| field.name() != partition.name()).cloned().collect();
-        let table_schema =
-            TableSchema::builder(Arc::new(Schema::new(in_files))).with_table_partition_cols(vec![partition]).build();
-        Ok(Self { view, url, table_schema })
+        let table_schema = TableSchema::builder(Arc::new(Schema::new(in_files)))
+            .with_table_partition_cols(vec![Arc::clone(&partition)])
+            .build();
+        view.files.sort_by(|a, b| (a.partition_value, &a.path).cmp(&(b.partition_value, &b.path)));
+        view.schema = Arc::clone(table_schema.table_schema());
+        let partition_schema = Arc::new(Schema::new(vec![partition]));
+        Ok(Self { bounds: FileBounds::of(view), url, table_schema, partition_schema })
     }
 
-    fn partitioned_file(&self, file: &DataFile) -> PartitionedFile {
+    fn is_on_partition(&self, filter: &Expr) -> bool {
+        expr_applicable_for_cols(&[&self.bounds.view.partition_column], filter)
+    }
+
+    fn partitioned_file(&self, at: usize) -> PartitionedFile {
+        let file = &self.bounds.view.files[at];
         let meta = ObjectMeta {
             location: file.path.clone(),
             last_modified: chrono::DateTime::UNIX_EPOCH,
@@ -58,15 +71,30 @@ impl LakeTable {
         };
         PartitionedFile::new_from_meta(meta)
             .with_partition_values(vec![ScalarValue::Date32(Some(file.partition_value))])
+            .with_statistics(Arc::new(self.bounds.statistics(at, self.table_schema.file_schema())))
     }
 
     /// Row count only: it answers `count(*)` without a scan and orders joins.
-    fn statistics_of(&self, files: &[&DataFile]) -> Statistics {
-        let rows: Option<u64> = files.iter().map(|file| file.rows).sum();
+    fn row_count(&self, files: &[usize]) -> Statistics {
+        let rows: Option<u64> = files.iter().map(|at| self.bounds.view.files[*at].rows).sum();
         let mut statistics = Statistics::new_unknown(self.table_schema.table_schema());
         statistics.num_rows = rows.map_or(Precision::Absent, |rows| Precision::Exact(rows as usize));
         statistics
     }
+
+    fn files_for(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<usize>> {
+        let (on_partition, others): (Vec<Expr>, Vec<Expr>) =
+            filters.iter().cloned().partition(|filter| self.is_on_partition(filter));
+        let partition_filter = physical(state, on_partition, &self.partition_schema)?;
+        let other_filter = physical(state, others, &self.schema())?;
+        self.bounds.files_that_may_match(&self.partition_schema, partition_filter.as_ref(), other_filter)
+    }
+}
+
+fn physical(state: &dyn Session, filters: Vec<Expr>, schema: &SchemaRef) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+    let Some(filter) = conjunction(filters) else { return Ok(None) };
+    let schema = DFSchema::try_from(Arc::clone(schema))?;
+    state.create_physical_expr(filter, &schema).map(Some)
 }
 
 #[async_trait]
@@ -80,7 +108,11 @@ impl TableProvider for LakeTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        let support = |filter: &&Expr| match self.is_on_partition(filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Inexact,
+        };
+        Ok(filters.iter().map(support).collect())
     }
 
     async fn scan(
@@ -90,32 +122,17 @@ impl TableProvider for LakeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = self.schema();
-        let predicate = match conjunction(filters.to_vec()) {
-            Some(filter) => {
-                let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
-                Some(state.create_physical_expr(filter, &df_schema)?)
-            }
-            None => None,
-        };
-        let mut files = files_that_may_match(&self.view, &schema, predicate.as_ref())?;
+        let files = self.files_for(state, filters)?;
         if files.is_empty() {
-            return Ok(Arc::new(EmptyExec::new(project_schema(&schema, projection)?)));
+            return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));
         }
-        files.sort_by(|a, b| (a.partition_value, &a.path).cmp(&(b.partition_value, &b.path)));
-        let statistics = self.statistics_of(&files);
-        let all: FileGroup = files.iter().map(|file| self.partitioned_file(file)).collect();
-        let groups = all.split_files(state.config().target_partitions());
-
-        let mut source = ParquetSource::new(self.table_schema.clone())
+        let all: FileGroup = files.iter().map(|at| self.partitioned_file(*at)).collect();
+        let source = ParquetSource::new(self.table_schema.clone())
             .with_table_parquet_options(state.table_options().parquet.clone())
             .with_metadata_size_hint(FOOTER_HINT_BYTES);
-        if let Some(predicate) = predicate {
-            source = source.with_predicate(predicate);
-        }
         let config = FileScanConfigBuilder::new(self.url.clone(), Arc::new(source))
-            .with_file_groups(groups)
-            .with_statistics(statistics)
+            .with_file_groups(all.split_files(state.config().target_partitions()))
+            .with_statistics(self.row_count(&files))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();

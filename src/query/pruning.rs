@@ -5,19 +5,25 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Date32Array, UInt64Array};
+use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
+use arrow::record_batch::RecordBatch;
+use chrono::{Datelike, Months, NaiveDate};
 use datafusion::common::pruning::PruningStatistics;
-use datafusion::common::{Column, Result, ScalarValue};
+use datafusion::common::stats::Precision;
+use datafusion::common::{Column, Result, ScalarValue, Statistics};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::lake::{DataFile, TableView};
+use crate::market::{EPOCH_DAYS_FROM_CE, PartitionBy};
 
 /// Delta writers may cut times of statistics to milliseconds.
 const CUT_MICROS: i64 = 999;
+/// Coarser partitions bound it.
+const TRADE_DATE: &str = "trade_date";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -27,32 +33,107 @@ struct DeltaStats {
     null_count: HashMap<String, Value>,
 }
 
-struct FileBounds<'a> {
-    view: &'a TableView,
-    schema: &'a SchemaRef,
+/// A table's files and what is known about the values in each.
+#[derive(Debug)]
+pub(super) struct FileBounds {
+    pub(super) view: TableView,
     stats: Vec<DeltaStats>,
 }
 
-/// Files of `view` that `predicate` doesn't exclude, in the order of the view.
-///
-/// # Errors
-/// The predicate can't be evaluated.
-pub(super) fn files_that_may_match<'a>(
-    view: &'a TableView,
-    schema: &SchemaRef,
-    predicate: Option<&Arc<dyn PhysicalExpr>>,
-) -> Result<Vec<&'a DataFile>> {
-    let Some(predicate) = predicate else {
-        return Ok(view.files.iter().collect());
-    };
-    let builder = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema));
-    let pruning = builder.try_build(Arc::clone(predicate))?;
-    if pruning.always_true() {
-        return Ok(view.files.iter().collect());
+#[derive(Clone, Copy, PartialEq)]
+enum Bound {
+    Min,
+    Max,
+}
+
+impl FileBounds {
+    pub(super) fn of(view: TableView) -> Self {
+        let stats = view.files.iter().map(read_stats).collect();
+        Self { view, stats }
     }
-    let stats = view.files.iter().map(read_stats).collect();
-    let keep = pruning.prune(&FileBounds { view, schema, stats })?;
-    Ok(view.files.iter().zip(keep).filter_map(|(file, keep)| keep.then_some(file)).collect())
+
+    /// Places of the files that neither filter excludes. `on_partition` is exact, over `partition_schema`.
+    ///
+    /// # Errors
+    /// A filter can't be evaluated.
+    pub(super) fn files_that_may_match(
+        &self,
+        partition_schema: &SchemaRef,
+        on_partition: Option<&Arc<dyn PhysicalExpr>>,
+        other: Option<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Vec<usize>> {
+        let all = self.view.files.len();
+        let mut keep = vec![true; all];
+        if let Some(filter) = on_partition {
+            let values: Date32Array = self.view.files.iter().map(|file| Some(file.partition_value)).collect();
+            let batch = RecordBatch::try_new(Arc::clone(partition_schema), vec![Arc::new(values)])?;
+            let matches = filter.evaluate(&batch)?.into_array(all)?;
+            keep = matches.as_boolean().iter().map(|matches| matches == Some(true)).collect();
+        }
+        if let Some(filter) = other {
+            let builder = PruningPredicateBuilder::new().with_file_schema(Arc::clone(&self.view.schema));
+            let may_match = builder.try_build(filter)?.prune(self)?;
+            keep.iter_mut().zip(may_match).for_each(|(keep, may_match)| *keep &= may_match);
+        }
+        Ok((0..all).filter(|at| keep[*at]).collect())
+    }
+
+    /// Statistics of one file over the columns stored in it, for filters that become known while a query runs.
+    pub(super) fn statistics(&self, at: usize, file_schema: &Schema) -> Statistics {
+        let mut statistics = Statistics::new_unknown(file_schema);
+        statistics.num_rows =
+            self.view.files[at].rows.map_or(Precision::Absent, |rows| Precision::Exact(rows as usize));
+        for (field, column) in file_schema.fields().iter().zip(&mut statistics.column_statistics) {
+            let bound = |bound| {
+                self.bound(at, field.name(), field.data_type(), bound).map_or(Precision::Absent, Precision::Inexact)
+            };
+            column.min_value = bound(Bound::Min);
+            column.max_value = bound(Bound::Max);
+        }
+        statistics
+    }
+
+    /// `None` when it is not known.
+    fn bound(&self, at: usize, column: &str, kind: &DataType, bound: Bound) -> Option<ScalarValue> {
+        let value = self.view.files[at].partition_value;
+        if column == self.view.partition_column {
+            return Some(ScalarValue::Date32(Some(value)));
+        }
+        if column == TRADE_DATE {
+            let last = last_date(&self.view.partition_column, value)?;
+            return Some(ScalarValue::Date32(Some(if bound == Bound::Min { value } else { last })));
+        }
+        let stats = &self.stats[at];
+        let values = if bound == Bound::Min { &stats.min_values } else { &stats.max_values };
+        scalar(values.get(column)?, kind, bound)
+    }
+
+    /// Microseconds of the newest row of a file; a file that doesn't say counts as the newest.
+    pub(super) fn newest_ts(&self, at: usize) -> i64 {
+        let kind = self.view.schema.field_with_name("ts").map(|field| field.data_type());
+        let newest = kind.ok().and_then(|kind| self.bound(at, "ts", kind, Bound::Max));
+        match newest {
+            Some(ScalarValue::TimestampMicrosecond(Some(ts), _)) => ts,
+            _ => i64::MAX,
+        }
+    }
+
+    fn bounds(&self, column: &Column, bound: Bound) -> Option<ArrayRef> {
+        let kind = self.view.schema.field_with_name(column.name()).ok()?.data_type();
+        let unknown = ScalarValue::try_from(kind).ok()?;
+        let values = (0..self.view.files.len())
+            .map(|at| self.bound(at, column.name(), kind, bound).unwrap_or_else(|| unknown.clone()));
+        ScalarValue::iter_to_array(values).ok()
+    }
+}
+
+/// Last trade date of a partition that begins at `first`; `None` for partitions that don't bound it.
+fn last_date(partition_column: &str, first: i32) -> Option<i32> {
+    let months = [(PartitionBy::Month, 1), (PartitionBy::Year, 12)];
+    let months = months.iter().find(|(by, _)| by.column() == partition_column)?.1;
+    let first = NaiveDate::from_num_days_from_ce_opt(first.checked_add(EPOCH_DAYS_FROM_CE)?)?;
+    let next = first.checked_add_months(Months::new(months))?;
+    Some(next.num_days_from_ce() - EPOCH_DAYS_FROM_CE - 1)
 }
 
 /// Statistics are a hint written by any Delta writer, so unreadable ones mean "unknown".
@@ -64,28 +145,6 @@ fn read_stats(file: &DataFile) -> DeltaStats {
     })
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Bound {
-    Min,
-    Max,
-}
-
-impl FileBounds<'_> {
-    fn bounds(&self, column: &Column, bound: Bound) -> Option<ArrayRef> {
-        let kind = self.schema.field_with_name(column.name()).ok()?.data_type();
-        let unknown = ScalarValue::try_from(kind).ok()?;
-        let is_partition = column.name() == self.view.partition_column;
-        let values = self.view.files.iter().zip(&self.stats).map(|(file, stats)| {
-            if is_partition {
-                return ScalarValue::Date32(Some(file.partition_value));
-            }
-            let values = if bound == Bound::Min { &stats.min_values } else { &stats.max_values };
-            values.get(column.name()).and_then(|value| scalar(value, kind, bound)).unwrap_or_else(|| unknown.clone())
-        });
-        ScalarValue::iter_to_array(values).ok()
-    }
-}
-
 /// A JSON value of the statistics as a value of the column; `None` when it can't bound the column.
 fn scalar(value: &Value, kind: &DataType, bound: Bound) -> Option<ScalarValue> {
     match kind {
@@ -95,14 +154,14 @@ fn scalar(value: &Value, kind: &DataType, bound: Bound) -> Option<ScalarValue> {
         DataType::Int64 => Some(ScalarValue::Int64(Some(value.as_i64()?))),
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
             let time = chrono::DateTime::parse_from_rfc3339(value.as_str()?).ok()?.timestamp_micros();
-            let time = if bound == Bound::Max { time + CUT_MICROS } else { time };
+            let time = if bound == Bound::Max { time.saturating_add(CUT_MICROS) } else { time };
             Some(ScalarValue::TimestampMicrosecond(Some(time), zone.clone()))
         }
         _ => None,
     }
 }
 
-impl PruningStatistics for FileBounds<'_> {
+impl PruningStatistics for FileBounds {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
         self.bounds(column, Bound::Min)
     }
@@ -128,5 +187,30 @@ impl PruningStatistics for FileBounds<'_> {
 
     fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn days(text: &str) -> i32 {
+        NaiveDate::parse_from_str(text, "%Y-%m-%d").unwrap().num_days_from_ce() - EPOCH_DAYS_FROM_CE
+    }
+
+    #[test]
+    fn a_partition_bounds_the_trade_dates_in_it() {
+        assert_eq!(last_date("trade_month", days("2024-02-01")), Some(days("2024-02-29")));
+        assert_eq!(last_date("trade_year", days("2024-01-01")), Some(days("2024-12-31")));
+        assert_eq!(last_date("dead_date", days("2024-01-01")), None);
+    }
+
+    #[test]
+    fn a_cut_time_still_bounds_its_rows() {
+        let kind = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let at = |bound| scalar(&Value::from("1970-01-01T00:00:00.001Z"), &kind, bound).unwrap();
+        let micros = |value| ScalarValue::TimestampMicrosecond(Some(value), Some("UTC".into()));
+        assert_eq!((at(Bound::Min), at(Bound::Max)), (micros(1_000), micros(1_999)));
+        assert_eq!(scalar(&Value::from("NaN"), &DataType::Float64, Bound::Min), None);
     }
 }

@@ -25,6 +25,7 @@ pub struct Settings {
     pub input: InputSettings,
     pub ingest: IngestSettings,
     /// Extra columns by name; part of the input.
+    #[serde(skip_serializing)]
     pub columns: std::collections::BTreeMap<String, ExtraSpec>,
 }
 

@@ -1,0 +1,131 @@
+//! The live view of the demo: on a terminal redrawn in place, else a line now and then.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use chrono::DateTime;
+
+use super::hints;
+use crate::feeds::SendProgress;
+use crate::ingest::Status;
+use crate::query::NewestSignal;
+
+/// Without a terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+pub(super) struct Screen {
+    terminal: bool,
+    started: Instant,
+    lines: usize,
+    last: (Instant, i64),
+    rate: f64,
+    /// Of the lines without a terminal.
+    told: Option<Instant>,
+    told_rows: bool,
+    told_signals: bool,
+}
+
+impl Screen {
+    pub(super) fn new(terminal: bool) -> Self {
+        let now = Instant::now();
+        let (told, told_rows, told_signals) = (None, false, false);
+        Self { terminal, started: now, lines: 0, last: (now, 0), rate: 0.0, told, told_rows, told_signals }
+    }
+
+    pub(super) fn greet(&self, folder: &Path, rate: f64, symbols: u32) {
+        eprintln!("A simulated market of {symbols} symbols, {rate} ticks a second, through an embedded Kafka broker");
+        eprintln!("into the Delta tables under {}", folder.display());
+        eprintln!("In another terminal:");
+        for hint in hints(folder) {
+            eprintln!("  {hint}");
+        }
+        eprintln!("Ctrl-C stops. Simulated prices, no investment advice.\n");
+    }
+
+    pub(super) fn draw(&mut self, progress: &SendProgress, status: &Status, signals: &[NewestSignal]) {
+        let rows = status.committed.rows;
+        let produced = progress.acknowledged.load(Ordering::Relaxed);
+        let (at, before) = self.last;
+        if at.elapsed() >= Duration::from_secs(2) || before == 0 {
+            self.rate = (rows - before) as f64 / at.elapsed().as_secs_f64();
+            self.last = (Instant::now(), rows);
+        }
+        let summary = format!(
+            "{:>6.1} s  produced {produced}  committed {rows} rows ({:.0}/s)  lag {}  table version {}  dead letters {}",
+            self.started.elapsed().as_secs_f64(),
+            self.rate,
+            status.lag,
+            status.version,
+            status.committed.dead
+        );
+        if self.terminal {
+            self.redraw(&summary, signals);
+        } else {
+            self.tell(&summary, rows > 0, signals);
+        }
+    }
+
+    fn redraw(&mut self, summary: &str, signals: &[NewestSignal]) {
+        let mut text = String::new();
+        if self.lines > 0 {
+            write!(text, "\x1b[{}A\x1b[J", self.lines).expect("a string takes all text");
+        }
+        text.push_str(summary);
+        text.push('\n');
+        self.lines = 1;
+        if !signals.is_empty() {
+            text.push_str("newest signals (SMA 9/21 with volume confirmation):\n");
+            self.lines += 1 + signals.len();
+        }
+        for signal in signals {
+            text.push_str(&line(signal));
+            text.push('\n');
+        }
+        eprint!("{text}");
+    }
+
+    fn tell(&mut self, summary: &str, has_rows: bool, signals: &[NewestSignal]) {
+        let first = (has_rows && !self.told_rows) || (!signals.is_empty() && !self.told_signals);
+        if !first && self.told.is_some_and(|at| at.elapsed() < LINE_EVERY) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        self.told_rows |= has_rows;
+        self.told_signals |= !signals.is_empty();
+        eprintln!("{summary}");
+        for signal in signals.iter().take(3) {
+            eprintln!("{}", line(signal));
+        }
+    }
+
+    pub(super) fn farewell(&self, folder: &Path, status: &Status) {
+        let counts = &status.committed;
+        eprintln!(
+            "\ncommitted {} rows in {} commits, {} dead letters; table version {}",
+            counts.rows, status.commits, counts.dead, status.version
+        );
+        let next: Vec<String> = status.next.iter().map(|(partition, next)| format!("{partition}={next}")).collect();
+        eprintln!("next offsets {}", next.join(","));
+        eprintln!("The table stays under {}; ask it with\n  {}", folder.display(), hints(folder)[0]);
+    }
+}
+
+fn line(signal: &NewestSignal) -> String {
+    let time = DateTime::from_timestamp_micros(signal.ts).map(|ts| ts.format("%H:%M:%S%.3f").to_string());
+    let event = match &signal.cross_event {
+        Some(event) if signal.confirmed => format!("{event} cross, confirmed by volume"),
+        Some(event) => format!("{event} cross"),
+        None => String::new(),
+    };
+    format!(
+        "  {} {:<8} {:<4} close {:>9.2}  sma 9 {:>9.3}  sma 21 {:>9.3}  {event}",
+        time.unwrap_or_default(),
+        signal.symbol,
+        signal.signal,
+        signal.close,
+        signal.sma_fast,
+        signal.sma_slow
+    )
+}

@@ -1,0 +1,195 @@
+//! `tickhouse produce`: wiring, progress on a terminal, and how many messages were acknowledged.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{GlobalArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
+use crate::feeds::replay::{ReplayError, ReplayFeed};
+use crate::feeds::simulate::{Anomalies, Clock, SimulateSettings, SimulatedFeed};
+use crate::feeds::wire::Encoder;
+use crate::feeds::{Feed, Pace, SendProgress, SendReport, SendSettings, send_feed};
+use crate::kafka::{KafkaSettings, TopicError, ensure_topic, topic_info};
+use crate::lake::RetryPolicy;
+use crate::settings::{Settings, SettingsError};
+
+/// Event time between two ticks where no rate gives it.
+const FLAT_OUT_INTERVAL: Duration = Duration::from_millis(1);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+/// # Errors
+/// The topic can't be reached, a file can't be read, or messages were not acknowledged.
+pub async fn run(global: &GlobalArgs, args: &ProduceArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        ProduceCommand::Simulate(args) => simulate(global, args, stop).await,
+        ProduceCommand::Replay(args) => replay(global, args, stop).await,
+    }
+}
+
+async fn simulate(global: &GlobalArgs, args: &SimulateArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let encoder = encoder(&args.send)?;
+    let (pace, interval) = if args.rate > 0.0 {
+        (Pace::Rate(args.rate), Duration::try_from_secs_f64(1.0 / args.rate).context("use --rate")?)
+    } else {
+        (Pace::FlatOut, FLAT_OUT_INTERVAL)
+    };
+    let settings = SimulateSettings {
+        symbols: args.symbols,
+        seed: args.seed,
+        clock: args.start.map_or(Clock::Wall, Clock::From),
+        interval: args.interval.unwrap_or(interval),
+        anomalies: args.anomalies,
+        ..SimulateSettings::default()
+    };
+    let feed = SimulatedFeed::new(&settings, encoder);
+    let Some((feed, report)) = send(global, &args.send, pace, feed, stop).await? else { return Ok(ExitCode::SUCCESS) };
+    finish(report, (args.anomalies > 0.0).then(|| feed.anomalies()))
+}
+
+async fn replay(global: &GlobalArgs, args: &ReplayArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let encoder = encoder(&args.send)?;
+    let usage = |error: ReplayError| SettingsError::Value(error.to_string());
+    let feed = ReplayFeed::open(args.settings(), encoder).map_err(usage)?;
+    if (args.pace != Pace::FlatOut || args.send.event_timestamps) && !feed.has_times() {
+        let problem = "--pace and --event-timestamps need the event time of lines; set --message-time POINTER";
+        return Err(SettingsError::Value(problem.to_owned()).into());
+    }
+    let Some((_, report)) = send(global, &args.send, args.pace, feed, stop).await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    finish(report, None)
+}
+
+fn encoder(args: &SendArgs) -> Result<Encoder, SettingsError> {
+    Encoder::new(args.format, args.zone).map_err(|error| SettingsError::Value(error.to_string()))
+}
+
+/// `None`: stopped before anything was sent.
+async fn send<F: Feed + Send + 'static>(
+    global: &GlobalArgs,
+    args: &SendArgs,
+    pace: Pace,
+    feed: F,
+    stop: CancellationToken,
+) -> anyhow::Result<Option<(F, SendReport)>> {
+    let settings = Settings::resolve(global.config.as_deref(), |layers| args.kafka.apply(layers))?.settings;
+    let kafka = settings.kafka;
+    kafka.validate().map_err(SettingsError::from)?;
+    if kafka.is_plaintext_off_loopback() {
+        tracing::warn!("the connection to Kafka is not encrypted; set --tls");
+    }
+    let (partitions, replication, asked) = (args.partitions, args.replication, kafka.clone());
+    let topic = tokio::task::spawn_blocking(move || find_topic(&asked, partitions, replication));
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(None),
+        topic = topic => topic??,
+    }
+    let sending = SendSettings {
+        pace,
+        count: args.count,
+        duration: args.duration,
+        event_timestamps: args.event_timestamps,
+        ..SendSettings::default()
+    };
+    let progress = Arc::new(SendProgress::default());
+    let bar = progress_bar(args.count);
+    let sent = send_feed(feed, sending, kafka, Arc::clone(&progress), stop);
+    tokio::pin!(sent);
+    let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+    let result = loop {
+        tokio::select! {
+            result = &mut sent => break result,
+            _ = ticks.tick() => bar.set_position(progress.acknowledged.load(Ordering::Relaxed)),
+        }
+    };
+    bar.finish_and_clear();
+    Ok(Some(result?))
+}
+
+fn find_topic(kafka: &KafkaSettings, partitions: Option<i32>, replication: Option<i32>) -> anyhow::Result<()> {
+    let Some(partitions) = partitions else {
+        return match topic_info(kafka, RetryPolicy::ONE_SHOT) {
+            Err(error @ TopicError::NoTopic { .. }) => {
+                Err(anyhow!(error).context("--partitions COUNT creates a topic that is missing"))
+            }
+            found => Ok(found.map(drop)?),
+        };
+    };
+    let info = ensure_topic(kafka, partitions, replication, RetryPolicy::ONE_SHOT)?;
+    if info.partitions != usize::try_from(partitions)? {
+        tracing::warn!(topic = kafka.topic, partitions = info.partitions, "the topic exists and keeps its partitions");
+    }
+    Ok(())
+}
+
+/// Hidden unless stderr is a terminal.
+fn progress_bar(count: Option<u64>) -> ProgressBar {
+    let target = match io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let bar = ProgressBar::with_draw_target(count, target);
+    let template = match count {
+        Some(_) => "{bar:30} {human_pos}/{human_len} acknowledged, {per_sec}, {eta} left",
+        None => "{spinner} {human_pos} acknowledged, {per_sec}, {elapsed}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// One line on stdout, then the error if there is one.
+fn finish(report: SendReport, anomalies: Option<Anomalies>) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", ending(&report, anomalies)).context("print the ending")?;
+    if let Some(failure) = report.failure {
+        return Err(failure.into());
+    }
+    let delivered = report.delivered;
+    match delivered.queued - delivered.acknowledged {
+        0 => Ok(ExitCode::SUCCESS),
+        missing => {
+            let why = delivered.first_error.as_deref().unwrap_or("no answer before the time to leave");
+            Err(anyhow!("deliver messages: {missing} of {} were not acknowledged: {why}", delivered.queued))
+        }
+    }
+}
+
+fn ending(report: &SendReport, anomalies: Option<Anomalies>) -> String {
+    let delivered = &report.delivered;
+    let seconds = report.elapsed.as_secs_f64();
+    let rate = if seconds > 0.0 { delivered.acknowledged as f64 / seconds } else { 0.0 };
+    let mut text = format!(
+        "acknowledged {} of {} messages in {seconds:.3} s, {rate:.0} a second",
+        delivered.acknowledged, delivered.queued
+    );
+    if let Some(Anomalies { price_spikes, volume_bursts }) = anomalies {
+        text.push_str(&format!("; {price_spikes} price spikes, {volume_bursts} volume bursts"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::Delivered;
+
+    #[test]
+    fn the_ending_counts() {
+        let delivered = Delivered { queued: 10, acknowledged: 8, failed: 2, first_error: Some("gone".to_owned()) };
+        let report = SendReport { delivered, elapsed: Duration::from_secs(2), failure: None };
+        assert_eq!(ending(&report, None), "acknowledged 8 of 10 messages in 2.000 s, 4 a second");
+        let anomalies = Anomalies { price_spikes: 1, volume_bursts: 3 };
+        assert!(ending(&report, Some(anomalies)).ends_with("; 1 price spikes, 3 volume bursts"));
+        let error = finish(report, None).unwrap_err().to_string();
+        assert!(error.contains("2 of 10 were not acknowledged: gone"), "{error}");
+    }
+}

@@ -1,0 +1,191 @@
+//! Which files, and how to read them.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::ReplayError;
+
+const BUFFER_BYTES: usize = 256 << 10;
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FileFormat {
+    /// Comma-separated, the first line names the columns
+    Csv,
+    /// A message a line, sent as it is
+    Lines,
+    /// Lines that begin with the time of receipt in nanoseconds and a blank; the rest is sent as it is
+    StampedLines,
+    Parquet,
+}
+
+impl FileFormat {
+    fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let plain = name.strip_suffix(".gz").unwrap_or(&name);
+        match Path::new(plain).extension()?.to_str()? {
+            "csv" => Some(Self::Csv),
+            "json" | "jsonl" | "ndjson" | "txt" => Some(Self::Lines),
+            "parquet" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Input {
+    /// As it shows in messages.
+    pub name: String,
+    /// `None` is standard input.
+    pub path: Option<PathBuf>,
+    pub format: FileFormat,
+}
+
+impl Input {
+    pub(super) fn failed(&self, source: std::io::Error) -> ReplayError {
+        ReplayError::Io { file: self.name.clone(), source }
+    }
+
+    pub(super) fn file(&self) -> Result<Option<File>, ReplayError> {
+        self.path.as_ref().map(|path| File::open(path).map_err(|source| self.failed(source))).transpose()
+    }
+
+    /// The bytes, buffered.
+    pub(super) fn text(&self) -> Result<Box<dyn BufRead + Send>, ReplayError> {
+        let mut reader: Box<dyn BufRead + Send> = match self.file()? {
+            Some(file) => Box::new(BufReader::with_capacity(BUFFER_BYTES, file)),
+            None => Box::new(BufReader::with_capacity(BUFFER_BYTES, std::io::stdin())),
+        };
+        let start = reader.fill_buf().map_err(|source| self.failed(source))?;
+        if start.starts_with(&ZSTD_MAGIC) {
+            return Err(ReplayError::Compressed { file: self.name.clone() });
+        }
+        if start.starts_with(&GZIP_MAGIC) {
+            return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(reader))));
+        }
+        Ok(reader)
+    }
+}
+
+/// Expands the patterns; the files of a pattern are sorted by name.
+pub(super) fn find(patterns: &[String], format: Option<FileFormat>) -> Result<Vec<Input>, ReplayError> {
+    let mut inputs = Vec::new();
+    for pattern in patterns {
+        if pattern == "-" {
+            let name = "standard input".to_owned();
+            let format = format.ok_or_else(|| ReplayError::NoFormat { file: name.clone() })?;
+            inputs.push(Input { name, path: None, format });
+            continue;
+        }
+        for path in expand(pattern)? {
+            let name = path.display().to_string();
+            if path.is_dir() {
+                return Err(ReplayError::Folder { file: name });
+            }
+            let compressed = path.extension().is_some_and(|end| end == "gz" || end == "zst");
+            let format = match format.or_else(|| FileFormat::of(&path)) {
+                Some(format) => format,
+                None if compressed => return Err(ReplayError::Compressed { file: name }),
+                None => return Err(ReplayError::NoFormat { file: name }),
+            };
+            inputs.push(Input { name, path: Some(path), format });
+        }
+    }
+    Ok(inputs)
+}
+
+/// A file of this very name comes before a pattern.
+fn expand(pattern: &str) -> Result<Vec<PathBuf>, ReplayError> {
+    let path = Path::new(pattern);
+    let no_files = || ReplayError::NoFiles { pattern: pattern.to_owned() };
+    if path.exists() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(no_files)?;
+    if !name.contains(['*', '?']) {
+        return Err(no_files());
+    }
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let entries = std::fs::read_dir(folder.unwrap_or(Path::new("."))).map_err(|_| no_files())?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|source| ReplayError::Io { file: pattern.to_owned(), source })?;
+        let file = entry.path();
+        if entry.file_name().to_str().is_some_and(|text| matches(name.as_bytes(), text.as_bytes())) && file.is_file() {
+            found
+                .push(folder.map_or_else(|| PathBuf::from(entry.file_name()), |folder| folder.join(entry.file_name())));
+        }
+    }
+    found.sort();
+    if found.is_empty() { Err(no_files()) } else { Ok(found) }
+}
+
+/// `*` is any text, `?` one byte.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut p, mut n) = (0, 0);
+    let mut retry = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                retry = Some((p + 1, n));
+                p += 1;
+            }
+            Some(wanted) if *wanted == b'?' || *wanted == name[n] => {
+                p += 1;
+                n += 1;
+            }
+            _ => match &mut retry {
+                Some((after, start)) => {
+                    *start += 1;
+                    (p, n) = (*after, *start);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        let check = |pattern: &str, name: &str| matches(pattern.as_bytes(), name.as_bytes());
+        assert!(check("*.csv", "a.csv") && check("*", "") && check("a*b*c", "aXbXbc") && check("?.csv", "a.csv"));
+        assert!(!check("*.csv", "a.csv2") && !check("a?", "a") && !check("", "a") && !check("a*b", "ac"));
+    }
+
+    #[test]
+    fn files_are_found_and_their_formats_known() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.csv", "a.csv", "c.parquet", "d", "e.gz"] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let names = |patterns: &[String], format| {
+            find(patterns, format)
+                .map(|inputs| inputs.into_iter().map(|one| (one.name, one.format)).collect::<Vec<_>>())
+        };
+        let found = names(&[at("c.*"), at("*.csv")], None).unwrap();
+        let expected = [(at("c.parquet"), FileFormat::Parquet), (at("a.csv"), FileFormat::Csv)];
+        assert_eq!(found, [&expected[..], &[(at("b.csv"), FileFormat::Csv)]].concat());
+        assert_eq!(names(&[at("d")], Some(FileFormat::Lines)).unwrap(), [(at("d"), FileFormat::Lines)]);
+        for (pattern, problem) in [
+            (at("d"), "--file-format"),
+            (at("e.gz"), "zcat"),
+            (at("x*.csv"), "there are none"),
+            (at("x.csv"), "there are none"),
+            (folder.path().display().to_string(), "folder"),
+            ("-".to_owned(), "--file-format"),
+        ] {
+            let error = names(&[pattern], None).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Files as a feed: CSV and Parquet become ticks, lines are sent as they are.
+//!
+//! Files are read in the order of the command line, one at a time, in pieces: memory does not grow with their size.
+
+mod columns;
+mod files;
+mod lines;
+mod table;
+mod time;
+
+use std::collections::VecDeque;
+
+use chrono_tz::Tz;
+
+use super::wire::Encoder;
+use super::{Feed, FeedError, FeedMessage};
+pub use files::FileFormat;
+use files::Input;
+use lines::LineReader;
+use table::TableReader;
+pub use time::EpochUnit;
+use time::TimeRule;
+
+#[derive(Debug, Clone, Default)]
+pub struct ReplaySettings {
+    /// Paths, patterns with `*` and `?` in the last part, or `-` for standard input.
+    pub files: Vec<String>,
+    /// Of all files; by the end of each name without it.
+    pub format: Option<FileFormat>,
+    pub columns: ColumnNames,
+    /// Of numeric times.
+    pub time_unit: Option<EpochUnit>,
+    /// Of dates, and of times without an offset.
+    pub zone: Option<Tz>,
+    /// JSON pointer to the Kafka key in a line.
+    pub message_key: Option<String>,
+    /// JSON pointer to the event time in a line, for pace and Kafka timestamps.
+    pub message_time: Option<String>,
+}
+
+/// Columns of CSV and Parquet files. A name that the user did not give may be absent, except for symbol, ts and close.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnNames {
+    pub symbol: Option<String>,
+    pub ts: Option<String>,
+    pub open: Option<String>,
+    pub high: Option<String>,
+    pub low: Option<String>,
+    pub close: Option<String>,
+    pub volume: Option<String>,
+    pub trade_id: Option<String>,
+    pub source: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error("find files '{pattern}': there are none; correct the name")]
+    NoFiles { pattern: String },
+    #[error("read {file}: it is a folder; name its files, as in '{file}/*.csv'")]
+    Folder { file: String },
+    #[error("read {file}: its name tells no format; set --file-format csv, lines, stamped-lines or parquet")]
+    NoFormat { file: String },
+    #[error(
+        "read {file}: it is compressed in a way that is not read here; decompress it first, as in: zstdcat FILE | tickhouse produce replay -"
+    )]
+    Compressed { file: String },
+    #[error("read standard input: a Parquet file can't be read in order; save it and give its name")]
+    ParquetFromStdin,
+    #[error("use pointer '{pointer}': a JSON pointer begins with /, as in /data/s")]
+    Pointer { pointer: String },
+    #[error("read {file}: {source}")]
+    Io { file: String, source: std::io::Error },
+    #[error("read {file}: there is no column '{name}'; it has {columns}; set --{flag}-column")]
+    NoColumn { file: String, flag: String, name: String, columns: String },
+    #[error("read {file}: {problem}")]
+    Content { file: String, problem: String },
+    #[error("read {file}, row {row}: {problem}")]
+    Row { file: String, row: u64, problem: String },
+}
+
+#[derive(Debug)]
+enum Source {
+    Lines(LineReader),
+    Table(TableReader),
+}
+
+/// All files, one after the other.
+#[derive(Debug)]
+pub struct ReplayFeed {
+    settings: ReplaySettings,
+    encoder: Encoder,
+    inputs: VecDeque<Input>,
+    current: Option<Source>,
+    payload: Vec<u8>,
+}
+
+impl ReplayFeed {
+    /// Finds the files; they are opened one by one later.
+    ///
+    /// # Errors
+    /// A file is missing or of no known format, or a pointer is none.
+    pub fn open(settings: ReplaySettings, encoder: Encoder) -> Result<Self, ReplayError> {
+        for pointer in settings.message_key.iter().chain(&settings.message_time) {
+            if !pointer.starts_with('/') {
+                return Err(ReplayError::Pointer { pointer: pointer.clone() });
+            }
+        }
+        let inputs = files::find(&settings.files, settings.format)?.into();
+        Ok(Self { settings, encoder, inputs, current: None, payload: Vec::new() })
+    }
+
+    /// Whether messages come with event times. Lines need a pointer to theirs.
+    pub fn has_times(&self) -> bool {
+        self.settings.message_time.is_some() || self.inputs.iter().all(|input| input.format != FileFormat::Lines)
+    }
+
+    fn open_next(&self, input: &Input) -> Result<Source, ReplayError> {
+        let settings = &self.settings;
+        let times = TimeRule { unit: settings.time_unit, zone: settings.zone };
+        Ok(match input.format {
+            FileFormat::Csv => Source::Table(TableReader::csv(input, &settings.columns, times)?),
+            FileFormat::Parquet => Source::Table(TableReader::parquet(input, &settings.columns, times)?),
+            FileFormat::Lines | FileFormat::StampedLines => {
+                let (key, time) = (settings.message_key.clone(), settings.message_time.clone());
+                Source::Lines(LineReader::open(input, key, time, times)?)
+            }
+        })
+    }
+
+    /// Moves to the next message; false at the end of the last file.
+    fn advance(&mut self) -> Result<bool, ReplayError> {
+        loop {
+            let found = match &mut self.current {
+                Some(Source::Lines(lines)) => lines.advance()?,
+                Some(Source::Table(table)) => table.advance()?,
+                None => false,
+            };
+            if found {
+                return Ok(true);
+            }
+            let Some(input) = self.inputs.pop_front() else { return Ok(false) };
+            self.current = Some(self.open_next(&input)?);
+        }
+    }
+}
+
+impl Feed for ReplayFeed {
+    fn next_message(&mut self) -> Result<Option<FeedMessage<'_>>, FeedError> {
+        if !self.advance()? {
+            return Ok(None);
+        }
+        match &self.current {
+            Some(Source::Lines(lines)) => Ok(Some(lines.message())),
+            Some(Source::Table(table)) => {
+                let tick = table.tick()?;
+                self.payload.clear();
+                self.encoder.encode(&tick, &mut self.payload)?;
+                Ok(Some(FeedMessage { key: Some(tick.symbol.as_bytes()), payload: &self.payload, ts: Some(tick.ts) }))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

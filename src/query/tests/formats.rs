@@ -1,0 +1,178 @@
+//! Results as bytes, read back.
+
+use std::io::{self, Write};
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use chrono_tz::Tz;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::query::error::QueryError;
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn small() -> TableView {
+    let row = |symbol, micros, close, volume, offset| Row::new(symbol, START + micros, close, volume, offset);
+    let rows = vec![row("A", 1, 1.5, Some(10.0), 0), row("a,\"b|\u{1b}[31m", 52_200_000_000, 2.25, None, 1)];
+    table_of(PartitionBy::Day, &[rows]).await
+}
+
+const SQL: &str = "SELECT symbol, ts, close, volume, trade_date FROM ticks ORDER BY ts";
+
+async fn bytes_of(view: &TableView, sql: &str, format: Format, zone: Tz) -> Vec<u8> {
+    let stream = session(view).plan(&Parsed::parse(sql).unwrap()).await.unwrap().run().unwrap();
+    let shared = Shared::default();
+    let output = Output::to(shared.clone());
+    write_all(stream, format, zone, output, &CancellationToken::new()).await.unwrap();
+    let bytes = shared.0.lock().unwrap().clone();
+    bytes
+}
+
+async fn text_of(sql: &str, format: Format) -> String {
+    String::from_utf8(bytes_of(&small().await, sql, format, Tz::UTC).await).unwrap()
+}
+
+#[tokio::test]
+async fn text_formats_show_times_as_iso_8601() {
+    assert_eq!(
+        text_of(SQL, Format::Csv).await,
+        "symbol,ts,close,volume,trade_date\n\
+         A,2026-01-05T00:00:00.000001Z,1.5,10.0,2026-01-05\n\
+         \"a,\"\"b|\u{1b}[31m\",2026-01-05T14:30:00Z,2.25,,2026-01-05\n"
+    );
+    assert_eq!(
+        text_of(SQL, Format::Ndjson).await.lines().next().unwrap(),
+        "{\"symbol\":\"A\",\"ts\":\"2026-01-05T00:00:00.000001Z\",\"close\":1.5,\"volume\":10.0,\"trade_date\":\"2026-01-05\"}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&text_of(SQL, Format::Json).await).unwrap();
+    assert_eq!(json[1]["symbol"], "a,\"b|\u{1b}[31m");
+    assert!(json[1]["volume"].is_null() && json[1].as_object().unwrap().contains_key("volume"));
+    assert_eq!(
+        text_of(SQL, Format::Table).await,
+        "symbol            | ts                          | close | volume | trade_date\n\
+         ------------------+-----------------------------+-------+--------+-----------\n\
+         A                 | 2026-01-05T00:00:00.000001Z |   1.5 |   10.0 | 2026-01-05\n\
+         a,\"b|\\u{1b}[31m | 2026-01-05T14:30:00Z        |  2.25 |   NULL | 2026-01-05\n\
+         (2 rows)\n"
+            .replace("symbol            |", "symbol          |")
+            .replace("------------------+-------------------", "----------------+-------------------")
+            .replace("A                 |", "A               |")
+    );
+    let markdown = text_of("SELECT symbol, close FROM ticks ORDER BY ts", Format::Markdown).await;
+    assert_eq!(
+        markdown,
+        "| symbol           | close |\n|------------------|------:|\n| A                |   1.5 |\n\
+         | a,\"b\\|\\u{1b}[31m |  2.25 |\n"
+    );
+}
+
+#[tokio::test]
+async fn times_are_shown_in_the_zone() {
+    let view = small().await;
+    let zone = chrono_tz::America::New_York;
+    for (sql, expected) in [
+        ("SELECT ts FROM ticks ORDER BY ts LIMIT 1", "ts\n2026-01-04T19:00:00.000001-05:00\n"),
+        ("SELECT TIMESTAMP '2026-07-01 00:00:00' AS at", "at\n2026-06-30T20:00:00-04:00\n"),
+    ] {
+        let text = String::from_utf8(bytes_of(&view, sql, Format::Csv, zone).await).unwrap();
+        assert_eq!(text, expected);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_still_well_formed() {
+    let none = "SELECT symbol, close FROM ticks WHERE symbol = 'none'";
+    assert_eq!(text_of(none, Format::Csv).await, "symbol,close\n");
+    assert_eq!(text_of(none, Format::Json).await, "[]\n");
+    assert_eq!(text_of(none, Format::Ndjson).await, "");
+    assert_eq!(text_of(none, Format::Table).await, "symbol | close\n-------+------\n(0 rows)\n");
+    let bytes = bytes_of(&small().await, none, Format::Parquet, Tz::UTC).await;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
+    assert_eq!(reader.schema().fields().len(), 2);
+}
+
+#[tokio::test]
+async fn binary_formats_keep_types_and_values() {
+    let view = small().await;
+    let expected = select(&view, SQL).await;
+    let bytes = bytes_of(&view, SQL, Format::Parquet, chrono_tz::Asia::Kolkata).await;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap().build().unwrap();
+    let batches: Vec<RecordBatch> = reader.map(|batch| batch.unwrap()).collect();
+    assert_eq!(concat_batches(&batches[0].schema(), &batches).unwrap(), expected);
+    let bytes = bytes_of(&view, SQL, Format::Arrow, Tz::UTC).await;
+    let reader = arrow::ipc::reader::StreamReader::try_new(bytes.as_slice(), None).unwrap();
+    let batches: Vec<RecordBatch> = reader.map(|batch| batch.unwrap()).collect();
+    assert_eq!(concat_batches(&expected.schema(), &batches).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn nested_and_binary_values_have_a_text() {
+    let sql = "SELECT array_agg(close ORDER BY ts) AS all, named_struct('a', 1) AS s, X'00ff' AS b FROM ticks";
+    assert_eq!(text_of(sql, Format::Csv).await, "all,s,b\n\"[1.5, 2.25]\",{a: 1},00ff\n");
+    let json: serde_json::Value = serde_json::from_str(&text_of(sql, Format::Ndjson).await).unwrap();
+    assert_eq!(json, serde_json::json!({ "all": [1.5, 2.25], "s": { "a": 1 }, "b": "00ff" }));
+    let plan = text_of("EXPLAIN SELECT close FROM ticks WHERE volume > 1 ORDER BY ts", Format::Table).await;
+    assert!(plan.lines().count() > 5, "{plan}");
+}
+
+#[tokio::test]
+async fn a_file_appears_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.csv");
+    std::fs::write(&path, "old").unwrap();
+    let view = small().await;
+    for (sql, fails) in [("SELECT 1 / (kafka_offset * 0) FROM ticks", true), ("SELECT 1 AS one", false)] {
+        let stream = session(&view).plan(&Parsed::parse(sql).unwrap()).await.unwrap().run().unwrap();
+        let output = Output::to_file(&path).unwrap();
+        let written = write_all(stream, Format::Csv, Tz::UTC, output, &CancellationToken::new()).await;
+        assert_eq!(written.is_err(), fails);
+        let expected = if fails { "old" } else { "one\n1\n" };
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+    assert!(matches!(Output::to_file(folder.path()), Err(QueryError::Usage(_))));
+    assert!(matches!(Output::to_file(&folder.path().join("none/x.csv")), Err(QueryError::Output(_))));
+}
+
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_went_away_is_told_apart() {
+    let view = small().await;
+    for format in [Format::Table, Format::Csv, Format::Json, Format::Ndjson, Format::Parquet, Format::Arrow] {
+        let stream = session(&view).plan(&Parsed::parse(SQL).unwrap()).await.unwrap().run().unwrap();
+        let written = write_all(stream, format, Tz::UTC, Output::to(Closed), &CancellationToken::new()).await;
+        assert!(matches!(written, Err(QueryError::BrokenPipe)), "{format:?}: {written:?}");
+    }
+}
+
+#[test]
+fn auto_goes_by_the_name_and_the_reader() {
+    let auto = |name: &str| Format::auto(Some(std::path::Path::new(name)), false);
+    assert_eq!((auto("x.parquet"), auto("x.jsonl"), auto("x")), (Format::Parquet, Format::Ndjson, Format::Csv));
+    assert_eq!((Format::auto(None, true), Format::auto(None, false)), (Format::Table, Format::Csv));
+}

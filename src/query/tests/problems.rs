@@ -1,0 +1,125 @@
+//! What a wrong statement gets: the place, the word, and what was meant.
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::query::error::QueryError;
+
+async fn refused(sql: &str) -> QueryError {
+    let view = table_of(PartitionBy::Day, &[vec![Row::new("A", START, 1.0, None, 0)]]).await;
+    let parsed = match Parsed::parse(sql) {
+        Ok(parsed) => parsed,
+        Err(error) => return error,
+    };
+    match session(&view).plan(&parsed).await {
+        Err(error) => error,
+        Ok(planned) => planned
+            .run()
+            .unwrap()
+            .try_collect::<Vec<_>>()
+            .await
+            .map_err(|error| super::super::session::run_error(&error))
+            .unwrap_err(),
+    }
+}
+
+#[tokio::test]
+async fn a_caret_and_a_suggestion() {
+    for (sql, expected) in [
+        (
+            "SELECT symbol,\n  clsoe FROM ticks",
+            "there is no column 'clsoe'; did you mean 'close'?\n  2 |   clsoe FROM ticks\n    |   ^^^^^\n  columns: symbol, ts, ",
+        ),
+        (
+            "SELECT * FROM tick",
+            "there is no table 'tick'; did you mean 'ticks'?\n  1 | SELECT * FROM tick\n    |               ^^^^\n  tables: ticks",
+        ),
+        (
+            "SELECT avgg(close) FROM ticks",
+            "there is no function 'avgg'; did you mean 'avg'?\n  1 | SELECT avgg(close) FROM ticks\n    |        ^^^^",
+        ),
+        (
+            "SELECT t.clos FROM ticks t",
+            "there is no column 'clos' in t; did you mean 'close'?\n  1 | SELECT t.clos FROM ticks t\n    |        ^^^^^^",
+        ),
+        ("SELECT close FROM ticks GROUP BY symbol", "column in SELECT"),
+        (
+            "SELECT * FROM ticks WHERE symbol = \"AAPL\"",
+            "there is no column 'AAPL'\n  1 | SELECT * FROM ticks WHERE symbol = \"AAPL\"\n    |                                    ^^^^^^\n  columns: ",
+        ),
+        (
+            "SELECT * FORM ticks",
+            "expected: end of statement, found: FORM; did you mean \'FROM\'?\n  1 | SELECT * FORM ticks\n    |          ^^^^",
+        ),
+        (
+            "SELECT avg(symbol) FROM ticks",
+            "no function takes avg(Utf8)\n  1 | SELECT avg(symbol) FROM ticks\n    |        ^^^\n  it takes: ",
+        ),
+        ("SELECT (1", "expected: ), found: EOF\n  1 | SELECT (1\n    |          ^"),
+        ("SELECT symbol FROM ticks a JOIN ticks b ON TRUE", "column 'symbol' is ambiguous\n  1 | SELECT symbol"),
+    ] {
+        let QueryError::Sql(problem) = refused(sql).await else { panic!("{sql}") };
+        assert!(problem.to_string().starts_with(expected), "{problem}");
+    }
+    let QueryError::Sql(problem) = refused("SELECT * FROM ticks WHERE symbol = \"AAPL\"").await else { panic!() };
+    assert!(problem.to_string().ends_with("a text takes single quotes"), "{problem}");
+}
+
+#[tokio::test]
+async fn only_reading_is_allowed() {
+    for sql in [
+        "CREATE TABLE t AS SELECT 1",
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+        "INSERT INTO ticks SELECT * FROM ticks",
+        "DROP TABLE ticks",
+        "COPY ticks TO '/tmp/x.csv'",
+        "SET datafusion.execution.batch_size = 1",
+        "EXPLAIN ANALYZE INSERT INTO ticks SELECT * FROM ticks",
+    ] {
+        let error = refused(sql).await;
+        let stopped = matches!(&error, QueryError::Usage(text) if text.contains("read"));
+        assert!(stopped || matches!(&error, QueryError::Sql(_)), "{sql}: {error}");
+    }
+    let view = table_of(PartitionBy::Day, &[]).await;
+    for sql in ["EXPLAIN SELECT * FROM ticks", "DESCRIBE ticks", "SHOW TABLES", "SHOW COLUMNS FROM ticks", "VALUES (1)"]
+    {
+        assert!(select(&view, sql).await.num_rows() > 0, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_while_running_is_told_apart() {
+    let error = refused("SELECT 1 / (kafka_offset * 1) FROM ticks").await;
+    assert!(matches!(&error, QueryError::Run(text) if text.contains("Divide by zero")), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_memory_limit_says_what_to_do() {
+    let rows = (0..20_000).map(|n| Row::new(&format!("S{n}"), START + n, n as f64, None, n)).collect();
+    let view = table_of(PartitionBy::Day, &[rows]).await;
+    let mut session = QuerySession::new(64 * 1024).unwrap();
+    session.register(TICKS, view).unwrap();
+    let parsed = Parsed::parse("SELECT symbol, count(*) FROM ticks GROUP BY symbol ORDER BY symbol").unwrap();
+    let stream = session.plan(&parsed).await.unwrap().run().unwrap();
+    let output = Output::to(std::io::sink());
+    let error = write_all(stream, Format::Csv, chrono_tz::UTC, output, &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(&error, QueryError::Run(text) if text.contains("raise --memory-limit")), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_query_ends_and_leaves_no_file() {
+    let view = table_of(PartitionBy::Day, &[]).await;
+    let endless = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+    let stream = session(&view).plan(&Parsed::parse(endless).unwrap()).await.unwrap().run().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    let stop = CancellationToken::new();
+    let output = Output::to_file(&path).unwrap();
+    let writing = write_all(stream, Format::Csv, chrono_tz::UTC, output, &stop);
+    let (written, ()) = tokio::join!(writing, async {
+        tokio::task::yield_now().await;
+        stop.cancel();
+    });
+    assert!(matches!(written, Err(QueryError::Cancelled)), "{written:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,136 @@
+//! The table as a query sees it: columns, partitions, and which files are opened.
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Date32Type, Int64Type};
+use chrono_tz::Tz;
+
+use super::*;
+
+/// Three days, two files a day: A and B in the first, X and Y in the second.
+async fn three_days(by: PartitionBy) -> TableView {
+    let mut slices = Vec::new();
+    for day in 0..3 {
+        for (file, symbols) in [["A", "B"], ["X", "Y"]].into_iter().enumerate() {
+            let rows = (0..10).map(|n| {
+                let offset = day * 100 + file as i64 * 10 + n;
+                let ts = START + day * DAY_MICROS + n * 1_000_000;
+                Row::new(symbols[n as usize % 2], ts, 10.0 * (day + 1) as f64 + n as f64, Some(1.0), offset)
+            });
+            slices.push(rows.collect());
+        }
+    }
+    table_of(by, &slices).await
+}
+
+async fn files_opened(view: &TableView, parsed: &Parsed) -> usize {
+    session(view).plan(parsed).await.unwrap().explain().matches(".parquet").count()
+}
+
+fn count(batch: &RecordBatch) -> i64 {
+    batch.column(0).as_primitive::<Int64Type>().value(0)
+}
+
+#[tokio::test]
+async fn columns_and_rows_are_those_of_the_table() {
+    let view = three_days(PartitionBy::Day).await;
+    let all = select(&view, "SELECT * FROM ticks").await;
+    assert_eq!(all.num_rows(), 60);
+    let names: Vec<&str> = view.schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let schema = all.schema();
+    assert_eq!(schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>(), names);
+    let dates = select(&view, "SELECT trade_date, count(*) FROM ticks GROUP BY trade_date ORDER BY 1").await;
+    assert_eq!(dates.column(0).as_primitive::<Date32Type>().values(), &[20_458, 20_459, 20_460]);
+    assert_eq!(dates.column(1).as_primitive::<Int64Type>().values(), &[20, 20, 20]);
+    assert_eq!(select(&view, "SELECT symbol FROM ticks LIMIT 7").await.num_rows(), 7);
+}
+
+#[tokio::test]
+async fn a_count_opens_no_file() {
+    let view = three_days(PartitionBy::Day).await;
+    for (sql, rows) in [
+        ("SELECT count(*) FROM ticks", 60),
+        ("SELECT count(*) FROM ticks WHERE trade_date > DATE '2026-01-05'", 40),
+        ("SELECT count(*) FROM ticks WHERE trade_date = DATE '2020-01-01'", 0),
+    ] {
+        let parsed = Parsed::parse(sql).unwrap();
+        assert_eq!(files_opened(&view, &parsed).await, 0, "{sql}");
+        assert_eq!(count(&rows_of(&view, &parsed).await), rows, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn files_that_cannot_match_stay_closed() {
+    let view = three_days(PartitionBy::Day).await;
+    for (condition, files, rows) in [
+        ("TRUE", 6, 60),
+        ("trade_date = DATE '2026-01-06'", 2, 20),
+        ("trade_date IN (DATE '2026-01-05', DATE '2026-01-07') AND symbol < 'C'", 2, 20),
+        ("symbol = 'X'", 3, 15),
+        ("symbol IN ('A', 'Y')", 6, 30),
+        ("symbol = 'Q'", 0, 0),
+        ("ts >= TIMESTAMP '2026-01-07 00:00:05Z'", 2, 10),
+        ("ts < '2026-01-05T00:00:02Z'", 2, 4),
+        ("close > 35", 2, 8),
+        ("kafka_offset BETWEEN 105 AND 112", 2, 8),
+        ("trade_date = DATE '2026-01-06' OR symbol = 'A'", 4, 30),
+        ("volume = 2", 6, 0),
+        ("extract(hour FROM ts) = 5", 6, 0),
+    ] {
+        let sql = format!("SELECT symbol, ts, close, trade_date FROM ticks WHERE {condition}");
+        let parsed = Parsed::parse(&sql).unwrap();
+        assert_eq!(files_opened(&view, &parsed).await, files, "{condition}");
+        assert_eq!(rows_of(&view, &parsed).await.num_rows(), rows, "{condition}");
+    }
+}
+
+#[tokio::test]
+async fn a_scope_prunes_like_a_condition() {
+    let view = three_days(PartitionBy::Day).await;
+    let bound = |text| Some(Bound::parse(text, Tz::UTC).unwrap());
+    let symbols = vec!["A".to_owned(), "B".to_owned()];
+    let scope = Scope { symbols, from: bound("2026-01-06"), to: bound("2026-01-07T00:00:02Z") };
+    let mut parsed = Parsed::parse("SELECT symbol, lag(close) OVER (ORDER BY ts) FROM ticks").unwrap();
+    parsed.restrict(&scope).unwrap();
+    assert_eq!(files_opened(&view, &parsed).await, 2);
+    let rows = rows_of(&view, &parsed).await;
+    assert_eq!(rows.num_rows(), 12);
+    assert_eq!(rows.column(1).null_count(), 1, "the window begins at the bound");
+}
+
+#[tokio::test]
+async fn coarser_partitions_bound_the_trade_date() {
+    let day = |day: i64| vec![Row::new("A", START + day * DAY_MICROS, 1.0, None, day)];
+    let view = table_of(PartitionBy::Month, &[day(0), day(1), day(30), day(60), day(90)]).await;
+    assert_eq!(view.partition_column, "trade_month");
+    for (condition, files, rows) in [
+        ("trade_date >= DATE '2026-02-01'", 3, 3),
+        ("trade_date = DATE '2026-01-06'", 2, 1),
+        ("trade_month = DATE '2026-03-01'", 1, 1),
+        ("trade_date < DATE '2026-01-01'", 0, 0),
+    ] {
+        let parsed = Parsed::parse(&format!("SELECT trade_date FROM ticks WHERE {condition}")).unwrap();
+        assert_eq!(files_opened(&view, &parsed).await, files, "{condition}");
+        assert_eq!(rows_of(&view, &parsed).await.num_rows(), rows, "{condition}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_bound_keeps_its_file() {
+    let mut view = three_days(PartitionBy::Day).await;
+    view.files[0].stats = None;
+    view.files[2].stats = Some("{".to_owned());
+    view.files[4].rows = None;
+    let parsed = Parsed::parse("SELECT symbol FROM ticks WHERE symbol = 'X'").unwrap();
+    assert_eq!(files_opened(&view, &parsed).await, 5);
+    assert_eq!(rows_of(&view, &parsed).await.num_rows(), 15);
+    assert_eq!(count(&select(&view, "SELECT count(*) FROM ticks").await), 60);
+}
+
+#[tokio::test]
+async fn an_empty_table_answers() {
+    let view = table_of(PartitionBy::Day, &[]).await;
+    assert_eq!(count(&select(&view, "SELECT count(*) FROM ticks").await), 0);
+    for name in ["sma_crossover", "daily_summary", "volume_confirmation"] {
+        assert_eq!(rows_of(&view, &named(name, &[])).await.num_rows(), 0, "{name}");
+    }
+}

@@ -1,0 +1,37 @@
+"""Spark's part of read_spark.sh: ROOT JARS."""
+
+import json
+import os
+import sys
+import tempfile
+
+from pyspark.sql import SparkSession
+
+root, jars = sys.argv[1:]
+os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+with tempfile.TemporaryDirectory(prefix="tickhouse-spark-") as scratch:
+    spark = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.jars", jars)
+        .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
+        .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.memory", "1g")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.shuffle.partitions", "4")
+        .config("spark.databricks.delta.snapshotPartitions", "2")
+        .config("spark.sql.warehouse.dir", f"{scratch}/warehouse")
+        .config("spark.local.dir", f"{scratch}/local")
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("ERROR")
+    spark.read.format("delta").load(f"{root}/ticks").createOrReplaceTempView("ticks")
+    row = spark.sql(
+        """SELECT count(*) AS count, sum(volume) AS sum_volume, sum(close) AS sum_close,
+                  unix_micros(min(ts)) AS min_ts, unix_micros(max(ts)) AS max_ts FROM ticks"""
+    ).first()
+    print(json.dumps({"engine": "spark"} | row.asDict()))
+    spark.stop()

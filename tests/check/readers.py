@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Reads ROOT/ticks with several engines and requires that they agree.
+
+    readers.py --table ./lake --engines tickhouse,duckdb,polars,spark
+
+Each prints count, sum(volume), sum(close), min(ts) and max(ts) (microseconds) as a line of JSON. Sums agree to 1e-9
+relative, everything else exactly. Exit code 0: all agree; 1: they don't, or one can't read the table; 2: usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+QUERY = "SELECT count(*) AS count, sum(volume) AS sum_volume, sum(close) AS sum_close, min(ts) AS min_ts, max(ts) AS max_ts FROM ticks"
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+TOLERANCE = 1e-9
+
+
+def micros(moment: datetime) -> int:
+    delta = moment.astimezone(timezone.utc) - EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def duckdb(table: str, _: Path) -> dict:
+    import duckdb
+    import duckdb_extensions
+
+    duckdb_extensions.import_extension("delta")
+    database = duckdb.connect()
+    database.execute("LOAD delta")
+    database.execute("SET TimeZone = 'UTC'")
+    row = database.execute(
+        """SELECT count(*), sum(volume), sum(close), epoch_us(min(ts)), epoch_us(max(ts)) FROM delta_scan(?)""",
+        [f"{table}/ticks"],
+    ).fetchone()
+    return dict(zip(("count", "sum_volume", "sum_close", "min_ts", "max_ts"), row))
+
+
+def polars(table: str, _: Path) -> dict:
+    import polars
+
+    ticks = polars.scan_delta(f"{table}/ticks")
+    row = ticks.select(
+        count=polars.len(),
+        sum_volume=polars.col("volume").sum(),
+        sum_close=polars.col("close").sum(),
+        min_ts=polars.col("ts").min().dt.epoch("us"),
+        max_ts=polars.col("ts").max().dt.epoch("us"),
+    ).collect()
+    return row.to_dicts()[0]
+
+
+def spark(table: str, _: Path) -> dict:
+    done = subprocess.run([HERE / "read_spark.sh", table], stdout=subprocess.PIPE, text=True, check=True)
+    return {key: value for key, value in json.loads(done.stdout.splitlines()[-1]).items() if key != "engine"}
+
+
+def tickhouse(table: str, binary: Path) -> dict:
+    command = [binary, "query", QUERY, "--table", table, "--format", "csv"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    row = next(csv.DictReader(io.StringIO(done.stdout)))
+    return {
+        "count": int(row["count"]),
+        "sum_volume": float(row["sum_volume"]),
+        "sum_close": float(row["sum_close"]),
+        "min_ts": micros(datetime.fromisoformat(row["min_ts"])),
+        "max_ts": micros(datetime.fromisoformat(row["max_ts"])),
+    }
+
+
+ENGINES = {"tickhouse": tickhouse, "duckdb": duckdb, "polars": polars, "spark": spark}
+
+
+def differences(first: dict, other: dict) -> list[str]:
+    wrong = [key for key in ("count", "min_ts", "max_ts") if first[key] != other[key]]
+    for key in ("sum_volume", "sum_close"):
+        if abs(first[key] - other[key]) > TOLERANCE * max(abs(first[key]), abs(other[key]), 1.0):
+            wrong.append(key)
+    return wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", required=True, help="root of the lake: a local folder")
+    parser.add_argument("--engines", default="tickhouse,duckdb,polars", help=f"of {','.join(ENGINES)}")
+    parser.add_argument("--binary", type=Path, default=HERE.parents[1] / "target/debug/tickhouse")
+    args = parser.parse_args()
+    names = args.engines.split(",")
+    if unknown := set(names) - set(ENGINES):
+        parser.error(f"unknown engines: {', '.join(sorted(unknown))}")
+    results, code = {}, 0
+    for name in names:
+        results[name] = ENGINES[name](args.table, args.binary)
+        print(json.dumps({"engine": name} | results[name]), flush=True)
+    first = names[0]
+    for name in names[1:]:
+        if wrong := differences(results[first], results[name]):
+            print(f"FINDING {name} and {first} disagree on {', '.join(wrong)}", file=sys.stderr)
+            code = 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

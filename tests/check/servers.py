@@ -1,0 +1,37 @@
+"""Kafka and the S3 server of a run, by the scripts of tests/servers."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SERVERS = REPOSITORY / "tests" / "servers"
+
+
+def unwind_on_sigterm() -> None:
+    """`finally` clauses stop what was started; by default SIGTERM skips them."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+@dataclass
+class Servers:
+    """Kafka and, if wanted, the S3 server, in a folder of the run."""
+
+    folder: Path
+    running: list[tuple[str, Path]] = field(default_factory=list)
+
+    def start(self, script: str) -> dict[str, str]:
+        home = self.folder / script.removesuffix(".sh")
+        self.running.append((script, home))
+        done = subprocess.run([SERVERS / script, "start", home], stdout=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"{script} did not start")
+        return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+    def stop(self) -> None:
+        for script, home in reversed(self.running):
+            subprocess.run([SERVERS / script, "stop", home], check=False)
