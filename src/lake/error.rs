@@ -78,7 +78,7 @@ pub enum StoreProblem {
     Credentials { code: String },
     #[error("no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or run with an instance role")]
     NoCredentials,
-    #[error("access is denied: allow reading, writing, listing and deleting there ({detail})")]
+    #[error("access is denied: allow reading, writing and listing there ({detail})")]
     Denied { detail: String },
     #[error("the store can't be reached: check the endpoint and the network ({detail})")]
     Unreachable { detail: String },

@@ -114,3 +114,20 @@ async fn offsets_and_counters_outlive_checkpoint_and_log_clean_up() {
         assert_eq!((lake.counters().await.unwrap()[&0].rows, rows(&mut lake).await), (31, 33));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn longer_partitions_keep_the_trade_date_in_the_files() {
+    for (partition_by, column) in [(PartitionBy::Month, "trade_month"), (PartitionBy::Year, "trade_year")] {
+        let place = folder();
+        let longer = LakeSpec { partition_by, ..spec() };
+        place.lake_of(&longer).await.unwrap();
+        let lake = place.lake_of(&longer).await.unwrap();
+        let view = lake.ticks().unwrap();
+        assert_eq!((lake.version(), view.partition_column.as_str()), (0, column));
+        assert_eq!(view.schema, ticks_schema(partition_by, &[]));
+        let dates: Vec<&str> = view.schema.fields().iter().rev().take(2).map(|field| field.name().as_str()).collect();
+        assert_eq!(dates, [column, "trade_date"]);
+        let refused = place.lake_of(&spec()).await.unwrap_err().to_string();
+        assert!(refused.contains("tickhouse.partition_by") && refused.contains(column), "{refused}");
+    }
+}
