@@ -7,8 +7,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::time::Instant;
 
-use super::commit::{FAULT_BACKOFF, LOG_EVERY, RetryPolicy, pause};
 use super::error::LakeError;
+use super::retry::{FAULT_BACKOFF, LOG_EVERY, RetryPolicy, pause};
 
 /// Puts a file under a name that nobody else uses, so that a repeated put is harmless.
 pub(super) async fn put(
