@@ -133,7 +133,6 @@ async fn bury(lake: &mut Lake, letters: &[DeadLetter]) -> Result<(), IngestError
             CommitOutcome::Committed { .. } | CommitOutcome::AlreadyApplied { .. } => return Ok(()),
             CommitOutcome::Fenced { partitions } => {
                 tracing::debug!(?partitions, "another worker wrote dead letters of the same offsets");
-                lake.refresh().await?;
             }
         }
     }

@@ -99,7 +99,7 @@ pub(super) async fn commit(
     batch.check()?;
     table.forget_commits();
     let commit_id = Uuid::new_v4().to_string();
-    let mut attempts = Attempts::new(retry, &table.name);
+    let mut attempts = Attempts::new("commit not confirmed", retry, &table.name);
     loop {
         let result = attempt(table, batch, &commit_id).await;
         if let Some(outcome) = attempts.settle(result).await? {

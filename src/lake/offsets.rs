@@ -57,7 +57,7 @@ impl Lake {
             reason: Some(reason.to_owned()),
             ..CommitRecord::default()
         };
-        let mut attempts = Attempts::new(&self.retry, &self.ticks.name);
+        let mut attempts = Attempts::new("commit not confirmed", &self.retry, &self.ticks.name);
         loop {
             let result = begin(&mut self.ticks, before, cluster_id, &record).await;
             if let Some(epoch) = attempts.settle(result).await? {

@@ -31,20 +31,22 @@ impl Default for RetryPolicy {
     }
 }
 
-pub(super) const LOG_EVERY: Duration = Duration::from_secs(60);
-pub(super) const FAULT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+const LOG_EVERY: Duration = Duration::from_secs(60);
+const FAULT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// A lost race is no fault: the other writer is done.
 const RACE_BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
 
 /// Full jitter: anything up to the bound, which doubles from attempt to attempt.
-pub(super) fn pause((first, longest): (Duration, Duration), attempt: u32) -> Duration {
+fn pause((first, longest): (Duration, Duration), attempt: u32) -> Duration {
     let bound = first.saturating_mul(1 << attempt.min(16)).min(longest);
     let random = Uuid::new_v4().as_u128() as u32;
     bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
-/// Attempts at one commit.
+/// Attempts at one commit or upload.
 pub(super) struct Attempts<'a> {
+    /// As the log says it.
+    failure: &'static str,
     retry: &'a RetryPolicy,
     table: String,
     started: Instant,
@@ -55,8 +57,9 @@ pub(super) struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    pub(super) fn new(retry: &'a RetryPolicy, table: &str) -> Self {
+    pub(super) fn new(failure: &'static str, retry: &'a RetryPolicy, table: &str) -> Self {
         Self {
+            failure,
             retry,
             table: table.to_owned(),
             started: Instant::now(),
@@ -84,7 +87,7 @@ impl<'a> Attempts<'a> {
                 self.last = error.to_string();
                 if self.logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
                     self.logged = Some(Instant::now());
-                    tracing::warn!(table = %self.table, error = %self.last, "commit not confirmed, trying again");
+                    tracing::warn!(table = %self.table, error = %self.last, "{}, trying again", self.failure);
                 }
                 self.faults += 1;
                 pause(FAULT_BACKOFF, self.faults)
