@@ -5,7 +5,7 @@
 //!                                   │ librdkafka fetch queue (32 MB)
 //!                                   ▼
 //!              kafka::consumer thread ── decode: borrowed payload -> Chunk per partition
-//!                                   │ bounded queue (16 events); full = the consumer pauses and keeps polling
+//!                                   │ bounded queue (4 events); full = the consumer pauses and keeps polling
 //!                                   ▼
 //!              ingest::pipeline (one task, owns all state) ── batch: rows AND their offset range
 //!                                   │ one flush in flight

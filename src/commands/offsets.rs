@@ -9,8 +9,7 @@ use serde_json::json;
 
 use crate::cli::{GlobalArgs, OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
 use crate::kafka::{Assigned, KafkaSettings, Reader, topic_info};
-use crate::lake::{Advance, CommitNote, CommitOutcome, Lake, RetryPolicy};
-use crate::market::{Counts, OffsetRange};
+use crate::lake::{CommitOutcome, Lake, RetryPolicy};
 use crate::settings::{Settings, SettingsError};
 
 /// # Errors
@@ -108,27 +107,21 @@ async fn set(global: &GlobalArgs, args: &OffsetsSetArgs) -> anyhow::Result<ExitC
     if args.new_epoch {
         return begin_epoch(&mut lake, &settings, args).await;
     }
-    let mut advances = Vec::new();
-    for &(partition, offset) in &args.partition {
-        let base = lake.next_offset(partition).await?;
-        let start = base.unwrap_or(offset);
-        if offset < start {
-            bail!(
-                "partition {partition}: the table has everything below {start}, so reading from {offset} would repeat rows; \
-                 if the topic was recreated, use --new-epoch"
-            );
-        }
-        let range = OffsetRange::new(start, offset)?;
-        println!("partition {partition}: next {start} -> {offset}, {} offsets recorded as lost", range.len());
-        let counts = Counts { lost: range.len(), ..Counts::default() };
-        advances.push(Advance { partition, base, range, counts });
+    let plan = lake.plan_offsets(&args.partition).await?;
+    for advance in &plan {
+        let (partition, range) = (advance.partition, advance.range);
+        println!(
+            "partition {partition}: next {} -> {}, {} offsets recorded as lost",
+            range.start(),
+            range.next(),
+            range.len()
+        );
     }
     if args.dry_run {
         println!("dry run: nothing was changed");
         return Ok(ExitCode::SUCCESS);
     }
-    let note = CommitNote { reason: Some(format!("offsets set: {}", args.reason)), ..CommitNote::default() };
-    match lake.commit_ticks(&[], &advances, &note).await? {
+    match lake.set_offsets(&plan, &format!("offsets set: {}", args.reason)).await? {
         CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
             println!("committed as table version {version}");
             Ok(ExitCode::SUCCESS)

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::batch::{Chunk, DeadLetter};
+use super::spare::SpareColumns;
 use crate::decode::{Decoder, Message, Reason, Verdict};
 use crate::kafka::{Handler, Record};
 use crate::market::{OffsetRange, TickColumns};
@@ -37,6 +38,7 @@ struct Partition {
 /// The handler that decodes.
 pub struct Assembler {
     decoder: Decoder,
+    spare: SpareColumns,
     partitions: BTreeMap<i32, Partition>,
     bytes: usize,
     oldest: Option<Instant>,
@@ -44,8 +46,8 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    pub fn new(decoder: Decoder, already_applied: Arc<AtomicU64>) -> Self {
-        Self { decoder, partitions: BTreeMap::new(), bytes: 0, oldest: None, already_applied }
+    pub fn new(decoder: Decoder, spare: SpareColumns, already_applied: Arc<AtomicU64>) -> Self {
+        Self { decoder, spare, partitions: BTreeMap::new(), bytes: 0, oldest: None, already_applied }
     }
 }
 
@@ -92,8 +94,8 @@ impl Handler for Assembler {
             offset,
             timestamp: record.timestamp(),
         };
-        let decoder = &mut self.decoder;
-        let chunk = state.chunk(record.partition(), offset, || decoder.columns());
+        let (decoder, spare) = (&mut self.decoder, &self.spare);
+        let chunk = state.chunk(record.partition(), offset, || spare.take().unwrap_or_else(|| decoder.columns()));
         self.bytes += record.payload().map_or(0, <[u8]>::len);
         match decoder.decode(&message, &mut chunk.rows) {
             Verdict::Ticks(rows) => {
@@ -136,8 +138,8 @@ impl Handler for Assembler {
     fn end_of_partition(&mut self, partition: i32, offset: i64) {
         let Some(state) = self.partitions.get_mut(&partition) else { return };
         if offset > state.next {
-            let decoder = &self.decoder;
-            state.chunk(partition, offset, || decoder.columns());
+            let (decoder, spare) = (&self.decoder, &self.spare);
+            state.chunk(partition, offset, || spare.take().unwrap_or_else(|| decoder.columns()));
             self.oldest.get_or_insert_with(Instant::now);
         }
     }

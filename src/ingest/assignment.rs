@@ -66,7 +66,14 @@ impl Pipeline {
             return Ok(());
         }
         Self::check_cluster(lake, cluster_id)?;
-        self.encoder = Arc::new(self.encoder.with_epoch(lake.epoch()));
+        if self.encoder.epoch() != lake.epoch() {
+            self.encoder = Arc::new(self.encoder.with_epoch(lake.epoch()));
+            // What the others have read counts by the offsets of the old epoch.
+            let numbers = self.partitions.iter().map(|(number, _)| number);
+            let others: Vec<i32> =
+                numbers.filter(|number| assigned.iter().all(|one| one.partition != *number)).collect();
+            self.restart(&others);
+        }
         let mut starts = Vec::new();
         for &assigned in assigned {
             let Assigned { partition, low, high } = assigned;

@@ -118,11 +118,12 @@ impl Batch {
     }
 
     /// What doesn't go into files of ticks: dead letters in the order of partition and offset, and skips by kind.
-    /// The rows are dropped.
-    pub fn take_the_rest(&mut self) -> (Vec<DeadLetter>, BTreeMap<SkipKind, u64>) {
+    /// The rows go to `done`.
+    pub fn take_the_rest(&mut self, mut done: impl FnMut(TickColumns)) -> (Vec<DeadLetter>, BTreeMap<SkipKind, u64>) {
         let (mut letters, mut skips) = (Vec::new(), BTreeMap::new());
         for chunk in std::mem::take(self).partitions.into_values().flatten() {
             letters.extend(chunk.dead);
+            done(chunk.rows);
             for (kind, count) in chunk.skips {
                 *skips.entry(kind).or_default() += count;
             }

@@ -15,6 +15,7 @@ use super::error::IngestError;
 use super::pipeline::{Pipeline, PipelineOptions};
 use super::policy::FlushPolicy;
 use super::settings::{IngestSettings, Maintain};
+use super::spare::spare_columns;
 use super::status::Status;
 use crate::decode::{Decoder, InputSettings};
 use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
@@ -83,7 +84,8 @@ impl Daemon {
             level => Some((lake.maintenance(), settings.checkpoint_commits, level == Maintain::Full)),
         };
         let already_applied = Arc::new(AtomicU64::new(0));
-        let assembler = Assembler::new(decoder.clone(), Arc::clone(&already_applied));
+        let (columns_return, spare) = spare_columns();
+        let assembler = Assembler::new(decoder.clone(), spare, Arc::clone(&already_applied));
         let consumer = Consumer::start(&kafka, &group, assembler).map_err(IngestError::Kafka)?;
         let encoder = TickEncoder::new(lake.epoch(), settings.partition_by, &extras);
         let options = PipelineOptions {
@@ -93,7 +95,8 @@ impl Daemon {
             until_latest,
             stop_timeout: settings.stop_timeout,
         };
-        let pipeline = Pipeline::new(options, consumer, lake, decoder, encoder, already_applied, give_up);
+        let pipeline =
+            Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, already_applied, give_up);
         Ok(Some(Self { pipeline, maintenance, table_id, group }))
     }
 

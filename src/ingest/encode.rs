@@ -54,6 +54,10 @@ impl TickEncoder {
         Self { epoch, partition_by, schema: Arc::new(Schema::new(fields)), properties: properties() }
     }
 
+    pub(super) fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
     /// The same for rows of another incarnation of the topic.
     pub(super) fn with_epoch(&self, epoch: i32) -> Self {
         Self { epoch, ..self.clone() }

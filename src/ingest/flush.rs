@@ -15,6 +15,7 @@ use super::batch::{Batch, DeadLetter};
 use super::encode::{EncodedFile, TickEncoder};
 use super::error::IngestError;
 use super::letters::encode_letters;
+use super::spare::ColumnsReturn;
 use crate::decode::{Reason, SkipKind};
 use crate::lake::{Advance, CommitNote, CommitOutcome, Lake, NewFile};
 
@@ -53,10 +54,15 @@ struct Encoded {
 ///
 /// # Errors
 /// The store can't be written within the lake's retry policy, or the table is not what it was.
-pub(super) async fn flush(lake: &mut Lake, encoder: Arc<TickEncoder>, flush: Flush) -> Result<Flushed, IngestError> {
+pub(super) async fn flush(
+    lake: &mut Lake,
+    encoder: Arc<TickEncoder>,
+    spare: ColumnsReturn,
+    flush: Flush,
+) -> Result<Flushed, IngestError> {
     let started = Instant::now();
     let Flush { batch, advances } = flush;
-    let encoded = tokio::task::spawn_blocking(move || encode(&encoder, batch)).await??;
+    let encoded = tokio::task::spawn_blocking(move || encode(&encoder, batch, &spare)).await??;
     let encoding = started.elapsed();
     let Encoded { files, letters, skips, note } = encoded;
 
@@ -74,11 +80,11 @@ pub(super) async fn flush(lake: &mut Lake, encoder: Arc<TickEncoder>, flush: Flu
     Ok(Flushed { advances, outcome, dead, skips, files: count, bytes, encoding, elapsed: started.elapsed() })
 }
 
-fn encode(encoder: &TickEncoder, mut batch: Batch) -> Result<Encoded, IngestError> {
+fn encode(encoder: &TickEncoder, mut batch: Batch, spare: &ColumnsReturn) -> Result<Encoded, IngestError> {
     let files = encoder.encode(&batch)?;
     let times = || batch.chunks().flat_map(|chunk| chunk.rows.ts.iter().copied());
     let note = CommitNote { min_event_ts: times().min(), max_event_ts: times().max(), reason: None };
-    let (letters, skips) = batch.take_the_rest();
+    let (letters, skips) = batch.take_the_rest(|columns| spare.give(columns));
     Ok(Encoded { files, letters, skips, note })
 }
 
@@ -127,7 +133,6 @@ async fn bury(lake: &mut Lake, letters: &[DeadLetter]) -> Result<(), IngestError
             CommitOutcome::Committed { .. } | CommitOutcome::AlreadyApplied { .. } => return Ok(()),
             CommitOutcome::Fenced { partitions } => {
                 tracing::debug!(?partitions, "another worker wrote dead letters of the same offsets");
-                lake.refresh().await?;
             }
         }
     }

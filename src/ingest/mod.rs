@@ -17,6 +17,7 @@ mod partitions;
 mod pipeline;
 mod policy;
 mod settings;
+mod spare;
 mod stats;
 mod status;
 
@@ -28,4 +29,5 @@ pub use error::IngestError;
 pub use pipeline::{Pipeline, PipelineOptions};
 pub use policy::{Begin, BeginError, DataLoss, FlushPolicy};
 pub use settings::{DataLossPolicy, IngestSettings, Maintain, StartPolicy};
+pub use spare::{ColumnsReturn, SpareColumns, spare_columns};
 pub use status::Status;

@@ -22,6 +22,7 @@ use super::flush::{Flush, Flushed, flush};
 use super::partitions::Partitions;
 use super::policy::{DataLoss, FlushPolicy};
 use super::settings::{DataLossPolicy, StartPolicy};
+use super::spare::ColumnsReturn;
 use super::status::Status;
 use crate::decode::Decoder;
 use crate::kafka::{Assigned, Command, Consumer, Event};
@@ -55,6 +56,7 @@ pub struct Pipeline {
     /// Makes empty columns.
     pub(super) decoder: Decoder,
     pub(super) encoder: Arc<TickEncoder>,
+    spare: ColumnsReturn,
     in_flight: Option<InFlight>,
     /// First chunk of the batch.
     batch_since: Instant,
@@ -93,6 +95,7 @@ impl Pipeline {
         lake: Lake,
         decoder: Decoder,
         encoder: TickEncoder,
+        spare: ColumnsReturn,
         already_applied: Arc<AtomicU64>,
         give_up: CancellationToken,
     ) -> Self {
@@ -106,6 +109,7 @@ impl Pipeline {
             lake: Some(lake),
             decoder,
             encoder: Arc::new(encoder),
+            spare,
             in_flight: None,
             batch_since: Instant::now(),
             waiting: Vec::new(),
@@ -281,9 +285,9 @@ impl Pipeline {
             owned.base = Some(range.next());
         }
         let partitions = advances.iter().map(|advance| advance.partition).collect();
-        let encoder = Arc::clone(&self.encoder);
+        let (encoder, spare) = (Arc::clone(&self.encoder), self.spare.clone());
         let task = tokio::spawn(async move {
-            let result = flush(&mut lake, encoder, Flush { batch, advances }).await;
+            let result = flush(&mut lake, encoder, spare, Flush { batch, advances }).await;
             (lake, result)
         });
         self.in_flight = Some(InFlight { task, partitions, release: Vec::new() });

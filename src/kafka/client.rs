@@ -211,11 +211,12 @@ impl KafkaSettings {
             ("session.timeout.ms", "10000"),
             ("heartbeat.interval.ms", "3000"),
             ("check.crcs", "true"),
-            // Bounds the memory of what was fetched and not decoded.
-            ("queued.max.messages.kbytes", "32768"),
+            // Payloads that were fetched and not decoded; with what librdkafka keeps beside each message (about 500
+            // bytes) 32 MB for messages of 150 bytes.
+            ("queued.max.messages.kbytes", "8192"),
             ("queued.min.messages", "100000"),
-            ("fetch.max.bytes", "16777216"),
-            ("fetch.message.max.bytes", "2097152"),
+            ("fetch.max.bytes", "4194304"),
+            ("fetch.message.max.bytes", "1048576"),
             ("fetch.wait.max.ms", "100"),
             // The default of 1 s stalls a reader that fills its queue.
             ("fetch.queue.backoff.ms", "10"),

@@ -20,7 +20,7 @@ use super::client::KafkaSettings;
 use super::raw::{BatchMessage, Notice, RawConsumer};
 
 /// Events that may wait for the owner of the state; with chunks of at most 4 MiB this bounds the queue's memory.
-const EVENT_QUEUE: usize = 8;
+const EVENT_QUEUE: usize = 4;
 /// Commands are answers to events and offset commits: far below this.
 const COMMAND_QUEUE: usize = 256;
 const BATCH_MESSAGES: usize = 8_192;
@@ -446,9 +446,9 @@ impl<H: Handler> Worker<H> {
             }
             let patience = FULL_QUEUE_PATIENCE.saturating_sub(waiting_since.elapsed());
             if !patience.is_zero() {
-                // The permit is dropped again: the next try_send takes it.
-                let room = self.runtime.block_on(tokio::time::timeout(patience, self.events.reserve()));
-                drop(room);
+                let events = &self.events;
+                // The timer has to be made inside of the runtime; the permit is dropped again, the next try_send takes it.
+                self.runtime.block_on(async { tokio::time::timeout(patience, events.reserve()).await.is_ok() });
                 continue;
             }
             self.set_paused(true);

@@ -5,17 +5,15 @@
 //! that somebody else owns the partitions. Data files are never deleted here.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Duration;
 
 use chrono::NaiveDate;
 use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error::LakeError;
 use super::record::{CommitRecord, advanced};
+use super::retry::{Attempts, RetryPolicy};
 use super::table::{Put, Table};
 use crate::market::{Counts, EPOCH_DAYS_FROM_CE, OffsetRange};
 
@@ -57,7 +55,7 @@ pub struct CommitNote {
     /// Event times in microseconds since the epoch, UTC.
     pub min_event_ts: Option<i64>,
     pub max_event_ts: Option<i64>,
-    /// Why, where an operator asked for it.
+    /// Who asked for it and why, where an operator did.
     pub reason: Option<String>,
 }
 
@@ -78,34 +76,6 @@ pub enum CommitOutcome {
     },
 }
 
-/// How long to go on finding out what became of a commit.
-#[derive(Debug, Clone)]
-pub struct RetryPolicy {
-    /// `None`: for ever, with one log line a minute.
-    pub deadline: Option<Duration>,
-    pub cancel: CancellationToken,
-}
-
-impl RetryPolicy {
-    /// Contract: 60 s in one-shot commands.
-    pub const ONE_SHOT: Duration = Duration::from_secs(60);
-
-    pub fn for_ever(cancel: CancellationToken) -> Self {
-        Self { deadline: None, cancel }
-    }
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self { deadline: Some(Self::ONE_SHOT), cancel: CancellationToken::new() }
-    }
-}
-
-pub(super) const LOG_EVERY: Duration = Duration::from_secs(60);
-pub(super) const FAULT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// A lost race is no fault: the other writer is done.
-const RACE_BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
-
 pub(super) fn app_id(epoch: i32, partition: i32) -> String {
     format!("tickhouse/{epoch}/{partition}")
 }
@@ -121,18 +91,6 @@ pub(super) struct Batch<'a> {
     pub note: Option<&'a CommitNote>,
 }
 
-enum Step {
-    Done(CommitOutcome),
-    Raced,
-}
-
-/// Full jitter: anything up to the bound, which doubles from attempt to attempt.
-pub(super) fn pause((first, longest): (Duration, Duration), attempt: u32) -> Duration {
-    let bound = first.saturating_mul(1 << attempt.min(16)).min(longest);
-    let random = Uuid::new_v4().as_u128() as u32;
-    bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
-}
-
 pub(super) async fn commit(
     table: &mut Table,
     retry: &RetryPolicy,
@@ -141,74 +99,43 @@ pub(super) async fn commit(
     batch.check()?;
     table.forget_commits();
     let commit_id = Uuid::new_v4().to_string();
-    let started = Instant::now();
-    let mut logged: Option<Instant> = None;
-    let (mut faults, mut races) = (0, 0);
-    let mut last = String::from("another writer was faster every time");
+    let mut attempts = Attempts::new("commit not confirmed", retry, &table.name);
     loop {
-        let wait = match attempt(table, batch, &commit_id).await {
-            Ok(Step::Done(outcome)) => return Ok(outcome),
-            Ok(Step::Raced) => {
-                races += 1;
-                pause(RACE_BACKOFF, races)
-            }
-            Err(error) if error.is_final() => return Err(error),
-            Err(error) => {
-                last = error.to_string();
-                if logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
-                    logged = Some(Instant::now());
-                    tracing::warn!(table = %table.name, error = %last, "commit not confirmed, trying again");
-                }
-                faults += 1;
-                pause(FAULT_BACKOFF, faults)
-            }
-        };
-        if retry.deadline.is_some_and(|deadline| started.elapsed() + wait > deadline) {
-            return Err(LakeError::Unresolved { table: table.name.clone(), waited: started.elapsed(), last });
-        }
-        tokio::select! {
-            biased;
-            () = retry.cancel.cancelled() => return Err(LakeError::Stopped { table: table.name.clone(), last }),
-            () = tokio::time::sleep(wait) => {}
+        let result = attempt(table, batch, &commit_id).await;
+        if let Some(outcome) = attempts.settle(result).await? {
+            return Ok(outcome);
         }
     }
 }
 
-async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Step, LakeError> {
-    if table.is_stale() {
-        table.refresh().await?;
-    }
+/// `None`: another writer was faster, and the batch is still to be committed.
+async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Option<CommitOutcome>, LakeError> {
+    table.settle_head().await?;
     if let Some(outcome) = settle(table, batch, commit_id).await? {
-        return Ok(Step::Done(outcome));
+        return Ok(Some(outcome));
     }
     let record = match batch.note {
         Some(note) => {
             let newest = table.remember_record().await?;
-            Some(batch.record(commit_id, note, newest.as_ref()))
+            batch.record(commit_id, note, newest.as_ref())
         }
-        None => Some(batch.record(commit_id, &CommitNote::default(), None)),
+        None => batch.record(commit_id, &CommitNote::default(), None),
     };
     let operation = DeltaOperation::Write {
         mode: SaveMode::Append,
         partition_by: Some(vec![batch.partition_column.to_owned()]),
         predicate: None,
     };
-    let put = table.put_next(batch.adds(), operation, record.as_ref(), batch.transactions()).await?;
-    match put {
+    match table.put_next(batch.adds(), operation, Some(&record), batch.transactions()).await? {
+        (version, Put::Stored) => Ok(Some(CommitOutcome::Committed { version })),
         (_, Put::Exists) => {
-            table.refresh().await?;
-            Ok(settle(table, batch, commit_id).await?.map_or(Step::Raced, Step::Done))
-        }
-        (version, Put::Stored) => {
-            if let Err(error) = table.refresh().await {
-                tracing::debug!(table = %table.name, %error, "committed, snapshot to be loaded later");
-            }
-            Ok(Step::Done(CommitOutcome::Committed { version }))
+            table.catch_up().await?;
+            settle(table, batch, commit_id).await
         }
     }
 }
 
-/// What the transactions of the snapshot say about the batch; `None` when it is still to be committed.
+/// What the transactions of the head say about the batch; `None` when it is still to be committed.
 async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Option<CommitOutcome>, LakeError> {
     if let Some(property) = batch.epoch_property
         && epoch_of(table, property)? != batch.epoch
@@ -237,7 +164,7 @@ async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result
 
 /// The epoch that a table's property names; 0 before the first change.
 pub(super) fn epoch_of(table: &Table, property: &str) -> Result<i32, LakeError> {
-    let Some(text) = table.property(property)? else { return Ok(0) };
+    let Some(text) = table.property(property) else { return Ok(0) };
     text.parse().map_err(|_| LakeError::Table {
         action: "read the epoch",
         table: table.name.clone(),

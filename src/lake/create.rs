@@ -5,12 +5,9 @@ use std::collections::HashMap;
 use deltalake::kernel::{Action, MetadataExt, Protocol, StructField, new_metadata};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::commit::epoch_of;
 use super::error::{Difference, LakeError};
 use super::location::Location;
-use super::record::CommitRecord;
 use super::schema::{Column, DEAD_DATE, dead_letters_columns, delta_schema, ticks_columns, with_new_extras};
 use super::table::Table;
 use crate::market::{ExtraSpec, PartitionBy};
@@ -109,7 +106,7 @@ async fn create(
             }
         }
     }
-    table.refresh().await
+    table.load().await
 }
 
 async fn check_ticks(
@@ -125,12 +122,12 @@ async fn check_ticks(
         differences.extend(comparison.differences);
         refuse(location, differences)?;
 
-        let input = ticks.property(INPUT)?.is_none_or(|input| !same_json(input, &spec.input));
+        let input = ticks.property(INPUT).is_none_or(|input| !same_json(input, &spec.input));
         if comparison.new.is_empty() && !input {
             return Ok(());
         }
 
-        let mut metadata = ticks.metadata()?.clone();
+        let mut metadata = ticks.metadata().clone();
         if input {
             metadata = metadata
                 .add_config_key(INPUT.to_owned(), spec.input.clone())
@@ -150,50 +147,12 @@ async fn check_ticks(
         };
         let record = ticks.remember_record().await?;
         ticks.put_next(vec![Action::Metadata(metadata)], operation, record.as_ref(), Vec::new()).await?;
-        ticks.refresh().await?;
+        ticks.load().await?;
     }
     Err(LakeError::Table {
         action: "change the schema",
         table: ticks.name.clone(),
         detail: format!("{METADATA_ATTEMPTS} attempts were lost to other workers: start again"),
-    })
-}
-
-/// Begins the next epoch: offsets count anew, in a topic that was recreated or moved to another cluster.
-pub(super) async fn begin_epoch(ticks: &mut Table, cluster_id: &str, reason: &str) -> Result<i32, LakeError> {
-    ticks.refresh().await?;
-    let before = epoch_of(ticks, EPOCH)?;
-    let epoch = before + 1;
-    let commit_id = Uuid::new_v4().to_string();
-    for _ in 0..METADATA_ATTEMPTS {
-        let change = [(EPOCH, epoch.to_string()), (CLUSTER_ID, cluster_id.to_owned())];
-        let mut metadata = ticks.metadata()?.clone();
-        for (key, value) in &change {
-            let changed = metadata.add_config_key((*key).to_owned(), value.clone());
-            metadata = changed.map_err(|error| ticks.error("begin an epoch", error))?;
-        }
-        let properties = change.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        let operation = DeltaOperation::SetTableProperties { properties };
-        let record = CommitRecord {
-            commit_id: commit_id.clone(),
-            epoch,
-            reason: Some(reason.to_owned()),
-            ..CommitRecord::default()
-        };
-        let put = ticks.put_next(vec![Action::Metadata(metadata)], operation, Some(&record), Vec::new()).await;
-        ticks.refresh().await?;
-        if ticks.landed_as(&commit_id).is_some() {
-            return Ok(epoch);
-        }
-        put?;
-        if epoch_of(ticks, EPOCH)? != before {
-            break;
-        }
-    }
-    Err(LakeError::Table {
-        action: "begin an epoch",
-        table: ticks.name.clone(),
-        detail: "other workers changed the table at the same time: look at it and try again".to_owned(),
     })
 }
 
@@ -214,7 +173,7 @@ fn same_json(one: &str, other: &str) -> bool {
 fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<Difference>, LakeError> {
     let mut differences = Vec::new();
     for (key, configured) in spec.properties() {
-        let in_lake = ticks.property(key)?;
+        let in_lake = ticks.property(key);
         let same = match (key, in_lake) {
             (INPUT, _) if spec.accept_input_change => true,
             (INPUT, Some(in_lake)) => same_json(in_lake, &configured),

@@ -20,6 +20,8 @@ pub enum LakeError {
         "{table} has protocol ({reader},{writer}), tickhouse writes (1,2): use a table that no other tool has upgraded"
     )]
     Protocol { table: String, reader: i32, writer: i32 },
+    #[error("{table} was deleted and made anew while it was in use: start again")]
+    Replaced { table: String },
     #[error("column {column} of {table} has type {kind}, which tickhouse can't read")]
     ColumnType { table: String, column: String, kind: String },
     #[error(
@@ -33,6 +35,13 @@ pub enum LakeError {
     Store { action: &'static str, location: String, problem: StoreProblem },
     #[error("{action} of {table}: {detail}")]
     Table { action: &'static str, table: String, detail: String },
+    #[error(
+        "partition {partition} can't go back from {next} to {offset}: the table has everything below {next}, so rows \
+         would repeat; if the topic was recreated, begin a new epoch"
+    )]
+    Backwards { partition: i32, next: i64, offset: i64 },
+    #[error("the epoch of {table} changed meanwhile: look at the offsets and try again")]
+    EpochMoved { table: String },
     #[error("the batch does not add up: {0}")]
     Unbalanced(String),
     #[error("the outcome of a commit to {table} is unknown after {waited:?}, a restart finds out: {last}")]
@@ -69,7 +78,7 @@ pub enum StoreProblem {
     Credentials { code: String },
     #[error("no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or run with an instance role")]
     NoCredentials,
-    #[error("access is denied: allow reading, writing, listing and deleting there ({detail})")]
+    #[error("access is denied: allow reading, writing and listing there ({detail})")]
     Denied { detail: String },
     #[error("the store can't be reached: check the endpoint and the network ({detail})")]
     Unreachable { detail: String },
@@ -106,8 +115,9 @@ impl StoreProblem {
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
         let text = chain(error);
         let has = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
-        const KEYS: [&str; 6] = [
+        const KEYS: [&str; 7] = [
             "InvalidAccessKeyId",
+            "XAdminUserNotFound",
             "SignatureDoesNotMatch",
             "ExpiredToken",
             "InvalidToken",

@@ -32,8 +32,8 @@ pub(super) struct FaultyStore {
 }
 
 impl FaultyStore {
-    pub(super) fn new(inner: impl ObjectStore, fault: Fault) -> Self {
-        Self { inner: Arc::new(inner), fault, left: AtomicUsize::new(0) }
+    pub(super) fn new(inner: Arc<dyn ObjectStore>, fault: Fault) -> Self {
+        Self { inner, fault, left: AtomicUsize::new(0) }
     }
 }
 

@@ -9,13 +9,14 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
-use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, RetryPolicy, app_id, commit, epoch_of};
-use super::create::{CLUSTER_ID, EPOCH, LakeSpec, TOPIC, begin_epoch, create_or_check};
+use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, app_id, commit, epoch_of};
+use super::create::{CLUSTER_ID, EPOCH, LakeSpec, TOPIC, create_or_check};
 use super::error::LakeError;
 use super::location::Location;
 use super::maintain::Maintenance;
 use super::probe::require_conditional_put;
 use super::record::PartitionCounters;
+use super::retry::RetryPolicy;
 use super::schema::DEAD_DATE;
 use super::store::{StoreSettings, root_store};
 use super::table::Table;
@@ -25,10 +26,12 @@ use super::view::TableView;
 /// A handle on both tables at the versions that were loaded last.
 pub struct Lake {
     location: Location,
-    ticks: Table,
+    pub(super) ticks: Table,
     dead_letters: Table,
     partition_column: String,
-    retry: RetryPolicy,
+    /// As of the last refresh, not of the head: what was read under it must not be committed under another.
+    pub(super) epoch: i32,
+    pub(super) retry: RetryPolicy,
 }
 
 impl fmt::Debug for Lake {
@@ -79,16 +82,16 @@ impl Lake {
             if !table.exists().await? {
                 return Err(LakeError::NoTable { location: location.to_string() });
             }
-            table.refresh().await?;
+            table.load().await?;
         }
         Self::of(location, ticks, dead_letters)
     }
 
     fn of(location: &Location, ticks: Table, dead_letters: Table) -> Result<Self, LakeError> {
-        let partition_column = ticks.metadata()?.partition_columns().first().cloned().unwrap_or_default();
-        epoch_of(&ticks, EPOCH)?;
+        let partition_column = ticks.metadata().partition_columns().first().cloned().unwrap_or_default();
+        let epoch = epoch_of(&ticks, EPOCH)?;
         let retry = RetryPolicy::default();
-        Ok(Self { location: location.clone(), ticks, dead_letters, partition_column, retry })
+        Ok(Self { location: location.clone(), ticks, dead_letters, partition_column, epoch, retry })
     }
 
     /// Bounds the search for the outcome of a commit; 60 s unless said otherwise.
@@ -98,50 +101,51 @@ impl Lake {
         self
     }
 
-    /// Loads the newest version of both tables.
+    /// Loads the newest version of both tables. Commits don't need it; [`Lake::ticks`] shows no files that came
+    /// after it.
     ///
     /// # Errors
     /// The log can't be read, or another tool has raised the protocol.
     pub async fn refresh(&mut self) -> Result<(), LakeError> {
-        self.ticks.refresh().await?;
-        self.dead_letters.refresh().await
+        self.ticks.load().await?;
+        self.dead_letters.load().await?;
+        self.epoch = epoch_of(&self.ticks, EPOCH)?;
+        Ok(())
     }
 
     pub fn location(&self) -> &Location {
         &self.location
     }
 
-    /// Loaded version of `ticks`.
+    /// Newest version of `ticks` that is known: of the last refresh or, if later, of the last commit.
     pub fn version(&self) -> u64 {
         self.ticks.version()
     }
 
     /// Delta id of `ticks`; never changes.
     pub fn table_id(&self) -> &str {
-        self.ticks.metadata().map_or("", |metadata| metadata.id())
+        self.ticks.metadata().id()
     }
 
-    /// Incarnation of the topic: 0 until an operator says that it was recreated.
+    /// Incarnation of the topic: 0 until an operator says that it was recreated. As of the last refresh; commits
+    /// are fenced while the table has another.
     pub fn epoch(&self) -> i32 {
-        epoch_of(&self.ticks, EPOCH).unwrap_or_default()
+        self.epoch
     }
 
     /// A property of `ticks`, such as `tickhouse.topic`.
-    ///
-    /// # Errors
-    /// No version is loaded.
-    pub fn property(&self, key: &str) -> Result<Option<&str>, LakeError> {
+    pub fn property(&self, key: &str) -> Option<&str> {
         self.ticks.property(key)
     }
 
     /// The topic that lands here.
     pub fn topic(&self) -> Option<&str> {
-        self.property(TOPIC).ok().flatten()
+        self.property(TOPIC)
     }
 
     /// The Kafka cluster that the offsets belong to.
     pub fn cluster_id(&self) -> Option<&str> {
-        self.property(CLUSTER_ID).ok().flatten()
+        self.property(CLUSTER_ID)
     }
 
     /// The offset to read next, if the partition was ever committed.
@@ -171,6 +175,8 @@ impl Lake {
         Ok(record.map(|record| record.partitions).unwrap_or_default())
     }
 
+    /// Files as of the last refresh.
+    ///
     /// # Errors
     /// A file has no partition value, or a column a type that tickhouse doesn't know.
     pub fn ticks(&self) -> Result<TableView, LakeError> {
@@ -206,19 +212,10 @@ impl Lake {
         Maintenance::new(&self.location, [self.ticks.clone(), self.dead_letters.clone()])
     }
 
-    /// Says that the topic was recreated or moved to another cluster: offsets count anew, under the next
-    /// epoch. Workers of the old one are fenced at their next commit.
-    ///
-    /// # Errors
-    /// Another worker changed the table at the same time, or the store can't be written.
-    pub async fn begin_epoch(&mut self, cluster_id: &str, reason: &str) -> Result<i32, LakeError> {
-        begin_epoch(&mut self.ticks, cluster_id, reason).await
-    }
-
     /// Adds dead letters under their own transaction, before the ticks of the same batch.
     ///
     /// `base` of each advance is [`Lake::dead_next_offset`] as it was when letters below it were dropped from
-    /// the batch. On `Fenced`: refresh, read it again, drop what is below it, and offer the rest.
+    /// the batch. On `Fenced`: read it again, drop what is below it, and offer the rest.
     ///
     /// # Errors
     /// The outcome could not be found out within the retry policy.

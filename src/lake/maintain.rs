@@ -49,8 +49,8 @@ impl Maintenance {
     pub async fn run(&mut self, commits: u64, clean: bool) -> Result<Maintained, LakeError> {
         let mut done = Maintained::default();
         for table in &mut self.tables {
-            table.refresh().await?;
-            if table.version() < last_checkpoint(table).await? + commits.max(1) {
+            table.load().await?;
+            if table.snapshot()?.version() < last_checkpoint(table).await? + commits.max(1) {
                 continue;
             }
             let written = create_checkpoint(table.delta(), None).await;

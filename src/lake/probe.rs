@@ -44,7 +44,7 @@ mod tests {
         require_conditional_put(&memory, &location).await.unwrap();
         require_conditional_put(&memory, &location).await.unwrap();
 
-        let careless: Arc<dyn ObjectStore> = Arc::new(FaultyStore::new(InMemory::new(), Fault::IgnoreCreate));
+        let careless: Arc<dyn ObjectStore> = Arc::new(FaultyStore::new(Arc::new(InMemory::new()), Fault::IgnoreCreate));
         let refused = require_conditional_put(&careless, &location).await;
         assert!(matches!(refused, Err(LakeError::StoreIgnoresIfNoneMatch { .. })), "{refused:?}");
     }

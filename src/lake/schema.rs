@@ -53,6 +53,9 @@ fn columns(list: &[(&str, Kind, bool)]) -> Vec<Column> {
     list.iter().map(column).collect()
 }
 
+/// Date of a tick in the market's zone: a column in every layout, and the partition where that is a day.
+const TRADE_DATE: &str = "trade_date";
+
 /// The last column before the extra ones.
 const BEFORE_EXTRAS: &str = "source";
 
@@ -73,8 +76,11 @@ pub(super) fn ticks_columns(partition_by: PartitionBy, extras: &[(String, ExtraS
         required("kafka_index", Kind::Int),
         optional("kafka_ts", Kind::Timestamp),
         required("ingested_at", Kind::Timestamp),
-        required(partition_by.column(), Kind::Date),
+        required(TRADE_DATE, Kind::Date),
     ]);
+    if partition_by.column() != TRADE_DATE {
+        all.extend(columns(&[(partition_by.column(), Kind::Date, false)]));
+    }
     let at = all.iter().position(|column| column.name == BEFORE_EXTRAS).map_or(all.len(), |at| at + 1);
     all.splice(at..at, extras.iter().map(|(name, spec)| Column::extra(name, spec)));
     all
@@ -100,7 +106,7 @@ pub(super) fn dead_letters_columns() -> Vec<Column> {
     ])
 }
 
-/// Columns of `ticks` as a query sees them, the partition column last.
+/// Columns of `ticks` as a query sees them, the partition column last; the files hold all but that.
 pub fn ticks_schema(partition_by: PartitionBy, extras: &[(String, ExtraSpec)]) -> SchemaRef {
     arrow_schema(&ticks_columns(partition_by, extras), partition_by.column())
 }
@@ -231,21 +237,37 @@ pub(super) fn with_new_extras(present: &[Column], new: &[Column]) -> Vec<Column>
 mod tests {
     use super::*;
 
+    const BEFORE_DATES: &str = "symbol,ts,open,high,low,close,volume,trade_id,source,bid,kafka_epoch,kafka_partition,\
+                                kafka_offset,kafka_index,kafka_ts,ingested_at";
+
+    fn ticks(partition_by: PartitionBy) -> Vec<Column> {
+        ticks_columns(partition_by, &[("bid".to_owned(), ExtraSpec { path: "/b".to_owned(), kind: ExtraType::Double })])
+    }
+
     #[test]
     fn delta_and_arrow_have_the_same_columns() {
-        let bid = ("bid".to_owned(), ExtraSpec { path: "/b".to_owned(), kind: ExtraType::Double });
-        let columns = ticks_columns(PartitionBy::Month, &[bid]);
-        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        assert_eq!(
-            names.join(","),
-            "symbol,ts,open,high,low,close,volume,trade_id,source,bid,kafka_epoch,kafka_partition,kafka_offset,\
-             kafka_index,kafka_ts,ingested_at,trade_month"
-        );
-        for columns in [columns, dead_letters_columns()] {
+        for columns in [ticks(PartitionBy::Day), ticks(PartitionBy::Year), dead_letters_columns()] {
             let delta = delta_schema(&columns).unwrap();
             assert_eq!(read_columns(&delta, "t").unwrap(), columns);
             let last = &columns.last().unwrap().name;
             assert_eq!(arrow_schema(&columns, last).fields().len(), columns.len());
+        }
+    }
+
+    #[test]
+    fn the_trade_date_is_there_in_every_layout() {
+        for (partition_by, dates) in [
+            (PartitionBy::Day, "trade_date"),
+            (PartitionBy::Month, "trade_date,trade_month"),
+            (PartitionBy::Year, "trade_date,trade_year"),
+        ] {
+            let schema = arrow_schema(&ticks(partition_by), partition_by.column());
+            let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+            assert_eq!(names.join(","), format!("{BEFORE_DATES},{dates}"));
+            for date in dates.split(',') {
+                let field = schema.field_with_name(date).unwrap();
+                assert_eq!((field.data_type(), field.is_nullable()), (&ArrowType::Date32, false));
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
-//! One Delta table: its snapshot, the transactions and commit records that belong to it, and the append.
+//! One Delta table: its head for writers, its snapshot for readers, and the put of the next version.
 //!
-//! A commit is a conditional put of exactly the version after the snapshot, so everything that was checked on
-//! the snapshot holds for the commit. delta-rs' own conflict loop is not used: it would go on after another
-//! writer's commit, and with counters that are older than the commit before it.
+//! A commit is a conditional put of exactly the version after the head, so everything that was checked on the
+//! head holds for the commit. delta-rs' own conflict loop is not used: it would go on after another writer's
+//! commit, with counters that are older than the commit before it, and it materializes every file.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use deltalake::DeltaTable;
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Action, Metadata, Transaction};
-use deltalake::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, default_logstore};
+use deltalake::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, commit_uri_from_version, default_logstore};
 use deltalake::protocol::DeltaOperation;
 use deltalake::table::state::DeltaTableState;
-use object_store::ObjectStore;
-use serde::Deserialize;
+use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 use uuid::Uuid;
 
 use super::error::LakeError;
+use super::head::{Changes, Head};
 use super::location::Location;
 use super::record::{CommitRecord, RECORD_KEY};
 use super::schema::{Column, read_columns};
 use super::store::prefixed;
 
-/// Behind by more commits than this, transactions are read from the snapshot instead of commit by commit.
+/// Behind by more commits than this, the head is taken from the snapshot instead of commit by commit.
 const FOLLOW_COMMITS: u64 = 64;
 
-/// A handle that followed this many commits is loaded anew: it holds on to every log file since its checkpoint.
+/// A snapshot that followed this many commits is loaded anew: it holds on to every log file since its checkpoint.
 const REBUILD_COMMITS: u64 = 1_000;
 
 #[derive(Clone)]
@@ -39,22 +39,14 @@ pub(super) struct Table {
     /// Begins at the root of the table.
     pub store: Arc<dyn ObjectStore>,
     log: LogStoreRef,
+    /// The snapshot; moved by [`Table::load`] only.
     delta: DeltaTable,
-    /// Version that `delta` was loaded at from scratch.
+    /// Version that the snapshot was loaded at from scratch.
     built_at: u64,
-    ledger: Ledger,
-    /// A commit was sent whose outcome the snapshot doesn't know yet.
+    /// `None` before the first load.
+    head: Option<Head>,
+    /// A commit was sent whose outcome the head doesn't know yet.
     stale: bool,
-}
-
-/// What the log holds for `version` beside files. Absent entries are unknown, not zero.
-#[derive(Debug, Clone, Default)]
-struct Ledger {
-    version: u64,
-    transactions: HashMap<String, Option<i64>>,
-    record: Option<CommitRecord>,
-    /// Version of each commit that was read since [`Table::forget_commits`].
-    commits: HashMap<String, u64>,
 }
 
 /// Outcome of putting one version.
@@ -62,38 +54,6 @@ pub(super) enum Put {
     Stored,
     /// Somebody, perhaps we, has that version already.
     Exists,
-}
-
-#[derive(Deserialize)]
-struct LogLine {
-    txn: Option<Transaction>,
-    #[serde(rename = "commitInfo")]
-    commit_info: Option<LogInfo>,
-}
-
-#[derive(Deserialize)]
-struct LogInfo {
-    tickhouse: Option<CommitRecord>,
-}
-
-impl Ledger {
-    fn take(&mut self, version: u64, commit: &[u8]) {
-        for line in commit.split(|byte| *byte == b'\n') {
-            let holds = |key: &[u8]| line.windows(key.len()).any(|window| window == key);
-            if !holds(b"\"txn\"") && !holds(RECORD_KEY.as_bytes()) {
-                continue;
-            }
-            let Ok(line) = serde_json::from_slice::<LogLine>(line) else { continue };
-            if let Some(txn) = line.txn {
-                self.transactions.insert(txn.app_id, Some(txn.version));
-            }
-            if let Some(record) = line.commit_info.and_then(|info| info.tickhouse) {
-                self.commits.insert(record.commit_id.clone(), version);
-                self.record = Some(record);
-            }
-        }
-        self.version = version;
-    }
 }
 
 impl Table {
@@ -108,7 +68,7 @@ impl Table {
             delta: DeltaTable::new(Arc::clone(&log)),
             log,
             built_at: 0,
-            ledger: Ledger::default(),
+            head: None,
             stale: false,
         })
     }
@@ -125,77 +85,130 @@ impl Table {
         &self.delta
     }
 
-    pub(super) fn is_stale(&self) -> bool {
-        self.stale
-    }
-
-    pub(super) fn state(&self) -> Result<&DeltaTableState, LakeError> {
+    pub(super) fn snapshot(&self) -> Result<&DeltaTableState, LakeError> {
         self.delta.snapshot().map_err(|error| self.error("read the snapshot", error))
     }
 
-    /// Zero before the first load.
+    fn head(&self) -> &Head {
+        self.head.as_ref().expect("a table is loaded before it is used")
+    }
+
+    fn head_mut(&mut self) -> &mut Head {
+        self.head.as_mut().expect("a table is loaded before it is used")
+    }
+
     pub(super) fn version(&self) -> u64 {
-        self.delta.version().unwrap_or(0)
+        self.head().version
     }
 
-    pub(super) fn metadata(&self) -> Result<&Metadata, LakeError> {
-        Ok(self.state()?.metadata())
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.head().metadata
     }
 
-    pub(super) fn property(&self, key: &str) -> Result<Option<&str>, LakeError> {
-        Ok(self.metadata()?.configuration().get(key).map(String::as_str))
+    pub(super) fn property(&self, key: &str) -> Option<&str> {
+        self.metadata().configuration().get(key).map(String::as_str)
     }
 
     pub(super) fn columns(&self) -> Result<Vec<Column>, LakeError> {
-        read_columns(&self.state()?.schema(), &self.name)
+        let schema = self.metadata().parse_schema().map_err(|error| self.error("read the schema", error))?;
+        read_columns(&schema, &self.name)
     }
 
-    /// Loads the newest version and checks that the protocol is still ours.
-    pub(super) async fn refresh(&mut self) -> Result<(), LakeError> {
-        let loaded = self.delta.version();
-        if loaded.is_none_or(|version| version >= self.built_at + REBUILD_COMMITS) {
-            let mut fresh = DeltaTable::new(Arc::clone(&self.log));
-            fresh.load().await.map_err(|error| self.error("load", error))?;
-            self.delta = fresh;
-            self.built_at = self.version();
+    fn require_protocol(&self, (reader, writer): (i32, i32)) -> Result<(), LakeError> {
+        if (reader, writer) == (1, 2) {
+            return Ok(());
+        }
+        Err(LakeError::Protocol { table: self.name.clone(), reader, writer })
+    }
+
+    /// Brings snapshot and head to the newest version.
+    pub(super) async fn load(&mut self) -> Result<(), LakeError> {
+        let rebuild = self.delta.version().is_none_or(|version| version >= self.built_at + REBUILD_COMMITS);
+        if rebuild {
+            self.load_anew().await?;
         } else {
             let updated = self.delta.update_state().await;
             updated.map_err(|error| self.error("load", error))?;
         }
-        let protocol = self.state()?.protocol();
-        let (reader, writer) = (protocol.min_reader_version(), protocol.min_writer_version());
-        if (reader, writer) != (1, 2) {
-            return Err(LakeError::Protocol { table: self.name.clone(), reader, writer });
+        let state = self.snapshot()?;
+        let (version, metadata) = (state.version(), state.metadata().clone());
+        let protocol = (state.protocol().min_reader_version(), state.protocol().min_writer_version());
+        self.require_protocol(protocol)?;
+        if self.head.as_ref().is_some_and(|head| head.metadata.id() != metadata.id()) {
+            return Err(LakeError::Replaced { table: self.name.clone() });
         }
-        let version = self.version();
-        let behind = version.checked_sub(self.ledger.version);
-        let known = loaded.is_some() && behind.is_some_and(|commits| commits <= FOLLOW_COMMITS);
-        if !known {
-            self.ledger = Ledger { version, ..Ledger::default() };
+        if self.head.as_ref().is_some_and(|head| head.version + FOLLOW_COMMITS >= version) {
+            self.follow().await?;
         }
-        while self.ledger.version < version {
-            let next = self.ledger.version + 1;
-            match self.log.read_commit_entry(next).await {
-                Ok(Some(commit)) => self.ledger.take(next, &commit),
-                Ok(None) => self.ledger = Ledger { version, ..Ledger::default() },
-                Err(error) => return Err(self.error("read a commit", error)),
-            }
+        // Too far behind, or the commits in between were cleaned up.
+        if self.head.as_ref().is_none_or(|head| head.version < version) {
+            self.head = Some(Head::new(version, metadata));
+        }
+        self.follow().await
+    }
+
+    async fn load_anew(&mut self) -> Result<(), LakeError> {
+        let mut fresh = DeltaTable::new(Arc::clone(&self.log));
+        fresh.load().await.map_err(|error| self.error("load", error))?;
+        self.built_at = fresh.version().unwrap_or(0);
+        self.delta = fresh;
+        Ok(())
+    }
+
+    /// Moves the head over the commits that came after it. The snapshot stays where it is.
+    async fn follow(&mut self) -> Result<(), LakeError> {
+        loop {
+            let next = self.version() + 1;
+            let read = self.log.read_commit_entry(next).await;
+            let Some(commit) = read.map_err(|error| self.error("read a commit", error))? else { break };
+            let changes = self.changes(next, &commit)?;
+            self.head_mut().advance(changes);
         }
         self.stale = false;
         Ok(())
     }
 
+    fn changes(&self, version: u64, commit: &[u8]) -> Result<Changes, LakeError> {
+        let changes = Changes::parse(commit).map_err(|error| LakeError::Table {
+            action: "read a commit",
+            table: self.name.clone(),
+            detail: format!("version {version} is damaged: {error}"),
+        })?;
+        changes.protocol.map_or(Ok(()), |protocol| self.require_protocol(protocol))?;
+        Ok(changes)
+    }
+
+    /// Makes sure that the head is the newest known version and that a commit may follow it.
+    pub(super) async fn settle_head(&mut self) -> Result<(), LakeError> {
+        if self.stale {
+            self.follow().await?;
+        }
+        // Where the commit of the head is gone, the log was cleaned or replaced while this process slept:
+        // the version after it may be free although the table is far ahead.
+        match self.store.head(&commit_uri_from_version(Some(self.version()))).await {
+            Ok(_) => Ok(()),
+            Err(object_store::Error::NotFound { .. }) => {
+                self.load_anew().await?;
+                self.load().await
+            }
+            Err(error) => Err(LakeError::store("look for the newest commit", &self.name, &error)),
+        }
+    }
+
     /// Newest version of an application transaction.
     pub(super) async fn transaction(&self, app_id: &str) -> Result<Option<i64>, LakeError> {
-        let known = self.ledger.transactions.get(app_id).filter(|_| self.ledger.version == self.version());
-        if let Some(known) = known {
+        if let Some(known) = self.head().transactions.get(app_id) {
             return Ok(*known);
         }
-        if let Ok(read) = self.state()?.transaction_version(self.log.as_ref(), app_id).await {
+        let version = self.version();
+        if let Ok(state) = self.delta.snapshot()
+            && state.version() == version
+            && let Ok(read) = state.transaction_version(self.log.as_ref(), app_id).await
+        {
             return Ok(read);
         }
-        // The handle may be older than the log: what it would read was cleaned up behind a newer checkpoint.
-        let fresh = DeltaTableState::try_new(self.log.as_ref(), Some(self.version())).await;
+        // The snapshot is older than the head, or than the log: what it would read was cleaned up.
+        let fresh = DeltaTableState::try_new(self.log.as_ref(), Some(version)).await;
         let fresh = fresh.map_err(|error| self.error("load", error))?;
         let read = fresh.transaction_version(self.log.as_ref(), app_id).await;
         read.map_err(|error| self.error("read the transaction", error))
@@ -204,48 +217,44 @@ impl Table {
     /// As [`Table::transaction`], remembered for the commits to come.
     pub(super) async fn remember_transaction(&mut self, app_id: &str) -> Result<Option<i64>, LakeError> {
         let version = self.transaction(app_id).await?;
-        if self.ledger.version == self.version() {
-            self.ledger.transactions.insert(app_id.to_owned(), version);
-        }
+        self.head_mut().transactions.insert(app_id.to_owned(), version);
         Ok(version)
     }
 
-    /// The newest commit record, searched from the newest commit back to the oldest one in the log.
+    /// The newest commit record, searched from the head back to the oldest commit in the log.
     pub(super) async fn newest_record(&self) -> Result<Option<CommitRecord>, LakeError> {
-        if self.ledger.version == self.version() && self.ledger.record.is_some() {
-            return Ok(self.ledger.record.clone());
+        if self.head().record.is_some() {
+            return Ok(self.head().record.clone());
         }
-        let mut scratch = Ledger::default();
         for version in (0..=self.version()).rev() {
             let read = self.log.read_commit_entry(version).await;
             let Some(commit) = read.map_err(|error| self.error("read a commit", error))? else { break };
-            scratch.take(version, &commit);
-            if scratch.record.is_some() {
-                break;
+            let record = self.changes(version, &commit)?.record;
+            if record.is_some() {
+                return Ok(record);
             }
         }
-        Ok(scratch.record)
+        Ok(None)
     }
 
     /// As [`Table::newest_record`], remembered for the commits to come.
     pub(super) async fn remember_record(&mut self) -> Result<Option<CommitRecord>, LakeError> {
         let record = self.newest_record().await?;
-        if self.ledger.version == self.version() {
-            self.ledger.record.clone_from(&record);
-        }
+        self.head_mut().record.clone_from(&record);
         Ok(record)
     }
 
     pub(super) fn forget_commits(&mut self) {
-        self.ledger.commits.clear();
+        self.head_mut().commits.clear();
     }
 
-    /// Version that a commit got, if it is among those read.
+    /// Version that a commit got, if the head passed it since [`Table::forget_commits`].
     pub(super) fn landed_as(&self, commit_id: &str) -> Option<u64> {
-        self.ledger.commits.get(commit_id).copied()
+        self.head().commits.get(commit_id).copied()
     }
 
-    /// Puts the version after the snapshot, or version 0 of a table that doesn't exist.
+    /// Puts the version after the head, or version 0 of a table that isn't loaded. Whatever comes of it but
+    /// `Stored`, the head has to follow before it is relied on.
     pub(super) async fn put_next(
         &mut self,
         actions: Vec<Action>,
@@ -253,7 +262,7 @@ impl Table {
         record: Option<&CommitRecord>,
         transactions: Vec<Transaction>,
     ) -> Result<(u64, Put), LakeError> {
-        let version = self.delta.version().map_or(0, |version| version + 1);
+        let version = self.head.as_ref().map_or(0, |head| head.version + 1);
         let mut info = HashMap::new();
         if let Some(record) = record {
             let record = serde_json::to_value(record).expect("a record holds text, numbers and maps of them");
@@ -261,12 +270,24 @@ impl Table {
         }
         let data = CommitData::new(actions, operation, info, transactions);
         let bytes = data.get_bytes().map_err(|error| self.error("write a commit", error))?;
+        let changes = self.changes(version, &bytes)?;
         self.stale = true;
         let put = self.log.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), Uuid::new_v4()).await;
         match put {
-            Ok(()) => Ok((version, Put::Stored)),
+            Ok(()) => {
+                if let Some(head) = &mut self.head {
+                    head.advance(changes);
+                    self.stale = false;
+                }
+                Ok((version, Put::Stored))
+            }
             Err(TransactionError::VersionAlreadyExists(_)) => Ok((version, Put::Exists)),
             Err(error) => Err(self.error("write a commit", error)),
         }
+    }
+
+    /// Learns what became of a put that was not `Stored`.
+    pub(super) async fn catch_up(&mut self) -> Result<(), LakeError> {
+        if self.stale { self.follow().await } else { Ok(()) }
     }
 }

@@ -10,7 +10,7 @@ use object_store::path::Path;
 use url::Url;
 
 use super::error::LakeError;
-use super::schema::arrow_schema;
+use super::schema::{arrow_schema, read_columns};
 use super::table::Table;
 use crate::market::EPOCH_DAYS_FROM_CE;
 
@@ -48,8 +48,8 @@ impl fmt::Debug for TableView {
 
 impl TableView {
     pub(super) fn of(table: &Table) -> Result<Self, LakeError> {
-        let state = table.state()?;
-        let columns = table.columns()?;
+        let state = table.snapshot()?;
+        let columns = read_columns(&state.schema(), &table.name)?;
         let partition_columns = state.metadata().partition_columns();
         let partition_column = partition_columns.first().cloned().unwrap_or_default();
         let log_data = state.snapshot().try_log_data().map_err(|error| table.error("list the files", error))?;
@@ -73,7 +73,7 @@ impl TableView {
         Ok(Self {
             schema: arrow_schema(&columns, &partition_column),
             partition_column,
-            version: table.version(),
+            version: state.version(),
             files,
             store: Arc::clone(&table.store),
             table_url: table.url.clone(),

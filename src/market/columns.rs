@@ -4,6 +4,9 @@ use hashbrown::HashMap;
 
 use super::Tick;
 
+/// Beyond this a cleared dictionary begins anew: senders may invent symbols without end.
+const MAX_KEPT_SYMBOLS: usize = 10_000;
+
 /// Optional text values packed end to end.
 #[derive(Debug, Clone, Default)]
 pub struct Strings {
@@ -160,6 +163,15 @@ impl TickColumns {
         self.offset.push(offset);
         self.index.push(index);
         self.kafka_ts.push(kafka_ts.unwrap_or(i64::MIN));
+    }
+
+    /// Empties the columns and keeps their memory, and the symbols while they are few, for the next rows.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+        if self.symbols.len() > MAX_KEPT_SYMBOLS {
+            self.symbols.clear();
+            self.ids.clear();
+        }
     }
 
     /// Drops the rows from `rows` on: a message is atomic, so a bad tick takes its siblings back out.

@@ -86,7 +86,7 @@ pub(super) fn find(patterns: &[String], format: Option<FileFormat>) -> Result<Ve
             if path.is_dir() {
                 return Err(ReplayError::Folder { file: name });
             }
-            let compressed = path.extension().is_some_and(|end| end == "gz" || end == "zst");
+            let compressed = path.extension().is_some_and(|end| end == "zst");
             let format = match format.or_else(|| FileFormat::of(&path)) {
                 Some(format) => format,
                 None if compressed => return Err(ReplayError::Compressed { file: name }),
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn files_are_found_and_their_formats_known() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.csv", "a.csv", "c.parquet", "d", "e.gz"] {
+        for name in ["b.csv", "a.csv", "c.parquet", "d", "e.zst"] {
             std::fs::write(folder.path().join(name), "x").unwrap();
         }
         let at = |name: &str| folder.path().join(name).display().to_string();
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(names(&[at("d")], Some(FileFormat::Lines)).unwrap(), [(at("d"), FileFormat::Lines)]);
         for (pattern, problem) in [
             (at("d"), "--file-format"),
-            (at("e.gz"), "zcat"),
+            (at("e.zst"), "zstdcat"),
             (at("x*.csv"), "there are none"),
             (at("x.csv"), "there are none"),
             (folder.path().display().to_string(), "folder"),

@@ -161,8 +161,20 @@ fn several_files_follow_each_other() {
 fn compressed_content_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.csv");
-    write(&path, [0x1f, 0x8b, 8, 0]).unwrap();
-    assert!(replay(settings(&path))[0].contains("zcat"));
+    write(&path, [0x28, 0xb5, 0x2f, 0xfd]).unwrap();
+    assert!(replay(settings(&path))[0].contains("zstdcat"));
+}
+
+#[test]
+fn gzip_is_read_whatever_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["x.jsonl", "x.jsonl.gz"] {
+        let path = folder.path().join(name);
+        let mut gzip = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, b"a1\na2\n").unwrap();
+        gzip.finish().unwrap();
+        assert_eq!(replay(settings(&path)), ["- a1 -", "- a2 -"]);
+    }
 }
 
 fn write_parquet(path: &Path, columns: Vec<(&str, ArrayRef)>) {

@@ -4,133 +4,130 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_protocol_stays_readable_for_everybody() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut lake = lake_in(&folder).await;
-    append(&mut lake, advance(0, None, 0, 3)).await.unwrap().committed();
-    for table in ["ticks", "dead_letters"] {
-        let first = folder.path().join(table).join("_delta_log/00000000000000000000.json");
-        let log = std::fs::read_to_string(first).unwrap();
-        assert!(log.contains(r#""minReaderVersion":1,"minWriterVersion":2"#), "{log}");
-        assert!(!log.contains("readerFeatures") && !log.contains("timestamp_ntz"), "{log}");
+    for place in everywhere() {
+        let mut lake = place.lake().await;
+        append(&mut lake, advance(0, None, 0, 3)).await.unwrap().committed();
+        for store in [lake.ticks_store(), lake.dead_store()] {
+            let log = log_entry(&store, 0).await;
+            assert!(log.contains(r#""minReaderVersion":1,"minWriterVersion":2"#), "{log}");
+            assert!(!log.contains("readerFeatures") && !log.contains("timestamp_ntz"), "{log}");
+        }
+        let log = log_entry(&lake.ticks_store(), 1).await;
+        assert!(log.contains(r#""txn":{"appId":"tickhouse/0/0","version":3}"#), "{log}");
     }
-    let log = folder.path().join("ticks/_delta_log/00000000000000000001.json");
-    let log = std::fs::read_to_string(log).unwrap();
-    assert!(log.contains(r#""txn":{"appId":"tickhouse/0/0","version":3}"#), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lake_of_something_else_is_refused_with_both_sides() {
-    let folder = tempfile::tempdir().unwrap();
-    let lake = lake_in(&folder).await;
-    let open = async |spec: LakeSpec| Lake::open_or_create(lake.location(), &StoreSettings::default(), &spec).await;
-    let extra = |kind| vec![("bid".to_owned(), ExtraSpec { path: "/b".to_owned(), kind })];
+    for place in everywhere() {
+        let lake = place.lake().await;
+        let open = async |spec: LakeSpec| place.lake_of(&spec).await;
+        let extra = |kind| vec![("bid".to_owned(), ExtraSpec { path: "/b".to_owned(), kind })];
 
-    let other = LakeSpec {
-        topic: "trades".to_owned(),
-        market_zone: "UTC".to_owned(),
-        partition_by: PartitionBy::Year,
-        input: "{}".to_owned(),
-        ..spec()
-    };
-    let refused = open(other).await.unwrap_err().to_string();
-    for part in
-        ["tickhouse.topic", "'ticks'", "'trades'", "'America/New_York'", "'UTC'", "'day'", "'year'", "canonical"]
-    {
-        assert!(refused.contains(part), "{part} is not in {refused}");
+        let other = LakeSpec {
+            topic: "trades".to_owned(),
+            market_zone: "UTC".to_owned(),
+            partition_by: PartitionBy::Year,
+            input: "{}".to_owned(),
+            ..spec()
+        };
+        let refused = open(other).await.unwrap_err().to_string();
+        for part in
+            ["tickhouse.topic", "'ticks'", "'trades'", "'America/New_York'", "'UTC'", "'day'", "'year'", "canonical"]
+        {
+            assert!(refused.contains(part), "{part} is not in {refused}");
+        }
+
+        let spaced = LakeSpec { input: r#"{ "preset" : "canonical" }"#.to_owned(), ..spec() };
+        assert_eq!(open(spaced).await.unwrap().version(), 0);
+        let changed = LakeSpec { input: "{}".to_owned(), accept_input_change: true, ..spec() };
+        let accepted = open(changed.clone()).await.unwrap();
+        assert_eq!((accepted.version(), accepted.property("tickhouse.input")), (1, Some("{}")));
+
+        let wider = LakeSpec { extras: extra(ExtraType::Double), ..changed.clone() };
+        let wider = open(wider).await.unwrap();
+        assert_eq!((wider.version(), wider.table_id()), (2, lake.table_id()));
+        assert_eq!(wider.ticks().unwrap().schema, ticks_schema(PartitionBy::Day, &extra(ExtraType::Double)));
+        let retyped = LakeSpec { extras: extra(ExtraType::String), ..changed.clone() };
+        let refused = open(retyped).await.unwrap_err().to_string();
+        assert!(refused.contains("ticks.bid: the lake has DOUBLE, the configuration STRING"), "{refused}");
+        let refused = open(changed).await.unwrap_err().to_string();
+        assert!(refused.contains("ticks.bid: the lake has DOUBLE, the configuration no such column"), "{refused}");
     }
-
-    let spaced = LakeSpec { input: r#"{ "preset" : "canonical" }"#.to_owned(), ..spec() };
-    assert_eq!(open(spaced).await.unwrap().version(), 0);
-    let changed = LakeSpec { input: "{}".to_owned(), accept_input_change: true, ..spec() };
-    let accepted = open(changed.clone()).await.unwrap();
-    assert_eq!((accepted.version(), accepted.property("tickhouse.input").unwrap()), (1, Some("{}")));
-
-    let wider = LakeSpec { extras: extra(ExtraType::Double), ..changed.clone() };
-    let wider = open(wider).await.unwrap();
-    assert_eq!((wider.version(), wider.table_id()), (2, lake.table_id()));
-    assert_eq!(wider.ticks().unwrap().schema, ticks_schema(PartitionBy::Day, &extra(ExtraType::Double)));
-    let retyped = LakeSpec { extras: extra(ExtraType::String), ..changed.clone() };
-    let refused = open(retyped).await.unwrap_err().to_string();
-    assert!(refused.contains("ticks.bid: the lake has DOUBLE, the configuration STRING"), "{refused}");
-    let refused = open(changed).await.unwrap_err().to_string();
-    assert!(refused.contains("ticks.bid: the lake has DOUBLE, the configuration no such column"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_of_nothing_is_told_what_to_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let location = Location::parse(folder.path().join("a b#1 é").to_str().unwrap()).unwrap();
-    let missing = Lake::open(&location, &StoreSettings::default()).await.unwrap_err();
-    assert!(missing.to_string().contains("tickhouse ingest --table"), "{missing}");
-    assert!(!folder.path().join("a b#1 é").exists());
-    let mut lake = Lake::open_or_create(&location, &StoreSettings::default(), &spec()).await.unwrap();
-    append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
-    assert_eq!(rows(&Lake::open(&location, &StoreSettings::default()).await.unwrap()), 5);
+    for place in everywhere() {
+        let missing = place.reader().await.unwrap_err();
+        assert!(missing.to_string().contains("tickhouse ingest --table"), "{missing}");
+        assert!(!matches!(&place.location, Location::Folder(folder) if folder.exists()));
+        let mut lake = place.lake().await;
+        append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
+        assert_eq!(rows(&mut place.reader().await.unwrap()).await, 5);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_workers_create_one_lake() {
-    let folder = tempfile::tempdir().unwrap();
-    let location = Location::parse(folder.path().to_str().unwrap()).unwrap();
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..8 {
-        let location = location.clone();
-        tasks.spawn(async move { Lake::open_or_create(&location, &StoreSettings::default(), &spec()).await });
+    for place in everywhere() {
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (location, settings) = (place.location.clone(), place.settings.clone());
+            tasks.spawn(async move { Lake::open_or_create(&location, &settings, &spec()).await });
+        }
+        let mut ids = std::collections::BTreeSet::new();
+        while let Some(lake) = tasks.join_next().await {
+            let lake = lake.unwrap().unwrap();
+            assert_eq!(lake.version(), 0);
+            ids.insert(lake.table_id().to_owned());
+        }
+        assert_eq!(ids.len(), 1);
     }
-    let mut ids = std::collections::BTreeSet::new();
-    while let Some(lake) = tasks.join_next().await {
-        let lake = lake.unwrap().unwrap();
-        assert_eq!(lake.version(), 0);
-        ids.insert(lake.table_id().to_owned());
-    }
-    assert_eq!(ids.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn offsets_and_counters_outlive_checkpoint_and_log_clean_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut lake = lake_in(&folder).await;
-    let mut base = None;
-    for start in (0..30).step_by(3) {
-        append(&mut lake, advance(0, base, start, start + 3)).await.unwrap().committed();
-        base = Some(start + 3);
-    }
-    let mut maintenance = lake.maintenance();
-    assert_eq!(maintenance.run(100, true).await.unwrap(), Maintained::default());
-    let mut others: Vec<Maintenance> = (0..3).map(|_| lake.maintenance()).collect();
-    let runs = others.iter_mut().map(|other| other.run(5, true));
-    for run in futures::future::join_all(runs).await {
-        assert!(run.unwrap().checkpoints <= 1);
-    }
-    assert_eq!(maintenance.run(5, true).await.unwrap(), Maintained::default());
+    for place in everywhere() {
+        let mut lake = place.lake().await;
+        let mut base = None;
+        for start in (0..30).step_by(3) {
+            append(&mut lake, advance(0, base, start, start + 3)).await.unwrap().committed();
+            base = Some(start + 3);
+        }
+        let mut maintenance = lake.maintenance();
+        assert_eq!(maintenance.run(100, true).await.unwrap(), Maintained::default());
+        let mut others: Vec<Maintenance> = (0..3).map(|_| lake.maintenance()).collect();
+        let runs = others.iter_mut().map(|other| other.run(5, true));
+        for run in futures::future::join_all(runs).await {
+            assert!(run.unwrap().checkpoints <= 1);
+        }
+        assert_eq!(maintenance.run(5, true).await.unwrap(), Maintained::default());
 
-    let log = folder.path().join("ticks/_delta_log");
-    for version in 0..10 {
-        std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
+        forget_log(&lake.ticks_store(), 0..10).await;
+        let mut reader = place.reader().await.unwrap();
+        assert_eq!((reader.version(), rows(&mut reader).await), (10, 30));
+        assert_eq!(reader.next_offset(0).await.unwrap(), Some(30));
+        assert_eq!(reader.counters().await.unwrap()[&0].rows, 30);
+        append(&mut reader, advance(0, base, 30, 31)).await.unwrap().committed();
+        append(&mut lake, advance(1, None, 0, 2)).await.unwrap().committed();
+        assert_eq!((lake.counters().await.unwrap()[&0].rows, rows(&mut lake).await), (31, 33));
     }
-    let mut reader = Lake::open(lake.location(), &StoreSettings::default()).await.unwrap();
-    assert_eq!((reader.version(), rows(&reader)), (10, 30));
-    assert_eq!(reader.next_offset(0).await.unwrap(), Some(30));
-    assert_eq!(reader.counters().await.unwrap()[&0].rows, 30);
-    append(&mut reader, advance(0, base, 30, 31)).await.unwrap().committed();
-    append(&mut lake, advance(1, None, 0, 2)).await.unwrap().committed();
-    assert_eq!((lake.counters().await.unwrap()[&0].rows, rows(&lake)), (31, 33));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_epoch_counts_anew_and_fences_the_old_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut zombie = lake_in(&folder).await;
-    append(&mut zombie, advance(0, None, 0, 10)).await.unwrap().committed();
-    let mut operator = Lake::open(zombie.location(), &StoreSettings::default()).await.unwrap();
-    assert_eq!(operator.begin_epoch("cluster-2", "topic recreated").await.unwrap(), 1);
-    assert_eq!((operator.epoch(), operator.next_offset(0).await.unwrap()), (1, None));
-    assert!(operator.counters().await.unwrap().is_empty());
-
-    let fenced = append(&mut zombie, advance(0, Some(10), 10, 12)).await.unwrap();
-    assert_eq!(fenced, CommitOutcome::Fenced { partitions: vec![0] });
-    append(&mut operator, advance(0, None, 0, 4)).await.unwrap().committed();
-    assert_eq!(operator.counters().await.unwrap()[&0].next, 4);
-    let old = Lake::open_or_create(zombie.location(), &StoreSettings::default(), &spec()).await.unwrap_err();
-    assert!(old.to_string().contains("'cluster-2'"), "{old}");
+async fn longer_partitions_keep_the_trade_date_in_the_files() {
+    for (partition_by, column) in [(PartitionBy::Month, "trade_month"), (PartitionBy::Year, "trade_year")] {
+        let place = folder();
+        let longer = LakeSpec { partition_by, ..spec() };
+        place.lake_of(&longer).await.unwrap();
+        let lake = place.lake_of(&longer).await.unwrap();
+        let view = lake.ticks().unwrap();
+        assert_eq!((lake.version(), view.partition_column.as_str()), (0, column));
+        assert_eq!(view.schema, ticks_schema(partition_by, &[]));
+        let dates: Vec<&str> = view.schema.fields().iter().rev().take(2).map(|field| field.name().as_str()).collect();
+        assert_eq!(dates, [column, "trade_date"]);
+        let refused = place.lake_of(&spec()).await.unwrap_err().to_string();
+        assert!(refused.contains("tickhouse.partition_by") && refused.contains(column), "{refused}");
+    }
 }

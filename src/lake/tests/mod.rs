@@ -1,9 +1,15 @@
-//! The lake on a real disk with real Parquet files, and on stores that fail.
+//! One suite over every store, with real Parquet files, and on stores that fail.
 
 mod commit;
 mod create;
+mod log;
+mod offsets;
+mod place;
+mod refusals;
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::array::{TimestampMicrosecondArray, new_null_array};
@@ -13,6 +19,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
 use uuid::Uuid;
 
+use self::place::{Place, everywhere, folder, s3, s3_settings};
 use super::faulty::{Fault, FaultyStore};
 use super::*;
 use crate::market::{Counts, ExtraSpec, ExtraType, OffsetRange, PartitionBy};
@@ -29,11 +36,6 @@ fn spec() -> LakeSpec {
         extras: Vec::new(),
         accept_input_change: false,
     }
-}
-
-async fn lake_in(folder: &tempfile::TempDir) -> Lake {
-    let location = Location::parse(folder.path().to_str().unwrap()).unwrap();
-    Lake::open_or_create(&location, &StoreSettings::default(), &spec()).await.unwrap()
 }
 
 /// Writes one file with a row for each offset of the range.
@@ -80,7 +82,8 @@ async fn append(lake: &mut Lake, advance: Advance) -> Result<CommitOutcome, Lake
     lake.commit_ticks(&[file], &[advance], &CommitNote::default()).await
 }
 
-fn rows(lake: &Lake) -> u64 {
+async fn rows(lake: &mut Lake) -> u64 {
+    lake.refresh().await.unwrap();
     lake.ticks().unwrap().files.iter().map(|file| file.rows.unwrap()).sum()
 }
 
@@ -93,9 +96,18 @@ impl CommitOutcome {
     }
 }
 
-async fn faulty_lake(folder: &tempfile::TempDir, fault: Fault) -> (Lake, Arc<FaultyStore>) {
-    let location = Location::parse(folder.path().to_str().unwrap()).unwrap();
-    let store = Arc::new(FaultyStore::new(DurableLocal::new(), fault));
-    let root: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
-    (Lake::open_or_create_on(&root, &location, &spec()).await.unwrap(), store)
+fn log_path(version: u64) -> Path {
+    Path::from(format!("_delta_log/{version:020}.json"))
+}
+
+async fn log_entry(store: &Arc<dyn ObjectStore>, version: u64) -> String {
+    let bytes = store.get(&log_path(version)).await.unwrap().bytes().await.unwrap();
+    String::from_utf8(bytes.into()).unwrap()
+}
+
+/// As the clean-up of the log does after a week.
+async fn forget_log(store: &Arc<dyn ObjectStore>, versions: Range<u64>) {
+    for version in versions {
+        store.delete(&log_path(version)).await.unwrap();
+    }
 }

@@ -1,0 +1,39 @@
+//! Column memory on its way back from the flush to the consumer thread.
+//!
+//! Columns are allocated on one thread and freed on another, which allocators answer with memory that stays
+//! behind; used again, they bound the memory of the process and cost no page faults.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use crate::market::TickColumns;
+
+/// More than two full batches have chunks; what doesn't fit is freed.
+const CAPACITY: usize = 1_024;
+
+/// The consumer's end.
+pub struct SpareColumns(Receiver<TickColumns>);
+
+/// The flush's end.
+#[derive(Debug, Clone)]
+pub struct ColumnsReturn(SyncSender<TickColumns>);
+
+pub fn spare_columns() -> (ColumnsReturn, SpareColumns) {
+    let (sender, receiver) = sync_channel(CAPACITY);
+    (ColumnsReturn(sender), SpareColumns(receiver))
+}
+
+impl SpareColumns {
+    /// Empty columns, if any came back.
+    pub(super) fn take(&self) -> Option<TickColumns> {
+        self.0.try_recv().ok()
+    }
+}
+
+impl ColumnsReturn {
+    pub(super) fn give(&self, mut columns: TickColumns) {
+        columns.clear();
+        if self.0.try_send(columns).is_err() {
+            tracing::trace!("no room for spare columns; they are freed");
+        }
+    }
+}

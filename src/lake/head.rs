@@ -1,0 +1,93 @@
+//! The newest version that a handle knows, and what the log holds for it beside files.
+//!
+//! A writer moves it forward commit by commit, so a commit costs the same whatever the table's size.
+
+use std::collections::HashMap;
+
+use deltalake::kernel::{Metadata, Transaction};
+use serde::Deserialize;
+
+use super::record::CommitRecord;
+
+/// What is absent from a map or `None` is unknown, not zero.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    pub version: u64,
+    pub metadata: Metadata,
+    /// By application id; `None` inside for those that the log doesn't have.
+    pub transactions: HashMap<String, Option<i64>>,
+    pub record: Option<CommitRecord>,
+    /// Version of each ingest commit that was seen, for a caller that looks for its own.
+    pub commits: HashMap<String, u64>,
+}
+
+/// What one commit changes beside files.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    transactions: Vec<Transaction>,
+    pub record: Option<CommitRecord>,
+    pub metadata: Option<Metadata>,
+    /// Lowest reader and writer versions that the table asks for.
+    pub protocol: Option<(i32, i32)>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    txn: Option<Transaction>,
+    #[serde(rename = "commitInfo")]
+    commit_info: Option<Info>,
+    #[serde(rename = "metaData")]
+    metadata: Option<Metadata>,
+    protocol: Option<Protocol>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    tickhouse: Option<CommitRecord>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Protocol {
+    min_reader_version: i32,
+    min_writer_version: i32,
+}
+
+impl Changes {
+    /// # Errors
+    /// A line is no action: the commit is torn, or of a kind that tickhouse doesn't know.
+    pub(super) fn parse(commit: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut changes = Self::default();
+        for line in commit.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+            let line: Line = serde_json::from_slice(line)?;
+            changes.transactions.extend(line.txn);
+            changes.record = line.commit_info.and_then(|info| info.tickhouse).or(changes.record);
+            changes.metadata = line.metadata.or(changes.metadata);
+            let versions = line.protocol.map(|protocol| (protocol.min_reader_version, protocol.min_writer_version));
+            changes.protocol = versions.or(changes.protocol);
+        }
+        Ok(changes)
+    }
+}
+
+impl Head {
+    pub(super) fn new(version: u64, metadata: Metadata) -> Self {
+        Self { version, metadata, transactions: HashMap::new(), record: None, commits: HashMap::new() }
+    }
+
+    /// Moves to the next version.
+    pub(super) fn advance(&mut self, changes: Changes) {
+        self.version += 1;
+        for txn in changes.transactions {
+            self.transactions.insert(txn.app_id, Some(txn.version));
+        }
+        if let Some(record) = changes.record {
+            // A later change of the metadata carries the record on, with its commit id.
+            self.commits.entry(record.commit_id.clone()).or_insert(self.version);
+            self.record = Some(record);
+        }
+        if let Some(metadata) = changes.metadata {
+            self.metadata = metadata;
+        }
+    }
+}

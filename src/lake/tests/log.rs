@@ -1,0 +1,129 @@
+//! The head of a writer against a log that others change, clean up or damage.
+
+use super::*;
+
+/// Ten commits of partition 0, a checkpoint at version 10.
+async fn checkpointed(place: &Place) -> Lake {
+    let mut lake = place.lake().await;
+    let mut base = None;
+    for start in (0..30).step_by(3) {
+        append(&mut lake, advance(0, base, start, start + 3)).await.unwrap().committed();
+        base = Some(start + 3);
+    }
+    assert_eq!(lake.maintenance().run(5, true).await.unwrap().checkpoints, 1);
+    lake
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_slept_past_the_clean_up_never_fills_a_hole() {
+    for place in everywhere() {
+        let mut sleeper = place.lake().await;
+        append(&mut sleeper, advance(1, None, 0, 2)).await.unwrap().committed();
+        let mut dreamer = place.lake().await;
+        let owner = {
+            let mut lake = checkpointed(&place).await;
+            append(&mut lake, advance(0, Some(30), 30, 33)).await.unwrap().committed();
+            lake
+        };
+        assert_eq!(owner.version(), 12);
+        forget_log(&owner.ticks_store(), 0..11).await;
+
+        // Version 2 is free now, and a commit there would be lost behind the checkpoint.
+        let fenced = append(&mut sleeper, advance(0, None, 0, 9)).await.unwrap();
+        assert_eq!((fenced, sleeper.version()), (CommitOutcome::Fenced { partitions: vec![0] }, 12));
+        assert_eq!(append(&mut sleeper, advance(1, Some(2), 2, 4)).await.unwrap().committed(), 13);
+        assert_eq!(append(&mut dreamer, advance(2, None, 0, 4)).await.unwrap().committed(), 14);
+        let mut reader = place.reader().await.unwrap();
+        assert_eq!((reader.version(), rows(&mut reader).await), (14, 41));
+        let counters = reader.counters().await.unwrap();
+        assert_eq!((counters[&0].rows, counters[&1].rows, counters[&2].rows), (33, 4, 4));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_past_cleaned_versions_finds_the_newest() {
+    for place in everywhere() {
+        let mut sleeper = place.lake().await;
+        let owner = checkpointed(&place).await;
+        forget_log(&owner.ticks_store(), 0..10).await;
+        assert_eq!(rows(&mut sleeper).await, 30);
+        assert_eq!((sleeper.version(), sleeper.next_offset(0).await.unwrap()), (10, Some(30)));
+        append(&mut sleeper, advance(0, Some(30), 30, 31)).await.unwrap().committed();
+        assert_eq!((sleeper.version(), rows(&mut sleeper).await), (11, 31));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_without_any_commit_is_enough() {
+    for place in everywhere() {
+        let mut lake = checkpointed(&place).await;
+        forget_log(&lake.ticks_store(), 0..11).await;
+        let mut reader = place.lake().await;
+        assert_eq!((reader.version(), rows(&mut reader).await), (10, 30));
+        assert_eq!(reader.next_offset(0).await.unwrap(), Some(30));
+        let again = append(&mut reader, advance(0, Some(27), 27, 30)).await.unwrap();
+        assert_eq!(again, CommitOutcome::AlreadyApplied { version: 10 });
+        assert_eq!(append(&mut reader, advance(0, Some(30), 30, 32)).await.unwrap().committed(), 11);
+        assert_eq!(append(&mut lake, advance(0, Some(32), 32, 35)).await.unwrap().committed(), 12);
+        assert_eq!(rows(&mut lake).await, 35);
+        // The counts of the commits that are gone can't be known; those that follow add up.
+        let counters = lake.counters().await.unwrap()[&0];
+        assert_eq!((counters.first, counters.next, counters.rows), (30, 35, 5));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_commit_is_named_and_nothing_goes_on_top_of_it() {
+    for place in everywhere() {
+        let mut lake = place.lake().await;
+        append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
+        let torn = "{\"commitInfo\":{\"timestamp\":1}}\n{\"add\":{\"path\":\"tra";
+        lake.ticks_store().put(&log_path(2), torn.into()).await.unwrap();
+        let retry = RetryPolicy { deadline: Some(std::time::Duration::ZERO), ..RetryPolicy::default() };
+        lake = lake.with_retry(retry);
+        let failed = append(&mut lake, advance(0, Some(5), 5, 9)).await.unwrap_err().to_string();
+        assert!(failed.contains("version 2 is damaged"), "{failed}");
+        assert!(matches!(lake.ticks_store().head(&log_path(3)).await, Err(object_store::Error::NotFound { .. })));
+
+        forget_log(&lake.ticks_store(), 2..3).await;
+        assert_eq!(append(&mut lake, advance(0, Some(5), 5, 9)).await.unwrap().committed(), 2);
+        assert_eq!(rows(&mut lake).await, 9);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_of_other_tools_are_passed_over() {
+    for place in everywhere() {
+        let mut lake = place.lake().await;
+        append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
+        let foreign = concat!(
+            r#"{"commitInfo":{"timestamp":1,"operation":"SET TBLPROPERTIES","engineInfo":"Apache-Spark/4.2.0"}}"#,
+            "\n",
+            r#"{"txn":{"appId":"somebody","version":3,"lastUpdated":1}}"#,
+            "\n"
+        );
+        lake.ticks_store().put(&log_path(2), foreign.into()).await.unwrap();
+        assert_eq!(append(&mut lake, advance(0, Some(5), 5, 9)).await.unwrap().committed(), 3);
+        let mut reader = place.reader().await.unwrap();
+        assert_eq!((rows(&mut reader).await, reader.counters().await.unwrap()[&0].rows), (9, 9));
+
+        let raised =
+            r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":[],"writerFeatures":[]}}"#;
+        lake.ticks_store().put(&log_path(4), raised.into()).await.unwrap();
+        let refused = append(&mut lake, advance(0, Some(9), 9, 10)).await.unwrap_err();
+        assert!(matches!(refused, LakeError::Protocol { reader: 3, writer: 7, .. }), "{refused:?}");
+        assert!(matches!(place.reader().await, Err(LakeError::Protocol { .. })));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_made_anew_is_not_written_to() {
+    let place = folder();
+    let mut lake = place.lake().await;
+    append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
+    let Location::Folder(root) = &place.location else { unreachable!("it is a folder") };
+    std::fs::remove_dir_all(root.join("ticks")).unwrap();
+    place.lake().await;
+    let refused = append(&mut lake, advance(0, Some(5), 5, 9)).await.unwrap_err();
+    assert!(matches!(refused, LakeError::Replaced { .. }), "{refused:?}");
+}

@@ -1,0 +1,98 @@
+//! What an operator says about offsets.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_epoch_counts_anew_and_fences_the_old_one() {
+    for place in everywhere() {
+        let mut zombie = place.lake().await;
+        append(&mut zombie, advance(0, None, 0, 10)).await.unwrap().committed();
+        let mut operator = place.reader().await.unwrap();
+        assert_eq!(operator.begin_epoch("cluster-2", "topic recreated").await.unwrap(), 1);
+        assert_eq!((operator.epoch(), operator.next_offset(0).await.unwrap()), (1, None));
+        assert!(operator.counters().await.unwrap().is_empty());
+
+        let fenced = append(&mut zombie, advance(0, Some(10), 10, 12)).await.unwrap();
+        assert_eq!(fenced, CommitOutcome::Fenced { partitions: vec![0] });
+        append(&mut operator, advance(0, None, 0, 4)).await.unwrap().committed();
+        assert_eq!(operator.counters().await.unwrap()[&0].next, 4);
+        let old = place.lake_of(&spec()).await.unwrap_err();
+        assert!(old.to_string().contains("'cluster-2'"), "{old}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_skipped_range_is_recorded_as_lost_and_says_why() {
+    for place in everywhere() {
+        let mut worker = place.lake().await;
+        append(&mut worker, advance(0, None, 5, 10)).await.unwrap().committed();
+        let mut operator = place.reader().await.unwrap();
+        let plan = operator.plan_offsets(&[(0, 25), (1, 7)]).await.unwrap();
+        assert_eq!(
+            (plan[0].base, plan[0].range, plan[0].counts.lost),
+            (Some(10), OffsetRange::new(10, 25).unwrap(), 15)
+        );
+        assert_eq!((plan[1].base, plan[1].range, plan[1].counts.lost), (None, OffsetRange::new(7, 7).unwrap(), 0));
+        assert_eq!(place.reader().await.unwrap().version(), 1, "a plan changes nothing");
+
+        operator.set_offsets(&plan, "ann: retention passed us").await.unwrap().committed();
+        assert_eq!(operator.next_offset(0).await.unwrap(), Some(25));
+        assert_eq!(operator.next_offset(1).await.unwrap(), Some(7));
+        let counters = operator.counters().await.unwrap();
+        assert_eq!((counters[&0].first, counters[&0].next, counters[&0].lost, counters[&0].rows), (5, 25, 15, 5));
+        assert_eq!((counters[&1].first, counters[&1].next, counters[&1].lost), (7, 7, 0));
+        assert!(counters.values().all(|one| one.offsets() == one.next - one.first));
+        let log = log_entry(&operator.ticks_store(), 2).await;
+        assert!(log.contains(r#""reason":"ann: retention passed us""#) && log.contains(r#""timestamp":"#), "{log}");
+
+        let fenced = append(&mut worker, advance(0, Some(10), 10, 12)).await.unwrap();
+        assert_eq!(fenced, CommitOutcome::Fenced { partitions: vec![0] });
+        append(&mut worker, advance(0, Some(25), 25, 26)).await.unwrap().committed();
+        operator.refresh().await.unwrap();
+        let late = operator.set_offsets(&[plan[0]], "again").await.unwrap();
+        assert_eq!(late, CommitOutcome::Fenced { partitions: vec![0] });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_no_way_back_but_a_new_epoch() {
+    let place = folder();
+    let mut lake = place.lake().await;
+    append(&mut lake, advance(0, None, 0, 10)).await.unwrap().committed();
+    let back = lake.plan_offsets(&[(0, 4)]).await.unwrap_err();
+    assert!(matches!(back, LakeError::Backwards { partition: 0, next: 10, offset: 4 }), "{back:?}");
+    assert!(lake.plan_offsets(&[(1, -1)]).await.is_err());
+    lake.begin_epoch("cluster-1", "recreated").await.unwrap();
+    let plan = lake.plan_offsets(&[(0, 4)]).await.unwrap();
+    lake.set_offsets(&plan, "from the middle").await.unwrap().committed();
+    assert_eq!(lake.next_offset(0).await.unwrap(), Some(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_begins_once_whatever_the_store_answers() {
+    for fault in [Fault::FailAfterStoring, Fault::SpuriousExists, Fault::FailBeforeStoring] {
+        let place = folder();
+        let (mut lake, store) = place.faulty_lake(fault).await;
+        store.left.store(1, Ordering::SeqCst);
+        assert_eq!(lake.begin_epoch("cluster-2", "moved").await.unwrap(), 1, "{fault:?}");
+        assert_eq!(store.left.load(Ordering::SeqCst), 0, "{fault:?} never fired");
+        let reader = place.reader().await.unwrap();
+        assert_eq!((reader.version(), reader.epoch(), reader.cluster_id()), (1, 1, Some("cluster-2")), "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handle_stays_in_its_epoch_until_it_is_refreshed() {
+    let place = folder();
+    let mut zombie = place.lake().await;
+    place.reader().await.unwrap().begin_epoch("cluster-1", "recreated").await.unwrap();
+    // The first commit learns of the new epoch; no later one may slip into it with offsets of the old.
+    for partition in [0, 1] {
+        let fenced = append(&mut zombie, advance(partition, None, 0, 5)).await.unwrap();
+        assert_eq!(fenced, CommitOutcome::Fenced { partitions: vec![partition] });
+        assert_eq!(zombie.epoch(), 0);
+    }
+    zombie.refresh().await.unwrap();
+    assert_eq!(zombie.epoch(), 1);
+    append(&mut zombie, advance(0, None, 0, 5)).await.unwrap().committed();
+}
