@@ -1,2 +1,8 @@
-#[test]
-fn builds() {}
+//! Integration tests: the program with real parts, one binary.
+//!
+//! Kafka is the embedded broker unless `TICKHOUSE_TEST_BROKERS` names real ones. Lakes are temporary folders, and
+//! prefixes of `TICKHOUSE_TEST_S3_BUCKET` at `TICKHOUSE_TEST_S3` too when those are set.
+
+mod ingest;
+mod support;
+mod tidy;

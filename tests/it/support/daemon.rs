@@ -1,0 +1,94 @@
+//! An ingest in this process.
+
+use std::time::Duration;
+
+use tickhouse::decode::{InputSettings, Preset};
+use tickhouse::ingest::{Daemon, IngestError, IngestSettings, IngestSpec, Status};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{PATIENCE, Place, Topic};
+
+pub struct Running {
+    pub status: watch::Receiver<Status>,
+    stop: CancellationToken,
+    task: JoinHandle<Result<Status, IngestError>>,
+}
+
+/// Canonical messages, a commit ten times a second.
+pub fn spec(topic: &Topic, place: &Place) -> IngestSpec {
+    IngestSpec {
+        location: place.location(),
+        store: place.store(),
+        kafka: topic.kafka.clone(),
+        input: InputSettings { preset: Some(Preset::Canonical), ..InputSettings::default() },
+        settings: IngestSettings {
+            market_zone: "UTC".to_owned(),
+            flush_interval: Duration::from_millis(100),
+            idle_commit_interval: Duration::from_millis(100),
+            ..IngestSettings::default()
+        },
+        until_latest: false,
+        accept_input_change: false,
+    }
+}
+
+/// Starts an ingest that runs until it is stopped.
+pub async fn ingest(spec: IngestSpec) -> Running {
+    let stop = CancellationToken::new();
+    let daemon = Daemon::open(spec, &stop).await.unwrap().unwrap();
+    let status = daemon.status();
+    let task = tokio::spawn(daemon.run(stop.clone()));
+    Running { status, stop, task }
+}
+
+/// Runs to the end of the topic.
+pub async fn until_latest(spec: IngestSpec) -> Result<Status, IngestError> {
+    let stop = CancellationToken::new();
+    let daemon = Daemon::open(IngestSpec { until_latest: true, ..spec }, &stop).await?.unwrap();
+    tokio::time::timeout(PATIENCE, daemon.run(stop)).await.expect("the end of the topic is reached")
+}
+
+impl Running {
+    /// Waits until the status is so.
+    pub async fn until(&mut self, what: &str, is_so: impl FnMut(&Status) -> bool) {
+        let reached = tokio::time::timeout(PATIENCE, self.status.wait_for(is_so)).await;
+        let ended = reached.map(|status| status.is_err());
+        match ended {
+            Ok(false) => {}
+            Ok(true) => panic!("{what}: the ingest ended: {:?}", (&mut self.task).await),
+            Err(_) => panic!("{what}: not within {PATIENCE:?}: {:?}", self.status.borrow()),
+        }
+    }
+
+    /// Waits until this worker has committed so many messages itself.
+    pub async fn committed(&mut self, messages: usize) {
+        self.until(&format!("{messages} messages"), |status| status.committed.offsets() >= messages as i64).await;
+    }
+
+    pub async fn stop(self) -> Status {
+        self.stop.cancel();
+        self.end().await.unwrap()
+    }
+
+    /// How it ends by itself.
+    pub async fn end(self) -> Result<Status, IngestError> {
+        tokio::time::timeout(PATIENCE, self.task).await.expect("the ingest ends").unwrap()
+    }
+}
+
+/// Waits until all of them together have committed so many messages.
+pub async fn committed_by_all(workers: &mut [&mut Running], messages: usize) {
+    let sum = |workers: &[&mut Running]| -> i64 {
+        workers.iter().map(|worker| worker.status.borrow().committed.offsets()).sum()
+    };
+    let waiting = async {
+        while sum(workers) < messages as i64 {
+            let changes = workers.iter_mut().map(|worker| Box::pin(worker.status.changed()));
+            futures::future::select_all(changes).await.0.expect("no worker ends");
+        }
+    };
+    let reached = tokio::time::timeout(PATIENCE, waiting).await;
+    assert!(reached.is_ok(), "{messages} messages: not within {PATIENCE:?}");
+}

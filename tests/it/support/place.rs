@@ -1,0 +1,64 @@
+//! Where a lake is: a temporary folder, or a prefix of an S3 bucket.
+
+use tempfile::TempDir;
+use tickhouse::lake::{Lake, Location, StoreSettings};
+use uuid::Uuid;
+
+use super::setting;
+
+pub struct Place {
+    pub table: String,
+    endpoint: Option<String>,
+    _folder: Option<TempDir>,
+}
+
+/// Runs a test in a folder, and in the S3 store as well if there is one.
+pub async fn over_stores(test: impl AsyncFn(Place)) {
+    test(Place::folder()).await;
+    if let Some(place) = Place::s3() {
+        eprintln!("again in {}", place.table);
+        test(place).await;
+    }
+}
+
+impl Place {
+    pub fn folder() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let table = folder.path().join("lake").to_str().unwrap().to_owned();
+        Self { table, endpoint: None, _folder: Some(folder) }
+    }
+
+    fn s3() -> Option<Self> {
+        let endpoint = setting("TICKHOUSE_TEST_S3")?;
+        let bucket = setting("TICKHOUSE_TEST_S3_BUCKET").expect("TICKHOUSE_TEST_S3 needs TICKHOUSE_TEST_S3_BUCKET");
+        let table = format!("s3://{bucket}/it-{}", Uuid::new_v4());
+        Some(Self { table, endpoint: Some(endpoint), _folder: None })
+    }
+
+    pub fn location(&self) -> Location {
+        Location::parse(&self.table).unwrap()
+    }
+
+    /// Keys come from the environment.
+    pub fn store(&self) -> StoreSettings {
+        StoreSettings {
+            endpoint: self.endpoint.clone(),
+            region: self.endpoint.as_ref().map(|_| "us-east-1".to_owned()),
+            allow_http: self.endpoint.is_some(),
+            ..StoreSettings::default()
+        }
+    }
+
+    /// The flags that say the same.
+    pub fn flags(&self) -> Vec<String> {
+        let mut flags = vec!["--table".to_owned(), self.table.clone()];
+        if let Some(endpoint) = &self.endpoint {
+            flags.extend(["--s3-endpoint", endpoint, "--s3-region", "us-east-1", "--s3-allow-http"].map(str::to_owned));
+        }
+        flags
+    }
+
+    pub async fn lake(&self) -> Lake {
+        Lake::open(&self.location(), &self.store()).await.unwrap()
+    }
+}

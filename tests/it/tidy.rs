@@ -1,0 +1,241 @@
+//! The rules of the source tree: sizes, who may name what, and what nobody writes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const LONGEST_FILE: usize = 500;
+
+struct Source {
+    /// Relative to the root of the repository.
+    path: String,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn collect(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, extension, found);
+        } else if path.extension().is_some_and(|end| end == extension) {
+            found.push(path);
+        }
+    }
+}
+
+fn sources(folder: &str, extension: &str) -> Vec<Source> {
+    let mut paths = Vec::new();
+    collect(&root().join(folder), extension, &mut paths);
+    paths.sort();
+    assert!(!paths.is_empty(), "no *.{extension} in {folder}");
+    let read = |path: PathBuf| Source {
+        text: std::fs::read_to_string(&path).unwrap(),
+        path: path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(),
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn rust() -> Vec<Source> {
+    let mut all = sources("src", "rs");
+    all.extend(sources("tests", "rs"));
+    all
+}
+
+impl Source {
+    /// Top module: `kafka` of `src/kafka/raw.rs`, `units` of `src/units.rs`.
+    fn module(&self) -> &str {
+        let inner = self.path.strip_prefix("src/").unwrap_or(&self.path);
+        inner.split('/').next().unwrap().trim_end_matches(".rs")
+    }
+
+    /// A file of tests; those beside the code sit in a module at its end.
+    fn is_test(&self) -> bool {
+        let name = self.path.rsplit('/').next().unwrap();
+        self.path.starts_with("tests/") || self.path.contains("/tests/") || name.ends_with("tests.rs")
+    }
+
+    /// Lines of code with their numbers, without comments.
+    fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let number = |(index, line)| (index + 1, line);
+        self.text.lines().enumerate().map(number).filter(|(_, line): &(_, &str)| !line.trim_start().starts_with("//"))
+    }
+
+    /// Number of the first line of the tests at the end.
+    fn tests_begin(&self) -> usize {
+        if self.is_test() {
+            return 0;
+        }
+        let mut lines = self.lines().map(|(number, line)| (number, line.trim())).peekable();
+        while let Some((number, line)) = lines.next() {
+            let module = lines.peek().is_some_and(|(_, next)| next.starts_with("mod ") && next.ends_with('{'));
+            if line == "#[cfg(test)]" && module {
+                return number;
+            }
+        }
+        usize::MAX
+    }
+
+    /// First segments of the paths below `crate::` on this line, groups included.
+    fn own_modules(line: &str) -> Vec<&str> {
+        let first =
+            |text: &'_ str| -> usize { text.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(text.len()) };
+        let mut found = Vec::new();
+        for (at, mark) in line.match_indices("crate::") {
+            let rest = &line[at + mark.len()..];
+            match rest.strip_prefix('{') {
+                Some(group) => found.extend(group.split([',', '}']).map(str::trim).map(|part| &part[..first(part)])),
+                None => found.push(&rest[..first(rest)]),
+            }
+        }
+        found
+    }
+}
+
+/// A word, not a part of one.
+fn names(line: &str, word: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back().is_some_and(is_word);
+        let after = line[at + word.len()..].chars().next().is_some_and(is_word);
+        !before && !after
+    })
+}
+
+fn report(problems: Vec<String>) {
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are_for() {
+    let mut problems = Vec::new();
+    for source in rust() {
+        let lines = source.text.lines().count();
+        if lines > LONGEST_FILE {
+            problems.push(format!("{}: {lines} lines, {LONGEST_FILE} at most", source.path));
+        }
+        if !source.text.starts_with("//! ") {
+            problems.push(format!("{}: does not open with //!", source.path));
+        }
+    }
+    report(problems);
+}
+
+#[test]
+fn one_module_names_each_big_crate() {
+    let owners = BTreeMap::from([("rdkafka", "kafka"), ("deltalake", "lake"), ("datafusion", "query")]);
+    let mut problems = Vec::new();
+    for source in sources("src", "rs") {
+        for (number, line) in source.lines() {
+            for (name, owner) in &owners {
+                let code = line.contains(&format!("{name}::")) || line.contains(&format!("use {name}"));
+                if code && source.module() != *owner && names(line, name) {
+                    problems.push(format!("{}:{number}: {name} belongs to src/{owner}", source.path));
+                }
+            }
+        }
+    }
+    report(problems);
+}
+
+/// What a module of ours may import; everything else stands below nothing.
+fn allowed(module: &str) -> Option<&'static [&'static str]> {
+    Some(match module {
+        "market" | "secret" | "units" => &[],
+        "decode" | "lake" | "kafka" => &["market", "secret", "units"],
+        "feeds" => &["market", "secret", "units", "decode", "kafka", "lake"],
+        "ingest" | "query" => &["market", "secret", "units", "decode", "kafka", "lake"],
+        _ => return None,
+    })
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let mut problems = Vec::new();
+    for source in sources("src", "rs") {
+        let Some(allowed) = allowed(source.module()) else { continue };
+        for (number, line) in source.lines() {
+            for other in Source::own_modules(line) {
+                if other != source.module() && !other.is_empty() && !allowed.contains(&other) {
+                    problems.push(format!("{}:{number}: {} imports {other}", source.path, source.module()));
+                }
+            }
+        }
+    }
+    report(problems);
+}
+
+#[test]
+fn nobody_writes_what_the_house_forbids() {
+    let mut problems = Vec::new();
+    for source in rust().into_iter().filter(|source| source.path != file!()) {
+        let tests = source.tests_begin();
+        let in_src = source.path.starts_with("src/");
+        let commands = matches!(source.module(), "commands" | "main");
+        for (number, line) in source.lines() {
+            let in_tests = number >= tests;
+            let mut forbid = |what: &str, is_wrong: bool| {
+                if is_wrong && line.contains(what) {
+                    problems.push(format!("{}:{number}: {what}", source.path));
+                }
+            };
+            forbid("todo!", true);
+            forbid("unimplemented!", true);
+            forbid("dbg!", true);
+            forbid("#[ignore", true);
+            forbid("sleep(", in_tests);
+            forbid("println!", in_src && !commands && !in_tests);
+            forbid("print!", in_src && !commands && !in_tests);
+            forbid("env::var", source.module() != "settings" && !in_tests);
+            forbid(".unwrap()", !in_tests);
+            if names(line, "unsafe") && source.path != "src/kafka/raw.rs" {
+                problems.push(format!("{}:{number}: unsafe belongs to src/kafka/raw.rs", source.path));
+            }
+        }
+    }
+    report(problems);
+}
+
+#[test]
+fn the_lock_file_has_one_version_of_what_crosses_crates() {
+    let lock = include_str!("../../Cargo.lock");
+    let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let value = |key: &str, line: &'static str| line.strip_prefix(key)?.strip_suffix('"');
+    let mut name = "";
+    for line in lock.lines() {
+        name = value("name = \"", line).unwrap_or(name);
+        if let Some(version) = value("version = \"", line) {
+            versions.entry(name).or_default().push(version);
+        }
+    }
+    for name in ["arrow-array", "arrow-schema", "parquet", "object_store", "datafusion", "rdkafka-sys"] {
+        assert_eq!(versions[name].len(), 1, "{name}: {:?}", versions[name]);
+    }
+}
+
+#[test]
+fn a_sql_file_is_a_header_and_one_select() {
+    for Source { path, text } in sources("sql", "sql") {
+        assert!(text.starts_with("-- "), "{path}: no header");
+        let body: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+        let body = body.join("\n").to_uppercase();
+        let body = body.trim();
+        assert!(body.starts_with("SELECT") || body.starts_with("WITH"), "{path}: does not begin with SELECT or WITH");
+        assert!(!body.trim_end_matches(';').contains(';'), "{path}: more than one statement");
+        for word in ["INSERT", "UPDATE", "DELETE", "CREATE", "DROP"] {
+            assert!(!names(body, word), "{path}: {word}");
+        }
+    }
+}
+
+#[test]
+fn the_rules_see_what_they_look_for() {
+    assert_eq!(Source::own_modules("use crate::kafka::{Assigned, Command};"), ["kafka"]);
+    assert_eq!(Source::own_modules("use crate::{lake::Lake, ingest};"), ["lake", "ingest", ""]);
+    assert!(names("unsafe {", "unsafe") && !names("unsafe_code", "unsafe"));
+    let text = "//! x\nfn a() {}\n#[cfg(test)]\nmod tests {\n";
+    let source = Source { path: "src/lake/a.rs".to_owned(), text: text.to_owned() };
+    assert_eq!((source.module(), source.tests_begin(), source.is_test()), ("lake", 3, false));
+}
