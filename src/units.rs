@@ -39,7 +39,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) mod size {
-    use super::*;
+    use super::{Deserialize, Deserializer, Serializer, UNITS, parse_size};
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         parse_size(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
@@ -58,7 +58,7 @@ pub(crate) mod size {
 }
 
 pub(crate) mod duration {
-    use super::*;
+    use super::{Deserialize, Deserializer, Duration, Serializer, parse_duration};
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)

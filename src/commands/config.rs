@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 /// # Errors
 /// The configuration can't be read.
-pub fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show(flags) = &args.command;
     let resolved = Settings::resolve(global.config.as_deref(), |layers| flags.apply(layers))?;
     let mut out = std::io::stdout().lock();
@@ -24,7 +24,7 @@ pub fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 
 /// # Errors
 /// Standard output can't be written.
-pub fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "tickhouse", &mut script);
     std::io::stdout().write_all(&script).context("print the completions")?;

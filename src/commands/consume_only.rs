@@ -12,7 +12,7 @@ use crate::settings::{Settings, SettingsError};
 
 /// # Errors
 /// The topic can't be read.
-pub fn run(settings: &Settings, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
+pub(super) fn run(settings: &Settings, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
     settings.kafka.validate().map_err(SettingsError::from)?;
     let topic = topic_info(&settings.kafka, RetryPolicy::ONE_SHOT)?;
     let mut reader = Reader::new(&settings.kafka).map_err(|text| anyhow!("read topic: {text}"))?;

@@ -37,7 +37,11 @@ LIMIT $limit";
 
 /// # Errors
 /// The lake can't be read.
-pub async fn run(global: &GlobalArgs, args: &DeadLettersArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    global: &GlobalArgs,
+    args: &DeadLettersArgs,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
     let param = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
     match &args.command {
         DeadLettersCommand::List(args) => {

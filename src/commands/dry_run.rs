@@ -19,7 +19,7 @@ use crate::settings::{Settings, SettingsError};
 ///
 /// # Errors
 /// The input can't work, or the topic can't be read.
-pub fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
+pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
     settings.kafka.validate().map_err(SettingsError::from)?;
     let zone = settings.ingest.validate().map_err(SettingsError::Value)?;
     let mut decoder = Decoder::new(&settings.input, zone).map_err(SettingsError::from)?;

@@ -13,7 +13,7 @@ use crate::settings::Settings;
 
 /// # Errors
 /// See [`Daemon::open`] and [`Daemon::run`].
-pub async fn run(global: &GlobalArgs, args: &IngestArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
     if settings.kafka.is_plaintext_off_loopback() {
         tracing::warn!("the connection to Kafka is not encrypted; set --tls");

@@ -14,7 +14,7 @@ use crate::settings::{Settings, SettingsError};
 
 /// # Errors
 /// The lake can't be read or written, or the change makes no sense.
-pub async fn run(global: &GlobalArgs, args: &OffsetsArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(global: &GlobalArgs, args: &OffsetsArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
         OffsetsCommand::Show(args) => show(global, args).await,
         OffsetsCommand::Set(args) => set(global, args).await,

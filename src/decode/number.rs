@@ -137,7 +137,7 @@ impl Number {
             power.and_then(|power| self.mantissa.checked_mul(power)).ok_or(Reason::OutOfRange)?
         } else {
             let power = 10u64.checked_pow(self.exponent.unsigned_abs()).ok_or(Reason::Type)?;
-            if self.mantissa % power != 0 {
+            if !self.mantissa.is_multiple_of(power) {
                 return Err(Reason::Type);
             }
             self.mantissa / power

@@ -4,6 +4,7 @@
 //! their own, so a crash between the two repeats a no-op.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,8 +106,8 @@ async fn bury(lake: &mut Lake, letters: &[DeadLetter]) -> Result<(), IngestError
     for _ in 0..DEAD_LETTER_ATTEMPTS {
         let mut bases = BTreeMap::new();
         for letter in letters {
-            if !bases.contains_key(&letter.partition) {
-                bases.insert(letter.partition, lake.dead_next_offset(letter.partition).await?);
+            if let Entry::Vacant(base) = bases.entry(letter.partition) {
+                base.insert(lake.dead_next_offset(letter.partition).await?);
             }
         }
         let is_new = |letter: &&DeadLetter| bases[&letter.partition].is_none_or(|next| letter.offset >= next);

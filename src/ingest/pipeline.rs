@@ -173,7 +173,8 @@ impl Pipeline {
             (None, Some(wait)) => Some(self.batch_since + wait),
             _ => None,
         };
-        let receiving = !stopping && !(self.in_flight.is_some() && self.options.flush.full(&self.batch));
+        let waits_for_flush = self.in_flight.is_some() && self.options.flush.full(&self.batch);
+        let receiving = !stopping && !waits_for_flush;
         let leave = self.leave_at.filter(|_| self.partitions.is_empty());
         let in_flight = &mut self.in_flight;
         tokio::select! {

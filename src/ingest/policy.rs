@@ -92,7 +92,7 @@ pub enum BeginError {
 /// # Errors
 /// Kafka doesn't hold `next` and the policy says stop, the topic ends before it, or the start names no usable
 /// offset.
-pub fn begin(
+pub(super) fn begin(
     assigned: Assigned,
     next: Option<i64>,
     start: &StartPolicy,

@@ -12,6 +12,7 @@ use crate::secret::Secret;
 /// The `[kafka]` section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[derive(Default)]
 pub struct KafkaSettings {
     /// `host:port`, several separated by commas.
     pub brokers: String,
@@ -83,25 +84,6 @@ impl fmt::Debug for Properties {
 impl Serialize for Properties {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.masked())
-    }
-}
-
-impl Default for KafkaSettings {
-    fn default() -> Self {
-        Self {
-            brokers: String::new(),
-            topic: String::new(),
-            group: None,
-            instance_id: None,
-            tls: false,
-            ca: None,
-            certificate: None,
-            key: None,
-            username: None,
-            password: None,
-            mechanism: SaslMechanism::default(),
-            properties: Properties::default(),
-        }
     }
 }
 

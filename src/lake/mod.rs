@@ -12,8 +12,8 @@ mod durable;
 mod error;
 #[cfg(test)]
 mod faulty;
+mod handle;
 mod head;
-mod lake;
 mod location;
 mod maintain;
 mod offsets;
@@ -33,7 +33,7 @@ pub use commit::{Advance, CommitNote, CommitOutcome, NewFile};
 pub use create::LakeSpec;
 pub use durable::DurableLocal;
 pub use error::{Difference, LakeError, StoreProblem};
-pub use lake::Lake;
+pub use handle::Lake;
 pub use location::{Location, LocationError};
 pub use maintain::{Maintained, Maintenance};
 pub use record::PartitionCounters;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::commit::{Advance, CommitNote, CommitOutcome, epoch_of};
 use super::create::{CLUSTER_ID, EPOCH};
 use super::error::LakeError;
-use super::lake::Lake;
+use super::handle::Lake;
 use super::record::CommitRecord;
 use super::retry::Attempts;
 use super::table::{Put, Table};

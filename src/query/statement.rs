@@ -75,7 +75,7 @@ impl Parsed {
     pub fn to_sql(&self) -> String {
         let mut statement = self.statement.clone();
         if let Some(statement) = query_of(&mut statement) {
-            let _: ControlFlow<()> = statement.visit(&mut DoubleQuotes);
+            let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut DoubleQuotes);
             return format!("{statement:#};");
         }
         format!("{statement};")
@@ -132,7 +132,8 @@ mod tests {
                 }
             }
             let mut statement = shown.statement.clone();
-            let _: ControlFlow<()> = query_of(&mut statement).unwrap().visit(&mut Collect(&mut values));
+            let visited: ControlFlow<()> = query_of(&mut statement).unwrap().visit(&mut Collect(&mut values));
+            assert!(visited.is_continue());
             assert_eq!(values, [value]);
         }
     }

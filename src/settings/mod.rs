@@ -143,12 +143,15 @@ impl Settings {
     }
 }
 
+/// A key, its value as TOML, and its origin.
+pub type Listed<'a> = (String, String, Option<&'a Origin>);
+
 impl Resolved {
     /// Every key with its value, masked where secret, and its origin; `None` is a default.
     ///
     /// # Errors
     /// A value has no TOML form.
-    pub fn listing(&self) -> Result<Vec<(String, String, Option<&Origin>)>, SettingsError> {
+    pub fn listing(&self) -> Result<Vec<Listed<'_>>, SettingsError> {
         let table = toml::Table::try_from(&self.settings).map_err(|error| SettingsError::Value(error.to_string()))?;
         let mut keys = Vec::new();
         layers::collect_leaves("", &table, &mut keys);

@@ -3,6 +3,8 @@
 //! Kafka is the embedded broker unless `TICKHOUSE_TEST_BROKERS` names real ones. Lakes are temporary folders, and
 //! prefixes of `TICKHOUSE_TEST_S3_BUCKET` at `TICKHOUSE_TEST_S3` too when those are set.
 
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a test may panic, and its helpers are for its own modules")]
+
 mod ingest;
 mod support;
 mod tidy;

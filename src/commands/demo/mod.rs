@@ -36,7 +36,7 @@ const BROKER_PROPERTIES: [(&str, &str); 2] = [("fetch.wait.max.ms", "20"), ("soc
 
 /// # Errors
 /// The folder is taken, or one of the parts fails.
-pub async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let folder = folder(args)?;
     let location = Location::parse(&folder.to_string_lossy()).map_err(SettingsError::from)?;
     let broker = EmbeddedBroker::start(PARTITIONS, TOPIC)?;

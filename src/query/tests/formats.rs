@@ -38,8 +38,7 @@ async fn bytes_of(view: &TableView, sql: &str, format: Format, zone: Tz) -> Vec<
     let shared = Shared::default();
     let output = Output::to(shared.clone());
     write_all(stream, format, zone, output, &CancellationToken::new()).await.unwrap();
-    let bytes = shared.0.lock().unwrap().clone();
-    bytes
+    shared.0.lock().unwrap().clone()
 }
 
 async fn text_of(sql: &str, format: Format) -> String {
