@@ -8,8 +8,9 @@ begin_lane
 start_server kafka.sh
 start_server s3.sh
 
-TICKHOUSE_TEST_BROKERS=$BROKERS TICKHOUSE_TEST_S3=$S3_ENDPOINT TICKHOUSE_TEST_S3_BUCKET=$S3_BUCKET \
-  cargo test --locked --test it
+export TICKHOUSE_TEST_BROKERS=$BROKERS TICKHOUSE_TEST_S3=$S3_ENDPOINT TICKHOUSE_TEST_S3_BUCKET=$S3_BUCKET
+TICKHOUSE_TEST_S3_ENDPOINT=$S3_ENDPOINT cargo test --locked --lib lake::
+cargo test --locked --test it
 
 check() {
   "$python" tests/check/checker.py --brokers "$BROKERS" --topic checked --expected "$work/expected.csv" \
