@@ -135,7 +135,7 @@ impl Handler for Assembler {
         self.oldest.get_or_insert_with(Instant::now);
     }
 
-    fn end_of_partition(&mut self, partition: i32, offset: i64) {
+    fn reached(&mut self, partition: i32, offset: i64) {
         let Some(state) = self.partitions.get_mut(&partition) else { return };
         if offset > state.next {
             let (decoder, spare) = (&self.decoder, &self.spare);

@@ -81,8 +81,8 @@ pub trait Handler: Send + 'static {
     /// The partition is gone; what was gathered of it is dropped.
     fn release(&mut self, partition: i32);
     fn record(&mut self, record: &Record<'_>);
-    /// Everything below `offset` was delivered.
-    fn end_of_partition(&mut self, partition: i32, offset: i64);
+    /// Everything below `offset` was delivered; records that nobody sees, such as transaction markers, included.
+    fn reached(&mut self, partition: i32, offset: i64);
     /// Called between batches: what is ready to cross the queue, if anything.
     fn take(&mut self) -> Option<Self::Output>;
 }
@@ -173,6 +173,7 @@ impl<T: Send + 'static> Consumer<T> {
             notices: Vec::new(),
             owned: BTreeSet::new(),
             running: BTreeSet::new(),
+            unplaced: BTreeSet::new(),
             unannounced: Vec::new(),
             announce_at: Instant::now(),
             ends_at: Instant::now(),
@@ -218,6 +219,8 @@ struct Worker<H: Handler> {
     owned: BTreeSet<i32>,
     /// Owned partitions that deliver.
     running: BTreeSet<i32>,
+    /// Running partitions whose position may still be that of an earlier assignment.
+    unplaced: BTreeSet<i32>,
     /// Assigned by the group, watermarks not known yet.
     unannounced: Vec<i32>,
     announce_at: Instant,
@@ -249,17 +252,17 @@ impl<H: Handler> Worker<H> {
         while let Ok(command) = self.commands.try_recv() {
             self.obey(command).map_err(|error| error.to_string())?;
         }
-        let Self { raw, handler, running, notices, .. } = self;
+        let Self { raw, handler, running, unplaced, notices, .. } = self;
         {
             let batch = raw.batch(BATCH_WAIT).map_err(|error| error.to_string())?;
             for message in batch.iter() {
                 let partition = message.partition();
                 match message.error() {
-                    None if running.contains(&partition) => handler.record(&Record::new(&message)),
-                    Some(RDKafkaErrorCode::PartitionEOF) if running.contains(&partition) => {
-                        handler.end_of_partition(partition, message.offset());
+                    None if running.contains(&partition) => {
+                        unplaced.remove(&partition);
+                        handler.record(&Record::new(&message));
                     }
-                    None | Some(RDKafkaErrorCode::PartitionEOF) => {}
+                    None => {}
                     Some(code) => notices.push(Notice::Message {
                         partition,
                         code,
@@ -272,6 +275,11 @@ impl<H: Handler> Worker<H> {
             }
         }
         notices.extend(raw.take_notices());
+        for (partition, offset) in raw.positions(running).map_err(|error| error.to_string())? {
+            if !unplaced.contains(&partition) {
+                handler.reached(partition, offset);
+            }
+        }
         Ok(())
     }
 
@@ -320,6 +328,10 @@ impl<H: Handler> Worker<H> {
                 if !again.is_empty() {
                     self.raw.incremental_unassign(&again)?;
                 }
+                // The position of an earlier assignment goes away a moment after it; a record proves a new one.
+                let numbers: BTreeSet<i32> = starts.iter().map(|start| start.0).collect();
+                self.unplaced.retain(|partition| !numbers.contains(partition));
+                self.unplaced.extend(self.raw.positions(&numbers)?.into_iter().map(|(partition, _)| partition));
                 let offsets: Vec<(i32, i64)> =
                     starts.iter().map(|(partition, _, offset)| (*partition, *offset)).collect();
                 self.raw.incremental_assign(&offsets)?;

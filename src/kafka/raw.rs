@@ -10,6 +10,7 @@
 #![allow(unsafe_code, reason = "librdkafka's batch call has no safe wrapper; audited here and nowhere else")]
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::time::Duration;
@@ -216,6 +217,19 @@ impl RawConsumer {
             )
         };
         check("query watermark offsets", err).map(|()| (low, high))
+    }
+
+    /// Offset after the last record that the batch call took from the queue, of the partitions that have one.
+    pub(super) fn positions(&self, partitions: &BTreeSet<i32>) -> Result<Vec<(i32, i64)>, RawError> {
+        let list = self.list(partitions.iter().map(|partition| (*partition, None)))?;
+        // SAFETY: the list lives through the call, which writes the offsets into it.
+        check("ask for positions", unsafe { rd::rd_kafka_position(self.handle, list.ptr()) })?;
+        let known = |element: &rd::rd_kafka_topic_partition_t| {
+            let offset = element.offset;
+            (offset >= 0).then_some((element.partition, offset))
+        };
+        // SAFETY: the list lives through the call.
+        Ok(unsafe { elements(list.ptr()) }.iter().filter_map(known).collect())
     }
 
     /// Last stable offset as of the newest fetch; `None` before the first one.

@@ -35,7 +35,10 @@ impl Reader {
     /// # Errors
     /// librdkafka refuses the configuration.
     pub fn new(settings: &KafkaSettings) -> Result<Self, String> {
-        let raw = RawConsumer::new(&settings.consumer_config(NO_GROUP), &settings.topic, BATCH_MESSAGES)?;
+        let mut config = settings.consumer_config(NO_GROUP);
+        // Harmless where nothing pauses or rebalances.
+        config.set("enable.partition.eof", "true");
+        let raw = RawConsumer::new(&config, &settings.topic, BATCH_MESSAGES)?;
         Ok(Self { raw, open: BTreeSet::new(), heard: Instant::now() })
     }
 

@@ -5,6 +5,12 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test may panic, and its helpers are for its own modules")]
 
+mod commands;
+mod groups;
 mod ingest;
+mod layout;
+mod loss;
+mod poison;
+mod start;
 mod support;
 mod tidy;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tickhouse::decode::{InputSettings, Preset};
 use tickhouse::ingest::{Daemon, IngestError, IngestSettings, IngestSpec, Status};
+use tickhouse::lake::PartitionCounters;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -78,13 +79,17 @@ impl Running {
     }
 }
 
-/// Waits until all of them together have committed so many messages.
-pub async fn committed_by_all(workers: &mut [&mut Running], messages: usize) {
-    let sum = |workers: &[&mut Running]| -> i64 {
-        workers.iter().map(|worker| worker.status.borrow().committed.offsets()).sum()
-    };
+/// Waits until the table has so many messages, whoever of them commits.
+pub async fn landed(workers: &mut [&mut Running], place: &Place, messages: usize) {
+    let mut lake = place.lake().await;
     let waiting = async {
-        while sum(workers) < messages as i64 {
+        loop {
+            lake.refresh().await.unwrap();
+            let counters = lake.counters().await.unwrap();
+            if counters.values().map(PartitionCounters::offsets).sum::<i64>() >= messages as i64 {
+                break;
+            }
+            // A worker tells its status at least once a second, when it hears of the ends.
             let changes = workers.iter_mut().map(|worker| Box::pin(worker.status.changed()));
             futures::future::select_all(changes).await.0.expect("no worker ends");
         }

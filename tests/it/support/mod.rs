@@ -8,11 +8,11 @@ mod topic;
 
 use std::time::Duration;
 
-pub use binary::{Finished, Live, Tickhouse};
-pub use daemon::{Running, committed_by_all, ingest, spec, until_latest};
+pub use binary::Tickhouse;
+pub use daemon::{ingest, landed, spec, until_latest};
 pub use place::{Place, over_stores};
-pub use table::{Contents, Row};
-pub use topic::{Sent, Topic, tick, ticks};
+pub use table::Contents;
+pub use topic::{Outgoing, Topic, tick, ticks};
 
 /// Nothing here takes this long, not even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -20,4 +20,14 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// A setting of the test run itself.
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The log of what runs in this process, with TICKHOUSE_TEST_LOG=debug.
+fn show_log() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        if let Some(filter) = setting("TICKHOUSE_TEST_LOG") {
+            tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().init();
+        }
+    });
 }

@@ -3,13 +3,15 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use rdkafka::{ClientConfig, ClientContext, Message};
-use tickhouse::kafka::{EmbeddedBroker, KafkaSettings, ensure_topic};
+use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
+use tickhouse::kafka::{EmbeddedBroker, KafkaSettings, Properties, Reader, ensure_topic, topic_info};
 use uuid::Uuid;
 
-use super::{PATIENCE, setting};
+use super::{PATIENCE, setting, show_log};
 
 pub struct Topic {
     pub kafka: KafkaSettings,
@@ -65,9 +67,11 @@ impl Topic {
     }
 
     pub fn named(name: &str, partitions: i32) -> Self {
+        show_log();
         let settings = |brokers: &str| KafkaSettings {
             brokers: brokers.to_owned(),
             topic: name.to_owned(),
+            properties: properties(),
             ..KafkaSettings::default()
         };
         let (kafka, embedded) = match setting("TICKHOUSE_TEST_BROKERS") {
@@ -123,10 +127,50 @@ impl Topic {
         }))
     }
 
+    /// Deletes the topic and creates it anew, empty; an embedded broker becomes another cluster by that.
+    pub async fn recreate(self) -> Self {
+        let (name, partitions) = (self.kafka.topic.clone(), self.partitions);
+        if !Self::is_embedded() {
+            let admin: AdminClient<DefaultClientContext> = self.kafka.client_config().create().unwrap();
+            let deleted = admin.delete_topics(&[&name], &AdminOptions::new()).await.unwrap();
+            deleted.into_iter().for_each(|topic| drop(topic.unwrap()));
+            // The brokers answer before all of them have forgotten it.
+            while topic_info(&self.kafka, PATIENCE).is_ok() {}
+        }
+        drop(self);
+        Self::named(&name, partitions)
+    }
+
+    /// Drops the first messages of every partition; not in the embedded broker.
+    pub async fn delete_before(&self, offset: i64) {
+        let admin: AdminClient<DefaultClientContext> = self.kafka.client_config().create().unwrap();
+        let mut offsets = TopicPartitionList::new();
+        for partition in 0..self.partitions {
+            offsets.add_partition_offset(&self.kafka.topic, partition, Offset::Offset(offset)).unwrap();
+        }
+        admin.delete_records(&offsets, &AdminOptions::new()).await.unwrap();
+    }
+
+    /// First offset of the first partition that the broker holds.
+    pub fn low(&self) -> i64 {
+        Reader::new(&self.kafka).unwrap().watermarks(1).unwrap()[0].low
+    }
+
     /// The flags that say which topic this is.
     pub fn flags(&self) -> Vec<String> {
-        ["--brokers", &self.kafka.brokers, "--topic", &self.kafka.topic].map(str::to_owned).to_vec()
+        let mut flags = ["--brokers", &self.kafka.brokers, "--topic", &self.kafka.topic].map(str::to_owned).to_vec();
+        for (name, value) in properties().0 {
+            flags.extend(["-X".to_owned(), format!("{name}={value}")]);
+        }
+        flags
     }
+}
+
+/// The embedded broker waits for a session timeout until a group whose member has left takes the next one.
+fn properties() -> Properties {
+    let short = [("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "300")];
+    let short = short.into_iter().filter(|_| Topic::is_embedded());
+    Properties(short.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// A canonical message whose values follow from its number.

@@ -1,0 +1,137 @@
+//! When Kafka no longer holds what the table says comes next, nothing happens before an operator decides.
+
+use tickhouse::ingest::{DataLossPolicy, IngestSettings, IngestSpec};
+
+use crate::support::{Contents, Place, Tickhouse, Topic, over_stores, spec, tick, ticks, until_latest};
+
+const DATA_LOSS: Option<i32> = Some(3);
+
+fn run(words: &[&str], topic: &Topic, place: &Place) -> Tickhouse {
+    Tickhouse::new(words).flags(&topic.flags()).flags(&place.flags())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recreated_topic_stops_the_ingest_until_a_new_epoch_begins() {
+    over_stores(async |place: Place| {
+        let topic = Topic::new(2);
+        topic.send(&ticks(0..100));
+        until_latest(spec(&topic, &place)).await.unwrap();
+        let before = place.lake().await.version();
+
+        let topic = topic.recreate().await;
+        topic.send(&ticks(0..20));
+        let stopped = run(&["ingest", "--until-latest", "--market-zone", "UTC"], &topic, &place)
+            .expect_warning("offsets set --new-epoch")
+            .run();
+        assert_eq!(stopped.code, DATA_LOSS, "{stopped:?}");
+        assert!(stopped.stderr.contains("tickhouse offsets set --new-epoch"), "{}", stopped.stderr);
+        assert_eq!(place.lake().await.version(), before);
+
+        let set = ["offsets", "set", "--new-epoch", "--reason", "the topic was recreated"];
+        let told = run(&[&set[..], &["--dry-run"]].concat(), &topic, &place).succeed();
+        assert!(told.contains("epoch 0 -> 1") && told.contains("nothing was changed"), "{told}");
+        assert_eq!(place.lake().await.version(), before);
+        run(&set, &topic, &place).succeed();
+        let status = until_latest(spec(&topic, &place)).await.unwrap();
+        assert_eq!(status.committed.rows, 20);
+        let contents = Contents::of(&place).await;
+        contents.assert_balanced().await;
+        let rows = |epoch: i32| contents.rows.iter().filter(|row| row.epoch == epoch).count();
+        assert_eq!((contents.lake.epoch(), rows(0), rows(1)), (1, 100, 20));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_ends_before_the_table_is_no_reason_to_read_it_again() {
+    let place = Place::folder();
+    let topic = Topic::new(1);
+    topic.send(&ticks(0..10));
+    until_latest(spec(&topic, &place)).await.unwrap();
+    run(&["offsets", "set", "--partition", "0=500", "--reason", "a mistake"], &topic, &place).succeed();
+    let stopped = run(&["ingest", "--until-latest", "--market-zone", "UTC"], &topic, &place).run();
+    assert_eq!(stopped.code, DATA_LOSS, "{stopped:?}");
+    for word in ["partition 0", "500", "ends at 10", "--new-epoch"] {
+        assert!(stopped.stderr.contains(word), "{word}: {}", stopped.stderr);
+    }
+    let back = run(&["offsets", "set", "--partition", "0=5", "--reason", "back"], &topic, &place).run();
+    assert_eq!(back.code, Some(1), "{back:?}");
+}
+
+/// So much that the broker drops the first messages: the embedded one keeps 5 MiB of a partition.
+async fn let_messages_expire(topic: &Topic) -> i64 {
+    if Topic::is_embedded() {
+        let large: Vec<String> = (0..80).map(|number| format!("{}{}", tick(number), " ".repeat(100_000))).collect();
+        topic.send(&large);
+    } else {
+        topic.delete_before(60).await;
+    }
+    topic.low()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_messages_are_given_up_by_the_operator_s_word_only() {
+    over_stores(async |place: Place| {
+        let topic = Topic::new(1);
+        topic.send(&ticks(0..10));
+        until_latest(spec(&topic, &place)).await.unwrap();
+        topic.send(&ticks(10..80));
+        let low = let_messages_expire(&topic).await;
+        assert!(low > 10, "{low}");
+
+        let stopped = run(&["ingest", "--until-latest", "--market-zone", "UTC"], &topic, &place).run();
+        assert_eq!(stopped.code, DATA_LOSS, "{stopped:?}");
+        let fix = format!("tickhouse offsets set --partition 0={low}");
+        assert!(stopped.stderr.contains(&fix), "{}", stopped.stderr);
+
+        let on_data_loss = DataLossPolicy::Earliest;
+        let settings = IngestSettings { on_data_loss, ..spec(&topic, &place).settings };
+        let status = until_latest(IngestSpec { settings, ..spec(&topic, &place) }).await.unwrap();
+        assert_eq!((status.committed.lost, status.lag), (low - 10, 0));
+        let contents = Contents::of(&place).await;
+        contents.assert_balanced().await;
+        assert_eq!(contents.counters[&0].lost, low - 10);
+        assert_eq!(contents.rows.iter().filter(|row| row.offset >= 10).map(|row| row.offset).min(), Some(low));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_operator_gives_up_is_in_the_history() {
+    let place = Place::folder();
+    let topic = Topic::new(1);
+    topic.send(&ticks(0..10));
+    until_latest(spec(&topic, &place)).await.unwrap();
+    topic.send(&ticks(10..80));
+    let low = let_messages_expire(&topic).await;
+    let partition = format!("0={low}");
+    let set = ["offsets", "set", "--partition", &partition, "--reason", "retention was too short"];
+    let told = run(&[&set[..], &["--dry-run"]].concat(), &topic, &place).succeed();
+    assert!(told.contains(&format!("next 10 -> {low}, {} offsets", low - 10)), "{told}");
+    run(&set, &topic, &place).succeed();
+    let log = std::path::Path::new(&place.table).join("ticks/_delta_log");
+    let version = place.lake().await.version();
+    let commit = std::fs::read_to_string(log.join(format!("{version:020}.json"))).unwrap();
+    assert!(commit.contains("retention was too short"), "{commit}");
+    until_latest(spec(&topic, &place)).await.unwrap();
+    Contents::of(&place).await.assert_balanced().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_of_another_topic_is_refused() {
+    over_stores(async |place: Place| {
+        let (topic, other) = (Topic::new(1), Topic::new(1));
+        topic.send(&ticks(0..10));
+        until_latest(spec(&topic, &place)).await.unwrap();
+        let refused = Tickhouse::new(&["ingest", "--until-latest", "--market-zone", "UTC"])
+            .flags(&place.flags())
+            .flags(&["--brokers", &topic.kafka.brokers, "--topic", &other.kafka.topic].map(str::to_owned))
+            .run();
+        // The embedded brokers have one topic each.
+        let problem = if Topic::is_embedded() { "don't have it" } else { "one lake holds one topic" };
+        assert!(refused.stderr.contains(problem) && refused.stderr.contains(&other.kafka.topic), "{refused:?}");
+        assert_eq!(refused.code, Some(if Topic::is_embedded() { 1 } else { 2 }), "{refused:?}");
+        assert_eq!(Contents::of(&place).await.rows.len(), 10);
+    })
+    .await;
+}
