@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assemble::now_micros;
 use super::batch::Chunk;
+use super::buried::Buried;
 use super::error::IngestError;
 use super::partitions::Partition;
 use super::pipeline::Pipeline;
@@ -41,10 +42,7 @@ impl Pipeline {
     pub(super) fn restart(&mut self, numbers: &[i32]) {
         let mut again = Vec::new();
         for &number in numbers {
-            let generation = self.partitions.new_generation();
-            if let Some(owned) = self.partitions.get_mut(number) {
-                // Chunks that are on their way belong to the old one.
-                owned.generation = generation;
+            if self.partitions.begin_again(number) {
                 self.batch.drop_partition(number);
                 again.push(number);
             }
@@ -76,7 +74,7 @@ impl Pipeline {
         }
         let mut starts = Vec::new();
         for &assigned in assigned {
-            let Assigned { partition, low, high } = assigned;
+            let Assigned { partition, high, .. } = assigned;
             let target = match self.partitions.get(partition) {
                 Some(owned) => owned.target,
                 None => self.options.until_latest.then_some(high),
@@ -94,9 +92,10 @@ impl Pipeline {
                 let chunk = Chunk::lost(partition, lost, self.decoder.columns(), now_micros());
                 self.batch.push(chunk).expect("the partition's rows were dropped");
             }
+            let buried = Buried::read(lake, partition, next).await?;
             tracing::info!(partition, offset = next, end = high, "reading");
             let generation = self.partitions.new_generation();
-            let state = Partition { generation, base, next, committed: base, low, end: high, target };
+            let state = Partition { generation, base, next, committed: base, first: next, end: high, target, buried };
             self.partitions.insert(partition, state);
             starts.push((partition, generation, next));
         }

@@ -26,6 +26,8 @@ const ONE_SHOT: Duration = RetryPolicy::ONE_SHOT;
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 const LOG_EVERY: Duration = Duration::from_secs(60);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Of the 25 s that a stop may take.
+const LAST_MAINTENANCE: Duration = Duration::from_secs(5);
 const GROUP_ID_CHARACTERS: usize = 8;
 
 /// Everything that an ingest is made of.
@@ -120,11 +122,16 @@ impl Daemon {
     }
 }
 
+/// A checkpoint that is being written may end; the log is whole without it too.
 async fn join(maintainer: Option<JoinHandle<()>>) {
-    if let Some(maintainer) = maintainer
-        && let Err(error) = maintainer.await
-    {
-        tracing::error!(%error, "the maintenance task failed");
+    let Some(mut maintainer) = maintainer else { return };
+    match tokio::time::timeout(LAST_MAINTENANCE, &mut maintainer).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the maintenance task failed"),
+        Err(_) => {
+            tracing::debug!("the checkpoint takes too long; leaving without it");
+            maintainer.abort();
+        }
     }
 }
 
@@ -146,12 +153,8 @@ async fn maintain(
                 Err(_) => return,
             },
         };
-        let worked = tokio::select! {
-            biased;
-            () = over.cancelled() => return,
-            worked = maintenance.run(commits, clean) => worked,
-        };
-        match worked {
+        // Not dropped half-way: what the Delta kernel does in threads of its own would outlive it.
+        match maintenance.run(commits, clean).await {
             Ok(done) => tracing::debug!(?done, "maintained the log"),
             Err(error) => tracing::warn!(%error, "the log was not maintained, trying again later"),
         }

@@ -31,6 +31,8 @@ pub enum IngestError {
          [{from}, {to})"
     )]
     Disagreement { partition: i32, offset: i64, from: i64, to: i64 },
+    #[error("read dead letters {path}: {detail}")]
+    Letters { path: String, detail: String },
     #[error("stopped before the last batch was committed; nothing is lost: the next start reads it again")]
     StopTimeout,
     #[error("run flush task: {0}")]

@@ -8,6 +8,7 @@
 mod assemble;
 mod assignment;
 mod batch;
+mod buried;
 mod daemon;
 mod encode;
 mod error;

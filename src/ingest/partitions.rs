@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::market::OffsetRange;
+use super::batch::Chunk;
+use super::buried::Buried;
+use super::error::IngestError;
 
 /// Invariant: `base <= next`, and the batch holds exactly `[base, next)` of the partition (`[first, next)` while
 /// the table knows nothing of it), except for what a flush in flight took over, which moved `base` on.
@@ -15,11 +17,14 @@ pub(super) struct Partition {
     pub next: i64,
     /// Committed for sure.
     pub committed: Option<i64>,
-    pub low: i64,
+    /// Where reading began.
+    pub first: i64,
     /// End of the partition, as last heard.
     pub end: i64,
     /// Where `--until-latest` stops.
     pub target: Option<i64>,
+    /// Verdicts that were committed already.
+    pub buried: Option<Buried>,
 }
 
 impl Partition {
@@ -66,15 +71,31 @@ impl Partitions {
     }
 
     /// Takes a chunk's range in, if it belongs to the present assignment.
-    pub(super) fn accept(&mut self, number: i32, generation: u64, range: OffsetRange) -> bool {
+    ///
+    /// # Errors
+    /// The table has another verdict on one of its messages.
+    pub(super) fn accept(&mut self, generation: u64, chunk: &Chunk) -> Result<bool, IngestError> {
+        let (number, range) = (chunk.partition, chunk.range);
         match self.owned.get_mut(&number) {
             Some(partition) if partition.generation == generation && partition.next == range.start() => {
+                if let Some(buried) = &partition.buried {
+                    buried.check(chunk)?;
+                }
                 partition.next = range.next();
                 partition.end = partition.end.max(range.next());
-                true
+                Ok(true)
             }
-            _ => false,
+            _ => Ok(false),
         }
+    }
+
+    /// Forgets what was read and not committed: its chunks belong to an earlier generation. False: not owned.
+    pub(super) fn begin_again(&mut self, number: i32) -> bool {
+        let generation = self.new_generation();
+        let Some(partition) = self.owned.get_mut(&number) else { return false };
+        partition.generation = generation;
+        partition.next = partition.committed.unwrap_or(partition.first);
+        true
     }
 
     /// Everything up to the end captured at assignment is in a batch or in the table.
@@ -83,7 +104,7 @@ impl Partitions {
     }
 
     pub(super) fn lag(&self) -> i64 {
-        let behind = |partition: &Partition| (partition.end - partition.committed.unwrap_or(partition.low)).max(0);
+        let behind = |partition: &Partition| (partition.end - partition.committed.unwrap_or(partition.first)).max(0);
         self.owned.values().map(behind).sum()
     }
 }
@@ -91,9 +112,17 @@ impl Partitions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::{OffsetRange, TickColumns};
 
     fn partition(generation: u64, next: i64) -> Partition {
-        Partition { generation, base: Some(next), next, committed: Some(next), low: 0, end: 50, target: Some(50) }
+        let at = Some(next);
+        Partition { generation, base: at, next, committed: at, first: 0, end: 50, target: Some(50), buried: None }
+    }
+
+    fn chunk(number: i32, start: i64, next: i64) -> Chunk {
+        let mut chunk = Chunk::empty(number, start, TickColumns::default(), 0);
+        chunk.range = OffsetRange::new(start, next).unwrap();
+        chunk
     }
 
     #[test]
@@ -101,13 +130,24 @@ mod tests {
         let mut partitions = Partitions::default();
         let (old, new) = (partitions.new_generation(), partitions.new_generation());
         partitions.insert(4, partition(new, 10));
-        let range = |start, next| OffsetRange::new(start, next).unwrap();
-        assert!(!partitions.accept(4, old, range(10, 20)), "another generation");
-        assert!(!partitions.accept(4, new, range(11, 20)), "a gap");
-        assert!(!partitions.accept(5, new, range(10, 20)), "not owned");
-        assert!(partitions.accept(4, new, range(10, 20)));
-        assert!(partitions.accept(4, new, range(20, 50)));
+        assert!(!partitions.accept(old, &chunk(4, 10, 20)).unwrap(), "another generation");
+        assert!(!partitions.accept(new, &chunk(4, 11, 20)).unwrap(), "a gap");
+        assert!(!partitions.accept(new, &chunk(5, 10, 20)).unwrap(), "not owned");
+        assert!(partitions.accept(new, &chunk(4, 10, 20)).unwrap());
+        assert!(partitions.accept(new, &chunk(4, 20, 50)).unwrap());
         assert!(partitions.all_done());
         assert_eq!(partitions.lag(), 40);
+    }
+
+    #[test]
+    fn a_partition_that_has_to_be_read_again_is_not_done() {
+        let mut partitions = Partitions::default();
+        let generation = partitions.new_generation();
+        partitions.insert(4, partition(generation, 10));
+        assert!(partitions.accept(generation, &chunk(4, 10, 50)).unwrap());
+        assert!(partitions.all_done());
+        assert!(partitions.begin_again(4) && !partitions.begin_again(5));
+        assert!(!partitions.all_done());
+        assert!(!partitions.accept(generation, &chunk(4, 10, 50)).unwrap());
     }
 }

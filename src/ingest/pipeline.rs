@@ -196,7 +196,7 @@ impl Pipeline {
         stop: &CancellationToken,
     ) -> Result<(), IngestError> {
         match event {
-            Some(Event::Data(deliveries)) => self.take_in(deliveries),
+            Some(Event::Data(deliveries)) => self.take_in(deliveries)?,
             Some(Event::Assigned { cluster_id, partitions }) => {
                 self.waiting.push((cluster_id, partitions));
                 self.settle_assignments(stop).await?;
@@ -220,9 +220,9 @@ impl Pipeline {
         Ok(())
     }
 
-    fn take_in(&mut self, deliveries: Vec<Delivery>) {
+    fn take_in(&mut self, deliveries: Vec<Delivery>) -> Result<(), IngestError> {
         for Delivery { generation, chunk } in deliveries {
-            if !self.partitions.accept(chunk.partition, generation, chunk.range) {
+            if !self.partitions.accept(generation, &chunk)? {
                 continue;
             }
             if self.batch.is_empty() {
@@ -230,6 +230,7 @@ impl Pipeline {
             }
             self.batch.push(chunk).expect("the partition's next was checked");
         }
+        Ok(())
     }
 
     /// Takes up waiting assignments, unless a flush has the lake.

@@ -144,7 +144,8 @@ impl KafkaSettings {
             matches!(host, "localhost" | "127.0.0.1" | "[::1]")
         };
         let protocol = self.properties.0.get("security.protocol").is_some_and(|protocol| protocol.contains("ssl"));
-        !self.uses_tls() && !protocol && !self.brokers.split(',').map(str::trim).all(local)
+        let mut named = self.brokers.split(',').map(str::trim).filter(|broker| !broker.is_empty());
+        !self.uses_tls() && !protocol && !named.all(local)
     }
 
     fn uses_tls(&self) -> bool {

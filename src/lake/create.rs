@@ -170,13 +170,29 @@ fn same_json(one: &str, other: &str) -> bool {
     }
 }
 
+/// Extra columns that the lake doesn't know yet change nothing about those that it has.
+fn same_but_for_new_columns(in_lake: &str, configured: &str) -> bool {
+    let (Ok(in_lake), Ok(mut configured)) =
+        (serde_json::from_str::<Value>(in_lake), serde_json::from_str::<Value>(configured))
+    else {
+        return in_lake == configured;
+    };
+    if let Some(columns) = configured.get_mut("columns").and_then(Value::as_object_mut) {
+        columns.retain(|name, _| in_lake.get("columns").is_some_and(|known| known.get(name).is_some()));
+        if columns.is_empty() && in_lake.get("columns").is_none() {
+            configured.as_object_mut().and_then(|input| input.remove("columns"));
+        }
+    }
+    in_lake == configured
+}
+
 fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<Difference>, LakeError> {
     let mut differences = Vec::new();
     for (key, configured) in spec.properties() {
         let in_lake = ticks.property(key);
         let same = match (key, in_lake) {
             (INPUT, _) if spec.accept_input_change => true,
-            (INPUT, Some(in_lake)) => same_json(in_lake, &configured),
+            (INPUT, Some(in_lake)) => same_but_for_new_columns(in_lake, &configured),
             (_, in_lake) => in_lake == Some(configured.as_str()),
         };
         if same {
@@ -185,7 +201,7 @@ fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<Difference>,
         let fix = match key {
             TOPIC => "one lake holds one topic: give another --table",
             CLUSTER_ID => {
-                "if the topic moved to a new cluster, say so with `tickhouse offsets`; else give another --table"
+                "if the topic moved there, say so with `tickhouse offsets set --new-epoch`; else give another --table"
             }
             MARKET_ZONE | PARTITION_BY => "fixed at creation: take the lake's value or give another --table",
             _ => "take it with --accept-input-change",

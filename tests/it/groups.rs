@@ -1,6 +1,8 @@
 //! Several workers on one lake: shared work, rebalances, and those who don't know that they are too many.
 
-use tickhouse::ingest::IngestSpec;
+use std::time::Duration;
+
+use tickhouse::ingest::{IngestSettings, IngestSpec};
 use tickhouse::kafka::KafkaSettings;
 
 use crate::support::{Contents, Place, Topic, ingest, landed, over_stores, spec, ticks, until_latest};
@@ -34,30 +36,33 @@ async fn workers_of_a_group_share_the_partitions_and_hand_them_over() {
     .await;
 }
 
-/// Workers of two groups read the same partitions: each believes that it alone owns them.
+fn of_group(group: &str, topic: &Topic, place: &Place) -> IngestSpec {
+    let group = Some(format!("{group}-{}", topic.kafka.topic));
+    IngestSpec { kafka: KafkaSettings { group, ..topic.kafka.clone() }, ..spec(topic, place) }
+}
+
+/// Workers of two groups read the same partition: each believes that it alone owns it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_of_another_group_is_fenced() {
     over_stores(async |place: Place| {
-        let topic = Topic::new(2);
-        let mut sent = topic.send(&ticks(0..100));
-        let of = |group: &str| IngestSpec {
-            kafka: KafkaSettings { group: Some(format!("{group}-{}", topic.kafka.topic)), ..topic.kafka.clone() },
-            ..spec(&topic, &place)
-        };
-        let mut one = ingest(of("one")).await;
-        let mut other = ingest(of("other")).await;
-        let is_fenced = |status: &tickhouse::ingest::Status| status.fenced > 0;
-        let mut rounds = 0;
-        while !is_fenced(&one.status.borrow()) && !is_fenced(&other.status.borrow()) {
-            rounds += 1;
-            assert!(rounds < 200, "neither was ever fenced");
-            sent.extend(topic.send(&ticks(sent.len()..sent.len() + 50)));
-            landed(&mut [&mut one, &mut other], &place, sent.len()).await;
-        }
-        sent.extend(topic.send(&ticks(sent.len()..sent.len() + 50)));
-        landed(&mut [&mut one, &mut other], &place, sent.len()).await;
-        one.stop().await;
-        other.stop().await;
+        let topic = Topic::new(1);
+        let mut sent = topic.send(&ticks(0..50));
+        let slow = of_group("slow", &topic, &place);
+        let never = Duration::from_secs(3_600);
+        let settings = IngestSettings { flush_rows: 75, flush_interval: never, ..slow.settings };
+        let mut slow = ingest(IngestSpec { settings, ..slow }).await;
+        slow.until("50 rows", |status| status.buffered_rows == 50).await;
+
+        let mut fast = ingest(of_group("fast", &topic, &place)).await;
+        fast.committed(50).await;
+        sent.extend(topic.send(&ticks(50..70)));
+        fast.committed(70).await;
+        fast.stop().await;
+        sent.extend(topic.send(&ticks(70..80)));
+        slow.until("the fence", |status| status.fenced == 1).await;
+        slow.until("what nobody has committed", |status| status.buffered_rows == 10).await;
+        let status = slow.stop().await;
+        assert_eq!(status.committed.rows, 10);
         Contents::exactly(&place, &sent).await;
     })
     .await;
@@ -68,14 +73,10 @@ async fn a_batch_job_beside_another_group_ends_when_the_table_has_everything() {
     let place = Place::folder();
     let topic = Topic::new(2);
     let mut sent = topic.send(&ticks(0..100));
-    let of = |group: &str| IngestSpec {
-        kafka: KafkaSettings { group: Some(format!("{group}-{}", topic.kafka.topic)), ..topic.kafka.clone() },
-        ..spec(&topic, &place)
-    };
-    let daemon = ingest(of("daemon")).await;
+    let daemon = ingest(of_group("daemon", &topic, &place)).await;
     for round in 0..8 {
         sent.extend(topic.send(&ticks(sent.len()..sent.len() + 500)));
-        until_latest(of(&format!("job-{round}"))).await.unwrap();
+        until_latest(of_group(&format!("job-{round}"), &topic, &place)).await.unwrap();
         Contents::exactly(&place, &sent).await;
     }
     daemon.stop().await;

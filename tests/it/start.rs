@@ -20,6 +20,8 @@ async fn latest_begins_at_the_end() {
     let place = Place::folder();
     let topic = Topic::new(1);
     let mut sent = topic.send(&ticks(0..100));
+    let status = until_latest(starting(&topic, &place, "latest")).await.unwrap();
+    assert_eq!((status.committed.rows, status.lag), (0, 0));
     let mut worker = ingest(starting(&topic, &place, "latest")).await;
     // Nothing tells when it has its partition, so messages are sent until one of them lands.
     while worker.status.borrow_and_update().committed.rows == 0 {

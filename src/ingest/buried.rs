@@ -1,0 +1,154 @@
+//! Dead letters of offsets whose ticks are not committed: a worker ended between the two commits.
+//!
+//! Invariant: for these offsets the table decides. A decoder of another opinion would lose a message or show it
+//! twice, so it has to stop.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Int32Type, Int64Type};
+use object_store::ObjectStoreExt;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::batch::Chunk;
+use super::error::IngestError;
+use crate::lake::{DataFile, Lake, TableView};
+use crate::market::OffsetRange;
+
+const COLUMNS: [&str; 3] = ["kafka_epoch", "kafka_partition", "kafka_offset"];
+
+/// What the table says about `[next, dead_next)` of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Buried {
+    window: OffsetRange,
+    dead: BTreeSet<i64>,
+}
+
+impl Buried {
+    /// `None`: the table has no dead letter from `next` on.
+    ///
+    /// # Errors
+    /// The lake can't be read.
+    pub(super) async fn read(lake: &Lake, partition: i32, next: i64) -> Result<Option<Self>, IngestError> {
+        let dead_next = lake.dead_next_offset(partition).await?;
+        let Some(window) = dead_next.and_then(|dead_next| OffsetRange::new(next, dead_next).ok()) else {
+            return Ok(None);
+        };
+        if window.is_empty() {
+            return Ok(None);
+        }
+        let view = lake.dead_letters()?;
+        let mut dead = BTreeSet::new();
+        for file in view.files.iter().filter(|file| may_hold(file, window)) {
+            let read = read_file(&view, file, (lake.epoch(), partition), window).await;
+            let wrong = |error: Box<dyn Error + Send + Sync>| IngestError::Letters {
+                path: file.path.to_string(),
+                detail: error.to_string(),
+            };
+            dead.extend(read.map_err(wrong)?);
+        }
+        tracing::info!(partition, %window, letters = dead.len(), "dead letters were committed before their ticks");
+        Ok(Some(Self { window, dead }))
+    }
+
+    /// # Errors
+    /// The verdicts of the chunk are not those of the table.
+    pub(super) fn check(&self, chunk: &Chunk) -> Result<(), IngestError> {
+        let (start, next) = (chunk.range.start().max(self.window.start()), chunk.range.next().min(self.window.next()));
+        if start >= next {
+            return Ok(());
+        }
+        let decoded: BTreeSet<i64> =
+            chunk.dead.iter().map(|letter| letter.offset).filter(|offset| (start..next).contains(offset)).collect();
+        let in_table: BTreeSet<i64> = self.dead.range(start..next).copied().collect();
+        match decoded.symmetric_difference(&in_table).next() {
+            None => Ok(()),
+            Some(&offset) => Err(IngestError::Disagreement {
+                partition: chunk.partition,
+                offset,
+                from: self.window.start(),
+                to: self.window.next(),
+            }),
+        }
+    }
+}
+
+fn may_hold(file: &DataFile, window: OffsetRange) -> bool {
+    let stats = file.stats.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let offset = |side: &str| stats.as_ref()?.get(side)?.get("kafka_offset")?.as_i64();
+    match (offset("minValues"), offset("maxValues")) {
+        (Some(first), Some(last)) => first < window.next() && last >= window.start(),
+        _ => true,
+    }
+}
+
+/// Dead offsets of the partition in one file; a flush of letters fits into memory, so the file does.
+async fn read_file(
+    view: &TableView,
+    file: &DataFile,
+    (epoch, partition): (i32, i32),
+    window: OffsetRange,
+) -> Result<Vec<i64>, Box<dyn Error + Send + Sync>> {
+    let bytes = view.store.get(&file.path).await?.bytes().await?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
+    let mut dead = Vec::new();
+    for batch in builder.with_projection(mask).build()? {
+        let batch = batch?;
+        let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("there is no column {name}"));
+        let epochs = column("kafka_epoch")?.as_primitive::<Int32Type>().values();
+        let partitions = column("kafka_partition")?.as_primitive::<Int32Type>().values();
+        let offsets = column("kafka_offset")?.as_primitive::<Int64Type>().values();
+        for ((found_epoch, found_partition), offset) in epochs.iter().zip(partitions).zip(offsets) {
+            let inside = (window.start()..window.next()).contains(offset);
+            if inside && (*found_epoch, *found_partition) == (epoch, partition) {
+                dead.push(*offset);
+            }
+        }
+    }
+    Ok(dead)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::{Reason, Rejection};
+    use crate::ingest::DeadLetter;
+    use crate::market::TickColumns;
+
+    fn chunk(start: i64, next: i64, dead: &[i64]) -> Chunk {
+        let letter = |offset: &i64| DeadLetter {
+            partition: 2,
+            offset: *offset,
+            kafka_ts: None,
+            key: None,
+            payload: Vec::new(),
+            payload_bytes: 0,
+            sha256: [0; 32],
+            headers: Vec::new(),
+            rejection: Rejection::new(Reason::Empty, ""),
+        };
+        let mut chunk = Chunk::empty(2, start, TickColumns::default(), 0);
+        chunk.range = OffsetRange::new(start, next).unwrap();
+        chunk.dead = dead.iter().map(letter).collect();
+        chunk
+    }
+
+    #[test]
+    fn only_the_window_counts() {
+        let buried = Buried { window: OffsetRange::new(10, 20).unwrap(), dead: [11, 19].into() };
+        let at = |chunk: Chunk| match buried.check(&chunk) {
+            Ok(()) => None,
+            Err(IngestError::Disagreement { offset, from: 10, to: 20, partition: 2 }) => Some(offset),
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(at(chunk(10, 30, &[11, 19, 20, 25])), None);
+        assert_eq!(at(chunk(10, 15, &[11])), None);
+        assert_eq!(at(chunk(20, 30, &[])), None);
+        assert_eq!(at(chunk(10, 15, &[])), Some(11));
+        assert_eq!(at(chunk(12, 30, &[13, 19])), Some(13));
+        assert_eq!(at(chunk(12, 30, &[])), Some(19));
+    }
+}
