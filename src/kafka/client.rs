@@ -154,7 +154,16 @@ impl KafkaSettings {
 
     /// What every client needs.
     pub fn client_config(&self) -> ClientConfig {
+        self.over(&[])
+    }
+
+    /// The client's settings on top of defaults. Not by `ClientConfig::config_map`, which masks passwords: a copy
+    /// made with it logs in with the mask.
+    fn over(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
+        for (name, value) in defaults {
+            config.set(*name, *value);
+        }
         config.set("bootstrap.servers", &self.brokers).set("client.id", "tickhouse");
         // A broker that is away is tried again soon after it is back.
         config.set("reconnect.backoff.max.ms", "2000").set("topic.metadata.refresh.interval.ms", "30000");
@@ -189,7 +198,6 @@ impl KafkaSettings {
 
     /// A group consumer whose offsets are ours to decide.
     pub fn consumer_config(&self, group: &str) -> ClientConfig {
-        let mut config = ClientConfig::new();
         let defaults = [
             ("session.timeout.ms", "10000"),
             ("heartbeat.interval.ms", "3000"),
@@ -204,12 +212,7 @@ impl KafkaSettings {
             // The default of 1 s stalls a reader that fills its queue.
             ("fetch.queue.backoff.ms", "10"),
         ];
-        for (name, value) in defaults {
-            config.set(name, value);
-        }
-        for (name, value) in self.client_config().config_map() {
-            config.set(name, value);
-        }
+        let mut config = self.over(&defaults);
         let protocol = [
             ("group.id", group),
             ("enable.auto.commit", "false"),
@@ -231,7 +234,6 @@ impl KafkaSettings {
 
     /// An idempotent producer: a retry can't write a message twice.
     pub fn producer_config(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
         let defaults = [
             ("compression.type", "lz4"),
             ("linger.ms", "10"),
@@ -239,12 +241,7 @@ impl KafkaSettings {
             ("queue.buffering.max.messages", "500000"),
             ("queue.buffering.max.kbytes", "131072"),
         ];
-        for (name, value) in defaults {
-            config.set(name, value);
-        }
-        for (name, value) in self.client_config().config_map() {
-            config.set(name, value);
-        }
+        let mut config = self.over(&defaults);
         config.set("enable.idempotence", "true").set("acks", "all");
         config
     }
@@ -264,6 +261,17 @@ mod tests {
         settings.properties.0.insert("ssl.key.password".to_owned(), "hunter3".to_owned());
         let text = format!("{settings:?} {}", serde_json::to_string(&settings).unwrap());
         assert!(!text.contains("hunter"), "{text}");
+    }
+
+    #[test]
+    fn passwords_reach_librdkafka() {
+        let mut settings = settings();
+        (settings.username, settings.password) = (Some("u".to_owned()), Some(Secret::new("hunter2")));
+        settings.properties.0.insert("ssl.key.password".to_owned(), "hunter3".to_owned());
+        for config in [settings.client_config(), settings.consumer_config("g"), settings.producer_config()] {
+            assert_eq!(config.get("sasl.password"), Some("hunter2"));
+            assert_eq!(config.get("ssl.key.password"), Some("hunter3"));
+        }
     }
 
     #[test]
