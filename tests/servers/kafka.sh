@@ -8,10 +8,18 @@ version=4.3.1
 
 usage() {
   cat <<'TEXT'
-usage: kafka.sh start DIR | stop DIR | download | tool CLASS [ARG..]
+usage: kafka.sh start DIR [secure] | stop DIR | download | tool CLASS [ARG..]
 
   start DIR     start a broker whose data, log and process id live in DIR; prints BROKERS=host:port.
                 A broker that runs already is left alone. A stopped one starts again with its data and port.
+  start DIR secure
+                the same with more listeners, and a user who may log in by SCRAM-SHA-256, SCRAM-SHA-512 (all of them)
+                or PLAIN (SASL_BROKERS only); prints too
+                SASL_BROKERS       SASL without TLS        SASL_TLS_BROKERS   SASL over TLS
+                TLS_BROKERS        TLS with a client's certificate
+                ELSEWHERE_BROKERS  TLS with a certificate for another host
+                KAFKA_CERTIFICATES folder of what certificates.sh makes
+                KAFKA_USER and KAFKA_PASSWORD_FILE
   stop DIR      stop it; the data stay (remove DIR to be rid of them)
   download      fetch the jars only
   tool CLASS    run one of Kafka's tools, as in: tool org.apache.kafka.tools.TopicCommand --list --bootstrap-server ..
@@ -32,6 +40,7 @@ download() {
   touch "$libs/.complete"
 }
 
+# configure DIR CLIENT_PORT CONTROLLER_PORT [SASL_PORT SASL_TLS_PORT TLS_PORT ELSEWHERE_PORT]
 configure() {
   local dir=$1 client=$2 controller=$3
   cat >"$dir/broker.properties" <<CONF
@@ -56,6 +65,7 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=500
 log.retention.ms=-1
 CONF
+  [[ $# -eq 3 ]] || configure_security "$dir" "$client" "$controller" "${@:4}" >>"$dir/broker.properties"
   cat >"$dir/log4j2.properties" <<'CONF'
 status=error
 appender.console.type=Console
@@ -67,14 +77,58 @@ rootLogger.appenderRef.console.ref=console
 CONF
 }
 
+configure_security() {
+  local dir=$1 module=org.apache.kafka.common.security password listener
+  password=$(<"$dir/password")
+  cat <<CONF
+listeners=PLAINTEXT://127.0.0.1:$2,CONTROLLER://127.0.0.1:$3,SASL://127.0.0.1:$4,SASL_TLS://127.0.0.1:$5,\
+  TLS://127.0.0.1:$6,ELSEWHERE://127.0.0.1:$7
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,SASL_TLS:SASL_SSL,\
+  TLS:SSL,ELSEWHERE:SSL
+listener.name.sasl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl_tls.sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl.plain.sasl.jaas.config=$module.plain.PlainLoginModule required user_tick="$password";
+listener.name.tls.ssl.client.auth=required
+CONF
+  for listener in sasl sasl_tls; do
+    echo "listener.name.$listener.scram-sha-256.sasl.jaas.config=$module.scram.ScramLoginModule required;"
+    echo "listener.name.$listener.scram-sha-512.sasl.jaas.config=$module.scram.ScramLoginModule required;"
+  done
+  for listener in sasl_tls tls elsewhere; do
+    cat <<CONF
+listener.name.$listener.ssl.keystore.type=PEM
+listener.name.$listener.ssl.keystore.location=$dir/$listener.pem
+listener.name.$listener.ssl.truststore.type=PEM
+listener.name.$listener.ssl.truststore.location=$dir/certificates/ca.pem
+CONF
+  done
+}
+
+# secure DIR: certificates and a password, once.
+secure() {
+  local listener
+  "$repo/tests/servers/certificates.sh" "$1/certificates"
+  (
+    umask 077
+    [[ -f $1/password ]] || python3 -c 'import secrets; print(secrets.token_hex(16))' >"$1/password"
+    for listener in sasl_tls:server tls:server elsewhere:elsewhere; do
+      cat "$1/certificates/${listener#*:}.key" "$1/certificates/${listener#*:}.pem" >"$1/${listener%:*}.pem"
+    done
+  )
+}
+
 launch() {
-  local dir=$1 client=$2 id
+  local dir=$1 client=$2 id scram=()
   if [[ ! -f $dir/data/meta.properties ]]; then
     id=$(python3 -c 'import base64, uuid; print(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))')
+    if [[ -f $dir/password ]]; then
+      scram=(--add-scram "SCRAM-SHA-256=[name=tick,password=$(<"$dir/password")]"
+        --add-scram "SCRAM-SHA-512=[name=tick,password=$(<"$dir/password")]")
+    fi
     # A leading hyphen would be read as an option.
     java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-Dlog4j2.configurationFile=$dir/log4j2.properties" \
       -cp "$libs/*" kafka.tools.StorageTool format --ignore-formatted -t "${id/#-/A}" -c "$dir/broker.properties" \
-      >"$dir/format.log" 2>&1 || { cat "$dir/format.log" >&2; die "can't format $dir/data"; }
+      "${scram[@]}" >"$dir/format.log" 2>&1 || { cat "$dir/format.log" >&2; die "can't format $dir/data"; }
   fi
   setsid java "-Xms${KAFKA_HEAP:-768m}" "-Xmx${KAFKA_HEAP:-768m}" -XX:+UseG1GC \
     "-Dlog4j2.configurationFile=$dir/log4j2.properties" -cp "$libs/*" kafka.Kafka "$dir/broker.properties" \
@@ -83,25 +137,43 @@ launch() {
   wait_until 60 $! port_open "$client"
 }
 
+describe() {
+  echo "BROKERS=127.0.0.1:$2"
+  [[ $# -gt 3 ]] || return 0
+  cat <<TEXT
+SASL_BROKERS=127.0.0.1:$4
+SASL_TLS_BROKERS=127.0.0.1:$5
+TLS_BROKERS=127.0.0.1:$6
+ELSEWHERE_BROKERS=127.0.0.1:$7
+KAFKA_CERTIFICATES=$1/certificates
+KAFKA_USER=tick
+KAFKA_PASSWORD_FILE=$1/password
+TEXT
+}
+
 start() {
-  local dir client='' controller='' try
+  local dir ports=() count=2 try
   need java "install a JDK, 17 or newer (Debian: apt-get install openjdk-17-jre-headless)"
   need python3 "install Python 3.11"
   dir=$(absolute_dir "$1")
-  [[ -f $dir/ports ]] && read -r client controller <"$dir/ports"
-  if [[ -f $dir/kafka.pid ]] && is_ours "$(<"$dir/kafka.pid")" "$dir/broker.properties" && port_open "$client"; then
-    echo "BROKERS=127.0.0.1:$client"
+  [[ -f $dir/ports ]] && read -ra ports <"$dir/ports"
+  if [[ -f $dir/kafka.pid ]] && is_ours "$(<"$dir/kafka.pid")" "$dir/broker.properties" && port_open "${ports[0]}"; then
+    describe "$dir" "${ports[@]}"
     return
   fi
   download
+  if [[ ${2:-} == secure ]]; then
+    count=6
+    secure "$dir"
+  fi
   for try in 1 2 3; do
-    if [[ -z $client || $try -gt 1 ]] || port_open "$client"; then
-      read -r client controller < <(free_ports 2)
+    if [[ ${#ports[@]} -ne $count || $try -gt 1 ]] || port_open "${ports[0]}"; then
+      read -ra ports < <(free_ports "$count")
     fi
-    configure "$dir" "$client" "$controller"
-    if launch "$dir" "$client"; then
-      echo "$client $controller" >"$dir/ports"
-      echo "BROKERS=127.0.0.1:$client"
+    configure "$dir" "${ports[@]}"
+    if launch "$dir" "${ports[0]}"; then
+      echo "${ports[*]}" >"$dir/ports"
+      describe "$dir" "${ports[@]}"
       return
     fi
     stop_process "$dir/kafka.pid" "$dir/broker.properties"
@@ -111,7 +183,10 @@ start() {
 }
 
 case ${1:-} in
-  start) [[ $# -eq 2 ]] || { usage >&2; exit 2; }; start "$2" ;;
+  start)
+    [[ $# -eq 2 || ($# -eq 3 && $3 == secure) ]] || { usage >&2; exit 2; }
+    start "$2" "${3:-}"
+    ;;
   stop)
     [[ $# -eq 2 ]] || { usage >&2; exit 2; }
     [[ -d $2 ]] || exit 0
