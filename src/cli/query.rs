@@ -17,6 +17,7 @@ Examples:
   tickhouse query --table ./lake sma_crossover --symbol AAPL --from 2026-11-20
   tickhouse query --table s3://bucket/lake daily_summary -o summary.parquet";
 
+/// SQL on the tables of a lake, or a named query such as sma_crossover
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
 #[command(group(ArgGroup::new("what").required(true).args(["query", "file", "list"])))]

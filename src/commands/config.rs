@@ -17,7 +17,11 @@ pub(super) fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<Exit
     let mut out = std::io::stdout().lock();
     for (key, value, origin) in resolved.listing()? {
         let origin = origin.map_or_else(|| "default".to_owned(), ToString::to_string);
-        writeln!(out, "{key} = {value}  # {origin}").context("print the configuration")?;
+        match value {
+            Some(value) => writeln!(out, "{key} = {value}  # {origin}"),
+            None => writeln!(out, "# {key} is not set"),
+        }
+        .context("print the configuration")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -23,6 +23,7 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
     settings.kafka.validate().map_err(SettingsError::from)?;
     let zone = settings.ingest.validate().map_err(SettingsError::Value)?;
     let mut decoder = Decoder::new(&settings.input, zone).map_err(SettingsError::from)?;
+    settings.kafka.warn_of_plaintext();
     let topic = topic_info(&settings.kafka, RetryPolicy::ONE_SHOT)?;
     let mut reader = Reader::new(&settings.kafka).map_err(|text| anyhow!("read topic: {text}"))?;
     let partitions =
@@ -90,10 +91,10 @@ fn describe(verdict: &Verdict, rows: &TickColumns) -> (String, String) {
             let symbol = &rows.symbols[rows.symbol[shown] as usize];
             let time = DateTime::from_timestamp_micros(rows.ts[shown]).map(|ts| ts.to_rfc3339()).unwrap_or_default();
             let more = if *count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-            (
-                "accepted".to_owned(),
-                format!("ok\t{symbol} {time} close={} volume={}{more}", rows.close[shown], rows.volume[shown]),
-            )
+            // The columns hold NULL as NaN.
+            let volume = rows.volume[shown];
+            let volume = if volume.is_nan() { "NULL".to_owned() } else { volume.to_string() };
+            ("accepted".to_owned(), format!("ok\t{symbol} {time} close={} volume={volume}{more}", rows.close[shown]))
         }
         Verdict::Dead(rejection) => {
             (format!("dead ({})", rejection.reason), format!("dead\t{}: {}", rejection.reason, rejection.detail))

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tokio_util::sync::CancellationToken;
 
 use super::dry_run;
@@ -15,9 +15,6 @@ use crate::settings::Settings;
 /// See [`Daemon::open`] and [`Daemon::run`].
 pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
-    if settings.kafka.is_plaintext_off_loopback() {
-        tracing::warn!("the connection to Kafka is not encrypted; set --tls");
-    }
     if args.dry_run {
         let limit = args.limit;
         return tokio::task::spawn_blocking(move || dry_run::run(&settings, limit, &stop)).await?;
@@ -32,10 +29,15 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
         until_latest: args.until_latest,
         accept_input_change: args.accept_input_change,
     };
-    let Some(daemon) = Daemon::open(spec, &stop).await? else { return Ok(ExitCode::SUCCESS) };
+    let Some(daemon) = Daemon::open(spec, &stop).await? else {
+        ensure!(!args.until_latest, "stopped before anything was read; run it again");
+        eprintln!("stopped before anything was read");
+        return Ok(ExitCode::SUCCESS);
+    };
     tracing::info!(table = %location, group = daemon.group, "ingesting");
     let status = daemon.run(stop).await?;
     print_ending(&mut std::io::stderr().lock(), &status).context("print the ending")?;
+    ensure!(!status.cut_short, "stopped before the ends of the partitions were reached; run it again to read the rest");
     Ok(ExitCode::SUCCESS)
 }
 

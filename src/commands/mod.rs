@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Cli, Command};
 use crate::ingest::IngestError;
+use crate::kafka::TopicError;
 use crate::lake::LakeError;
 use crate::settings::{Settings, SettingsError};
 
@@ -27,7 +28,7 @@ const DATA_LOSS: u8 = 3;
 /// # Errors
 /// What the subcommand could not do; [`exit_code`] says how to leave.
 pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    match &cli.command {
+    let result = match &cli.command {
         Command::Ingest(args) => ingest::run(&cli.global, args, stop).await,
         Command::Demo(args) => demo::run(args, stop).await,
         Command::Produce(args) => produce::run(&cli.global, args, stop).await,
@@ -40,7 +41,20 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
             let settings = Settings::resolve(cli.global.config.as_deref(), |layers| args.apply(layers))?.settings;
             tokio::task::spawn_blocking(move || consume_only::run(&settings, &stop)).await?
         }
-    }
+    };
+    result.map_err(name_flag)
+}
+
+/// The lake names settings; where a flag is the usual way, the user wants its name.
+fn name_flag(error: anyhow::Error) -> anyhow::Error {
+    let is_plain_http = error.chain().any(|cause| {
+        let of_ingest = cause.downcast_ref().and_then(|error| match error {
+            IngestError::Lake(error) => Some(error),
+            _ => None,
+        });
+        matches!(of_ingest.or_else(|| cause.downcast_ref()), Some(LakeError::PlainHttp { .. }))
+    });
+    if is_plain_http { error.context("--s3-allow-http allows a store without TLS") } else { error }
 }
 
 /// 1 failed, 2 usage or configuration, 3 data loss needs a decision.
@@ -54,12 +68,21 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
                 IngestError::DataLoss(_) => Some(DATA_LOSS),
                 IngestError::Settings(_) | IngestError::Start(_) => Some(USAGE),
                 IngestError::Lake(error) => lake_code(error),
+                IngestError::Topic(error) => topic_code(error),
                 _ => None,
             };
+        }
+        if let Some(error) = cause.downcast_ref::<TopicError>() {
+            return topic_code(error);
         }
         cause.downcast_ref::<LakeError>().and_then(lake_code)
     });
     ExitCode::from(code.unwrap_or(FAILED))
+}
+
+/// What only another user, password, certificate or flag mends.
+fn topic_code(error: &TopicError) -> Option<u8> {
+    (error.is_refusal() || matches!(error, TopicError::Configuration(_))).then_some(USAGE)
 }
 
 fn lake_code(error: &LakeError) -> Option<u8> {

@@ -81,9 +81,7 @@ async fn send<F: Feed + Send + 'static>(
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.kafka.apply(layers))?.settings;
     let kafka = settings.kafka;
     kafka.validate().map_err(SettingsError::from)?;
-    if kafka.is_plaintext_off_loopback() {
-        tracing::warn!("the connection to Kafka is not encrypted; set --tls");
-    }
+    kafka.warn_of_plaintext();
     let (partitions, replication, asked) = (args.partitions, args.replication, kafka.clone());
     let topic = tokio::task::spawn_blocking(move || find_topic(&asked, partitions, replication));
     tokio::select! {

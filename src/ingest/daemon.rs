@@ -60,6 +60,7 @@ impl Daemon {
         let zone = settings.validate().map_err(IngestError::Settings)?;
         kafka.validate().map_err(|error| IngestError::Settings(error.to_string()))?;
         let decoder = Decoder::new(&input, zone).map_err(|error| IngestError::Settings(error.to_string()))?;
+        kafka.warn_of_plaintext();
         let Some(topic) = find_topic(&kafka, until_latest, stop).await? else { return Ok(None) };
         let extras: Vec<_> = input.columns.iter().map(|(name, spec)| (name.clone(), spec.clone())).collect();
         let lake_spec = LakeSpec {
@@ -180,7 +181,7 @@ async fn find_topic(
                 Err(error) => error,
             },
         };
-        if !error.is_transient() || (one_shot && started.elapsed() > ONE_SHOT) {
+        if !error.is_transient() || (one_shot && (error.is_refusal() || started.elapsed() > ONE_SHOT)) {
             return Err(error.into());
         }
         if logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {

@@ -156,7 +156,11 @@ impl Pipeline {
                 self.start_flush();
             }
             match self.next_turn(stop, stop_by, stopping).await {
-                Turn::Stop => stop_by = Some(Instant::now() + self.options.stop_timeout),
+                Turn::Stop => {
+                    stop_by = Some(Instant::now() + self.options.stop_timeout);
+                    let cut_short = self.options.until_latest && !self.partitions.all_done();
+                    self.status.send_modify(|status| status.cut_short = cut_short);
+                }
                 Turn::Flushed(joined) => self.on_flushed(joined, stop).await?,
                 Turn::Due => self.start_flush(),
                 Turn::Leave => return self.leave_without_partitions(),

@@ -25,4 +25,6 @@ pub struct Status {
     pub already_applied: u64,
     /// Commits that were dropped because another worker had been faster.
     pub fenced: u64,
+    /// An ingest until the latest offsets was stopped before it had them.
+    pub cut_short: bool,
 }

@@ -5,8 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use rdkafka::config::ClientConfig;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::refusal::configuration_problem;
 use crate::secret::Secret;
 
 /// The `[kafka]` section.
@@ -61,14 +62,34 @@ impl SaslMechanism {
 }
 
 /// librdkafka properties by name. Passwords, secrets and keys among them are masked wherever they show.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Properties(pub BTreeMap<String, String>);
+
+/// Text, a whole number or a switch; what else it is doesn't show in the error.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a property is text in quotes, a whole number or true or false")]
+enum PropertyValue {
+    Text(String),
+    Number(i64),
+    Switch(bool),
+}
+
+impl<'de> Deserialize<'de> for Properties {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let values = BTreeMap::<String, PropertyValue>::deserialize(deserializer)?;
+        let text = |value| match value {
+            PropertyValue::Text(text) => text,
+            PropertyValue::Number(number) => number.to_string(),
+            PropertyValue::Switch(switch) => switch.to_string(),
+        };
+        Ok(Self(values.into_iter().map(|(name, value)| (name, text(value))).collect()))
+    }
+}
 
 impl Properties {
     fn masked(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| {
-            let secret = ["password", "secret", "token", ".pem", "oauthbearer.config", "jaas"];
+            let secret = ["password", "passphrase", "secret", "token", ".pem", "oauthbearer.config", "jaas"];
             let masked = secret.iter().any(|word| name.contains(word));
             (name.as_str(), if masked { "***" } else { value.as_str() })
         })
@@ -95,9 +116,15 @@ pub struct KafkaSettingsError {
     pub problem: String,
 }
 
+/// librdkafka's property of the SASL mechanism, and what the client was built with. OAUTHBEARER needs a token that
+/// nothing fetches yet.
+pub(super) const MECHANISM: &str = "sasl.mechanisms";
+const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+
 /// What the exactly-once protocol needs as it is.
-const OWNED: [&str; 9] = [
+const OWNED: [&str; 10] = [
     "bootstrap.servers",
+    "metadata.broker.list",
     "group.id",
     "group.instance.id",
     "enable.auto.commit",
@@ -121,7 +148,11 @@ impl KafkaSettings {
             return error("topic", "missing; set --topic NAME");
         }
         if self.username.is_some() != self.password.is_some() {
-            return error("username", "user name and password go together; set both or neither");
+            return error(
+                "username",
+                "user name and password go together; set both --username and TICKHOUSE_KAFKA_PASSWORD (or .._FILE), or \
+                 neither",
+            );
         }
         if self.certificate.is_some() != self.key.is_some() {
             return error("certificate", "certificate and key go together; set both or neither");
@@ -134,16 +165,33 @@ impl KafkaSettings {
         if let Some(name) = self.properties.0.keys().find(|name| OWNED.contains(&name.as_str())) {
             return error(&format!("properties.{name}"), "tickhouse sets it itself; remove it");
         }
-        Ok(())
+        if let Some((name, _)) = self.properties.0.iter().find(|(name, value)| {
+            matches!(name.as_str(), "sasl.mechanism" | MECHANISM) && !MECHANISMS.contains(&value.as_str())
+        }) {
+            let known = MECHANISMS.join(", ");
+            return error(&format!("properties.{name}"), &format!("not a mechanism of tickhouse; use one of {known}"));
+        }
+        match self.client_config().create_native_config() {
+            Ok(_) => Ok(()),
+            Err(wrong) => error("properties", &format!("{}; correct it", configuration_problem(&wrong))),
+        }
+    }
+
+    /// For commands that are about to connect: after everything that can be wrong with their settings.
+    pub fn warn_of_plaintext(&self) {
+        if self.is_plaintext_off_loopback() {
+            tracing::warn!("the connection to Kafka is not encrypted; set --tls");
+        }
     }
 
     /// No encryption, and a broker that is not on this machine.
-    pub fn is_plaintext_off_loopback(&self) -> bool {
+    fn is_plaintext_off_loopback(&self) -> bool {
         let local = |broker: &str| {
             let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host);
             matches!(host, "localhost" | "127.0.0.1" | "[::1]")
         };
-        let protocol = self.properties.0.get("security.protocol").is_some_and(|protocol| protocol.contains("ssl"));
+        let protocol =
+            self.properties.0.get("security.protocol").is_some_and(|protocol| protocol.to_lowercase().contains("ssl"));
         let mut named = self.brokers.split(',').map(str::trim).filter(|broker| !broker.is_empty());
         !self.uses_tls() && !protocol && !named.all(local)
     }
@@ -177,7 +225,7 @@ impl KafkaSettings {
             config.set("security.protocol", protocol);
         }
         if let (Some(username), Some(password)) = (&self.username, &self.password) {
-            config.set("sasl.mechanisms", self.mechanism.name());
+            config.set(MECHANISM, self.mechanism.name());
             config.set("sasl.username", username).set("sasl.password", password.reveal());
         }
         let files = [
@@ -191,7 +239,8 @@ impl KafkaSettings {
             }
         }
         for (name, value) in &self.properties.0 {
-            config.set(name, value);
+            // An alias would be a second value, and chance would decide which one counts.
+            config.set(if name == "sasl.mechanism" { MECHANISM } else { name }, value);
         }
         config
     }

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::client::KafkaSettings;
 use super::raw::{BatchMessage, Notice, RawConsumer};
+use super::refusal::Access;
 
 /// Events that may wait for the owner of the state; with chunks of at most 4 MiB this bounds the queue's memory.
 const EVENT_QUEUE: usize = 4;
@@ -160,12 +161,14 @@ impl<T: Send + 'static> Consumer<T> {
     where
         H: Handler<Output = T>,
     {
-        let raw = RawConsumer::new(&settings.consumer_config(group), &settings.topic, BATCH_MESSAGES)?;
+        let config = settings.consumer_config(group);
+        let raw = RawConsumer::new(&config, &settings.topic, BATCH_MESSAGES)?;
         raw.subscribe().map_err(|error| error.to_string())?;
         let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
         let (commands, command_receiver) = std_mpsc::sync_channel(COMMAND_QUEUE);
         let mut worker = Worker {
             raw,
+            access: Access::of(&config),
             handler,
             events: event_sender,
             commands: command_receiver,
@@ -210,6 +213,7 @@ impl<T: Send + 'static> Consumer<T> {
 
 struct Worker<H: Handler> {
     raw: RawConsumer,
+    access: Access,
     handler: H,
     events: mpsc::Sender<Event<H::Output>>,
     commands: std_mpsc::Receiver<Command>,
@@ -302,7 +306,10 @@ impl<H: Handler> Worker<H> {
                     self.send(Event::Failed { text: format!("{code}: {text}") });
                     self.stopping = true;
                 }
-                Notice::Error { code, text, .. } => self.send(Event::Trouble { code, text }),
+                Notice::Error { code, text, .. } => {
+                    let text = self.access.words(code, &text);
+                    self.send(Event::Trouble { code, text });
+                }
                 Notice::Message {
                     partition,
                     code: RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,

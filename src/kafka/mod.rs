@@ -6,6 +6,7 @@ mod embedded;
 mod producer;
 mod raw;
 mod reader;
+mod refusal;
 mod topic;
 
 pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
@@ -13,4 +14,5 @@ pub use consumer::{Assigned, Command, Consumer, Event, Handler, Record, TimeAnsw
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
 pub use producer::{Delivered, Producer, ProducerError, ProducerRecord, Queued};
 pub use reader::{Progress, Reader};
+pub use refusal::Refusal;
 pub use topic::{TopicError, TopicInfo, ensure_topic, topic_info};

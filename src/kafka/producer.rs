@@ -14,6 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _,
 use tokio_util::sync::CancellationToken;
 
 use super::client::KafkaSettings;
+use super::refusal::{Trouble, configuration_problem};
 
 /// Retries of a one-shot command; what is not acknowledged by then has failed.
 const MESSAGE_TIMEOUT_MS: &str = "60000";
@@ -65,7 +66,7 @@ struct Reports {
     failed: AtomicU64,
     first_error: Mutex<Option<String>>,
     /// Why no broker can be reached: a message that timed out does not tell.
-    trouble: Mutex<Option<String>>,
+    trouble: Trouble,
 }
 
 impl ClientContext for Reports {
@@ -74,9 +75,7 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            *self.trouble.lock().expect("nobody panics with the lock") = Some(reason.to_owned());
-        }
+        self.trouble.report(&error, reason);
     }
 }
 
@@ -90,8 +89,7 @@ impl ProducerContext for Reports {
         };
         if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
             let code = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
-            let trouble = self.trouble.lock().expect("nobody panics with the lock").clone();
-            let text = trouble.map_or(code.clone(), |trouble| format!("{code} ({trouble})"));
+            let text = self.trouble.reported().reason.map_or(code.clone(), |reason| format!("{code} ({reason})"));
             *self.first_error.lock().expect("nobody panics with the lock") = Some(text);
         }
     }
@@ -114,8 +112,8 @@ impl Producer {
             config.set("message.timeout.ms", MESSAGE_TIMEOUT_MS);
         }
         let client = config
-            .create_with_context(Reports::default())
-            .map_err(|error| ProducerError::Configuration(error.to_string()))?;
+            .create_with_context(Reports { trouble: Trouble::new(&config), ..Reports::default() })
+            .map_err(|error| ProducerError::Configuration(configuration_problem(&error)))?;
         Ok(Self { client, topic: settings.topic.clone(), queued: 0, unserved: 0 })
     }
 

@@ -22,6 +22,8 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::refusal::configuration_problem;
+
 /// What a callback left for the polling thread.
 #[derive(Debug)]
 pub(super) enum Notice {
@@ -79,7 +81,7 @@ unsafe impl Send for RawConsumer {}
 
 impl RawConsumer {
     pub(super) fn new(config: &ClientConfig, topic: &str, batch_messages: usize) -> Result<Self, String> {
-        let native = config.create_native_config().map_err(|error| error.to_string())?;
+        let native = config.create_native_config().map_err(|error| configuration_problem(&error))?;
         let topic_c = CString::new(topic).map_err(|_| "topic name holds a NUL byte".to_owned())?;
         let inbox = Box::into_raw(Box::new(Inbox::default()));
         let mut reason = [0 as c_char; 512];

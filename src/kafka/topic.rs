@@ -1,19 +1,22 @@
 //! What a broker knows about a topic, asked once at start; and the creation of one.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 
 use super::client::KafkaSettings;
+use super::refusal::{Refusal, Trouble, configuration_problem};
 
-/// One question to a broker.
+/// One question to a broker. The first ones are shorter: while librdkafka waits for a broker it reports nothing.
 const ANSWER: Duration = Duration::from_secs(5);
+const FIRST_ANSWER: Duration = Duration::from_millis(500);
+/// Time to hand over what was reported.
+const REPORTS: Duration = Duration::from_millis(50);
+/// Of brokers that seem to speak another protocol. A proxy in front of one that starts looks the same.
+const GUESS_PATIENCE: Duration = Duration::from_secs(3);
 /// Between two questions whether a new topic is there.
 const CREATION_PAUSE: Duration = Duration::from_millis(100);
 /// librdkafka's word for "as many replicas as the brokers make by default".
@@ -29,10 +32,8 @@ pub struct TopicInfo {
 pub enum TopicError {
     #[error("reach the brokers at {brokers}: {detail}; check --brokers and the network")]
     Unreachable { brokers: String, detail: String },
-    #[error("log in to the brokers at {brokers}: {detail}; check user, password and mechanism")]
-    Authentication { brokers: String, detail: String },
-    #[error("encrypt the connection to the brokers at {brokers}: {detail}; check --tls, --ca and the certificate")]
-    Tls { brokers: String, detail: String },
+    #[error("connect to the brokers at {brokers}: {refusal}")]
+    Refused { brokers: String, refusal: Refusal },
     #[error("find topic '{topic}': the brokers at {brokers} don't have it; create it or correct --topic")]
     NoTopic { topic: String, brokers: String },
     #[error("read topic '{topic}': access is denied; allow Describe and Read on it")]
@@ -46,83 +47,74 @@ pub enum TopicError {
 impl TopicError {
     /// The brokers may be back later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
-    }
-}
-
-/// Keeps what librdkafka reports beside the answers: why no broker can be reached.
-#[derive(Default)]
-struct Trouble {
-    last: Mutex<Option<(RDKafkaErrorCode, String)>>,
-}
-
-impl ClientContext for Trouble {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        tracing::trace!(target: "librdkafka", ?level, facility, "{text}");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        let Some(code) = error.rdkafka_error_code() else { return };
-        let mut last = self.last.lock().expect("nobody panics with the lock");
-        // "All brokers are down" follows the error that says why.
-        if last.is_none() || code != RDKafkaErrorCode::AllBrokersDown {
-            *last = Some((code, reason.to_owned()));
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { refusal, .. } => !refusal.is_certain(),
+            _ => false,
         }
     }
-}
 
-impl ConsumerContext for Trouble {}
+    /// Who waits for brokers that are away should not wait for this.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+}
 
 /// Asks until there is an answer or `patience` is over. Blocks.
 ///
 /// # Errors
-/// No broker answers, the log-in is refused, or there is no such topic.
+/// No broker answers, the client is refused, or there is no such topic.
 pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicInfo, TopicError> {
-    let consumer: BaseConsumer<Trouble> = settings
-        .client_config()
-        .create_with_context(Trouble::default())
-        .map_err(|error| TopicError::Configuration(error.to_string()))?;
+    let config = settings.client_config();
+    let consumer: BaseConsumer<Trouble> = config
+        .create_with_context(Trouble::new(&config))
+        .map_err(|error| TopicError::Configuration(configuration_problem(&error)))?;
     let deadline = Instant::now() + patience;
+    let mut answer = FIRST_ANSWER;
+    let mut guessing_since: Option<Instant> = None;
     loop {
-        // Serves the error callback.
-        drop(consumer.poll(Duration::ZERO));
-        let wait = ANSWER.min(deadline.saturating_duration_since(Instant::now())).max(Duration::from_millis(100));
-        let error = match consumer.fetch_metadata(Some(&settings.topic), wait) {
-            Ok(metadata) => {
-                let topic = metadata.topics().first();
-                match topic.map(|topic| (topic.partitions().len(), topic.error().map(RDKafkaErrorCode::from))) {
-                    Some((partitions, None)) if partitions > 0 => {
-                        if let Some(cluster_id) = consumer.client().fetch_cluster_id(wait) {
-                            return Ok(TopicInfo { cluster_id, partitions });
-                        }
-                        "the cluster has no id".to_owned()
-                    }
-                    Some((_, Some(RDKafkaErrorCode::TopicAuthorizationFailed))) => {
-                        return Err(TopicError::Denied { topic: settings.topic.clone() });
-                    }
-                    _ => {
-                        let (topic, brokers) = (settings.topic.clone(), settings.brokers.clone());
-                        return Err(TopicError::NoTopic { topic, brokers });
-                    }
+        let wait = answer.min(deadline.saturating_duration_since(Instant::now())).max(Duration::from_millis(100));
+        answer = ANSWER.min(answer * 2);
+        let error = match ask(&consumer, settings, wait) {
+            Ok(answer) => return answer,
+            Err(error) => error,
+        };
+        drop(consumer.poll(REPORTS));
+        let reported = consumer.context().reported();
+        let brokers = settings.brokers.clone();
+        match reported.refusal {
+            None => guessing_since = None,
+            Some(refusal) => {
+                let since = *guessing_since.get_or_insert_with(Instant::now);
+                if refusal.is_certain() || since.elapsed() >= GUESS_PATIENCE {
+                    return Err(TopicError::Refused { brokers, refusal });
                 }
             }
-            Err(error) => error.to_string(),
-        };
-        drop(consumer.poll(Duration::ZERO));
-        let trouble = consumer.context().last.lock().expect("nobody panics with the lock").clone();
-        let brokers = settings.brokers.clone();
-        match trouble {
-            Some((RDKafkaErrorCode::Authentication, detail)) => {
-                return Err(TopicError::Authentication { brokers, detail });
-            }
-            Some((RDKafkaErrorCode::SSL, detail)) => return Err(TopicError::Tls { brokers, detail }),
-            trouble if Instant::now() >= deadline => {
-                let detail = trouble.map_or(error, |(_, reason)| reason);
-                return Err(TopicError::Unreachable { brokers, detail });
-            }
-            _ => {}
+        }
+        if Instant::now() >= deadline {
+            return Err(TopicError::Unreachable { brokers, detail: reported.reason.unwrap_or(error) });
         }
     }
+}
+
+/// `Err`: no answer.
+fn ask(
+    consumer: &BaseConsumer<Trouble>,
+    settings: &KafkaSettings,
+    wait: Duration,
+) -> Result<Result<TopicInfo, TopicError>, String> {
+    let metadata = consumer.fetch_metadata(Some(&settings.topic), wait).map_err(|error| error.to_string())?;
+    let topic = metadata.topics().first();
+    Ok(match topic.map(|topic| (topic.partitions().len(), topic.error().map(RDKafkaErrorCode::from))) {
+        Some((partitions, None)) if partitions > 0 => {
+            let cluster_id = consumer.client().fetch_cluster_id(wait).ok_or("the cluster has no id")?;
+            Ok(TopicInfo { cluster_id, partitions })
+        }
+        Some((_, Some(RDKafkaErrorCode::TopicAuthorizationFailed))) => {
+            Err(TopicError::Denied { topic: settings.topic.clone() })
+        }
+        _ => Err(TopicError::NoTopic { topic: settings.topic.clone(), brokers: settings.brokers.clone() }),
+    })
 }
 
 /// Creates the topic if there is none; one that exists keeps its partitions. Blocks.
@@ -153,7 +145,7 @@ pub fn ensure_topic(
 
 fn create_topic(settings: &KafkaSettings, partitions: i32, replication: Option<i32>) -> Result<(), TopicError> {
     let admin: AdminClient<DefaultClientContext> =
-        settings.client_config().create().map_err(|error| TopicError::Configuration(error.to_string()))?;
+        settings.client_config().create().map_err(|error| TopicError::Configuration(configuration_problem(&error)))?;
     let replication = TopicReplication::Fixed(replication.unwrap_or(DEFAULT_REPLICATION));
     let topic = NewTopic::new(&settings.topic, partitions, replication);
     let options = AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER));

@@ -94,10 +94,8 @@ impl Layers {
                 _ => error.to_string(),
             },
         })?;
-        let table: Table = toml::from_str(&text).map_err(|error| SettingsError::File {
-            path: path.to_owned(),
-            problem: error.to_string().trim().to_owned(),
-        })?;
+        let table: Table = toml::from_str(&text)
+            .map_err(|error| SettingsError::File { path: path.to_owned(), problem: syntax_problem(&text, &error) })?;
         let mut leaves = Vec::new();
         collect_leaves("", &table, &mut leaves);
         for key in leaves {
@@ -148,6 +146,14 @@ impl Layers {
         self.set(key, text.trim_end_matches(['\r', '\n']), Origin::Environment(name.to_owned()));
         Ok(())
     }
+}
+
+/// Where and what, without the line itself, which may hold a password.
+fn syntax_problem(text: &str, error: &toml::de::Error) -> String {
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return error.message().to_owned() };
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {}", error.message())
 }
 
 /// Dotted keys of everything that is no table, sorted.

@@ -143,18 +143,22 @@ impl Settings {
     }
 }
 
-/// A key, its value as TOML, and its origin.
-pub type Listed<'a> = (String, String, Option<&'a Origin>);
+/// A key, its value as TOML (`None`: not set), and its origin.
+pub type Listed<'a> = (String, Option<String>, Option<&'a Origin>);
 
 impl Resolved {
-    /// Every key with its value, masked where secret, and its origin; `None` is a default.
+    /// Every key with its value, masked where secret, and its origin (`None`: a default); sorted by key.
     ///
     /// # Errors
     /// A value has no TOML form.
     pub fn listing(&self) -> Result<Vec<Listed<'_>>, SettingsError> {
-        let table = toml::Table::try_from(&self.settings).map_err(|error| SettingsError::Value(error.to_string()))?;
-        let mut keys = Vec::new();
-        layers::collect_leaves("", &table, &mut keys);
+        let mut table =
+            toml::Table::try_from(&self.settings).map_err(|error| SettingsError::Value(error.to_string()))?;
+        if let Some(input) = table.get_mut("input").and_then(toml::Value::as_table_mut) {
+            self.add_input_defaults(input)?;
+        }
+        let mut leaves = Vec::new();
+        layers::collect_leaves("", &table, &mut leaves);
         let value = |key: &str| {
             let mut parts = key.splitn(2, '.');
             let mut value = table.get(parts.next()?)?;
@@ -171,7 +175,21 @@ impl Resolved {
             let configured = key.strip_prefix("input.columns").map(|rest| format!("columns{rest}"));
             self.layers.origins.get(key).or_else(|| self.layers.origins.get(configured.as_deref()?))
         };
-        Ok(keys.into_iter().filter_map(|key| Some((key.clone(), value(&key)?, origin(&key)))).collect())
+        let settable = ENVIRONMENT.iter().map(|(key, _)| (*key).to_owned());
+        let keys: std::collections::BTreeSet<String> = leaves.into_iter().chain(settable).collect();
+        Ok(keys.into_iter().map(|key| (key.clone(), value(&key), origin(&key))).collect())
+    }
+
+    /// The input leaves its defaults out of what is stored with the table.
+    fn add_input_defaults(&self, input: &mut toml::Table) -> Result<(), SettingsError> {
+        let InputSettings { include, exclude, allow_negative, max_message_bytes, .. } = &self.settings.input;
+        for (key, list) in [("include", include), ("exclude", exclude), ("allow_negative", allow_negative)] {
+            input.insert(key.to_owned(), list.clone().into());
+        }
+        let bytes =
+            toml::Value::try_from(max_message_bytes).map_err(|error| SettingsError::Value(error.to_string()))?;
+        input.insert("max_message_bytes".to_owned(), bytes);
+        Ok(())
     }
 }
 
@@ -210,6 +228,47 @@ mod tests {
         assert_eq!(origin("kafka.topic").as_deref(), Some("TICKHOUSE_KAFKA_TOPIC"));
         assert!(origin("kafka.group").unwrap().ends_with("tickhouse.toml"));
         assert_eq!(origin("ingest.flush_rows"), None);
+    }
+
+    #[test]
+    fn every_key_is_listed() {
+        let resolved = resolve("[input]\nexclude = [\"X\"]\n", &[], |_| {}).unwrap();
+        let listing = resolved.listing().unwrap();
+        let line = |key: &str| listing.iter().find(|line| line.0 == key).unwrap_or_else(|| panic!("no {key}"));
+        for (key, _) in ENVIRONMENT {
+            line(key);
+        }
+        assert_eq!(line("input.include").1.as_deref(), Some("[]"));
+        assert_eq!(line("input.exclude").1.as_deref(), Some("[\"X\"]"));
+        assert!(line("input.exclude").2.is_some() && line("input.include").2.is_none());
+        assert_eq!(line("input.max_message_bytes").1.as_deref(), Some("1048576"));
+        assert_eq!((&line("kafka.group").1, line("kafka.group").2), (&None, None));
+    }
+
+    #[test]
+    fn a_file_that_can_t_be_read_does_not_show_its_secrets() {
+        for wrong in [
+            "[kafka]\npassword = \"hunter2\n",
+            "[kafka]\npassword = hunter2\n",
+            "[kafka]\npassword = \"x\" hunter2\n",
+            "[kafka]\npassword = 70001234\n",
+            "[kafka]\npassword = 70001234.5\n",
+            "[kafka]\npassword = [\"hunter2\"]\n",
+            "[kafka.properties]\n\"sasl.password\" = 70001234.5\n",
+            "[kafka.properties]\n\"sasl.password\" = \"hunter2\n",
+            "[store]\nsecret_access_key = 70001234\n",
+            "[store]\nsecret_access_key = \"hunter2\"\nsecret_access_key = \"hunter2\"\n",
+        ] {
+            let error = resolve(wrong, &[], |_| {}).unwrap_err();
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains("hunter2") && !text.contains("7000"), "{wrong}: {text}");
+        }
+        let error = resolve("[kafka]\npassword = \"hunter2\n", &[], |_| {}).unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+        let properties = "[kafka.properties]\n\"fetch.wait.max.ms\" = 50\n\"check.crcs\" = true\n";
+        let kafka = resolve(properties, &[], |_| {}).unwrap().settings.kafka;
+        assert_eq!(kafka.properties.0["fetch.wait.max.ms"], "50");
+        assert_eq!(kafka.properties.0["check.crcs"], "true");
     }
 
     #[test]

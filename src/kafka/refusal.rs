@@ -1,0 +1,273 @@
+//! Why brokers turn a client away, in words that name the fix.
+//!
+//! librdkafka tells it in texts for its own users (`verify that ssl.ca.location is ..`), and of a port that speaks
+//! another protocol it only sees a closed connection. Such a guess is no certainty: a proxy whose broker is away
+//! closes connections in the same way. The texts are those of librdkafka 2.12 against Apache Kafka 4.3, and
+//! `.ci/lanes/security.sh` meets each of them on a real broker.
+
+use std::sync::Mutex;
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::client::MECHANISM;
+
+const PASSWORD: &str = "the password comes from TICKHOUSE_KAFKA_PASSWORD or TICKHOUSE_KAFKA_PASSWORD_FILE";
+
+/// A broker that wants a log-in closes a connection without one at the first request, a broker that stops later.
+const FIRST_REQUEST_MS: u64 = 2_000;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error(
+        "user '{user}' can't log in with {mechanism}: {detail}; correct --username, the password or --mechanism \
+         ({PASSWORD})"
+    )]
+    Credentials { user: String, mechanism: String, detail: String },
+    #[error("they don't know the SASL mechanism {mechanism}; set --mechanism to one that they know: {known}")]
+    Mechanism { mechanism: String, known: String },
+    #[error("their port takes no SASL log-in; use their SASL port, or remove --username and the password")]
+    NoSasl,
+    #[error(
+        "their certificate can't be verified: {detail}; set --ca to the PEM file of the authority that signed it, and \
+         name the brokers as the certificate does"
+    )]
+    Certificate { detail: String },
+    #[error(
+        "they refuse the client's certificate, or miss one: {detail}; set --certificate and --key to a pair that they \
+         trust"
+    )]
+    ClientCertificate { detail: String },
+    #[error("the TLS handshake failed: {detail}; check --tls, --ca and the versions of TLS on both sides")]
+    Tls { detail: String },
+    #[error("they close the connection unasked, as a port with TLS does; set --tls or --ca, or use a port without TLS")]
+    NeedsTls,
+    #[error(
+        "they close the connection in the TLS handshake, as a port without TLS does; use their TLS port, or remove \
+         --tls, --ca and --certificate"
+    )]
+    NeedsNoTls,
+    #[error("they close the connection at the first request, as a port with SASL does; set --username ({PASSWORD})")]
+    NeedsSasl,
+}
+
+impl Refusal {
+    /// Time won't help. Of the others it is the likely cause.
+    pub fn is_certain(&self) -> bool {
+        !matches!(self, Self::NeedsTls | Self::NeedsNoTls | Self::NeedsSasl)
+    }
+}
+
+/// What of a client's configuration brokers judge.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Access {
+    user: String,
+    mechanism: String,
+    tls: bool,
+    sasl: bool,
+}
+
+impl Access {
+    pub(super) fn of(config: &ClientConfig) -> Self {
+        let text = |name: &str| config.get(name).unwrap_or_default().to_owned();
+        let protocol = text("security.protocol").to_lowercase();
+        Self {
+            user: text("sasl.username"),
+            mechanism: text(MECHANISM),
+            tls: protocol.ends_with("ssl"),
+            sasl: protocol.starts_with("sasl"),
+        }
+    }
+
+    /// `None`: the brokers are away, or it is something else.
+    pub(super) fn refusal(&self, code: RDKafkaErrorCode, reason: &str) -> Option<Refusal> {
+        let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+        let detail = brief(reason).to_owned();
+        if code == RDKafkaErrorCode::Authentication {
+            let mechanism = self.mechanism.clone();
+            return Some(match reason.split_once("supported mechanisms:") {
+                Some((_, rest)) => match brief(rest).trim() {
+                    "" => Refusal::NoSasl,
+                    known => Refusal::Mechanism { mechanism, known: known.to_owned() },
+                },
+                None => Refusal::Credentials { user: self.user.clone(), mechanism, detail },
+            });
+        }
+        let closed = has(&["Disconnected", "Connection reset by peer", "Broken pipe"]);
+        if has(&["certificate verify failed"]) {
+            let detail = "it is signed by an authority that is not trusted, is out of date, or is for another host";
+            Some(Refusal::Certificate { detail: detail.to_owned() })
+        } else if has(&["wrong version number", "packet length too long", "PLAINTEXT broker listener"]) {
+            Some(Refusal::NeedsNoTls)
+        } else if has(&["alert bad certificate", "alert certificate", "alert unknown ca", "client SSL authentication"])
+        {
+            Some(Refusal::ClientCertificate { detail })
+        } else if code == RDKafkaErrorCode::SSL {
+            Some(Refusal::Tls { detail })
+        } else if closed && !self.tls && has(&["in state APIVERSION_QUERY"]) {
+            Some(Refusal::NeedsTls)
+        } else if closed && !self.sasl && millis_up(reason).is_some_and(|millis| millis < FIRST_REQUEST_MS) {
+            Some(Refusal::NeedsSasl)
+        } else {
+            None
+        }
+    }
+
+    /// For the log.
+    pub(super) fn words(&self, code: RDKafkaErrorCode, reason: &str) -> String {
+        self.refusal(code, reason).map_or_else(|| brief(reason).to_owned(), |refusal| refusal.to_string())
+    }
+}
+
+/// How long the connection had been open for requests.
+fn millis_up(reason: &str) -> Option<u64> {
+    let (_, after) = reason.rsplit_once(" (after ")?;
+    after.split_once("ms in state UP")?.0.parse().ok()
+}
+
+/// Without the broker's URL before the text and the state of the connection after it.
+fn brief(reason: &str) -> &str {
+    let text = reason.split_once("/bootstrap: ").map_or(reason, |(_, text)| text);
+    text.rfind(" (after ").map_or(text, |end| &text[..end]).trim()
+}
+
+/// A configuration that librdkafka doesn't take, without the value, which may be a secret.
+pub(super) fn configuration_problem(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, description, key, _) if description.contains(key) => description.clone(),
+        KafkaError::ClientConfig(_, description, key, _) => format!("{key}: {description}"),
+        KafkaError::ClientCreation(text) => {
+            let files = [
+                ("ssl.ca.location failed", "--ca can't be used"),
+                ("ssl.certificate.location failed", "--certificate can't be used"),
+                ("ssl.key.location failed", "--key can't be used"),
+            ];
+            let named = files.into_iter().find(|(theirs, _)| text.contains(theirs));
+            named.map_or_else(|| text.clone(), |(theirs, ours)| text.replace(theirs, ours))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Keeps what librdkafka reports beside its answers.
+#[derive(Default)]
+pub(super) struct Trouble {
+    access: Access,
+    last: Mutex<Reported>,
+}
+
+/// The newest report that tells something, and the newest refusal.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reported {
+    pub(super) reason: Option<String>,
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl Trouble {
+    pub(super) fn new(config: &ClientConfig) -> Self {
+        Self { access: Access::of(config), last: Mutex::default() }
+    }
+
+    pub(super) fn reported(&self) -> Reported {
+        self.last.lock().expect("nobody panics with the lock").clone()
+    }
+
+    pub(super) fn report(&self, error: &KafkaError, reason: &str) {
+        let Some(code) = error.rdkafka_error_code() else { return };
+        // It follows the error that says why.
+        if code == RDKafkaErrorCode::AllBrokersDown {
+            return;
+        }
+        self.keep(self.access.refusal(code, reason), self.access.words(code, reason));
+    }
+
+    fn keep(&self, refusal: Option<Refusal>, reason: String) {
+        let mut last = self.last.lock().expect("nobody panics with the lock");
+        let certain = last.refusal.take().filter(Refusal::is_certain);
+        last.refusal = certain.or(refusal);
+        last.reason = Some(reason);
+    }
+}
+
+impl ClientContext for Trouble {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        tracing::trace!(target: "librdkafka", ?level, facility, "{text}");
+        // A closed connection is no error to librdkafka.
+        let refusal = self.access.refusal(RDKafkaErrorCode::BrokerTransportFailure, text);
+        if let Some(refusal) = refusal.filter(|refusal| facility == "FAIL" && !refusal.is_certain()) {
+            let reason = refusal.to_string();
+            self.keep(Some(refusal), reason);
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.report(&error, reason);
+    }
+}
+
+impl ConsumerContext for Trouble {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(protocol: &str) -> Access {
+        let mut config = ClientConfig::new();
+        config.set("security.protocol", protocol).set("sasl.username", "tick").set("sasl.mechanisms", "PLAIN");
+        Access::of(&config)
+    }
+
+    #[test]
+    fn reports_are_told_apart() {
+        let of = |protocol: &str, code, text: &str| {
+            let reason = format!("{protocol}://127.0.0.1:9093/bootstrap: {text}");
+            access(protocol).refusal(code, &reason)
+        };
+        let (login, tls, away) =
+            (RDKafkaErrorCode::Authentication, RDKafkaErrorCode::SSL, RDKafkaErrorCode::BrokerTransportFailure);
+        let text = "SASL authentication error: no such user (after 305ms in state AUTH_REQ)";
+        let told = of("sasl_ssl", login, text).unwrap();
+        assert!(told.is_certain());
+        let words = "user 'tick' can't log in with PLAIN: SASL authentication error: no such user; correct --username";
+        assert!(told.to_string().starts_with(words), "{told}");
+        let text = "SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported \
+                    mechanisms: SCRAM-SHA-512,SCRAM-SHA-256 (after 301ms in state AUTH_HANDSHAKE)";
+        let known = "SCRAM-SHA-512,SCRAM-SHA-256".to_owned();
+        assert_eq!(of("sasl_ssl", login, text), Some(Refusal::Mechanism { mechanism: "PLAIN".to_owned(), known }));
+        let text = "SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL state: broker's \
+                    supported mechanisms:  (after 2ms in state AUTH_HANDSHAKE)";
+        assert_eq!(of("sasl_plaintext", login, text), Some(Refusal::NoSasl));
+        let text = "SSL handshake failed: ssl/statem/statem_clnt.c:2125:tls_post_process_server_certificate \
+                    error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified";
+        assert!(matches!(of("ssl", tls, text), Some(Refusal::Certificate { .. })));
+        let text = "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42";
+        assert!(matches!(of("ssl", away, text), Some(Refusal::ClientCertificate { .. })));
+        let text = "SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener?";
+        assert_eq!(of("ssl", away, text), Some(Refusal::NeedsNoTls));
+        let closed = "Disconnected: connection closed by peer: receive 0 after POLLIN";
+        let text = format!("{closed} (after 0ms in state APIVERSION_QUERY)");
+        assert_eq!(of("plaintext", away, &text), Some(Refusal::NeedsTls));
+        assert_eq!(of("ssl", away, &text), None);
+        let text = format!("{closed} (after 0ms in state UP, 1 identical error(s) suppressed)");
+        assert_eq!(of("ssl", away, &text), Some(Refusal::NeedsSasl));
+        assert_eq!(of("sasl_ssl", away, &text), None);
+        assert_eq!(of("ssl", away, &format!("{closed} (after 60000ms in state UP)")), None);
+        let text = "Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
+        assert_eq!(of("plaintext", away, text), None);
+    }
+
+    #[test]
+    fn values_of_properties_are_not_repeated() {
+        let mut config = ClientConfig::new();
+        config.set("ssl.keypassword", "hunter2");
+        let error = config.create_native_config().err().unwrap();
+        let problem = configuration_problem(&error);
+        assert!(problem.contains("ssl.keypassword") && !problem.contains("hunter2"), "{problem}");
+        let mut config = ClientConfig::new();
+        config.set("socket.timeout.ms", "hunter2");
+        let problem = configuration_problem(&config.create_native_config().err().unwrap());
+        assert!(problem.contains("socket.timeout.ms") && !problem.contains("hunter2"), "{problem}");
+    }
+}
