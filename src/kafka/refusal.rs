@@ -95,7 +95,7 @@ impl Access {
                 None => Refusal::Credentials { user: self.user.clone(), mechanism, detail },
             });
         }
-        let closed = has(&["Disconnected", "Connection reset by peer", "Broken pipe"]);
+        let closed = is_closed(reason);
         if has(&["certificate verify failed"]) {
             let detail = "it is signed by an authority that is not trusted, is out of date, or is for another host";
             Some(Refusal::Certificate { detail: detail.to_owned() })
@@ -106,6 +106,8 @@ impl Access {
             Some(Refusal::ClientCertificate { detail })
         } else if code == RDKafkaErrorCode::SSL {
             Some(Refusal::Tls { detail })
+        } else if closed && self.tls && has(&["in state SSL_HANDSHAKE"]) {
+            Some(Refusal::NeedsNoTls)
         } else if closed && !self.tls && has(&["in state APIVERSION_QUERY"]) {
             Some(Refusal::NeedsTls)
         } else if closed && !self.sasl && millis_up(reason).is_some_and(|millis| millis < FIRST_REQUEST_MS) {
@@ -119,6 +121,10 @@ impl Access {
     pub(super) fn words(&self, code: RDKafkaErrorCode, reason: &str) -> String {
         self.refusal(code, reason).map_or_else(|| brief(reason).to_owned(), |refusal| refusal.to_string())
     }
+}
+
+fn is_closed(reason: &str) -> bool {
+    ["Disconnected", "Connection reset by peer", "Broken pipe"].iter().any(|words| reason.contains(words))
 }
 
 /// How long the connection had been open for requests.
@@ -180,25 +186,28 @@ impl Trouble {
         if code == RDKafkaErrorCode::AllBrokersDown {
             return;
         }
-        self.keep(self.access.refusal(code, reason), self.access.words(code, reason));
+        self.keep(self.access.refusal(code, reason), reason, self.access.words(code, reason));
     }
 
-    fn keep(&self, refusal: Option<Refusal>, reason: String) {
+    fn keep(&self, refusal: Option<Refusal>, reason: &str, words: String) {
         let mut last = self.last.lock().expect("nobody panics with the lock");
-        let certain = last.refusal.take().filter(Refusal::is_certain);
-        last.refusal = certain.or(refusal);
-        last.reason = Some(reason);
+        // After a connection that was closed unasked librdkafka tries in other ways, which are closed as well.
+        let stays = |last: &Refusal| last.is_certain() || (refusal.is_none() && is_closed(reason));
+        let kept = last.refusal.take().filter(stays);
+        let told = kept.as_ref().map(ToString::to_string);
+        last.refusal = kept.or(refusal);
+        last.reason = Some(told.unwrap_or(words));
     }
 }
 
 impl ClientContext for Trouble {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         tracing::trace!(target: "librdkafka", ?level, facility, "{text}");
-        // A closed connection is no error to librdkafka.
+        // Most closed connections are no error to librdkafka.
         let refusal = self.access.refusal(RDKafkaErrorCode::BrokerTransportFailure, text);
         if let Some(refusal) = refusal.filter(|refusal| facility == "FAIL" && !refusal.is_certain()) {
-            let reason = refusal.to_string();
-            self.keep(Some(refusal), reason);
+            let words = refusal.to_string();
+            self.keep(Some(refusal), text, words);
         }
     }
 
@@ -256,6 +265,20 @@ mod tests {
         assert_eq!(of("ssl", away, &format!("{closed} (after 60000ms in state UP)")), None);
         let text = "Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
         assert_eq!(of("plaintext", away, text), None);
+    }
+
+    #[test]
+    fn a_guess_ends_with_another_trouble() {
+        let trouble = Trouble { access: access("plaintext"), ..Trouble::default() };
+        let report = |reason: &str| {
+            trouble.report(&KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), reason);
+            trouble.reported().refusal
+        };
+        assert_eq!(report("Disconnected (after 0ms in state APIVERSION_QUERY)"), Some(Refusal::NeedsTls));
+        assert_eq!(report("Disconnected (after 0ms in state CONNECT)"), Some(Refusal::NeedsTls));
+        assert_eq!(report("Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)"), None);
+        trouble.report(&KafkaError::Global(RDKafkaErrorCode::Authentication), "no such user");
+        assert!(matches!(report("Disconnected (after 0ms in state UP)"), Some(Refusal::Credentials { .. })));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 
@@ -65,7 +66,9 @@ impl TopicError {
 /// # Errors
 /// No broker answers, the client is refused, or there is no such topic.
 pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicInfo, TopicError> {
-    let config = settings.client_config();
+    let mut config = settings.client_config();
+    // Connections that are closed unasked are told at this level only.
+    config.set_log_level(RDKafkaLogLevel::Info);
     let consumer: BaseConsumer<Trouble> = config
         .create_with_context(Trouble::new(&config))
         .map_err(|error| TopicError::Configuration(configuration_problem(&error)))?;
