@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{Cli, Command};
 use crate::ingest::IngestError;
 use crate::kafka::TopicError;
-use crate::lake::LakeError;
+use crate::lake::{LakeError, StoreProblem};
 use crate::settings::{Settings, SettingsError};
 
 /// Exit codes that scripts rely on.
@@ -91,6 +91,7 @@ fn lake_code(error: &LakeError) -> Option<u8> {
             Some(DATA_LOSS)
         }
         LakeError::Differs { .. } | LakeError::PlainHttp { .. } => Some(USAGE),
+        LakeError::Store { problem: StoreProblem::Credentials { .. } | StoreProblem::NoCredentials, .. } => Some(USAGE),
         _ => None,
     }
 }

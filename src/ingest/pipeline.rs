@@ -67,6 +67,7 @@ pub struct Pipeline {
     /// Gives up retries of the lake; cancelled when the stop takes too long.
     give_up: CancellationToken,
     trouble_logged: Option<Instant>,
+    refusal_logged: Option<Instant>,
     /// `--until-latest` without a partition leaves then.
     leave_at: Option<Instant>,
 }
@@ -117,6 +118,7 @@ impl Pipeline {
             already_applied,
             give_up,
             trouble_logged: None,
+            refusal_logged: None,
             leave_at,
         }
     }
@@ -217,7 +219,7 @@ impl Pipeline {
                     }
                 }
             }
-            Some(Event::Trouble { code, text }) => self.on_trouble(&format!("{code}: {text}")),
+            Some(Event::Trouble { code, text, refused }) => self.on_trouble(&format!("{code}: {text}"), refused),
             Some(Event::Failed { text }) => return Err(IngestError::Kafka(text)),
             None => return Err(IngestError::Kafka("the consumer thread has ended".to_owned())),
         }
@@ -266,15 +268,20 @@ impl Pipeline {
         self.leave_at = self.options.until_latest.then(|| Instant::now() + ASSIGNMENT_PATIENCE);
     }
 
-    fn on_trouble(&mut self, text: &str) {
-        if self.trouble_logged.is_none_or(|at| at.elapsed() >= LOG_TROUBLE_EVERY) {
-            self.trouble_logged = Some(Instant::now());
+    /// A refusal has a clock of its own: it follows troubles that pass by themselves.
+    fn on_trouble(&mut self, text: &str, refused: bool) {
+        let logged = if refused { &mut self.refusal_logged } else { &mut self.trouble_logged };
+        if logged.is_none_or(|at| at.elapsed() >= LOG_TROUBLE_EVERY) {
+            *logged = Some(Instant::now());
             tracing::warn!("Kafka is in trouble, trying again: {text}");
         }
     }
 
     fn leave_without_partitions(&self) -> Result<(), IngestError> {
-        if self.status.borrow().next.is_empty() && self.partitions.is_empty() && self.trouble_logged.is_some() {
+        if self.status.borrow().next.is_empty()
+            && self.partitions.is_empty()
+            && self.trouble_logged.or(self.refusal_logged).is_some()
+        {
             return Err(IngestError::Kafka("no partition was assigned; check the brokers and the topic".to_owned()));
         }
         tracing::info!("no partition is left for this worker");

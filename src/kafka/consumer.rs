@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::client::KafkaSettings;
 use super::raw::{BatchMessage, Notice, RawConsumer};
-use super::refusal::Access;
+use super::refusal::{Access, Refusal};
 
 /// Events that may wait for the owner of the state; with chunks of at most 4 MiB this bounds the queue's memory.
 const EVENT_QUEUE: usize = 4;
@@ -118,6 +118,8 @@ pub enum Event<T> {
     Trouble {
         code: RDKafkaErrorCode,
         text: String,
+        /// They are there and turn this client away.
+        refused: bool,
     },
     /// The thread has ended.
     Failed {
@@ -307,15 +309,17 @@ impl<H: Handler> Worker<H> {
                     self.stopping = true;
                 }
                 Notice::Error { code, text, .. } => {
-                    let text = self.access.words(code, &text);
-                    self.send(Event::Trouble { code, text });
+                    let refusal = self.access.refusal(code, &text).filter(Refusal::is_certain);
+                    let refused = refusal.is_some();
+                    let text = refusal.map_or(text, |refusal| refusal.to_string());
+                    self.send(Event::Trouble { code, text, refused });
                 }
                 Notice::Message {
                     partition,
                     code: RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
                     ..
                 } => self.announce_again(partition),
-                Notice::Message { code, text, .. } => self.send(Event::Trouble { code, text }),
+                Notice::Message { code, text, .. } => self.send(Event::Trouble { code, text, refused: false }),
             }
         }
         self.announce();

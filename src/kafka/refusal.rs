@@ -133,9 +133,12 @@ fn millis_up(reason: &str) -> Option<u64> {
     after.split_once("ms in state UP")?.0.parse().ok()
 }
 
-/// Without the broker's URL before the text and the state of the connection after it.
+/// Without the names of the broker before the text and the state of the connection after it.
 fn brief(reason: &str) -> &str {
-    let text = reason.split_once("/bootstrap: ").map_or(reason, |(_, text)| text);
+    let mut text = reason;
+    while let Some((_, rest)) = text.split_once(": ").filter(|(name, _)| !name.contains(' ')) {
+        text = rest;
+    }
     text.rfind(" (after ").map_or(text, |end| &text[..end]).trim()
 }
 
@@ -265,6 +268,8 @@ mod tests {
         assert_eq!(of("ssl", away, &format!("{closed} (after 60000ms in state UP)")), None);
         let text = "Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
         assert_eq!(of("plaintext", away, text), None);
+        let reason = format!("GroupCoordinator: 127.0.0.1:9093: {text}");
+        assert_eq!(brief(&reason), "Connect to ipv4#127.0.0.1:1 failed: Connection refused");
     }
 
     #[test]

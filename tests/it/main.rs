@@ -11,6 +11,8 @@ mod ingest;
 mod layout;
 mod loss;
 mod poison;
+mod secrets;
+mod security;
 mod start;
 mod support;
 mod tidy;

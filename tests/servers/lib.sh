@@ -92,10 +92,10 @@ end_lane() {
   fi
 }
 
-# start_server kafka.sh|s3.sh: into $work; exports what it prints.
+# start_server kafka.sh|s3.sh [MORE..]: into $work; exports what it prints.
 start_server() {
   local printed line
-  printed=$("$repo/tests/servers/$1" start "$work/${1%.sh}") || die "$1 did not start"
+  printed=$("$repo/tests/servers/$1" start "$work/${1%.sh}" "${@:2}") || die "$1 did not start"
   while IFS= read -r line; do
     export "${line%%=*}=${line#*=}"
   done <<<"$printed"
