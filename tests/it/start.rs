@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tickhouse::ingest::{IngestError, IngestSettings, IngestSpec, StartPolicy};
+use tickhouse::ingest::{Daemon, IngestError, IngestSettings, IngestSpec, StartPolicy};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     Contents, Outgoing, Place, Tickhouse, Topic, ingest, over_stores, spec, tick, ticks, until_latest,
@@ -90,6 +91,22 @@ async fn a_full_batch_is_committed_before_its_time() {
         assert_eq!(status.committed.rows, 300, "a stop commits the rest");
     }
     Contents::exactly(&place, &sent).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_stopped_before_the_ends_says_so() {
+    let (topic, place) = (Topic::new(1), Place::folder());
+    let sent = topic.send(&ticks(0..100));
+    let stop = CancellationToken::new();
+    let batch = IngestSpec { until_latest: true, ..spec(&topic, &place) };
+    let daemon = Daemon::open(batch, &stop).await.unwrap().unwrap();
+    stop.cancel();
+    assert!(daemon.run(stop).await.unwrap().cut_short);
+    assert!(!until_latest(spec(&topic, &place)).await.unwrap().cut_short);
+    Contents::exactly(&place, &sent).await;
+    // A daemon is meant to be stopped.
+    let worker = ingest(spec(&topic, &place)).await;
+    assert!(!worker.stop().await.cut_short);
 }
 
 #[tokio::test(flavor = "multi_thread")]
