@@ -5,13 +5,13 @@ use hashbrown::HashMap;
 use super::Tick;
 
 /// Beyond this a cleared dictionary begins anew: senders may invent symbols without end.
-const MAX_KEPT_SYMBOLS: usize = 10_000;
+const MAX_KEPT_SYMBOLS: usize = 1_000;
 
 /// Optional text values packed end to end.
 #[derive(Debug, Clone, Default)]
 pub struct Strings {
-    pub bytes: Vec<u8>,
-    /// End of each value in `bytes`.
+    pub text: String,
+    /// End of each value in `text`.
     pub ends: Vec<u32>,
     pub valid: Vec<bool>,
 }
@@ -19,9 +19,9 @@ pub struct Strings {
 impl Strings {
     pub fn push(&mut self, value: Option<&str>) {
         if let Some(value) = value {
-            self.bytes.extend_from_slice(value.as_bytes());
+            self.text.push_str(value);
         }
-        self.ends.push(self.bytes.len() as u32);
+        self.ends.push(self.text.len() as u32);
         self.valid.push(value.is_some());
     }
 
@@ -38,13 +38,17 @@ impl Strings {
             return None;
         }
         let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
-        std::str::from_utf8(&self.bytes[start..self.ends[row] as usize]).ok()
+        Some(&self.text[start..self.ends[row] as usize])
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * 4 + self.valid.capacity()
     }
 
     pub fn truncate(&mut self, rows: usize) {
         self.ends.truncate(rows);
         self.valid.truncate(rows);
-        self.bytes.truncate(self.ends.last().map_or(0, |end| *end as usize));
+        self.text.truncate(self.ends.last().map_or(0, |end| *end as usize));
     }
 }
 
@@ -84,6 +88,15 @@ impl ExtraColumn {
             ExtraType::Bigint => Self::Bigint(Vec::new()),
             ExtraType::String => Self::String(Strings::default()),
             ExtraType::Boolean => Self::Boolean(Vec::new()),
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Double(values) => values.capacity() * 16,
+            Self::Bigint(values) => values.capacity() * 16,
+            Self::String(values) => values.memory_bytes(),
+            Self::Boolean(values) => values.capacity(),
         }
     }
 
@@ -192,19 +205,20 @@ impl TickColumns {
         self.kafka_ts.truncate(rows);
     }
 
-    /// Bytes held, for the memory limit.
+    /// Bytes held, room for more rows included.
     pub fn memory_bytes(&self) -> usize {
-        const FIXED_ROW_BYTES: usize = 4 + 8 + 4 + 5 * 8 + 2 * 5 + 8 + 4 + 8;
-        let extras: usize = self
-            .extras
-            .iter()
-            .map(|column| match column {
-                ExtraColumn::Double(values) => values.len() * 16,
-                ExtraColumn::Bigint(values) => values.len() * 16,
-                ExtraColumn::String(values) => values.bytes.len() + values.len() * 5,
-                ExtraColumn::Boolean(values) => values.len(),
-            })
-            .sum();
-        self.len() * FIXED_ROW_BYTES + self.trade_id.bytes.len() + self.source.bytes.len() + extras
+        // The name twice, two fat pointers, the number, and the table's slack.
+        const SYMBOL_BYTES: usize = 96;
+        let doubles = [&self.open, &self.high, &self.low, &self.close, &self.volume];
+        let longs = [&self.ts, &self.offset, &self.kafka_ts];
+        let ints = [&self.trade_date, &self.index];
+        self.symbols.capacity() * SYMBOL_BYTES
+            + self.symbol.capacity() * 4
+            + doubles.iter().map(|column| column.capacity() * 8).sum::<usize>()
+            + longs.iter().map(|column| column.capacity() * 8).sum::<usize>()
+            + ints.iter().map(|column| column.capacity() * 4).sum::<usize>()
+            + self.trade_id.memory_bytes()
+            + self.source.memory_bytes()
+            + self.extras.iter().map(ExtraColumn::memory_bytes).sum::<usize>()
     }
 }
