@@ -31,6 +31,11 @@ pub enum LakeError {
     StoreIgnoresIfNoneMatch { location: String },
     #[error("endpoint {endpoint} is not encrypted: use https or set allow_http = true")]
     PlainHttp { endpoint: String },
+    #[error(
+        "create the bucket of {location}: this build can't; build with --features bucket, or create it with the \
+         store's own tool"
+    )]
+    NoBucketCreation { location: String },
     #[error("{action} at {location}: {problem}")]
     Store { action: &'static str, location: String, problem: StoreProblem },
     #[error("{action} of {table}: {detail}")]

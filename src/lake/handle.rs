@@ -53,6 +53,12 @@ impl Lake {
     ) -> Result<Self, LakeError> {
         let root = root_store(location, store)?;
         if let Location::S3 { prefix, .. } = location {
+            if store.create_bucket {
+                #[cfg(feature = "bucket")]
+                super::bucket::ensure(location, store).await?;
+                #[cfg(not(feature = "bucket"))]
+                return Err(LakeError::NoBucketCreation { location: location.to_string() });
+            }
             let lake: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&root), Path::from(prefix.as_str())));
             require_conditional_put(&lake, location).await?;
         }
