@@ -64,7 +64,7 @@ impl Daemon {
         let extras: Vec<_> = input.columns.iter().map(|(name, spec)| (name.clone(), spec.clone())).collect();
         let lake_spec = LakeSpec {
             topic: kafka.topic.clone(),
-            cluster_id: topic.cluster_id,
+            identity: topic.identity,
             market_zone: settings.market_zone.clone(),
             partition_by: settings.partition_by,
             input: serde_json::to_string(&input).map_err(|error| IngestError::Settings(error.to_string()))?,

@@ -11,17 +11,19 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::client::KafkaSettings;
+use super::raw::TopicIdQuery;
+use crate::market::TopicIdentity;
 
 /// One question to a broker.
 const ANSWER: Duration = Duration::from_secs(5);
-/// Between two questions whether a new topic is there.
-const CREATION_PAUSE: Duration = Duration::from_millis(100);
+/// Between two questions: not all brokers know a new topic at once.
+const PAUSE: Duration = Duration::from_millis(100);
 /// librdkafka's word for "as many replicas as the brokers make by default".
 const DEFAULT_REPLICATION: i32 = -1;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicInfo {
-    pub cluster_id: String,
+    pub identity: TopicIdentity,
     pub partitions: usize,
 }
 
@@ -91,12 +93,10 @@ pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicI
             Ok(metadata) => {
                 let topic = metadata.topics().first();
                 match topic.map(|topic| (topic.partitions().len(), topic.error().map(RDKafkaErrorCode::from))) {
-                    Some((partitions, None)) if partitions > 0 => {
-                        if let Some(cluster_id) = consumer.client().fetch_cluster_id(wait) {
-                            return Ok(TopicInfo { cluster_id, partitions });
-                        }
-                        "the cluster has no id".to_owned()
-                    }
+                    Some((partitions, None)) if partitions > 0 => match identity(&consumer, &settings.topic, wait) {
+                        Ok(identity) => return Ok(TopicInfo { identity, partitions }),
+                        Err(detail) => detail,
+                    },
                     Some((_, Some(RDKafkaErrorCode::TopicAuthorizationFailed))) => {
                         return Err(TopicError::Denied { topic: settings.topic.clone() });
                     }
@@ -120,9 +120,16 @@ pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicI
                 let detail = trouble.map_or(error, |(_, reason)| reason);
                 return Err(TopicError::Unreachable { brokers, detail });
             }
-            _ => {}
+            _ => std::thread::sleep(PAUSE),
         }
     }
+}
+
+fn identity(consumer: &BaseConsumer<Trouble>, topic: &str, wait: Duration) -> Result<TopicIdentity, String> {
+    let client = consumer.client();
+    let cluster_id = client.fetch_cluster_id(wait).ok_or("the cluster has no id")?;
+    let topic_id = TopicIdQuery::start(client, topic, wait)?.wait().map_err(|error| error.to_string())?;
+    Ok(TopicIdentity { cluster_id, topic_id })
 }
 
 /// Creates the topic if there is none; one that exists keeps its partitions. Blocks.
@@ -145,7 +152,7 @@ pub fn ensure_topic(
         let left = deadline.saturating_duration_since(Instant::now());
         match topic_info(settings, left) {
             // Brokers answer the creation before all of them know of the topic.
-            Err(TopicError::NoTopic { .. }) if !left.is_zero() => std::thread::sleep(CREATION_PAUSE),
+            Err(TopicError::NoTopic { .. }) if !left.is_zero() => std::thread::sleep(PAUSE),
             answer => return answer,
         }
     }
@@ -188,6 +195,22 @@ mod tests {
         };
         let info = ensure_topic(&settings, 5, None, Duration::from_secs(10)).unwrap();
         assert_eq!(info.partitions, 3);
+    }
+
+    #[test]
+    fn a_topic_has_an_id_of_its_own() {
+        let ask = |broker: &EmbeddedBroker| {
+            let brokers = broker.bootstrap_servers().to_owned();
+            let settings = KafkaSettings { brokers, topic: "ticks".to_owned(), ..KafkaSettings::default() };
+            topic_info(&settings, Duration::from_secs(10)).unwrap().identity
+        };
+        let (broker, other) = (EmbeddedBroker::start(1, "ticks").unwrap(), EmbeddedBroker::start(1, "ticks").unwrap());
+        let identity = ask(&broker);
+        assert_eq!(ask(&broker), identity);
+        let id = identity.topic_id.unwrap();
+        // As Kafka's own tools print it.
+        assert!(id.len() == 22 && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)), "{id}");
+        assert_ne!(ask(&other).topic_id, Some(id));
     }
 
     #[test]
