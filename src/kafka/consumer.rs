@@ -47,11 +47,11 @@ pub struct Consumer<T> {
 }
 
 impl<T: Send + 'static> Consumer<T> {
-    /// Joins the group and starts the thread.
+    /// Joins the group and starts the thread. Brokers that don't tell a topic's id are not asked for it.
     ///
     /// # Errors
     /// librdkafka refuses the configuration; the text names the property.
-    pub fn start<H>(settings: &KafkaSettings, group: &str, handler: H) -> Result<Self, String>
+    pub fn start<H>(settings: &KafkaSettings, group: &str, tells_topic_id: bool, handler: H) -> Result<Self, String>
     where
         H: Handler<Output = T>,
     {
@@ -61,6 +61,7 @@ impl<T: Send + 'static> Consumer<T> {
         let (commands, command_receiver) = std_mpsc::sync_channel(COMMAND_QUEUE);
         let mut worker = Worker {
             topic_id: None,
+            tells_topic_id,
             raw,
             handler,
             events: event_sender,
@@ -107,6 +108,7 @@ impl<T: Send + 'static> Consumer<T> {
 struct Worker<H: Handler> {
     /// Above the client, so that it is dropped first.
     topic_id: Option<(TopicIdQuery, oneshot::Sender<TopicIdAnswer>)>,
+    tells_topic_id: bool,
     raw: RawConsumer,
     handler: H,
     events: mpsc::Sender<Event<H::Output>>,
@@ -257,11 +259,12 @@ impl<H: Handler> Worker<H> {
                     .map(|p| self.raw.offset_for_time(*p, timestamp_ms, BROKER_ANSWER).map(|offset| (*p, offset)))
                     .collect::<Result<Vec<_>, _>>()
                     .map_err(|error| error.to_string());
-                if answer.send(found).is_err() {
-                    tracing::debug!("nobody waits for the offsets of a time any more");
-                }
+                tell(answer, found);
             }
-            Command::TopicId { answer } => self.topic_id = Some((self.raw.query_topic_id(TOPIC_ID_ANSWER), answer)),
+            Command::TopicId { answer } if self.tells_topic_id => {
+                self.topic_id = Some((self.raw.query_topic_id(TOPIC_ID_ANSWER), answer));
+            }
+            Command::TopicId { answer } => tell(answer, Ok(None)),
             Command::Stop => self.stopping = true,
         }
         Ok(())
@@ -271,9 +274,8 @@ impl<H: Handler> Worker<H> {
         let found = self.topic_id.as_ref().and_then(|(query, _)| query.answer(Duration::ZERO));
         if let Some(found) = found
             && let Some((_, answer)) = self.topic_id.take()
-            && answer.send(found.map_err(|error| error.to_string())).is_err()
         {
-            tracing::debug!("nobody waits for the topic's id any more");
+            tell(answer, found.map_err(|error| error.to_string()));
         }
     }
 
@@ -338,7 +340,8 @@ impl<H: Handler> Worker<H> {
             self.announce_at = Instant::now() + BROKER_RETRY;
             return;
         };
-        let topic_id = match self.raw.query_topic_id(BROKER_ANSWER).wait() {
+        let query = self.tells_topic_id.then(|| self.raw.query_topic_id(BROKER_ANSWER));
+        let topic_id = match query.map_or(Ok(None), TopicIdQuery::wait) {
             Ok(topic_id) => topic_id,
             Err(error) => {
                 tracing::debug!("{error}");
@@ -403,5 +406,11 @@ impl<H: Handler> Worker<H> {
         if let Err(error) = self.raw.pause(&partitions, paused) {
             tracing::warn!("{error}");
         }
+    }
+}
+
+fn tell<T>(answer: oneshot::Sender<T>, found: T) {
+    if answer.send(found).is_err() {
+        tracing::debug!("nobody waits for an answer any more");
     }
 }

@@ -33,14 +33,20 @@ impl RawConsumer {
 }
 
 impl TopicIdQuery {
+    /// `None`: the controller, who would be asked, is none of the brokers. So it is in librdkafka's mock cluster.
     pub(in crate::kafka) fn start<C: ClientContext>(
         client: &Client<C>,
+        brokers: &[i32],
         topic: &str,
         timeout: Duration,
-    ) -> Result<Self, String> {
+    ) -> Result<Option<Self>, String> {
         let topic = CString::new(topic).map_err(|_| "topic name holds a NUL byte".to_owned())?;
         // SAFETY: the client is alive.
-        Ok(unsafe { start(client.native_ptr(), &topic, timeout) })
+        unsafe {
+            let controller = rd::rd_kafka_controllerid(client.native_ptr(), millis(timeout));
+            let can_answer = controller < 0 || brokers.contains(&controller);
+            Ok(can_answer.then(|| start(client.native_ptr(), &topic, timeout)))
+        }
     }
 
     /// `None` while there is no answer. The id itself is `None` where the broker doesn't tell: before Kafka 2.8.
