@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  feeds ──> kafka::producer ──> Kafka topic
-//!                                   │ librdkafka fetch queue (32 MB)
+//!                                   │ librdkafka fetch queue (2 MiB of payload)
 //!                                   ▼
 //!              kafka::consumer thread ── decode: borrowed payload -> Chunk per partition
 //!                                   │ bounded queue (4 events); full = the consumer pauses and keeps polling
@@ -52,5 +52,7 @@ pub mod cli;
 pub mod settings;
 
 pub mod telemetry;
+
+pub mod allocator;
 
 pub mod commands;

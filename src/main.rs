@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tickhouse::cli::Cli;
-use tickhouse::{commands, telemetry};
+use tickhouse::{allocator, commands, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,9 @@ fn main() -> ExitCode {
     if let Err(error) = telemetry::start(&cli.global, cli.command.default_log()) {
         eprintln!("error: {error}");
         return ExitCode::from(USAGE);
+    }
+    if cli.command.is_daemon() {
+        allocator::share_arenas();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -71,11 +71,13 @@ pub enum Command {
 }
 
 impl Command {
+    /// Runs for months.
+    pub fn is_daemon(&self) -> bool {
+        matches!(self, Self::Ingest(args) if !args.dry_run)
+    }
+
     /// Default of `--log`: a daemon tells what it does, a command only what is wrong.
     pub fn default_log(&self) -> &'static str {
-        match self {
-            Self::Ingest(args) if !args.dry_run => "info",
-            _ => "warn",
-        }
+        if self.is_daemon() { "info" } else { "warn" }
     }
 }

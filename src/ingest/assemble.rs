@@ -16,10 +16,12 @@ use crate::decode::{Decoder, Message, Reason, Verdict};
 use crate::kafka::{Handler, Record};
 use crate::market::{OffsetRange, TickColumns};
 
-/// Chunks cross the queue when they hold this many bytes together ..
-const CHUNK_BYTES: usize = 4 << 20;
-/// .. or are this old.
-const CHUNK_AGE: Duration = Duration::from_millis(50);
+/// A chunk is full with this many rows. Columns grow by doubling, so a full chunk has no memory to spare.
+pub(super) const CHUNK_ROWS: usize = 4_096;
+/// Chunks that aren't full cross the queue when they are this old ..
+const CHUNK_AGE: Duration = Duration::from_millis(100);
+/// .. or, all of them, when their messages have this many bytes together.
+const OPEN_BYTES: usize = 8 << 20;
 /// What a dead letter keeps of a message above the limit.
 const TOO_LARGE_KEPT: usize = 64 << 10;
 
@@ -32,7 +34,14 @@ pub struct Delivery {
 struct Partition {
     generation: u64,
     next: i64,
-    open: Option<Chunk>,
+    open: Option<Open>,
+}
+
+struct Open {
+    chunk: Chunk,
+    since: Instant,
+    /// Of the messages in it.
+    bytes: usize,
 }
 
 /// The handler that decodes.
@@ -40,31 +49,37 @@ pub struct Assembler {
     decoder: Decoder,
     spare: SpareColumns,
     partitions: BTreeMap<i32, Partition>,
-    bytes: usize,
-    oldest: Option<Instant>,
+    ready: Vec<Delivery>,
+    /// Of the messages in open chunks.
+    open_bytes: usize,
     already_applied: Arc<AtomicU64>,
 }
 
 impl Assembler {
     pub fn new(decoder: Decoder, spare: SpareColumns, already_applied: Arc<AtomicU64>) -> Self {
-        Self { decoder, spare, partitions: BTreeMap::new(), bytes: 0, oldest: None, already_applied }
+        Self { decoder, spare, partitions: BTreeMap::new(), ready: Vec::new(), open_bytes: 0, already_applied }
     }
 }
 
 impl Partition {
     /// The chunk that covers everything up to `offset`; what Kafka skipped on the way is a hole.
-    fn chunk(&mut self, partition: i32, offset: i64, columns: impl FnOnce() -> TickColumns) -> &mut Chunk {
+    fn open(&mut self, partition: i32, offset: i64, columns: impl FnOnce() -> TickColumns) -> &mut Open {
         let start = self.next;
-        let chunk = self.open.get_or_insert_with(|| Chunk::empty(partition, start, columns(), now_micros()));
-        chunk.counts.holes += offset - self.next;
+        let open = self.open.get_or_insert_with(|| Open {
+            chunk: Chunk::empty(partition, start, columns(), now_micros()),
+            since: Instant::now(),
+            bytes: 0,
+        });
+        open.chunk.counts.holes += offset - self.next;
         self.next = offset;
-        chunk
+        open
     }
 
-    fn close(&mut self) -> Option<Chunk> {
-        let mut chunk = self.open.take()?;
+    /// Closes the open chunk if it is `due`.
+    fn close(&mut self, due: impl FnOnce(&Open) -> bool) -> Option<(usize, Delivery)> {
+        let Open { mut chunk, bytes, .. } = self.open.take_if(|open| due(open))?;
         chunk.range = OffsetRange::new(chunk.range.start(), self.next).expect("next only grows from start");
-        Some(chunk)
+        Some((bytes, Delivery { generation: self.generation, chunk }))
     }
 }
 
@@ -72,11 +87,13 @@ impl Handler for Assembler {
     type Output = Vec<Delivery>;
 
     fn start(&mut self, partition: i32, generation: u64, offset: i64) {
+        self.release(partition);
         self.partitions.insert(partition, Partition { generation, next: offset, open: None });
     }
 
     fn release(&mut self, partition: i32) {
-        self.partitions.remove(&partition);
+        let open = self.partitions.remove(&partition).and_then(|state| state.open);
+        self.open_bytes -= open.map_or(0, |open| open.bytes);
     }
 
     fn record(&mut self, record: &Record<'_>) {
@@ -95,8 +112,11 @@ impl Handler for Assembler {
             timestamp: record.timestamp(),
         };
         let (decoder, spare) = (&mut self.decoder, &self.spare);
-        let chunk = state.chunk(record.partition(), offset, || spare.take().unwrap_or_else(|| decoder.columns()));
-        self.bytes += record.payload().map_or(0, <[u8]>::len);
+        let open = state.open(record.partition(), offset, || spare.take().unwrap_or_else(|| decoder.columns()));
+        let bytes = record.payload().map_or(0, <[u8]>::len);
+        open.bytes += bytes;
+        self.open_bytes += bytes;
+        let chunk = &mut open.chunk;
         match decoder.decode(&message, &mut chunk.rows) {
             Verdict::Ticks(rows) => {
                 chunk.counts.stored_offsets += 1;
@@ -132,31 +152,29 @@ impl Handler for Assembler {
             }
         }
         state.next = offset + 1;
-        self.oldest.get_or_insert_with(Instant::now);
+        if let Some((bytes, full)) = state.close(|open| open.chunk.rows.len() >= CHUNK_ROWS) {
+            self.open_bytes -= bytes;
+            self.ready.push(full);
+        }
     }
 
     fn reached(&mut self, partition: i32, offset: i64) {
         let Some(state) = self.partitions.get_mut(&partition) else { return };
         if offset > state.next {
             let (decoder, spare) = (&self.decoder, &self.spare);
-            state.chunk(partition, offset, || spare.take().unwrap_or_else(|| decoder.columns()));
-            self.oldest.get_or_insert_with(Instant::now);
+            state.open(partition, offset, || spare.take().unwrap_or_else(|| decoder.columns()));
         }
     }
 
     fn take(&mut self) -> Option<Vec<Delivery>> {
-        let oldest = self.oldest?;
-        if self.bytes < CHUNK_BYTES && oldest.elapsed() < CHUNK_AGE {
-            return None;
+        let all = self.open_bytes >= OPEN_BYTES;
+        for state in self.partitions.values_mut() {
+            if let Some((bytes, due)) = state.close(|open| all || open.since.elapsed() >= CHUNK_AGE) {
+                self.open_bytes -= bytes;
+                self.ready.push(due);
+            }
         }
-        self.bytes = 0;
-        self.oldest = None;
-        let deliveries: Vec<Delivery> = self
-            .partitions
-            .values_mut()
-            .filter_map(|state| Some(Delivery { generation: state.generation, chunk: state.close()? }))
-            .collect();
-        (!deliveries.is_empty()).then_some(deliveries)
+        (!self.ready.is_empty()).then(|| std::mem::take(&mut self.ready))
     }
 }
 

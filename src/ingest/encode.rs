@@ -1,5 +1,7 @@
 //! A batch -> sorted Parquet files, one per partition value. CPU only; runs beside the consumer.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -46,6 +48,9 @@ pub struct TickEncoder {
 /// Where a row is: chunk and row in it.
 type RowRef = (u32, u32);
 
+/// Consecutive rows of a chunk.
+type Run = (u32, Range<u32>);
+
 impl TickEncoder {
     pub fn new(epoch: i32, partition_by: PartitionBy, extras: &[(String, ExtraSpec)]) -> Self {
         let table = ticks_schema(partition_by, extras);
@@ -77,23 +82,16 @@ impl TickEncoder {
 
     /// Rows of each partition value in the order (symbol, ts, partition, offset, index).
     fn sorted(&self, chunks: &[&Chunk], names: &SymbolNames) -> Vec<(i32, Vec<RowRef>)> {
-        let mut by_value: std::collections::BTreeMap<i32, Vec<RowRef>> = std::collections::BTreeMap::new();
-        let (mut last_date, mut last_value) = (i32::MIN, i32::MIN);
-        for (at, chunk) in chunks.iter().enumerate() {
+        let mut by_value: BTreeMap<i32, Vec<Run>> = BTreeMap::new();
+        for (chunk, at) in chunks.iter().zip(0..) {
             let mut row = 0;
-            while row < chunk.rows.len() {
-                let date = chunk.rows.trade_date[row];
-                if date != last_date {
-                    (last_date, last_value) = (date, self.partition_by.value(date));
-                }
-                let rows = by_value.entry(last_value).or_default();
-                while row < chunk.rows.len() && chunk.rows.trade_date[row] == date {
-                    rows.push((at as u32, row as u32));
-                    row += 1;
-                }
+            for same in chunk.rows.trade_date.chunk_by(|one, next| one == next) {
+                let next = row + same.len() as u32;
+                by_value.entry(self.partition_by.value(same[0])).or_default().push((at, row..next));
+                row = next;
             }
         }
-        by_value.into_iter().map(|(value, rows)| (value, sort_rows(chunks, names, &rows))).collect()
+        by_value.into_iter().map(|(value, runs)| (value, sort_rows(chunks, names, &runs))).collect()
     }
 
     fn encode_file(
@@ -186,11 +184,13 @@ pub(super) struct SymbolNames {
 
 impl SymbolNames {
     fn of(chunks: &[&Chunk]) -> Self {
-        let mut names: Vec<&str> =
-            chunks.iter().flat_map(|chunk| chunk.rows.symbols.iter().map(AsRef::as_ref)).collect();
+        let mut places: HashMap<&str, u32> =
+            chunks.iter().flat_map(|chunk| chunk.rows.symbols.iter().map(|name| (name.as_ref(), 0))).collect();
+        let mut names: Vec<&str> = places.keys().copied().collect();
         names.sort_unstable();
-        names.dedup();
-        let places: HashMap<&str, u32> = names.iter().zip(0..).map(|(name, place)| (*name, place)).collect();
+        for (name, place) in names.iter().zip(0..) {
+            places.insert(name, place);
+        }
         let ranks =
             chunks.iter().map(|chunk| chunk.rows.symbols.iter().map(|name| places[name.as_ref()]).collect()).collect();
         Self { sorted: StringArray::from_iter_values(names), ranks }
@@ -202,22 +202,23 @@ impl SymbolNames {
 }
 
 /// Counting sort by symbol, then by time only where a symbol's rows did not arrive in order.
-fn sort_rows(chunks: &[&Chunk], names: &SymbolNames, rows: &[RowRef]) -> Vec<RowRef> {
+fn sort_rows(chunks: &[&Chunk], names: &SymbolNames, runs: &[Run]) -> Vec<RowRef> {
+    let rows = || runs.iter().flat_map(|(chunk, rows)| rows.clone().map(|row| (*chunk, row)));
     let rank = |(chunk, row): RowRef| {
         names.ranks[chunk as usize][chunks[chunk as usize].rows.symbol[row as usize] as usize] as usize
     };
     let mut ends = vec![0usize; names.sorted.len() + 1];
-    for row in rows {
-        ends[rank(*row) + 1] += 1;
+    for row in rows() {
+        ends[rank(row) + 1] += 1;
     }
     for symbol in 1..ends.len() {
         ends[symbol] += ends[symbol - 1];
     }
     let starts = ends.clone();
-    let mut sorted = vec![(0, 0); rows.len()];
-    for row in rows {
-        let place = &mut ends[rank(*row)];
-        sorted[*place] = *row;
+    let mut sorted = vec![(0, 0); starts[names.sorted.len()]];
+    for row in rows() {
+        let place = &mut ends[rank(row)];
+        sorted[*place] = row;
         *place += 1;
     }
     let key = |(chunk, row): &RowRef| {

@@ -5,6 +5,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use super::assemble::CHUNK_ROWS;
 use crate::market::TickColumns;
 
 /// More than two full batches have chunks; what doesn't fit is freed.
@@ -30,7 +31,11 @@ impl SpareColumns {
 }
 
 impl ColumnsReturn {
+    /// A few rows would keep the memory of a full chunk: such columns are freed.
     pub(super) fn give(&self, mut columns: TickColumns) {
+        if columns.len() < CHUNK_ROWS / 2 {
+            return;
+        }
         columns.clear();
         if self.0.try_send(columns).is_err() {
             tracing::trace!("no room for spare columns; they are freed");

@@ -21,7 +21,7 @@ use super::events::{Assigned, Command, Event, Handler, Record, TopicIdAnswer};
 use super::raw::{Notice, RawConsumer, TopicIdQuery};
 use crate::market::TopicIdentity;
 
-/// Events that may wait for the owner of the state; with chunks of at most 4 MiB this bounds the queue's memory.
+/// Events that may wait for the owner of the state: one batch call's records each, or what was gathered of several.
 const EVENT_QUEUE: usize = 4;
 /// Commands are answers to events and offset commits: far below this.
 const COMMAND_QUEUE: usize = 256;

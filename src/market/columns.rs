@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use super::Tick;
 
 /// Beyond this a cleared dictionary begins anew: senders may invent symbols without end.
-const MAX_KEPT_SYMBOLS: usize = 10_000;
+const MAX_KEPT_SYMBOLS: usize = 1_000;
 
 /// Optional text values packed end to end.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,10 @@ impl Strings {
         }
         let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
         std::str::from_utf8(&self.bytes[start..self.ends[row] as usize]).ok()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * 4 + self.valid.capacity()
     }
 
     pub fn truncate(&mut self, rows: usize) {
@@ -84,6 +88,15 @@ impl ExtraColumn {
             ExtraType::Bigint => Self::Bigint(Vec::new()),
             ExtraType::String => Self::String(Strings::default()),
             ExtraType::Boolean => Self::Boolean(Vec::new()),
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Double(values) => values.capacity() * 16,
+            Self::Bigint(values) => values.capacity() * 16,
+            Self::String(values) => values.memory_bytes(),
+            Self::Boolean(values) => values.capacity(),
         }
     }
 
@@ -192,19 +205,20 @@ impl TickColumns {
         self.kafka_ts.truncate(rows);
     }
 
-    /// Bytes held, for the memory limit.
+    /// Bytes held, room for more rows included.
     pub fn memory_bytes(&self) -> usize {
-        const FIXED_ROW_BYTES: usize = 4 + 8 + 4 + 5 * 8 + 2 * 5 + 8 + 4 + 8;
-        let extras: usize = self
-            .extras
-            .iter()
-            .map(|column| match column {
-                ExtraColumn::Double(values) => values.len() * 16,
-                ExtraColumn::Bigint(values) => values.len() * 16,
-                ExtraColumn::String(values) => values.bytes.len() + values.len() * 5,
-                ExtraColumn::Boolean(values) => values.len(),
-            })
-            .sum();
-        self.len() * FIXED_ROW_BYTES + self.trade_id.bytes.len() + self.source.bytes.len() + extras
+        // The name twice, two fat pointers, the number, and the table's slack.
+        const SYMBOL_BYTES: usize = 96;
+        let doubles = [&self.open, &self.high, &self.low, &self.close, &self.volume];
+        let longs = [&self.ts, &self.offset, &self.kafka_ts];
+        let ints = [&self.trade_date, &self.index];
+        self.symbols.capacity() * SYMBOL_BYTES
+            + self.symbol.capacity() * 4
+            + doubles.iter().map(|column| column.capacity() * 8).sum::<usize>()
+            + longs.iter().map(|column| column.capacity() * 8).sum::<usize>()
+            + ints.iter().map(|column| column.capacity() * 4).sum::<usize>()
+            + self.trade_id.memory_bytes()
+            + self.source.memory_bytes()
+            + self.extras.iter().map(ExtraColumn::memory_bytes).sum::<usize>()
     }
 }

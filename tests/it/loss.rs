@@ -1,6 +1,8 @@
 //! When Kafka no longer holds what the table says comes next, nothing happens before an operator decides.
 
 use tickhouse::ingest::{DataLossPolicy, IngestSettings, IngestSpec};
+use tickhouse::lake::{Lake, LakeSpec};
+use tickhouse::market::TopicIdentity;
 
 use crate::support::{Contents, Finished, Place, Tickhouse, Topic, over_stores, spec, tick, ticks, until_latest};
 
@@ -87,6 +89,64 @@ async fn a_topic_recreated_under_a_running_ingest_stops_it() {
         let rows = |epoch: i32| contents.rows.iter().filter(|row| row.epoch == epoch).count();
         assert_eq!((rows(0), rows(1)), (100, sent.len()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_ingest_takes_up_a_recreated_topic_after_the_operator_s_word() {
+    if needs_topic_ids() {
+        return;
+    }
+    let place = Place::folder();
+    let topic = Topic::new(2);
+    topic.send(&ticks(0..100));
+    let daemon = ["ingest", "--market-zone", "UTC", "--flush-interval", "100ms"];
+    let mut live = run(&daemon, &topic, &place).expect_warning("Kafka has another topic").start();
+    live.line("committed");
+    live.signal("STOP");
+    let topic = topic.recreate().await;
+    let sent = topic.send(&ticks(0..2_000));
+    run(&["offsets", "set", "--new-epoch", "--reason", "recreated"], &topic, &place).succeed();
+    live.signal("CONT");
+    loop {
+        live.line("committed");
+        let contents = Contents::of(&place).await;
+        contents.assert_balanced().await;
+        let rows = |epoch: i32| contents.rows.iter().filter(|row| row.epoch == epoch).count();
+        assert_eq!(rows(0), 100);
+        if rows(1) == sent.len() {
+            break;
+        }
+    }
+    live.signal("TERM");
+    assert_eq!(live.finish().code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_without_the_topic_s_id_learns_it() {
+    over_stores(async |place: Place| {
+        let topic = Topic::new(1);
+        let kafka = topic.identity();
+        let IngestSpec { input, settings, .. } = spec(&topic, &place);
+        let old = LakeSpec {
+            topic: topic.kafka.topic.clone(),
+            identity: TopicIdentity { topic_id: None, ..kafka.clone() },
+            market_zone: settings.market_zone,
+            partition_by: settings.partition_by,
+            input: serde_json::to_string(&input).unwrap(),
+            extras: Vec::new(),
+            accept_input_change: false,
+        };
+        let lake = Lake::open_or_create(&place.location(), &place.store(), &old).await.unwrap();
+        assert_eq!(lake.identity().topic_id, None);
+        let sent = topic.send(&ticks(0..100));
+        for _ in 0..2 {
+            until_latest(spec(&topic, &place)).await.unwrap();
+            assert_eq!(place.lake().await.identity(), kafka);
+        }
+        assert_eq!(kafka.topic_id.is_none(), Topic::is_embedded());
+        Contents::exactly(&place, &sent).await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
