@@ -23,7 +23,8 @@ const INPUT: &str = "tickhouse.input";
 /// Attempts at a change of the schema or a property, each lost to another worker's.
 const METADATA_ATTEMPTS: usize = 20;
 
-/// What a lake is for; fixed at its creation, except for the input and new extra columns.
+/// What a lake is for; fixed at its creation, except for the input, new extra columns, and the identity, which
+/// changes with the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LakeSpec {
     pub topic: String,
