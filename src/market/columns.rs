@@ -10,8 +10,8 @@ const MAX_KEPT_SYMBOLS: usize = 1_000;
 /// Optional text values packed end to end.
 #[derive(Debug, Clone, Default)]
 pub struct Strings {
-    pub bytes: Vec<u8>,
-    /// End of each value in `bytes`.
+    pub text: String,
+    /// End of each value in `text`.
     pub ends: Vec<u32>,
     pub valid: Vec<bool>,
 }
@@ -19,9 +19,9 @@ pub struct Strings {
 impl Strings {
     pub fn push(&mut self, value: Option<&str>) {
         if let Some(value) = value {
-            self.bytes.extend_from_slice(value.as_bytes());
+            self.text.push_str(value);
         }
-        self.ends.push(self.bytes.len() as u32);
+        self.ends.push(self.text.len() as u32);
         self.valid.push(value.is_some());
     }
 
@@ -38,17 +38,17 @@ impl Strings {
             return None;
         }
         let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
-        std::str::from_utf8(&self.bytes[start..self.ends[row] as usize]).ok()
+        Some(&self.text[start..self.ends[row] as usize])
     }
 
     fn memory_bytes(&self) -> usize {
-        self.bytes.capacity() + self.ends.capacity() * 4 + self.valid.capacity()
+        self.text.capacity() + self.ends.capacity() * 4 + self.valid.capacity()
     }
 
     pub fn truncate(&mut self, rows: usize) {
         self.ends.truncate(rows);
         self.valid.truncate(rows);
-        self.bytes.truncate(self.ends.last().map_or(0, |end| *end as usize));
+        self.text.truncate(self.ends.last().map_or(0, |end| *end as usize));
     }
 }
 

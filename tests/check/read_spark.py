@@ -1,4 +1,4 @@
-"""Spark's part of read_spark.sh: ROOT JARS."""
+"""Spark's part of read_spark.sh: ROOT JARS [SQL]."""
 
 import json
 import os
@@ -7,7 +7,9 @@ import tempfile
 
 from pyspark.sql import SparkSession
 
-root, jars = sys.argv[1:]
+root, jars = sys.argv[1:3]
+SUMMARY = """SELECT count(*) AS count, sum(volume) AS sum_volume, sum(close) AS sum_close,
+                    unix_micros(min(ts)) AS min_ts, unix_micros(max(ts)) AS max_ts FROM ticks"""
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 with tempfile.TemporaryDirectory(prefix="tickhouse-spark-") as scratch:
     spark = (
@@ -29,9 +31,6 @@ with tempfile.TemporaryDirectory(prefix="tickhouse-spark-") as scratch:
     )
     spark.sparkContext.setLogLevel("ERROR")
     spark.read.format("delta").load(f"{root}/ticks").createOrReplaceTempView("ticks")
-    row = spark.sql(
-        """SELECT count(*) AS count, sum(volume) AS sum_volume, sum(close) AS sum_close,
-                  unix_micros(min(ts)) AS min_ts, unix_micros(max(ts)) AS max_ts FROM ticks"""
-    ).first()
+    row = spark.sql(sys.argv[3] if len(sys.argv) > 3 else SUMMARY).first()
     print(json.dumps({"engine": "spark"} | row.asDict()))
     spark.stop()

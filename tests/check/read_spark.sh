@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Reads ROOT/ticks with Spark 4.2 and Delta 4.4; prints what readers.py prints, as one line of JSON.
+# Reads ROOT/ticks with Spark 4.2 and Delta 4.4; prints what readers.py prints, or the one row of SQL, as a line of JSON.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../servers/lib.sh
 source "$here/../servers/lib.sh"
 
-if [[ $# -ne 1 || ${1:-} == -h || ${1:-} == --help ]]; then
-  echo "usage: read_spark.sh ROOT    (a local folder; needs Java 17, mvn and python3; 1.1 GB of memory)"
+if [[ $# -lt 1 || $# -gt 2 || ${1:-} == -h || ${1:-} == --help ]]; then
+  echo "usage: read_spark.sh ROOT [SQL]    (a local folder; needs Java 17, mvn and python3; 1.1 GB of memory)"
   [[ ${1:-} == -h || ${1:-} == --help ]] && exit 0
   exit 2
 fi
@@ -21,4 +21,4 @@ if [[ ! -f $jars/.complete ]]; then
 fi
 python=$("$here/../servers/python.sh" "$here/requirements-spark.txt")
 list=$(printf '%s,' "$jars"/delta-*.jar "$jars"/unitycatalog-*.jar)
-exec "$python" "$here/read_spark.py" "$1" "${list%,}"
+exec "$python" "$here/read_spark.py" "$1" "${list%,}" "${@:2}"
