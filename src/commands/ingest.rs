@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use super::dry_run;
+use super::{dry_run, way_out};
 use crate::cli::{GlobalArgs, IngestArgs};
 use crate::ingest::{Daemon, IngestSpec, Status};
 use crate::settings::Settings;
@@ -14,7 +14,8 @@ use crate::settings::Settings;
 /// # Errors
 /// See [`Daemon::open`] and [`Daemon::run`].
 pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
+    let resolved = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?;
+    let settings = resolved.settings.clone();
     if settings.kafka.is_plaintext_off_loopback() {
         tracing::warn!("the connection to Kafka is not encrypted; set --tls");
     }
@@ -32,9 +33,10 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
         until_latest: args.until_latest,
         accept_input_change: args.accept_input_change,
     };
-    let Some(daemon) = Daemon::open(spec, &stop).await? else { return Ok(ExitCode::SUCCESS) };
+    let way_out = |error| way_out::show(error, global, &resolved);
+    let Some(daemon) = Daemon::open(spec, &stop).await.map_err(way_out)? else { return Ok(ExitCode::SUCCESS) };
     tracing::info!(table = %location, group = daemon.group, "ingesting");
-    let status = daemon.run(stop).await?;
+    let status = daemon.run(stop).await.map_err(way_out)?;
     print_ending(&mut std::io::stderr().lock(), &status).context("print the ending")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,14 +3,16 @@
 pub mod client;
 mod consumer;
 mod embedded;
+mod events;
 mod producer;
 mod raw;
 mod reader;
 mod topic;
 
 pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
-pub use consumer::{Assigned, Command, Consumer, Event, Handler, Record, TimeAnswer};
+pub use consumer::Consumer;
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
+pub use events::{Assigned, Command, Event, Handler, Record, TimeAnswer, TopicIdAnswer};
 pub use producer::{Delivered, Producer, ProducerError, ProducerRecord, Queued};
 pub use reader::{Progress, Reader};
 pub use topic::{TopicError, TopicInfo, ensure_topic, topic_info};
