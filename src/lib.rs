@@ -20,6 +20,8 @@
 //! - Every offset in `[first, next)` of a partition is in exactly one place: tick rows, a dead letter or a count.
 //! - `next` is the Delta `txn` version of the very commit that adds the rows it covers. Delta is the truth;
 //!   offsets committed to Kafka serve lag tools only.
+//! - Offsets count in one topic: the table keeps its id, and Kafka's is the same when partitions are taken up and
+//!   after the last record of a batch was read. Brokers before 2.8 tell none.
 //! - A verdict depends on the bytes, the Kafka record and the configuration alone, never on the clock.
 //! - Every queue is bounded, every task has an owner that joins it.
 //!

@@ -59,6 +59,9 @@ pub struct IngestArgs {
     /// Take an input that differs from the one that the lake was made with
     #[arg(long)]
     pub accept_input_change: bool,
+    /// Create the bucket of --table if there is none; needs a build with the feature `bucket`
+    #[arg(long)]
+    pub s3_create_bucket: bool,
     /// Print the verdict of messages and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -117,6 +120,7 @@ impl IngestArgs {
         self.kafka.apply(layers);
         self.table.apply(layers);
         self.input.apply(layers);
+        layers.flag("store.create_bucket", "--s3-create-bucket", self.s3_create_bucket.then_some(true));
         layers.flag("kafka.group", "--group", self.group.clone());
         layers.flag("kafka.instance_id", "--instance-id", self.instance_id.clone());
         layers.flag("ingest.start", "--start", self.start.as_ref().map(ToString::to_string));

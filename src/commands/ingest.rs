@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use tokio_util::sync::CancellationToken;
 
-use super::dry_run;
+use super::{dry_run, way_out};
 use crate::cli::{GlobalArgs, IngestArgs};
 use crate::ingest::{Daemon, IngestSpec, Status};
 use crate::settings::Settings;
@@ -14,7 +14,8 @@ use crate::settings::Settings;
 /// # Errors
 /// See [`Daemon::open`] and [`Daemon::run`].
 pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
+    let resolved = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?;
+    let settings = resolved.settings.clone();
     if args.dry_run {
         let limit = args.limit;
         return tokio::task::spawn_blocking(move || dry_run::run(&settings, limit, &stop)).await?;
@@ -29,13 +30,14 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
         until_latest: args.until_latest,
         accept_input_change: args.accept_input_change,
     };
-    let Some(daemon) = Daemon::open(spec, &stop).await? else {
+    let way_out = |error| way_out::show(error, global, &resolved);
+    let Some(daemon) = Daemon::open(spec, &stop).await.map_err(way_out)? else {
         ensure!(!args.until_latest, "stopped before anything was read; run it again");
         eprintln!("stopped before anything was read");
         return Ok(ExitCode::SUCCESS);
     };
     tracing::info!(table = %location, group = daemon.group, "ingesting");
-    let status = daemon.run(stop).await?;
+    let status = daemon.run(stop).await.map_err(way_out)?;
     print_ending(&mut std::io::stderr().lock(), &status).context("print the ending")?;
     ensure!(!status.cut_short, "stopped before the ends of the partitions were reached; run it again to read the rest");
     Ok(ExitCode::SUCCESS)

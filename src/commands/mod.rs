@@ -9,6 +9,7 @@ mod ingest;
 mod offsets;
 pub mod produce;
 pub mod query;
+mod way_out;
 
 use std::process::ExitCode;
 
@@ -63,6 +64,9 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         if cause.is::<SettingsError>() {
             return Some(USAGE);
         }
+        if cause.is::<way_out::DataLossStop>() {
+            return Some(DATA_LOSS);
+        }
         if let Some(error) = cause.downcast_ref::<IngestError>() {
             return match error {
                 IngestError::DataLoss(_) => Some(DATA_LOSS),
@@ -87,9 +91,7 @@ fn topic_code(error: &TopicError) -> Option<u8> {
 
 fn lake_code(error: &LakeError) -> Option<u8> {
     match error {
-        LakeError::Differs { differences, .. } if differences.iter().any(|one| one.what.contains("cluster_id")) => {
-            Some(DATA_LOSS)
-        }
+        LakeError::OtherTopic(_) => Some(DATA_LOSS),
         LakeError::Differs { .. } | LakeError::PlainHttp { .. } => Some(USAGE),
         LakeError::Store { problem: StoreProblem::Credentials { .. } | StoreProblem::NoCredentials, .. } => Some(USAGE),
         _ => None,

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::cli::{GlobalArgs, OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
 use crate::kafka::{Assigned, KafkaSettings, Reader, topic_info};
 use crate::lake::{CommitOutcome, Lake, RetryPolicy};
+use crate::market::TopicIdentity;
 use crate::settings::{Settings, SettingsError};
 
 /// # Errors
@@ -25,17 +26,22 @@ async fn open(settings: &Settings) -> anyhow::Result<Lake> {
     Lake::open(&settings.location()?, &settings.store).await.context("open the lake")
 }
 
-/// What Kafka holds of the lake's topic, and the cluster's id.
-async fn ask_kafka(mut kafka: KafkaSettings, lake: &Lake) -> anyhow::Result<(String, BTreeMap<i32, Assigned>)> {
+/// What Kafka holds of the lake's topic, and which topic that is.
+async fn ask_kafka(mut kafka: KafkaSettings, lake: &Lake) -> anyhow::Result<(TopicIdentity, BTreeMap<i32, Assigned>)> {
+    let topic = lake.topic().unwrap_or_default();
     if kafka.topic.is_empty() {
-        kafka.topic = lake.topic().unwrap_or_default().to_owned();
+        kafka.topic = topic.to_owned();
+    }
+    if kafka.topic != topic {
+        let problem = format!("topic: the lake holds '{topic}', not '{}'; correct --topic or --table", kafka.topic);
+        return Err(SettingsError::Value(problem).into());
     }
     kafka.validate().map_err(SettingsError::from)?;
     tokio::task::spawn_blocking(move || {
         let topic = topic_info(&kafka, RetryPolicy::ONE_SHOT)?;
         let reader = Reader::new(&kafka).map_err(|text| anyhow!("read topic: {text}"))?;
         let ends = reader.watermarks(topic.partitions).map_err(|text| anyhow!("find the ends of the topic: {text}"))?;
-        Ok((topic.cluster_id, ends.into_iter().map(|at| (at.partition, at)).collect()))
+        Ok((topic.identity, ends.into_iter().map(|at| (at.partition, at)).collect()))
     })
     .await?
 }
@@ -65,8 +71,8 @@ async fn show(global: &GlobalArgs, args: &OffsetsShowArgs) -> anyhow::Result<Exi
             })
             .collect();
         let all = json!({
-            "topic": lake.topic(), "cluster_id": lake.cluster_id(), "epoch": lake.epoch(),
-            "version": lake.version(), "partitions": partitions,
+            "topic": lake.topic(), "cluster_id": lake.identity().cluster_id, "topic_id": lake.identity().topic_id,
+            "epoch": lake.epoch(), "version": lake.version(), "partitions": partitions,
         });
         return writeln!(out, "{all:#}").context("print offsets").map(|()| ExitCode::SUCCESS);
     }
@@ -110,12 +116,16 @@ async fn set(global: &GlobalArgs, args: &OffsetsSetArgs) -> anyhow::Result<ExitC
     let plan = lake.plan_offsets(&args.partition).await?;
     for advance in &plan {
         let (partition, range) = (advance.partition, advance.range);
-        println!(
-            "partition {partition}: next {} -> {}, {} offsets recorded as lost",
-            range.start(),
-            range.next(),
-            range.len()
-        );
+        match advance.base {
+            None => println!("partition {partition}: new to the table, begins at {}", range.next()),
+            Some(next) => {
+                println!(
+                    "partition {partition}: next {next} -> {}, {} offsets recorded as lost",
+                    range.next(),
+                    range.len()
+                );
+            }
+        }
     }
     if args.dry_run {
         println!("dry run: nothing was changed");
@@ -133,18 +143,36 @@ async fn set(global: &GlobalArgs, args: &OffsetsSetArgs) -> anyhow::Result<ExitC
 }
 
 async fn begin_epoch(lake: &mut Lake, settings: &Settings, args: &OffsetsSetArgs) -> anyhow::Result<ExitCode> {
-    let (cluster_id, ends) = ask_kafka(settings.kafka.clone(), lake).await?;
+    let (kafka, ends) = ask_kafka(settings.kafka.clone(), lake).await?;
+    let known = lake.identity();
     println!(
-        "epoch {} -> {}: {} partitions of cluster {cluster_id} are read from the start policy on; rows of the old epoch stay",
+        "epoch {} -> {}: {} partitions are read from the start policy on; rows of the old epoch stay",
         lake.epoch(),
         lake.epoch() + 1,
         ends.len()
     );
+    println!("cluster id {}", change(Some(&known.cluster_id), Some(&kafka.cluster_id)));
+    println!("topic id {}", change(known.topic_id.as_ref(), kafka.topic_id.as_ref()));
+    for (partition, at) in &ends {
+        let next = lake.next_offset(*partition).await?.map_or_else(|| "none".to_owned(), |next| next.to_string());
+        println!("partition {partition}: next {next} -> none, Kafka holds [{}, {})", at.low, at.high);
+    }
+    if kafka.topic_id.is_some() && kafka == known {
+        println!("it is the same topic: what Kafka still holds of it is stored a second time");
+    }
     if args.dry_run {
         println!("dry run: nothing was changed");
         return Ok(ExitCode::SUCCESS);
     }
-    let epoch = lake.begin_epoch(&cluster_id, &format!("offsets set --new-epoch: {}", args.reason)).await?;
+    let epoch = lake.begin_epoch(&kafka, &format!("offsets set --new-epoch: {}", args.reason)).await?;
     println!("epoch {epoch} begins");
     Ok(ExitCode::SUCCESS)
+}
+
+fn change(before: Option<&String>, after: Option<&String>) -> String {
+    let shown = |id: Option<&String>| id.map_or_else(|| "unknown".to_owned(), Clone::clone);
+    match before == after {
+        true => format!("{} as before", shown(after)),
+        false => format!("{} -> {}", shown(before), shown(after)),
+    }
 }

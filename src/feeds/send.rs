@@ -65,7 +65,7 @@ pub enum SendError {
     Feed(#[from] FeedError),
     #[error(transparent)]
     Producer(#[from] ProducerError),
-    #[error("run the producer: {0}")]
+    #[error("run the producer")]
     Thread(#[from] tokio::task::JoinError),
 }
 

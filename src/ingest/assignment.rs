@@ -13,9 +13,10 @@ use super::buried::Buried;
 use super::error::IngestError;
 use super::partitions::Partition;
 use super::pipeline::Pipeline;
-use super::policy::{Begin, begin};
+use super::policy::{Begin, DataLoss, begin};
 use crate::kafka::{Assigned, Command};
 use crate::lake::{Lake, LakeError};
+use crate::market::TopicIdentity;
 
 /// One answer of a broker and the retries before it.
 const OFFSETS_PATIENCE: Duration = Duration::from_secs(60);
@@ -28,12 +29,12 @@ impl Pipeline {
     /// Kafka and the table disagree and the policy says stop, or the lake can't be read.
     pub(super) async fn take_up(
         &mut self,
-        cluster_id: &str,
+        kafka: &TopicIdentity,
         assigned: &[Assigned],
         stop: &CancellationToken,
     ) -> Result<(), IngestError> {
         let Some(mut lake) = self.lake.take() else { return Ok(()) };
-        let result = self.begin_reading(&mut lake, cluster_id, assigned, stop).await;
+        let result = self.begin_reading(&mut lake, kafka, assigned, stop).await;
         self.lake = Some(lake);
         result
     }
@@ -53,7 +54,7 @@ impl Pipeline {
     async fn begin_reading(
         &mut self,
         lake: &mut Lake,
-        cluster_id: &str,
+        kafka: &TopicIdentity,
         assigned: &[Assigned],
         stop: &CancellationToken,
     ) -> Result<(), IngestError> {
@@ -63,7 +64,8 @@ impl Pipeline {
         if !reload(lake, stop).await? {
             return Ok(());
         }
-        Self::check_cluster(lake, cluster_id)?;
+        lake.identity().require(kafka).map_err(DataLoss::from)?;
+        lake.learn_topic_id(kafka).await?;
         if self.encoder.epoch() != lake.epoch() {
             self.encoder = Arc::new(self.encoder.with_epoch(lake.epoch()));
             // What the others have read counts by the offsets of the old epoch.

@@ -62,10 +62,14 @@ impl Daemon {
         let decoder = Decoder::new(&input, zone).map_err(|error| IngestError::Settings(error.to_string()))?;
         kafka.warn_of_plaintext();
         let Some(topic) = find_topic(&kafka, until_latest, stop).await? else { return Ok(None) };
+        let tells_topic_id = topic.identity.topic_id.is_some();
+        if !tells_topic_id {
+            tracing::info!("the brokers tell no topic id: a topic that is deleted and created again may go unnoticed");
+        }
         let extras: Vec<_> = input.columns.iter().map(|(name, spec)| (name.clone(), spec.clone())).collect();
         let lake_spec = LakeSpec {
             topic: kafka.topic.clone(),
-            cluster_id: topic.cluster_id,
+            identity: topic.identity,
             market_zone: settings.market_zone.clone(),
             partition_by: settings.partition_by,
             input: serde_json::to_string(&input).map_err(|error| IngestError::Settings(error.to_string()))?,
@@ -89,7 +93,7 @@ impl Daemon {
         let already_applied = Arc::new(AtomicU64::new(0));
         let (columns_return, spare) = spare_columns();
         let assembler = Assembler::new(decoder.clone(), spare, Arc::clone(&already_applied));
-        let consumer = Consumer::start(&kafka, &group, assembler).map_err(IngestError::Kafka)?;
+        let consumer = Consumer::start(&kafka, &group, tells_topic_id, assembler).map_err(IngestError::Kafka)?;
         let encoder = TickEncoder::new(lake.epoch(), settings.partition_by, &extras);
         let options = PipelineOptions {
             flush: FlushPolicy::new(&settings),

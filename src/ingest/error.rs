@@ -10,7 +10,7 @@ use crate::lake::LakeError;
 pub enum IngestError {
     /// Nothing is written until an operator decides.
     #[error("data loss: {0}")]
-    DataLoss(#[from] DataLoss),
+    DataLoss(DataLoss),
     #[error("start: {0}")]
     Start(String),
     #[error("{0}")]
@@ -18,10 +18,10 @@ pub enum IngestError {
     #[error(transparent)]
     Topic(#[from] TopicError),
     #[error(transparent)]
-    Lake(#[from] LakeError),
+    Lake(LakeError),
     #[error("read Kafka: {0}")]
     Kafka(String),
-    #[error("encode Parquet: {0}")]
+    #[error("encode Parquet")]
     Encode(#[from] ParquetError),
     #[error("commit dead letters: other workers were faster every time; run fewer workers on this lake")]
     DeadLetters,
@@ -35,8 +35,23 @@ pub enum IngestError {
     Letters { path: String, detail: String },
     #[error("stopped before the last batch was committed; nothing is lost: the next start reads it again")]
     StopTimeout,
-    #[error("run flush task: {0}")]
+    #[error("run flush task")]
     Task(#[from] tokio::task::JoinError),
+}
+
+impl From<DataLoss> for IngestError {
+    fn from(loss: DataLoss) -> Self {
+        Self::DataLoss(loss)
+    }
+}
+
+impl From<LakeError> for IngestError {
+    fn from(error: LakeError) -> Self {
+        match error {
+            LakeError::OtherTopic(other) => DataLoss::from(other).into(),
+            error => Self::Lake(error),
+        }
+    }
 }
 
 impl From<BeginError> for IngestError {

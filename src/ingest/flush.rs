@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
+use tokio::sync::oneshot;
 
 use super::assemble::now_micros;
 use super::batch::{Batch, DeadLetter};
@@ -18,6 +19,7 @@ use super::error::IngestError;
 use super::letters::encode_letters;
 use super::spare::ColumnsReturn;
 use crate::decode::{Reason, SkipKind};
+use crate::kafka::TopicIdAnswer;
 use crate::lake::{Advance, CommitNote, CommitOutcome, Lake, NewFile};
 
 /// Files of one flush on their way to the store at the same time.
@@ -29,18 +31,40 @@ const DEAD_LETTER_ATTEMPTS: usize = 100;
 pub(super) struct Flush {
     pub batch: Batch,
     pub advances: Vec<Advance>,
+    /// Asked after the last record of the batch was delivered.
+    pub topic_id: oneshot::Receiver<TopicIdAnswer>,
+}
+
+pub(super) enum Outcome {
+    Committed {
+        version: u64,
+    },
+    /// See [`CommitOutcome::Fenced`].
+    Fenced {
+        partitions: Vec<i32>,
+    },
+    /// Kafka has another topic than the table: records of the batch may be of either, so nothing was written.
+    OtherTopic {
+        id: String,
+    },
 }
 
 /// What became of a flush.
 pub(super) struct Flushed {
     pub advances: Vec<Advance>,
-    pub outcome: CommitOutcome,
+    pub outcome: Outcome,
     pub dead: BTreeMap<Reason, u64>,
     pub skips: BTreeMap<SkipKind, u64>,
     pub files: usize,
     pub bytes: i64,
     pub encoding: Duration,
     pub elapsed: Duration,
+}
+
+impl Flushed {
+    pub(super) fn partitions(&self) -> Vec<i32> {
+        self.advances.iter().map(|advance| advance.partition).collect()
+    }
 }
 
 /// What is left of a batch when its rows are in files.
@@ -62,7 +86,7 @@ pub(super) async fn flush(
     flush: Flush,
 ) -> Result<Flushed, IngestError> {
     let started = Instant::now();
-    let Flush { batch, advances } = flush;
+    let Flush { batch, advances, topic_id } = flush;
     let encoded = tokio::task::spawn_blocking(move || encode(&encoder, batch, &spare)).await??;
     let encoding = started.elapsed();
     let Encoded { files, letters, skips, note } = encoded;
@@ -71,14 +95,37 @@ pub(super) async fn flush(
     for letter in &letters {
         *dead.entry(letter.rejection.reason).or_default() += 1;
     }
+    let elapsed = || started.elapsed();
+    if let Some(id) = other_topic(lake, topic_id).await {
+        let outcome = Outcome::OtherTopic { id };
+        return Ok(Flushed { advances, outcome, dead, skips, files: 0, bytes: 0, encoding, elapsed: elapsed() });
+    }
     let store = lake.ticks_store();
     let (count, bytes) = (files.len(), files.iter().map(|file| file.file.bytes).sum());
     let files = upload(lake, &store, files).await?;
     if !letters.is_empty() {
         bury(lake, &letters).await?;
     }
-    let outcome = lake.commit_ticks(&files, &advances, &note).await?;
-    Ok(Flushed { advances, outcome, dead, skips, files: count, bytes, encoding, elapsed: started.elapsed() })
+    let outcome = match lake.commit_ticks(&files, &advances, &note).await? {
+        CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
+            Outcome::Committed { version }
+        }
+        CommitOutcome::Fenced { partitions } => Outcome::Fenced { partitions },
+    };
+    Ok(Flushed { advances, outcome, dead, skips, files: count, bytes, encoding, elapsed: elapsed() })
+}
+
+/// The id of the topic, if it is known to be another than the table's. Brokers that are away or have no such topic
+/// now show no other one; the next flush and the next assignment ask again.
+async fn other_topic(lake: &Lake, topic_id: oneshot::Receiver<TopicIdAnswer>) -> Option<String> {
+    match topic_id.await {
+        Ok(Ok(id)) => id.filter(|id| lake.identity().topic_id.is_some_and(|known| known != *id)),
+        Ok(Err(text)) => {
+            tracing::debug!("{text}");
+            None
+        }
+        Err(_) => None,
+    }
 }
 
 fn encode(encoder: &TickEncoder, mut batch: Batch, spare: &ColumnsReturn) -> Result<Encoded, IngestError> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -18,15 +18,16 @@ use super::assemble::Delivery;
 use super::batch::Batch;
 use super::encode::TickEncoder;
 use super::error::IngestError;
-use super::flush::{Flush, Flushed, flush};
+use super::flush::{Flush, Flushed, Outcome, flush};
 use super::partitions::Partitions;
-use super::policy::{DataLoss, FlushPolicy};
+use super::policy::FlushPolicy;
 use super::settings::{DataLossPolicy, StartPolicy};
 use super::spare::ColumnsReturn;
 use super::status::Status;
 use crate::decode::Decoder;
 use crate::kafka::{Assigned, Command, Consumer, Event};
-use crate::lake::{Advance, CommitOutcome, Lake};
+use crate::lake::{Advance, Lake};
+use crate::market::TopicIdentity;
 
 /// A group may hand out partitions a little later than it answers.
 const ASSIGNMENT_PATIENCE: Duration = Duration::from_secs(10);
@@ -61,7 +62,7 @@ pub struct Pipeline {
     /// First chunk of the batch.
     batch_since: Instant,
     /// Assignments that wait for the lake.
-    waiting: Vec<(String, Vec<Assigned>)>,
+    waiting: Vec<(TopicIdentity, Vec<Assigned>)>,
     status: watch::Sender<Status>,
     already_applied: Arc<AtomicU64>,
     /// Gives up retries of the lake; cancelled when the stop takes too long.
@@ -203,8 +204,8 @@ impl Pipeline {
     ) -> Result<(), IngestError> {
         match event {
             Some(Event::Data(deliveries)) => self.take_in(deliveries)?,
-            Some(Event::Assigned { cluster_id, partitions }) => {
-                self.waiting.push((cluster_id, partitions));
+            Some(Event::Assigned { identity, partitions }) => {
+                self.waiting.push((identity, partitions));
                 self.settle_assignments(stop).await?;
             }
             Some(Event::NothingAssigned) => {
@@ -244,8 +245,8 @@ impl Pipeline {
         if self.lake.is_none() {
             return Ok(());
         }
-        for (cluster_id, assigned) in std::mem::take(&mut self.waiting) {
-            self.take_up(&cluster_id, &assigned, stop).await?;
+        for (identity, assigned) in std::mem::take(&mut self.waiting) {
+            self.take_up(&identity, &assigned, stop).await?;
         }
         Ok(())
     }
@@ -299,8 +300,10 @@ impl Pipeline {
         }
         let partitions = advances.iter().map(|advance| advance.partition).collect();
         let (encoder, spare) = (Arc::clone(&self.encoder), self.spare.clone());
+        let (answer, topic_id) = oneshot::channel();
+        self.consumer.send(Command::TopicId { answer });
         let task = tokio::spawn(async move {
-            let result = flush(&mut lake, encoder, spare, Flush { batch, advances }).await;
+            let result = flush(&mut lake, encoder, spare, Flush { batch, advances, topic_id }).await;
             (lake, result)
         });
         self.in_flight = Some(InFlight { task, partitions, release: Vec::new() });
@@ -319,14 +322,18 @@ impl Pipeline {
             self.consumer.send(Command::Release(release));
         }
         match &flushed.outcome {
-            CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
-                self.on_committed(*version, &flushed);
-            }
-            CommitOutcome::Fenced { partitions } => {
+            Outcome::Committed { version } => self.on_committed(*version, &flushed),
+            Outcome::Fenced { partitions } => {
                 tracing::warn!(?partitions, "another worker was faster; reading its offsets again");
                 self.status.send_modify(|status| status.fenced += 1);
-                let numbers: Vec<i32> = flushed.advances.iter().map(|advance| advance.partition).collect();
-                self.restart(&numbers);
+                self.restart(&flushed.partitions());
+            }
+            Outcome::OtherTopic { id } => {
+                tracing::warn!(
+                    topic_id = id,
+                    "Kafka has another topic of this name now; the last batch is not written"
+                );
+                self.restart(&flushed.partitions());
             }
         }
         self.settle_assignments(stop).await
@@ -376,15 +383,5 @@ impl Pipeline {
             status.already_applied = self.already_applied.load(Ordering::Relaxed);
             status.next = self.partitions.iter().filter_map(|(number, p)| Some((number, p.committed?))).collect();
         });
-    }
-
-    /// The lake's cluster, or what to do about another one.
-    pub(super) fn check_cluster(lake: &Lake, kafka: &str) -> Result<(), IngestError> {
-        match lake.cluster_id() {
-            Some(known) if known != kafka => {
-                Err(DataLoss::OtherCluster { lake: known.to_owned(), kafka: kafka.to_owned() }.into())
-            }
-            _ => Ok(()),
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::batch::Batch;
 use super::settings::{DataLossPolicy, IngestSettings, StartPolicy};
 use crate::kafka::Assigned;
-use crate::market::OffsetRange;
+use crate::market::{OffsetRange, OtherTopic};
 
 /// When a batch is written.
 #[derive(Debug, Clone, Copy)]
@@ -60,20 +60,16 @@ pub enum Begin {
 pub enum DataLoss {
     #[error(
         "partition {partition}: the table continues at offset {next}, but Kafka's oldest message is {low}: \
-         {} offsets are gone; accept that with `tickhouse offsets set --partition {partition}={low}`, \
-         or go on by yourself with --on-data-loss earliest", low - next
+         {} offsets are gone", low - next
     )]
     Expired { partition: i32, next: i64, low: i64 },
     #[error(
         "partition {partition}: the table continues at offset {next}, but Kafka ends at {high}: the topic was recreated \
-         or truncated; if so, count its offsets anew with `tickhouse offsets set --new-epoch`"
+         or truncated"
     )]
     Shrunk { partition: i32, next: i64, high: i64 },
-    #[error(
-        "the lake belongs to cluster {lake}, the brokers to cluster {kafka}; if the topic moved, count its offsets anew \
-         with `tickhouse offsets set --new-epoch`"
-    )]
-    OtherCluster { lake: String, kafka: String },
+    #[error(transparent)]
+    OtherTopic(#[from] OtherTopic),
 }
 
 /// Why a partition can't be read.

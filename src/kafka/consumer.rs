@@ -14,11 +14,13 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::client::KafkaSettings;
-use super::raw::{BatchMessage, Notice, RawConsumer};
+use super::events::{Assigned, Command, Event, Handler, Record, TopicIdAnswer};
+use super::raw::{Notice, RawConsumer, TopicIdQuery};
 use super::refusal::{Access, Refusal};
+use crate::market::TopicIdentity;
 
 /// Events that may wait for the owner of the state: one batch call's records each, or what was gathered of several.
 const EVENT_QUEUE: usize = 4;
@@ -31,121 +33,12 @@ const FULL_QUEUE_PATIENCE: Duration = Duration::from_millis(500);
 /// Contract: a rebalance hands over within 5 s.
 const HAND_OVER: Duration = Duration::from_secs(5);
 const BROKER_ANSWER: Duration = Duration::from_secs(10);
+/// A flush waits for it.
+const TOPIC_ID_ANSWER: Duration = Duration::from_secs(5);
 const BROKER_RETRY: Duration = Duration::from_secs(1);
 const ENDS_EVERY: Duration = Duration::from_secs(1);
 /// Closing can hang in librdkafka.
 const CLOSE_WATCHDOG: Duration = Duration::from_secs(10);
-
-/// A record as the handler sees it, borrowed from librdkafka.
-pub struct Record<'a> {
-    message: &'a BatchMessage<'a>,
-}
-
-impl<'a> Record<'a> {
-    pub(super) fn new(message: &'a BatchMessage<'a>) -> Self {
-        Self { message }
-    }
-
-    pub fn partition(&self) -> i32 {
-        self.message.partition()
-    }
-
-    pub fn offset(&self) -> i64 {
-        self.message.offset()
-    }
-
-    pub fn payload(&self) -> Option<&'a [u8]> {
-        self.message.payload()
-    }
-
-    pub fn key(&self) -> Option<&'a [u8]> {
-        self.message.key()
-    }
-
-    /// Milliseconds since the epoch.
-    pub fn timestamp(&self) -> Option<i64> {
-        self.message.timestamp()
-    }
-
-    pub fn headers(&self) -> Vec<(&'a str, Option<&'a [u8]>)> {
-        self.message.headers()
-    }
-}
-
-/// Runs on the consumer thread.
-pub trait Handler: Send + 'static {
-    /// What crosses the queue.
-    type Output: Send;
-
-    /// Records of the partition follow from `offset` on.
-    fn start(&mut self, partition: i32, generation: u64, offset: i64);
-    /// The partition is gone; what was gathered of it is dropped.
-    fn release(&mut self, partition: i32);
-    fn record(&mut self, record: &Record<'_>);
-    /// Everything below `offset` was delivered; records that nobody sees, such as transaction markers, included.
-    fn reached(&mut self, partition: i32, offset: i64);
-    /// Called between batches: what is ready to cross the queue, if anything.
-    fn take(&mut self) -> Option<Self::Output>;
-}
-
-/// One partition of a new assignment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Assigned {
-    pub partition: i32,
-    /// First offset that Kafka still holds.
-    pub low: i64,
-    /// Last stable offset.
-    pub high: i64,
-}
-
-#[derive(Debug)]
-pub enum Event<T> {
-    /// Answer with [`Command::Start`]. Repeated for a partition whose offset Kafka doesn't hold (any more).
-    Assigned {
-        cluster_id: String,
-        partitions: Vec<Assigned>,
-    },
-    /// Answer with [`Command::Release`] within [`HAND_OVER`].
-    Revoked {
-        partitions: Vec<i32>,
-    },
-    Data(T),
-    /// The group has more members than partitions, so far.
-    NothingAssigned,
-    /// Ends of the running partitions, about once a second.
-    Ends(Vec<(i32, i64)>),
-    /// Something is wrong with the brokers; librdkafka goes on trying.
-    Trouble {
-        code: RDKafkaErrorCode,
-        text: String,
-        /// They are there and turn this client away.
-        refused: bool,
-    },
-    /// The thread has ended.
-    Failed {
-        text: String,
-    },
-}
-
-#[derive(Debug)]
-pub enum Command {
-    /// (partition, generation, offset); a partition that runs already is restarted there.
-    Start(Vec<(i32, u64, i64)>),
-    Release(Vec<i32>),
-    /// Stop delivering these and announce them again, with their watermarks of now.
-    Announce(Vec<i32>),
-    /// Next offsets, for lag tools only.
-    Commit(Vec<(i32, i64)>),
-    /// First offset at or after a time (milliseconds) for each partition, None past the end.
-    OffsetsForTime {
-        partitions: Vec<i32>,
-        timestamp_ms: i64,
-        answer: tokio::sync::oneshot::Sender<TimeAnswer>,
-    },
-    Stop,
-}
-
-pub type TimeAnswer = Result<Vec<(i32, Option<i64>)>, String>;
 
 /// Owner's side of the thread.
 pub struct Consumer<T> {
@@ -155,11 +48,11 @@ pub struct Consumer<T> {
 }
 
 impl<T: Send + 'static> Consumer<T> {
-    /// Joins the group and starts the thread.
+    /// Joins the group and starts the thread. Brokers that don't tell a topic's id are not asked for it.
     ///
     /// # Errors
     /// librdkafka refuses the configuration; the text names the property.
-    pub fn start<H>(settings: &KafkaSettings, group: &str, handler: H) -> Result<Self, String>
+    pub fn start<H>(settings: &KafkaSettings, group: &str, tells_topic_id: bool, handler: H) -> Result<Self, String>
     where
         H: Handler<Output = T>,
     {
@@ -169,6 +62,8 @@ impl<T: Send + 'static> Consumer<T> {
         let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
         let (commands, command_receiver) = std_mpsc::sync_channel(COMMAND_QUEUE);
         let mut worker = Worker {
+            topic_id: None,
+            tells_topic_id,
             raw,
             access: Access::of(&config),
             handler,
@@ -214,6 +109,9 @@ impl<T: Send + 'static> Consumer<T> {
 }
 
 struct Worker<H: Handler> {
+    /// Above the client, so that it is dropped first.
+    topic_id: Option<(TopicIdQuery, oneshot::Sender<TopicIdAnswer>)>,
+    tells_topic_id: bool,
     raw: RawConsumer,
     access: Access,
     handler: H,
@@ -258,6 +156,7 @@ impl<H: Handler> Worker<H> {
         while let Ok(command) = self.commands.try_recv() {
             self.obey(command).map_err(|error| error.to_string())?;
         }
+        self.tell_topic_id();
         let Self { raw, handler, running, unplaced, notices, .. } = self;
         {
             let batch = raw.batch(BATCH_WAIT).map_err(|error| error.to_string())?;
@@ -369,13 +268,24 @@ impl<H: Handler> Worker<H> {
                     .map(|p| self.raw.offset_for_time(*p, timestamp_ms, BROKER_ANSWER).map(|offset| (*p, offset)))
                     .collect::<Result<Vec<_>, _>>()
                     .map_err(|error| error.to_string());
-                if answer.send(found).is_err() {
-                    tracing::debug!("nobody waits for the offsets of a time any more");
-                }
+                tell(answer, found);
             }
+            Command::TopicId { answer } if self.tells_topic_id => {
+                self.topic_id = Some((self.raw.query_topic_id(TOPIC_ID_ANSWER), answer));
+            }
+            Command::TopicId { answer } => tell(answer, Ok(None)),
             Command::Stop => self.stopping = true,
         }
         Ok(())
+    }
+
+    fn tell_topic_id(&mut self) {
+        let found = self.topic_id.as_ref().and_then(|(query, _)| query.answer(Duration::ZERO));
+        if let Some(found) = found
+            && let Some((_, answer)) = self.topic_id.take()
+        {
+            tell(answer, found.map_err(|error| error.to_string()));
+        }
     }
 
     /// The owner decides again where to read, knowing the new watermarks.
@@ -439,6 +349,15 @@ impl<H: Handler> Worker<H> {
             self.announce_at = Instant::now() + BROKER_RETRY;
             return;
         };
+        let query = self.tells_topic_id.then(|| self.raw.query_topic_id(BROKER_ANSWER));
+        let topic_id = match query.map_or(Ok(None), TopicIdQuery::wait) {
+            Ok(topic_id) => topic_id,
+            Err(error) => {
+                tracing::debug!("{error}");
+                self.announce_at = Instant::now() + BROKER_RETRY;
+                return;
+            }
+        };
         let mut partitions = Vec::new();
         for partition in &self.unannounced {
             match self.raw.watermarks(*partition, BROKER_ANSWER) {
@@ -451,7 +370,7 @@ impl<H: Handler> Worker<H> {
             }
         }
         self.unannounced.clear();
-        self.send(Event::Assigned { cluster_id, partitions });
+        self.send(Event::Assigned { identity: TopicIdentity { cluster_id, topic_id }, partitions });
     }
 
     /// Waits for room in the queue and keeps polling meanwhile.
@@ -496,5 +415,11 @@ impl<H: Handler> Worker<H> {
         if let Err(error) = self.raw.pause(&partitions, paused) {
             tracing::warn!("{error}");
         }
+    }
+}
+
+fn tell<T>(answer: oneshot::Sender<T>, found: T) {
+    if answer.send(found).is_err() {
+        tracing::debug!("nobody waits for an answer any more");
     }
 }

@@ -3,6 +3,7 @@
 pub mod client;
 mod consumer;
 mod embedded;
+mod events;
 mod producer;
 mod raw;
 mod reader;
@@ -10,8 +11,9 @@ mod refusal;
 mod topic;
 
 pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
-pub use consumer::{Assigned, Command, Consumer, Event, Handler, Record, TimeAnswer};
+pub use consumer::Consumer;
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
+pub use events::{Assigned, Command, Event, Handler, Record, TimeAnswer, TopicIdAnswer};
 pub use producer::{Delivered, Producer, ProducerError, ProducerRecord, Queued};
 pub use reader::{Progress, Reader};
 pub use refusal::Refusal;

@@ -9,6 +9,8 @@
 //! - A [`BatchMessage`] borrows from the batch; every message of a batch is destroyed when the batch is.
 #![allow(unsafe_code, reason = "librdkafka's batch call has no safe wrapper; audited here and nowhere else")]
 
+mod topic_id;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -23,6 +25,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::refusal::configuration_problem;
+pub(super) use topic_id::TopicIdQuery;
 
 /// What a callback left for the polling thread.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::client::KafkaSettings;
-use super::consumer::{Assigned, Record};
+use super::events::{Assigned, Record};
 use super::raw::RawConsumer;
 
 const BATCH_MESSAGES: usize = 8_192;

@@ -7,25 +7,26 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::MetadataBroker;
 
 use super::client::KafkaSettings;
+use super::raw::TopicIdQuery;
 use super::refusal::{Refusal, Trouble, configuration_problem};
+use crate::market::TopicIdentity;
 
 /// One question to a broker. The first ones are shorter: while librdkafka waits for a broker it reports nothing.
 const ANSWER: Duration = Duration::from_secs(5);
 const FIRST_ANSWER: Duration = Duration::from_millis(500);
-/// Time to hand over what was reported.
-const REPORTS: Duration = Duration::from_millis(50);
+/// Between two questions: librdkafka hands over its reports, and not all brokers know a new topic at once.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Of brokers that seem to speak another protocol. A proxy in front of one that starts looks the same.
 const GUESS_PATIENCE: Duration = Duration::from_secs(3);
-/// Between two questions whether a new topic is there.
-const CREATION_PAUSE: Duration = Duration::from_millis(100);
 /// librdkafka's word for "as many replicas as the brokers make by default".
 const DEFAULT_REPLICATION: i32 = -1;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicInfo {
-    pub cluster_id: String,
+    pub identity: TopicIdentity,
     pub partitions: usize,
 }
 
@@ -82,7 +83,7 @@ pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicI
             Ok(answer) => return answer,
             Err(error) => error,
         };
-        drop(consumer.poll(REPORTS));
+        drop(consumer.poll(PAUSE));
         let reported = consumer.context().reported();
         let brokers = settings.brokers.clone();
         match reported.refusal {
@@ -110,14 +111,27 @@ fn ask(
     let topic = metadata.topics().first();
     Ok(match topic.map(|topic| (topic.partitions().len(), topic.error().map(RDKafkaErrorCode::from))) {
         Some((partitions, None)) if partitions > 0 => {
-            let cluster_id = consumer.client().fetch_cluster_id(wait).ok_or("the cluster has no id")?;
-            Ok(TopicInfo { cluster_id, partitions })
+            let brokers: Vec<i32> = metadata.brokers().iter().map(MetadataBroker::id).collect();
+            Ok(TopicInfo { identity: identity(consumer, &brokers, &settings.topic, wait)?, partitions })
         }
         Some((_, Some(RDKafkaErrorCode::TopicAuthorizationFailed))) => {
             Err(TopicError::Denied { topic: settings.topic.clone() })
         }
         _ => Err(TopicError::NoTopic { topic: settings.topic.clone(), brokers: settings.brokers.clone() }),
     })
+}
+
+fn identity(
+    consumer: &BaseConsumer<Trouble>,
+    brokers: &[i32],
+    topic: &str,
+    wait: Duration,
+) -> Result<TopicIdentity, String> {
+    let client = consumer.client();
+    let cluster_id = client.fetch_cluster_id(wait).ok_or("the cluster has no id")?;
+    let query = TopicIdQuery::start(client, brokers, topic, wait)?;
+    let topic_id = query.map_or(Ok(None), TopicIdQuery::wait).map_err(|error| error.to_string())?;
+    Ok(TopicIdentity { cluster_id, topic_id })
 }
 
 /// Creates the topic if there is none; one that exists keeps its partitions. Blocks.
@@ -140,7 +154,7 @@ pub fn ensure_topic(
         let left = deadline.saturating_duration_since(Instant::now());
         match topic_info(settings, left) {
             // Brokers answer the creation before all of them know of the topic.
-            Err(TopicError::NoTopic { .. }) if !left.is_zero() => std::thread::sleep(CREATION_PAUSE),
+            Err(TopicError::NoTopic { .. }) if !left.is_zero() => std::thread::sleep(PAUSE),
             answer => return answer,
         }
     }
@@ -183,6 +197,15 @@ mod tests {
         };
         let info = ensure_topic(&settings, 5, None, Duration::from_secs(10)).unwrap();
         assert_eq!(info.partitions, 3);
+    }
+
+    #[test]
+    fn an_embedded_broker_does_not_tell_the_topic_s_id() {
+        let broker = EmbeddedBroker::start(1, "ticks").unwrap();
+        let brokers = broker.bootstrap_servers().to_owned();
+        let settings = KafkaSettings { brokers, topic: "ticks".to_owned(), ..KafkaSettings::default() };
+        let identity = topic_info(&settings, Duration::from_secs(10)).unwrap().identity;
+        assert!(identity.topic_id.is_none() && !identity.cluster_id.is_empty(), "{identity:?}");
     }
 
     #[test]

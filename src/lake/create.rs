@@ -10,11 +10,12 @@ use super::error::{Difference, LakeError};
 use super::location::Location;
 use super::schema::{Column, DEAD_DATE, dead_letters_columns, delta_schema, ticks_columns, with_new_extras};
 use super::table::Table;
-use crate::market::{ExtraSpec, PartitionBy};
+use crate::market::{ExtraSpec, PartitionBy, TopicIdentity};
 
 pub(super) const EPOCH: &str = "tickhouse.kafka_epoch";
 pub(super) const TOPIC: &str = "tickhouse.topic";
 pub(super) const CLUSTER_ID: &str = "tickhouse.cluster_id";
+pub(super) const TOPIC_ID: &str = "tickhouse.topic_id";
 const MARKET_ZONE: &str = "tickhouse.market_zone";
 const PARTITION_BY: &str = "tickhouse.partition_by";
 const INPUT: &str = "tickhouse.input";
@@ -22,11 +23,12 @@ const INPUT: &str = "tickhouse.input";
 /// Attempts at a change of the schema or a property, each lost to another worker's.
 const METADATA_ATTEMPTS: usize = 20;
 
-/// What a lake is for; fixed at its creation, except for the input and new extra columns.
+/// What a lake is for; fixed at its creation, except for the input, new extra columns, and the identity, which
+/// changes with the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LakeSpec {
     pub topic: String,
-    pub cluster_id: String,
+    pub identity: TopicIdentity,
     /// IANA name.
     pub market_zone: String,
     pub partition_by: PartitionBy,
@@ -39,15 +41,24 @@ pub struct LakeSpec {
 }
 
 impl LakeSpec {
-    fn properties(&self) -> [(&'static str, String); 5] {
+    fn properties(&self) -> [(&'static str, String); 4] {
         [
             (TOPIC, self.topic.clone()),
-            (CLUSTER_ID, self.cluster_id.clone()),
             (MARKET_ZONE, self.market_zone.clone()),
             (PARTITION_BY, self.partition_by.to_string()),
             (INPUT, self.input.clone()),
         ]
     }
+}
+
+/// An id that isn't known is no property.
+pub(super) fn identity_properties(identity: &TopicIdentity) -> [(&'static str, Option<String>); 2] {
+    [(CLUSTER_ID, Some(identity.cluster_id.clone())), (TOPIC_ID, identity.topic_id.clone())]
+}
+
+pub(super) fn identity_of(ticks: &Table) -> TopicIdentity {
+    let property = |key| ticks.property(key).map(str::to_owned);
+    TopicIdentity { cluster_id: property(CLUSTER_ID).unwrap_or_default(), topic_id: property(TOPIC_ID) }
 }
 
 /// Log and files stay readable this long; statistics are kept for the columns that prune.
@@ -67,8 +78,9 @@ pub(super) async fn create_or_check(
     spec: &LakeSpec,
 ) -> Result<(), LakeError> {
     let columns = ticks_columns(spec.partition_by, &spec.extras);
+    let identity = identity_properties(&spec.identity).into_iter().filter_map(|(key, value)| Some((key, value?)));
     let properties = spec.properties().into_iter().chain(delta_properties("symbol,ts,close,kafka_offset"));
-    create(ticks, &columns, spec.partition_by.column(), properties.collect()).await?;
+    create(ticks, &columns, spec.partition_by.column(), properties.chain(identity).collect()).await?;
     check_ticks(location, ticks, &columns, spec).await?;
 
     let columns = dead_letters_columns();
@@ -121,6 +133,7 @@ async fn check_ticks(
         let comparison = compare_columns("ticks", &present, columns);
         differences.extend(comparison.differences);
         refuse(location, differences)?;
+        identity_of(ticks).require(&spec.identity)?;
 
         let input = ticks.property(INPUT).is_none_or(|input| !same_json(input, &spec.input));
         if comparison.new.is_empty() && !input {
@@ -200,9 +213,6 @@ fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<Difference>,
         }
         let fix = match key {
             TOPIC => "one lake holds one topic: give another --table",
-            CLUSTER_ID => {
-                "if the topic moved there, say so with `tickhouse offsets set --new-epoch`; else give another --table"
-            }
             MARKET_ZONE | PARTITION_BY => "fixed at creation: take the lake's value or give another --table",
             _ => "take it with --accept-input-change",
         };

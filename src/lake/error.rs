@@ -7,6 +7,7 @@ use std::time::Duration;
 use deltalake::DeltaTableError;
 
 use super::location::LocationError;
+use crate::market::OtherTopic;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
@@ -16,6 +17,8 @@ pub enum LakeError {
     NoTable { location: String },
     #[error("the lake at {location} was made for something else:{}", list(.differences))]
     Differs { location: String, differences: Vec<Difference> },
+    #[error(transparent)]
+    OtherTopic(#[from] OtherTopic),
     #[error(
         "{table} has protocol ({reader},{writer}), tickhouse writes (1,2): use a table that no other tool has upgraded"
     )]
@@ -31,13 +34,18 @@ pub enum LakeError {
     StoreIgnoresIfNoneMatch { location: String },
     #[error("endpoint {endpoint} is not encrypted: use https or set allow_http = true")]
     PlainHttp { endpoint: String },
+    #[error(
+        "create the bucket of {location}: this build can't; build with --features bucket, or create it with the \
+         store's own tool"
+    )]
+    NoBucketCreation { location: String },
     #[error("{action} at {location}: {problem}")]
     Store { action: &'static str, location: String, problem: StoreProblem },
     #[error("{action} of {table}: {detail}")]
     Table { action: &'static str, table: String, detail: String },
     #[error(
         "partition {partition} can't go back from {next} to {offset}: the table has everything below {next}, so rows \
-         would repeat; if the topic was recreated, begin a new epoch"
+         would repeat; if the topic was recreated, begin a new epoch with --new-epoch"
     )]
     Backwards { partition: i32, next: i64, offset: i64 },
     #[error("the epoch of {table} changed meanwhile: look at the offsets and try again")]

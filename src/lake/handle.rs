@@ -10,7 +10,7 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
 use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, app_id, commit, epoch_of};
-use super::create::{CLUSTER_ID, EPOCH, LakeSpec, TOPIC, create_or_check};
+use super::create::{EPOCH, LakeSpec, TOPIC, create_or_check, identity_of};
 use super::error::LakeError;
 use super::location::Location;
 use super::maintain::Maintenance;
@@ -22,6 +22,7 @@ use super::store::{StoreSettings, root_store};
 use super::table::Table;
 use super::upload;
 use super::view::TableView;
+use crate::market::TopicIdentity;
 
 /// A handle on both tables at the versions that were loaded last.
 pub struct Lake {
@@ -53,6 +54,12 @@ impl Lake {
     ) -> Result<Self, LakeError> {
         let root = root_store(location, store)?;
         if let Location::S3 { prefix, .. } = location {
+            if store.create_bucket {
+                #[cfg(feature = "bucket")]
+                super::bucket::ensure(location, store).await?;
+                #[cfg(not(feature = "bucket"))]
+                return Err(LakeError::NoBucketCreation { location: location.to_string() });
+            }
             let lake: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&root), Path::from(prefix.as_str())));
             require_conditional_put(&lake, location).await?;
         }
@@ -143,9 +150,9 @@ impl Lake {
         self.property(TOPIC)
     }
 
-    /// The Kafka cluster that the offsets belong to.
-    pub fn cluster_id(&self) -> Option<&str> {
-        self.property(CLUSTER_ID)
+    /// The cluster, and the topic of that name there, that the offsets belong to.
+    pub fn identity(&self) -> TopicIdentity {
+        identity_of(&self.ticks)
     }
 
     /// The offset to read next, if the partition was ever committed.

@@ -6,6 +6,8 @@
 //!                                                           └─ TableView: files of one version, for readers
 //! ```
 
+#[cfg(feature = "bucket")]
+mod bucket;
 mod commit;
 mod create;
 mod durable;

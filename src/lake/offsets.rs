@@ -7,13 +7,13 @@ use deltalake::protocol::DeltaOperation;
 use uuid::Uuid;
 
 use super::commit::{Advance, CommitNote, CommitOutcome, epoch_of};
-use super::create::{CLUSTER_ID, EPOCH};
+use super::create::{EPOCH, TOPIC_ID, identity_of, identity_properties};
 use super::error::LakeError;
 use super::handle::Lake;
 use super::record::CommitRecord;
 use super::retry::Attempts;
 use super::table::{Put, Table};
-use crate::market::{Counts, OffsetRange};
+use crate::market::{Counts, OffsetRange, TopicIdentity};
 
 impl Lake {
     /// How partitions move when each is to be read next from the offset given: what lies in between counts as
@@ -43,11 +43,11 @@ impl Lake {
     }
 
     /// Says that the topic was recreated or moved to another cluster: offsets count anew, under the next
-    /// epoch. Workers of the old one are fenced at their next commit.
+    /// epoch, and are those of `identity`. Workers of the old one are fenced at their next commit.
     ///
     /// # Errors
     /// Another operator began an epoch at the same time, or the store can't be written.
-    pub async fn begin_epoch(&mut self, cluster_id: &str, reason: &str) -> Result<i32, LakeError> {
+    pub async fn begin_epoch(&mut self, identity: &TopicIdentity, reason: &str) -> Result<i32, LakeError> {
         self.ticks.load().await?;
         self.ticks.forget_commits();
         let before = epoch_of(&self.ticks, EPOCH)?;
@@ -59,10 +59,24 @@ impl Lake {
         };
         let mut attempts = Attempts::new("commit not confirmed", &self.retry, &self.ticks.name);
         loop {
-            let result = begin(&mut self.ticks, before, cluster_id, &record).await;
+            let result = begin(&mut self.ticks, before, identity, &record).await;
             if let Some(epoch) = attempts.settle(result).await? {
                 self.epoch = epoch;
                 return Ok(epoch);
+            }
+        }
+    }
+
+    /// Remembers the id of the topic, unless the table has one: it was made when the brokers didn't tell.
+    ///
+    /// # Errors
+    /// Another worker was faster, with the id of another topic; the store can't be written.
+    pub async fn learn_topic_id(&mut self, kafka: &TopicIdentity) -> Result<(), LakeError> {
+        let mut attempts = Attempts::new("commit not confirmed", &self.retry, &self.ticks.name);
+        loop {
+            let result = learn(&mut self.ticks, kafka).await;
+            if attempts.settle(result).await?.is_some() {
+                return Ok(());
             }
         }
     }
@@ -72,7 +86,7 @@ impl Lake {
 async fn begin(
     ticks: &mut Table,
     before: i32,
-    cluster_id: &str,
+    identity: &TopicIdentity,
     record: &CommitRecord,
 ) -> Result<Option<i32>, LakeError> {
     ticks.settle_head().await?;
@@ -82,17 +96,40 @@ async fn begin(
     if epoch_of(ticks, EPOCH)? != before {
         return Err(LakeError::EpochMoved { table: ticks.name.clone() });
     }
-    let change = [(EPOCH, record.epoch.to_string()), (CLUSTER_ID, cluster_id.to_owned())];
+    let mut changes = vec![(EPOCH, Some(record.epoch.to_string()))];
+    changes.extend(identity_properties(identity));
+    Ok(put_properties(ticks, &changes, Some(record)).await?.then_some(record.epoch))
+}
+
+/// One attempt; `None` when another writer was faster.
+async fn learn(ticks: &mut Table, kafka: &TopicIdentity) -> Result<Option<()>, LakeError> {
+    ticks.settle_head().await?;
+    let known = identity_of(ticks);
+    known.require(kafka)?;
+    if known.topic_id.is_some() || kafka.topic_id.is_none() {
+        return Ok(Some(()));
+    }
+    let record = ticks.remember_record().await?;
+    Ok(put_properties(ticks, &[(TOPIC_ID, kafka.topic_id.clone())], record.as_ref()).await?.then_some(()))
+}
+
+/// Puts the next version with other properties; one without a value goes. False: another writer has that version,
+/// and the next attempt begins by reading what is there. Perhaps it is ours.
+async fn put_properties(
+    ticks: &mut Table,
+    changes: &[(&'static str, Option<String>)],
+    record: Option<&CommitRecord>,
+) -> Result<bool, LakeError> {
     let mut metadata = ticks.metadata().clone();
-    for (key, value) in &change {
-        let changed = metadata.add_config_key((*key).to_owned(), value.clone());
-        metadata = changed.map_err(|error| ticks.error("begin an epoch", error))?;
+    for (key, value) in changes {
+        let changed = match value {
+            Some(value) => metadata.add_config_key((*key).to_owned(), value.clone()),
+            None => metadata.remove_config_key(key),
+        };
+        metadata = changed.map_err(|error| ticks.error("change the properties", error))?;
     }
-    let properties = change.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let properties = changes.iter().filter_map(|(key, value)| Some(((*key).to_owned(), value.clone()?))).collect();
     let operation = DeltaOperation::SetTableProperties { properties };
-    match ticks.put_next(vec![Action::Metadata(metadata)], operation, Some(record), Vec::new()).await? {
-        (_, Put::Stored) => Ok(Some(record.epoch)),
-        // The next attempt begins by reading what is there: perhaps it is ours.
-        (_, Put::Exists) => Ok(None),
-    }
+    let (_, put) = ticks.put_next(vec![Action::Metadata(metadata)], operation, record, Vec::new()).await?;
+    Ok(matches!(put, Put::Stored))
 }

@@ -26,6 +26,8 @@ pub struct StoreSettings {
     pub session_token: Option<Secret>,
     /// Allows an endpoint without TLS.
     pub allow_http: bool,
+    /// Creates the bucket if there is none.
+    pub create_bucket: bool,
     pub sse: ServerSideEncryption,
 }
 
@@ -67,6 +69,13 @@ pub(super) fn prefixed(root: &Arc<dyn ObjectStore>, url: &Url) -> Result<Arc<dyn
 }
 
 fn s3_store(location: &Location, bucket: &str, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>, LakeError> {
+    let store = s3_builder(bucket, settings)?.build();
+    Ok(Arc::new(store.map_err(|error| LakeError::store("set up the store", location, &error))?))
+}
+
+/// # Errors
+/// The endpoint has no TLS and nobody said that this is meant.
+pub(super) fn s3_builder(bucket: &str, settings: &StoreSettings) -> Result<AmazonS3Builder, LakeError> {
     let retry = RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),
@@ -109,8 +118,7 @@ fn s3_store(location: &Location, bucket: &str, settings: &StoreSettings) -> Resu
     if let Some(endpoint) = endpoint.filter(|endpoint| endpoint.starts_with("http://") && !http_allowed) {
         return Err(LakeError::PlainHttp { endpoint });
     }
-    let store = builder.build().map_err(|error| LakeError::store("set up the store", location, &error))?;
-    Ok(Arc::new(store))
+    Ok(builder)
 }
 
 #[cfg(test)]

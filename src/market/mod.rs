@@ -3,11 +3,13 @@
 mod columns;
 mod counts;
 mod offsets;
+mod topic;
 mod zone;
 
 pub use columns::{ExtraColumn, ExtraSpec, ExtraType, Strings, TickColumns};
 pub use counts::Counts;
 pub use offsets::{InvalidRange, OffsetRange};
+pub use topic::{OtherTopic, TopicIdentity};
 pub use zone::{EPOCH_DAYS_FROM_CE, MarketZone, PartitionBy};
 
 /// One tick, borrowed from where it was decoded or generated. Times are microseconds since the epoch, UTC.

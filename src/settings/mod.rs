@@ -152,25 +152,10 @@ impl Resolved {
     /// # Errors
     /// A value has no TOML form.
     pub fn listing(&self) -> Result<Vec<Listed<'_>>, SettingsError> {
-        let mut table =
-            toml::Table::try_from(&self.settings).map_err(|error| SettingsError::Value(error.to_string()))?;
-        if let Some(input) = table.get_mut("input").and_then(toml::Value::as_table_mut) {
-            self.add_input_defaults(input)?;
-        }
+        let table = self.masked()?;
         let mut leaves = Vec::new();
         layers::collect_leaves("", &table, &mut leaves);
-        let value = |key: &str| {
-            let mut parts = key.splitn(2, '.');
-            let mut value = table.get(parts.next()?)?;
-            // Property names hold dots themselves.
-            if let Some(rest) = parts.next() {
-                value = match rest.strip_prefix("properties.") {
-                    Some(name) => value.get("properties")?.get(name)?,
-                    None => rest.split('.').try_fold(value, |value, part| value.get(part))?,
-                };
-            }
-            Some(value.to_string())
-        };
+        let value = |key: &str| value_of(&table, key).map(ToString::to_string);
         let origin = |key: &str| {
             let configured = key.strip_prefix("input.columns").map(|rest| format!("columns{rest}"));
             self.layers.origins.get(key).or_else(|| self.layers.origins.get(configured.as_deref()?))
@@ -180,17 +165,53 @@ impl Resolved {
         Ok(keys.into_iter().map(|key| (key.clone(), value(&key), origin(&key))).collect())
     }
 
-    /// The input leaves its defaults out of what is stored with the table.
-    fn add_input_defaults(&self, input: &mut toml::Table) -> Result<(), SettingsError> {
-        let InputSettings { include, exclude, allow_negative, max_message_bytes, .. } = &self.settings.input;
-        for (key, list) in [("include", include), ("exclude", exclude), ("allow_negative", allow_negative)] {
-            input.insert(key.to_owned(), list.clone().into());
+    /// The flags that set keys of this kind, as words of a command line; secrets are masked.
+    ///
+    /// # Errors
+    /// A value has no TOML form.
+    pub fn given_flags(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, SettingsError> {
+        let table = self.masked()?;
+        let mut words = Vec::new();
+        for (key, origin) in self.layers.origins.iter().filter(|(key, _)| wanted(key)) {
+            let (Origin::Flag(flag), Some(value)) = (origin, value_of(&table, key)) else { continue };
+            words.push((*flag).to_owned());
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            match key.strip_prefix(PROPERTY) {
+                Some(name) => words.push(format!("{name}={text}")),
+                None if value.is_bool() => {}
+                None => words.push(text),
+            }
         }
-        let bytes =
-            toml::Value::try_from(max_message_bytes).map_err(|error| SettingsError::Value(error.to_string()))?;
-        input.insert("max_message_bytes".to_owned(), bytes);
-        Ok(())
+        Ok(words)
     }
+
+    /// Every value, with those that the input leaves out of what is stored with the table.
+    fn masked(&self) -> Result<toml::Table, SettingsError> {
+        let no_form = |error: toml::ser::Error| SettingsError::Value(error.to_string());
+        let mut table = toml::Table::try_from(&self.settings).map_err(no_form)?;
+        let InputSettings { include, exclude, allow_negative, max_message_bytes, .. } = &self.settings.input;
+        if let Some(input) = table.get_mut("input").and_then(toml::Value::as_table_mut) {
+            for (key, list) in [("include", include), ("exclude", exclude), ("allow_negative", allow_negative)] {
+                input.insert(key.to_owned(), list.clone().into());
+            }
+            let bytes = toml::Value::try_from(max_message_bytes).map_err(no_form)?;
+            input.insert("max_message_bytes".to_owned(), bytes);
+        }
+        Ok(table)
+    }
+}
+
+/// Key of a librdkafka property, before its name.
+const PROPERTY: &str = "kafka.properties.";
+
+fn value_of<'a>(table: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
+    // Property names hold dots themselves.
+    if let Some(name) = key.strip_prefix(PROPERTY) {
+        return table.get("kafka")?.get("properties")?.get(name);
+    }
+    let (first, rest) = key.split_once('.').map_or((key, None), |(first, rest)| (first, Some(rest)));
+    let value = table.get(first)?;
+    rest.map_or(Some(value), |rest| rest.split('.').try_fold(value, |value, part| value.get(part)))
 }
 
 #[cfg(test)]
@@ -280,6 +301,19 @@ mod tests {
         let listing = format!("{:?}", resolved.listing().unwrap());
         assert!(!listing.contains("hunter"), "{listing}");
         assert!(listing.contains("kafka.properties.fetch.wait.max.ms"), "{listing}");
+    }
+
+    #[test]
+    fn given_flags_are_words_of_another_command_line() {
+        let resolved = resolve("[store]\nregion = \"file\"\n", &[("TICKHOUSE_KAFKA_USERNAME", "env")], |layers| {
+            layers.flag("kafka.brokers", "--brokers", Some("a:1"));
+            layers.flag("kafka.tls", "--tls", Some(true));
+            layers.flag("store.endpoint", "--s3-endpoint", Some("http://b:2"));
+            layers.property("client.id", "me", "-X");
+            layers.property("ssl.key.password", "hunter2", "-X");
+        });
+        let words = resolved.unwrap().given_flags(|key| key.starts_with("kafka.")).unwrap();
+        assert_eq!(words, ["--brokers", "a:1", "-X", "client.id=me", "-X", "ssl.key.password=***", "--tls"]);
     }
 
     #[test]

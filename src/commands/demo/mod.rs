@@ -123,7 +123,7 @@ async fn resume(location: &Location, kafka: &KafkaSettings) -> anyhow::Result<()
     let kafka = kafka.clone();
     let topic =
         tokio::task::spawn_blocking(move || crate::kafka::topic_info(&kafka, Duration::from_secs(10))).await??;
-    lake.begin_epoch(&topic.cluster_id, "demo resumed with a new broker").await?;
+    lake.begin_epoch(&topic.identity, "demo resumed with a new broker").await?;
     Ok(())
 }
 

@@ -22,14 +22,14 @@ use uuid::Uuid;
 use self::place::{Place, everywhere, folder, s3, s3_settings};
 use super::faulty::{Fault, FaultyStore};
 use super::*;
-use crate::market::{Counts, ExtraSpec, ExtraType, OffsetRange, PartitionBy};
+use crate::market::{Counts, ExtraSpec, ExtraType, OffsetRange, PartitionBy, TopicIdentity};
 
 const DAY: i32 = 20_412;
 
 fn spec() -> LakeSpec {
     LakeSpec {
         topic: "ticks".to_owned(),
-        cluster_id: "cluster-1".to_owned(),
+        identity: TopicIdentity { cluster_id: "cluster-1".to_owned(), topic_id: None },
         market_zone: "America/New_York".to_owned(),
         partition_by: PartitionBy::Day,
         input: r#"{"preset":"canonical"}"#.to_owned(),

@@ -1,6 +1,47 @@
 //! What an operator says about offsets.
 
 use super::*;
+use crate::market::OtherTopic;
+
+fn identity(cluster_id: &str, topic_id: Option<&str>) -> TopicIdentity {
+    TopicIdentity { cluster_id: cluster_id.to_owned(), topic_id: topic_id.map(str::to_owned) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_topic_s_id_is_learned_once_and_changes_with_the_epoch() {
+    for place in everywhere() {
+        let mut worker = place.lake().await;
+        append(&mut worker, advance(0, None, 0, 10)).await.unwrap().committed();
+        let mut workers = [place.lake().await, place.lake().await, place.lake().await];
+        let (a, b) = (identity("cluster-1", Some("a")), identity("cluster-1", Some("b")));
+        let learning = workers.iter_mut().map(|worker| worker.learn_topic_id(&a));
+        futures::future::join_all(learning).await.into_iter().for_each(|learned| learned.unwrap());
+        let mut reader = place.reader().await.unwrap();
+        assert_eq!((reader.identity(), reader.version()), (a.clone(), 2), "one commit tells it");
+        assert_eq!(reader.counters().await.unwrap()[&0].rows, 10);
+
+        let other = reader.learn_topic_id(&b).await.unwrap_err();
+        assert!(matches!(other, LakeError::OtherTopic(OtherTopic::Recreated { .. })), "{other}");
+        let refused = place.lake_of(&LakeSpec { identity: b.clone(), ..spec() }).await.unwrap_err();
+        assert!(matches!(refused, LakeError::OtherTopic(OtherTopic::Recreated { .. })), "{refused}");
+        append(&mut worker, advance(0, Some(10), 10, 11)).await.unwrap().committed();
+
+        assert_eq!(reader.begin_epoch(&b, "recreated").await.unwrap(), 1);
+        let mut next = place.lake_of(&LakeSpec { identity: b.clone(), ..spec() }).await.unwrap();
+        assert_eq!((next.identity(), next.epoch()), (b, 1));
+        next.begin_epoch(&identity("cluster-2", None), "to brokers that don't tell").await.unwrap();
+        assert_eq!(place.reader().await.unwrap().identity(), identity("cluster-2", None));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_lake_knows_the_topic_s_id() {
+    let place = folder();
+    let known = identity("cluster-1", Some("a"));
+    let mut lake = place.lake_of(&LakeSpec { identity: known.clone(), ..spec() }).await.unwrap();
+    lake.learn_topic_id(&known).await.unwrap();
+    assert_eq!((lake.identity(), lake.version()), (known, 0));
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_epoch_counts_anew_and_fences_the_old_one() {
@@ -8,7 +49,7 @@ async fn a_new_epoch_counts_anew_and_fences_the_old_one() {
         let mut zombie = place.lake().await;
         append(&mut zombie, advance(0, None, 0, 10)).await.unwrap().committed();
         let mut operator = place.reader().await.unwrap();
-        assert_eq!(operator.begin_epoch("cluster-2", "topic recreated").await.unwrap(), 1);
+        assert_eq!(operator.begin_epoch(&identity("cluster-2", Some("b")), "topic recreated").await.unwrap(), 1);
         assert_eq!((operator.epoch(), operator.next_offset(0).await.unwrap()), (1, None));
         assert!(operator.counters().await.unwrap().is_empty());
 
@@ -17,7 +58,7 @@ async fn a_new_epoch_counts_anew_and_fences_the_old_one() {
         append(&mut operator, advance(0, None, 0, 4)).await.unwrap().committed();
         assert_eq!(operator.counters().await.unwrap()[&0].next, 4);
         let old = place.lake_of(&spec()).await.unwrap_err();
-        assert!(old.to_string().contains("'cluster-2'"), "{old}");
+        assert!(matches!(old, LakeError::OtherTopic(OtherTopic::Moved { .. })), "{old}");
     }
 }
 
@@ -62,7 +103,7 @@ async fn there_is_no_way_back_but_a_new_epoch() {
     let back = lake.plan_offsets(&[(0, 4)]).await.unwrap_err();
     assert!(matches!(back, LakeError::Backwards { partition: 0, next: 10, offset: 4 }), "{back:?}");
     assert!(lake.plan_offsets(&[(1, -1)]).await.is_err());
-    lake.begin_epoch("cluster-1", "recreated").await.unwrap();
+    lake.begin_epoch(&identity("cluster-1", None), "recreated").await.unwrap();
     let plan = lake.plan_offsets(&[(0, 4)]).await.unwrap();
     lake.set_offsets(&plan, "from the middle").await.unwrap().committed();
     assert_eq!(lake.next_offset(0).await.unwrap(), Some(4));
@@ -74,10 +115,11 @@ async fn an_epoch_begins_once_whatever_the_store_answers() {
         let place = folder();
         let (mut lake, store) = place.faulty_lake(fault).await;
         store.left.store(1, Ordering::SeqCst);
-        assert_eq!(lake.begin_epoch("cluster-2", "moved").await.unwrap(), 1, "{fault:?}");
+        assert_eq!(lake.begin_epoch(&identity("cluster-2", None), "moved").await.unwrap(), 1, "{fault:?}");
         assert_eq!(store.left.load(Ordering::SeqCst), 0, "{fault:?} never fired");
         let reader = place.reader().await.unwrap();
-        assert_eq!((reader.version(), reader.epoch(), reader.cluster_id()), (1, 1, Some("cluster-2")), "{fault:?}");
+        let now = (reader.version(), reader.epoch(), reader.identity());
+        assert_eq!(now, (1, 1, identity("cluster-2", None)), "{fault:?}");
     }
 }
 
@@ -85,7 +127,7 @@ async fn an_epoch_begins_once_whatever_the_store_answers() {
 async fn a_handle_stays_in_its_epoch_until_it_is_refreshed() {
     let place = folder();
     let mut zombie = place.lake().await;
-    place.reader().await.unwrap().begin_epoch("cluster-1", "recreated").await.unwrap();
+    place.reader().await.unwrap().begin_epoch(&identity("cluster-1", None), "recreated").await.unwrap();
     // The first commit learns of the new epoch; no later one may slip into it with offsets of the old.
     for partition in [0, 1] {
         let fenced = append(&mut zombie, advance(partition, None, 0, 5)).await.unwrap();

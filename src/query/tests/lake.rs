@@ -4,14 +4,14 @@ use std::path::Path as FilePath;
 
 use super::*;
 use crate::lake::{Advance, CommitNote, CommitOutcome, Lake, LakeSpec, Location, NewFile, StoreSettings};
-use crate::market::{Counts, OffsetRange};
+use crate::market::{Counts, OffsetRange, TopicIdentity};
 
 /// Two days of two symbols, 40 ticks each a day, committed to `folder` one day at a time.
 pub(crate) async fn write_lake(folder: &FilePath) {
     let location = Location::parse(folder.to_str().unwrap()).unwrap();
     let spec = LakeSpec {
         topic: "ticks".to_owned(),
-        cluster_id: "cluster-1".to_owned(),
+        identity: TopicIdentity { cluster_id: "cluster-1".to_owned(), topic_id: None },
         market_zone: "UTC".to_owned(),
         partition_by: PartitionBy::Day,
         input: r#"{"preset":"canonical"}"#.to_owned(),

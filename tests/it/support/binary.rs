@@ -34,10 +34,24 @@ pub struct Live {
     by: Instant,
 }
 
+const BINARY: &str = env!("CARGO_BIN_EXE_tickhouse");
+
 impl Tickhouse {
     pub fn new<S: AsRef<str>>(arguments: &[S]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tickhouse"));
-        command.args(arguments.iter().map(AsRef::as_ref)).env_clear();
+        let mut command = Command::new(BINARY);
+        command.args(arguments.iter().map(AsRef::as_ref));
+        Self::of(command)
+    }
+
+    /// What somebody types into a shell.
+    pub fn typed(line: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"tickhouse() { "$BINARY" "$@"; }; eval "$LINE""#]);
+        Self::of(command).env("BINARY", BINARY).env("LINE", line)
+    }
+
+    fn of(mut command: Command) -> Self {
+        command.env_clear();
         let kept = ["PATH", "HOME", "TMPDIR", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
         command.envs(std::env::vars().filter(|(name, _)| kept.contains(&name.as_str())));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -8,7 +8,7 @@ mod topic;
 
 use std::time::Duration;
 
-pub use binary::Tickhouse;
+pub use binary::{Finished, Tickhouse};
 pub use daemon::{ingest, landed, spec, until_latest};
 pub use place::{Place, over_stores};
 pub use table::Contents;

@@ -9,6 +9,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
 use tickhouse::kafka::{EmbeddedBroker, KafkaSettings, Properties, Reader, ensure_topic, topic_info};
+use tickhouse::market::TopicIdentity;
 use uuid::Uuid;
 
 use super::{PATIENCE, setting, show_log};
@@ -149,6 +150,10 @@ impl Topic {
             offsets.add_partition_offset(&self.kafka.topic, partition, Offset::Offset(offset)).unwrap();
         }
         admin.delete_records(&offsets, &AdminOptions::new()).await.unwrap();
+    }
+
+    pub fn identity(&self) -> TopicIdentity {
+        topic_info(&self.kafka, PATIENCE).unwrap().identity
     }
 
     /// First offset of the first partition that the broker holds.

@@ -1,0 +1,95 @@
+//! The command that an operator can paste after a data-loss stop, with the table and the flags of this run.
+
+use crate::cli::GlobalArgs;
+use crate::ingest::{DataLoss, IngestError};
+use crate::market::OtherTopic;
+use crate::settings::{Resolved, SettingsError};
+
+/// A data-loss stop and the ways out of it.
+#[derive(Debug, thiserror::Error)]
+#[error("{stop}\n{ways}")]
+pub(super) struct DataLossStop {
+    stop: IngestError,
+    ways: String,
+}
+
+/// Adds the ways out where there are any.
+pub(super) fn show(error: IngestError, global: &GlobalArgs, resolved: &Resolved) -> anyhow::Error {
+    let IngestError::DataLoss(loss) = &error else { return error.into() };
+    match ways_out(loss, global, resolved) {
+        Ok(ways) => DataLossStop { stop: error, ways }.into(),
+        Err(problem) => anyhow::Error::from(error).context(problem),
+    }
+}
+
+fn ways_out(loss: &DataLoss, global: &GlobalArgs, resolved: &Resolved) -> Result<String, SettingsError> {
+    let anew = || ("count the offsets of this topic anew, from the start policy on", vec!["--new-epoch".to_owned()]);
+    let ((purpose, change), reason) = match loss {
+        DataLoss::Expired { partition, low, .. } => {
+            let change = vec!["--partition".to_owned(), format!("{partition}={low}")];
+            (("give these offsets up", change), "Kafka dropped them before they were read")
+        }
+        DataLoss::Shrunk { .. } => (anew(), "the topic was recreated or truncated"),
+        DataLoss::OtherTopic(OtherTopic::Recreated { .. }) => (anew(), "the topic was recreated"),
+        DataLoss::OtherTopic(OtherTopic::Moved { .. }) => (anew(), "the topic moved to another cluster"),
+    };
+    let gives_up = matches!(loss, DataLoss::Expired { .. });
+    let mut words: Vec<String> = ["tickhouse", "offsets", "set"].map(str::to_owned).to_vec();
+    if let Some(config) = &global.config {
+        words.extend(["--config".to_owned(), config.to_string_lossy().into_owned()]);
+    }
+    words.extend(["--table".to_owned(), resolved.settings.location()?.to_string()]);
+    words.extend(resolved.given_flags(|key| {
+        let kafka = key.starts_with("kafka.") && !["kafka.group", "kafka.instance_id"].contains(&key);
+        key.starts_with("store.") || (kafka && !gives_up)
+    })?);
+    words.extend(change);
+    words.extend(["--reason".to_owned(), reason.to_owned()]);
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    let beforehand = if gives_up { "\nor start ingest with --on-data-loss earliest" } else { "" };
+    Ok(format!("to {purpose} (--dry-run shows it first):\n  {}{beforehand}", words.join(" ")))
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    fn after(loss: DataLoss) -> String {
+        let global = GlobalArgs { config: Some("docs/tickhouse.toml".into()), ..GlobalArgs::default() };
+        let resolved = Settings::resolve(global.config.as_deref(), |layers| {
+            layers.flag("table", "--table", Some("/data/it's here"));
+            layers.flag("store.region", "--s3-region", Some("eu-central-1"));
+            layers.flag("kafka.brokers", "--brokers", Some("kafka:9092"));
+            layers.flag("kafka.group", "--group", Some("mine"));
+            layers.flag("ingest.start", "--start", Some("latest"));
+        });
+        format!("{:#}", show(loss.into(), &global, &resolved.unwrap()))
+    }
+
+    #[test]
+    fn the_command_has_the_flags_that_it_needs() {
+        let text = after(DataLoss::Expired { partition: 3, next: 10, low: 60 });
+        assert_eq!(
+            text,
+            "data loss: partition 3: the table continues at offset 10, but Kafka's oldest message is 60: 50 offsets are \
+             gone\nto give these offsets up (--dry-run shows it first):\n  tickhouse offsets set --config \
+             docs/tickhouse.toml --table '/data/it'\\''s here' --s3-region eu-central-1 --partition 3=60 --reason 'Kafka \
+             dropped them before they were read'\nor start ingest with --on-data-loss earliest"
+        );
+        let other = OtherTopic::Recreated { table: "old".to_owned(), kafka: "new".to_owned() };
+        let text = after(DataLoss::OtherTopic(other));
+        let command = "--brokers kafka:9092 --s3-region eu-central-1 --new-epoch --reason 'the topic was recreated'";
+        assert!(text.ends_with(command) && text.contains("id old") && text.contains("id new"), "{text}");
+        assert_eq!(text.matches("the table continues").count(), 1, "{text}");
+    }
+}

@@ -1,0 +1,126 @@
+//! What the consumer's thread and the owner of the state say to each other.
+
+use rdkafka::error::RDKafkaErrorCode;
+use tokio::sync::oneshot;
+
+use super::raw::BatchMessage;
+use crate::market::TopicIdentity;
+
+/// A record as the handler sees it, borrowed from librdkafka.
+pub struct Record<'a> {
+    message: &'a BatchMessage<'a>,
+}
+
+impl<'a> Record<'a> {
+    pub(super) fn new(message: &'a BatchMessage<'a>) -> Self {
+        Self { message }
+    }
+
+    pub fn partition(&self) -> i32 {
+        self.message.partition()
+    }
+
+    pub fn offset(&self) -> i64 {
+        self.message.offset()
+    }
+
+    pub fn payload(&self) -> Option<&'a [u8]> {
+        self.message.payload()
+    }
+
+    pub fn key(&self) -> Option<&'a [u8]> {
+        self.message.key()
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn timestamp(&self) -> Option<i64> {
+        self.message.timestamp()
+    }
+
+    pub fn headers(&self) -> Vec<(&'a str, Option<&'a [u8]>)> {
+        self.message.headers()
+    }
+}
+
+/// Runs on the consumer thread.
+pub trait Handler: Send + 'static {
+    /// What crosses the queue.
+    type Output: Send;
+
+    /// Records of the partition follow from `offset` on.
+    fn start(&mut self, partition: i32, generation: u64, offset: i64);
+    /// The partition is gone; what was gathered of it is dropped.
+    fn release(&mut self, partition: i32);
+    fn record(&mut self, record: &Record<'_>);
+    /// Everything below `offset` was delivered; records that nobody sees, such as transaction markers, included.
+    fn reached(&mut self, partition: i32, offset: i64);
+    /// Called between batches: what is ready to cross the queue, if anything.
+    fn take(&mut self) -> Option<Self::Output>;
+}
+
+/// One partition of a new assignment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assigned {
+    pub partition: i32,
+    /// First offset that Kafka still holds.
+    pub low: i64,
+    /// Last stable offset.
+    pub high: i64,
+}
+
+#[derive(Debug)]
+pub enum Event<T> {
+    /// Answer with [`Command::Start`]. Repeated for a partition whose offset Kafka doesn't hold (any more).
+    Assigned {
+        identity: TopicIdentity,
+        partitions: Vec<Assigned>,
+    },
+    /// Answer with [`Command::Release`] within 5 s.
+    Revoked {
+        partitions: Vec<i32>,
+    },
+    Data(T),
+    /// The group has more members than partitions, so far.
+    NothingAssigned,
+    /// Ends of the running partitions, about once a second.
+    Ends(Vec<(i32, i64)>),
+    /// Something is wrong with the brokers; librdkafka goes on trying.
+    Trouble {
+        code: RDKafkaErrorCode,
+        text: String,
+        /// They are there and turn this client away.
+        refused: bool,
+    },
+    /// The thread has ended.
+    Failed {
+        text: String,
+    },
+}
+
+#[derive(Debug)]
+pub enum Command {
+    /// (partition, generation, offset); a partition that runs already is restarted there.
+    Start(Vec<(i32, u64, i64)>),
+    Release(Vec<i32>),
+    /// Stop delivering these and announce them again, with their watermarks of now.
+    Announce(Vec<i32>),
+    /// Next offsets, for lag tools only.
+    Commit(Vec<(i32, i64)>),
+    /// First offset at or after a time (milliseconds) for each partition, None past the end.
+    OffsetsForTime {
+        partitions: Vec<i32>,
+        timestamp_ms: i64,
+        answer: oneshot::Sender<TimeAnswer>,
+    },
+    /// Which topic has the name now. Asked after a record was delivered, the same id proves that the record is
+    /// of that topic.
+    TopicId {
+        answer: oneshot::Sender<TopicIdAnswer>,
+    },
+    Stop,
+}
+
+pub type TimeAnswer = Result<Vec<(i32, Option<i64>)>, String>;
+
+/// `None`: the brokers don't tell.
+pub type TopicIdAnswer = Result<Option<String>, String>;
