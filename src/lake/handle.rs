@@ -9,9 +9,10 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
+use super::bucket;
 use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, app_id, commit, epoch_of};
 use super::create::{EPOCH, LakeSpec, TOPIC, create_or_check, identity_of};
-use super::error::LakeError;
+use super::error::{LakeError, StoreProblem};
 use super::location::Location;
 use super::maintain::Maintenance;
 use super::probe::require_conditional_put;
@@ -52,14 +53,18 @@ impl Lake {
         store: &StoreSettings,
         spec: &LakeSpec,
     ) -> Result<Self, LakeError> {
+        match Self::open_or_create_in(location, store, spec).await {
+            Err(LakeError::Store { problem: StoreProblem::NoBucket, .. }) if store.create_bucket => {
+                bucket::create(location, store).await?;
+                Self::open_or_create_in(location, store, spec).await
+            }
+            opened => opened,
+        }
+    }
+
+    async fn open_or_create_in(location: &Location, store: &StoreSettings, spec: &LakeSpec) -> Result<Self, LakeError> {
         let root = root_store(location, store)?;
         if let Location::S3 { prefix, .. } = location {
-            if store.create_bucket {
-                #[cfg(feature = "bucket")]
-                super::bucket::ensure(location, store).await?;
-                #[cfg(not(feature = "bucket"))]
-                return Err(LakeError::NoBucketCreation { location: location.to_string() });
-            }
             let lake: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&root), Path::from(prefix.as_str())));
             require_conditional_put(&lake, location).await?;
         }

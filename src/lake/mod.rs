@@ -6,7 +6,6 @@
 //!                                                           └─ TableView: files of one version, for readers
 //! ```
 
-#[cfg(feature = "bucket")]
 mod bucket;
 mod commit;
 mod create;
