@@ -29,7 +29,7 @@ const DATA_LOSS: u8 = 3;
 /// # Errors
 /// What the subcommand could not do; [`exit_code`] says how to leave.
 pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    let result = match &cli.command {
+    match &cli.command {
         Command::Ingest(args) => ingest::run(&cli.global, args, stop).await,
         Command::Demo(args) => demo::run(args, stop).await,
         Command::Produce(args) => produce::run(&cli.global, args, stop).await,
@@ -42,20 +42,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
             let settings = Settings::resolve(cli.global.config.as_deref(), |layers| args.apply(layers))?.settings;
             tokio::task::spawn_blocking(move || consume_only::run(&settings, &stop)).await?
         }
-    };
-    result.map_err(name_flag)
-}
-
-/// The lake names settings; where a flag is the usual way, the user wants its name.
-fn name_flag(error: anyhow::Error) -> anyhow::Error {
-    let is_plain_http = error.chain().any(|cause| {
-        let of_ingest = cause.downcast_ref().and_then(|error| match error {
-            IngestError::Lake(error) => Some(error),
-            _ => None,
-        });
-        matches!(of_ingest.or_else(|| cause.downcast_ref()), Some(LakeError::PlainHttp { .. }))
-    });
-    if is_plain_http { error.context("--s3-allow-http allows a store without TLS") } else { error }
+    }
 }
 
 /// 1 failed, 2 usage or configuration, 3 data loss needs a decision.

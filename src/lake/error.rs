@@ -32,7 +32,7 @@ pub enum LakeError {
          use a store with conditional writes (AWS S3 and current MinIO, Garage or SeaweedFS have them)"
     )]
     StoreIgnoresIfNoneMatch { location: String },
-    #[error("endpoint {endpoint} is not encrypted: use https or set allow_http = true")]
+    #[error("endpoint {endpoint} is not encrypted: use https, or allow it with --s3-allow-http (store.allow_http)")]
     PlainHttp { endpoint: String },
     #[error(
         "create the bucket of {location}: this build can't; build with --features bucket, or create it with the \
