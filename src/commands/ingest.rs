@@ -49,7 +49,11 @@ fn print_ending(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
     writeln!(
         out,
         "committed {} rows of {} messages, {} dead letters, {} skipped; table version {}",
-        counts.rows, counts.stored_offsets, counts.dead, counts.skipped, status.version
+        counts.rows,
+        counts.stored_offsets + counts.dead + counts.skipped,
+        counts.dead,
+        counts.skipped,
+        status.version
     )?;
     let next: Vec<String> = status.next.iter().map(|(partition, next)| format!("{partition}={next}")).collect();
     if !next.is_empty() {
