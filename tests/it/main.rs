@@ -16,3 +16,4 @@ mod security;
 mod start;
 mod support;
 mod tidy;
+mod transactions;

@@ -86,12 +86,34 @@ impl Topic {
                 (settings(broker.bootstrap_servers()), Some(broker))
             }
         };
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &kafka.brokers)
-            .set("linger.ms", "1")
-            .create_with_context(Acknowledged::default())
-            .unwrap();
+        let producer = producer(&kafka, &[]);
         Self { kafka, partitions, producer, _embedded: embedded }
+    }
+
+    /// Its messages are sent in transactions: [`Self::begin`], then [`Self::end`].
+    pub fn transactional(partitions: i32) -> Self {
+        let topic = Self::new(partitions);
+        let producer = producer(&topic.kafka, &[("transactional.id", &topic.kafka.topic)]);
+        producer.init_transactions(PATIENCE).unwrap();
+        Self { producer, ..topic }
+    }
+
+    /// Sends to `other` from now on.
+    pub fn writing_to(mut self, other: &Self) -> Self {
+        self.kafka = other.kafka.clone();
+        self
+    }
+
+    pub fn begin(&self) {
+        self.producer.begin_transaction().unwrap();
+    }
+
+    pub fn end(&self, commit: bool) {
+        if commit {
+            self.producer.commit_transaction(PATIENCE).unwrap();
+        } else {
+            self.producer.abort_transaction(PATIENCE).unwrap();
+        }
     }
 
     /// Sends and waits for the acknowledgements; sorted by partition and offset.
@@ -169,6 +191,15 @@ impl Topic {
         }
         flags
     }
+}
+
+fn producer(kafka: &KafkaSettings, properties: &[(&str, &str)]) -> BaseProducer<Acknowledged> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &kafka.brokers).set("linger.ms", "1");
+    for (name, value) in properties {
+        config.set(*name, *value);
+    }
+    config.create_with_context(Acknowledged::default()).unwrap()
 }
 
 /// The embedded broker waits for a session timeout until a group whose member has left takes the next one.
