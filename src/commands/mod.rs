@@ -79,7 +79,7 @@ fn topic_code(error: &TopicError) -> Option<u8> {
 fn lake_code(error: &LakeError) -> Option<u8> {
     match error {
         LakeError::OtherTopic(_) => Some(DATA_LOSS),
-        LakeError::Differs { .. } | LakeError::PlainHttp { .. } => Some(USAGE),
+        LakeError::Differs { .. } | LakeError::PlainHttp { .. } | LakeError::Endpoint { .. } => Some(USAGE),
         LakeError::Store { problem: StoreProblem::Credentials { .. } | StoreProblem::NoCredentials, .. } => Some(USAGE),
         _ => None,
     }

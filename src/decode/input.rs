@@ -241,6 +241,11 @@ impl InputSettings {
         if !(1..=HIGHEST_MAX_MESSAGE_BYTES).contains(&self.max_message_bytes) {
             return Err(InputError::new("max_message_bytes", "not between 1 and 1073741824; the default is 1048576"));
         }
+        for (key, symbols) in [("include", &self.include), ("exclude", &self.exclude)] {
+            if symbols.iter().any(|symbol| symbol.trim().is_empty()) {
+                return Err(InputError::new(key, "an empty symbol matches nothing; remove it"));
+            }
+        }
         if let Some(symbol) = self.include.iter().find(|symbol| self.exclude.contains(symbol)) {
             return Err(InputError::new("exclude", format!("'{symbol}' is also in input.include; remove one of them")));
         }

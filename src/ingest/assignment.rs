@@ -14,6 +14,7 @@ use super::error::IngestError;
 use super::partitions::Partition;
 use super::pipeline::Pipeline;
 use super::policy::{Begin, DataLoss, begin};
+use super::settings::StartPolicy;
 use crate::kafka::{Assigned, Command};
 use crate::lake::Lake;
 use crate::market::TopicIdentity;
@@ -94,6 +95,11 @@ impl Pipeline {
             if let Begin::After(lost) = begin {
                 tracing::error!(partition, %lost, "Kafka no longer holds these offsets; recording them as lost");
                 let chunk = Chunk::lost(partition, lost, self.decoder.columns(), now_micros());
+                self.batch.push(chunk).expect("the partition's rows were dropped");
+            }
+            if base.is_none() && self.options.start != StartPolicy::Earliest {
+                // Else the next start would begin at another place, and skip what came meanwhile.
+                let chunk = Chunk::empty(partition, next, self.decoder.columns(), now_micros());
                 self.batch.push(chunk).expect("the partition's rows were dropped");
             }
             let buried = Buried::read(lake, partition, next).await?;

@@ -104,6 +104,11 @@ impl Batch {
         self.partitions.is_empty()
     }
 
+    /// A partition begins where only the start policy knows, so the table has to learn it at once.
+    pub fn has_beginning(&self) -> bool {
+        self.chunks().any(|chunk| chunk.range.is_empty())
+    }
+
     /// Something besides offsets that moved.
     pub fn has_content(&self) -> bool {
         self.chunks().any(|chunk| !chunk.rows.is_empty() || !chunk.dead.is_empty() || chunk.counts.lost > 0)

@@ -37,7 +37,7 @@ impl FlushPolicy {
         if batch.is_empty() {
             return None;
         }
-        Some(match (self.full(batch), batch.has_content()) {
+        Some(match (self.full(batch) || batch.has_beginning(), batch.has_content()) {
             (true, _) => Duration::ZERO,
             (false, true) => self.interval,
             (false, false) => self.idle,

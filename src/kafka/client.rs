@@ -122,7 +122,7 @@ pub(super) const MECHANISM: &str = "sasl.mechanisms";
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 /// What the exactly-once protocol needs as it is.
-const OWNED: [&str; 10] = [
+const OWNED: [&str; 11] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "group.id",
@@ -133,7 +133,18 @@ const OWNED: [&str; 10] = [
     "enable.partition.eof",
     "partition.assignment.strategy",
     "enable.idempotence",
+    "isolation.level",
 ];
+
+/// A host, with a port or without.
+fn is_broker(broker: &str) -> bool {
+    let (host, port) = match broker.rsplit_once(':') {
+        Some((host, port)) if !broker.ends_with(']') => (host, Some(port)),
+        _ => (broker, None),
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    !host.is_empty() && !host.contains(['/', ' ', '@']) && port.is_none_or(is_port)
+}
 
 impl KafkaSettings {
     /// # Errors
@@ -143,6 +154,14 @@ impl KafkaSettings {
             |key: &str, problem: &str| Err(KafkaSettingsError { key: key.to_owned(), problem: problem.to_owned() });
         if self.brokers.trim().is_empty() {
             return error("brokers", "missing; set --brokers host:9092");
+        }
+        if let Some(broker) = self.brokers.split(',').map(str::trim).find(|broker| !is_broker(broker)) {
+            return error("brokers", &format!("'{broker}' is no broker; write host:port, as in kafka:9092"));
+        }
+        for (key, value) in [("group", &self.group), ("instance_id", &self.instance_id)] {
+            if value.as_ref().is_some_and(String::is_empty) {
+                return error(key, "empty; name it, or leave it out");
+            }
         }
         if self.topic.is_empty() {
             return error("topic", "missing; set --topic NAME");

@@ -32,6 +32,8 @@ pub enum LakeError {
          use a store with conditional writes (AWS S3 and current MinIO, Garage or SeaweedFS have them)"
     )]
     StoreIgnoresIfNoneMatch { location: String },
+    #[error("'{endpoint}' is no endpoint of a store: write a URL, as in https://s3.example.com")]
+    Endpoint { endpoint: String },
     #[error("endpoint {endpoint} is not encrypted: use https, or allow it with --s3-allow-http (store.allow_http)")]
     PlainHttp { endpoint: String },
     #[error(
@@ -82,6 +84,8 @@ fn list(differences: &[Difference]) -> String {
 pub enum StoreProblem {
     #[error("the bucket does not exist: create it or correct its name")]
     NoBucket,
+    #[error("the bucket is in another region: set --s3-region (store.region) to that of the bucket")]
+    Region,
     #[error("the credentials are rejected ({code}): check access key, secret key and session token")]
     Credentials { code: String },
     #[error("no credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or run with an instance role")]
@@ -113,6 +117,13 @@ impl LakeError {
         !self.is_final()
     }
 
+    /// The store understands and says no: somebody else has to change something.
+    pub(super) fn is_refusal(&self) -> bool {
+        use StoreProblem::{Credentials, Denied, NoBucket, NoCredentials, Region};
+        let Self::Store { problem, .. } = self else { return false };
+        matches!(problem, NoBucket | Region | Credentials { .. } | NoCredentials | Denied { .. })
+    }
+
     /// Another attempt can't help.
     pub(super) fn is_final(&self) -> bool {
         !matches!(self, Self::Store { .. } | Self::Table { .. })
@@ -123,17 +134,18 @@ impl StoreProblem {
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
         let text = chain(error);
         let has = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
-        const KEYS: [&str; 7] = [
+        const KEYS: [&str; 6] = [
             "InvalidAccessKeyId",
             "XAdminUserNotFound",
             "SignatureDoesNotMatch",
             "ExpiredToken",
             "InvalidToken",
             "TokenRefreshRequired",
-            "AuthorizationHeaderMalformed",
         ];
         if has(&["NoSuchBucket"]) {
             Self::NoBucket
+        } else if has(&["AuthorizationHeaderMalformed", "PermanentRedirect"]) {
+            Self::Region
         } else if let Some(code) = KEYS.iter().find(|code| text.contains(*code)) {
             Self::Credentials { code: (*code).to_owned() }
         } else if has(&["169.254.169.254", "latest/api/token", "latest/meta-data"]) {

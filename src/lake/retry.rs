@@ -83,6 +83,8 @@ impl<'a> Attempts<'a> {
                 pause(RACE_BACKOFF, self.races)
             }
             Err(error) if error.is_final() => return Err(error),
+            // A command has somebody who reads it now; a daemon waits until the store takes it again.
+            Err(error) if error.is_refusal() && self.retry.deadline.is_some() => return Err(error),
             Err(error) => {
                 self.last = error.to_string();
                 if self.throttle.is_due() {

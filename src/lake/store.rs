@@ -115,8 +115,14 @@ pub(super) fn s3_builder(bucket: &str, settings: &StoreSettings) -> Result<Amazo
         let key = AmazonS3ConfigKey::Client(object_store::ClientConfigKey::AllowHttp);
         builder.get_config_value(&key).is_some_and(|value| value == "true")
     };
-    if let Some(endpoint) = endpoint.filter(|endpoint| endpoint.starts_with("http://") && !http_allowed) {
-        return Err(LakeError::PlainHttp { endpoint });
+    if let Some(endpoint) = endpoint {
+        let scheme = Url::parse(&endpoint).ok().filter(Url::has_host).map(|url| url.scheme().to_owned());
+        match scheme.as_deref() {
+            Some("https") => {}
+            Some("http") if http_allowed => {}
+            Some("http") => return Err(LakeError::PlainHttp { endpoint }),
+            _ => return Err(LakeError::Endpoint { endpoint }),
+        }
     }
     Ok(builder)
 }
@@ -145,6 +151,10 @@ mod tests {
         let location = Location::parse("s3://bucket/lake").unwrap();
         let refused = root_store(&location, &settings());
         assert!(matches!(refused, Err(LakeError::PlainHttp { .. })));
+        for wrong in ["nonsense", "", "ftp://host", "http://"] {
+            let settings = StoreSettings { endpoint: Some(wrong.to_owned()), ..settings() };
+            assert!(matches!(root_store(&location, &settings), Err(LakeError::Endpoint { .. })), "{wrong}");
+        }
         let store = root_store(&location, &StoreSettings { allow_http: true, ..settings() }).unwrap();
         assert!(!format!("{store:?} {store}").contains("hunter2"));
     }

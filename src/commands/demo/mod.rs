@@ -62,12 +62,11 @@ pub(super) async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Res
     };
     let feed = SimulatedFeed::new(&simulation, Encoder::new(Preset::Canonical, None)?);
     let sending = SendSettings { pace: Pace::Rate(args.rate), duration: args.duration, ..SendSettings::default() };
-    let producing = tokio::spawn(send_feed(feed, sending, kafka.clone(), Arc::clone(&progress), over.clone()));
 
     let spec = IngestSpec {
         location: location.clone(),
         store: StoreSettings::default(),
-        kafka,
+        kafka: kafka.clone(),
         input: InputSettings::preset(Preset::Canonical),
         settings: IngestSettings { flush_interval: FLUSH_INTERVAL, ..IngestSettings::default() },
         until_latest: false,
@@ -75,6 +74,7 @@ pub(super) async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Res
     };
     let Some(daemon) = Daemon::open(spec, &over).await? else { return Ok(ExitCode::SUCCESS) };
     let status = daemon.status();
+    let mut producing = tokio::spawn(send_feed(feed, sending, kafka, Arc::clone(&progress), over.clone()));
     // The producer stops first, so that the last flush takes everything in.
     let ingest_stop = CancellationToken::new();
     let ingesting = tokio::spawn(daemon.run(ingest_stop.clone()));
@@ -82,13 +82,13 @@ pub(super) async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Res
 
     let mut screen = Screen::new(std::io::stderr().is_terminal());
     screen.greet(&folder, args.rate, args.symbols);
-    let mut producing = producing;
     let sent = show(&mut screen, &mut producing, &progress, &status, &signals).await;
     over.cancel();
     drain(status, &progress).await;
     ingest_stop.cancel();
-    let committed = ingesting.await.context("run ingest")??;
+    let committed = ingesting.await;
     watching.await.context("watch signals")?;
+    let committed = committed.context("run ingest")??;
     let (_, report) = sent??;
     if let Some(failure) = report.failure {
         return Err(failure).context("send simulated ticks");
