@@ -25,8 +25,8 @@ pub struct DeadLettersListArgs {
     #[command(flatten)]
     pub table: TableArgs,
     /// Only this reason
-    #[arg(long, value_name = "CODE", default_value = "")]
-    pub reason: String,
+    #[arg(long, value_name = "CODE")]
+    pub reason: Option<String>,
     /// Format; auto is a table on a terminal and csv in a pipe
     #[arg(long, value_enum, default_value = "auto")]
     pub format: FormatChoice,
@@ -37,14 +37,14 @@ pub struct DeadLettersShowArgs {
     #[command(flatten)]
     pub table: TableArgs,
     /// Only this reason
-    #[arg(long, value_name = "CODE", default_value = "")]
-    pub reason: String,
+    #[arg(long, value_name = "CODE")]
+    pub reason: Option<String>,
     /// Only this partition
-    #[arg(long, value_name = "NUMBER", default_value_t = -1)]
-    pub partition: i64,
+    #[arg(long, value_name = "NUMBER")]
+    pub partition: Option<u32>,
     /// Only this offset
-    #[arg(long, value_name = "NUMBER", default_value_t = -1)]
-    pub offset: i64,
+    #[arg(long, value_name = "NUMBER")]
+    pub offset: Option<u64>,
     /// So many at most, the newest first
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub limit: i64,

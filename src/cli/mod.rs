@@ -37,10 +37,10 @@ pub struct Cli {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global")]
 pub struct GlobalArgs {
-    /// Configuration file (TOML); every key can also come from the environment, as TICKHOUSE_KAFKA_BROKERS
+    /// Configuration file (TOML); most keys can also come from the environment, as TICKHOUSE_KAFKA_BROKERS
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What is logged to stderr, as in info or tickhouse=debug
+    /// What is logged to stderr, as in debug or librdkafka=trace; libraries that are not named only warn
     #[arg(long, global = true, value_name = "FILTER")]
     pub log: Option<String>,
     /// Form of the log

@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::anyhow;
 use tokio_util::sync::CancellationToken;
 
-use crate::kafka::{Progress, Reader, topic_info};
+use crate::kafka::{Progress, Reader};
 use crate::lake::RetryPolicy;
 use crate::settings::{Settings, SettingsError};
 
@@ -14,13 +13,10 @@ use crate::settings::{Settings, SettingsError};
 /// The topic can't be read.
 pub(super) fn run(settings: &Settings, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
     settings.kafka.validate().map_err(SettingsError::from)?;
-    let topic = topic_info(&settings.kafka, RetryPolicy::ONE_SHOT)?;
-    let mut reader = Reader::new(&settings.kafka).map_err(|text| anyhow!("read topic: {text}"))?;
-    let partitions =
-        reader.watermarks(topic.partitions).map_err(|text| anyhow!("find the ends of the topic: {text}"))?;
-    let starts: Vec<(i32, i64)> = partitions.iter().map(|at| (at.partition, at.low)).collect();
+    let mut reader = Reader::open(&settings.kafka, RetryPolicy::ONE_SHOT)?;
+    let starts: Vec<(i32, i64)> = reader.partitions().iter().map(|at| (at.partition, at.low)).collect();
     let started = Instant::now();
-    reader.start(&starts).map_err(|text| anyhow!("read topic: {text}"))?;
+    reader.start(&starts)?;
     let (mut messages, mut bytes) = (0u64, 0u64);
     let mut progress = Progress::More;
     while progress == Progress::More && !stop.is_cancelled() {
@@ -28,7 +24,7 @@ pub(super) fn run(settings: &Settings, stop: &CancellationToken) -> anyhow::Resu
             messages += 1;
             bytes += record.payload().map_or(0, <[u8]>::len) as u64;
         };
-        progress = reader.read(count).map_err(|text| anyhow!("read topic: {text}"))?;
+        progress = reader.read(count)?;
     }
     println!("consumed {messages} messages, {bytes} bytes in {:.3} s", started.elapsed().as_secs_f64());
     Ok(ExitCode::SUCCESS)

@@ -43,16 +43,18 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let param = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
+    let reason = |reason: &Option<String>| param("reason", &reason.as_deref().unwrap_or_default());
+    let number = |name: &str, number: Option<u64>| param(name, &number.map_or(-1, i128::from));
     match &args.command {
         DeadLettersCommand::List(args) => {
-            let params = [param("reason", &args.reason)];
+            let params = [reason(&args.reason)];
             run_text(global, &args.table, LIST, &params, args.format, &stop).await
         }
         DeadLettersCommand::Show(args) => {
             let params = [
-                param("reason", &args.reason),
-                param("partition", &args.partition),
-                param("offset", &args.offset),
+                reason(&args.reason),
+                number("partition", args.partition.map(u64::from)),
+                number("offset", args.offset),
                 param("limit", &args.limit),
             ];
             run_text(global, &args.table, SHOW, &params, args.format, &stop).await

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use chrono::DateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::decode::{Decoder, Message, Verdict};
 use crate::ingest::StartPolicy;
-use crate::kafka::{Assigned, Progress, Reader, topic_info};
+use crate::kafka::{Assigned, Progress, Reader, TopicError};
 use crate::lake::RetryPolicy;
 use crate::market::TickColumns;
 use crate::settings::{Settings, SettingsError};
@@ -24,19 +24,12 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
     let zone = settings.ingest.validate().map_err(SettingsError::Value)?;
     let mut decoder = Decoder::new(&settings.input, zone).map_err(SettingsError::from)?;
     settings.kafka.warn_of_plaintext();
-    let topic = topic_info(&settings.kafka, RetryPolicy::ONE_SHOT)?;
-    let mut reader = Reader::new(&settings.kafka).map_err(|text| anyhow!("read topic: {text}"))?;
-    let partitions =
-        reader.watermarks(topic.partitions).map_err(|text| anyhow!("find the ends of the topic: {text}"))?;
+    let mut reader = Reader::open(&settings.kafka, RetryPolicy::ONE_SHOT)?;
     let mut starts = Vec::new();
-    for at in &partitions {
-        let start = start(&reader, at, &settings.ingest.start, limit);
-        starts.push((
-            at.partition,
-            start.map_err(|text| anyhow!("find the start of partition {}: {text}", at.partition))?,
-        ));
+    for at in reader.partitions() {
+        starts.push((at.partition, start(&reader, at, &settings.ingest.start, limit)?));
     }
-    reader.start(&starts).map_err(|text| anyhow!("read topic: {text}"))?;
+    reader.start(&starts)?;
 
     let mut out = std::io::stdout().lock();
     let mut summary: BTreeMap<String, u64> = BTreeMap::new();
@@ -45,27 +38,25 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
     let mut written = Ok(());
     let mut progress = Progress::More;
     while left > 0 && progress == Progress::More && written.is_ok() && !stop.is_cancelled() {
-        progress = reader
-            .read(|record| {
-                if left == 0 || written.is_err() {
-                    return;
-                }
-                left -= 1;
-                columns.truncate(0);
-                let headers = record.headers();
-                let message = Message {
-                    payload: record.payload(),
-                    key: record.key(),
-                    headers: &headers,
-                    offset: record.offset(),
-                    timestamp: record.timestamp(),
-                };
-                let verdict = decoder.decode(&message, &mut columns);
-                let (kind, text) = describe(&verdict, &columns);
-                *summary.entry(kind).or_default() += 1;
-                written = writeln!(out, "{}\t{}\t{text}", record.partition(), record.offset());
-            })
-            .map_err(|text| anyhow!("read topic: {text}"))?;
+        progress = reader.read(|record| {
+            if left == 0 || written.is_err() {
+                return;
+            }
+            left -= 1;
+            columns.truncate(0);
+            let headers = record.headers();
+            let message = Message {
+                payload: record.payload(),
+                key: record.key(),
+                headers: &headers,
+                offset: record.offset(),
+                timestamp: record.timestamp(),
+            };
+            let verdict = decoder.decode(&message, &mut columns);
+            let (kind, text) = describe(&verdict, &columns);
+            *summary.entry(kind).or_default() += 1;
+            written = writeln!(out, "{}\t{}\t{text}", record.partition(), record.offset());
+        })?;
     }
     written.context("print verdicts")?;
     let parts: Vec<String> = summary.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
@@ -74,7 +65,7 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
 }
 
 /// `latest` shows the newest messages there are, as none may come for a while.
-fn start(reader: &Reader, at: &Assigned, policy: &StartPolicy, limit: u64) -> Result<i64, String> {
+fn start(reader: &Reader, at: &Assigned, policy: &StartPolicy, limit: u64) -> Result<i64, TopicError> {
     Ok(match policy {
         StartPolicy::Latest => at.high.saturating_sub(i64::try_from(limit).unwrap_or(i64::MAX)).max(at.low),
         StartPolicy::Offsets(offsets) => offsets.get(&at.partition).copied().unwrap_or(at.low).clamp(at.low, at.high),

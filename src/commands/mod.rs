@@ -79,8 +79,22 @@ fn topic_code(error: &TopicError) -> Option<u8> {
 fn lake_code(error: &LakeError) -> Option<u8> {
     match error {
         LakeError::OtherTopic(_) => Some(DATA_LOSS),
-        LakeError::Differs { .. } | LakeError::PlainHttp { .. } | LakeError::Endpoint { .. } => Some(USAGE),
+        LakeError::Differs { .. }
+        | LakeError::PlainHttp { .. }
+        | LakeError::Endpoint { .. }
+        | LakeError::NoBucketCreation { .. } => Some(USAGE),
         LakeError::Store { problem: StoreProblem::Credentials { .. } | StoreProblem::NoCredentials, .. } => Some(USAGE),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_build_can_t_do_is_wrong_use() {
+        let error = LakeError::NoBucketCreation { location: "s3://bucket/lake".to_owned() };
+        assert_eq!(lake_code(&error), Some(USAGE));
     }
 }

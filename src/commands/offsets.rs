@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use serde_json::json;
 
 use crate::cli::{GlobalArgs, OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
-use crate::kafka::{Assigned, KafkaSettings, Reader, topic_info};
+use crate::kafka::{Assigned, KafkaSettings, Reader};
 use crate::lake::{CommitOutcome, Lake, RetryPolicy};
 use crate::market::TopicIdentity;
 use crate::settings::{Settings, SettingsError};
@@ -38,10 +38,8 @@ async fn ask_kafka(mut kafka: KafkaSettings, lake: &Lake) -> anyhow::Result<(Top
     }
     kafka.validate().map_err(SettingsError::from)?;
     tokio::task::spawn_blocking(move || {
-        let topic = topic_info(&kafka, RetryPolicy::ONE_SHOT)?;
-        let reader = Reader::new(&kafka).map_err(|text| anyhow!("read topic: {text}"))?;
-        let ends = reader.watermarks(topic.partitions).map_err(|text| anyhow!("find the ends of the topic: {text}"))?;
-        Ok((topic.identity, ends.into_iter().map(|at| (at.partition, at)).collect()))
+        let reader = Reader::open(&kafka, RetryPolicy::ONE_SHOT)?;
+        Ok((reader.identity().clone(), reader.partitions().iter().map(|at| (at.partition, *at)).collect()))
     })
     .await?
 }

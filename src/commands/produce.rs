@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +48,7 @@ async fn simulate(global: &GlobalArgs, args: &SimulateArgs, stop: CancellationTo
         ..SimulateSettings::default()
     };
     let feed = SimulatedFeed::new(&settings, encoder);
-    let Some((feed, report)) = send(global, &args.send, pace, feed, stop).await? else { return Ok(ExitCode::SUCCESS) };
+    let (feed, report) = send(global, &args.send, pace, feed, stop).await?;
     finish(report, (args.anomalies > 0.0).then(|| feed.anomalies()))
 }
 
@@ -60,9 +60,7 @@ async fn replay(global: &GlobalArgs, args: &ReplayArgs, stop: CancellationToken)
         let problem = "--pace and --event-timestamps need the event time of lines; set --message-time POINTER";
         return Err(SettingsError::Value(problem.to_owned()).into());
     }
-    let Some((_, report)) = send(global, &args.send, args.pace, feed, stop).await? else {
-        return Ok(ExitCode::SUCCESS);
-    };
+    let (_, report) = send(global, &args.send, args.pace, feed, stop).await?;
     finish(report, None)
 }
 
@@ -70,14 +68,13 @@ fn encoder(args: &SendArgs) -> Result<Encoder, SettingsError> {
     Encoder::new(args.format, args.zone).map_err(|error| SettingsError::Value(error.to_string()))
 }
 
-/// `None`: stopped before anything was sent.
 async fn send<F: Feed + Send + 'static>(
     global: &GlobalArgs,
     args: &SendArgs,
     pace: Pace,
     feed: F,
     stop: CancellationToken,
-) -> anyhow::Result<Option<(F, SendReport)>> {
+) -> anyhow::Result<(F, SendReport)> {
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.kafka.apply(layers))?.settings;
     let kafka = settings.kafka;
     kafka.validate().map_err(SettingsError::from)?;
@@ -86,7 +83,7 @@ async fn send<F: Feed + Send + 'static>(
     let topic = tokio::task::spawn_blocking(move || find_topic(&asked, partitions, replication));
     tokio::select! {
         biased;
-        () = stop.cancelled() => return Ok(None),
+        () = stop.cancelled() => bail!("stopped before anything was sent; run it again"),
         topic = topic => topic??,
     }
     let sending = SendSettings {
@@ -108,7 +105,7 @@ async fn send<F: Feed + Send + 'static>(
         }
     };
     bar.finish_and_clear();
-    Ok(Some(result?))
+    Ok(result?)
 }
 
 fn find_topic(kafka: &KafkaSettings, partitions: Option<i32>, replication: Option<i32>) -> anyhow::Result<()> {
@@ -117,7 +114,7 @@ fn find_topic(kafka: &KafkaSettings, partitions: Option<i32>, replication: Optio
             Err(error @ TopicError::NoTopic { .. }) => {
                 Err(anyhow!(error).context("--partitions COUNT creates a topic that is missing"))
             }
-            found => Ok(found.map(drop)?),
+            found => Ok(found.map(drop).map_err(TopicError::of_writer)?),
         };
     };
     let info = ensure_topic(kafka, partitions, replication, RetryPolicy::ONE_SHOT)?;

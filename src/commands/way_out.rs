@@ -39,15 +39,21 @@ fn ways_out(loss: &DataLoss, global: &GlobalArgs, resolved: &Resolved) -> Result
         words.extend(["--config".to_owned(), config.to_string_lossy().into_owned()]);
     }
     words.extend(["--table".to_owned(), resolved.settings.location()?.to_string()]);
-    words.extend(resolved.given_flags(|key| {
+    let given = resolved.given_flags(|key| {
         let kafka = key.starts_with("kafka.") && !["kafka.group", "kafka.instance_id"].contains(&key);
-        key.starts_with("store.") || (kafka && !gives_up)
-    })?);
+        let store = key.starts_with("store.") && key != "store.create_bucket";
+        store || (kafka && !gives_up)
+    })?;
+    words.extend(given.words);
     words.extend(change);
     words.extend(["--reason".to_owned(), reason.to_owned()]);
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     let beforehand = if gives_up { "\nor start ingest with --on-data-loss earliest" } else { "" };
-    Ok(format!("to {purpose} (--dry-run shows it first):\n  {}{beforehand}", words.join(" ")))
+    let left_out = match given.left_out.as_slice() {
+        [] => String::new(),
+        secrets => format!("\nadd what is not printed: {}", secrets.join(" ")),
+    };
+    Ok(format!("to {purpose} (--dry-run shows it first):\n  {}{left_out}{beforehand}", words.join(" ")))
 }
 
 /// A word as a shell takes it.
@@ -69,6 +75,8 @@ mod tests {
         let resolved = Settings::resolve(global.config.as_deref(), |layers| {
             layers.flag("table", "--table", Some("/data/it's here"));
             layers.flag("store.region", "--s3-region", Some("eu-central-1"));
+            layers.flag("store.create_bucket", "--s3-create-bucket", Some(true));
+            layers.property("ssl.key.password", "hunter2", "-X");
             layers.flag("kafka.brokers", "--brokers", Some("kafka:9092"));
             layers.flag("kafka.group", "--group", Some("mine"));
             layers.flag("ingest.start", "--start", Some("latest"));
@@ -89,7 +97,9 @@ mod tests {
         let other = OtherTopic::Recreated { table: "old".to_owned(), kafka: "new".to_owned() };
         let text = after(DataLoss::OtherTopic(other));
         let command = "--brokers kafka:9092 --s3-region eu-central-1 --new-epoch --reason 'the topic was recreated'";
-        assert!(text.ends_with(command) && text.contains("id old") && text.contains("id new"), "{text}");
+        let left_out = "\nadd what is not printed: -X ssl.key.password=..";
+        assert!(text.ends_with(&format!("{command}{left_out}")), "{text}");
+        assert!(text.contains("id old") && text.contains("id new") && !text.contains("hunter2"), "{text}");
         assert_eq!(text.matches("the table continues").count(), 1, "{text}");
     }
 }

@@ -118,11 +118,9 @@ impl Pipeline {
         let mut last = "it doesn't answer".to_owned();
         loop {
             let (answer, offsets) = oneshot::channel();
-            self.consumer.send(Command::OffsetsForTime { partitions: vec![partition], timestamp_ms, answer });
+            self.consumer.send(Command::OffsetForTime { partition, timestamp_ms, answer });
             match tokio::time::timeout_at(deadline, offsets).await {
-                Ok(Ok(Ok(found))) => {
-                    return Ok(found.into_iter().find_map(|(number, offset)| offset.filter(|_| number == partition)));
-                }
+                Ok(Ok(Ok(found))) => return Ok(found),
                 Ok(Ok(Err(text))) => last = text,
                 Ok(Err(_)) => return Err(IngestError::Kafka("the consumer thread has ended".to_owned())),
                 Err(_) => {

@@ -76,8 +76,8 @@ pub struct Pipeline {
 struct InFlight {
     task: JoinHandle<(Lake, Result<Flushed, IngestError>)>,
     partitions: BTreeSet<i32>,
-    /// Revoked partitions whose hand-over waits for the commit.
-    release: Vec<i32>,
+    /// The hand-over of revoked partitions waits for the commit.
+    release: bool,
 }
 
 enum Turn {
@@ -262,9 +262,9 @@ impl Pipeline {
         }
         match &mut self.in_flight {
             Some(flush) if revoked.iter().any(|partition| flush.partitions.contains(partition)) => {
-                flush.release.extend(revoked);
+                flush.release = true;
             }
-            _ => self.consumer.send(Command::Release(revoked)),
+            _ => self.consumer.send(Command::Release),
         }
         self.leave_at = self.options.until_latest.then(|| Instant::now() + ASSIGNMENT_PATIENCE);
     }
@@ -305,7 +305,7 @@ impl Pipeline {
             let result = flush(&mut lake, encoder, spare, Flush { batch, advances, topic_id }).await;
             (lake, result)
         });
-        self.in_flight = Some(InFlight { task, partitions, release: Vec::new() });
+        self.in_flight = Some(InFlight { task, partitions, release: false });
     }
 
     async fn on_flushed(
@@ -317,8 +317,8 @@ impl Pipeline {
         let (lake, result) = joined?;
         let flushed = result?;
         self.lake = Some(lake);
-        if let Some(release) = in_flight.map(|flush| flush.release).filter(|release| !release.is_empty()) {
-            self.consumer.send(Command::Release(release));
+        if in_flight.is_some_and(|flush| flush.release) {
+            self.consumer.send(Command::Release);
         }
         match &flushed.outcome {
             Outcome::Committed { version } => self.on_committed(*version, &flushed),

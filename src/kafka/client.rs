@@ -87,12 +87,14 @@ impl<'de> Deserialize<'de> for Properties {
 }
 
 impl Properties {
+    /// By its name.
+    pub fn is_secret(name: &str) -> bool {
+        let secret = ["password", "passphrase", "secret", "token", ".pem", "oauthbearer.config", "jaas"];
+        secret.iter().any(|word| name.contains(word))
+    }
+
     fn masked(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| {
-            let secret = ["password", "passphrase", "secret", "token", ".pem", "oauthbearer.config", "jaas"];
-            let masked = secret.iter().any(|word| name.contains(word));
-            (name.as_str(), if masked { "***" } else { value.as_str() })
-        })
+        self.0.iter().map(|(name, value)| (name.as_str(), if Self::is_secret(name) { "***" } else { value.as_str() }))
     }
 }
 

@@ -168,18 +168,14 @@ impl<H: Handler> Worker<H> {
                         handler.record(&Record::new(&message));
                     }
                     None => {}
-                    Some(code) => notices.push(Notice::Message {
-                        partition,
-                        code,
-                        text: message
-                            .payload()
-                            .map(|text| String::from_utf8_lossy(text).into_owned())
-                            .unwrap_or_default(),
-                    }),
+                    Some(code) => {
+                        let text = message.payload().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+                        keep(notices, Notice::Message { partition, code, text });
+                    }
                 }
             }
         }
-        notices.extend(raw.take_notices());
+        raw.take_notices().into_iter().for_each(|notice| keep(notices, notice));
         for (partition, offset) in raw.positions(running).map_err(|error| error.to_string())? {
             if !unplaced.contains(&partition) {
                 handler.reached(partition, offset);
@@ -253,7 +249,7 @@ impl<H: Handler> Worker<H> {
                     self.raw.pause(&self.running.iter().copied().collect::<Vec<_>>(), true)?;
                 }
             }
-            Command::Release(_) => self.unassign_revoked(),
+            Command::Release => self.unassign_revoked(),
             Command::Announce(partitions) => {
                 partitions.into_iter().for_each(|partition| self.announce_again(partition))
             }
@@ -262,13 +258,9 @@ impl<H: Handler> Worker<H> {
                     tracing::debug!("{error}");
                 }
             }
-            Command::OffsetsForTime { partitions, timestamp_ms, answer } => {
-                let found = partitions
-                    .iter()
-                    .map(|p| self.raw.offset_for_time(*p, timestamp_ms, BROKER_ANSWER).map(|offset| (*p, offset)))
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(|error| error.to_string());
-                tell(answer, found);
+            Command::OffsetForTime { partition, timestamp_ms, answer } => {
+                let found = self.raw.offset_for_time(partition, timestamp_ms, BROKER_ANSWER);
+                tell(answer, found.map_err(|error| error.to_string()));
             }
             Command::TopicId { answer } if self.tells_topic_id => {
                 self.topic_id = Some((self.raw.query_topic_id(TOPIC_ID_ANSWER), answer));
@@ -345,32 +337,30 @@ impl<H: Handler> Worker<H> {
         if self.unannounced.is_empty() || Instant::now() < self.announce_at {
             return;
         }
-        let Some(cluster_id) = self.raw.cluster_id(BROKER_ANSWER) else {
-            self.announce_at = Instant::now() + BROKER_RETRY;
-            return;
-        };
-        let query = self.tells_topic_id.then(|| self.raw.query_topic_id(BROKER_ANSWER));
-        let topic_id = match query.map_or(Ok(None), TopicIdQuery::wait) {
-            Ok(topic_id) => topic_id,
-            Err(error) => {
-                tracing::debug!("{error}");
-                self.announce_at = Instant::now() + BROKER_RETRY;
-                return;
+        match self.ask_about_unannounced() {
+            Ok((identity, partitions)) => {
+                self.unannounced.clear();
+                self.send(Event::Assigned { identity, partitions });
             }
-        };
-        let mut partitions = Vec::new();
-        for partition in &self.unannounced {
-            match self.raw.watermarks(*partition, BROKER_ANSWER) {
-                Ok((low, high)) => partitions.push(Assigned { partition: *partition, low, high }),
-                Err(error) => {
-                    tracing::debug!(partition, "{error}");
-                    self.announce_at = Instant::now() + BROKER_RETRY;
-                    return;
-                }
+            Err((code, text)) => {
+                self.announce_at = Instant::now() + BROKER_RETRY;
+                self.send(Event::Trouble { code, text, refused: false });
             }
         }
-        self.unannounced.clear();
-        self.send(Event::Assigned { identity: TopicIdentity { cluster_id, topic_id }, partitions });
+    }
+
+    fn ask_about_unannounced(&self) -> Result<(TopicIdentity, Vec<Assigned>), (RDKafkaErrorCode, String)> {
+        let no_id = || (RDKafkaErrorCode::OperationTimedOut, "ask for the cluster's id".to_owned());
+        let cluster_id = self.raw.cluster_id(BROKER_ANSWER).ok_or_else(no_id)?;
+        let query = self.tells_topic_id.then(|| self.raw.query_topic_id(BROKER_ANSWER));
+        let topic_id =
+            query.map_or(Ok(None), TopicIdQuery::wait).map_err(|error| (error.code, error.call.to_owned()))?;
+        let ends = |partition: &i32| match self.raw.watermarks(*partition, BROKER_ANSWER) {
+            Ok((low, high)) => Ok(Assigned { partition: *partition, low, high }),
+            Err(error) => Err((error.code, format!("{} of partition {partition}", error.call))),
+        };
+        let partitions = self.unannounced.iter().map(ends).collect::<Result<Vec<_>, _>>()?;
+        Ok((TopicIdentity { cluster_id, topic_id }, partitions))
     }
 
     /// Waits for room in the queue and keeps polling meanwhile.
@@ -418,8 +408,55 @@ impl<H: Handler> Worker<H> {
     }
 }
 
+/// While the queue is full nobody settles notices: of errors alike only the newest stays.
+fn keep(notices: &mut Vec<Notice>, new: Notice) {
+    notices.retain(|old| match (old, &new) {
+        (Notice::Error { code: old, fatal: false, .. }, Notice::Error { code: new, .. }) => old != new,
+        (
+            Notice::Message { partition: old, code: old_code, .. },
+            Notice::Message { partition: new, code: new_code, .. },
+        ) => (old, old_code) != (new, new_code),
+        _ => true,
+    });
+    notices.push(new);
+}
+
 fn tell<T>(answer: oneshot::Sender<T>, found: T) {
     if answer.send(found).is_err() {
         tracing::debug!("nobody waits for an answer any more");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notices_that_nobody_settles_are_bounded() {
+        let error = |number: usize, fatal| Notice::Error {
+            code: [RDKafkaErrorCode::AllBrokersDown, RDKafkaErrorCode::Authentication][number % 2],
+            text: number.to_string(),
+            fatal,
+        };
+        let message = |number: i32| Notice::Message {
+            partition: number % 3,
+            code: RDKafkaErrorCode::NotLeaderForPartition,
+            text: number.to_string(),
+        };
+        let mut notices = Vec::new();
+        for number in 0..100 {
+            keep(&mut notices, error(number as usize, number == 10));
+            keep(&mut notices, message(number));
+            if number % 25 == 0 {
+                keep(&mut notices, Notice::Assign(vec![number]));
+                keep(&mut notices, Notice::Revoke { partitions: vec![number], lost: false });
+            }
+        }
+        let count = |kind: fn(&Notice) -> bool| notices.iter().filter(|notice| kind(notice)).count();
+        assert_eq!(count(|notice| matches!(notice, Notice::Assign(_))), 4);
+        assert_eq!(count(|notice| matches!(notice, Notice::Revoke { .. })), 4);
+        assert_eq!(count(|notice| matches!(notice, Notice::Error { fatal: true, .. })), 1);
+        assert_eq!(notices.len(), 8 + 1 + 2 + 3, "{notices:?}");
+        assert!(matches!(notices.last(), Some(Notice::Message { text, .. }) if text == "99"), "{notices:?}");
     }
 }

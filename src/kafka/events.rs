@@ -101,14 +101,15 @@ pub enum Event<T> {
 pub enum Command {
     /// (partition, generation, offset); a partition that runs already is restarted there.
     Start(Vec<(i32, u64, i64)>),
-    Release(Vec<i32>),
+    /// Let the revoked partitions go.
+    Release,
     /// Stop delivering these and announce them again, with their watermarks of now.
     Announce(Vec<i32>),
     /// Next offsets, for lag tools only.
     Commit(Vec<(i32, i64)>),
-    /// First offset at or after a time (milliseconds) for each partition, None past the end.
-    OffsetsForTime {
-        partitions: Vec<i32>,
+    /// First offset of a partition at or after a time (milliseconds), `None` past the end.
+    OffsetForTime {
+        partition: i32,
         timestamp_ms: i64,
         answer: oneshot::Sender<TimeAnswer>,
     },
@@ -120,7 +121,7 @@ pub enum Command {
     Stop,
 }
 
-pub type TimeAnswer = Result<Vec<(i32, Option<i64>)>, String>;
+pub type TimeAnswer = Result<Option<i64>, String>;
 
 /// `None`: the brokers don't tell.
 pub type TopicIdAnswer = Result<Option<String>, String>;

@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(delivered, Delivered { queued: 3_000, acknowledged: 3_000, ..Delivered::default() });
 
         assert_eq!(topic_info(&settings, Duration::from_secs(10)).unwrap().partitions, 3);
-        let mut reader = Reader::new(&settings).unwrap();
+        let mut reader = Reader::open(&settings, Duration::from_secs(10)).unwrap();
         reader.start(&[(0, 0), (1, 0), (2, 0)]).unwrap();
         let mut seen = Vec::new();
         let mut progress = Progress::More;

@@ -374,7 +374,7 @@ impl<'a> BatchMessage<'a> {
         (kind != rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp >= 0).then_some(timestamp)
     }
 
-    /// Headers in order; names that are no UTF-8 are replaced lossily nowhere but here: they are skipped.
+    /// Headers in order; a name that is no UTF-8 becomes U+FFFD.
     pub(super) fn headers(&self) -> Vec<(&'a str, Option<&'a [u8]>)> {
         let mut headers = ptr::null_mut();
         let mut found = Vec::new();

@@ -7,7 +7,10 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::client::KafkaSettings;
 use super::events::{Assigned, Record};
-use super::raw::RawConsumer;
+use super::raw::{Notice, RawConsumer};
+use super::refusal::{Access, Refusal, brief};
+use super::topic::{TopicError, TopicInfo, topic_info};
+use crate::market::TopicIdentity;
 
 const BATCH_MESSAGES: usize = 8_192;
 const BATCH_WAIT: Duration = Duration::from_millis(50);
@@ -19,8 +22,15 @@ const NO_GROUP: &str = "tickhouse-reader";
 
 pub struct Reader {
     raw: RawConsumer,
+    access: Access,
+    brokers: String,
+    topic: String,
+    identity: TopicIdentity,
+    partitions: Vec<Assigned>,
     open: BTreeSet<i32>,
     heard: Instant,
+    /// What the brokers reported last since then.
+    trouble: Option<String>,
 }
 
 /// After a batch.
@@ -32,71 +42,133 @@ pub enum Progress {
 }
 
 impl Reader {
+    /// Waits up to `patience` for the brokers and asks for the ends of the partitions. Blocks.
+    ///
     /// # Errors
-    /// librdkafka refuses the configuration.
-    pub fn new(settings: &KafkaSettings) -> Result<Self, String> {
+    /// See [`topic_info`]; or a broker doesn't tell the ends.
+    pub fn open(settings: &KafkaSettings, patience: Duration) -> Result<Self, TopicError> {
+        let TopicInfo { identity, partitions } = topic_info(settings, patience)?;
         let mut config = settings.consumer_config(NO_GROUP);
         // Harmless where nothing pauses or rebalances.
         config.set("enable.partition.eof", "true");
-        let raw = RawConsumer::new(&config, &settings.topic, BATCH_MESSAGES)?;
-        Ok(Self { raw, open: BTreeSet::new(), heard: Instant::now() })
+        let raw = RawConsumer::new(&config, &settings.topic, BATCH_MESSAGES).map_err(TopicError::Configuration)?;
+        let mut reader = Self {
+            raw,
+            access: Access::of(&config),
+            brokers: settings.brokers.clone(),
+            topic: settings.topic.clone(),
+            identity,
+            partitions: Vec::with_capacity(partitions),
+            open: BTreeSet::new(),
+            heard: Instant::now(),
+            trouble: None,
+        };
+        for partition in (0..).take(partitions) {
+            let (low, high) = reader
+                .raw
+                .watermarks(partition, BROKER_ANSWER)
+                .map_err(|error| reader.failed(format!("find the ends of partition {partition}: {}", error.code)))?;
+            reader.partitions.push(Assigned { partition, low, high });
+        }
+        Ok(reader)
     }
 
-    /// First offset and end of each partition. Blocks.
-    ///
-    /// # Errors
-    /// The broker doesn't answer.
-    pub fn watermarks(&self, partitions: usize) -> Result<Vec<Assigned>, String> {
-        let count = i32::try_from(partitions).map_err(|error| error.to_string())?;
-        let one = |partition| {
-            let (low, high) = self.raw.watermarks(partition, BROKER_ANSWER).map_err(|error| error.to_string())?;
-            Ok(Assigned { partition, low, high })
-        };
-        (0..count).map(one).collect()
+    pub fn identity(&self) -> &TopicIdentity {
+        &self.identity
+    }
+
+    /// First offset and end of each partition when the reader was opened.
+    pub fn partitions(&self) -> &[Assigned] {
+        &self.partitions
     }
 
     /// First offset at or after a time in milliseconds; `None` past the end. Blocks.
     ///
     /// # Errors
     /// The broker doesn't answer.
-    pub fn offset_at(&self, partition: i32, timestamp_ms: i64) -> Result<Option<i64>, String> {
-        self.raw.offset_for_time(partition, timestamp_ms, BROKER_ANSWER).map_err(|error| error.to_string())
+    pub fn offset_at(&self, partition: i32, timestamp_ms: i64) -> Result<Option<i64>, TopicError> {
+        let found = self.raw.offset_for_time(partition, timestamp_ms, BROKER_ANSWER);
+        found.map_err(|error| self.failed(format!("find the start of partition {partition}: {}", error.code)))
     }
 
     /// Begins at these (partition, offset).
     ///
     /// # Errors
     /// librdkafka refuses the partitions.
-    pub fn start(&mut self, starts: &[(i32, i64)]) -> Result<(), String> {
-        self.raw.assign(starts).map_err(|error| error.to_string())?;
+    pub fn start(&mut self, starts: &[(i32, i64)]) -> Result<(), TopicError> {
+        self.raw.assign(starts).map_err(|error| self.failed(error.to_string()))?;
         self.open = starts.iter().map(|(partition, _)| *partition).collect();
+        self.heard = Instant::now();
         Ok(())
     }
 
     /// One batch. Blocks, but not for long.
     ///
     /// # Errors
-    /// Kafka doesn't hold an offset, or was silent for a minute.
-    pub fn read(&mut self, mut on_record: impl FnMut(&Record<'_>)) -> Result<Progress, String> {
-        let batch = self.raw.batch(BATCH_WAIT).map_err(|error| error.to_string())?;
-        for message in batch.iter() {
-            self.heard = Instant::now();
-            match message.error() {
-                None => on_record(&Record::new(&message)),
-                Some(RDKafkaErrorCode::PartitionEOF) => {
-                    self.open.remove(&message.partition());
+    /// Kafka doesn't hold an offset, turns the client away, or was silent for a minute.
+    pub fn read(&mut self, mut on_record: impl FnMut(&Record<'_>)) -> Result<Progress, TopicError> {
+        let mut wrong = None;
+        match self.raw.batch(BATCH_WAIT) {
+            Ok(batch) => {
+                for message in batch.iter() {
+                    self.heard = Instant::now();
+                    self.trouble = None;
+                    match message.error() {
+                        None => on_record(&Record::new(&message)),
+                        Some(RDKafkaErrorCode::PartitionEOF) => {
+                            self.open.remove(&message.partition());
+                        }
+                        Some(code) => {
+                            wrong = Some(format!("partition {}: {code}", message.partition()));
+                            break;
+                        }
+                    }
                 }
-                Some(code) => return Err(format!("partition {}: {code}", message.partition())),
             }
+            Err(error) => wrong = Some(error.to_string()),
         }
-        drop(batch);
-        self.raw.take_notices();
+        if let Some(detail) = wrong {
+            return Err(self.failed(detail));
+        }
+        self.hear()?;
         if self.open.is_empty() {
             return Ok(Progress::End);
         }
-        match self.heard.elapsed() > SILENCE {
-            true => Err(format!("the brokers were silent for {} s", SILENCE.as_secs())),
-            false => Ok(Progress::More),
+        if self.heard.elapsed() <= SILENCE {
+            return Ok(Progress::More);
         }
+        let silent = format!("the brokers were silent for {} s", SILENCE.as_secs());
+        Err(self.failed(match &self.trouble {
+            Some(trouble) => format!("{silent}; the last they reported: {trouble}"),
+            None => silent,
+        }))
+    }
+
+    /// What librdkafka reports beside records.
+    fn hear(&mut self) -> Result<(), TopicError> {
+        for notice in self.raw.take_notices() {
+            let Notice::Error { code, text, fatal } = notice else { continue };
+            if fatal {
+                return Err(self.failed(format!("{code}: {text}")));
+            }
+            match self.access.refusal(code, &text) {
+                Some(refusal) if refusal.is_certain() => {
+                    return Err(TopicError::Refused { brokers: self.brokers.clone(), refusal });
+                }
+                refusal => self.note(code, refusal, &text),
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, code: RDKafkaErrorCode, refusal: Option<Refusal>, text: &str) {
+        // It follows the error that says why.
+        if code != RDKafkaErrorCode::AllBrokersDown {
+            self.trouble = Some(refusal.map_or_else(|| brief(text).to_owned(), |refusal| refusal.to_string()));
+        }
+    }
+
+    fn failed(&self, detail: String) -> TopicError {
+        TopicError::Read { topic: self.topic.clone(), detail }
     }
 }

@@ -3,7 +3,7 @@
 //! librdkafka tells it in texts for its own users (`verify that ssl.ca.location is ..`), and of a port that speaks
 //! another protocol it only sees a closed connection. Such a guess is no certainty: a proxy whose broker is away
 //! closes connections in the same way. The texts are those of librdkafka 2.12 against Apache Kafka 4.3, and
-//! `.ci/lanes/security.sh` meets each of them on a real broker.
+//! `.ci/lanes/security.sh` meets each refusal but [`Refusal::Tls`] on a real broker.
 
 use std::sync::Mutex;
 
@@ -116,11 +116,6 @@ impl Access {
             None
         }
     }
-
-    /// For the log.
-    pub(super) fn words(&self, code: RDKafkaErrorCode, reason: &str) -> String {
-        self.refusal(code, reason).map_or_else(|| brief(reason).to_owned(), |refusal| refusal.to_string())
-    }
 }
 
 fn is_closed(reason: &str) -> bool {
@@ -134,7 +129,7 @@ fn millis_up(reason: &str) -> Option<u64> {
 }
 
 /// Without the names of the broker before the text and the state of the connection after it.
-fn brief(reason: &str) -> &str {
+pub(super) fn brief(reason: &str) -> &str {
     let mut text = reason;
     while let Some((_, rest)) = text.split_once(": ").filter(|(name, _)| !name.contains(' ')) {
         text = rest;
@@ -189,17 +184,15 @@ impl Trouble {
         if code == RDKafkaErrorCode::AllBrokersDown {
             return;
         }
-        self.keep(self.access.refusal(code, reason), reason, self.access.words(code, reason));
+        self.keep(self.access.refusal(code, reason), reason);
     }
 
-    fn keep(&self, refusal: Option<Refusal>, reason: &str, words: String) {
+    fn keep(&self, refusal: Option<Refusal>, reason: &str) {
         let mut last = self.last.lock().expect("nobody panics with the lock");
         // After a connection that was closed unasked librdkafka tries in other ways, which are closed as well.
         let stays = |last: &Refusal| last.is_certain() || (refusal.is_none() && is_closed(reason));
-        let kept = last.refusal.take().filter(stays);
-        let told = kept.as_ref().map(ToString::to_string);
-        last.refusal = kept.or(refusal);
-        last.reason = Some(told.unwrap_or(words));
+        last.refusal = last.refusal.take().filter(stays).or(refusal);
+        last.reason = Some(last.refusal.as_ref().map_or_else(|| brief(reason).to_owned(), Refusal::to_string));
     }
 }
 
@@ -209,8 +202,7 @@ impl ClientContext for Trouble {
         // Most closed connections are no error to librdkafka.
         let refusal = self.access.refusal(RDKafkaErrorCode::BrokerTransportFailure, text);
         if let Some(refusal) = refusal.filter(|refusal| facility == "FAIL" && !refusal.is_certain()) {
-            let words = refusal.to_string();
-            self.keep(Some(refusal), text, words);
+            self.keep(Some(refusal), text);
         }
     }
 

@@ -38,8 +38,10 @@ pub enum TopicError {
     Refused { brokers: String, refusal: Refusal },
     #[error("find topic '{topic}': the brokers at {brokers} don't have it; create it or correct --topic")]
     NoTopic { topic: String, brokers: String },
-    #[error("read topic '{topic}': access is denied; allow Describe and Read on it")]
-    Denied { topic: String },
+    #[error("use topic '{topic}': access is denied; allow Describe and {right} on it")]
+    Denied { topic: String, right: &'static str },
+    #[error("read topic '{topic}': {detail}")]
+    Read { topic: String, detail: String },
     #[error("create topic '{topic}' at {brokers}: {detail}; create it yourself or correct the number of partitions")]
     Create { topic: String, brokers: String, detail: String },
     #[error("configure the Kafka client: {0}")]
@@ -53,6 +55,14 @@ impl TopicError {
             Self::Unreachable { .. } => true,
             Self::Refused { refusal, .. } => !refusal.is_certain(),
             _ => false,
+        }
+    }
+
+    /// The right that a reader lacks is not the one that a writer lacks.
+    pub fn of_writer(self) -> Self {
+        match self {
+            Self::Denied { topic, .. } => Self::Denied { topic, right: "Write" },
+            other => other,
         }
     }
 
@@ -115,7 +125,7 @@ fn ask(
             Ok(TopicInfo { identity: identity(consumer, &brokers, &settings.topic, wait)?, partitions })
         }
         Some((_, Some(RDKafkaErrorCode::TopicAuthorizationFailed))) => {
-            Err(TopicError::Denied { topic: settings.topic.clone() })
+            Err(TopicError::Denied { topic: settings.topic.clone(), right: "Read" })
         }
         _ => Err(TopicError::NoTopic { topic: settings.topic.clone(), brokers: settings.brokers.clone() }),
     })
@@ -147,7 +157,7 @@ pub fn ensure_topic(
     let deadline = Instant::now() + patience;
     match topic_info(settings, patience) {
         Err(TopicError::NoTopic { .. }) => {}
-        found => return found,
+        found => return found.map_err(TopicError::of_writer),
     }
     create_topic(settings, partitions, replication)?;
     loop {
@@ -155,7 +165,7 @@ pub fn ensure_topic(
         match topic_info(settings, left) {
             // Brokers answer the creation before all of them know of the topic.
             Err(TopicError::NoTopic { .. }) if !left.is_zero() => std::thread::sleep(PAUSE),
-            answer => return answer,
+            answer => return answer.map_err(TopicError::of_writer),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::{InputError, InputSettings, Preset};
 use crate::ingest::IngestSettings;
-use crate::kafka::{KafkaSettings, KafkaSettingsError};
+use crate::kafka::{KafkaSettings, KafkaSettingsError, Properties};
 use crate::lake::{Location, LocationError, StoreSettings};
 use crate::market::ExtraSpec;
 use layers::Kind;
@@ -46,7 +46,7 @@ pub enum SettingsError {
 }
 
 /// Keys that the environment can set, as `TICKHOUSE_` and the key in capitals with `_` for the dots.
-const ENVIRONMENT: [(&str, Kind); 37] = [
+const ENVIRONMENT: [(&str, Kind); 38] = [
     ("table", Kind::Text),
     ("kafka.brokers", Kind::Text),
     ("kafka.topic", Kind::Text),
@@ -65,6 +65,7 @@ const ENVIRONMENT: [(&str, Kind); 37] = [
     ("store.secret_access_key", Kind::Secret),
     ("store.session_token", Kind::Secret),
     ("store.allow_http", Kind::Switch),
+    ("store.create_bucket", Kind::Switch),
     ("input.preset", Kind::Text),
     ("input.zone", Kind::Text),
     ("input.time_unit", Kind::Text),
@@ -146,6 +147,13 @@ impl Settings {
 /// A key, its value as TOML (`None`: not set), and its origin.
 pub type Listed<'a> = (String, Option<String>, Option<&'a Origin>);
 
+/// Words of a command line, and the flags whose values are secrets, as `-X ssl.key.password=..`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct GivenFlags {
+    pub words: Vec<String>,
+    pub left_out: Vec<String>,
+}
+
 impl Resolved {
     /// Every key with its value, masked where secret, and its origin (`None`: a default); sorted by key.
     ///
@@ -165,24 +173,29 @@ impl Resolved {
         Ok(keys.into_iter().map(|key| (key.clone(), value(&key), origin(&key))).collect())
     }
 
-    /// The flags that set keys of this kind, as words of a command line; secrets are masked.
+    /// The flags that set keys of this kind, as words of a command line.
     ///
     /// # Errors
     /// A value has no TOML form.
-    pub fn given_flags(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, SettingsError> {
+    pub fn given_flags(&self, wanted: impl Fn(&str) -> bool) -> Result<GivenFlags, SettingsError> {
         let table = self.masked()?;
-        let mut words = Vec::new();
+        let mut given = GivenFlags::default();
         for (key, origin) in self.layers.origins.iter().filter(|(key, _)| wanted(key)) {
             let (Origin::Flag(flag), Some(value)) = (origin, value_of(&table, key)) else { continue };
-            words.push((*flag).to_owned());
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            match key.strip_prefix(PROPERTY) {
-                Some(name) => words.push(format!("{name}={text}")),
+            let property = key.strip_prefix(PROPERTY);
+            if let Some(name) = property.filter(|name| Properties::is_secret(name)) {
+                given.left_out.push(format!("{flag} {name}=.."));
+                continue;
+            }
+            given.words.push((*flag).to_owned());
+            match property {
+                Some(name) => given.words.push(format!("{name}={text}")),
                 None if value.is_bool() => {}
-                None => words.push(text),
+                None => given.words.push(text),
             }
         }
-        Ok(words)
+        Ok(given)
     }
 
     /// Every value, with those that the input leaves out of what is stored with the table.
@@ -312,8 +325,46 @@ mod tests {
             layers.property("client.id", "me", "-X");
             layers.property("ssl.key.password", "hunter2", "-X");
         });
-        let words = resolved.unwrap().given_flags(|key| key.starts_with("kafka.")).unwrap();
-        assert_eq!(words, ["--brokers", "a:1", "-X", "client.id=me", "-X", "ssl.key.password=***", "--tls"]);
+        let given = resolved.unwrap().given_flags(|key| key.starts_with("kafka.")).unwrap();
+        assert_eq!(given.words, ["--brokers", "a:1", "-X", "client.id=me", "--tls"]);
+        assert_eq!(given.left_out, ["-X ssl.key.password=.."]);
+    }
+
+    /// Keys of the documented configuration, those that are commented out included.
+    fn documented() -> std::collections::BTreeSet<String> {
+        let bare = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || "_.\"".contains(c));
+        let mut section = String::new();
+        let mut keys = std::collections::BTreeSet::new();
+        for line in include_str!("../../docs/tickhouse.toml").lines() {
+            let code = line.strip_prefix("# ").unwrap_or(line);
+            if let Some(name) = code.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                section = format!("{name}.");
+            } else if let Some((key, _)) = code.split_once(" = ").filter(|(key, _)| bare(key)) {
+                keys.insert(format!("{section}{}", key.replace('"', "")));
+            }
+        }
+        keys
+    }
+
+    #[test]
+    fn the_environment_has_the_documented_keys() {
+        let by_file_only = |key: &str| {
+            let mapped = ["symbol", "ts", "close", "volume", "trade_id", "source"];
+            let field = key.strip_prefix("input.").is_some_and(|key| mapped.contains(&key));
+            field || key == "store.sse" || key.starts_with("kafka.properties.") || key.starts_with("columns.")
+        };
+        let keys = documented();
+        assert!(keys.len() > ENVIRONMENT.len() && keys.contains("input.trade_id") && keys.contains("kafka.group"));
+        let settable: Vec<&str> = ENVIRONMENT.iter().map(|(key, _)| *key).collect();
+        let missing: Vec<&String> =
+            keys.iter().filter(|key| settable.contains(&key.as_str()) == by_file_only(key)).collect();
+        assert!(missing.is_empty(), "neither in the environment nor an exception, or both: {missing:?}");
+        let secret = ["kafka.password", "store.access_key_id", "store.secret_access_key", "store.session_token"];
+        let undocumented: Vec<&&str> =
+            settable.iter().filter(|key| !keys.contains(**key) && !secret.contains(key)).collect();
+        assert!(undocumented.is_empty(), "{undocumented:?}");
+        let environment = [("TICKHOUSE_STORE_CREATE_BUCKET", "true")];
+        assert!(resolve("", &environment, |_| {}).unwrap().settings.store.create_bucket);
     }
 
     #[test]

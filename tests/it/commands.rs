@@ -52,6 +52,7 @@ fn wrong_use_is_told_by_the_exit_code() {
         (vec!["dead-letters", "list", "--table", &table], FAILED, vec!["no tickhouse tables"]),
         (vec!["offsets", "set", "--table", &table, "--reason", "x"], USAGE, vec!["--new-epoch", "--partition"]),
         (vec!["--log", "tickhouse=loud", "query", "--list"], USAGE, vec!["--log"]),
+        (vec!["dead-letters", "show", "--table", &table, "--offset=-1"], USAGE, vec!["--offset"]),
     ] {
         let (ended, stderr) = run(&words);
         assert_eq!(ended, code, "{words:?}: {stderr}");
@@ -119,6 +120,8 @@ fn a_store_that_refuses_is_named_without_its_keys() {
 
 #[test]
 fn every_command_has_a_summary() {
+    let show = Tickhouse::new(&["dead-letters", "show", "--help"]).succeed();
+    assert!(!show.contains("[default: -1]") && !show.contains("[default: \"\"]"), "{show}");
     let help = Tickhouse::new(&["--help"]).succeed();
     let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     // The rest of a long summary is indented further.

@@ -97,3 +97,15 @@ fn a_batch_that_is_stopped_before_its_end_is_no_success() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.stderr.ends_with("error: stopped before anything was read; run it again\n"), "{finished:?}");
 }
+
+#[test]
+fn a_producer_that_is_stopped_before_it_began_says_so() {
+    let mut live = Tickhouse::new(&["produce", "simulate", "--brokers", "kafka.invalid:9092", "--topic", "ticks"])
+        .expect_warning("not encrypted")
+        .start();
+    live.line("not encrypted");
+    live.signal("TERM");
+    let finished = live.finish();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.ends_with("error: stopped before anything was sent; run it again\n"), "{finished:?}");
+}

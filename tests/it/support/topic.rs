@@ -180,7 +180,7 @@ impl Topic {
 
     /// First offset of the first partition that the broker holds.
     pub fn low(&self) -> i64 {
-        Reader::new(&self.kafka).unwrap().watermarks(1).unwrap()[0].low
+        Reader::open(&self.kafka, PATIENCE).unwrap().partitions()[0].low
     }
 
     /// The flags that say which topic this is.
