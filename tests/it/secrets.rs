@@ -77,30 +77,6 @@ fn secrets_show_nowhere() {
     assert_without(Path::new(&place.table), PLANTED, |_| true);
 }
 
-#[test]
-fn a_wrong_configuration_shows_no_secret() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("tickhouse.toml");
-    let secret = folder.path().join("secret");
-    std::fs::write(&secret, "planted-secret\n").unwrap();
-    for text in [
-        "[kafka]\npassword = \"planted-secret\n",
-        "[kafka]\nusername = \"u\"\npassword = \"planted-secret\"\nbroker = \"x\"\n",
-        "[kafka]\npassword = [\"planted-secret\"]\n",
-        "[kafka.properties]\n\"sasl.passwort\" = \"planted-secret\"\n",
-        "[store]\nsecret_access_key = { value = \"planted-secret\" }\n",
-    ] {
-        std::fs::write(&config, text).unwrap();
-        let finished = Tickhouse::new(&["ingest", "--topic", "ticks", "--brokers", "127.0.0.1:1", "--table", "lake"])
-            .flags(&["--config".to_owned(), config.to_str().unwrap().to_owned()])
-            .env("TICKHOUSE_STORE_SESSION_TOKEN_FILE", secret.to_str().unwrap())
-            .flags(&loudest()[..2])
-            .secret(PLANTED)
-            .run();
-        assert_eq!(finished.code, Some(2), "{text}: {finished:?}");
-    }
-}
-
 /// Messages of every kind, each with the marker; at the place where decoders like to quote.
 fn marked() -> Vec<Vec<u8>> {
     let with = |field: &str| format!(r#"{{"symbol":"AAPL","ts":"2026-01-05T14:30:00Z","close":1,{field}}}"#);
