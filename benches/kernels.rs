@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench kernels`; items are messages or rows.
 
+use clap::ValueEnum;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use tickhouse::decode::{Decoder, InputSettings, Message, Preset, Verdict};
@@ -57,7 +58,7 @@ fn chunks(decoder: &mut Decoder, payloads: &[Vec<u8>]) -> Vec<Chunk> {
     payloads.chunks(CHUNK_MESSAGES).zip(starts).map(|(part, start)| chunk(decoder, start, part)).collect()
 }
 
-#[divan::bench(args = Preset::ALL)]
+#[divan::bench(args = Preset::value_variants())]
 fn decode(bencher: Bencher, preset: Preset) {
     let payloads = payloads(preset, 100);
     let mut decoder = decoder(preset);

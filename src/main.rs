@@ -10,13 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 /// A second signal leaves at once.
 const SECOND_SIGNAL: i32 = 130;
-const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = telemetry::start(&cli.global, cli.command.default_log()) {
         eprintln!("error: {error}");
-        return ExitCode::from(USAGE);
+        return ExitCode::from(commands::USAGE);
     }
     if cli.command.is_daemon() {
         allocator::share_arenas();

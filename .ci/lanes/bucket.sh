@@ -22,12 +22,13 @@ refused() {
   }
 }
 
+# Both builds have the same name in one target folder, which spares the dependencies a second build.
 with_bucket=$work/tickhouse
-cargo build --locked --features bucket --bin tickhouse
-cp target/debug/tickhouse "$with_bucket"
+cargo build --locked --features bucket --bin tickhouse --message-format json-render-diagnostics >"$work/built"
+cp "$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$work/built")" "$with_bucket"
 cargo build --locked --bin tickhouse
 
-refused target/debug/tickhouse "build with --features bucket"
+refused "$binary" "build with --features bucket"
 AWS_SECRET_ACCESS_KEY=wrong refused "$with_bucket" "check access key, secret key"
 [[ ! -d $S3_OBJECTS/brand-new ]] || die "the bucket is there too early"
 ingest "$with_bucket"

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::pair;
 use crate::kafka::SaslMechanism;
 use crate::settings::Layers;
 
@@ -35,13 +36,8 @@ pub struct KafkaArgs {
     #[arg(long, value_name = "NAME")]
     pub mechanism: Option<SaslMechanism>,
     /// Any librdkafka property, as in -X socket.timeout.ms=10000
-    #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = property)]
+    #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = pair)]
     pub properties: Vec<(String, String)>,
-}
-
-fn property(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write -X name=value")?;
-    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 impl KafkaArgs {
@@ -54,8 +50,7 @@ impl KafkaArgs {
         layers.flag("kafka.certificate", "--certificate", path(&self.certificate));
         layers.flag("kafka.key", "--key", path(&self.key));
         layers.flag("kafka.username", "--username", self.username.clone());
-        let mechanism = self.mechanism.and_then(|mechanism| mechanism.to_possible_value());
-        layers.flag("kafka.mechanism", "--mechanism", mechanism.map(|value| value.get_name().to_owned()));
+        layers.flag("kafka.mechanism", "--mechanism", self.mechanism.map(|mechanism| mechanism.to_string()));
         for (name, value) in &self.properties {
             layers.property(name, value, "-X");
         }

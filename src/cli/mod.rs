@@ -12,6 +12,7 @@ mod table;
 
 use std::path::PathBuf;
 
+use chrono_tz::Tz;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
@@ -80,4 +81,13 @@ impl Command {
     pub fn default_log(&self) -> &'static str {
         if self.is_daemon() { "info" } else { "warn" }
     }
+}
+
+fn zone(text: &str) -> Result<Tz, String> {
+    text.parse().map_err(|_| "write a name of the IANA list, such as America/New_York".to_owned())
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write name=value")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }

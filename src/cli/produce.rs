@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
-use super::KafkaArgs;
+use super::{KafkaArgs, zone};
 use crate::decode::Preset;
 use crate::feeds::Pace;
 use crate::feeds::replay::{ColumnNames, EpochUnit, FileFormat, ReplaySettings};
@@ -168,10 +168,6 @@ impl ReplayArgs {
             message_time: self.message_time.clone(),
         }
     }
-}
-
-fn zone(text: &str) -> Result<Tz, String> {
-    text.parse().map_err(|_| "write a name of the IANA list, such as America/New_York".to_owned())
 }
 
 fn rate(text: &str) -> Result<f64, String> {

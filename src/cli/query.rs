@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::table::TableArgs;
+use super::{TableArgs, pair, zone};
 use crate::query::Format;
 use crate::units::parse_size;
 
@@ -50,7 +50,7 @@ pub struct QueryArgs {
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     pub tz: Tz,
     /// Value of a parameter of the query; can be repeated
-    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
     pub params: Vec<(String, String)>,
     /// Folder of NAME.sql files that override and extend the named queries
     #[arg(long, value_name = "DIR")]
@@ -66,15 +66,6 @@ pub struct QueryArgs {
     pub memory_limit: u64,
     #[command(flatten)]
     pub table: TableArgs,
-}
-
-fn zone(text: &str) -> Result<Tz, String> {
-    text.parse().map_err(|_| "write a name of the IANA list, such as America/New_York".to_owned())
-}
-
-fn param(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write --param name=value")?;
-    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

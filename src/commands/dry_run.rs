@@ -61,6 +61,10 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
     written.context("print verdicts")?;
     let parts: Vec<String> = summary.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     eprintln!("{} messages: {}", limit - left, if parts.is_empty() { "none".to_owned() } else { parts.join(", ") });
+    let coerced: Vec<String> = decoder.coercions().kinds().map(|(kind, count)| format!("{count} {kind}")).collect();
+    if !coerced.is_empty() {
+        eprintln!("coerced in accepted messages: {}", coerced.join(", "));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

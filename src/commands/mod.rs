@@ -19,11 +19,12 @@ use crate::cli::{Cli, Command};
 use crate::ingest::IngestError;
 use crate::kafka::TopicError;
 use crate::lake::{LakeError, StoreProblem};
+use crate::query::QueryError;
 use crate::settings::{Settings, SettingsError};
 
 /// Exit codes that scripts rely on.
 const FAILED: u8 = 1;
-const USAGE: u8 = 2;
+pub const USAGE: u8 = 2;
 const DATA_LOSS: u8 = 3;
 
 /// # Errors
@@ -48,7 +49,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
 /// 1 failed, 2 usage or configuration, 3 data loss needs a decision.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     let code = error.chain().find_map(|cause| {
-        if cause.is::<SettingsError>() {
+        if cause.is::<SettingsError>() || matches!(cause.downcast_ref(), Some(QueryError::Usage(_))) {
             return Some(USAGE);
         }
         if cause.is::<way_out::DataLossStop>() {

@@ -16,10 +16,8 @@ use crate::query::{
 };
 use crate::settings::Settings;
 
-const USAGE: u8 = 2;
-
 /// # Errors
-/// The query failed; wrong use is printed here and becomes exit code 2.
+/// The query failed, or was asked for wrongly.
 pub async fn run(global: &GlobalArgs, args: &QueryArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     conclude(answer(global, args, &stop).await)
 }
@@ -53,10 +51,6 @@ fn conclude(answer: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     let Err(error) = answer else { return Ok(ExitCode::SUCCESS) };
     match error.downcast_ref::<QueryError>() {
         Some(QueryError::BrokenPipe) => Ok(ExitCode::SUCCESS),
-        Some(QueryError::Usage(problem)) => {
-            eprintln!("error: {problem}");
-            Ok(ExitCode::from(USAGE))
-        }
         _ => Err(error),
     }
 }
@@ -173,6 +167,7 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::commands::{USAGE, exit_code};
     use crate::query::tests::lake::write_lake;
 
     async fn query(arguments: &[&str]) -> anyhow::Result<ExitCode> {
@@ -229,7 +224,7 @@ mod tests {
         ] {
             let mut all = wrong.clone();
             all.extend(["--table", table]);
-            let code = query(&all).await.unwrap();
+            let code = exit_code(&query(&all).await.unwrap_err());
             assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(USAGE)), "{wrong:?}");
         }
         for failing in ["SELECT nothing FROM ticks", "SELEC 1", "SELECT 1 / (kafka_offset * 0) FROM ticks"] {

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 
 use chrono_tz::Tz;
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::market::ExtraSpec;
@@ -41,7 +41,7 @@ const RESERVED_COLUMNS: [&str; 19] = [
 ];
 
 /// A message format that is read out of the box.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
     Canonical,
@@ -55,30 +55,6 @@ pub enum Preset {
 }
 
 impl Preset {
-    pub const ALL: [Preset; 8] = [
-        Self::Canonical,
-        Self::SymbolClose,
-        Self::PriceChange,
-        Self::Binance,
-        Self::Coinbase,
-        Self::Finnhub,
-        Self::Alpaca,
-        Self::Massive,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Canonical => "canonical",
-            Self::SymbolClose => "symbol-close",
-            Self::PriceChange => "price-change",
-            Self::Binance => "binance",
-            Self::Coinbase => "coinbase",
-            Self::Finnhub => "finnhub",
-            Self::Alpaca => "alpaca",
-            Self::Massive => "massive",
-        }
-    }
-
     /// Raw frames of an exchange or a vendor, whose times are always UTC.
     pub fn is_exchange(self) -> bool {
         !matches!(self, Self::Canonical | Self::SymbolClose | Self::PriceChange)
@@ -87,18 +63,7 @@ impl Preset {
 
 impl fmt::Display for Preset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Preset {
-    type Err = InputError;
-
-    fn from_str(name: &str) -> Result<Self, InputError> {
-        Self::ALL.into_iter().find(|preset| preset.as_str() == name).ok_or_else(|| {
-            let names = Self::ALL.map(Self::as_str).join(", ");
-            InputError::new("preset", format!("'{name}' is no preset; use one of {names}, or map the fields yourself"))
-        })
+        f.write_str(self.to_possible_value().expect("no preset is hidden").get_name())
     }
 }
 
@@ -272,8 +237,9 @@ impl InputSettings {
 
     fn validate_mapping(&self) -> Result<(), InputError> {
         if self.is_unmapped() {
-            let names = Preset::ALL.map(Preset::as_str).join(", ");
-            return Err(InputError::new("preset", format!("missing; set one of {names}, or map symbol, ts and close")));
+            let names: Vec<String> = Preset::value_variants().iter().map(ToString::to_string).collect();
+            let problem = format!("missing; set one of {}, or map symbol, ts and close", names.join(", "));
+            return Err(InputError::new("preset", problem));
         }
         for (key, source) in self.fields() {
             match source {

@@ -117,6 +117,19 @@ pub struct Coercions {
 }
 
 impl Coercions {
+    /// Names and counts of the kinds that there are.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let kinds = [
+            ("byte order mark", self.byte_order_mark),
+            ("number in quotes", self.numeric_string),
+            ("integer with a fraction of zero or an exponent", self.integral_float),
+            ("integer beyond the precision of a double", self.precision_loss),
+            ("guessed unit of time", self.auto_time_unit),
+            ("leap second", self.leap_second),
+        ];
+        kinds.into_iter().filter(|(_, count)| *count > 0)
+    }
+
     pub fn add(&mut self, other: &Coercions) {
         self.byte_order_mark += other.byte_order_mark;
         self.numeric_string += other.numeric_string;

@@ -4,7 +4,6 @@
 //! `wire` turns ticks into the bytes of a format, `pace` says when the next one is due, `send` is the loop that
 //! brings them to Kafka.
 
-mod local;
 mod pace;
 pub mod replay;
 mod send;

@@ -45,7 +45,6 @@ impl Default for SendSettings {
 /// Counts for whoever watches.
 #[derive(Debug, Default)]
 pub struct SendProgress {
-    pub queued: AtomicU64,
     pub acknowledged: AtomicU64,
 }
 
@@ -149,9 +148,7 @@ impl Sender<'_> {
 
     /// Publishes the counts; true if it is time to stop.
     fn look(&self) -> bool {
-        let delivered = self.producer.delivered();
-        self.progress.queued.store(delivered.queued, Ordering::Relaxed);
-        self.progress.acknowledged.store(delivered.acknowledged, Ordering::Relaxed);
+        self.progress.acknowledged.store(self.producer.delivered().acknowledged, Ordering::Relaxed);
         self.stop.is_cancelled()
     }
 }

@@ -26,7 +26,7 @@ const OPEN_BYTES: usize = 8 << 20;
 const TOO_LARGE_KEPT: usize = 64 << 10;
 
 /// Chunks of one generation of a partition's assignment.
-pub struct Delivery {
+pub(super) struct Delivery {
     pub generation: u64,
     pub chunk: Chunk,
 }
@@ -45,7 +45,7 @@ struct Open {
 }
 
 /// The handler that decodes.
-pub struct Assembler {
+pub(super) struct Assembler {
     decoder: Decoder,
     spare: SpareColumns,
     partitions: BTreeMap<i32, Partition>,
@@ -56,7 +56,7 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    pub fn new(decoder: Decoder, spare: SpareColumns, already_applied: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(decoder: Decoder, spare: SpareColumns, already_applied: Arc<AtomicU64>) -> Self {
         Self { decoder, spare, partitions: BTreeMap::new(), ready: Vec::new(), open_bytes: 0, already_applied }
     }
 }

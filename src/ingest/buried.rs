@@ -113,9 +113,9 @@ async fn read_file(
 
 #[cfg(test)]
 mod tests {
+    use super::super::batch::DeadLetter;
     use super::*;
     use crate::decode::{Reason, Rejection};
-    use crate::ingest::DeadLetter;
     use crate::market::TickColumns;
 
     fn chunk(start: i64, next: i64, dead: &[i64]) -> Chunk {

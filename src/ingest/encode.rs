@@ -8,7 +8,7 @@ use arrow::array::{
     Array, ArrayRef, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray,
     TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Int32Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Int32Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use chrono::NaiveDate;
 use hashbrown::HashMap;
@@ -54,8 +54,8 @@ type Run = (u32, Range<u32>);
 impl TickEncoder {
     pub fn new(epoch: i32, partition_by: PartitionBy, extras: &[(String, ExtraSpec)]) -> Self {
         let table = ticks_schema(partition_by, extras);
-        let fields: Vec<_> =
-            table.fields().iter().filter(|field| field.name() != partition_by.column()).cloned().collect();
+        let in_file = |field: &&FieldRef| field.name() != partition_by.column();
+        let fields: Vec<_> = table.fields().iter().filter(in_file).map(as_encoded).collect();
         Self { epoch, partition_by, schema: Arc::new(Schema::new(fields)), properties: properties() }
     }
 
@@ -102,7 +102,7 @@ impl TickEncoder {
         rows: &[RowRef],
     ) -> Result<EncodedFile, parquet::errors::ParquetError> {
         let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
-        let mut writer = ArrowWriter::try_new_with_options(Vec::new(), self.file_schema(), options)?;
+        let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&self.schema), options)?;
         let mut stats = ColumnStats::default();
         for slice in rows.chunks(GATHER_ROWS) {
             let gather = Gather { chunks, rows: slice };
@@ -122,27 +122,10 @@ impl TickEncoder {
         Ok(EncodedFile { file, bytes })
     }
 
-    /// The symbol as a dictionary: Parquet stores it as one anyway, and nothing is spelled out per row.
-    fn file_schema(&self) -> SchemaRef {
-        let fields: Vec<_> = self
-            .schema
-            .fields()
-            .iter()
-            .map(|field| match field.name().as_str() {
-                "symbol" => Arc::new(field.as_ref().clone().with_data_type(arrow::datatypes::DataType::Dictionary(
-                    Box::new(arrow::datatypes::DataType::Int32),
-                    Box::new(arrow::datatypes::DataType::Utf8),
-                ))),
-                _ => Arc::clone(field),
-            })
-            .collect();
-        Arc::new(Schema::new(fields))
-    }
-
     fn record_batch(&self, gather: &Gather<'_>, names: &SymbolNames) -> Result<RecordBatch, arrow::error::ArrowError> {
-        let schema = self.file_schema();
         let mut extra = 0;
-        let columns = schema
+        let columns = self
+            .schema
             .fields()
             .iter()
             .map(|field| match field.name().as_str() {
@@ -171,11 +154,21 @@ impl TickEncoder {
                 }
             })
             .collect();
-        RecordBatch::try_new(schema, columns)
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
 }
 
-/// Distinct symbols of a batch in order, and each chunk's own numbers translated to that order.
+/// The symbol is a dictionary: Parquet stores it as one anyway, and nothing is spelled out per row.
+fn as_encoded(field: &FieldRef) -> FieldRef {
+    if field.name() != "symbol" {
+        return Arc::clone(field);
+    }
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    Arc::new(field.as_ref().clone().with_data_type(dictionary))
+}
+
+/// Distinct symbols of a batch's chunks in order, and each chunk's own numbers translated to that order. Some have
+/// no row here: reused columns bring the symbols of their earlier rows along.
 pub(super) struct SymbolNames {
     sorted: StringArray,
     /// Per chunk: local number -> place in `sorted`.

@@ -22,13 +22,10 @@ mod spare;
 mod stats;
 mod status;
 
-pub use assemble::{Assembler, Delivery};
-pub use batch::{Batch, Chunk, DeadLetter};
+pub use batch::{Batch, Chunk};
 pub use daemon::{Daemon, IngestSpec};
-pub use encode::{EncodedFile, TickEncoder};
+pub use encode::TickEncoder;
 pub use error::IngestError;
-pub use pipeline::{Pipeline, PipelineOptions};
-pub use policy::{Begin, BeginError, DataLoss, FlushPolicy};
+pub use policy::DataLoss;
 pub use settings::{DataLossPolicy, IngestSettings, Maintain, StartPolicy};
-pub use spare::{ColumnsReturn, SpareColumns, spare_columns};
 pub use status::Status;

@@ -37,7 +37,7 @@ const FIRST_ASSIGNMENT: Duration = Duration::from_secs(60);
 
 /// What the loop needs to know.
 #[derive(Debug, Clone)]
-pub struct PipelineOptions {
+pub(super) struct PipelineOptions {
     pub flush: FlushPolicy,
     pub start: StartPolicy,
     pub on_data_loss: DataLossPolicy,
@@ -47,7 +47,7 @@ pub struct PipelineOptions {
     pub stop_timeout: Duration,
 }
 
-pub struct Pipeline {
+pub(super) struct Pipeline {
     pub(super) options: PipelineOptions,
     pub(super) consumer: Consumer<Vec<Delivery>>,
     pub(super) partitions: Partitions,
@@ -91,7 +91,7 @@ enum Turn {
 
 impl Pipeline {
     /// `give_up` is the token of the lake's retry policy.
-    pub fn new(
+    pub(super) fn new(
         options: PipelineOptions,
         consumer: Consumer<Vec<Delivery>>,
         lake: Lake,
@@ -125,7 +125,7 @@ impl Pipeline {
     }
 
     /// Changes with every event.
-    pub fn status(&self) -> watch::Receiver<Status> {
+    pub(super) fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
     }
 
@@ -134,7 +134,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// Data loss that needs a decision, a lake that can't be written, or a consumer that has failed.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<Status, IngestError> {
+    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<Status, IngestError> {
         let result = self.turns(&stop).await;
         if result.is_err() {
             self.give_up.cancel();

@@ -9,7 +9,7 @@ use crate::market::{OffsetRange, OtherTopic};
 
 /// When a batch is written.
 #[derive(Debug, Clone, Copy)]
-pub struct FlushPolicy {
+pub(super) struct FlushPolicy {
     pub rows: usize,
     pub bytes: usize,
     pub interval: Duration,
@@ -18,7 +18,7 @@ pub struct FlushPolicy {
 }
 
 impl FlushPolicy {
-    pub fn new(settings: &IngestSettings) -> Self {
+    pub(super) fn new(settings: &IngestSettings) -> Self {
         Self {
             rows: settings.flush_rows,
             bytes: settings.batch_bytes(),
@@ -28,12 +28,12 @@ impl FlushPolicy {
     }
 
     /// Nothing more goes in.
-    pub fn full(&self, batch: &Batch) -> bool {
+    pub(super) fn full(&self, batch: &Batch) -> bool {
         batch.rows() >= self.rows || batch.bytes() >= self.bytes
     }
 
     /// Time from the batch's first chunk to its flush; `None` while there is nothing to write.
-    pub fn wait(&self, batch: &Batch) -> Option<Duration> {
+    pub(super) fn wait(&self, batch: &Batch) -> Option<Duration> {
         if batch.is_empty() {
             return None;
         }
@@ -47,7 +47,7 @@ impl FlushPolicy {
 
 /// Where reading of a partition begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begin {
+pub(super) enum Begin {
     At(i64),
     /// Offsets that Kafka no longer holds and the operator gave up.
     After(OffsetRange),

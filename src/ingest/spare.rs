@@ -12,13 +12,13 @@ use crate::market::TickColumns;
 const CAPACITY: usize = 1_024;
 
 /// The consumer's end.
-pub struct SpareColumns(Receiver<TickColumns>);
+pub(super) struct SpareColumns(Receiver<TickColumns>);
 
 /// The flush's end.
 #[derive(Debug, Clone)]
-pub struct ColumnsReturn(SyncSender<TickColumns>);
+pub(super) struct ColumnsReturn(SyncSender<TickColumns>);
 
-pub fn spare_columns() -> (ColumnsReturn, SpareColumns) {
+pub(super) fn spare_columns() -> (ColumnsReturn, SpareColumns) {
     let (sender, receiver) = sync_channel(CAPACITY);
     (ColumnsReturn(sender), SpareColumns(receiver))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::decode::{Reason, SkipKind};
 use crate::market::Counts;
 
-/// State after the last event. `received = decoded.stored + dead + skipped` of what was read since the start.
+/// State after the last event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
     /// Since the start, committed.

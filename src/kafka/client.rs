@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use rdkafka::config::ClientConfig;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -37,7 +38,8 @@ pub struct KafkaSettings {
     pub properties: Properties,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+/// What the client was built with. OAUTHBEARER needs a token that nothing fetches yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 pub enum SaslMechanism {
     #[serde(rename = "PLAIN")]
     #[value(name = "PLAIN")]
@@ -51,13 +53,9 @@ pub enum SaslMechanism {
     ScramSha512,
 }
 
-impl SaslMechanism {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
-        }
+impl fmt::Display for SaslMechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().expect("no mechanism is hidden").get_name())
     }
 }
 
@@ -118,10 +116,8 @@ pub struct KafkaSettingsError {
     pub problem: String,
 }
 
-/// librdkafka's property of the SASL mechanism, and what the client was built with. OAUTHBEARER needs a token that
-/// nothing fetches yet.
+/// librdkafka's property of the [`SaslMechanism`].
 pub(super) const MECHANISM: &str = "sasl.mechanisms";
-const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 /// What the exactly-once protocol needs as it is.
 const OWNED: [&str; 11] = [
@@ -187,10 +183,11 @@ impl KafkaSettings {
             return error(&format!("properties.{name}"), "tickhouse sets it itself; remove it");
         }
         if let Some((name, _)) = self.properties.0.iter().find(|(name, value)| {
-            matches!(name.as_str(), "sasl.mechanism" | MECHANISM) && !MECHANISMS.contains(&value.as_str())
+            matches!(name.as_str(), "sasl.mechanism" | MECHANISM) && SaslMechanism::from_str(value, false).is_err()
         }) {
-            let known = MECHANISMS.join(", ");
-            return error(&format!("properties.{name}"), &format!("not a mechanism of tickhouse; use one of {known}"));
+            let known: Vec<String> = SaslMechanism::value_variants().iter().map(ToString::to_string).collect();
+            let problem = format!("not a mechanism of tickhouse; use one of {}", known.join(", "));
+            return error(&format!("properties.{name}"), &problem);
         }
         match self.client_config().create_native_config() {
             Ok(_) => Ok(()),
@@ -246,7 +243,7 @@ impl KafkaSettings {
             config.set("security.protocol", protocol);
         }
         if let (Some(username), Some(password)) = (&self.username, &self.password) {
-            config.set(MECHANISM, self.mechanism.name());
+            config.set(MECHANISM, self.mechanism.to_string());
             config.set("sasl.username", username).set("sasl.password", password.reveal());
         }
         let files = [

@@ -6,13 +6,10 @@ use std::time::Duration;
 
 use deltalake::DeltaTableError;
 
-use super::location::LocationError;
 use crate::market::OtherTopic;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
-    #[error(transparent)]
-    Location(#[from] LocationError),
     #[error("no tickhouse tables at {location}: `tickhouse ingest --table {location} ..` creates them")]
     NoTable { location: String },
     #[error("the lake at {location} was made for something else:{}", list(.differences))]

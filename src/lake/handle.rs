@@ -140,10 +140,6 @@ impl Lake {
         }
     }
 
-    pub fn location(&self) -> &Location {
-        &self.location
-    }
-
     /// Newest version of `ticks` that is known: of the last refresh or, if later, of the last commit.
     pub fn version(&self) -> u64 {
         self.ticks.version()

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
-use std::str::FromStr;
 
 use url::Url;
 
@@ -89,10 +88,6 @@ impl Location {
         Ok(Self::Folder(clean))
     }
 
-    pub fn is_s3(&self) -> bool {
-        matches!(self, Self::S3 { .. })
-    }
-
     /// URL of a table of this lake, with a slash at the end.
     pub fn table_url(&self, table: &str) -> Url {
         match self {
@@ -103,14 +98,6 @@ impl Location {
                 Url::parse(&text).expect("bucket and prefix were checked when parsed")
             }
         }
-    }
-}
-
-impl FromStr for Location {
-    type Err = LocationError;
-
-    fn from_str(text: &str) -> Result<Self, LocationError> {
-        Self::parse(text)
     }
 }
 

@@ -20,7 +20,6 @@ pub struct TableView {
     /// All columns, the partition column last; it is not in the files.
     pub schema: SchemaRef,
     pub partition_column: String,
-    pub version: u64,
     pub files: Vec<DataFile>,
     /// Begins at the root of the table.
     pub store: Arc<dyn ObjectStore>,
@@ -41,8 +40,7 @@ pub struct DataFile {
 
 impl fmt::Debug for TableView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self.table_url.as_str();
-        f.debug_struct("TableView").field("url", &url).field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("TableView").field("url", &self.table_url.as_str()).finish_non_exhaustive()
     }
 }
 
@@ -73,7 +71,6 @@ impl TableView {
         Ok(Self {
             schema: arrow_schema(&columns, &partition_column),
             partition_column,
-            version: state.version(),
             files,
             store: Arc::clone(&table.store),
             table_url: table.url.clone(),

@@ -1,6 +1,6 @@
 //! What became of messages, in numbers.
 
-/// What became of the messages of a range. `received = rows' messages + dead + skipped`; holes are no messages.
+/// What became of the offsets of a range.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Messages stored as rows.

@@ -1,11 +1,13 @@
 //! What a tick is: pure types without I/O, shared by every other module.
 
+mod clock;
 mod columns;
 mod counts;
 mod offsets;
 mod topic;
 mod zone;
 
+pub use clock::LocalClock;
 pub use columns::{ExtraColumn, ExtraSpec, ExtraType, Strings, TickColumns};
 pub use counts::Counts;
 pub use offsets::{InvalidRange, OffsetRange};

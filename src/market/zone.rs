@@ -1,61 +1,38 @@
 //! The market's time zone: event time -> trade date, and the partition value made of it.
 
 use std::fmt;
-use std::str::FromStr;
 
-use chrono::{Datelike, NaiveDate, Offset, TimeZone};
+use chrono::{Datelike, NaiveDate};
 use chrono_tz::Tz;
+use clap::ValueEnum;
+
+use super::LocalClock;
 
 /// Days from 0001-01-01 (chrono's common era) to 1970-01-01 (Arrow's Date32).
 pub const EPOCH_DAYS_FROM_CE: i32 = 719_163;
 
-const HOUR_MICROS: i64 = 3_600_000_000;
-const DAY_MICROS: i64 = 24 * HOUR_MICROS;
+const DAY_MICROS: i64 = 24 * 3_600_000_000;
 
 /// An IANA zone that turns event times into trade dates.
-///
-/// Remembers the offset of the hour it saw last: zones change their offset at full hours UTC or at
-/// half hours, so the cache is keyed by half an hour.
 #[derive(Debug, Clone)]
 pub struct MarketZone {
-    tz: Tz,
-    cached_slot: i64,
-    cached_offset_micros: i64,
+    clock: LocalClock,
 }
 
 impl MarketZone {
     pub fn new(tz: Tz) -> Self {
-        Self { tz, cached_slot: i64::MIN, cached_offset_micros: 0 }
-    }
-
-    pub fn tz(&self) -> Tz {
-        self.tz
-    }
-
-    pub fn name(&self) -> &'static str {
-        self.tz.name()
+        Self { clock: LocalClock::new(tz) }
     }
 
     /// Exchange-local date of an event time, as days since 1970-01-01. `ts` in microseconds UTC,
     /// between the years 1700 and 2262.
     pub fn trade_date(&mut self, ts: i64) -> i32 {
-        let slot = ts.div_euclid(HOUR_MICROS / 4);
-        if slot != self.cached_slot {
-            self.cached_offset_micros = match chrono::DateTime::from_timestamp_micros(ts) {
-                Some(utc) => {
-                    let offset = self.tz.offset_from_utc_datetime(&utc.naive_utc());
-                    i64::from(offset.fix().local_minus_utc()) * 1_000_000
-                }
-                None => 0,
-            };
-            self.cached_slot = slot;
-        }
-        (ts + self.cached_offset_micros).div_euclid(DAY_MICROS) as i32
+        self.clock.local(ts).unwrap_or(ts).div_euclid(DAY_MICROS) as i32
     }
 }
 
 /// How `ticks` is partitioned. The partition value is a pure function of the trade date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum PartitionBy {
     Day,
@@ -89,29 +66,14 @@ impl PartitionBy {
 
 impl fmt::Display for PartitionBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Day => "day",
-            Self::Month => "month",
-            Self::Year => "year",
-        })
-    }
-}
-
-impl FromStr for PartitionBy {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "day" => Ok(Self::Day),
-            "month" => Ok(Self::Month),
-            "year" => Ok(Self::Year),
-            other => Err(format!("'{other}' is not day, month or year")),
-        }
+        f.write_str(self.to_possible_value().expect("no unit is hidden").get_name())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeZone;
+
     use super::*;
 
     fn date(days: i32) -> NaiveDate {

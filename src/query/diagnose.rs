@@ -17,7 +17,7 @@ const KEYWORDS: [&str; 12] =
 
 /// Names that a statement can use.
 #[derive(Debug, Clone, Default)]
-pub struct KnownNames {
+pub(super) struct KnownNames {
     pub tables: Vec<String>,
     pub functions: Vec<String>,
 }

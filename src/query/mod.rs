@@ -24,14 +24,10 @@ mod suggest;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use catalog::{Catalog, NamedQuery};
-pub use diagnose::{KnownNames, Place, SqlProblem};
+pub use catalog::Catalog;
 pub use error::QueryError;
 pub use format::{Format, Output, write_all};
-pub use header::Header;
 pub use newest::{NewestSignal, newest_signals};
-pub use params::{Param, ParamType, ParamValue};
-pub use provider::LakeTable;
 pub use scope::{Bound, Scope};
-pub use session::{DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Planned, QuerySession, TICKS};
+pub use session::{DEAD_LETTERS, DEFAULT_MEMORY_BYTES, QuerySession, TICKS};
 pub use statement::Parsed;

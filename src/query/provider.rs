@@ -30,7 +30,7 @@ use crate::lake::TableView;
 const FOOTER_HINT_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
-pub struct LakeTable {
+pub(super) struct LakeTable {
     bounds: FileBounds,
     /// Where the session finds the store of this table.
     url: ObjectStoreUrl,
@@ -43,7 +43,7 @@ impl LakeTable {
     ///
     /// # Errors
     /// The partition column is not in the schema.
-    pub fn new(mut view: TableView, url: ObjectStoreUrl) -> Result<Self> {
+    pub(super) fn new(mut view: TableView, url: ObjectStoreUrl) -> Result<Self> {
         let partition = Arc::new(view.schema.field_with_name(&view.partition_column)?.clone());
         let in_files: Vec<_> =
             view.schema.fields().iter().filter(|field| field.name() != partition.name()).cloned().collect();

@@ -95,6 +95,7 @@ fn the_configuration_shows_origins_and_no_secrets() {
         "ingest.flush_rows = 7  # TICKHOUSE_INGEST_FLUSH_ROWS".to_owned(),
         "ingest.flush_interval = \"10s\"  # default".to_owned(),
         "kafka.password = \"***\"  # TICKHOUSE_KAFKA_PASSWORD".to_owned(),
+        format!("kafka.properties.ssl.key.password = \"***\"  # {}", file.display()),
         "input.include = []  # default".to_owned(),
         "input.max_message_bytes = 1048576  # default".to_owned(),
         "# kafka.group is not set".to_owned(),
@@ -206,7 +207,7 @@ fn offsets_are_shown_with_what_kafka_holds() {
 #[test]
 fn a_dry_run_prints_verdicts_and_writes_nothing() {
     let (topic, place) = (Topic::new(1), Place::folder());
-    let first = r#"{"symbol":"AAPL","ts":"2026-01-05T14:30:00Z","close":1.5}"#;
+    let first = r#"{"symbol":"AAPL","ts":"2026-01-05T14:30:00Z","close":"1.5"}"#;
     topic.send(&[first, "no tick", &ticks(0..1)[0]]);
     let finished =
         Tickhouse::new(&["ingest", "--dry-run", "--limit", "2"]).flags(&topic.flags()).flags(&place.flags()).run();
@@ -216,6 +217,7 @@ fn a_dry_run_prints_verdicts_and_writes_nothing() {
     assert!(lines[0].starts_with("0\t0\t") && lines[0].ends_with("close=1.5 volume=NULL"), "{finished:?}");
     assert!(lines[1].starts_with("0\t1\t") && lines[1].contains("syntax"), "{finished:?}");
     assert!(finished.stderr.contains("2 messages"), "{finished:?}");
+    assert!(finished.stderr.contains("coerced in accepted messages: 1 number in quotes"), "{finished:?}");
     assert!(!std::path::Path::new(&place.table).exists());
 }
 

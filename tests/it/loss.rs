@@ -57,8 +57,7 @@ async fn a_recreated_topic_that_has_outgrown_the_table_is_not_read_on() {
         until_latest(spec(&topic, &place)).await.unwrap();
         let contents = Contents::of(&place).await;
         contents.assert_balanced().await;
-        let rows = |epoch: i32| contents.rows.iter().filter(|row| row.epoch == epoch).count();
-        assert_eq!((rows(0), rows(1)), (100, sent.len()));
+        assert_eq!((contents.rows_of(0), contents.rows_of(1)), (100, sent.len()));
     })
     .await;
 }
@@ -86,8 +85,7 @@ async fn a_topic_recreated_under_a_running_ingest_stops_it() {
         until_latest(spec(&topic, &place)).await.unwrap();
         let contents = Contents::of(&place).await;
         contents.assert_balanced().await;
-        let rows = |epoch: i32| contents.rows.iter().filter(|row| row.epoch == epoch).count();
-        assert_eq!((rows(0), rows(1)), (100, sent.len()));
+        assert_eq!((contents.rows_of(0), contents.rows_of(1)), (100, sent.len()));
     }
 }
 
@@ -111,9 +109,8 @@ async fn a_running_ingest_takes_up_a_recreated_topic_after_the_operator_s_word()
         live.line("committed");
         let contents = Contents::of(&place).await;
         contents.assert_balanced().await;
-        let rows = |epoch: i32| contents.rows.iter().filter(|row| row.epoch == epoch).count();
-        assert_eq!(rows(0), 100);
-        if rows(1) == sent.len() {
+        assert_eq!(contents.rows_of(0), 100);
+        if contents.rows_of(1) == sent.len() {
             break;
         }
     }
@@ -172,8 +169,7 @@ async fn a_recreated_topic_stops_the_ingest_until_a_new_epoch_begins() {
         assert_eq!(status.committed.rows, 20);
         let contents = Contents::of(&place).await;
         contents.assert_balanced().await;
-        let rows = |epoch: i32| contents.rows.iter().filter(|row| row.epoch == epoch).count();
-        assert_eq!((contents.lake.epoch(), rows(0), rows(1)), (1, 100, 20));
+        assert_eq!((contents.lake.epoch(), contents.rows_of(0), contents.rows_of(1)), (1, 100, 20));
     })
     .await;
 }

@@ -211,7 +211,16 @@ fn the_lock_file_has_one_version_of_what_crosses_crates() {
             versions.entry(name).or_default().push(version);
         }
     }
-    for name in ["arrow-array", "arrow-schema", "parquet", "object_store", "datafusion", "rdkafka-sys"] {
+    for name in [
+        "arrow",
+        "arrow-array",
+        "arrow-schema",
+        "parquet",
+        "object_store",
+        "datafusion",
+        "deltalake-core",
+        "rdkafka-sys",
+    ] {
         assert_eq!(versions[name].len(), 1, "{name}: {:?}", versions[name]);
     }
 }

@@ -73,7 +73,7 @@ begin_lane() {
   trap end_lane EXIT
   trap 'exit 130' INT TERM
   python=$("$repo/tests/servers/python.sh") || die "no Python environment for the checks"
-  binary=${TICKHOUSE_BINARY:-$repo/target/debug/tickhouse}
+  binary=${TICKHOUSE_BINARY:-${CARGO_TARGET_DIR:-$repo/target}/debug/tickhouse}
   [[ -x $binary ]] || die "$binary does not exist: run cargo build, or set TICKHOUSE_BINARY"
 }
 

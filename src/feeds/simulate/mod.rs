@@ -14,10 +14,9 @@ use chrono_tz::Tz;
 use rand::Rng;
 use rand_distr::StandardNormal;
 
-use super::local::LocalClock;
 use super::wire::Encoder;
 use super::{Feed, FeedError, FeedMessage};
-use crate::market::Tick;
+use crate::market::{LocalClock, Tick};
 use market::{Dynamics, Market, to_tick_size};
 use random::Random;
 use volume::intraday_factor;

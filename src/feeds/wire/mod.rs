@@ -7,9 +7,8 @@ mod text;
 
 use chrono_tz::Tz;
 
-use super::local::LocalClock;
 use crate::decode::Preset;
-use crate::market::Tick;
+use crate::market::{LocalClock, Tick};
 use text::{Stamp, identifier, integer, number, string};
 
 /// Decimals of a number in an exchange's text.

@@ -1,5 +1,6 @@
 //! Every format is read back by the decoder as the tick that was written.
 
+use clap::ValueEnum;
 use proptest::prelude::*;
 
 use super::*;
@@ -79,7 +80,7 @@ proptest! {
             trade_id: trade_id.as_deref(),
             source: source.as_deref(),
         };
-        for preset in Preset::ALL {
+        for &preset in Preset::value_variants() {
             check(preset, &tick);
         }
     }

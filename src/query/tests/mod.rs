@@ -89,7 +89,6 @@ async fn table_of(by: PartitionBy, slices: &[Vec<Row>]) -> TableView {
     TableView {
         schema: Arc::new(Schema::new(fields)),
         partition_column: by.column().to_owned(),
-        version: 1,
         files,
         store,
         table_url: Url::parse("memory:///ticks/").unwrap(),

@@ -137,6 +137,11 @@ impl Contents {
         Self { lake, rows, letters, counters }
     }
 
+    /// Number of rows of an epoch.
+    pub fn rows_of(&self, epoch: i32) -> usize {
+        self.rows.iter().filter(|row| row.epoch == epoch).count()
+    }
+
     /// Columns of the ticks table, the partition column last.
     pub fn columns(&self) -> Vec<String> {
         self.lake.ticks().unwrap().schema.fields().iter().map(|field| field.name().clone()).collect()

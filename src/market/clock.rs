@@ -9,19 +9,19 @@ const SLOT: i64 = 900 * MICROS;
 
 /// Turns event times into local times; remembers the offset of the quarter of an hour that it saw last.
 #[derive(Debug, Clone)]
-pub(super) struct LocalClock {
+pub struct LocalClock {
     tz: Tz,
     slot: i64,
     offset_micros: i64,
 }
 
 impl LocalClock {
-    pub(super) fn new(tz: Tz) -> Self {
+    pub fn new(tz: Tz) -> Self {
         Self { tz, slot: i64::MIN, offset_micros: 0 }
     }
 
     /// Microseconds since the epoch as a clock on a wall would count them. `None` beyond the range of dates.
-    pub(super) fn local(&mut self, ts: i64) -> Option<i64> {
+    pub fn local(&mut self, ts: i64) -> Option<i64> {
         let slot = ts.div_euclid(SLOT);
         if slot != self.slot {
             let utc = chrono::DateTime::from_timestamp_micros(ts)?.naive_utc();
