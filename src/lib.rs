@@ -6,6 +6,7 @@
 //!                                   ▼
 //!              kafka::consumer thread ── decode: borrowed payload -> Chunk per partition
 //!                                   │ bounded queue (4 events); full = the consumer pauses and keeps polling
+//!                                   │ answers (256 commands) and emptied columns (1,024) go back
 //!                                   ▼
 //!              ingest::pipeline (one task, owns all state) ── batch: rows AND their offset range
 //!                                   │ one flush in flight
@@ -36,6 +37,8 @@ pub mod market;
 pub mod secret;
 
 pub mod units;
+
+pub mod throttle;
 
 pub mod decode;
 

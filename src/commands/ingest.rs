@@ -55,6 +55,9 @@ fn print_ending(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
         counts.skipped,
         status.version
     )?;
+    if status.already_applied > 0 {
+        writeln!(out, "{} messages came again and were in the table already", status.already_applied)?;
+    }
     let next: Vec<String> = status.next.iter().map(|(partition, next)| format!("{partition}={next}")).collect();
     if !next.is_empty() {
         writeln!(out, "next offsets {}", next.join(","))?;

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::batch::{Chunk, DeadLetter};
 use super::spare::SpareColumns;
-use crate::decode::{Decoder, Message, Reason, Verdict};
+use crate::decode::{Decoder, Message, Reason, Rejection, Verdict};
 use crate::kafka::{Handler, Record};
 use crate::market::{OffsetRange, TickColumns};
 
@@ -127,28 +127,8 @@ impl Handler for Assembler {
                 *chunk.skips.entry(kind).or_default() += 1;
             }
             Verdict::Dead(rejection) => {
-                let payload = record.payload().unwrap_or_default();
-                let kept = if rejection.reason == Reason::TooLarge {
-                    TOO_LARGE_KEPT.min(payload.len())
-                } else {
-                    payload.len()
-                };
                 chunk.counts.dead += 1;
-                chunk.dead.push(DeadLetter {
-                    partition: record.partition(),
-                    offset,
-                    kafka_ts: record.timestamp(),
-                    key: record.key().map(<[u8]>::to_vec),
-                    payload: payload[..kept].to_vec(),
-                    payload_bytes: payload.len() as i64,
-                    sha256: Sha256::digest(payload).into(),
-                    headers: record
-                        .headers()
-                        .into_iter()
-                        .map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec)))
-                        .collect(),
-                    rejection,
-                });
+                chunk.dead.push(letter(record, rejection));
             }
         }
         state.next = offset + 1;
@@ -175,6 +155,27 @@ impl Handler for Assembler {
             }
         }
         (!self.ready.is_empty()).then(|| std::mem::take(&mut self.ready))
+    }
+}
+
+/// The message as it is; of one that is too large, the beginning.
+fn letter(record: &Record<'_>, rejection: Rejection) -> DeadLetter {
+    let payload = record.payload().unwrap_or_default();
+    let kept = match rejection.reason {
+        Reason::TooLarge => TOO_LARGE_KEPT.min(payload.len()),
+        _ => payload.len(),
+    };
+    let header = |(name, value): (&str, Option<&[u8]>)| (name.to_owned(), value.map(<[u8]>::to_vec));
+    DeadLetter {
+        partition: record.partition(),
+        offset: record.offset(),
+        kafka_ts: record.timestamp(),
+        key: record.key().map(<[u8]>::to_vec),
+        payload: payload[..kept].to_vec(),
+        payload_bytes: payload.len() as i64,
+        sha256: Sha256::digest(payload).into(),
+        headers: record.headers().into_iter().map(header).collect(),
+        rejection,
     }
 }
 

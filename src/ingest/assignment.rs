@@ -15,12 +15,12 @@ use super::partitions::Partition;
 use super::pipeline::Pipeline;
 use super::policy::{Begin, DataLoss, begin};
 use crate::kafka::{Assigned, Command};
-use crate::lake::{Lake, LakeError};
+use crate::lake::Lake;
 use crate::market::TopicIdentity;
 
 /// One answer of a broker and the retries before it.
 const OFFSETS_PATIENCE: Duration = Duration::from_secs(60);
-const RELOAD_BACKOFF: Duration = Duration::from_secs(1);
+const OFFSETS_PAUSE: Duration = Duration::from_secs(1);
 
 impl Pipeline {
     /// Begins to read newly assigned partitions, or again those that had to be announced again.
@@ -61,8 +61,10 @@ impl Pipeline {
         if assigned.is_empty() {
             return Ok(());
         }
-        if !reload(lake, stop).await? {
-            return Ok(());
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            read = lake.refresh_patiently() => read?,
         }
         lake.identity().require(kafka).map_err(DataLoss::from)?;
         lake.learn_topic_id(kafka).await?;
@@ -107,40 +109,21 @@ impl Pipeline {
 
     async fn offset_at(&self, partition: i32, timestamp_ms: i64) -> Result<Option<i64>, IngestError> {
         let deadline = Instant::now() + OFFSETS_PATIENCE;
+        let mut last = "it doesn't answer".to_owned();
         loop {
             let (answer, offsets) = oneshot::channel();
             self.consumer.send(Command::OffsetForTime { partition, timestamp_ms, answer });
             match tokio::time::timeout_at(deadline, offsets).await {
                 Ok(Ok(Ok(found))) => return Ok(found),
-                Ok(Ok(Err(text))) => tracing::debug!(partition, "{text}"),
+                Ok(Ok(Err(text))) => last = text,
                 Ok(Err(_)) => return Err(IngestError::Kafka("the consumer thread has ended".to_owned())),
                 Err(_) => {
                     return Err(IngestError::Kafka(format!(
-                        "the broker doesn't tell partition {partition}'s offset of a time"
+                        "the broker doesn't tell partition {partition}'s offset of a time: {last}"
                     )));
                 }
             }
-        }
-    }
-}
-
-/// Loads the newest version, again and again while the store is away; false when stopped meanwhile.
-async fn reload(lake: &mut Lake, stop: &CancellationToken) -> Result<bool, LakeError> {
-    let mut warned = false;
-    loop {
-        let error = match lake.refresh().await {
-            Ok(()) => return Ok(true),
-            Err(error) if !error.is_transient() => return Err(error),
-            Err(error) => error,
-        };
-        if !warned {
-            tracing::warn!(%error, "the lake can't be read, trying again");
-            warned = true;
-        }
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(false),
-            () = tokio::time::sleep(RELOAD_BACKOFF) => {}
+            tokio::time::sleep(OFFSETS_PAUSE).await;
         }
     }
 }

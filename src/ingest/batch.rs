@@ -57,7 +57,11 @@ impl Chunk {
 
     /// Bytes held, for the memory limit.
     pub fn memory_bytes(&self) -> usize {
-        let letter = |letter: &DeadLetter| letter.payload.len() + letter.key.as_ref().map_or(0, Vec::len) + 256;
+        let header = |(name, value): &(String, Option<Vec<u8>>)| name.len() + value.as_ref().map_or(0, Vec::len) + 48;
+        let letter = |letter: &DeadLetter| {
+            let headers: usize = letter.headers.iter().map(header).sum();
+            letter.payload.len() + letter.key.as_ref().map_or(0, Vec::len) + headers + 256
+        };
         self.rows.memory_bytes() + self.dead.iter().map(letter).sum::<usize>()
     }
 }

@@ -20,11 +20,11 @@ use super::status::Status;
 use crate::decode::{Decoder, InputSettings};
 use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
 use crate::lake::{Lake, LakeError, LakeSpec, Location, Maintenance, RetryPolicy, StoreSettings};
+use crate::throttle::Throttle;
 
 /// Contract: one-shot commands try for 60 s, the daemon for ever.
 const ONE_SHOT: Duration = RetryPolicy::ONE_SHOT;
 const ONE_ANSWER: Duration = Duration::from_secs(10);
-const LOG_EVERY: Duration = Duration::from_secs(60);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Of the 25 s that a stop may take.
 const LAST_MAINTENANCE: Duration = Duration::from_secs(5);
@@ -173,7 +173,7 @@ async fn find_topic(
     stop: &CancellationToken,
 ) -> Result<Option<TopicInfo>, IngestError> {
     let started = Instant::now();
-    let mut logged: Option<Instant> = None;
+    let mut throttle = Throttle::default();
     loop {
         let settings = kafka.clone();
         let asked = tokio::task::spawn_blocking(move || topic_info(&settings, ONE_ANSWER));
@@ -188,8 +188,7 @@ async fn find_topic(
         if !error.is_transient() || (one_shot && (error.is_refusal() || started.elapsed() > ONE_SHOT)) {
             return Err(error.into());
         }
-        if logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
-            logged = Some(Instant::now());
+        if throttle.is_due() {
             tracing::warn!("{error}; trying again");
         }
     }
@@ -202,7 +201,7 @@ async fn open_lake(
     one_shot: bool,
     stop: &CancellationToken,
 ) -> Result<Option<Lake>, IngestError> {
-    let mut logged = false;
+    let mut throttle = Throttle::default();
     loop {
         let opened = tokio::select! {
             biased;
@@ -214,8 +213,7 @@ async fn open_lake(
             Err(error) if one_shot || !is_away(&error) => return Err(error.into()),
             Err(error) => error,
         };
-        if !logged {
-            logged = true;
+        if throttle.is_due() {
             tracing::warn!("{error}; trying again");
         }
         tokio::select! {

@@ -115,16 +115,16 @@ pub(super) async fn flush(
     Ok(Flushed { advances, outcome, dead, skips, files: count, bytes, encoding, elapsed: elapsed() })
 }
 
-/// The id of the topic, if it is known to be another than the table's. Brokers that are away or have no such topic
-/// now show no other one; the next flush and the next assignment ask again.
+/// The id of the topic, if it is known to be another than the table's. Brokers that are away show no other one: the
+/// batch is written, and the next flush and the next assignment ask again.
 async fn other_topic(lake: &Lake, topic_id: oneshot::Receiver<TopicIdAnswer>) -> Option<String> {
-    match topic_id.await {
-        Ok(Ok(id)) => id.filter(|id| lake.identity().topic_id.is_some_and(|known| known != *id)),
-        Ok(Err(text)) => {
-            tracing::debug!("{text}");
+    let known = lake.identity().topic_id?;
+    match topic_id.await.unwrap_or_else(|_| Err("the consumer has ended".to_owned())) {
+        Ok(id) => id.filter(|id| *id != known),
+        Err(text) => {
+            tracing::warn!("Kafka doesn't tell whether it is still the same topic, committing without: {text}");
             None
         }
-        Err(_) => None,
     }
 }
 

@@ -28,12 +28,12 @@ use crate::decode::Decoder;
 use crate::kafka::{Assigned, Command, Consumer, Event};
 use crate::lake::{Advance, Lake};
 use crate::market::TopicIdentity;
+use crate::throttle::Throttle;
 
 /// A group may hand out partitions a little later than it answers.
 const ASSIGNMENT_PATIENCE: Duration = Duration::from_secs(10);
 /// `--until-latest` is a batch job: brokers that are away this long fail it.
 const FIRST_ASSIGNMENT: Duration = Duration::from_secs(60);
-const LOG_TROUBLE_EVERY: Duration = Duration::from_secs(60);
 
 /// What the loop needs to know.
 #[derive(Debug, Clone)]
@@ -67,8 +67,8 @@ pub struct Pipeline {
     already_applied: Arc<AtomicU64>,
     /// Gives up retries of the lake; cancelled when the stop takes too long.
     give_up: CancellationToken,
-    trouble_logged: Option<Instant>,
-    refusal_logged: Option<Instant>,
+    trouble: Throttle,
+    refusal: Throttle,
     /// `--until-latest` without a partition leaves then.
     leave_at: Option<Instant>,
 }
@@ -118,8 +118,8 @@ impl Pipeline {
             status: watch::Sender::new(status),
             already_applied,
             give_up,
-            trouble_logged: None,
-            refusal_logged: None,
+            trouble: Throttle::default(),
+            refusal: Throttle::default(),
             leave_at,
         }
     }
@@ -271,9 +271,8 @@ impl Pipeline {
 
     /// A refusal has a clock of its own: it follows troubles that pass by themselves.
     fn on_trouble(&mut self, text: &str, refused: bool) {
-        let logged = if refused { &mut self.refusal_logged } else { &mut self.trouble_logged };
-        if logged.is_none_or(|at| at.elapsed() >= LOG_TROUBLE_EVERY) {
-            *logged = Some(Instant::now());
+        let throttle = if refused { &mut self.refusal } else { &mut self.trouble };
+        if throttle.is_due() {
             tracing::warn!("Kafka is in trouble, trying again: {text}");
         }
     }
@@ -281,7 +280,7 @@ impl Pipeline {
     fn leave_without_partitions(&self) -> Result<(), IngestError> {
         if self.status.borrow().next.is_empty()
             && self.partitions.is_empty()
-            && self.trouble_logged.or(self.refusal_logged).is_some()
+            && (self.trouble.is_used() || self.refusal.is_used())
         {
             return Err(IngestError::Kafka("no partition was assigned; check the brokers and the topic".to_owned()));
         }

@@ -31,9 +31,9 @@ impl SpareColumns {
 }
 
 impl ColumnsReturn {
-    /// A few rows would keep the memory of a full chunk: such columns are freed.
+    /// Of very few rows or, by large frames, very many, columns are freed: they would hold more than the next rows need.
     pub(super) fn give(&self, mut columns: TickColumns) {
-        if columns.len() < CHUNK_ROWS / 2 {
+        if !(CHUNK_ROWS / 2..=CHUNK_ROWS * 2).contains(&columns.len()) {
             return;
         }
         columns.clear();

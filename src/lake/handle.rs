@@ -17,7 +17,7 @@ use super::location::Location;
 use super::maintain::Maintenance;
 use super::probe::require_conditional_put;
 use super::record::PartitionCounters;
-use super::retry::RetryPolicy;
+use super::retry::{Attempts, RetryPolicy};
 use super::schema::DEAD_DATE;
 use super::store::{StoreSettings, root_store};
 use super::table::Table;
@@ -123,6 +123,21 @@ impl Lake {
         self.dead_letters.load().await?;
         self.epoch = epoch_of(&self.ticks, EPOCH)?;
         Ok(())
+    }
+
+    /// The same, again and again by the retry policy while the store is away.
+    ///
+    /// # Errors
+    /// As [`Self::refresh`], or the policy says to stop.
+    pub async fn refresh_patiently(&mut self) -> Result<(), LakeError> {
+        let retry = self.retry.clone();
+        let mut attempts = Attempts::new("lake not read", &retry, &self.ticks.name.clone());
+        loop {
+            let result = self.refresh().await.map(Some);
+            if attempts.settle(result).await?.is_some() {
+                return Ok(());
+            }
+        }
     }
 
     pub fn location(&self) -> &Location {

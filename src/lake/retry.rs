@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error::LakeError;
+use crate::throttle::Throttle;
 
 /// How long to go on finding out what became of a commit.
 #[derive(Debug, Clone)]
@@ -31,7 +32,6 @@ impl Default for RetryPolicy {
     }
 }
 
-const LOG_EVERY: Duration = Duration::from_secs(60);
 const FAULT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// A lost race is no fault: the other writer is done.
 const RACE_BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
@@ -43,14 +43,14 @@ fn pause((first, longest): (Duration, Duration), attempt: u32) -> Duration {
     bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
-/// Attempts at one commit or upload.
+/// Attempts at one read, commit or upload.
 pub(super) struct Attempts<'a> {
     /// As the log says it.
     failure: &'static str,
     retry: &'a RetryPolicy,
     table: String,
     started: Instant,
-    logged: Option<Instant>,
+    throttle: Throttle,
     faults: u32,
     races: u32,
     last: String,
@@ -63,7 +63,7 @@ impl<'a> Attempts<'a> {
             retry,
             table: table.to_owned(),
             started: Instant::now(),
-            logged: None,
+            throttle: Throttle::default(),
             faults: 0,
             races: 0,
             last: String::from("another writer was faster every time"),
@@ -85,8 +85,7 @@ impl<'a> Attempts<'a> {
             Err(error) if error.is_final() => return Err(error),
             Err(error) => {
                 self.last = error.to_string();
-                if self.logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
-                    self.logged = Some(Instant::now());
+                if self.throttle.is_due() {
                     tracing::warn!(table = %self.table, error = %self.last, "{}, trying again", self.failure);
                 }
                 self.faults += 1;
