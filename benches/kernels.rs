@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench kernels`; items are messages or rows.
 
+#![allow(clippy::unwrap_used, reason = "a benchmark ends where a test would")]
+
 use clap::ValueEnum;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};

@@ -1,5 +1,6 @@
 //! `tickhouse offsets`.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use super::{KafkaArgs, TableArgs};
@@ -38,14 +39,15 @@ pub struct OffsetsSetArgs {
     pub table: TableArgs,
     #[command(flatten)]
     pub kafka: KafkaArgs,
-    /// Go on at this offset, as in 3=1200; what lies before it is recorded as lost; can be repeated
+    /// Go on at this offset, which Kafka must hold, as in 3=1200; what lies before it is recorded as lost; can be
+    /// repeated
     #[arg(long, value_name = "P=OFFSET", value_parser = partition_offset)]
     pub partition: Vec<(i32, i64)>,
     /// The topic was recreated or moved to another cluster: count its offsets anew
     #[arg(long, conflicts_with = "partition")]
     pub new_epoch: bool,
     /// Why, for the table's history
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub reason: String,
     /// Say what would change and change nothing
     #[arg(long)]

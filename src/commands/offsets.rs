@@ -1,6 +1,6 @@
 //! `tickhouse offsets show|set`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -111,6 +111,14 @@ async fn set(global: &GlobalArgs, args: &OffsetsSetArgs) -> anyhow::Result<ExitC
     if args.new_epoch {
         return begin_epoch(&mut lake, &settings, args).await;
     }
+    let (_, ends) = ask_kafka(settings.kafka.clone(), &lake).await?;
+    let mut seen = BTreeSet::new();
+    for &(partition, offset) in &args.partition {
+        check_offset(partition, offset, &ends)?;
+        if !seen.insert(partition) {
+            return Err(SettingsError::Value(format!("--partition {partition}: given twice; keep one")).into());
+        }
+    }
     let plan = lake.plan_offsets(&args.partition).await?;
     for advance in &plan {
         let (partition, range) = (advance.partition, advance.range);
@@ -131,13 +139,28 @@ async fn set(global: &GlobalArgs, args: &OffsetsSetArgs) -> anyhow::Result<ExitC
     }
     match lake.set_offsets(&plan, &format!("offsets set: {}", args.reason)).await? {
         CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
-            println!("committed as table version {version}");
+            match plan.iter().all(|advance| advance.base == Some(advance.range.next())) {
+                true => println!("nothing to change; table version {version}"),
+                false => println!("committed as table version {version}"),
+            }
             Ok(ExitCode::SUCCESS)
         }
         CommitOutcome::Fenced { partitions } => {
             bail!("set offsets: partitions {partitions:?} moved meanwhile; stop the ingest and try again")
         }
     }
+}
+
+/// What lies beyond the end of the topic would be given up before it was written.
+fn check_offset(partition: i32, offset: i64, ends: &BTreeMap<i32, Assigned>) -> Result<(), SettingsError> {
+    let problem = match ends.get(&partition) {
+        None => format!("the topic has no partition {partition}"),
+        Some(at) if !(at.low..=at.high).contains(&offset) => {
+            format!("Kafka holds [{}, {}) there; choose an offset in it, or its end", at.low, at.high)
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(SettingsError::Value(format!("--partition {partition}={offset}: {problem}")))
 }
 
 async fn begin_epoch(lake: &mut Lake, settings: &Settings, args: &OffsetsSetArgs) -> anyhow::Result<ExitCode> {

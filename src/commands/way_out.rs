@@ -42,7 +42,7 @@ fn ways_out(loss: &DataLoss, global: &GlobalArgs, resolved: &Resolved) -> Result
     let given = resolved.given_flags(|key| {
         let kafka = key.starts_with("kafka.") && !["kafka.group", "kafka.instance_id"].contains(&key);
         let store = key.starts_with("store.") && key != "store.create_bucket";
-        store || (kafka && !gives_up)
+        store || kafka
     })?;
     words.extend(given.words);
     words.extend(change);
@@ -91,8 +91,9 @@ mod tests {
             text,
             "data loss: partition 3: the table continues at offset 10, but Kafka's oldest message is 60: 50 offsets are \
              gone\nto give these offsets up (--dry-run shows it first):\n  tickhouse offsets set --config \
-             docs/tickhouse.toml --table '/data/it'\\''s here' --s3-region eu-central-1 --partition 3=60 --reason 'Kafka \
-             dropped them before they were read'\nor start ingest with --on-data-loss earliest"
+             docs/tickhouse.toml --table '/data/it'\\''s here' --brokers kafka:9092 --s3-region eu-central-1 --partition \
+             3=60 --reason 'Kafka dropped them before they were read'\nadd what is not printed: -X \
+             ssl.key.password=..\nor start ingest with --on-data-loss earliest"
         );
         let other = OtherTopic::Recreated { table: "old".to_owned(), kafka: "new".to_owned() };
         let text = after(DataLoss::OtherTopic(other));

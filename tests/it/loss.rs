@@ -180,7 +180,13 @@ async fn a_topic_that_ends_before_the_table_is_no_reason_to_read_it_again() {
     let topic = Topic::new(1);
     topic.send(&ticks(0..10));
     until_latest(spec(&topic, &place)).await.unwrap();
-    run(&["offsets", "set", "--partition", "0=500", "--reason", "a mistake"], &topic, &place).succeed();
+    for wrong in ["0=500", "1=5"] {
+        let refused = run(&["offsets", "set", "--partition", wrong, "--reason", "a mistake"], &topic, &place).run();
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+    }
+    let mut lake = place.lake().await;
+    let plan = lake.plan_offsets(&[(0, 500)]).await.unwrap();
+    let _outcome = lake.set_offsets(&plan, "a topic that was longer").await.unwrap();
     let stopped = run(&INGEST, &topic, &place).run();
     assert!(way_out(&stopped).contains("--new-epoch"), "{stopped:?}");
     for word in ["partition 0", "500", "ends at 10"] {
