@@ -74,6 +74,7 @@ impl<T: Send + 'static> Consumer<T> {
             owned: BTreeSet::new(),
             running: BTreeSet::new(),
             unplaced: BTreeSet::new(),
+            lost_place: BTreeSet::new(),
             unannounced: Vec::new(),
             announce_at: Instant::now(),
             ends_at: Instant::now(),
@@ -125,6 +126,8 @@ struct Worker<H: Handler> {
     running: BTreeSet<i32>,
     /// Running partitions whose position may still be that of an earlier assignment.
     unplaced: BTreeSet<i32>,
+    /// Not running any more: an error came in place of a record.
+    lost_place: BTreeSet<i32>,
     /// Assigned by the group, watermarks not known yet.
     unannounced: Vec<i32>,
     announce_at: Instant,
@@ -157,7 +160,7 @@ impl<H: Handler> Worker<H> {
             self.obey(command).map_err(|error| error.to_string())?;
         }
         self.tell_topic_id();
-        let Self { raw, handler, running, unplaced, notices, .. } = self;
+        let Self { raw, handler, running, unplaced, lost_place, notices, .. } = self;
         {
             let batch = raw.batch(BATCH_WAIT).map_err(|error| error.to_string())?;
             for message in batch.iter() {
@@ -169,6 +172,11 @@ impl<H: Handler> Worker<H> {
                     }
                     None => {}
                     Some(code) => {
+                        // An error moves the position past its offset, and records after it may be beyond a gap.
+                        if message.is_of_partition() && running.remove(&partition) {
+                            handler.release(partition);
+                            lost_place.insert(partition);
+                        }
                         let text = message.payload().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
                         keep(notices, Notice::Message { partition, code, text });
                     }
@@ -209,12 +217,16 @@ impl<H: Handler> Worker<H> {
                     let text = refusal.map_or(text, |refusal| refusal.to_string());
                     self.send(Event::Trouble { code, text, refused });
                 }
-                Notice::Message {
-                    partition,
-                    code: RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
-                    ..
-                } => self.announce_again(partition),
+                Notice::Message { code: RDKafkaErrorCode::Fatal, text, .. } => {
+                    self.send(Event::Failed { text });
+                    self.stopping = true;
+                }
                 Notice::Message { code, text, .. } => self.send(Event::Trouble { code, text, refused: false }),
+            }
+        }
+        for partition in std::mem::take(&mut self.lost_place) {
+            if self.owned.contains(&partition) {
+                self.unassign_and_announce(partition);
             }
         }
         self.announce();
@@ -286,7 +298,14 @@ impl<H: Handler> Worker<H> {
             return;
         }
         self.handler.release(partition);
-        if let Err(error) = self.raw.incremental_unassign(&[partition]) {
+        self.unassign_and_announce(partition);
+    }
+
+    fn unassign_and_announce(&mut self, partition: i32) {
+        // librdkafka keeps the pause of a partition that is unassigned.
+        if let Err(error) =
+            self.raw.pause(&[partition], false).and_then(|()| self.raw.incremental_unassign(&[partition]))
+        {
             tracing::debug!(partition, "{error}");
         }
         self.unannounced.push(partition);
@@ -326,7 +345,9 @@ impl<H: Handler> Worker<H> {
 
     fn unassign_revoked(&mut self) {
         if let Some((partitions, _)) = self.revoking.take()
-            && let Err(error) = self.raw.incremental_unassign(&partitions)
+            && let Err(error) = self
+                .raw
+                .incremental_unassign(&partitions.into_iter().filter(|p| self.raw.is_assigned(*p)).collect::<Vec<_>>())
         {
             tracing::debug!("{error}");
         }
@@ -337,30 +358,37 @@ impl<H: Handler> Worker<H> {
         if self.unannounced.is_empty() || Instant::now() < self.announce_at {
             return;
         }
-        match self.ask_about_unannounced() {
+        let (code, text) = match self.ask_about_unannounced() {
             Ok((identity, partitions)) => {
-                self.unannounced.clear();
+                self.unannounced.retain(|one| partitions.iter().all(|assigned| assigned.partition != *one));
                 self.send(Event::Assigned { identity, partitions });
+                match self.unannounced.is_empty() {
+                    true => return,
+                    false => (RDKafkaErrorCode::OperationTimedOut, "ask for the ends of partitions".to_owned()),
+                }
             }
-            Err((code, text)) => {
-                self.announce_at = Instant::now() + BROKER_RETRY;
-                self.send(Event::Trouble { code, text, refused: false });
-            }
-        }
+            Err(problem) => problem,
+        };
+        self.announce_at = Instant::now() + BROKER_RETRY;
+        self.send(Event::Trouble { code, text, refused: false });
     }
 
+    /// Those that have a leader that answers; one without is no reason to leave the others alone.
     fn ask_about_unannounced(&self) -> Result<(TopicIdentity, Vec<Assigned>), (RDKafkaErrorCode, String)> {
         let no_id = || (RDKafkaErrorCode::OperationTimedOut, "ask for the cluster's id".to_owned());
         let cluster_id = self.raw.cluster_id(BROKER_ANSWER).ok_or_else(no_id)?;
         let query = self.tells_topic_id.then(|| self.raw.query_topic_id(BROKER_ANSWER));
         let topic_id =
             query.map_or(Ok(None), TopicIdQuery::wait).map_err(|error| (error.code, error.call.to_owned()))?;
-        let ends = |partition: &i32| match self.raw.watermarks(*partition, BROKER_ANSWER) {
-            Ok((low, high)) => Ok(Assigned { partition: *partition, low, high }),
+        let ends = |&partition: &i32| match self.raw.watermarks(partition, BROKER_ANSWER) {
+            Ok((low, high)) => Ok(Assigned { partition, low, high }),
             Err(error) => Err((error.code, format!("{} of partition {partition}", error.call))),
         };
-        let partitions = self.unannounced.iter().map(ends).collect::<Result<Vec<_>, _>>()?;
-        Ok((TopicIdentity { cluster_id, topic_id }, partitions))
+        let (found, silent): (Vec<_>, Vec<_>) = self.unannounced.iter().map(ends).partition(Result::is_ok);
+        match (found.is_empty(), silent.into_iter().find_map(Result::err)) {
+            (true, Some(problem)) => Err(problem),
+            _ => Ok((TopicIdentity { cluster_id, topic_id }, found.into_iter().flatten().collect())),
+        }
     }
 
     /// Waits for room in the queue and keeps polling meanwhile.

@@ -2,6 +2,8 @@
 
 pub mod client;
 mod consumer;
+#[cfg(test)]
+mod consumer_tests;
 mod embedded;
 mod events;
 mod producer;

@@ -348,6 +348,11 @@ impl<'a> BatchMessage<'a> {
         }
     }
 
+    /// False for an error of the group or of the client.
+    pub(super) fn is_of_partition(&self) -> bool {
+        !self.raw.rkt.is_null()
+    }
+
     pub(super) fn partition(&self) -> i32 {
         self.raw.partition
     }
