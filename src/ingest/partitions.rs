@@ -98,7 +98,6 @@ impl Partitions {
         true
     }
 
-    /// Everything up to the end captured at assignment is in a batch or in the table.
     pub(super) fn all_done(&self) -> bool {
         !self.owned.is_empty() && self.owned.values().all(Partition::is_done)
     }

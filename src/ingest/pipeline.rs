@@ -61,6 +61,8 @@ pub(super) struct Pipeline {
     in_flight: Option<InFlight>,
     /// First chunk of the batch.
     batch_since: Instant,
+    /// Owned partitions of which the brokers don't tell enough to read them.
+    unannounced: Vec<i32>,
     /// Assignments that wait for the lake.
     waiting: Vec<(TopicIdentity, Vec<Assigned>)>,
     status: watch::Sender<Status>,
@@ -114,6 +116,7 @@ impl Pipeline {
             spare,
             in_flight: None,
             batch_since: Instant::now(),
+            unannounced: Vec::new(),
             waiting: Vec::new(),
             status: watch::Sender::new(status),
             already_applied,
@@ -151,7 +154,7 @@ impl Pipeline {
     async fn turns(&mut self, stop: &CancellationToken) -> Result<(), IngestError> {
         let mut stop_by: Option<Instant> = None;
         loop {
-            let stopping = stop_by.is_some() || (self.options.until_latest && self.partitions.all_done());
+            let stopping = stop_by.is_some() || (self.options.until_latest && self.all_done());
             if stopping && self.in_flight.is_none() {
                 if self.batch.is_empty() {
                     return Ok(());
@@ -161,7 +164,7 @@ impl Pipeline {
             match self.next_turn(stop, stop_by, stopping).await {
                 Turn::Stop => {
                     stop_by = Some(Instant::now() + self.options.stop_timeout);
-                    let cut_short = self.options.until_latest && !self.partitions.all_done();
+                    let cut_short = self.options.until_latest && !self.all_done();
                     self.status.send_modify(|status| status.cut_short = cut_short);
                 }
                 Turn::Flushed(joined) => self.on_flushed(joined, stop).await?,
@@ -172,6 +175,11 @@ impl Pipeline {
             }
             self.publish();
         }
+    }
+
+    /// Everything up to the ends captured at assignment is in a batch or in the table.
+    fn all_done(&self) -> bool {
+        self.unannounced.is_empty() && self.partitions.all_done()
     }
 
     async fn next_turn(&mut self, stop: &CancellationToken, stop_by: Option<Instant>, stopping: bool) -> Turn {
@@ -204,7 +212,8 @@ impl Pipeline {
     ) -> Result<(), IngestError> {
         match event {
             Some(Event::Data(deliveries)) => self.take_in(deliveries)?,
-            Some(Event::Assigned { identity, partitions }) => {
+            Some(Event::Assigned { identity, partitions, unannounced }) => {
+                self.unannounced = unannounced;
                 self.waiting.push((identity, partitions));
                 self.settle_assignments(stop).await?;
             }
@@ -256,6 +265,7 @@ impl Pipeline {
         for (_, assigned) in &mut self.waiting {
             assigned.retain(|assigned| !revoked.contains(&assigned.partition));
         }
+        self.unannounced.retain(|partition| !revoked.contains(partition));
         for partition in &revoked {
             self.partitions.remove(*partition);
             self.batch.drop_partition(*partition);

@@ -361,7 +361,7 @@ impl<H: Handler> Worker<H> {
         let (code, text) = match self.ask_about_unannounced() {
             Ok((identity, partitions)) => {
                 self.unannounced.retain(|one| partitions.iter().all(|assigned| assigned.partition != *one));
-                self.send(Event::Assigned { identity, partitions });
+                self.send(Event::Assigned { identity, partitions, unannounced: self.unannounced.clone() });
                 match self.unannounced.is_empty() {
                     true => return,
                     false => (RDKafkaErrorCode::OperationTimedOut, "ask for the ends of partitions".to_owned()),

@@ -74,6 +74,8 @@ pub enum Event<T> {
     Assigned {
         identity: TopicIdentity,
         partitions: Vec<Assigned>,
+        /// Assigned too; the brokers don't tell their ends yet.
+        unannounced: Vec<i32>,
     },
     /// Answer with [`Command::Release`] within 5 s.
     Revoked {
