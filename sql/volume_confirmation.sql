@@ -1,17 +1,18 @@
 -- Which moves of the close does rising volume confirm?
+-- group signals
 --
 -- param window count 10 Rows in the mean of the volume
 --
--- column symbol Instrument
--- column ts Event time
--- column close Last price
--- column change_pct Percent change of the close to the symbol's previous row
--- column volume Traded volume
--- column prev_volume Volume of the symbol's previous row
--- column volume_avg Mean of the last $window volumes of the symbol
--- column volume_ratio volume / volume_avg
--- column move Direction of the close: Up, Down or Flat
--- column confirmed TRUE where the close moved and volume is above the previous volume
+-- column symbol string Instrument
+-- column ts timestamp Event time
+-- column close double Last price
+-- column change_pct double Percent change of the close to the symbol's previous row
+-- column volume double Traded volume
+-- column prev_volume double Volume of the symbol's previous row
+-- column volume_avg double Mean of the last $window volumes of the symbol
+-- column volume_ratio double volume / volume_avg
+-- column move string Direction of the close: Up, Down or Flat
+-- column confirmed boolean TRUE where the close moved and volume is above the previous volume
 --
 -- edge The first row of a symbol is Flat.
 -- edge volume_avg is NULL until its window is full and all volumes in it are known; volume_ratio also when they are all zero.

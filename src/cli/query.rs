@@ -40,7 +40,8 @@ pub struct QueryArgs {
     /// Read only ticks of this symbol; can be repeated
     #[arg(long, value_name = "SYMBOL")]
     pub symbol: Vec<String>,
-    /// Read only ticks from this trade date or time on; means and other windows begin anew there
+    /// Read only ticks from here on: 2026-11-20 and yesterday are trade dates, 2h is that long ago; means and other
+    /// windows begin anew there
     #[arg(long, value_name = "DATE|TIME")]
     pub from: Option<String>,
     /// Read only ticks before this trade date or time
@@ -49,6 +50,9 @@ pub struct QueryArgs {
     /// Zone of the times that are printed, and of those of --from and --to that have no offset
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     pub tz: Tz,
+    /// Length of the bars of a query that has them: 30s, 5m, 1h, 1d; the same as --param interval=..
+    #[arg(long, value_name = "LENGTH")]
+    pub interval: Option<String>,
     /// Value of a parameter of the query; can be repeated
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
     pub params: Vec<(String, String)>,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{FormatChoice, GlobalArgs, QueryArgs, TableArgs};
 use crate::lake::Lake;
 use crate::query::{
-    Bound, Catalog, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Format, Output, Parsed, QueryError, QuerySession, Scope, TICKS,
+    Bound, Catalog, Clock, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Format, Output, Parsed, QueryError, QuerySession, Scope, TICKS,
     write_all,
 };
 use crate::settings::Settings;
@@ -61,8 +61,9 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
         return Ok(print(&listing(&catalog))?);
     }
     let mut parsed = Parsed::parse(&text_of(args, &catalog)?)?;
-    parsed.bind(&args.params)?;
-    parsed.restrict(&scope_of(args)?)?;
+    let clock = Clock::system(args.tz);
+    parsed.bind_at(&params_of(args), &clock)?;
+    parsed.restrict(&scope_of(args, &clock)?)?;
     if args.show_sql {
         return Ok(print(&format!("{}\n", parsed.to_sql()))?);
     }
@@ -115,10 +116,15 @@ fn text_of(args: &QueryArgs, catalog: &Catalog) -> Result<String, QueryError> {
     Ok(catalog.get(query)?.text.clone())
 }
 
-fn scope_of(args: &QueryArgs) -> Result<Scope, QueryError> {
+fn params_of(args: &QueryArgs) -> Vec<(String, String)> {
+    let interval = args.interval.iter().map(|text| ("interval".to_owned(), text.clone()));
+    args.params.iter().cloned().chain(interval).collect()
+}
+
+fn scope_of(args: &QueryArgs, clock: &Clock) -> Result<Scope, QueryError> {
     let bound = |flag: &str, text: &Option<String>| {
         let parse = |text: &String| {
-            Bound::parse(text, args.tz).map_err(|problem| QueryError::Usage(format!("{flag}: {problem}")))
+            Bound::parse(text, clock).map_err(|problem| QueryError::Usage(format!("{flag}: {problem}")))
         };
         text.as_ref().map(parse).transpose()
     };
@@ -218,7 +224,8 @@ mod tests {
             vec!["sma_crossover", "--param", "fast=0"],
             vec!["SELECT 1; SELECT 2"],
             vec!["SELECT 1", "--symbol", "AAPL"],
-            vec!["daily_summary", "--from", "yesterday"],
+            vec!["daily_summary", "--from", "tomorrow"],
+            vec!["daily_summary", "--interval", "5m"],
             vec!["-f", "/nowhere/query.sql"],
             vec!["DROP TABLE ticks"],
         ] {

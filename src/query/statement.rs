@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use super::diagnose::SqlProblem;
 use super::error::QueryError;
 use super::header::Header;
+use super::moment::Clock;
 use super::params;
 use super::scope::Scope;
 
@@ -36,11 +37,19 @@ impl Parsed {
         }
     }
 
+    /// As [`Self::bind_at`] now, in UTC.
+    ///
+    /// # Errors
+    /// As [`Self::bind_at`].
+    pub fn bind(&mut self, given: &[(String, String)]) -> Result<(), QueryError> {
+        self.bind_at(given, &Clock::system(chrono_tz::UTC))
+    }
+
     /// # Errors
     /// A parameter is unknown, given twice or of the wrong form.
-    pub fn bind(&mut self, given: &[(String, String)]) -> Result<(), QueryError> {
+    pub fn bind_at(&mut self, given: &[(String, String)], clock: &Clock) -> Result<(), QueryError> {
         match query_of(&mut self.statement) {
-            Some(statement) => params::bind(statement, &self.header.params, given),
+            Some(statement) => params::bind(statement, &self.header.params, given, clock),
             None => Ok(()),
         }
     }

@@ -2,7 +2,6 @@
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Date32Type, Int64Type};
-use chrono_tz::Tz;
 
 use super::*;
 
@@ -86,7 +85,8 @@ async fn files_that_cannot_match_stay_closed() {
 #[tokio::test]
 async fn a_scope_prunes_like_a_condition() {
     let view = three_days(PartitionBy::Day).await;
-    let bound = |text| Some(Bound::parse(text, Tz::UTC).unwrap());
+    let clock = Clock::system(chrono_tz::UTC);
+    let bound = |text| Some(Bound::parse(text, &clock).unwrap());
     let symbols = vec!["A".to_owned(), "B".to_owned()];
     let scope = Scope { symbols, from: bound("2026-01-06"), to: bound("2026-01-07T00:00:02Z") };
     let mut parsed = Parsed::parse("SELECT symbol, lag(close) OVER (ORDER BY ts) FROM ticks").unwrap();
