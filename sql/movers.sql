@@ -33,20 +33,23 @@ ends AS (
     symbol,
     MAX(CASE WHEN from_first = 1 THEN close END) AS first_close,
     MAX(CASE WHEN from_last = 1 THEN close END) AS last_close,
-    SUM(volume) AS volume,
+    SUM(volume) AS total_volume,
     COUNT(*) AS trades
   FROM numbered
   GROUP BY symbol
 ),
 moves AS (
   SELECT
-    symbol, first_close, last_close,
-    last_close - first_close AS change,
-    CASE WHEN first_close > 0 THEN 100 * (last_close - first_close) / first_close END AS change_pct,
-    volume, trades
+    symbol, first_close, last_close, total_volume, trades,
+    CASE WHEN first_close > 0 THEN 100 * (last_close - first_close) / first_close END AS change_pct
   FROM ends
 )
-SELECT symbol, first_close, last_close, change, change_pct, volume, trades
+SELECT
+  symbol, first_close, last_close,
+  last_close - first_close AS change,
+  change_pct,
+  total_volume AS volume,
+  trades
 FROM moves
 ORDER BY ABS(change_pct) DESC NULLS LAST, symbol
 LIMIT $top

@@ -15,7 +15,7 @@
 WITH sums AS (
   SELECT
     symbol,
-    SUM(volume) AS volume,
+    SUM(volume) AS total_volume,
     SUM(close * volume) AS turnover,
     AVG(volume) AS avg_volume,
     COUNT(*) AS trades,
@@ -24,8 +24,9 @@ WITH sums AS (
   GROUP BY symbol
 )
 SELECT
-  symbol, volume,
-  100 * volume / NULLIF(SUM(volume) OVER (), 0) AS share_pct,
+  symbol,
+  total_volume AS volume,
+  100 * total_volume / NULLIF(SUM(total_volume) OVER (), 0) AS share_pct,
   turnover, avg_volume, trades, unknown_volumes
 FROM sums
-ORDER BY volume DESC NULLS LAST, symbol
+ORDER BY total_volume DESC NULLS LAST, symbol

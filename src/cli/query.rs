@@ -28,9 +28,12 @@ pub struct QueryArgs {
     /// Read the SQL from a file; - is standard input
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// List the named queries with their parameters
+    /// List the named queries
     #[arg(long)]
     pub list: bool,
+    /// Print what a named query answers: its parameters, columns and edge rules
+    #[arg(long, requires = "query", conflicts_with_all = ["show_sql", "explain"])]
+    pub describe: bool,
     /// Print the statement with all values in place instead of running it
     #[arg(long)]
     pub show_sql: bool,

@@ -1,5 +1,6 @@
 //! `tickhouse query`: one statement over the tables of a lake.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
@@ -11,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{FormatChoice, GlobalArgs, QueryArgs, TableArgs};
 use crate::lake::Lake;
 use crate::query::{
-    Bound, Catalog, Clock, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Format, Output, Parsed, QueryError, QuerySession, Scope, TICKS,
-    write_all,
+    Bound, Catalog, Clock, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Format, Header, NamedQuery, Output, Parsed, QueryError,
+    QuerySession, Scope, TICKS, write_all,
 };
 use crate::settings::Settings;
 
@@ -59,6 +60,10 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     let catalog = Catalog::load(args.sql_dir.as_deref())?;
     if args.list {
         return Ok(print(&listing(&catalog))?);
+    }
+    if args.describe {
+        let name = args.query.as_deref().unwrap_or_default().trim();
+        return Ok(print(&description(name, &catalog.get(name)?.header))?);
     }
     let mut parsed = Parsed::parse(&text_of(args, &catalog)?)?;
     let clock = Clock::system(args.tz);
@@ -144,17 +149,39 @@ fn output_of(format: FormatChoice, path: Option<&Path>) -> Result<(Format, Optio
     Ok((format, path))
 }
 
+/// The name and question of each query, by group; those without one are the user's own.
 fn listing(catalog: &Catalog) -> String {
-    let mut text = String::new();
+    let mut groups: BTreeMap<&str, Vec<(&str, &NamedQuery)>> = BTreeMap::new();
     for (name, query) in catalog.iter() {
-        let mut line = |indent: &str, content: &str| {
-            writeln!(text, "{indent}{content}").expect("a string takes all text");
-        };
-        line("", name);
-        line("  ", &query.header.question);
-        for param in &query.header.params {
-            line("  ", &format!("--param {}={}  {} ({})", param.name, param.default, param.description, param.kind));
+        groups.entry(query.header.group.as_deref().unwrap_or("own")).or_default().push((name, query));
+    }
+    let width = catalog.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");
+    for (group, queries) in groups {
+        line(format_args!("{group}"));
+        for (name, query) in queries {
+            let params: Vec<String> = query.header.params.iter().map(|p| format!("{}={}", p.name, p.default)).collect();
+            let params = if params.is_empty() { String::new() } else { format!("  [{}]", params.join(", ")) };
+            line(format_args!("  {name:width$}  {}{params}", query.header.question));
         }
+    }
+    text
+}
+
+/// All that the header of a query says.
+fn description(name: &str, header: &Header) -> String {
+    let mut text = String::new();
+    let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");
+    line(format_args!("{name}: {}", header.question));
+    for param in &header.params {
+        line(format_args!("--param {}={}  {} ({})", param.name, param.default, param.description, param.kind));
+    }
+    for column in &header.columns {
+        line(format_args!("column {} ({})  {}", column.name, column.kind, column.description));
+    }
+    for edge in &header.edges {
+        line(format_args!("{edge}"));
     }
     text
 }
@@ -247,7 +274,16 @@ mod tests {
         {
             assert!(Cli::try_parse_from(["tickhouse"].iter().chain(wrong)).is_err(), "{wrong:?}");
         }
-        let listing = listing(&Catalog::load(None).unwrap());
-        assert!(listing.contains("sma_crossover\n") && listing.contains("--param slow=21"), "{listing}");
+    }
+
+    #[test]
+    fn the_list_has_a_line_for_each_query() {
+        let catalog = Catalog::load(None).unwrap();
+        let listing = listing(&catalog);
+        assert_eq!(listing.lines().filter(|line| line.starts_with("  ")).count(), catalog.iter().count());
+        assert!(listing.starts_with("signals\n") && listing.contains("\nsummaries\n"), "{listing}");
+        assert!(listing.contains("[fast=9, slow=21]") && listing.contains("[since=7days]"), "{listing}");
+        let bars = description("bars", &catalog.get("bars").unwrap().header);
+        assert!(bars.contains("--param interval=5m") && bars.contains("column vwap (double)"), "{bars}");
     }
 }

@@ -26,9 +26,10 @@ mod suggest;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use catalog::Catalog;
+pub use catalog::{Catalog, NamedQuery};
 pub use error::QueryError;
 pub use format::{Format, Output, write_all};
+pub use header::Header;
 pub use moment::Clock;
 pub use newest::{NewestSignal, newest_signals};
 pub use scope::{Bound, Scope};

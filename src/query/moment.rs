@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 /// What relative and local times refer to; one for a whole statement.
@@ -76,7 +76,10 @@ impl Moment {
             }
             Self::Time(time) => Fixed::Time(time),
             Self::Local(local) => Fixed::Time(local_instant(local, clock.zone)?),
-            Self::Ago(ago) => Fixed::Time(clock.now.checked_sub_signed(ago).ok_or_else(out_of_range)?),
+            Self::Ago(ago) => {
+                let time = clock.now.checked_sub_signed(ago).filter(|time| time.year() > 0);
+                Fixed::Time(time.ok_or_else(out_of_range)?)
+            }
         })
     }
 

@@ -216,7 +216,9 @@ impl Binder<'_> {
     /// `$rows - 1` as one number, because a ROWS frame takes nothing else.
     fn folded(&self, expr: &Expr) -> ControlFlow<String, Option<Expr>> {
         let Expr::BinaryOp { left, op, right } = expr else { return ControlFlow::Continue(None) };
-        let Some(Bound { value: ParamValue::Integer(left), .. }) = self.value(left)? else { return ControlFlow::Continue(None) };
+        let Some(Bound { value: ParamValue::Integer(left), .. }) = self.value(left)? else {
+            return ControlFlow::Continue(None);
+        };
         let Expr::Value(right) = right.as_ref() else { return ControlFlow::Continue(None) };
         let Value::Number(right, _) = &right.value else { return ControlFlow::Continue(None) };
         let result = right.parse::<i64>().ok().and_then(|right| match op {
