@@ -14,7 +14,7 @@
 -- edge correlation is NULL where the returns of one of them never differ. Returns from or to closes that are not positive
 -- edge are left out.
 -- edge Bars are counted as in the query bars. With many symbols it has many pairs: choose some with --symbol.
--- edge Largest correlation first, equal ones by symbols.
+-- edge Largest correlation first; those that are equal to nine decimals by symbols.
 WITH binned AS (
   SELECT
     symbol, ts, kafka_partition, kafka_offset, kafka_index, close,
@@ -41,17 +41,21 @@ returns AS (
   SELECT symbol, bar_start, prev_start, LN(close / prev_close) AS log_return
   FROM steps
   WHERE close > 0 AND prev_close > 0
+),
+correlations AS (
+  SELECT
+    a.symbol AS symbol_a,
+    b.symbol AS symbol_b,
+    CASE
+      WHEN MIN(a.log_return) < MAX(a.log_return) AND MIN(b.log_return) < MAX(b.log_return)
+        THEN CORR(a.log_return, b.log_return)
+    END AS correlation,
+    COUNT(*) AS pairs
+  FROM returns a
+  JOIN returns b ON a.bar_start = b.bar_start AND a.prev_start = b.prev_start AND a.symbol < b.symbol
+  GROUP BY a.symbol, b.symbol
+  HAVING COUNT(*) >= $least_pairs
 )
-SELECT
-  a.symbol AS symbol_a,
-  b.symbol AS symbol_b,
-  CASE
-    WHEN MIN(a.log_return) < MAX(a.log_return) AND MIN(b.log_return) < MAX(b.log_return)
-      THEN CORR(a.log_return, b.log_return)
-  END AS correlation,
-  COUNT(*) AS pairs
-FROM returns a
-JOIN returns b ON a.bar_start = b.bar_start AND a.prev_start = b.prev_start AND a.symbol < b.symbol
-GROUP BY a.symbol, b.symbol
-HAVING COUNT(*) >= $least_pairs
-ORDER BY correlation DESC NULLS LAST, symbol_a, symbol_b
+SELECT symbol_a, symbol_b, correlation, pairs
+FROM correlations
+ORDER BY ROUND(correlation, 9) DESC NULLS LAST, symbol_a, symbol_b

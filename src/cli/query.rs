@@ -7,7 +7,7 @@ use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::{TableArgs, pair, zone};
-use crate::query::Format;
+use crate::query::{Dialect, Format};
 use crate::units::parse_size;
 
 const AFTER_HELP: &str = "\
@@ -37,6 +37,9 @@ pub struct QueryArgs {
     /// Print the statement with all values in place instead of running it
     #[arg(long)]
     pub show_sql: bool,
+    /// Print it in the SQL of this engine
+    #[arg(long, value_enum, default_value = "tickhouse", requires = "show_sql")]
+    pub dialect: Dialect,
     /// Print the plan instead of running it
     #[arg(long, conflicts_with = "show_sql")]
     pub explain: bool,

@@ -70,7 +70,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     parsed.bind_at(&params_of(args), &clock)?;
     parsed.restrict(&scope_of(args, &clock)?)?;
     if args.show_sql {
-        return Ok(print(&format!("{}\n", parsed.to_sql()))?);
+        return Ok(print(&format!("{}\n", parsed.to_sql_for(args.dialect)))?);
     }
     let (format, output) = output_of(args.format, args.output.as_deref())?;
 

@@ -10,6 +10,7 @@
 
 mod catalog;
 mod diagnose;
+mod dialect;
 mod error;
 mod format;
 mod header;
@@ -27,6 +28,7 @@ mod suggest;
 pub(crate) mod tests;
 
 pub use catalog::{Catalog, NamedQuery};
+pub use dialect::Dialect;
 pub use error::QueryError;
 pub use format::{Format, Output, write_all};
 pub use header::Header;

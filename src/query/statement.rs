@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, Value, ValueWit
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 
 use super::diagnose::SqlProblem;
+use super::dialect::Dialect;
 use super::error::QueryError;
 use super::header::Header;
 use super::moment::Clock;
@@ -82,8 +83,14 @@ impl Parsed {
 
     /// The statement with all literals in place, ready to paste.
     pub fn to_sql(&self) -> String {
+        self.to_sql_for(Dialect::Tickhouse)
+    }
+
+    /// The same for another engine.
+    pub fn to_sql_for(&self, dialect: Dialect) -> String {
         let mut statement = self.statement.clone();
         if let Some(statement) = query_of(&mut statement) {
+            dialect.translate(statement);
             let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut DoubleQuotes);
             return format!("{statement:#};");
         }
