@@ -42,7 +42,7 @@ days AS (
     AVG(close) AS avg_close,
     SUM(volume) AS day_volume,
     SUM(close * volume) AS turnover,
-    STDDEV_SAMP(close) AS volatility,
+    CASE WHEN COUNT(*) > 1 THEN STDDEV_SAMP(close) END AS volatility,
     COUNT(*) AS trades
   FROM numbered
   GROUP BY symbol, trade_date

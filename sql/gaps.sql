@@ -18,8 +18,9 @@
 WITH steps AS (
   SELECT
     symbol, trade_date, ts, kafka_partition, kafka_offset, kafka_index,
-    LEAD(ts) OVER history AS next_ts,
-    LEAD(trade_date) OVER history AS next_date
+    -- CASE makes the column nullable: of one that is not, ClickHouse has a 0 where others have NULL.
+    LEAD(CASE WHEN TRUE THEN ts END) OVER history AS next_ts,
+    LEAD(CASE WHEN TRUE THEN trade_date END) OVER history AS next_date
   FROM ticks
   WINDOW history AS (
     PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, kafka_index

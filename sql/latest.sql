@@ -18,7 +18,8 @@ WITH recent AS (
   SELECT
     symbol, ts, close, volume,
     ROW_NUMBER() OVER newest_first AS from_last,
-    LEAD(close) OVER newest_first AS prev_close
+    -- CASE makes the column nullable: of one that is not, ClickHouse has a 0 where others have NULL.
+    LEAD(CASE WHEN TRUE THEN close END) OVER newest_first AS prev_close
   FROM ticks
   WHERE ts >= $since
   WINDOW newest_first AS (

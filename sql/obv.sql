@@ -13,7 +13,8 @@
 WITH steps AS (
   SELECT
     symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
-    LAG(close) OVER (
+    -- CASE makes the column nullable: of one that is not, ClickHouse has a 0 where others have NULL.
+    LAG(CASE WHEN TRUE THEN close END) OVER (
       PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, kafka_index
     ) AS prev_close
   FROM ticks

@@ -18,7 +18,8 @@
 WITH steps AS (
   SELECT
     symbol, ts, kafka_partition, kafka_offset, kafka_index, open, high, low, close, volume,
-    LAG(close) OVER history AS prev_close,
+    -- CASE makes the column nullable: of one that is not, ClickHouse has a 0 where others have NULL.
+    LAG(CASE WHEN TRUE THEN close END) OVER history AS prev_close,
     FIRST_VALUE(close) OVER history AS first_close
   FROM ticks
   WINDOW history AS (

@@ -9,7 +9,7 @@
 --
 -- edge A symbol with a single tick has no volatility and no part; share_pct is NULL for all when no symbol moves.
 -- edge relative_pct is NULL unless the mean close is positive.
--- edge Largest part first, equal ones by symbol.
+-- edge Largest part first; those that are equal to nine decimals by symbol.
 WITH deviations AS (
   SELECT
     symbol,
@@ -21,11 +21,15 @@ WITH deviations AS (
     COUNT(*) AS trades
   FROM ticks
   GROUP BY symbol
+),
+shares AS (
+  SELECT
+    symbol, volatility,
+    CASE WHEN avg_close > 0 THEN 100 * volatility / avg_close END AS relative_pct,
+    100 * volatility / NULLIF(SUM(volatility) OVER (), 0) AS share_pct,
+    trades
+  FROM deviations
 )
-SELECT
-  symbol, volatility,
-  CASE WHEN avg_close > 0 THEN 100 * volatility / avg_close END AS relative_pct,
-  100 * volatility / NULLIF(SUM(volatility) OVER (), 0) AS share_pct,
-  trades
-FROM deviations
-ORDER BY volatility DESC NULLS LAST, symbol
+SELECT symbol, volatility, relative_pct, share_pct, trades
+FROM shares
+ORDER BY ROUND(share_pct, 9) DESC NULLS LAST, symbol

@@ -22,9 +22,15 @@
 WITH steps AS (
   SELECT
     symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
-    LAG(close) OVER history AS prev_close,
+    -- CASE makes the column nullable: of one that is not, ClickHouse has a 0 where others have NULL.
+    LAG(CASE WHEN TRUE THEN close END) OVER history AS prev_close,
     LAG(volume) OVER history AS prev_volume,
-    CASE WHEN COUNT(volume) OVER window_rows = $window THEN AVG(volume) OVER window_rows END AS volume_avg
+    CASE
+      WHEN COUNT(volume) OVER window_rows < $window THEN NULL
+      -- The sum of a window that moves on may keep a rest of what has left it.
+      WHEN MAX(volume) OVER window_rows = 0 THEN 0e0
+      ELSE AVG(volume) OVER window_rows
+    END AS volume_avg
   FROM ticks
   WINDOW
     history AS (

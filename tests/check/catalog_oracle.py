@@ -27,9 +27,10 @@ from collections import Counter
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from catalog_engines import ENGINES
-from catalog_expected import CASES, Any, Params, Rounded, Rows, by_symbol
+from catalog_engines import ENGINES, EngineError
+from catalog_expected import CASES
 from catalog_series import EPOCH, SERIES, arrived, write_lake
+from catalog_signals import Any, Params, Rounded, Rows, by_symbol
 
 TOLERANCE = 1e-9
 RATIOS = ("distance_pct", "percent_b", "zscore", "correlation")
@@ -116,8 +117,8 @@ class Tickhouse:
         text = self.run([*self.arguments(name, params), "--format", "ndjson"])
         return [json.loads(line) for line in text.splitlines()]
 
-    def sql(self, name: str, params: Params) -> str:
-        return self.run([*self.arguments(name, params), "--show-sql"])
+    def sql(self, name: str, params: Params, dialect: str) -> str:
+        return self.run([*self.arguments(name, params), "--show-sql", "--dialect", dialect])
 
     @staticmethod
     def run(command: list[str]) -> str:
@@ -147,13 +148,13 @@ def check_series(series: str, args: argparse.Namespace, errors: dict, problems: 
                 label = " ".join([f"{series}/{name}", *(f"{key}={value}" for key, value in changed.items())])
                 answers = {"tickhouse": lambda: tickhouse.rows(name, given)}
                 for engine, connection in engines.items():
-                    answers[engine] = lambda connection=connection: connection.rows(tickhouse.sql(name, given))
+                    answers[engine] = lambda run=connection.rows, engine=engine: run(tickhouse.sql(name, given, engine))
                 for engine, answer in answers.items():
                     key = (name, series, engine)
                     try:
                         error = compare([{k: plain(v) for k, v in row.items()} for row in answer()], expected)
                         errors[key] = max(errors.get(key, 0.0), error)
-                    except Different as difference:
+                    except (Different, EngineError) as difference:
                         errors[key] = math.inf
                         problems.append(f"{engine} {label}: {difference}")
                     counts[engine] += 1
