@@ -98,6 +98,20 @@ async fn a_scope_prunes_like_a_condition() {
 }
 
 #[tokio::test]
+async fn latest_reads_only_what_is_recent() {
+    let view = three_days(PartitionBy::Day).await;
+    for (since, files, symbols) in [("2026-01-07", 2, 4), ("2026-01-01", 6, 4), ("2026-01-08", 0, 0)] {
+        let parsed = named("latest", &[("since", since)]);
+        assert_eq!(files_opened(&view, &parsed).await, files, "{since}");
+        assert_eq!(rows_of(&view, &parsed).await.num_rows(), symbols, "{since}");
+    }
+    let mut now = Parsed::parse(&Catalog::load(None).unwrap().get("latest").unwrap().text).unwrap();
+    let clock = Clock { zone: chrono_tz::UTC, now: "2026-01-14T00:00:00Z".parse().unwrap() };
+    now.bind_at(&[], &clock).unwrap();
+    assert_eq!(files_opened(&view, &now).await, 2, "seven days back is the third day");
+}
+
+#[tokio::test]
 async fn coarser_partitions_bound_the_trade_date() {
     let day = |day: i64| vec![Row::new("A", START + day * DAY_MICROS, 1.0, None, day)];
     let view = table_of(PartitionBy::Month, &[day(0), day(1), day(30), day(60), day(90)]).await;
