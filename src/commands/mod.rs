@@ -81,6 +81,8 @@ fn lake_code(error: &LakeError) -> Option<u8> {
     match error {
         LakeError::OtherTopic(_) => Some(DATA_LOSS),
         LakeError::Differs { .. }
+        | LakeError::Occupied { .. }
+        | LakeError::NotAFolder { .. }
         | LakeError::PlainHttp { .. }
         | LakeError::Endpoint { .. }
         | LakeError::NoBucketCreation { .. } => Some(USAGE),

@@ -12,6 +12,12 @@ use crate::market::OtherTopic;
 pub enum LakeError {
     #[error("no tickhouse tables at {location}: `tickhouse ingest --table {location} ..` creates them")]
     NoTable { location: String },
+    #[error(
+        "{location} holds other things, such as '{found}', and no lake: give --table an empty or a new folder or prefix"
+    )]
+    Occupied { location: String, found: String },
+    #[error("{} is a file: give --table a folder", path.display())]
+    NotAFolder { path: std::path::PathBuf },
     #[error("the lake at {location} was made for something else:{}", list(.differences))]
     Differs { location: String, differences: Vec<Difference> },
     #[error(transparent)]

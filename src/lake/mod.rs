@@ -27,6 +27,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod vacant;
 mod view;
 
 pub use crate::secret::Secret;
