@@ -48,6 +48,8 @@ pub enum LakeError {
     Store { action: &'static str, location: String, problem: StoreProblem },
     #[error("{action} of {table}: {detail}")]
     Table { action: &'static str, table: String, detail: String },
+    #[error("{file} is damaged ({detail}): {fix}")]
+    Damaged { file: String, detail: String, fix: &'static str },
     #[error(
         "partition {partition} can't go back from {next} to {offset}: the table has everything below {next}, so rows \
          would repeat; if the topic was recreated, begin a new epoch with --new-epoch"
@@ -129,7 +131,7 @@ impl LakeError {
 
     /// Another attempt can't help.
     pub(super) fn is_final(&self) -> bool {
-        !matches!(self, Self::Store { .. } | Self::Table { .. })
+        !matches!(self, Self::Store { .. } | Self::Table { .. } | Self::Damaged { .. })
     }
 }
 
@@ -169,6 +171,10 @@ impl StoreProblem {
 
 fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
+    // The kernel appends a backtrace to its errors where RUST_BACKTRACE is set.
+    if let Some(at) = text.find("\n   0: ") {
+        text.truncate(at);
+    }
     let mut next = error.source();
     while let Some(source) = next {
         let part = source.to_string();

@@ -9,6 +9,7 @@
 mod bucket;
 mod commit;
 mod create;
+mod damage;
 mod durable;
 mod error;
 #[cfg(test)]
