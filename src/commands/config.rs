@@ -10,7 +10,7 @@ use crate::cli::{Cli, CompletionsArgs, ConfigArgs, ConfigCommand, GlobalArgs};
 use crate::settings::Settings;
 
 /// # Errors
-/// The configuration can't be read.
+/// The configuration can't be read, or `ingest` would refuse it.
 pub(super) fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show(flags) = &args.command;
     let resolved = Settings::resolve(global.config.as_deref(), |layers| flags.apply(layers))?;
@@ -23,6 +23,7 @@ pub(super) fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<Exit
         }
         .context("print the configuration")?;
     }
+    resolved.settings.validate()?;
     Ok(ExitCode::SUCCESS)
 }
 
