@@ -35,7 +35,7 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(directives(text)).map_err(|error| format!("--log '{text}': {error}"))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     let lines = match format {
         LogFormat::Human => lines.with_target(false).with_ansi(colours).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
