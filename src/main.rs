@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tickhouse::cli::Cli;
 use tickhouse::{allocator, commands, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 const SECOND_SIGNAL: i32 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     if let Err(error) = telemetry::start(&cli.global, cli.command.default_log()) {
         commands::tell(&format!("error: {error}\n"));
         return ExitCode::from(commands::USAGE);

@@ -115,11 +115,12 @@ fn scope_of(args: &QueryArgs) -> Result<Scope, QueryError> {
     Ok(Scope { symbols: args.symbol.clone(), from: bound("--from", &args.from)?, to: bound("--to", &args.to)? })
 }
 
-/// The format, and the file if there is one.
+/// The format, and the file if there is one; - is standard output.
 fn output_of(format: FormatChoice, path: Option<&Path>) -> Result<(Format, Option<&Path>), QueryError> {
+    let path = path.filter(|path| path.as_os_str() != "-");
     let terminal = path.is_none() && io::stdout().is_terminal();
     let format = match format {
-        FormatChoice::Auto => Format::auto(path, terminal),
+        FormatChoice::Auto => Format::auto(path, terminal)?,
         FormatChoice::Is(format) => format,
     };
     if terminal && format.is_binary() {
@@ -203,6 +204,8 @@ mod tests {
             vec!["daily_summary", "--from", "yesterday"],
             vec!["-f", "/nowhere/query.sql"],
             vec!["DROP TABLE ticks"],
+            vec!["SELECT 1 AS one", "-o", "one.xyz"],
+            vec!["SELECT 1 AS one", "-o", "one"],
         ] {
             let mut all = wrong.clone();
             all.extend(["--table", table]);
