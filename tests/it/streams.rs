@@ -1,4 +1,4 @@
-//! Standard output and signals of commands: readers that go away, and a stop while a command waits.
+//! Standard output and signals of commands: readers that go away, a stop while a command waits, two demos.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -61,5 +61,28 @@ fn a_command_that_waits_for_brokers_ends_at_a_signal() {
         assert_eq!(finished.code, Some(1), "{finished:?}");
         assert!(finished.stderr.contains("stopped; nothing was changed"), "{finished:?}");
         drop(connection);
+    }
+}
+
+#[test]
+fn one_demo_at_a_time_has_a_folder() {
+    let place = Place::folder();
+    let demo = |more: &[&str]| Tickhouse::new(&[&["demo", "--rate", "100"], more].concat()).flags(&place.flags());
+    let mut first = demo(&[]).start();
+    first.line("Ctrl-C stops");
+    let second = demo(&["--resume"]).run();
+    assert_eq!(second.code, Some(2), "{second:?}");
+    assert!(second.stderr.contains("another demo is running in"), "{second:?}");
+    first.signal("TERM");
+    let first = first.finish();
+    assert_eq!(first.code, Some(0), "{first:?}");
+    let resumed = demo(&["--resume", "--duration", "1s"]).run();
+    assert_eq!(resumed.code, Some(0), "{resumed:?}");
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (table, told) in [("s3://bucket/demo", "writes to a folder"), (file.path().to_str().unwrap(), "is a file")] {
+        let refused = Tickhouse::new(&["demo", "--table", table]).run();
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(told), "{refused:?}");
     }
 }
