@@ -44,7 +44,7 @@ pub struct IngestSpec {
 
 /// An ingest that is ready to run.
 pub struct Daemon {
-    pipeline: Pipeline,
+    pub(super) pipeline: Pipeline,
     maintenance: Option<(Maintenance, u64, bool)>,
     pub table_id: String,
     pub group: String,
