@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +17,7 @@ use super::policy::DataLoss;
 use super::settings::IngestSettings;
 use super::spare::spare_columns;
 use crate::decode::{InputSettings, Preset, Reason, Rejection};
-use crate::kafka::{Assigned, EmbeddedBroker, KafkaSettings, topic_info};
+use crate::kafka::{Assigned, EmbeddedBroker, KafkaSettings, Producer, ProducerRecord, Queued, topic_info};
 use crate::lake::{Advance, Lake, Location, StoreSettings};
 use crate::market::{OffsetRange, PartitionBy, TickColumns};
 
@@ -35,12 +34,13 @@ impl Place {
         let broker = EmbeddedBroker::start(1, TOPIC).unwrap();
         let brokers = broker.bootstrap_servers().to_owned();
         let kafka = KafkaSettings { brokers, topic: TOPIC.to_owned(), ..KafkaSettings::default() };
-        let producer: BaseProducer = kafka.client_config().create().unwrap();
+        let mut producer = Producer::new(&kafka).unwrap();
         for number in 0..count {
             let payload = format!(r#"{{"symbol":"A","ts":{},"close":1.5,"volume":1}}"#, 1_767_700_000_000 + number);
-            producer.send(BaseRecord::<(), str>::to(TOPIC).partition(0).payload(&payload)).unwrap();
+            let record = ProducerRecord { key: None, payload: payload.as_bytes(), timestamp: None };
+            assert_eq!(producer.send(record, &CancellationToken::new()), Ok(Queued::Yes));
         }
-        producer.flush(Duration::from_secs(20)).unwrap();
+        assert!(producer.flush(Duration::from_secs(20)));
         let folder = tempfile::tempdir().unwrap();
         let spec = IngestSpec {
             location: Location::Folder(folder.path().join("lake")),
