@@ -37,6 +37,8 @@ const FIRST_ASSIGNMENT: Duration = Duration::from_secs(60);
 
 /// A request that is under way when the ingest ends.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
+/// Of the time for a stop: that answer, the way out of the group, the end of the maintenance.
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// What the loop needs to know.
 #[derive(Debug, Clone)]
@@ -46,8 +48,15 @@ pub(super) struct PipelineOptions {
     pub on_data_loss: DataLossPolicy,
     /// Stops at the ends that the partitions have when they are assigned.
     pub until_latest: bool,
-    /// Bound of the last flush after `stop`.
+    /// From `stop` to the end.
     pub stop_timeout: Duration,
+}
+
+impl PipelineOptions {
+    /// Bound of the last flush after `stop`.
+    fn last_flush(&self) -> Duration {
+        self.stop_timeout.saturating_sub(LEAVING).max(self.stop_timeout / 2)
+    }
 }
 
 pub(super) struct Pipeline {
@@ -174,7 +183,7 @@ impl Pipeline {
             }
             match self.next_turn(stop, stop_by, stopping).await {
                 Turn::Stop => {
-                    stop_by = Some(Instant::now() + self.options.stop_timeout);
+                    stop_by = Some(Instant::now() + self.options.last_flush());
                     let cut_short = self.options.until_latest && !self.all_done();
                     self.status.send_modify(|status| status.cut_short = cut_short);
                 }

@@ -25,7 +25,7 @@ const EVENT_QUEUE: usize = 4;
 const COMMAND_QUEUE: usize = 256;
 const BATCH_MESSAGES: usize = 8_192;
 /// Closing can hang in librdkafka.
-const CLOSE_WATCHDOG: Duration = Duration::from_secs(10);
+const CLOSE_WATCHDOG: Duration = Duration::from_secs(3);
 
 /// Commands don't reach the consumer.
 #[derive(Debug, thiserror::Error)]
