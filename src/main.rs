@@ -33,7 +33,8 @@ fn main() -> ExitCode {
         signals.abort();
         result
     });
-    runtime.shutdown_background();
+    // Whatever still hangs in a request ends with the process: the Delta kernel panics when its runtime ends first.
+    std::mem::forget(runtime);
     result.unwrap_or_else(|error| {
         commands::tell(&format!("error: {error:#}\n"));
         commands::exit_code(&error)
