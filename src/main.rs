@@ -14,7 +14,7 @@ const SECOND_SIGNAL: i32 = 130;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = telemetry::start(&cli.global, cli.command.default_log()) {
-        eprintln!("error: {error}");
+        commands::tell(&format!("error: {error}\n"));
         return ExitCode::from(commands::USAGE);
     }
     if cli.command.is_daemon() {
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: start the runtime: {error}");
+            commands::tell(&format!("error: start the runtime: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     // Whatever still hangs in a request ends with the process: the Delta kernel panics when its runtime ends first.
     std::mem::forget(runtime);
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        commands::tell(&format!("error: {error:#}\n"));
         commands::exit_code(&error)
     })
 }

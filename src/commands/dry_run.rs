@@ -1,13 +1,14 @@
 //! `tickhouse ingest --dry-run`: the verdict of messages of the user's own topic; nothing is written.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use chrono::DateTime;
 use tokio_util::sync::CancellationToken;
 
+use super::print::{ReaderGone, tell};
 use crate::decode::{Decoder, Message, Verdict};
 use crate::ingest::StartPolicy;
 use crate::kafka::{Assigned, Progress, Reader, TopicError};
@@ -31,7 +32,7 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
     }
     reader.start(&starts)?;
 
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     let mut summary: BTreeMap<String, u64> = BTreeMap::new();
     let mut columns = decoder.columns();
     let mut left = limit;
@@ -58,12 +59,16 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
             written = writeln!(out, "{}\t{}\t{text}", record.partition(), record.offset());
         })?;
     }
-    written.context("print verdicts")?;
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(ReaderGone.into()),
+        written => written.context("print verdicts")?,
+    }
     let parts: Vec<String> = summary.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    eprintln!("{} messages: {}", limit - left, if parts.is_empty() { "none".to_owned() } else { parts.join(", ") });
+    let parts = if parts.is_empty() { "none".to_owned() } else { parts.join(", ") };
+    tell(&format!("{} messages: {parts}\n", limit - left));
     let coerced: Vec<String> = decoder.coercions().kinds().map(|(kind, count)| format!("{count} {kind}")).collect();
     if !coerced.is_empty() {
-        eprintln!("coerced in accepted messages: {}", coerced.join(", "));
+        tell(&format!("coerced in accepted messages: {}\n", coerced.join(", ")));
     }
     Ok(ExitCode::SUCCESS)
 }

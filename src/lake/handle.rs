@@ -22,6 +22,7 @@ use super::schema::DEAD_DATE;
 use super::store::{StoreSettings, root_store};
 use super::table::Table;
 use super::upload;
+use super::vacant::{require_folder, require_vacant};
 use super::view::{DataFile, TableView};
 use crate::market::TopicIdentity;
 
@@ -63,6 +64,7 @@ impl Lake {
     }
 
     async fn open_or_create_in(location: &Location, store: &StoreSettings, spec: &LakeSpec) -> Result<Self, LakeError> {
+        require_folder(location)?;
         let root = root_store(location, store)?;
         if let Location::S3 { prefix, .. } = location {
             let lake: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&root), Path::from(prefix.as_str())));
@@ -78,6 +80,9 @@ impl Lake {
     ) -> Result<Self, LakeError> {
         let mut ticks = Table::new(root, location, "ticks")?;
         let mut dead_letters = Table::new(root, location, "dead_letters")?;
+        if !ticks.exists().await? {
+            require_vacant(root, location).await?;
+        }
         create_or_check(location, &mut ticks, &mut dead_letters, spec).await?;
         Self::of(location, ticks, dead_letters)
     }
@@ -87,6 +92,7 @@ impl Lake {
     /// # Errors
     /// There are no tables, or they can't be read.
     pub async fn open(location: &Location, store: &StoreSettings) -> Result<Self, LakeError> {
+        require_folder(location)?;
         let root = root_store(location, store)?;
         let mut ticks = Table::new(&root, location, "ticks")?;
         let mut dead_letters = Table::new(&root, location, "dead_letters")?;

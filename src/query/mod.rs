@@ -20,7 +20,6 @@ mod pruning;
 mod scope;
 mod session;
 mod statement;
-mod suggest;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -69,6 +69,7 @@ fn environment_values_are_checked() {
         ("TICKHOUSE_KAFKA_TLS", "yes", "TICKHOUSE_KAFKA_TLS is neither true nor false"),
         ("TICKHOUSE_KAFKA_PASSWORD_FILE", "/nowhere/password", "/nowhere/password"),
         ("TICKHOUSE_CONFIG", "/nowhere/tickhouse.toml", "/nowhere/tickhouse.toml"),
+        ("TICKHOUSE_KAFKA_BROKER", "kafka:9092", "did you mean TICKHOUSE_KAFKA_BROKERS?"),
     ] {
         let finished = Tickhouse::new(&["config", "show"]).env(name, value).run();
         assert_eq!(finished.code, USAGE, "{finished:?}");
@@ -102,6 +103,23 @@ fn the_configuration_shows_origins_and_no_secrets() {
     ] {
         assert!(shown.lines().any(|shown| shown == line), "no {line} in:\n{shown}");
     }
+}
+
+#[test]
+fn the_configuration_is_checked_as_ingest_does() {
+    let given =
+        ["--table", "s3://bucket/x", "--s3-endpoint", "http://store:9000", "--brokers", "kafka:x", "--topic", "t"];
+    let finished = Tickhouse::new(&[&["config", "show"], &given[..], &["--market-zone", "Mars"]].concat()).run();
+    assert_eq!(finished.code, USAGE, "{finished:?}");
+    assert!(finished.stdout.contains("kafka.brokers = \"kafka:x\"  # --brokers"), "{finished:?}");
+    for told in
+        ["ingest refuses this configuration", "http://store:9000 is not encrypted", "'kafka:x' is no broker", "Mars"]
+    {
+        assert!(finished.stderr.contains(told), "no {told} in: {finished:?}");
+    }
+    let empty = Tickhouse::new(&["config", "show"]).run();
+    assert_eq!(empty.code, USAGE, "{empty:?}");
+    assert!(empty.stderr.contains("table: missing") && empty.stderr.contains("kafka.brokers"), "{empty:?}");
 }
 
 #[test]
