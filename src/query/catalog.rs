@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::error::QueryError;
 use super::header::{Header, is_name};
-use super::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 macro_rules! embedded {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../sql/", $name, ".sql")))),+] };

@@ -23,7 +23,6 @@ mod pruning;
 mod scope;
 mod session;
 mod statement;
-mod suggest;
 #[cfg(test)]
 pub(crate) mod tests;
 
