@@ -16,6 +16,7 @@ use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
 use super::provider::LakeTable;
+use super::rolling;
 use super::statement::Parsed;
 use crate::lake::TableView;
 
@@ -53,8 +54,12 @@ impl QuerySession {
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory_bytes), NAMED_CONSUMERS);
         let runtime =
             RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(QueryError::Session)?;
-        let state =
-            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .with_physical_optimizer_rules(rolling::rules())
+            .build();
         Ok(Self { context: SessionContext::new_with_state(state), tables: Vec::new() })
     }
 

@@ -1,11 +1,12 @@
 //! What is gathered over the rows of a frame: a monoid, so that a frame can be joined from two parts.
 
+use std::fmt::Debug;
 use std::marker::PhantomData;
 
 /// An associative gathering of values in their order.
 pub trait Fold {
     type Value: Copy;
-    type State: Copy;
+    type State: Copy + Debug;
 
     /// Of no values: joined to any state it changes nothing. It also stands for an unknown value.
     const EMPTY: Self::State;
@@ -37,7 +38,7 @@ impl Fold for Sum {
 }
 
 /// Values in a total order. A NaN is above all doubles, whatever its sign.
-pub trait Ranked: Copy {
+pub trait Ranked: Copy + Debug {
     const LOWEST: Self;
     const HIGHEST: Self;
 
