@@ -29,4 +29,4 @@ mod rule;
 mod symbols;
 mod windows;
 
-pub(super) use rule::rules;
+pub(super) use rule::{Rule, rules};

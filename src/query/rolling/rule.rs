@@ -29,9 +29,9 @@ use super::windows::Window;
 const SCHEME: &str = "tickhouse://";
 const SYMBOL: &str = "symbol";
 /// Bytes of a file that are decoded at once: about a row group of the files that we write.
-const PIECE_BYTES: u64 = 4 * 1024 * 1024;
+const PIECE_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 4 * 1024 * 1024 };
 
-type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+pub(in crate::query) type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
 /// DataFusion's rules and ours, which runs once filters are in the scan and before sorts are planned.
 pub(in crate::query) fn rules() -> Vec<Rule> {
