@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tickhouse::cli::Cli;
 use tickhouse::{allocator, commands, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 const SECOND_SIGNAL: i32 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     if let Err(error) = telemetry::start(&cli.global, cli.command.default_log()) {
-        eprintln!("error: {error}");
+        commands::tell(&format!("error: {error}\n"));
         return ExitCode::from(commands::USAGE);
     }
     if cli.command.is_daemon() {
@@ -23,7 +22,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: start the runtime: {error}");
+            commands::tell(&format!("error: start the runtime: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
@@ -34,9 +33,10 @@ fn main() -> ExitCode {
         signals.abort();
         result
     });
-    runtime.shutdown_background();
+    // Whatever still hangs in a request ends with the process: the Delta kernel panics when its runtime ends first.
+    std::mem::forget(runtime);
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        commands::tell(&format!("error: {error:#}\n"));
         commands::exit_code(&error)
     })
 }

@@ -14,6 +14,9 @@ use crate::cli::{GlobalArgs, LogFormat};
 /// Below info these print what they read and plan with: statistics and rows, which hold values of ticks.
 const WITH_VALUES: [&str; 6] = ["buoyant_kernel", "delta_kernel", "deltalake", "datafusion", "arrow", "parquet"];
 
+/// It logs each error that it returns, once a layer and without the file that is meant.
+const RETURNED: &str = "buoyant_kernel=off";
+
 /// # Errors
 /// The filter can't be read; the text names it.
 pub fn start(global: &GlobalArgs, default: &str) -> Result<(), String> {
@@ -32,7 +35,7 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(directives(text)).map_err(|error| format!("--log '{text}': {error}"))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     let lines = match format {
         LogFormat::Human => lines.with_target(false).with_ansi(colours).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
@@ -43,9 +46,9 @@ where
 /// A bare level is ours: the libraries' own talk is below what an operator wants. What a text doesn't name warns.
 fn directives(text: &str) -> String {
     match text.parse::<LevelFilter>() {
-        Ok(level) if level > LevelFilter::WARN => format!("warn,tickhouse={level}"),
-        Ok(level) => level.to_string(),
-        Err(_) => format!("warn,{text}"),
+        Ok(level) if level > LevelFilter::WARN => format!("warn,{RETURNED},tickhouse={level}"),
+        Ok(level) => format!("{level},{RETURNED}"),
+        Err(_) => format!("warn,{RETURNED},{text}"),
     }
 }
 
@@ -86,6 +89,7 @@ mod tests {
             tracing::info!(target: "tickhouse::ingest", "ours-info");
             tracing::error!(target: "tickhouse::ingest", "ours-error");
             tracing::info!(target: "buoyant_kernel::scan", "kernel-info");
+            tracing::error!(target: "buoyant_kernel::scan", "kernel-error");
             tracing::debug!(target: "buoyant_kernel::scan", "values");
             tracing::trace!(target: "deltalake_core::kernel", "values");
             tracing::debug!(target: "datafusion_physical_plan::topk", "values");
@@ -101,9 +105,9 @@ mod tests {
         assert_eq!(logged("error"), "ours-error");
         assert_eq!(logged("off"), "");
         assert_eq!(logged("off,tickhouse=info"), "ours-info ours-error");
-        assert_eq!(logged("buoyant_kernel=trace"), "other-warn ours-error kernel-info");
+        assert_eq!(logged("buoyant_kernel=trace"), "other-warn ours-error kernel-info kernel-error");
         assert_eq!(logged("trace"), "other-warn ours-debug ours-info ours-error");
-        let all = "other-warn other-info ours-debug ours-info ours-error kernel-info";
-        assert_eq!(logged("warn,trace,deltalake_core=trace,datafusion=trace"), all);
+        let all = "other-warn other-info ours-debug ours-info ours-error kernel-info kernel-error";
+        assert_eq!(logged("warn,buoyant_kernel=trace,trace,deltalake_core=trace,datafusion=trace"), all);
     }
 }

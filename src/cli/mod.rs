@@ -10,10 +10,11 @@ mod produce;
 mod query;
 mod table;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use chrono_tz::Tz;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
 pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
@@ -71,6 +72,35 @@ pub enum Command {
     ConsumeOnly(KafkaArgs),
 }
 
+impl Cli {
+    /// The words of the process. A number below zero is a value, so that the error is about the value.
+    pub fn of_process() -> Self {
+        Self::from_words(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// # Errors
+    /// As clap says it.
+    pub fn from_words<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Self, clap::Error> {
+        let matches = take_negative_values(Self::command()).try_get_matches_from(words)?;
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// Values that can't be an option but may begin with a hyphen where they are wrong, as in `--interval -1s`.
+const CHECKED: [&str; 6] = ["TIME", "SIZE", "DATE|TIME", "START", "P=OFFSET", "RATE"];
+
+fn take_negative_values(command: clap::Command) -> clap::Command {
+    let take = |arg: clap::Arg| {
+        if !arg.get_action().takes_values() {
+            return arg;
+        }
+        let is_checked =
+            arg.get_value_names().is_some_and(|names| names.iter().any(|name| CHECKED.contains(&name.as_str())));
+        if is_checked { arg.allow_hyphen_values(true) } else { arg.allow_negative_numbers(true) }
+    };
+    command.mut_args(take).mut_subcommands(take_negative_values)
+}
+
 impl Command {
     /// Runs for months.
     pub fn is_daemon(&self) -> bool {
@@ -90,4 +120,29 @@ fn zone(text: &str) -> Result<Tz, String> {
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write name=value")?;
     Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_negative_value_is_told_as_a_value() {
+        for (words, told) in [
+            ("dead-letters show --offset -1", "invalid value '-1' for '--offset <NUMBER>'"),
+            ("produce simulate --rate -5", "invalid value '-5' for '--rate <RATE>'"),
+            ("produce simulate --interval -1s", "invalid value '-1s' for '--interval <TIME>'"),
+            ("ingest --flush-rows -1", "invalid value '-1' for '--flush-rows <ROWS>'"),
+            ("ingest --start -1=5", "invalid value '-1=5' for '--start <START>'"),
+            ("offsets set --reason x --partition -1=5", "write --partition PARTITION=OFFSET"),
+            ("query --memory-limit -1 x", "invalid value '-1' for '--memory-limit <SIZE>'"),
+        ] {
+            let words = std::iter::once("tickhouse").chain(words.split(' '));
+            let error = Cli::from_words(words).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+        let words = ["tickhouse", "query", "q", "--param", "x=-1", "--param", "y=-2.5"];
+        let Command::Query(args) = Cli::from_words(words).unwrap().command else { panic!("the subcommand is query") };
+        assert_eq!(args.params, [("x".to_owned(), "-1".to_owned()), ("y".to_owned(), "-2.5".to_owned())]);
+    }
 }

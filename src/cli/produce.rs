@@ -125,23 +125,27 @@ pub struct ReplayArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Columns (default: the name of the field)")]
 pub struct ColumnArgs {
-    #[arg(long, value_name = "NAME", help = "Symbol; the Kafka key")]
+    #[arg(long, value_name = "NAME", help = "Column of the symbol, which is the Kafka key; required")]
     pub symbol_column: Option<String>,
-    #[arg(long, value_name = "NAME", help = "Event time: RFC 3339, a local time, a date or a number")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        help = "Column of the event time: RFC 3339, a local time, a date or a number; required"
+    )]
     pub ts_column: Option<String>,
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = "Column of the opening price (a number)")]
     pub open_column: Option<String>,
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = "Column of the highest price (a number)")]
     pub high_column: Option<String>,
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = "Column of the lowest price (a number)")]
     pub low_column: Option<String>,
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = "Column of the price (a number); required")]
     pub close_column: Option<String>,
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = "Column of the volume (a number)")]
     pub volume_column: Option<String>,
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = "Column of the trade's identity (any text)")]
     pub trade_id_column: Option<String>,
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = "Column of where the tick comes from (any text)")]
     pub source_column: Option<String>,
 }
 

@@ -58,7 +58,7 @@ pub struct QueryArgs {
     /// Format of the result; auto is a table on a terminal and csv in a pipe, or what the name after -o says
     #[arg(long, value_enum, default_value = "auto")]
     pub format: FormatChoice,
-    /// Write the result to a file, which appears when it is complete
+    /// Write the result to a file, which appears when it is complete; - is standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Memory for sorts, groups and joins; beyond it they spill to disk

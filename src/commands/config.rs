@@ -1,28 +1,31 @@
 //! `tickhouse config show` and `tickhouse completions`.
 
-use std::io::Write;
+use std::fmt::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::CommandFactory;
 
+use super::print::{print, report};
 use crate::cli::{Cli, CompletionsArgs, ConfigArgs, ConfigCommand, GlobalArgs};
 use crate::settings::Settings;
 
 /// # Errors
-/// The configuration can't be read.
+/// The configuration can't be read, or `ingest` would refuse it.
 pub(super) fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show(flags) = &args.command;
     let resolved = Settings::resolve(global.config.as_deref(), |layers| flags.apply(layers))?;
-    let mut out = std::io::stdout().lock();
+    let mut text = String::new();
     for (key, value, origin) in resolved.listing()? {
         let origin = origin.map_or_else(|| "default".to_owned(), ToString::to_string);
         match value {
-            Some(value) => writeln!(out, "{key} = {value}  # {origin}"),
-            None => writeln!(out, "# {key} is not set"),
+            Some(value) => writeln!(text, "{key} = {value}  # {origin}"),
+            None => writeln!(text, "# {key} is not set"),
         }
-        .context("print the configuration")?;
+        .expect("a string takes all text");
     }
+    report(&text)?;
+    resolved.settings.validate()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -31,6 +34,6 @@ pub(super) fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<Exit
 pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "tickhouse", &mut script);
-    std::io::stdout().write_all(&script).context("print the completions")?;
+    print(&String::from_utf8(script).context("print the completions")?)?;
     Ok(ExitCode::SUCCESS)
 }

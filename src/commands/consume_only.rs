@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
+use super::print::print;
 use crate::kafka::{Progress, Reader};
 use crate::lake::RetryPolicy;
 use crate::settings::{Settings, SettingsError};
@@ -26,6 +27,6 @@ pub(super) fn run(settings: &Settings, stop: &CancellationToken) -> anyhow::Resu
         };
         progress = reader.read(count)?;
     }
-    println!("consumed {messages} messages, {bytes} bytes in {:.3} s", started.elapsed().as_secs_f64());
+    print(&format!("consumed {messages} messages, {bytes} bytes in {:.3} s\n", started.elapsed().as_secs_f64()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,18 +1,19 @@
 //! `tickhouse ingest --dry-run`: the verdict of messages of the user's own topic; nothing is written.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use chrono::DateTime;
 use tokio_util::sync::CancellationToken;
 
+use super::print::{ReaderGone, tell};
 use crate::decode::{Decoder, Message, Verdict};
 use crate::ingest::StartPolicy;
 use crate::kafka::{Assigned, Progress, Reader, TopicError};
 use crate::lake::RetryPolicy;
-use crate::market::TickColumns;
+use crate::market::{ExtraColumn, TickColumns};
 use crate::settings::{Settings, SettingsError};
 
 /// Reads up to `limit` messages from the configured start.
@@ -22,6 +23,7 @@ use crate::settings::{Settings, SettingsError};
 pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
     settings.kafka.validate().map_err(SettingsError::from)?;
     let zone = settings.ingest.validate().map_err(SettingsError::Value)?;
+    let extras: Vec<&str> = settings.input.columns.keys().map(String::as_str).collect();
     let mut decoder = Decoder::new(&settings.input, zone).map_err(SettingsError::from)?;
     settings.kafka.warn_of_plaintext();
     let mut reader = Reader::open(&settings.kafka, RetryPolicy::ONE_SHOT)?;
@@ -31,7 +33,7 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
     }
     reader.start(&starts)?;
 
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     let mut summary: BTreeMap<String, u64> = BTreeMap::new();
     let mut columns = decoder.columns();
     let mut left = limit;
@@ -53,17 +55,21 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
                 timestamp: record.timestamp(),
             };
             let verdict = decoder.decode(&message, &mut columns);
-            let (kind, text) = describe(&verdict, &columns);
+            let (kind, text) = describe(&verdict, &columns, &extras);
             *summary.entry(kind).or_default() += 1;
             written = writeln!(out, "{}\t{}\t{text}", record.partition(), record.offset());
         })?;
     }
-    written.context("print verdicts")?;
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(ReaderGone.into()),
+        written => written.context("print verdicts")?,
+    }
     let parts: Vec<String> = summary.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    eprintln!("{} messages: {}", limit - left, if parts.is_empty() { "none".to_owned() } else { parts.join(", ") });
+    let parts = if parts.is_empty() { "none".to_owned() } else { parts.join(", ") };
+    tell(&format!("{} messages: {parts}\n", limit - left));
     let coerced: Vec<String> = decoder.coercions().kinds().map(|(kind, count)| format!("{count} {kind}")).collect();
     if !coerced.is_empty() {
-        eprintln!("coerced in accepted messages: {}", coerced.join(", "));
+        tell(&format!("coerced in accepted messages: {}\n", coerced.join(", ")));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -79,7 +85,7 @@ fn start(reader: &Reader, at: &Assigned, policy: &StartPolicy, limit: u64) -> Re
 }
 
 /// Kind for the summary, and the line.
-fn describe(verdict: &Verdict, rows: &TickColumns) -> (String, String) {
+fn describe(verdict: &Verdict, rows: &TickColumns, extras: &[&str]) -> (String, String) {
     match verdict {
         Verdict::Ticks(count) => {
             let shown = rows.len() - count;
@@ -89,11 +95,26 @@ fn describe(verdict: &Verdict, rows: &TickColumns) -> (String, String) {
             // The columns hold NULL as NaN.
             let volume = rows.volume[shown];
             let volume = if volume.is_nan() { "NULL".to_owned() } else { volume.to_string() };
-            ("accepted".to_owned(), format!("ok\t{symbol} {time} close={} volume={volume}{more}", rows.close[shown]))
+            let extras =
+                extras.iter().zip(&rows.extras).map(|(name, column)| format!(" {name}={}", text_of(column, shown)));
+            let extras: String = extras.collect();
+            let close = rows.close[shown];
+            ("accepted".to_owned(), format!("ok\t{symbol} {time} close={close} volume={volume}{extras}{more}"))
         }
         Verdict::Dead(rejection) => {
             (format!("dead ({})", rejection.reason), format!("dead\t{}: {}", rejection.reason, rejection.detail))
         }
         Verdict::Skipped(kind) => (format!("skipped ({kind})"), format!("skip\t{kind}")),
     }
+}
+
+fn text_of(column: &ExtraColumn, row: usize) -> String {
+    let value = match column {
+        ExtraColumn::Double(values) => values[row].map(|value| value.to_string()),
+        ExtraColumn::Bigint(values) => values[row].map(|value| value.to_string()),
+        // Quoted and escaped: it comes from the message as it is.
+        ExtraColumn::String(values) => values.get(row).map(|value| format!("{value:?}")),
+        ExtraColumn::Boolean(values) => values[row].map(|value| value.to_string()),
+    };
+    value.unwrap_or_else(|| "NULL".to_owned())
 }

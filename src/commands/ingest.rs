@@ -1,11 +1,11 @@
 //! `tickhouse ingest`: wiring, and what is printed at the end.
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use tokio_util::sync::CancellationToken;
 
+use super::print::tell;
 use super::{dry_run, way_out};
 use crate::cli::{GlobalArgs, IngestArgs};
 use crate::ingest::{Daemon, IngestSpec, Status};
@@ -33,34 +33,33 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
     let way_out = |error| way_out::show(error, global, &resolved);
     let Some(daemon) = Daemon::open(spec, &stop).await.map_err(way_out)? else {
         ensure!(!args.until_latest, "stopped before anything was read; run it again");
-        eprintln!("stopped before anything was read");
+        tell("stopped before anything was read\n");
         return Ok(ExitCode::SUCCESS);
     };
     tracing::info!(table = %location, group = daemon.group, "ingesting");
     let status = daemon.run(stop).await.map_err(way_out)?;
-    print_ending(&mut std::io::stderr().lock(), &status).context("print the ending")?;
+    tell(&ending(&status));
     ensure!(!status.cut_short, "stopped before the ends of the partitions were reached; run it again to read the rest");
     Ok(ExitCode::SUCCESS)
 }
 
 /// Offsets and table version, as the last word of a stop.
-fn print_ending(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
+fn ending(status: &Status) -> String {
     let counts = &status.committed;
-    writeln!(
-        out,
-        "committed {} rows of {} messages, {} dead letters, {} skipped; table version {}",
+    let mut text = format!(
+        "committed {} rows of {} messages, {} dead letters, {} skipped; table version {}\n",
         counts.rows,
         counts.stored_offsets + counts.dead + counts.skipped,
         counts.dead,
         counts.skipped,
         status.version
-    )?;
+    );
     if status.already_applied > 0 {
-        writeln!(out, "{} messages came again and were in the table already", status.already_applied)?;
+        text.push_str(&format!("{} messages came again and were in the table already\n", status.already_applied));
     }
     let next: Vec<String> = status.next.iter().map(|(partition, next)| format!("{partition}={next}")).collect();
     if !next.is_empty() {
-        writeln!(out, "next offsets {}", next.join(","))?;
+        text.push_str(&format!("next offsets {}\n", next.join(",")));
     }
-    Ok(())
+    text
 }

@@ -7,6 +7,7 @@ mod demo;
 mod dry_run;
 mod ingest;
 mod offsets;
+mod print;
 pub mod produce;
 pub mod query;
 mod way_out;
@@ -21,6 +22,8 @@ use crate::kafka::TopicError;
 use crate::lake::{LakeError, StoreProblem};
 use crate::query::QueryError;
 use crate::settings::{Settings, SettingsError};
+use print::ReaderGone;
+pub use print::tell;
 
 /// Exit codes that scripts rely on.
 const FAILED: u8 = 1;
@@ -30,12 +33,12 @@ const DATA_LOSS: u8 = 3;
 /// # Errors
 /// What the subcommand could not do; [`exit_code`] says how to leave.
 pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    match &cli.command {
+    let result = match &cli.command {
         Command::Ingest(args) => ingest::run(&cli.global, args, stop).await,
         Command::Demo(args) => demo::run(args, stop).await,
         Command::Produce(args) => produce::run(&cli.global, args, stop).await,
         Command::Query(args) => query::run(&cli.global, args, stop).await,
-        Command::Offsets(args) => offsets::run(&cli.global, args).await,
+        Command::Offsets(args) => offsets::run(&cli.global, args, &stop).await,
         Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,
         Command::Config(args) => config::run(&cli.global, args),
         Command::Completions(args) => config::completions(args),
@@ -43,7 +46,15 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
             let settings = Settings::resolve(cli.global.config.as_deref(), |layers| args.apply(layers))?.settings;
             tokio::task::spawn_blocking(move || consume_only::run(&settings, &stop)).await?
         }
+    };
+    match result {
+        Err(error) if error.is::<ReaderGone>() || is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        result => result,
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(QueryError::BrokenPipe))
 }
 
 /// 1 failed, 2 usage or configuration, 3 data loss needs a decision.
@@ -81,6 +92,8 @@ fn lake_code(error: &LakeError) -> Option<u8> {
     match error {
         LakeError::OtherTopic(_) => Some(DATA_LOSS),
         LakeError::Differs { .. }
+        | LakeError::Occupied { .. }
+        | LakeError::NotAFolder { .. }
         | LakeError::PlainHttp { .. }
         | LakeError::Endpoint { .. }
         | LakeError::NoBucketCreation { .. } => Some(USAGE),

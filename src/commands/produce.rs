@@ -1,6 +1,6 @@
 //! `tickhouse produce`: wiring, progress on a terminal, and how many messages were acknowledged.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
+use super::print::report as say;
 use crate::cli::{GlobalArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
 use crate::feeds::replay::{ReplayError, ReplayFeed};
 use crate::feeds::simulate::{Anomalies, Clock, SimulateSettings, SimulatedFeed};
@@ -143,8 +144,7 @@ fn progress_bar(count: Option<u64>) -> ProgressBar {
 
 /// One line on stdout, then the error if there is one.
 fn finish(report: SendReport, anomalies: Option<Anomalies>) -> anyhow::Result<ExitCode> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{}", ending(&report, anomalies)).context("print the ending")?;
+    say(&format!("{}\n", ending(&report, anomalies)))?;
     if let Some(failure) = report.failure {
         return Err(failure.into());
     }

@@ -1,13 +1,14 @@
 //! `tickhouse query`: one statement over the tables of a lake.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
+use super::print::print;
 use crate::cli::{FormatChoice, GlobalArgs, QueryArgs, TableArgs};
 use crate::lake::Lake;
 use crate::query::{
@@ -19,7 +20,7 @@ use crate::settings::Settings;
 /// # Errors
 /// The query failed, or was asked for wrongly.
 pub async fn run(global: &GlobalArgs, args: &QueryArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    conclude(answer(global, args, &stop).await)
+    answer(global, args, &stop).await.map(|()| ExitCode::SUCCESS)
 }
 
 /// One statement of another command over the tables of the lake.
@@ -34,37 +35,26 @@ pub(super) async fn run_text(
     format: FormatChoice,
     stop: &CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    let answer = async {
-        let mut parsed = Parsed::parse(text)?;
-        parsed.bind(params)?;
-        let settings = Settings::resolve(global.config.as_deref(), |layers| table.apply(layers))?.settings;
-        let session = open_session(&settings, DEFAULT_MEMORY_BYTES, stop).await?;
-        let (format, _) = output_of(format, None)?;
-        let planned = session.plan(&parsed).await?;
-        write_all(planned.run()?, format, chrono_tz::UTC, Output::to(io::stdout()), stop).await?;
-        Ok(())
-    };
-    conclude(answer.await)
-}
-
-fn conclude(answer: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
-    let Err(error) = answer else { return Ok(ExitCode::SUCCESS) };
-    match error.downcast_ref::<QueryError>() {
-        Some(QueryError::BrokenPipe) => Ok(ExitCode::SUCCESS),
-        _ => Err(error),
-    }
+    let mut parsed = Parsed::parse(text)?;
+    parsed.bind(params)?;
+    let settings = Settings::resolve(global.config.as_deref(), |layers| table.apply(layers))?.settings;
+    let session = open_session(&settings, DEFAULT_MEMORY_BYTES, stop).await?;
+    let (format, _) = output_of(format, None)?;
+    let planned = session.plan(&parsed).await?;
+    write_all(planned.run()?, format, chrono_tz::UTC, Output::to(io::stdout()), stop).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let catalog = Catalog::load(args.sql_dir.as_deref())?;
     if args.list {
-        return Ok(print(&listing(&catalog))?);
+        return print(&listing(&catalog));
     }
     let mut parsed = Parsed::parse(&text_of(args, &catalog)?)?;
     parsed.bind(&args.params)?;
     parsed.restrict(&scope_of(args)?)?;
     if args.show_sql {
-        return Ok(print(&format!("{}\n", parsed.to_sql()))?);
+        return print(&format!("{}\n", parsed.to_sql()));
     }
     let (format, output) = output_of(args.format, args.output.as_deref())?;
 
@@ -73,7 +63,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     let session = open_session(&settings, memory, stop).await?;
     let planned = session.plan(&parsed).await?;
     if args.explain {
-        return Ok(print(&planned.explain())?);
+        return print(&planned.explain());
     }
     let output = match output {
         Some(path) => Output::to_file(path)?,
@@ -125,11 +115,12 @@ fn scope_of(args: &QueryArgs) -> Result<Scope, QueryError> {
     Ok(Scope { symbols: args.symbol.clone(), from: bound("--from", &args.from)?, to: bound("--to", &args.to)? })
 }
 
-/// The format, and the file if there is one.
+/// The format, and the file if there is one; - is standard output.
 fn output_of(format: FormatChoice, path: Option<&Path>) -> Result<(Format, Option<&Path>), QueryError> {
+    let path = path.filter(|path| path.as_os_str() != "-");
     let terminal = path.is_none() && io::stdout().is_terminal();
     let format = match format {
-        FormatChoice::Auto => Format::auto(path, terminal),
+        FormatChoice::Auto => Format::auto(path, terminal)?,
         FormatChoice::Is(format) => format,
     };
     if terminal && format.is_binary() {
@@ -151,14 +142,6 @@ fn listing(catalog: &Catalog) -> String {
         }
     }
     text
-}
-
-fn print(text: &str) -> Result<(), QueryError> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => QueryError::BrokenPipe,
-        _ => QueryError::Output(error),
-    })
 }
 
 #[cfg(test)]
@@ -221,6 +204,8 @@ mod tests {
             vec!["daily_summary", "--from", "yesterday"],
             vec!["-f", "/nowhere/query.sql"],
             vec!["DROP TABLE ticks"],
+            vec!["SELECT 1 AS one", "-o", "one.xyz"],
+            vec!["SELECT 1 AS one", "-o", "one"],
         ] {
             let mut all = wrong.clone();
             all.extend(["--table", table]);

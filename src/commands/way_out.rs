@@ -25,6 +25,13 @@ pub(super) fn show(error: IngestError, global: &GlobalArgs, resolved: &Resolved)
 fn ways_out(loss: &DataLoss, global: &GlobalArgs, resolved: &Resolved) -> Result<String, SettingsError> {
     let anew = || ("count the offsets of this topic anew, from the start policy on", vec!["--new-epoch".to_owned()]);
     let ((purpose, change), reason) = match loss {
+        DataLoss::Truncated { .. } => {
+            return Ok(
+                "to go on, start again: reading continues at the table's next offset; what Kafka wrote anew below \
+                       it is not read"
+                    .to_owned(),
+            );
+        }
         DataLoss::Expired { partition, low, .. } => {
             let change = vec!["--partition".to_owned(), format!("{partition}={low}")];
             (("give these offsets up", change), "Kafka dropped them before they were read")

@@ -13,7 +13,7 @@ use super::buried::Buried;
 use super::error::IngestError;
 use super::partitions::Partition;
 use super::pipeline::Pipeline;
-use super::policy::{Begin, DataLoss, begin};
+use super::policy::{Begin, BeginError, DataLoss, begin};
 use super::settings::StartPolicy;
 use crate::kafka::{Assigned, Command};
 use crate::lake::Lake;
@@ -22,6 +22,25 @@ use crate::market::TopicIdentity;
 /// One answer of a broker and the retries before it.
 const OFFSETS_PATIENCE: Duration = Duration::from_secs(60);
 const OFFSETS_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where to begin in a partition, decided without touching any state.
+struct Place {
+    assigned: Assigned,
+    /// Transaction versions of ticks and dead letters.
+    base: Option<i64>,
+    dead_base: Option<i64>,
+    begin: Begin,
+    next: i64,
+    buried: Option<Buried>,
+}
+
+/// What is known of an assignment.
+#[derive(Default)]
+struct Places {
+    found: Vec<Place>,
+    /// The table continues at this offset, beyond a watermark that is older: other workers go on meanwhile.
+    outdated: Vec<(i32, i64)>,
+}
 
 impl Pipeline {
     /// Begins to read newly assigned partitions, or again those that had to be announced again.
@@ -34,14 +53,35 @@ impl Pipeline {
         assigned: &[Assigned],
         stop: &CancellationToken,
     ) -> Result<(), IngestError> {
+        if assigned.is_empty() {
+            return Ok(());
+        }
         let Some(mut lake) = self.lake.take() else { return Ok(()) };
-        let result = self.begin_reading(&mut lake, kafka, assigned, stop).await;
+        let places = tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(Places::default()),
+            places = self.places(&mut lake, kafka, assigned) => places,
+        };
+        let epoch = lake.epoch();
         self.lake = Some(lake);
-        result
+        if self.encoder.epoch() != epoch {
+            self.encoder = Arc::new(self.encoder.with_epoch(epoch));
+            // What the others have read counts by the offsets of the old epoch.
+            let numbers = self.partitions.iter().map(|(number, _)| number);
+            let others: Vec<i32> =
+                numbers.filter(|number| assigned.iter().all(|one| one.partition != *number)).collect();
+            self.restart(&others)?;
+        }
+        let places = places?;
+        for (partition, next) in places.outdated {
+            self.asked_again.insert(partition, next);
+            self.consumer.send(Command::AskAgain(partition))?;
+        }
+        self.begin_reading(places.found)
     }
 
     /// Reads the partitions again from where the table is now, after a fenced commit.
-    pub(super) fn restart(&mut self, numbers: &[i32]) {
+    pub(super) fn restart(&mut self, numbers: &[i32]) -> Result<(), IngestError> {
         let mut again = Vec::new();
         for &number in numbers {
             if self.partitions.begin_again(number) {
@@ -49,49 +89,53 @@ impl Pipeline {
                 again.push(number);
             }
         }
-        self.consumer.send(Command::Announce(again));
+        Ok(self.consumer.send(Command::Announce(again))?)
     }
 
-    async fn begin_reading(
-        &mut self,
+    async fn places(
+        &self,
         lake: &mut Lake,
         kafka: &TopicIdentity,
         assigned: &[Assigned],
-        stop: &CancellationToken,
-    ) -> Result<(), IngestError> {
-        if assigned.is_empty() {
-            return Ok(());
-        }
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            read = lake.refresh_patiently() => read?,
-        }
+    ) -> Result<Places, IngestError> {
+        lake.refresh_patiently().await?;
         lake.identity().require(kafka).map_err(DataLoss::from)?;
         lake.learn_topic_id(kafka).await?;
-        if self.encoder.epoch() != lake.epoch() {
-            self.encoder = Arc::new(self.encoder.with_epoch(lake.epoch()));
-            // What the others have read counts by the offsets of the old epoch.
-            let numbers = self.partitions.iter().map(|(number, _)| number);
-            let others: Vec<i32> =
-                numbers.filter(|number| assigned.iter().all(|one| one.partition != *number)).collect();
-            self.restart(&others);
-        }
-        let mut starts = Vec::new();
+        let mut places = Places::default();
         for &assigned in assigned {
             let Assigned { partition, high, .. } = assigned;
-            let target = match self.partitions.get(partition) {
-                Some(owned) => owned.target,
-                None => self.options.until_latest.then_some(high),
-            };
-            self.batch.drop_partition(partition);
             let base = lake.next_offset(partition).await?;
-            let begin = begin(assigned, base, &self.options.start, self.options.on_data_loss)?;
+            let begin = match begin(assigned, base, &self.options.start, self.options.on_data_loss) {
+                Err(BeginError::DataLoss(DataLoss::Shrunk { next, .. }))
+                    if self.asked_again.get(&partition).is_none_or(|known| high >= *known) =>
+                {
+                    places.outdated.push((partition, next));
+                    continue;
+                }
+                begin => begin?,
+            };
             let next = match begin {
                 Begin::At(offset) => offset,
                 Begin::After(lost) => lost.next(),
                 Begin::AtTime(millis) => self.offset_at(partition, millis).await?.unwrap_or(high),
             };
+            let dead_base = lake.dead_next_offset(partition).await?;
+            let buried = Buried::read(lake, partition, next, dead_base).await?;
+            places.found.push(Place { assigned, base, dead_base, begin, next, buried });
+        }
+        Ok(places)
+    }
+
+    fn begin_reading(&mut self, places: Vec<Place>) -> Result<(), IngestError> {
+        let mut starts = Vec::new();
+        for Place { assigned, base, dead_base, begin, next, buried } in places {
+            let Assigned { partition, high, .. } = assigned;
+            let target = match self.partitions.get(partition) {
+                Some(owned) => owned.target,
+                None => self.options.until_latest.then_some(high),
+            };
+            self.asked_again.remove(&partition);
+            self.batch.drop_partition(partition);
             if let Begin::After(lost) = begin {
                 tracing::error!(partition, %lost, "Kafka no longer holds these offsets; recording them as lost");
                 let chunk = Chunk::lost(partition, lost, self.decoder.columns(), now_micros());
@@ -102,15 +146,14 @@ impl Pipeline {
                 let chunk = Chunk::empty(partition, next, self.decoder.columns(), now_micros());
                 self.batch.push(chunk).expect("the partition's rows were dropped");
             }
-            let buried = Buried::read(lake, partition, next).await?;
             tracing::info!(partition, offset = next, end = high, "reading");
             let generation = self.partitions.new_generation();
-            let state = Partition { generation, base, next, committed: base, first: next, end: high, target, buried };
+            let (committed, first, end) = (base, next, high);
+            let state = Partition { generation, base, dead_base, next, committed, first, end, target, buried };
             self.partitions.insert(partition, state);
             starts.push((partition, generation, next));
         }
-        self.consumer.send(Command::Start(starts));
-        Ok(())
+        Ok(self.consumer.send(Command::Start(starts))?)
     }
 
     async fn offset_at(&self, partition: i32, timestamp_ms: i64) -> Result<Option<i64>, IngestError> {
@@ -118,7 +161,7 @@ impl Pipeline {
         let mut last = "it doesn't answer".to_owned();
         loop {
             let (answer, offsets) = oneshot::channel();
-            self.consumer.send(Command::OffsetForTime { partition, timestamp_ms, answer });
+            self.consumer.send(Command::OffsetForTime { partition, timestamp_ms, answer })?;
             match tokio::time::timeout_at(deadline, offsets).await {
                 Ok(Ok(Ok(found))) => return Ok(found),
                 Ok(Ok(Err(text))) => last = text,

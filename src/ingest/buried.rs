@@ -8,13 +8,13 @@ use std::error::Error;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Int32Type, Int64Type};
-use object_store::ObjectStoreExt;
+use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::batch::Chunk;
 use super::error::IngestError;
-use crate::lake::{DataFile, Lake, TableView};
+use crate::lake::{DataFile, Lake};
 use crate::market::OffsetRange;
 
 const COLUMNS: [&str; 3] = ["kafka_epoch", "kafka_partition", "kafka_offset"];
@@ -27,12 +27,16 @@ pub(super) struct Buried {
 }
 
 impl Buried {
-    /// `None`: the table has no dead letter from `next` on.
+    /// `None`: the table has no dead letter from `next` on. `dead_next` is [`Lake::dead_next_offset`].
     ///
     /// # Errors
     /// The lake can't be read.
-    pub(super) async fn read(lake: &Lake, partition: i32, next: i64) -> Result<Option<Self>, IngestError> {
-        let dead_next = lake.dead_next_offset(partition).await?;
+    pub(super) async fn read(
+        lake: &Lake,
+        partition: i32,
+        next: i64,
+        dead_next: Option<i64>,
+    ) -> Result<Option<Self>, IngestError> {
         let Some(window) = dead_next.and_then(|dead_next| OffsetRange::new(next, dead_next).ok()) else {
             return Ok(None);
         };
@@ -42,7 +46,8 @@ impl Buried {
         let view = lake.dead_letters()?;
         let mut dead = BTreeSet::new();
         for file in view.files.iter().filter(|file| may_hold(file, window)) {
-            let read = read_file(&view, file, (lake.epoch(), partition), window).await;
+            let bytes = lake.get(&view, file).await?;
+            let read = offsets(bytes, (lake.epoch(), partition), window);
             let wrong = |error: Box<dyn Error + Send + Sync>| IngestError::Letters {
                 path: file.path.to_string(),
                 detail: error.to_string(),
@@ -85,13 +90,11 @@ fn may_hold(file: &DataFile, window: OffsetRange) -> bool {
 }
 
 /// Dead offsets of the partition in one file; a flush of letters fits into memory, so the file does.
-async fn read_file(
-    view: &TableView,
-    file: &DataFile,
+fn offsets(
+    bytes: Bytes,
     (epoch, partition): (i32, i32),
     window: OffsetRange,
 ) -> Result<Vec<i64>, Box<dyn Error + Send + Sync>> {
-    let bytes = view.store.get(&file.path).await?.bytes().await?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
     let mut dead = Vec::new();

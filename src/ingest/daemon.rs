@@ -26,8 +26,8 @@ use crate::throttle::Throttle;
 const ONE_SHOT: Duration = RetryPolicy::ONE_SHOT;
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Of the 25 s that a stop may take.
-const LAST_MAINTENANCE: Duration = Duration::from_secs(5);
+/// A checkpoint under way has had the time of the last flush too.
+const LAST_MAINTENANCE: Duration = Duration::from_secs(1);
 const GROUP_ID_CHARACTERS: usize = 8;
 
 /// Everything that an ingest is made of.
@@ -44,7 +44,7 @@ pub struct IngestSpec {
 
 /// An ingest that is ready to run.
 pub struct Daemon {
-    pipeline: Pipeline,
+    pub(super) pipeline: Pipeline,
     maintenance: Option<(Maintenance, u64, bool)>,
     pub table_id: String,
     pub group: String,
@@ -116,7 +116,7 @@ impl Daemon {
     /// # Errors
     /// As [`Pipeline::run`].
     pub async fn run(self, stop: CancellationToken) -> Result<Status, IngestError> {
-        let over = CancellationToken::new();
+        let over = stop.child_token();
         let maintainer = self.maintenance.map(|(maintenance, commits, clean)| {
             tokio::spawn(maintain(maintenance, commits, clean, self.pipeline.status(), over.clone()))
         });

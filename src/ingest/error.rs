@@ -3,7 +3,7 @@
 use parquet::errors::ParquetError;
 
 use super::policy::{BeginError, DataLoss};
-use crate::kafka::TopicError;
+use crate::kafka::{ConsumerGone, TopicError};
 use crate::lake::LakeError;
 
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +23,9 @@ pub enum IngestError {
     Kafka(String),
     #[error("encode Parquet")]
     Encode(#[from] ParquetError),
-    #[error("commit dead letters: other workers were faster every time; run fewer workers on this lake")]
-    DeadLetters,
+    /// A defect of ours; nothing of it is written.
+    #[error("partition {partition}: read {found} where {expected} comes next; start again, and report it")]
+    Gap { partition: i32, expected: i64, found: i64 },
     #[error(
         "partition {partition}: the dead letters in the table disagree with the decoder at offset {offset}: an earlier \
          version or another input wrote them; run that one until it has committed, or remove the lake's dead letters of \
@@ -35,6 +36,8 @@ pub enum IngestError {
     Letters { path: String, detail: String },
     #[error("stopped before the last batch was committed; nothing is lost: the next start reads it again")]
     StopTimeout,
+    #[error("read Kafka: {0}")]
+    Consumer(#[from] ConsumerGone),
     #[error("run flush task")]
     Task(#[from] tokio::task::JoinError),
 }

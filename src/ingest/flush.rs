@@ -4,7 +4,6 @@
 //! their own, so a crash between the two repeats a no-op.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,13 +23,13 @@ use crate::lake::{Advance, CommitNote, CommitOutcome, Lake, NewFile};
 
 /// Files of one flush on their way to the store at the same time.
 const PARALLEL_UPLOADS: usize = 4;
-/// Another worker can be faster with the same dead letters only as often as there are workers.
-const DEAD_LETTER_ATTEMPTS: usize = 100;
 
 /// A batch and what the table must look like for it to go in.
 pub(super) struct Flush {
     pub batch: Batch,
     pub advances: Vec<Advance>,
+    /// Where the table's dead letters of each partition end; those below it were checked when they were read again.
+    pub dead_bases: BTreeMap<i32, Option<i64>>,
     /// Asked after the last record of the batch was delivered.
     pub topic_id: oneshot::Receiver<TopicIdAnswer>,
 }
@@ -53,6 +52,8 @@ pub(super) enum Outcome {
 pub(super) struct Flushed {
     pub advances: Vec<Advance>,
     pub outcome: Outcome,
+    /// Where dead letters end now, in partitions that had new ones.
+    pub dead_next: BTreeMap<i32, i64>,
     pub dead: BTreeMap<Reason, u64>,
     pub skips: BTreeMap<SkipKind, u64>,
     pub files: usize,
@@ -86,7 +87,7 @@ pub(super) async fn flush(
     flush: Flush,
 ) -> Result<Flushed, IngestError> {
     let started = Instant::now();
-    let Flush { batch, advances, topic_id } = flush;
+    let Flush { batch, advances, dead_bases, topic_id } = flush;
     let encoded = tokio::task::spawn_blocking(move || encode(&encoder, batch, &spare)).await??;
     let encoding = started.elapsed();
     let Encoded { files, letters, skips, note } = encoded;
@@ -95,24 +96,27 @@ pub(super) async fn flush(
     for letter in &letters {
         *dead.entry(letter.rejection.reason).or_default() += 1;
     }
-    let elapsed = || started.elapsed();
+    let done = |outcome, dead_next, count, bytes| {
+        let elapsed = started.elapsed();
+        Flushed { advances: advances.clone(), outcome, dead_next, dead, skips, files: count, bytes, encoding, elapsed }
+    };
     if let Some(id) = other_topic(lake, topic_id).await {
-        let outcome = Outcome::OtherTopic { id };
-        return Ok(Flushed { advances, outcome, dead, skips, files: 0, bytes: 0, encoding, elapsed: elapsed() });
+        return Ok(done(Outcome::OtherTopic { id }, BTreeMap::new(), 0, 0));
     }
     let store = lake.ticks_store();
     let (count, bytes) = (files.len(), files.iter().map(|file| file.file.bytes).sum());
     let files = upload(lake, &store, files).await?;
-    if !letters.is_empty() {
-        bury(lake, &letters).await?;
-    }
+    let dead_next = match bury(lake, &letters, &dead_bases).await? {
+        Bury::Done { dead_next } => dead_next,
+        Bury::Fenced { partitions } => return Ok(done(Outcome::Fenced { partitions }, BTreeMap::new(), count, bytes)),
+    };
     let outcome = match lake.commit_ticks(&files, &advances, &note).await? {
         CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
             Outcome::Committed { version }
         }
         CommitOutcome::Fenced { partitions } => Outcome::Fenced { partitions },
     };
-    Ok(Flushed { advances, outcome, dead, skips, files: count, bytes, encoding, elapsed: elapsed() })
+    Ok(done(outcome, dead_next, count, bytes))
 }
 
 /// The id of the topic, if it is known to be another than the table's. Brokers that are away show no other one: the
@@ -148,41 +152,42 @@ async fn upload(
     futures::stream::iter(files).map(put).buffered(PARALLEL_UPLOADS).try_collect().await
 }
 
+enum Bury {
+    /// See [`Flushed::dead_next`].
+    Done { dead_next: BTreeMap<i32, i64> },
+    /// Another worker wrote dead letters of these meanwhile; its verdicts have to be read before more is committed.
+    Fenced { partitions: Vec<i32> },
+}
+
 /// Commits those letters that the table doesn't have yet.
-async fn bury(lake: &mut Lake, letters: &[DeadLetter]) -> Result<(), IngestError> {
-    for _ in 0..DEAD_LETTER_ATTEMPTS {
-        let mut bases = BTreeMap::new();
-        for letter in letters {
-            if let Entry::Vacant(base) = bases.entry(letter.partition) {
-                base.insert(lake.dead_next_offset(letter.partition).await?);
-            }
-        }
-        let is_new = |letter: &&DeadLetter| bases[&letter.partition].is_none_or(|next| letter.offset >= next);
-        let new: Vec<&DeadLetter> = letters.iter().filter(is_new).collect();
-        if new.is_empty() {
-            return Ok(());
-        }
-        let mut ends: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
-        for letter in &new {
-            let (_, dead) = ends.entry(letter.partition).or_insert((letter.offset, 0));
-            *dead += 1;
-        }
-        let advances = ends
-            .into_iter()
-            .map(|(partition, (first, dead))| {
-                let last = new.iter().filter(|letter| letter.partition == partition).map(|letter| letter.offset).max();
-                Advance::dead(partition, bases[&partition], first, last.unwrap_or(first) + 1, dead)
-            })
-            .collect::<Vec<_>>();
-        let encoded = encode_letters(&new, lake.epoch(), now_micros())?;
-        let store = lake.dead_store();
-        let files = upload(lake, &store, vec![encoded]).await?;
-        match lake.commit_dead_letters(&files, &advances).await? {
-            CommitOutcome::Committed { .. } | CommitOutcome::AlreadyApplied { .. } => return Ok(()),
-            CommitOutcome::Fenced { partitions } => {
-                tracing::debug!(?partitions, "another worker wrote dead letters of the same offsets");
-            }
-        }
+async fn bury(
+    lake: &mut Lake,
+    letters: &[DeadLetter],
+    bases: &BTreeMap<i32, Option<i64>>,
+) -> Result<Bury, IngestError> {
+    let base = |letter: &DeadLetter| bases.get(&letter.partition).copied().flatten();
+    let new: Vec<&DeadLetter> =
+        letters.iter().filter(|letter| base(letter).is_none_or(|next| letter.offset >= next)).collect();
+    if new.is_empty() {
+        return Ok(Bury::Done { dead_next: BTreeMap::new() });
     }
-    Err(IngestError::DeadLetters)
+    let mut advances: BTreeMap<i32, Advance> = BTreeMap::new();
+    for letter in &new {
+        let (first, dead) = match advances.get(&letter.partition) {
+            Some(so_far) => (so_far.range.start(), so_far.counts.dead + 1),
+            None => (letter.offset, 1),
+        };
+        let advance = Advance::dead(letter.partition, base(letter), first, letter.offset + 1, dead);
+        advances.insert(letter.partition, advance);
+    }
+    let dead_next = advances.iter().map(|(partition, advance)| (*partition, advance.range.next())).collect();
+    let encoded = encode_letters(&new, lake.epoch(), now_micros())?;
+    let store = lake.dead_store();
+    let files = upload(lake, &store, vec![encoded]).await?;
+    let advances: Vec<Advance> = advances.into_values().collect();
+    Ok(match lake.commit_dead_letters(&files, &advances).await? {
+        CommitOutcome::Committed { .. } => Bury::Done { dead_next },
+        CommitOutcome::Fenced { partitions } => Bury::Fenced { partitions },
+        CommitOutcome::AlreadyApplied { .. } => Bury::Fenced { partitions: dead_next.into_keys().collect() },
+    })
 }

@@ -21,6 +21,8 @@ mod settings;
 mod spare;
 mod stats;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{Batch, Chunk};
 pub use daemon::{Daemon, IngestSpec};

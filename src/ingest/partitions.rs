@@ -14,6 +14,8 @@ pub(super) struct Partition {
     pub generation: u64,
     /// The transaction version that the next flush expects.
     pub base: Option<i64>,
+    /// The same, of the dead letters.
+    pub dead_base: Option<i64>,
     pub next: i64,
     /// Committed for sure.
     pub committed: Option<i64>,
@@ -73,20 +75,20 @@ impl Partitions {
     /// Takes a chunk's range in, if it belongs to the present assignment.
     ///
     /// # Errors
-    /// The table has another verdict on one of its messages.
+    /// The table has another verdict on one of its messages, or chunks between are missing.
     pub(super) fn accept(&mut self, generation: u64, chunk: &Chunk) -> Result<bool, IngestError> {
         let (number, range) = (chunk.partition, chunk.range);
-        match self.owned.get_mut(&number) {
-            Some(partition) if partition.generation == generation && partition.next == range.start() => {
-                if let Some(buried) = &partition.buried {
-                    buried.check(chunk)?;
-                }
-                partition.next = range.next();
-                partition.end = partition.end.max(range.next());
-                Ok(true)
-            }
-            _ => Ok(false),
+        let owned = self.owned.get_mut(&number).filter(|partition| partition.generation == generation);
+        let Some(partition) = owned else { return Ok(false) };
+        if partition.next != range.start() {
+            return Err(IngestError::Gap { partition: number, expected: partition.next, found: range.start() });
         }
+        if let Some(buried) = &partition.buried {
+            buried.check(chunk)?;
+        }
+        partition.next = range.next();
+        partition.end = partition.end.max(range.next());
+        Ok(true)
     }
 
     /// Forgets what was read and not committed: its chunks belong to an earlier generation. False: not owned.
@@ -115,7 +117,8 @@ mod tests {
 
     fn partition(generation: u64, next: i64) -> Partition {
         let at = Some(next);
-        Partition { generation, base: at, next, committed: at, first: 0, end: 50, target: Some(50), buried: None }
+        let (base, dead_base, committed) = (at, None, at);
+        Partition { generation, base, dead_base, next, committed, first: 0, end: 50, target: Some(50), buried: None }
     }
 
     fn chunk(number: i32, start: i64, next: i64) -> Chunk {
@@ -130,7 +133,8 @@ mod tests {
         let (old, new) = (partitions.new_generation(), partitions.new_generation());
         partitions.insert(4, partition(new, 10));
         assert!(!partitions.accept(old, &chunk(4, 10, 20)).unwrap(), "another generation");
-        assert!(!partitions.accept(new, &chunk(4, 11, 20)).unwrap(), "a gap");
+        let gap = partitions.accept(new, &chunk(4, 11, 20));
+        assert!(matches!(gap, Err(IngestError::Gap { partition: 4, expected: 10, found: 11 })), "{gap:?}");
         assert!(!partitions.accept(new, &chunk(5, 10, 20)).unwrap(), "not owned");
         assert!(partitions.accept(new, &chunk(4, 10, 20)).unwrap());
         assert!(partitions.accept(new, &chunk(4, 20, 50)).unwrap());

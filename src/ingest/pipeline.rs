@@ -4,7 +4,7 @@
 //! - At most one flush is in flight. It borrows the lake; what needs the lake waits for it.
 //! - Chunks of an assignment that is over are dropped: whoever owns the partition reads them again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::encode::TickEncoder;
 use super::error::IngestError;
 use super::flush::{Flush, Flushed, Outcome, flush};
 use super::partitions::Partitions;
-use super::policy::FlushPolicy;
+use super::policy::{DataLoss, FlushPolicy};
 use super::settings::{DataLossPolicy, StartPolicy};
 use super::spare::ColumnsReturn;
 use super::status::Status;
@@ -35,6 +35,11 @@ const ASSIGNMENT_PATIENCE: Duration = Duration::from_secs(10);
 /// `--until-latest` is a batch job: brokers that are away this long fail it.
 const FIRST_ASSIGNMENT: Duration = Duration::from_secs(60);
 
+/// A request that is under way when the ingest ends.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
+/// Of the time for a stop: that answer, the way out of the group, the end of the maintenance.
+const LEAVING: Duration = Duration::from_secs(5);
+
 /// What the loop needs to know.
 #[derive(Debug, Clone)]
 pub(super) struct PipelineOptions {
@@ -43,8 +48,15 @@ pub(super) struct PipelineOptions {
     pub on_data_loss: DataLossPolicy,
     /// Stops at the ends that the partitions have when they are assigned.
     pub until_latest: bool,
-    /// Bound of the last flush after `stop`.
+    /// From `stop` to the end.
     pub stop_timeout: Duration,
+}
+
+impl PipelineOptions {
+    /// Bound of the last flush after `stop`.
+    fn last_flush(&self) -> Duration {
+        self.stop_timeout.saturating_sub(LEAVING).max(self.stop_timeout / 2)
+    }
 }
 
 pub(super) struct Pipeline {
@@ -63,6 +75,8 @@ pub(super) struct Pipeline {
     batch_since: Instant,
     /// Owned partitions of which the brokers don't tell enough to read them.
     unannounced: Vec<i32>,
+    /// Owned partitions whose table was ahead of their watermarks, by the offset that the table has next.
+    pub(super) asked_again: BTreeMap<i32, i64>,
     /// Assignments that wait for the lake.
     waiting: Vec<(TopicIdentity, Vec<Assigned>)>,
     status: watch::Sender<Status>,
@@ -80,6 +94,15 @@ struct InFlight {
     partitions: BTreeSet<i32>,
     /// The hand-over of revoked partitions waits for the commit.
     release: bool,
+}
+
+/// Ends a flush whose outcome nobody waits for; as after a crash, the next start finds it out.
+async fn abandon<T>(mut flush: JoinHandle<T>) {
+    match tokio::time::timeout(LAST_ANSWER, &mut flush).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the flush task failed"),
+        Err(_) => flush.abort(),
+    }
 }
 
 enum Turn {
@@ -117,6 +140,7 @@ impl Pipeline {
             in_flight: None,
             batch_since: Instant::now(),
             unannounced: Vec::new(),
+            asked_again: BTreeMap::new(),
             waiting: Vec::new(),
             status: watch::Sender::new(status),
             already_applied,
@@ -139,13 +163,9 @@ impl Pipeline {
     /// Data loss that needs a decision, a lake that can't be written, or a consumer that has failed.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<Status, IngestError> {
         let result = self.turns(&stop).await;
-        if result.is_err() {
+        if let Some(in_flight) = self.in_flight.take() {
             self.give_up.cancel();
-        }
-        if let Some(in_flight) = self.in_flight.take()
-            && let Err(error) = in_flight.task.await
-        {
-            tracing::error!(%error, "the flush task failed");
+            abandon(in_flight.task).await;
         }
         self.consumer.stop().await;
         result.map(|()| self.status.borrow().clone())
@@ -159,16 +179,16 @@ impl Pipeline {
                 if self.batch.is_empty() {
                     return Ok(());
                 }
-                self.start_flush();
+                self.start_flush()?;
             }
             match self.next_turn(stop, stop_by, stopping).await {
                 Turn::Stop => {
-                    stop_by = Some(Instant::now() + self.options.stop_timeout);
+                    stop_by = Some(Instant::now() + self.options.last_flush());
                     let cut_short = self.options.until_latest && !self.all_done();
                     self.status.send_modify(|status| status.cut_short = cut_short);
                 }
                 Turn::Flushed(joined) => self.on_flushed(joined, stop).await?,
-                Turn::Due => self.start_flush(),
+                Turn::Due => self.start_flush()?,
                 Turn::Leave => return self.leave_without_partitions(),
                 Turn::TooLate => return Err(IngestError::StopTimeout),
                 Turn::Event(event) => self.on_event(event, stop).await?,
@@ -179,7 +199,7 @@ impl Pipeline {
 
     /// Everything up to the ends captured at assignment is in a batch or in the table.
     fn all_done(&self) -> bool {
-        self.unannounced.is_empty() && self.partitions.all_done()
+        self.unannounced.is_empty() && self.asked_again.is_empty() && self.partitions.all_done()
     }
 
     async fn next_turn(&mut self, stop: &CancellationToken, stop_by: Option<Instant>, stopping: bool) -> Turn {
@@ -190,7 +210,7 @@ impl Pipeline {
         };
         let waits_for_flush = self.in_flight.is_some() && self.options.flush.full(&self.batch);
         let receiving = !stopping && !waits_for_flush;
-        let leave = self.leave_at.filter(|_| self.partitions.is_empty());
+        let leave = self.leave_at.filter(|_| self.partitions.is_empty() && self.asked_again.is_empty());
         let in_flight = &mut self.in_flight;
         tokio::select! {
             biased;
@@ -221,7 +241,14 @@ impl Pipeline {
                 self.leave_at = self.leave_at.map(|_| Instant::now() + ASSIGNMENT_PATIENCE);
                 tracing::info!("no partition for this worker: the group has enough members");
             }
-            Some(Event::Revoked { partitions }) => self.on_revoked(partitions),
+            Some(Event::Revoked { partitions }) => self.on_revoked(partitions)?,
+            Some(Event::Truncated { partition, text }) => {
+                let loss = DataLoss::Truncated { partition, text };
+                match self.options.on_data_loss {
+                    DataLossPolicy::Stop => return Err(loss.into()),
+                    DataLossPolicy::Earliest | DataLossPolicy::Latest => tracing::error!("{loss}; reading on"),
+                }
+            }
             Some(Event::Ends(ends)) => {
                 for (number, end) in ends {
                     if let Some(partition) = self.partitions.get_mut(number) {
@@ -260,13 +287,14 @@ impl Pipeline {
         Ok(())
     }
 
-    fn on_revoked(&mut self, revoked: Vec<i32>) {
+    fn on_revoked(&mut self, revoked: Vec<i32>) -> Result<(), IngestError> {
         tracing::info!(partitions = ?revoked, "handing over");
         for (_, assigned) in &mut self.waiting {
             assigned.retain(|assigned| !revoked.contains(&assigned.partition));
         }
         self.unannounced.retain(|partition| !revoked.contains(partition));
         for partition in &revoked {
+            self.asked_again.remove(partition);
             self.partitions.remove(*partition);
             self.batch.drop_partition(*partition);
         }
@@ -274,9 +302,10 @@ impl Pipeline {
             Some(flush) if revoked.iter().any(|partition| flush.partitions.contains(partition)) => {
                 flush.release = true;
             }
-            _ => self.consumer.send(Command::Release),
+            _ => self.consumer.send(Command::Release)?,
         }
         self.leave_at = self.options.until_latest.then(|| Instant::now() + ASSIGNMENT_PATIENCE);
+        Ok(())
     }
 
     /// A refusal has a clock of its own: it follows troubles that pass by themselves.
@@ -298,24 +327,27 @@ impl Pipeline {
         Ok(())
     }
 
-    fn start_flush(&mut self) {
-        let Some(mut lake) = self.lake.take() else { return };
+    fn start_flush(&mut self) -> Result<(), IngestError> {
+        let Some(mut lake) = self.lake.take() else { return Ok(()) };
         let batch = std::mem::take(&mut self.batch);
         let mut advances = Vec::new();
+        let mut dead_bases = BTreeMap::new();
         for (partition, range, counts) in batch.ranges() {
             let Some(owned) = self.partitions.get_mut(partition) else { continue };
             advances.push(Advance { partition, base: owned.base, range, counts });
+            dead_bases.insert(partition, owned.dead_base);
             owned.base = Some(range.next());
         }
         let partitions = advances.iter().map(|advance| advance.partition).collect();
         let (encoder, spare) = (Arc::clone(&self.encoder), self.spare.clone());
         let (answer, topic_id) = oneshot::channel();
-        self.consumer.send(Command::TopicId { answer });
+        self.consumer.send(Command::TopicId { answer })?;
         let task = tokio::spawn(async move {
-            let result = flush(&mut lake, encoder, spare, Flush { batch, advances, topic_id }).await;
+            let result = flush(&mut lake, encoder, spare, Flush { batch, advances, dead_bases, topic_id }).await;
             (lake, result)
         });
         self.in_flight = Some(InFlight { task, partitions, release: false });
+        Ok(())
     }
 
     async fn on_flushed(
@@ -328,33 +360,34 @@ impl Pipeline {
         let flushed = result?;
         self.lake = Some(lake);
         if in_flight.is_some_and(|flush| flush.release) {
-            self.consumer.send(Command::Release);
+            self.consumer.send(Command::Release)?;
         }
         match &flushed.outcome {
-            Outcome::Committed { version } => self.on_committed(*version, &flushed),
+            Outcome::Committed { version } => self.on_committed(*version, &flushed)?,
             Outcome::Fenced { partitions } => {
                 tracing::warn!(?partitions, "another worker was faster; reading its offsets again");
                 self.status.send_modify(|status| status.fenced += 1);
-                self.restart(&flushed.partitions());
+                self.restart(&flushed.partitions())?;
             }
             Outcome::OtherTopic { id } => {
                 tracing::warn!(
                     topic_id = id,
                     "Kafka has another topic of this name now; the last batch is not written"
                 );
-                self.restart(&flushed.partitions());
+                self.restart(&flushed.partitions())?;
             }
         }
         self.settle_assignments(stop).await
     }
 
-    fn on_committed(&mut self, version: u64, flushed: &Flushed) {
+    fn on_committed(&mut self, version: u64, flushed: &Flushed) -> Result<(), IngestError> {
         let mut rows = 0;
         let mut offsets = Vec::new();
         for advance in &flushed.advances {
             rows += advance.counts.rows;
             if let Some(partition) = self.partitions.get_mut(advance.partition) {
                 partition.committed = Some(advance.range.next());
+                partition.dead_base = flushed.dead_next.get(&advance.partition).copied().or(partition.dead_base);
                 offsets.push((advance.partition, advance.range.next()));
             }
         }
@@ -371,7 +404,7 @@ impl Pipeline {
             ranges = ranges.join(" "),
             "committed"
         );
-        self.consumer.send(Command::Commit(offsets));
+        self.consumer.send(Command::Commit(offsets))?;
         self.status.send_modify(|status| {
             status.version = version;
             status.commits += 1;
@@ -383,6 +416,7 @@ impl Pipeline {
                 *status.skips.entry(kind.clone()).or_default() += count;
             }
         });
+        Ok(())
     }
 
     fn publish(&self) {

@@ -68,6 +68,12 @@ pub enum DataLoss {
          or truncated"
     )]
     Shrunk { partition: i32, next: i64, high: i64 },
+    /// Only noticed by a worker that was reading when it happened.
+    #[error(
+        "partition {partition}: Kafka lost the end of its log (an unclean election of a leader?): messages that the \
+         table holds are gone there, and others may have their offsets ({text})"
+    )]
+    Truncated { partition: i32, text: String },
     #[error(transparent)]
     OtherTopic(#[from] OtherTopic),
 }

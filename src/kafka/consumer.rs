@@ -7,38 +7,30 @@
 //!   its revocation was announced.
 //! - A full queue never stops the polling: after [`FULL_QUEUE_PATIENCE`] the partitions are paused.
 
-use std::collections::BTreeSet;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::error::RDKafkaErrorCode;
-use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::client::KafkaSettings;
-use super::events::{Assigned, Command, Event, Handler, Record, TopicIdAnswer};
-use super::raw::{Notice, RawConsumer, TopicIdQuery};
-use super::refusal::{Access, Refusal};
-use crate::market::TopicIdentity;
+use super::events::{Command, Event, Handler};
+use super::raw::RawConsumer;
+use super::refusal::Access;
+use super::worker::Worker;
 
 /// Events that may wait for the owner of the state: one batch call's records each, or what was gathered of several.
 const EVENT_QUEUE: usize = 4;
 /// Commands are answers to events and offset commits: far below this.
 const COMMAND_QUEUE: usize = 256;
 const BATCH_MESSAGES: usize = 8_192;
-/// The batch call waits for a full batch or this long: it bounds the latency of everything here.
-const BATCH_WAIT: Duration = Duration::from_millis(5);
-const FULL_QUEUE_PATIENCE: Duration = Duration::from_millis(500);
-/// Contract: a rebalance hands over within 5 s.
-const HAND_OVER: Duration = Duration::from_secs(5);
-const BROKER_ANSWER: Duration = Duration::from_secs(10);
-/// A flush waits for it.
-const TOPIC_ID_ANSWER: Duration = Duration::from_secs(5);
-const BROKER_RETRY: Duration = Duration::from_secs(1);
-const ENDS_EVERY: Duration = Duration::from_secs(1);
 /// Closing can hang in librdkafka.
-const CLOSE_WATCHDOG: Duration = Duration::from_secs(10);
+const CLOSE_WATCHDOG: Duration = Duration::from_secs(3);
+
+/// Commands don't reach the consumer.
+#[derive(Debug, thiserror::Error)]
+#[error("the consumer thread takes no commands: it hangs or has ended")]
+pub struct ConsumerGone;
 
 /// Owner's side of the thread.
 pub struct Consumer<T> {
@@ -61,27 +53,8 @@ impl<T: Send + 'static> Consumer<T> {
         raw.subscribe().map_err(|error| error.to_string())?;
         let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
         let (commands, command_receiver) = std_mpsc::sync_channel(COMMAND_QUEUE);
-        let mut worker = Worker {
-            topic_id: None,
-            tells_topic_id,
-            raw,
-            access: Access::of(&config),
-            handler,
-            events: event_sender,
-            commands: command_receiver,
-            runtime: Handle::current(),
-            notices: Vec::new(),
-            owned: BTreeSet::new(),
-            running: BTreeSet::new(),
-            unplaced: BTreeSet::new(),
-            lost_place: BTreeSet::new(),
-            unannounced: Vec::new(),
-            announce_at: Instant::now(),
-            ends_at: Instant::now(),
-            revoking: None,
-            paused: false,
-            stopping: false,
-        };
+        let access = Access::of(&config);
+        let mut worker = Worker::new(raw, access, tells_topic_id, handler, event_sender, command_receiver);
         let thread = std::thread::Builder::new()
             .name("kafka-consumer".to_owned())
             .spawn(move || worker.run())
@@ -89,16 +62,19 @@ impl<T: Send + 'static> Consumer<T> {
         Ok(Self { events, commands, thread })
     }
 
-    /// Never blocks: a full queue means that the thread is gone or stuck, which the caller sees as an event.
-    pub fn send(&self, command: Command) {
-        if self.commands.try_send(command).is_err() {
-            tracing::debug!("the consumer thread takes no commands");
-        }
+    /// Never blocks.
+    ///
+    /// # Errors
+    /// The thread has ended or hangs.
+    pub fn send(&self, command: Command) -> Result<(), ConsumerGone> {
+        self.commands.try_send(command).map_err(|_| ConsumerGone)
     }
 
     /// Leaves the group and joins the thread, bounded.
     pub async fn stop(self) {
-        self.send(Command::Stop);
+        if let Err(gone) = self.send(Command::Stop) {
+            tracing::debug!("{gone}");
+        }
         drop(self.events);
         let joined = tokio::task::spawn_blocking(move || self.thread.join());
         match tokio::time::timeout(CLOSE_WATCHDOG, joined).await {
@@ -106,385 +82,5 @@ impl<T: Send + 'static> Consumer<T> {
             Ok(_) => tracing::error!("the consumer thread panicked"),
             Err(_) => tracing::error!("closing the consumer hangs; leaving it behind"),
         }
-    }
-}
-
-struct Worker<H: Handler> {
-    /// Above the client, so that it is dropped first.
-    topic_id: Option<(TopicIdQuery, oneshot::Sender<TopicIdAnswer>)>,
-    tells_topic_id: bool,
-    raw: RawConsumer,
-    access: Access,
-    handler: H,
-    events: mpsc::Sender<Event<H::Output>>,
-    commands: std_mpsc::Receiver<Command>,
-    runtime: Handle,
-    notices: Vec<Notice>,
-    /// Partitions that the group gave us.
-    owned: BTreeSet<i32>,
-    /// Owned partitions that deliver.
-    running: BTreeSet<i32>,
-    /// Running partitions whose position may still be that of an earlier assignment.
-    unplaced: BTreeSet<i32>,
-    /// Not running any more: an error came in place of a record.
-    lost_place: BTreeSet<i32>,
-    /// Assigned by the group, watermarks not known yet.
-    unannounced: Vec<i32>,
-    announce_at: Instant,
-    ends_at: Instant,
-    revoking: Option<(Vec<i32>, Instant)>,
-    paused: bool,
-    stopping: bool,
-}
-
-impl<H: Handler> Worker<H> {
-    fn run(&mut self) {
-        while !self.stopping {
-            if let Err(text) = self.turn() {
-                self.send(Event::Failed { text });
-                break;
-            }
-            if let Some(output) = self.handler.take() {
-                self.send(Event::Data(output));
-            }
-            self.settle();
-        }
-        if let Err(error) = self.raw.close() {
-            tracing::debug!("{error}");
-        }
-    }
-
-    /// Commands, one batch, and the notices that the callbacks left.
-    fn turn(&mut self) -> Result<(), String> {
-        while let Ok(command) = self.commands.try_recv() {
-            self.obey(command).map_err(|error| error.to_string())?;
-        }
-        self.tell_topic_id();
-        let Self { raw, handler, running, unplaced, lost_place, notices, .. } = self;
-        {
-            let batch = raw.batch(BATCH_WAIT).map_err(|error| error.to_string())?;
-            for message in batch.iter() {
-                let partition = message.partition();
-                match message.error() {
-                    None if running.contains(&partition) => {
-                        unplaced.remove(&partition);
-                        handler.record(&Record::new(&message));
-                    }
-                    None => {}
-                    Some(code) => {
-                        // An error moves the position past its offset, and records after it may be beyond a gap.
-                        if message.is_of_partition() && running.remove(&partition) {
-                            handler.release(partition);
-                            lost_place.insert(partition);
-                        }
-                        let text = message.payload().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-                        keep(notices, Notice::Message { partition, code, text });
-                    }
-                }
-            }
-        }
-        raw.take_notices().into_iter().for_each(|notice| keep(notices, notice));
-        for (partition, offset) in raw.positions(running).map_err(|error| error.to_string())? {
-            if !unplaced.contains(&partition) {
-                handler.reached(partition, offset);
-            }
-        }
-        Ok(())
-    }
-
-    /// Everything that sends events and so must not run inside [`Self::send`].
-    fn settle(&mut self) {
-        for notice in std::mem::take(&mut self.notices) {
-            match notice {
-                Notice::Assign(partitions) if partitions.is_empty() => {
-                    self.acknowledge_nothing();
-                    if self.owned.is_empty() {
-                        self.send(Event::NothingAssigned);
-                    }
-                }
-                Notice::Assign(partitions) => {
-                    self.owned.extend(&partitions);
-                    self.unannounced.extend(partitions);
-                }
-                Notice::Revoke { partitions, lost } => self.revoke(partitions, lost),
-                Notice::Error { code, text, fatal: true } => {
-                    self.send(Event::Failed { text: format!("{code}: {text}") });
-                    self.stopping = true;
-                }
-                Notice::Error { code, text, .. } => {
-                    let refusal = self.access.refusal(code, &text).filter(Refusal::is_certain);
-                    let refused = refusal.is_some();
-                    let text = refusal.map_or(text, |refusal| refusal.to_string());
-                    self.send(Event::Trouble { code, text, refused });
-                }
-                Notice::Message { code: RDKafkaErrorCode::Fatal, text, .. } => {
-                    self.send(Event::Failed { text });
-                    self.stopping = true;
-                }
-                Notice::Message { code, text, .. } => self.send(Event::Trouble { code, text, refused: false }),
-            }
-        }
-        for partition in std::mem::take(&mut self.lost_place) {
-            if self.owned.contains(&partition) {
-                self.unassign_and_announce(partition);
-            }
-        }
-        self.announce();
-        self.report_ends();
-        if self.revoking.as_ref().is_some_and(|(_, until)| Instant::now() >= *until) {
-            tracing::warn!("a hand-over took longer than {} s; the partitions leave without it", HAND_OVER.as_secs());
-            self.unassign_revoked();
-        }
-    }
-
-    fn obey(&mut self, command: Command) -> Result<(), super::raw::RawError> {
-        match command {
-            Command::Start(mut starts) => {
-                // An answer may come after its partition was revoked.
-                starts.retain(|(partition, ..)| self.owned.contains(partition));
-                let again: Vec<i32> = starts.iter().map(|start| start.0).filter(|p| self.raw.is_assigned(*p)).collect();
-                if !again.is_empty() {
-                    self.raw.incremental_unassign(&again)?;
-                }
-                // The position of an earlier assignment goes away a moment after it; a record proves a new one.
-                let numbers: BTreeSet<i32> = starts.iter().map(|start| start.0).collect();
-                self.unplaced.retain(|partition| !numbers.contains(partition));
-                self.unplaced.extend(self.raw.positions(&numbers)?.into_iter().map(|(partition, _)| partition));
-                let offsets: Vec<(i32, i64)> =
-                    starts.iter().map(|(partition, _, offset)| (*partition, *offset)).collect();
-                self.raw.incremental_assign(&offsets)?;
-                for (partition, generation, offset) in starts {
-                    self.handler.start(partition, generation, offset);
-                    self.running.insert(partition);
-                }
-                if self.paused {
-                    self.raw.pause(&self.running.iter().copied().collect::<Vec<_>>(), true)?;
-                }
-            }
-            Command::Release => self.unassign_revoked(),
-            Command::Announce(partitions) => {
-                partitions.into_iter().for_each(|partition| self.announce_again(partition))
-            }
-            Command::Commit(offsets) => {
-                if let Err(error) = self.raw.commit_async(&offsets) {
-                    tracing::debug!("{error}");
-                }
-            }
-            Command::OffsetForTime { partition, timestamp_ms, answer } => {
-                let found = self.raw.offset_for_time(partition, timestamp_ms, BROKER_ANSWER);
-                tell(answer, found.map_err(|error| error.to_string()));
-            }
-            Command::TopicId { answer } if self.tells_topic_id => {
-                self.topic_id = Some((self.raw.query_topic_id(TOPIC_ID_ANSWER), answer));
-            }
-            Command::TopicId { answer } => tell(answer, Ok(None)),
-            Command::Stop => self.stopping = true,
-        }
-        Ok(())
-    }
-
-    fn tell_topic_id(&mut self) {
-        let found = self.topic_id.as_ref().and_then(|(query, _)| query.answer(Duration::ZERO));
-        if let Some(found) = found
-            && let Some((_, answer)) = self.topic_id.take()
-        {
-            tell(answer, found.map_err(|error| error.to_string()));
-        }
-    }
-
-    /// The owner decides again where to read, knowing the new watermarks.
-    fn announce_again(&mut self, partition: i32) {
-        if !self.running.remove(&partition) {
-            return;
-        }
-        self.handler.release(partition);
-        self.unassign_and_announce(partition);
-    }
-
-    fn unassign_and_announce(&mut self, partition: i32) {
-        // librdkafka keeps the pause of a partition that is unassigned.
-        if let Err(error) =
-            self.raw.pause(&[partition], false).and_then(|()| self.raw.incremental_unassign(&[partition]))
-        {
-            tracing::debug!(partition, "{error}");
-        }
-        self.unannounced.push(partition);
-        self.announce_at = Instant::now() + BROKER_RETRY;
-    }
-
-    fn report_ends(&mut self) {
-        if self.ends_at.elapsed() < ENDS_EVERY || self.running.is_empty() {
-            return;
-        }
-        self.ends_at = Instant::now();
-        let ends = self.running.iter().filter_map(|p| Some((*p, self.raw.known_end(*p)?))).collect();
-        self.send(Event::Ends(ends));
-    }
-
-    /// A rebalance that adds nothing still waits for its assign call.
-    fn acknowledge_nothing(&self) {
-        if let Err(error) = self.raw.incremental_assign(&[]) {
-            tracing::debug!("{error}");
-        }
-    }
-
-    fn revoke(&mut self, partitions: Vec<i32>, lost: bool) {
-        self.unannounced.retain(|partition| !partitions.contains(partition));
-        for partition in &partitions {
-            self.owned.remove(partition);
-            self.running.remove(partition);
-            self.handler.release(*partition);
-        }
-        self.unassign_revoked();
-        self.revoking = Some((partitions.clone(), Instant::now() + HAND_OVER));
-        if lost {
-            self.unassign_revoked();
-        }
-        self.send(Event::Revoked { partitions });
-    }
-
-    fn unassign_revoked(&mut self) {
-        if let Some((partitions, _)) = self.revoking.take()
-            && let Err(error) = self
-                .raw
-                .incremental_unassign(&partitions.into_iter().filter(|p| self.raw.is_assigned(*p)).collect::<Vec<_>>())
-        {
-            tracing::debug!("{error}");
-        }
-    }
-
-    /// Asks for the watermarks of new partitions and announces them; tries again later when the broker is silent.
-    fn announce(&mut self) {
-        if self.unannounced.is_empty() || Instant::now() < self.announce_at {
-            return;
-        }
-        let (code, text) = match self.ask_about_unannounced() {
-            Ok((identity, partitions)) => {
-                self.unannounced.retain(|one| partitions.iter().all(|assigned| assigned.partition != *one));
-                self.send(Event::Assigned { identity, partitions, unannounced: self.unannounced.clone() });
-                match self.unannounced.is_empty() {
-                    true => return,
-                    false => (RDKafkaErrorCode::OperationTimedOut, "ask for the ends of partitions".to_owned()),
-                }
-            }
-            Err(problem) => problem,
-        };
-        self.announce_at = Instant::now() + BROKER_RETRY;
-        self.send(Event::Trouble { code, text, refused: false });
-    }
-
-    /// Those that have a leader that answers; one without is no reason to leave the others alone.
-    fn ask_about_unannounced(&self) -> Result<(TopicIdentity, Vec<Assigned>), (RDKafkaErrorCode, String)> {
-        let no_id = || (RDKafkaErrorCode::OperationTimedOut, "ask for the cluster's id".to_owned());
-        let cluster_id = self.raw.cluster_id(BROKER_ANSWER).ok_or_else(no_id)?;
-        let query = self.tells_topic_id.then(|| self.raw.query_topic_id(BROKER_ANSWER));
-        let topic_id =
-            query.map_or(Ok(None), TopicIdQuery::wait).map_err(|error| (error.code, error.call.to_owned()))?;
-        let ends = |&partition: &i32| match self.raw.watermarks(partition, BROKER_ANSWER) {
-            Ok((low, high)) => Ok(Assigned { partition, low, high }),
-            Err(error) => Err((error.code, format!("{} of partition {partition}", error.call))),
-        };
-        let (found, silent): (Vec<_>, Vec<_>) = self.unannounced.iter().map(ends).partition(Result::is_ok);
-        match (found.is_empty(), silent.into_iter().find_map(Result::err)) {
-            (true, Some(problem)) => Err(problem),
-            _ => Ok((TopicIdentity { cluster_id, topic_id }, found.into_iter().flatten().collect())),
-        }
-    }
-
-    /// Waits for room in the queue and keeps polling meanwhile.
-    fn send(&mut self, event: Event<H::Output>) {
-        let mut event = event;
-        let waiting_since = Instant::now();
-        loop {
-            match self.events.try_send(event) {
-                Ok(()) => break,
-                Err(mpsc::error::TrySendError::Closed(_)) => {
-                    self.stopping = true;
-                    break;
-                }
-                Err(mpsc::error::TrySendError::Full(back)) => event = back,
-            }
-            let patience = FULL_QUEUE_PATIENCE.saturating_sub(waiting_since.elapsed());
-            if !patience.is_zero() {
-                let events = &self.events;
-                // The timer has to be made inside of the runtime; the permit is dropped again, the next try_send takes it.
-                self.runtime.block_on(async { tokio::time::timeout(patience, events.reserve()).await.is_ok() });
-                continue;
-            }
-            self.set_paused(true);
-            if let Err(text) = self.turn() {
-                tracing::error!("{text}");
-                self.stopping = true;
-                break;
-            }
-            if self.stopping {
-                break;
-            }
-        }
-        self.set_paused(false);
-    }
-
-    fn set_paused(&mut self, paused: bool) {
-        if self.paused == paused {
-            return;
-        }
-        self.paused = paused;
-        let partitions: Vec<i32> = self.running.iter().copied().collect();
-        if let Err(error) = self.raw.pause(&partitions, paused) {
-            tracing::warn!("{error}");
-        }
-    }
-}
-
-/// While the queue is full nobody settles notices: of errors alike only the newest stays.
-fn keep(notices: &mut Vec<Notice>, new: Notice) {
-    notices.retain(|old| match (old, &new) {
-        (Notice::Error { code: old, fatal: false, .. }, Notice::Error { code: new, .. }) => old != new,
-        (
-            Notice::Message { partition: old, code: old_code, .. },
-            Notice::Message { partition: new, code: new_code, .. },
-        ) => (old, old_code) != (new, new_code),
-        _ => true,
-    });
-    notices.push(new);
-}
-
-fn tell<T>(answer: oneshot::Sender<T>, found: T) {
-    if answer.send(found).is_err() {
-        tracing::debug!("nobody waits for an answer any more");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn notices_that_nobody_settles_are_bounded() {
-        let error = |number: usize, fatal| Notice::Error {
-            code: [RDKafkaErrorCode::AllBrokersDown, RDKafkaErrorCode::Authentication][number % 2],
-            text: number.to_string(),
-            fatal,
-        };
-        let message = |number: i32| Notice::Message {
-            partition: number % 3,
-            code: RDKafkaErrorCode::NotLeaderForPartition,
-            text: number.to_string(),
-        };
-        let mut notices = Vec::new();
-        for number in 0..100 {
-            keep(&mut notices, error(number as usize, number == 10));
-            keep(&mut notices, message(number));
-            if number % 25 == 0 {
-                keep(&mut notices, Notice::Assign(vec![number]));
-                keep(&mut notices, Notice::Revoke { partitions: vec![number], lost: false });
-            }
-        }
-        let count = |kind: fn(&Notice) -> bool| notices.iter().filter(|notice| kind(notice)).count();
-        assert_eq!(count(|notice| matches!(notice, Notice::Assign(_))), 4);
-        assert_eq!(count(|notice| matches!(notice, Notice::Revoke { .. })), 4);
-        assert_eq!(count(|notice| matches!(notice, Notice::Error { fatal: true, .. })), 1);
-        assert_eq!(notices.len(), 8 + 1 + 2 + 3, "{notices:?}");
-        assert!(matches!(notices.last(), Some(Notice::Message { text, .. }) if text == "99"), "{notices:?}");
     }
 }

@@ -90,7 +90,7 @@ async fn a_failed_fetch_reaches_nothing() {
     let waiting = async {
         while next < 10 {
             match consumer.events.recv().await.unwrap() {
-                Event::Assigned { .. } => consumer.send(Command::Start(vec![(0, 1, next)])),
+                Event::Assigned { .. } => consumer.send(Command::Start(vec![(0, 1, next)])).unwrap(),
                 Event::Data(seen) => {
                     for one in seen {
                         match one {
@@ -130,15 +130,15 @@ async fn a_partition_announced_again_under_back_pressure_delivers() {
         while !matches!(consumer.events.recv().await.unwrap(), Event::Assigned { .. }) {}
     };
     timeout(Duration::from_secs(20), assigned(&mut consumer)).await.unwrap();
-    consumer.send(Command::Start(vec![(0, 1, 0)]));
+    consumer.send(Command::Start(vec![(0, 1, 0)])).unwrap();
     // Nobody takes events: the queue fills up and the partition is paused.
     while consumer.events.len() < consumer.events.max_capacity() {
         tokio::task::yield_now().await;
     }
-    consumer.send(Command::Announce(vec![0]));
+    consumer.send(Command::Announce(vec![0])).unwrap();
     timeout(Duration::from_secs(20), released.recv()).await.unwrap();
     timeout(Duration::from_secs(20), assigned(&mut consumer)).await.unwrap();
-    consumer.send(Command::Start(vec![(0, 2, 0)]));
+    consumer.send(Command::Start(vec![(0, 2, 0)])).unwrap();
     let delivered = async {
         loop {
             if let Event::Data(seen) = consumer.events.recv().await.unwrap()
@@ -163,7 +163,7 @@ async fn a_fatal_error_ends_the_consumer() {
         loop {
             match consumer.events.recv().await {
                 Some(Event::Assigned { .. }) => {
-                    consumer.send(Command::Start(vec![(0, 1, 0)]));
+                    consumer.send(Command::Start(vec![(0, 1, 0)])).unwrap();
                     let fenced = RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
                     cluster.request_errors(RDKafkaApiKey::Heartbeat, &[fenced]);
                 }
@@ -179,15 +179,30 @@ async fn a_fatal_error_ends_the_consumer() {
 /// Partitions that wait for their offset are not in librdkafka's assignment; a rebalance still has to go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebalance_goes_on_while_partitions_wait_for_their_offset() {
-    rebalance(true).await;
+    rebalance(Owner::Waits).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebalance_goes_on_while_partitions_are_read() {
-    rebalance(false).await;
+    rebalance(Owner::Reads).await;
 }
 
-async fn rebalance(waiting: bool) {
+/// A store that hangs holds up the owner of the state, not the group.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebalance_goes_on_while_nobody_takes_events() {
+    rebalance(Owner::Hangs).await;
+}
+
+/// What the owner of the state does at the rebalance.
+#[derive(PartialEq)]
+enum Owner {
+    Reads,
+    /// For an answer about partitions that were announced again.
+    Waits,
+    Hangs,
+}
+
+async fn rebalance(owner: Owner) {
     let client = client();
     let cluster = client.client().mock_cluster().unwrap();
     cluster.create_topic("ticks", 2, 1).unwrap();
@@ -204,11 +219,11 @@ async fn rebalance(waiting: bool) {
     };
     let partitions = timeout(Duration::from_secs(20), assigned).await.unwrap();
     assert_eq!(partitions.len(), 2);
-    first.send(Command::Start(vec![(0, 1, 0), (1, 2, 0)]));
+    first.send(Command::Start(vec![(0, 1, 0), (1, 2, 0)])).unwrap();
     while !matches!(first.events.recv().await.unwrap(), Event::Ends(_)) {}
     // What the pipeline does after a fence; the answer takes its time.
-    if waiting {
-        first.send(Command::Announce(vec![0, 1]));
+    if owner == Owner::Waits {
+        first.send(Command::Announce(vec![0, 1])).unwrap();
         for _ in 0..2 {
             timeout(Duration::from_secs(20), released.recv()).await.unwrap();
         }
@@ -217,8 +232,8 @@ async fn rebalance(waiting: bool) {
     let both = async {
         loop {
             tokio::select! {
-                event = first.events.recv() => if let Event::Revoked { .. } = event.unwrap() {
-                    first.send(Command::Release);
+                event = first.events.recv(), if owner != Owner::Hangs => if let Event::Revoked { .. } = event.unwrap() {
+                    first.send(Command::Release).unwrap();
                 },
                 event = second.events.recv() => if let Event::Assigned { .. } = event.unwrap() {
                     return;

@@ -70,7 +70,7 @@ pub struct Assigned {
 
 #[derive(Debug)]
 pub enum Event<T> {
-    /// Answer with [`Command::Start`]. Repeated for a partition whose offset Kafka doesn't hold (any more).
+    /// Answer with [`Command::Start`] or [`Command::AskAgain`]. Repeated for a partition whose offset Kafka doesn't hold (any more).
     Assigned {
         identity: TopicIdentity,
         partitions: Vec<Assigned>,
@@ -86,6 +86,12 @@ pub enum Event<T> {
     NothingAssigned,
     /// Ends of the running partitions, about once a second.
     Ends(Vec<(i32, i64)>),
+    /// Kafka lost the end of a partition that was being read, and may have written others to the same offsets.
+    /// It is announced again.
+    Truncated {
+        partition: i32,
+        text: String,
+    },
     /// Something is wrong with the brokers; librdkafka goes on trying.
     Trouble {
         code: RDKafkaErrorCode,
@@ -107,6 +113,8 @@ pub enum Command {
     Release,
     /// Stop delivering these and announce them again, with their watermarks of now.
     Announce(Vec<i32>),
+    /// Announce a partition that was not started again: what is known of it is newer than its watermarks.
+    AskAgain(i32),
     /// Next offsets, for lag tools only.
     Commit(Vec<(i32, i64)>),
     /// First offset of a partition at or after a time (milliseconds), `None` past the end.

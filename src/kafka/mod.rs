@@ -6,14 +6,16 @@ mod consumer;
 mod consumer_tests;
 mod embedded;
 mod events;
+mod notice;
 mod producer;
 mod raw;
 mod reader;
 mod refusal;
 mod topic;
+mod worker;
 
 pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
-pub use consumer::Consumer;
+pub use consumer::{Consumer, ConsumerGone};
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
 pub use events::{Assigned, Command, Event, Handler, Record, TimeAnswer, TopicIdAnswer};
 pub use producer::{Delivered, Producer, ProducerError, ProducerRecord, Queued};

@@ -24,30 +24,9 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::notice::Notice;
 use super::refusal::configuration_problem;
 pub(super) use topic_id::TopicIdQuery;
-
-/// What a callback left for the polling thread.
-#[derive(Debug)]
-pub(super) enum Notice {
-    Assign(Vec<i32>),
-    /// `lost`: somebody else may already own them.
-    Revoke {
-        partitions: Vec<i32>,
-        lost: bool,
-    },
-    Error {
-        code: RDKafkaErrorCode,
-        text: String,
-        fatal: bool,
-    },
-    /// An error in place of a message.
-    Message {
-        partition: i32,
-        code: RDKafkaErrorCode,
-        text: String,
-    },
-}
 
 #[derive(Default)]
 struct Inbox {

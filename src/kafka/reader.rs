@@ -7,7 +7,8 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::client::KafkaSettings;
 use super::events::{Assigned, Record};
-use super::raw::{Notice, RawConsumer};
+use super::notice::Notice;
+use super::raw::RawConsumer;
 use super::refusal::{Access, Refusal, brief};
 use super::topic::{TopicError, TopicInfo, topic_info};
 use crate::market::TopicIdentity;

@@ -12,6 +12,12 @@ use crate::market::OtherTopic;
 pub enum LakeError {
     #[error("no tickhouse tables at {location}: `tickhouse ingest --table {location} ..` creates them")]
     NoTable { location: String },
+    #[error(
+        "{location} holds other things, such as '{found}', and no lake: give --table an empty or a new folder or prefix"
+    )]
+    Occupied { location: String, found: String },
+    #[error("{} is a file: give --table a folder", path.display())]
+    NotAFolder { path: std::path::PathBuf },
     #[error("the lake at {location} was made for something else:{}", list(.differences))]
     Differs { location: String, differences: Vec<Difference> },
     #[error(transparent)]
@@ -42,6 +48,8 @@ pub enum LakeError {
     Store { action: &'static str, location: String, problem: StoreProblem },
     #[error("{action} of {table}: {detail}")]
     Table { action: &'static str, table: String, detail: String },
+    #[error("{file} is damaged ({detail}): {fix}")]
+    Damaged { file: String, detail: String, fix: &'static str },
     #[error(
         "partition {partition} can't go back from {next} to {offset}: the table has everything below {next}, so rows \
          would repeat; if the topic was recreated, begin a new epoch with --new-epoch"
@@ -123,7 +131,7 @@ impl LakeError {
 
     /// Another attempt can't help.
     pub(super) fn is_final(&self) -> bool {
-        !matches!(self, Self::Store { .. } | Self::Table { .. })
+        !matches!(self, Self::Store { .. } | Self::Table { .. } | Self::Damaged { .. })
     }
 }
 
@@ -163,6 +171,10 @@ impl StoreProblem {
 
 fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
+    // The kernel appends a backtrace to its errors where RUST_BACKTRACE is set.
+    if let Some(at) = text.find("\n   0: ") {
+        text.truncate(at);
+    }
     let mut next = error.source();
     while let Some(source) = next {
         let part = source.to_string();

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::bucket;
 use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, app_id, commit, epoch_of};
@@ -17,12 +17,13 @@ use super::location::Location;
 use super::maintain::Maintenance;
 use super::probe::require_conditional_put;
 use super::record::PartitionCounters;
-use super::retry::{Attempts, RetryPolicy};
+use super::retry::{Attempts, RetryPolicy, patiently};
 use super::schema::DEAD_DATE;
 use super::store::{StoreSettings, root_store};
 use super::table::Table;
 use super::upload;
-use super::view::TableView;
+use super::vacant::{require_folder, require_vacant};
+use super::view::{DataFile, TableView};
 use crate::market::TopicIdentity;
 
 /// A handle on both tables at the versions that were loaded last.
@@ -63,6 +64,7 @@ impl Lake {
     }
 
     async fn open_or_create_in(location: &Location, store: &StoreSettings, spec: &LakeSpec) -> Result<Self, LakeError> {
+        require_folder(location)?;
         let root = root_store(location, store)?;
         if let Location::S3 { prefix, .. } = location {
             let lake: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&root), Path::from(prefix.as_str())));
@@ -78,6 +80,9 @@ impl Lake {
     ) -> Result<Self, LakeError> {
         let mut ticks = Table::new(root, location, "ticks")?;
         let mut dead_letters = Table::new(root, location, "dead_letters")?;
+        if !ticks.exists().await? {
+            require_vacant(root, location).await?;
+        }
         create_or_check(location, &mut ticks, &mut dead_letters, spec).await?;
         Self::of(location, ticks, dead_letters)
     }
@@ -87,6 +92,7 @@ impl Lake {
     /// # Errors
     /// There are no tables, or they can't be read.
     pub async fn open(location: &Location, store: &StoreSettings) -> Result<Self, LakeError> {
+        require_folder(location)?;
         let root = root_store(location, store)?;
         let mut ticks = Table::new(&root, location, "ticks")?;
         let mut dead_letters = Table::new(&root, location, "dead_letters")?;
@@ -176,7 +182,8 @@ impl Lake {
     /// # Errors
     /// The log can't be read.
     pub async fn next_offset(&self, partition: i32) -> Result<Option<i64>, LakeError> {
-        self.ticks.transaction(&app_id(self.epoch(), partition)).await
+        let app_id = app_id(self.epoch(), partition);
+        patiently(&self.retry, &self.ticks.name, || self.ticks.transaction(&app_id)).await
     }
 
     /// Dead letters below this offset are in the table. May be ahead of [`Lake::next_offset`] after a crash
@@ -185,7 +192,8 @@ impl Lake {
     /// # Errors
     /// The log can't be read.
     pub async fn dead_next_offset(&self, partition: i32) -> Result<Option<i64>, LakeError> {
-        self.dead_letters.transaction(&app_id(self.epoch(), partition)).await
+        let app_id = app_id(self.epoch(), partition);
+        patiently(&self.retry, &self.dead_letters.name, || self.dead_letters.transaction(&app_id)).await
     }
 
     /// Where every offset is, per partition of this epoch, as the newest ingest commit has it.
@@ -230,6 +238,19 @@ impl Lake {
         upload::put(store, &self.location.to_string(), path, bytes, &self.retry).await
     }
 
+    /// A whole file of one of the two tables, by the retry policy.
+    ///
+    /// # Errors
+    /// The store doesn't give it until the policy gives up.
+    pub async fn get(&self, view: &TableView, file: &DataFile) -> Result<Bytes, LakeError> {
+        let place = format!("{}/{}", view.table_url.as_str().trim_end_matches('/'), file.path);
+        let failed = |error: object_store::Error| LakeError::store("read a data file", &place, &error);
+        patiently(&self.retry, &place, || async {
+            view.store.get(&file.path).await.map_err(failed)?.bytes().await.map_err(failed)
+        })
+        .await
+    }
+
     /// A handle of its own for a task beside the commits.
     pub fn maintenance(&self) -> Maintenance {
         Maintenance::new(&self.location, [self.ticks.clone(), self.dead_letters.clone()])
@@ -238,7 +259,8 @@ impl Lake {
     /// Adds dead letters under their own transaction, before the ticks of the same batch.
     ///
     /// `base` of each advance is [`Lake::dead_next_offset`] as it was when letters below it were dropped from
-    /// the batch. On `Fenced`: read it again, drop what is below it, and offer the rest.
+    /// the batch. On `Fenced`, and on `AlreadyApplied`, somebody else decided on some of these offsets: read them
+    /// again.
     ///
     /// # Errors
     /// The outcome could not be found out within the retry policy.

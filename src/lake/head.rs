@@ -55,11 +55,14 @@ struct Protocol {
 
 impl Changes {
     /// # Errors
-    /// A line is no action: the commit is torn, or of a kind that tickhouse doesn't know.
-    pub(super) fn parse(commit: &[u8]) -> Result<Self, serde_json::Error> {
+    /// There is no line, or one is no action: the commit is torn, or of a kind that tickhouse doesn't know.
+    pub(super) fn parse(commit: &[u8]) -> Result<Self, String> {
         let mut changes = Self::default();
+        if commit.trim_ascii().is_empty() {
+            return Err("it is empty".to_owned());
+        }
         for line in commit.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-            let line: Line = serde_json::from_slice(line)?;
+            let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
             changes.transactions.extend(line.txn);
             changes.record = line.commit_info.and_then(|info| info.tickhouse).or(changes.record);
             changes.metadata = line.metadata.or(changes.metadata);

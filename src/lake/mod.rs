@@ -9,6 +9,7 @@
 mod bucket;
 mod commit;
 mod create;
+mod damage;
 mod durable;
 mod error;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod vacant;
 mod view;
 
 pub use crate::secret::Secret;

@@ -43,6 +43,22 @@ fn pause((first, longest): (Duration, Duration), attempt: u32) -> Duration {
     bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
+/// Reads again and again while the store is away.
+///
+/// # Errors
+/// Another attempt can't help, or the policy says to stop.
+pub(super) async fn patiently<T, F>(retry: &RetryPolicy, table: &str, read: impl Fn() -> F) -> Result<T, LakeError>
+where
+    F: Future<Output = Result<T, LakeError>>,
+{
+    let mut attempts = Attempts::new("lake not read", retry, table);
+    loop {
+        if let Some(found) = attempts.settle(read().await.map(Some)).await? {
+            return Ok(found);
+        }
+    }
+}
+
 /// Attempts at one read, commit or upload.
 pub(super) struct Attempts<'a> {
     /// As the log says it.

@@ -18,6 +18,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 use uuid::Uuid;
 
+use super::damage;
 use super::error::LakeError;
 use super::head::{Changes, Head};
 use super::location::Location;
@@ -128,7 +129,9 @@ impl Table {
             self.load_anew().await?;
         } else {
             let updated = self.delta.update_state().await;
-            updated.map_err(|error| self.error("load", error))?;
+            if let Err(error) = updated {
+                return Err(self.load_error(error).await);
+            }
         }
         let state = self.snapshot()?;
         let (version, metadata) = (state.version(), state.metadata().clone());
@@ -149,10 +152,22 @@ impl Table {
 
     async fn load_anew(&mut self) -> Result<(), LakeError> {
         let mut fresh = DeltaTable::new(Arc::clone(&self.log));
-        fresh.load().await.map_err(|error| self.error("load", error))?;
+        if let Err(error) = fresh.load().await {
+            return Err(self.load_error(error).await);
+        }
+        // The kernel takes an empty commit for one that changes nothing.
+        damage::require_no_empty_commit(&self.url, &self.name, fresh.version()).await?;
         self.built_at = fresh.version().unwrap_or(0);
         self.delta = fresh;
         Ok(())
+    }
+
+    /// Names the damaged file if there is one.
+    async fn load_error(&self, error: DeltaTableError) -> LakeError {
+        match self.error("load", error) {
+            error @ LakeError::Table { .. } => damage::find(&self.store, &self.name).await.err().unwrap_or(error),
+            error => error,
+        }
     }
 
     /// Moves the head over the commits that came after it. The snapshot stays where it is.
@@ -169,11 +184,7 @@ impl Table {
     }
 
     fn changes(&self, version: u64, commit: &[u8]) -> Result<Changes, LakeError> {
-        let changes = Changes::parse(commit).map_err(|error| LakeError::Table {
-            action: "read a commit",
-            table: self.name.clone(),
-            detail: format!("version {version} is damaged: {error}"),
-        })?;
+        let changes = Changes::parse(commit).map_err(|detail| damage::damaged_commit(&self.name, version, detail))?;
         changes.protocol.map_or(Ok(()), |protocol| self.require_protocol(protocol))?;
         Ok(changes)
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::error::QueryError;
 use super::header::{Header, is_name};
-use super::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 const EMBEDDED: [(&str, &str); 3] = [
     ("daily_summary", include_str!("../../sql/daily_summary.sql")),

@@ -21,7 +21,6 @@ mod rolling;
 mod scope;
 mod session;
 mod statement;
-mod suggest;
 #[cfg(test)]
 pub(crate) mod tests;
 

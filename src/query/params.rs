@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::error::QueryError;
-use super::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// Rows that a window may hold: its state stays in memory, one a symbol.
 const MAX_COUNT: i64 = 1_000_000;

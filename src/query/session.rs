@@ -36,6 +36,10 @@ const MIN_PARTITIONS: usize = 2;
 /// Consumers named in the error of an exhausted pool.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
 
+/// DataFusion charges each distinct value of several columns with the whole batch that it came in.
+const DISTINCT_OF_SEVERAL: &str =
+    "; in place of count(DISTINCT (a, b)) write SELECT count(*) FROM (SELECT DISTINCT a, b FROM ..)";
+
 pub struct QuerySession {
     context: SessionContext,
     tables: Vec<String>,
@@ -178,7 +182,10 @@ pub(super) fn run_error(error: &DataFusionError) -> QueryError {
     let text = first_lines(inner);
     match inner {
         DataFusionError::ResourcesExhausted(_) => {
-            QueryError::Run(format!("{text}\nraise --memory-limit or read less, as with --symbol, --from and --to"))
+            let way_round = if text.contains("AggregateStream") { DISTINCT_OF_SEVERAL } else { "" };
+            QueryError::Run(format!(
+                "{text}\nraise --memory-limit or read less, as with --symbol, --from and --to{way_round}"
+            ))
         }
         _ => QueryError::Run(text),
     }

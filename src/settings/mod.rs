@@ -1,7 +1,10 @@
 //! Settings: flags > environment > file > defaults, resolved once, typed. Only this module reads the environment.
 
+mod check;
+mod environment;
 mod layers;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +14,7 @@ use crate::ingest::IngestSettings;
 use crate::kafka::{KafkaSettings, KafkaSettingsError, Properties};
 use crate::lake::{Location, LocationError, StoreSettings};
 use crate::market::ExtraSpec;
-use layers::Kind;
+use environment::ENVIRONMENT;
 pub use layers::{Layers, Origin};
 
 /// Everything that can be configured.
@@ -26,7 +29,7 @@ pub struct Settings {
     pub ingest: IngestSettings,
     /// Extra columns by name; part of the input.
     #[serde(skip_serializing)]
-    pub columns: std::collections::BTreeMap<String, ExtraSpec>,
+    pub columns: BTreeMap<String, ExtraSpec>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,8 @@ pub enum SettingsError {
     File { path: PathBuf, problem: String },
     #[error("{name} {problem}")]
     Environment { name: String, problem: String },
+    #[error("ingest refuses this configuration:\n  {}", .0.join("\n  "))]
+    Refused(Vec<String>),
     #[error("configuration: {0}")]
     Value(String),
     #[error(transparent)]
@@ -44,48 +49,6 @@ pub enum SettingsError {
     #[error(transparent)]
     Location(#[from] LocationError),
 }
-
-/// Keys that the environment can set, as `TICKHOUSE_` and the key in capitals with `_` for the dots.
-const ENVIRONMENT: [(&str, Kind); 38] = [
-    ("table", Kind::Text),
-    ("kafka.brokers", Kind::Text),
-    ("kafka.topic", Kind::Text),
-    ("kafka.group", Kind::Text),
-    ("kafka.instance_id", Kind::Text),
-    ("kafka.tls", Kind::Switch),
-    ("kafka.ca", Kind::Text),
-    ("kafka.certificate", Kind::Text),
-    ("kafka.key", Kind::Text),
-    ("kafka.username", Kind::Text),
-    ("kafka.password", Kind::Secret),
-    ("kafka.mechanism", Kind::Text),
-    ("store.endpoint", Kind::Text),
-    ("store.region", Kind::Text),
-    ("store.access_key_id", Kind::Secret),
-    ("store.secret_access_key", Kind::Secret),
-    ("store.session_token", Kind::Secret),
-    ("store.allow_http", Kind::Switch),
-    ("store.create_bucket", Kind::Switch),
-    ("input.preset", Kind::Text),
-    ("input.zone", Kind::Text),
-    ("input.time_unit", Kind::Text),
-    ("input.include", Kind::List),
-    ("input.exclude", Kind::List),
-    ("input.allow_negative", Kind::List),
-    ("input.max_message_bytes", Kind::Number),
-    ("ingest.market_zone", Kind::Text),
-    ("ingest.partition_by", Kind::Text),
-    ("ingest.start", Kind::Text),
-    ("ingest.on_data_loss", Kind::Text),
-    ("ingest.flush_rows", Kind::Number),
-    ("ingest.flush_bytes", Kind::Text),
-    ("ingest.flush_interval", Kind::Text),
-    ("ingest.idle_commit_interval", Kind::Text),
-    ("ingest.memory", Kind::Text),
-    ("ingest.checkpoint_commits", Kind::Number),
-    ("ingest.stop_timeout", Kind::Text),
-    ("ingest.maintain", Kind::Text),
-];
 
 /// Settings and where each of them comes from.
 #[derive(Debug)]
@@ -100,20 +63,21 @@ impl Settings {
     /// # Errors
     /// The file is missing or unreadable, a key unknown, or a value of the wrong form.
     pub fn resolve(config: Option<&Path>, flags: impl FnOnce(&mut Layers)) -> Result<Resolved, SettingsError> {
-        Self::resolve_with(config, |name| std::env::var(name).ok(), flags)
+        Self::resolve_with(config, &environment::read()?, flags)
     }
 
     fn resolve_with(
         config: Option<&Path>,
-        variable: impl Fn(&str) -> Option<String>,
+        environment: &BTreeMap<String, String>,
         flags: impl FnOnce(&mut Layers),
     ) -> Result<Resolved, SettingsError> {
+        environment::require_known(environment)?;
         let mut layers = Layers::default();
-        let named = config.map(Path::to_owned).or_else(|| variable("TICKHOUSE_CONFIG").map(PathBuf::from));
+        let named = config.map(Path::to_owned).or_else(|| environment.get(environment::CONFIG).map(PathBuf::from));
         if let Some(path) = &named {
             layers.read_file(path)?;
         }
-        layers.read_environment(&ENVIRONMENT, variable)?;
+        layers.read_environment(&ENVIRONMENT, |name| environment.get(name).cloned())?;
         flags(&mut layers);
         let mut settings: Settings = layers
             .values
@@ -240,9 +204,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tickhouse.toml");
         std::fs::write(&path, file).unwrap();
-        let variable =
-            |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        Settings::resolve_with(Some(&path), variable, flags)
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings::resolve_with(Some(&path), &environment, flags)
     }
 
     #[test]
@@ -372,7 +335,8 @@ mod tests {
     fn unknown_keys_and_missing_files_are_errors() {
         let error = resolve("[kafka]\nbroker = \"x\"\n", &[], |_| {}).unwrap_err().to_string();
         assert!(error.contains("broker") && error.contains("brokers"), "{error}");
-        let error = Settings::resolve_with(Some(Path::new("/nowhere.toml")), |_| None, |_| {}).unwrap_err().to_string();
+        let error = Settings::resolve_with(Some(Path::new("/nowhere.toml")), &BTreeMap::new(), |_| {});
+        let error = error.unwrap_err().to_string();
         assert!(error.contains("/nowhere.toml"), "{error}");
         let error = resolve("[ingest]\nflush_bytes = \"many\"\n", &[], |_| {}).unwrap_err().to_string();
         assert!(error.contains("64MiB"), "{error}");

@@ -20,6 +20,7 @@ import os
 import random
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,12 +39,12 @@ WAYS = {"random": 45, "start-up": 10, "data file": 25, "commit": 20}
 
 
 class Loop:
-    def __init__(self, args: argparse.Namespace, launcher: Launcher, objects: Path):
-        self.args, self.launcher, self.objects = args, launcher, objects
+    def __init__(self, args: argparse.Namespace, launcher: Launcher, objects: Path, store_pid: int | None):
+        self.args, self.launcher, self.objects, self.store_pid = args, launcher, objects, store_pid
         self.random = random.Random(args.seed)
         self.workers: dict[str, Worker] = {}
         self.findings: list[str] = []
-        self.counts = {"kills": 0, "sigterms": 0, "zombies": 0}
+        self.counts = {"kills": 0, "sigterms": 0, "zombies": 0, "outages": 0}
         self.begun = time.monotonic()
 
     def start(self, name: str) -> None:
@@ -56,11 +57,12 @@ class Loop:
         for n in range(self.args.workers):
             self.start(f"worker{n}")
         events = ["kill"] * self.args.kills + ["sigterm"] * self.args.sigterms + ["zombie"] * self.args.zombies
+        events += ["outage"] * self.args.outages
         self.random.shuffle(events)
         for number, event in enumerate(events, 1):
             name = self.random.choice(sorted(self.workers))
             self.expect_alive()
-            line = {"kill": self.kill, "sigterm": self.sigterm, "zombie": self.zombie}[event](name)
+            line = getattr(self, event)(name)
             seconds = time.monotonic() - self.begun
             print(f"{seconds:7.1f} s  {number:3}/{len(events)}  {name}  {line}", flush=True)
 
@@ -108,6 +110,22 @@ class Loop:
             self.findings.append(f"{name}: SIGTERM ended with {code} after {seconds:.1f} s: {worker.tail()}")
         self.start(name)
         return f"SIGTERM: exit {code} after {seconds:.1f} s; {self.versions()}"
+
+    def outage(self, name: str) -> str:
+        """The store hangs, and then the worker is told to stop: what isn't committed is read again."""
+        worker = self.working(name)
+        time.sleep(self.moment())
+        os.kill(self.store_pid, signal.SIGSTOP)
+        try:
+            time.sleep(self.moment())
+            code, seconds = worker.terminate()
+        finally:
+            os.kill(self.store_pid, signal.SIGCONT)
+        self.counts["outages"] += 1
+        if code not in (0, 1):
+            self.findings.append(f"{name}: SIGTERM beside a hanging store ended with {code} after {seconds:.1f} s: {worker.tail()}")
+        self.start(name)
+        return f"SIGTERM beside a hanging store: exit {code} after {seconds:.1f} s; {self.versions()}"
 
     def zombie(self, name: str) -> str:
         worker = self.working(name)
@@ -194,10 +212,11 @@ def check(args: argparse.Namespace, launcher: Launcher, endpoint: str | None, fi
 
 def execute(args: argparse.Namespace, folder: Path, servers: Servers) -> int:
     brokers = args.brokers or servers.start("kafka.sh")["BROKERS"]
-    flags, environment, endpoint = [*FLUSHES, *SESSION], {}, None
+    flags, environment, endpoint, store_pid = [*FLUSHES, *SESSION], {}, None, None
     if args.store == "s3":
         s3 = servers.start("s3.sh")
         endpoint = s3["S3_ENDPOINT"]
+        store_pid = int((servers.folder / "s3" / "s3.pid").read_text())
         flags += ["--s3-endpoint", endpoint, "--s3-region", s3["S3_REGION"], "--s3-allow-http"]
         environment = {key: s3[key] for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
         table, objects = f"s3://{s3['S3_BUCKET']}/killed", Path(s3["S3_OBJECTS"], s3["S3_BUCKET"], "killed")
@@ -208,7 +227,7 @@ def execute(args: argparse.Namespace, folder: Path, servers: Servers) -> int:
     make_topic(brokers, topic, args.partitions)
     launcher = Launcher(args.binary, brokers, topic, table, folder, flags, environment)
     source = Source(brokers, topic, args.rate, args.poison, args.seed, 100, folder / "expected.csv")
-    loop = Loop(args, launcher, objects)
+    loop = Loop(args, launcher, objects, store_pid)
     source.start()
     try:
         loop.run()
@@ -244,6 +263,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--sigterms", type=int, default=0)
     parser.add_argument("--zombies", type=int, default=0)
+    parser.add_argument("--outages", type=int, default=0, help="SIGTERM while the S3 server hangs")
     parser.add_argument("--seed", type=int, default=None, help="default: a random one, which is printed")
     parser.add_argument("--store", choices=["local", "s3"], default="local")
     parser.add_argument("--workers", type=int, choices=[1, 2], default=1)
@@ -255,6 +275,8 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="working folder to keep; default: a temporary one, kept on findings")
     args = parser.parse_args()
     unwind_on_sigterm()
+    if args.outages and args.store != "s3":
+        parser.error("--outages needs --store s3")
     if not args.binary.is_file():
         parser.error(f"{args.binary} does not exist: build it with cargo build, or name it with --binary")
     args.binary = args.binary.resolve()

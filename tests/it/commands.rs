@@ -69,6 +69,7 @@ fn environment_values_are_checked() {
         ("TICKHOUSE_KAFKA_TLS", "yes", "TICKHOUSE_KAFKA_TLS is neither true nor false"),
         ("TICKHOUSE_KAFKA_PASSWORD_FILE", "/nowhere/password", "/nowhere/password"),
         ("TICKHOUSE_CONFIG", "/nowhere/tickhouse.toml", "/nowhere/tickhouse.toml"),
+        ("TICKHOUSE_KAFKA_BROKER", "kafka:9092", "did you mean TICKHOUSE_KAFKA_BROKERS?"),
     ] {
         let finished = Tickhouse::new(&["config", "show"]).env(name, value).run();
         assert_eq!(finished.code, USAGE, "{finished:?}");
@@ -102,6 +103,23 @@ fn the_configuration_shows_origins_and_no_secrets() {
     ] {
         assert!(shown.lines().any(|shown| shown == line), "no {line} in:\n{shown}");
     }
+}
+
+#[test]
+fn the_configuration_is_checked_as_ingest_does() {
+    let given =
+        ["--table", "s3://bucket/x", "--s3-endpoint", "http://store:9000", "--brokers", "kafka:x", "--topic", "t"];
+    let finished = Tickhouse::new(&[&["config", "show"], &given[..], &["--market-zone", "Mars"]].concat()).run();
+    assert_eq!(finished.code, USAGE, "{finished:?}");
+    assert!(finished.stdout.contains("kafka.brokers = \"kafka:x\"  # --brokers"), "{finished:?}");
+    for told in
+        ["ingest refuses this configuration", "http://store:9000 is not encrypted", "'kafka:x' is no broker", "Mars"]
+    {
+        assert!(finished.stderr.contains(told), "no {told} in: {finished:?}");
+    }
+    let empty = Tickhouse::new(&["config", "show"]).run();
+    assert_eq!(empty.code, USAGE, "{empty:?}");
+    assert!(empty.stderr.contains("table: missing") && empty.stderr.contains("kafka.brokers"), "{empty:?}");
 }
 
 #[test]
@@ -166,6 +184,14 @@ fn queries_answer_in_the_format_asked_for() {
     let file = out.path().join("answer.parquet");
     assert_eq!(query(&[sql, "-o", file.to_str().unwrap()]).succeed(), "");
     assert_eq!(&std::fs::read(&file).unwrap()[..4], b"PAR1");
+    assert_eq!(query(&[sql, "-o", "-", "--format", "csv"]).succeed(), query(&[sql]).succeed());
+    let unknown = out.path().join("answer.xyz");
+    let refused = query(&[sql, "-o", unknown.to_str().unwrap()]).run();
+    assert_eq!(refused.code, USAGE, "{refused:?}");
+    assert!(refused.stderr.contains(".parquet") && refused.stderr.contains("--format"), "{refused:?}");
+    assert!(!unknown.exists());
+    query(&[sql, "--format", "csv", "-o", unknown.to_str().unwrap()]).succeed();
+    assert!(std::fs::read_to_string(&unknown).unwrap().starts_with("symbol,n,first\n"));
 }
 
 #[test]
@@ -219,6 +245,23 @@ fn a_dry_run_prints_verdicts_and_writes_nothing() {
     assert!(finished.stderr.contains("2 messages"), "{finished:?}");
     assert!(finished.stderr.contains("coerced in accepted messages: 1 number in quotes"), "{finished:?}");
     assert!(!std::path::Path::new(&place.table).exists());
+}
+
+#[test]
+fn a_dry_run_shows_extra_columns() {
+    let topic = Topic::new(1);
+    let tick = |rest: &str| format!(r#"{{"symbol":"AAPL","ts":"2026-01-05T14:30:00Z","close":1.5{rest}}}"#);
+    topic.send(&[&tick(r#","bid":1.25,"venue":"a\tb","n":7,"odd":true"#), &tick("")]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tickhouse.toml");
+    let column = |name: &str, kind: &str| format!("[columns.{name}]\npath = \"/{name}\"\ntype = \"{kind}\"\n");
+    let columns = [("venue", "string"), ("bid", "double"), ("odd", "boolean"), ("n", "bigint")];
+    std::fs::write(&file, columns.map(|(name, kind)| column(name, kind)).concat()).unwrap();
+    let shown = Tickhouse::new(&["ingest", "--dry-run", "--config", file.to_str().unwrap()]).flags(&topic.flags());
+    let shown = shown.succeed();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].ends_with(r#"volume=NULL bid=1.25 n=7 odd=true venue="a\tb""#), "{shown}");
+    assert!(lines[1].ends_with("volume=NULL bid=NULL n=NULL odd=NULL venue=NULL"), "{shown}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod poison;
 mod secrets;
 mod security;
 mod start;
+mod streams;
 mod support;
 mod tidy;
 mod transactions;

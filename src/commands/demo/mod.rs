@@ -2,6 +2,7 @@
 
 mod screen;
 
+use std::fs::{File, TryLockError};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ const BROKER_PROPERTIES: [(&str, &str); 2] = [("fetch.wait.max.ms", "20"), ("soc
 pub(super) async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let folder = folder(args)?;
     let location = Location::parse(&folder.to_string_lossy()).map_err(SettingsError::from)?;
+    let _lock = lock(&location)?;
     let broker = EmbeddedBroker::start(PARTITIONS, TOPIC)?;
     let mut kafka = KafkaSettings {
         brokers: broker.bootstrap_servers().to_owned(),
@@ -112,6 +114,30 @@ fn folder(args: &DemoArgs) -> anyhow::Result<PathBuf> {
         return Err(SettingsError::Value(problem).into());
     }
     Ok(folder.clone())
+}
+
+/// Two demos would take turns at ending each other's epoch. Held until the file is dropped.
+fn lock(location: &Location) -> anyhow::Result<File> {
+    let Location::Folder(folder) = location else {
+        let problem = format!(
+            "table: the demo writes to a folder, not to {location}; for a bucket use `tickhouse produce simulate` and \
+             `tickhouse ingest`"
+        );
+        return Err(SettingsError::Value(problem).into());
+    };
+    if folder.is_file() {
+        return Err(SettingsError::Value(format!("table: {location} is a file; name a folder")).into());
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("make the folder {location}"))?;
+    let file = File::open(folder).with_context(|| format!("open the folder {location}"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let problem = format!("table: another demo is running in {location}; stop it or name another folder");
+            Err(SettingsError::Value(problem).into())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("lock the folder {location}")),
+    }
 }
 
 /// The embedded broker begins at offset 0 each time: a new epoch of the same topic.

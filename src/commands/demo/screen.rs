@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 
+use super::super::print::tell;
 use super::hints;
 use crate::feeds::SendProgress;
 use crate::ingest::Status;
@@ -35,13 +36,15 @@ impl Screen {
     }
 
     pub(super) fn greet(&self, folder: &Path, rate: f64, symbols: u32) {
-        eprintln!("A simulated market of {symbols} symbols, {rate} ticks a second, through an embedded Kafka broker");
-        eprintln!("into the Delta tables under {}", folder.display());
-        eprintln!("In another terminal:");
+        let mut text = format!(
+            "A simulated market of {symbols} symbols, {rate} ticks a second, through an embedded Kafka broker\n\
+             into the Delta tables under {}\nIn another terminal:\n",
+            folder.display()
+        );
         for hint in hints(folder) {
-            eprintln!("  {hint}");
+            writeln!(text, "  {hint}").expect("a string takes all text");
         }
-        eprintln!("Ctrl-C stops. Simulated prices, no investment advice.\n");
+        tell(&format!("{text}Ctrl-C stops. Simulated prices, no investment advice.\n\n"));
     }
 
     pub(super) fn draw(&mut self, progress: &SendProgress, status: &Status, signals: &[NewestSignal]) {
@@ -83,7 +86,7 @@ impl Screen {
             text.push_str(&line(signal));
             text.push('\n');
         }
-        eprint!("{text}");
+        tell(&text);
     }
 
     fn tell(&mut self, summary: &str, has_rows: bool, signals: &[NewestSignal]) {
@@ -94,21 +97,24 @@ impl Screen {
         self.told = Some(Instant::now());
         self.told_rows |= has_rows;
         self.told_signals |= !signals.is_empty();
-        eprintln!("{summary}");
-        for signal in signals.iter().take(3) {
-            eprintln!("{}", line(signal));
-        }
+        let signals = signals.iter().take(3).map(|signal| format!("{}\n", line(signal)));
+        tell(&format!("{summary}\n{}", signals.collect::<String>()));
     }
 
     pub(super) fn farewell(&self, folder: &Path, status: &Status) {
         let counts = &status.committed;
-        eprintln!(
-            "\ncommitted {} rows in {} commits, {} dead letters; table version {}",
-            counts.rows, status.commits, counts.dead, status.version
-        );
         let next: Vec<String> = status.next.iter().map(|(partition, next)| format!("{partition}={next}")).collect();
-        eprintln!("next offsets {}", next.join(","));
-        eprintln!("The table stays under {}; ask it with\n  {}", folder.display(), hints(folder)[0]);
+        tell(&format!(
+            "\ncommitted {} rows in {} commits, {} dead letters; table version {}\nnext offsets {}\n\
+             The table stays under {}; ask it with\n  {}\n",
+            counts.rows,
+            status.commits,
+            counts.dead,
+            status.version,
+            next.join(","),
+            folder.display(),
+            hints(folder)[0]
+        ));
     }
 }
 

@@ -69,6 +69,47 @@ async fn a_reader_of_nothing_is_told_what_to_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_place_with_other_things_is_refused() {
+    for place in everywhere() {
+        let root = root_store(&place.location, &place.settings).unwrap();
+        let other = |name: &str| {
+            let url = place.location.table_url(name);
+            Path::from_url_path(url.path().trim_end_matches('/')).unwrap()
+        };
+        root.put(&other("thesis.txt"), "mine".into()).await.unwrap();
+        let refused = place.lake_of(&spec()).await.unwrap_err();
+        assert!(matches!(&refused, LakeError::Occupied { found, .. } if found == "thesis.txt"), "{refused}");
+        let text = refused.to_string();
+        assert!(text.contains(&place.location.to_string()) && text.contains("empty or a new folder"), "{text}");
+        assert!(matches!(place.reader().await, Err(LakeError::NoTable { .. })), "nothing was made");
+
+        root.delete(&other("thesis.txt")).await.unwrap();
+        // As a creation that was interrupted leaves it.
+        root.put(&other("_tickhouse/probe"), "tickhouse".into()).await.unwrap();
+        place.lake().await;
+        root.put(&other("thesis.txt"), "mine".into()).await.unwrap();
+        place.lake().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_no_lake() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ticks.csv");
+    std::fs::write(&file, "AAPL").unwrap();
+    for path in [file.clone(), file.join("lake")] {
+        let location = Location::parse(path.to_str().unwrap()).unwrap();
+        let settings = StoreSettings::default();
+        for refused in
+            [Lake::open_or_create(&location, &settings, &spec()).await, Lake::open(&location, &settings).await]
+        {
+            let refused = refused.unwrap_err();
+            assert!(matches!(&refused, LakeError::NotAFolder { path } if *path == file), "{refused}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_workers_create_one_lake() {
     for place in everywhere() {
         let mut tasks = tokio::task::JoinSet::new();

@@ -82,7 +82,7 @@ async fn a_damaged_commit_is_named_and_nothing_goes_on_top_of_it() {
         let retry = RetryPolicy { deadline: Some(std::time::Duration::ZERO), ..RetryPolicy::default() };
         lake = lake.with_retry(retry);
         let failed = append(&mut lake, advance(0, Some(5), 5, 9)).await.unwrap_err().to_string();
-        assert!(failed.contains("version 2 is damaged"), "{failed}");
+        assert!(failed.contains("00000000000000000002.json is damaged"), "{failed}");
         assert!(matches!(lake.ticks_store().head(&log_path(3)).await, Err(object_store::Error::NotFound { .. })));
 
         forget_log(&lake.ticks_store(), 2..3).await;
@@ -126,4 +126,42 @@ async fn a_table_made_anew_is_not_written_to() {
     place.lake().await;
     let refused = append(&mut lake, advance(0, Some(5), 5, 9)).await.unwrap_err();
     assert!(matches!(refused, LakeError::Replaced { .. }), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_can_t_be_read_is_told_by_the_file() {
+    for place in everywhere() {
+        let mut lake = place.lake().await;
+        for offset in 0..3 {
+            append(&mut lake, advance(0, (offset > 0).then_some(offset), offset, offset + 1))
+                .await
+                .unwrap()
+                .committed();
+        }
+        let store = lake.ticks_store();
+        let whole = log_entry(&store, 2).await;
+        let is_local = matches!(place.location, Location::Folder(_));
+        let torn = &whole[..whole.len() / 2];
+        for damage in [torn, "\0\u{1}garbage", ""].into_iter().filter(|damage| is_local || !damage.is_empty()) {
+            store.put(&log_path(2), damage.to_owned().into()).await.unwrap();
+            for error in [place.reader().await.unwrap_err(), place.lake_of(&spec()).await.unwrap_err()] {
+                let text = error.to_string();
+                assert!(matches!(&error, LakeError::Damaged { .. }), "{damage}: {text}");
+                assert!(text.contains("/ticks/_delta_log/00000000000000000002.json is damaged ("), "{text}");
+                assert!(text.contains("restore it") && !text.contains('\n'), "{text}");
+            }
+        }
+        store.put(&log_path(2), whole.into()).await.unwrap();
+        place.reader().await.unwrap();
+
+        lake.maintenance().run(1, false).await.unwrap();
+        let checkpoint = Path::from("_delta_log/00000000000000000003.checkpoint.parquet");
+        let bytes = store.get(&checkpoint).await.unwrap().bytes().await.unwrap();
+        for damage in [bytes.slice(..bytes.len() / 2), bytes::Bytes::from_static(b"PAR1")] {
+            store.put(&checkpoint, damage.into()).await.unwrap();
+            let text = place.reader().await.unwrap_err().to_string();
+            assert!(text.contains("00000000000000000003.checkpoint.parquet is damaged ("), "{text}");
+            assert!(text.contains("_last_checkpoint") && !text.contains('\n'), "{text}");
+        }
+    }
 }

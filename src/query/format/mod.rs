@@ -45,19 +45,36 @@ pub enum Format {
     Markdown,
 }
 
+/// What the name of a file tells.
+const ENDINGS: [(&str, Format); 9] = [
+    ("csv", Format::Csv),
+    ("json", Format::Json),
+    ("ndjson", Format::Ndjson),
+    ("jsonl", Format::Ndjson),
+    ("parquet", Format::Parquet),
+    ("arrow", Format::Arrow),
+    ("arrows", Format::Arrow),
+    ("md", Format::Markdown),
+    ("txt", Format::Table),
+];
+
 impl Format {
     /// What `auto` means: by the name of the file, else a table for people and CSV for programs.
-    pub fn auto(file: Option<&Path>, terminal: bool) -> Self {
-        let Some(file) = file else { return if terminal { Self::Table } else { Self::Csv } };
-        match file.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => Self::Json,
-            Some("ndjson" | "jsonl") => Self::Ndjson,
-            Some("parquet") => Self::Parquet,
-            Some("arrow" | "arrows") => Self::Arrow,
-            Some("md") => Self::Markdown,
-            Some("txt") => Self::Table,
-            _ => Self::Csv,
-        }
+    ///
+    /// # Errors
+    /// The name ends in nothing that tells a format.
+    pub fn auto(file: Option<&Path>, terminal: bool) -> Result<Self, QueryError> {
+        let Some(file) = file else { return Ok(if terminal { Self::Table } else { Self::Csv }) };
+        let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let known = ENDINGS.iter().find(|(known, _)| *known == ending);
+        known.map(|(_, format)| *format).ok_or_else(|| {
+            let endings: Vec<String> = ENDINGS.iter().map(|(ending, _)| format!(".{ending}")).collect();
+            QueryError::usage(format!(
+                "-o {}: the ending tells no format; use one of {}, or say it with --format",
+                file.display(),
+                endings.join(", ")
+            ))
+        })
     }
 
     /// Bytes that would garble a terminal.

@@ -171,7 +171,11 @@ async fn a_reader_that_went_away_is_told_apart() {
 
 #[test]
 fn auto_goes_by_the_name_and_the_reader() {
-    let auto = |name: &str| Format::auto(Some(std::path::Path::new(name)), false);
-    assert_eq!((auto("x.parquet"), auto("x.jsonl"), auto("x")), (Format::Parquet, Format::Ndjson, Format::Csv));
-    assert_eq!((Format::auto(None, true), Format::auto(None, false)), (Format::Table, Format::Csv));
+    let auto = |name: &str| Format::auto(Some(std::path::Path::new(name)), false).unwrap();
+    assert_eq!((auto("x.parquet"), auto("x.jsonl"), auto("x.CSV")), (Format::Parquet, Format::Ndjson, Format::Csv));
+    assert_eq!((Format::auto(None, true).unwrap(), Format::auto(None, false).unwrap()), (Format::Table, Format::Csv));
+    for unknown in ["x", "x.xyz", "x.csv.gz"] {
+        let error = Format::auto(Some(std::path::Path::new(unknown)), false).unwrap_err().to_string();
+        assert!(error.contains(unknown) && error.contains(".parquet"), "{error}");
+    }
 }

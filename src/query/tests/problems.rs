@@ -107,6 +107,22 @@ async fn a_small_memory_limit_says_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn distinct_values_of_several_columns_have_a_way_round() {
+    let rows = (0..20_000).map(|n| Row::new("AAPL", START + n, n as f64, None, n)).collect();
+    let view = table_of(PartitionBy::Day, &[rows]).await;
+    let run = async |sql: &str| {
+        let mut session = QuerySession::new(64 << 20).unwrap();
+        session.register(TICKS, view.clone()).unwrap();
+        let stream = session.plan(&Parsed::parse(sql).unwrap()).await.unwrap().run().unwrap();
+        let output = Output::to(std::io::sink());
+        write_all(stream, Format::Csv, chrono_tz::UTC, output, &CancellationToken::new()).await
+    };
+    let error = run("SELECT count(*), count(DISTINCT (kafka_partition, kafka_offset)) FROM ticks").await.unwrap_err();
+    assert!(matches!(&error, QueryError::Run(text) if text.contains("SELECT DISTINCT a, b")), "{error}");
+    run("SELECT count(*) FROM (SELECT DISTINCT kafka_partition, kafka_offset FROM ticks)").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_query_ends_and_leaves_no_file() {
     let view = table_of(PartitionBy::Day, &[]).await;
     let endless = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";

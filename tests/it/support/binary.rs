@@ -110,6 +110,16 @@ impl Tickhouse {
         Live { child, lines, stderr: String::new(), stdout, expected, secrets, by: Instant::now() + PATIENCE }
     }
 
+    /// Runs to the end while nobody reads what it writes; the exit code.
+    pub fn unread(mut self) -> Option<i32> {
+        let closed = || {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            writer
+        };
+        self.command.stdin(Stdio::null()).stdout(closed()).stderr(closed()).status().unwrap().code()
+    }
+
     /// Runs to the end.
     pub fn run(self) -> Finished {
         self.start().finish()

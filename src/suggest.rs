@@ -3,7 +3,7 @@
 /// Two of five letters may be wrong; beyond that a suggestion misleads.
 const MIN_SIMILARITY: f64 = 0.6;
 
-pub(super) fn closest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_lowercase();
     let scored =
         known.into_iter().map(|name| (strsim::normalized_damerau_levenshtein(&wrong, &name.to_lowercase()), name));
@@ -12,7 +12,7 @@ pub(super) fn closest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
 }
 
 /// `; did you mean 'x'?` or nothing.
-pub(super) fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     closest(wrong, known).map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
 }
 

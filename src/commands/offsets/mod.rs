@@ -1,13 +1,16 @@
 //! `tickhouse offsets show|set`.
 
+mod show;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
-use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
-use crate::cli::{GlobalArgs, OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
+use super::print::report;
+use crate::cli::{GlobalArgs, OffsetsArgs, OffsetsCommand, OffsetsSetArgs};
 use crate::kafka::{Assigned, KafkaSettings, Reader};
 use crate::lake::{CommitOutcome, Lake, RetryPolicy};
 use crate::market::TopicIdentity;
@@ -15,10 +18,21 @@ use crate::settings::{Settings, SettingsError};
 
 /// # Errors
 /// The lake can't be read or written, or the change makes no sense.
-pub(super) async fn run(global: &GlobalArgs, args: &OffsetsArgs) -> anyhow::Result<ExitCode> {
-    match &args.command {
-        OffsetsCommand::Show(args) => show(global, args).await,
-        OffsetsCommand::Set(args) => set(global, args).await,
+pub(super) async fn run(global: &GlobalArgs, args: &OffsetsArgs, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
+    let committing = AtomicBool::new(false);
+    let work = async {
+        match &args.command {
+            OffsetsCommand::Show(args) => show::show(global, args).await,
+            OffsetsCommand::Set(args) => set(global, args, &committing).await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => match committing.load(Ordering::Relaxed) {
+            true => bail!("stopped while the change was written; `tickhouse offsets show` tells whether it was"),
+            false => bail!("stopped; nothing was changed"),
+        },
+        done = work => done,
     }
 }
 
@@ -44,64 +58,7 @@ async fn ask_kafka(mut kafka: KafkaSettings, lake: &Lake) -> anyhow::Result<(Top
     .await?
 }
 
-async fn show(global: &GlobalArgs, args: &OffsetsShowArgs) -> anyhow::Result<ExitCode> {
-    let resolve = Settings::resolve(global.config.as_deref(), |layers| {
-        args.table.apply(layers);
-        args.kafka.apply(layers);
-    });
-    let settings = resolve?.settings;
-    let lake = open(&settings).await?;
-    let counters = lake.counters().await?;
-    let kafka = match settings.kafka.brokers.is_empty() {
-        true => BTreeMap::new(),
-        false => ask_kafka(settings.kafka.clone(), &lake).await?.1,
-    };
-    let mut out = std::io::stdout().lock();
-    if args.json {
-        let partitions: Vec<_> = counters
-            .iter()
-            .map(|(partition, counters)| {
-                let at = kafka.get(partition);
-                json!({
-                    "partition": partition, "counters": counters, "kafka_low": at.map(|at| at.low),
-                    "kafka_end": at.map(|at| at.high), "lag": at.map(|at| at.high - counters.next),
-                })
-            })
-            .collect();
-        let all = json!({
-            "topic": lake.topic(), "cluster_id": lake.identity().cluster_id, "topic_id": lake.identity().topic_id,
-            "epoch": lake.epoch(), "version": lake.version(), "partitions": partitions,
-        });
-        return writeln!(out, "{all:#}").context("print offsets").map(|()| ExitCode::SUCCESS);
-    }
-    let mut text = format!(
-        "topic {}, epoch {}, table version {}\n{:>9} {:>12} {:>12} {:>12} {:>12} {:>9} {:>9} {:>9} {:>9} {:>12}\n",
-        lake.topic().unwrap_or_default(),
-        lake.epoch(),
-        lake.version(),
-        "partition",
-        "first",
-        "next",
-        "stored",
-        "rows",
-        "dead",
-        "skipped",
-        "holes",
-        "lost",
-        "lag"
-    );
-    for (partition, c) in &counters {
-        let lag = kafka.get(partition).map_or_else(|| "-".to_owned(), |at| (at.high - c.next).to_string());
-        text.push_str(&format!(
-            "{partition:>9} {:>12} {:>12} {:>12} {:>12} {:>9} {:>9} {:>9} {:>9} {lag:>12}\n",
-            c.first, c.next, c.stored_offsets, c.rows, c.dead, c.skipped, c.holes, c.lost
-        ));
-    }
-    out.write_all(text.as_bytes()).context("print offsets")?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn set(global: &GlobalArgs, args: &OffsetsSetArgs) -> anyhow::Result<ExitCode> {
+async fn set(global: &GlobalArgs, args: &OffsetsSetArgs, committing: &AtomicBool) -> anyhow::Result<ExitCode> {
     let resolve = Settings::resolve(global.config.as_deref(), |layers| {
         args.table.apply(layers);
         args.kafka.apply(layers);
@@ -109,7 +66,7 @@ async fn set(global: &GlobalArgs, args: &OffsetsSetArgs) -> anyhow::Result<ExitC
     let settings = resolve?.settings;
     let mut lake = open(&settings).await?;
     if args.new_epoch {
-        return begin_epoch(&mut lake, &settings, args).await;
+        return begin_epoch(&mut lake, &settings, args, committing).await;
     }
     let (_, ends) = ask_kafka(settings.kafka.clone(), &lake).await?;
     let mut seen = BTreeSet::new();
@@ -123,25 +80,26 @@ async fn set(global: &GlobalArgs, args: &OffsetsSetArgs) -> anyhow::Result<ExitC
     for advance in &plan {
         let (partition, range) = (advance.partition, advance.range);
         match advance.base {
-            None => println!("partition {partition}: new to the table, begins at {}", range.next()),
+            None => report(&format!("partition {partition}: new to the table, begins at {}\n", range.next()))?,
             Some(next) => {
-                println!(
-                    "partition {partition}: next {next} -> {}, {} offsets recorded as lost",
+                report(&format!(
+                    "partition {partition}: next {next} -> {}, {} offsets recorded as lost\n",
                     range.next(),
                     range.len()
-                );
+                ))?;
             }
         }
     }
     if args.dry_run {
-        println!("dry run: nothing was changed");
+        report("dry run: nothing was changed\n")?;
         return Ok(ExitCode::SUCCESS);
     }
+    committing.store(true, Ordering::Relaxed);
     match lake.set_offsets(&plan, &format!("offsets set: {}", args.reason)).await? {
         CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
             match plan.iter().all(|advance| advance.base == Some(advance.range.next())) {
-                true => println!("nothing to change; table version {version}"),
-                false => println!("committed as table version {version}"),
+                true => report(&format!("nothing to change; table version {version}\n"))?,
+                false => report(&format!("committed as table version {version}\n"))?,
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -163,30 +121,36 @@ fn check_offset(partition: i32, offset: i64, ends: &BTreeMap<i32, Assigned>) -> 
     Err(SettingsError::Value(format!("--partition {partition}={offset}: {problem}")))
 }
 
-async fn begin_epoch(lake: &mut Lake, settings: &Settings, args: &OffsetsSetArgs) -> anyhow::Result<ExitCode> {
+async fn begin_epoch(
+    lake: &mut Lake,
+    settings: &Settings,
+    args: &OffsetsSetArgs,
+    committing: &AtomicBool,
+) -> anyhow::Result<ExitCode> {
     let (kafka, ends) = ask_kafka(settings.kafka.clone(), lake).await?;
     let known = lake.identity();
-    println!(
-        "epoch {} -> {}: {} partitions are read from the start policy on; rows of the old epoch stay",
+    report(&format!(
+        "epoch {} -> {}: {} partitions are read from the start policy on; rows of the old epoch stay\n",
         lake.epoch(),
         lake.epoch() + 1,
         ends.len()
-    );
-    println!("cluster id {}", change(Some(&known.cluster_id), Some(&kafka.cluster_id)));
-    println!("topic id {}", change(known.topic_id.as_ref(), kafka.topic_id.as_ref()));
+    ))?;
+    report(&format!("cluster id {}\n", change(Some(&known.cluster_id), Some(&kafka.cluster_id))))?;
+    report(&format!("topic id {}\n", change(known.topic_id.as_ref(), kafka.topic_id.as_ref())))?;
     for (partition, at) in &ends {
         let next = lake.next_offset(*partition).await?.map_or_else(|| "none".to_owned(), |next| next.to_string());
-        println!("partition {partition}: next {next} -> none, Kafka holds [{}, {})", at.low, at.high);
+        report(&format!("partition {partition}: next {next} -> none, Kafka holds [{}, {})\n", at.low, at.high))?;
     }
     if kafka.topic_id.is_some() && kafka == known {
-        println!("it is the same topic: what Kafka still holds of it is stored a second time");
+        report("it is the same topic: what Kafka still holds of it is stored a second time\n")?;
     }
     if args.dry_run {
-        println!("dry run: nothing was changed");
+        report("dry run: nothing was changed\n")?;
         return Ok(ExitCode::SUCCESS);
     }
+    committing.store(true, Ordering::Relaxed);
     let epoch = lake.begin_epoch(&kafka, &format!("offsets set --new-epoch: {}", args.reason)).await?;
-    println!("epoch {epoch} begins");
+    report(&format!("epoch {epoch} begins\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,0 +1,38 @@
+//! Standard output and standard error of commands: a reader that goes away, as `| head` does, is no failure.
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+
+/// The reader of our output has what it wanted.
+#[derive(Debug, thiserror::Error)]
+#[error("the reader of the output went away")]
+pub(super) struct ReaderGone;
+
+/// Writes the answer of a command; without a reader nothing is left to do.
+///
+/// # Errors
+/// [`ReaderGone`], which ends the command with success, or standard output can't be written.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(ReaderGone.into()),
+        written => written.context("write to standard output"),
+    }
+}
+
+/// Writes what a command says about its work, which goes on without a reader.
+///
+/// # Errors
+/// Standard output can't be written.
+pub(super) fn report(text: &str) -> anyhow::Result<()> {
+    match print(text) {
+        Err(error) if error.is::<ReaderGone>() => Ok(()),
+        written => written,
+    }
+}
+
+/// Writes to standard error, for people. Nobody is left to be told when that fails.
+pub fn tell(text: &str) {
+    drop(io::stderr().lock().write_all(text.as_bytes()));
+}

@@ -1,0 +1,96 @@
+//! Which file of a log keeps it from being read.
+//!
+//! Looked for only after a load has failed: the kernel's errors name no file.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use url::Url;
+
+use super::error::LakeError;
+use super::head::Changes;
+
+const LOG: &str = "_delta_log";
+/// Digits of a version in the name of a log file.
+const VERSION: Range<usize> = 0..20;
+
+const COMMIT_FIX: &str = "restore it from a backup; if it is the newest commit and there is none, move it away: ingest \
+                          reads its messages again, as far as Kafka still holds them";
+const CHECKPOINT_FIX: &str = "restore it from a backup, or move it and _last_checkpoint away if the commits from the \
+                              checkpoint before it (or version 0) on are still there";
+/// The damaged file among those that a load reads: the newest checkpoint and the commits after it.
+///
+/// # Errors
+/// [`LakeError::Damaged`], or the log can't be listed or read.
+pub(super) async fn find(store: &Arc<dyn ObjectStore>, table: &str) -> Result<(), LakeError> {
+    let failed = |error: object_store::Error| LakeError::store("look for the damaged file", table, &error);
+    let listed = store.list(Some(&Path::from(LOG))).map_ok(|file| file.location);
+    let mut files: Vec<Path> = listed.try_collect().await.map_err(failed)?;
+    files.sort();
+    let checkpoint = files.iter().filter(|file| name(file).contains(".checkpoint.")).next_back().cloned();
+    let from = checkpoint.as_ref().and_then(|file| name(file).get(VERSION)).unwrap_or_default().to_owned();
+    for file in files {
+        let is_commit = name(&file).ends_with(".json") && name(&file).get(VERSION) >= Some(from.as_str());
+        let is_checkpoint = checkpoint.as_ref() == Some(&file) && name(&file).ends_with(".parquet");
+        if !(is_commit || is_checkpoint) {
+            continue;
+        }
+        let bytes = store.get(&file).await.map_err(failed)?.bytes().await.map_err(failed)?;
+        let (checked, fix) = match is_checkpoint {
+            true => (read_checkpoint(bytes), CHECKPOINT_FIX),
+            false => (Changes::parse(&bytes).map(drop), COMMIT_FIX),
+        };
+        checked.map_err(|detail| damaged(table, name(&file), detail, fix))?;
+    }
+    Ok(())
+}
+
+/// Looks at the commits since the last checkpoint, on a local disk alone: other stores keep no half of a file.
+///
+/// # Errors
+/// [`LakeError::Damaged`].
+pub(super) async fn require_no_empty_commit(url: &Url, table: &str, version: Option<u64>) -> Result<(), LakeError> {
+    let (Ok(folder), Some(version)) = (url.to_file_path(), version) else { return Ok(()) };
+    let log = folder.join(LOG);
+    let look = move || {
+        let hint = std::fs::read(log.join("_last_checkpoint")).unwrap_or_default();
+        let checkpoint = serde_json::from_slice::<serde_json::Value>(&hint).ok();
+        let from = checkpoint.and_then(|hint| hint.get("version")?.as_u64()).unwrap_or(0);
+        let is_empty = |version: &u64| {
+            let commit = std::fs::metadata(log.join(format!("{version:020}.json")));
+            commit.is_ok_and(|commit| commit.len() == 0)
+        };
+        (from..=version).rev().find(is_empty)
+    };
+    match tokio::task::spawn_blocking(look).await {
+        Ok(Some(version)) => Err(damaged_commit(table, version, "it is empty".to_owned())),
+        Ok(None) => Ok(()),
+        Err(error) => Err(LakeError::store("look at the log", table, &error.into())),
+    }
+}
+
+/// A commit of this version that can't be one.
+pub(super) fn damaged_commit(table: &str, version: u64, detail: String) -> LakeError {
+    damaged(table, &format!("{version:020}.json"), detail, COMMIT_FIX)
+}
+
+fn damaged(table: &str, name: &str, detail: String, fix: &'static str) -> LakeError {
+    LakeError::Damaged { file: format!("{table}/{LOG}/{name}"), detail, fix }
+}
+
+fn name(file: &Path) -> &str {
+    file.filename().unwrap_or_default()
+}
+
+fn read_checkpoint(bytes: Bytes) -> Result<(), String> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
+    for batch in reader.map_err(|error| error.to_string())? {
+        batch.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! What an ingest would refuse before it asks the brokers or the store.
+
+use super::{Settings, SettingsError};
+use crate::decode::Decoder;
+use crate::lake::root_store;
+
+impl Settings {
+    /// # Errors
+    /// Everything that can't work, at once.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        let mut problems = Vec::new();
+        match self.location() {
+            Ok(location) => problems.extend(root_store(&location, &self.store).err().map(|error| error.to_string())),
+            Err(error) => problems.push(error.to_string()),
+        }
+        problems.extend(self.kafka.validate().err().map(|error| error.to_string()));
+        match self.ingest.validate() {
+            Ok(zone) => problems.extend(Decoder::new(&self.input, zone).err().map(|error| error.to_string())),
+            Err(problem) => problems.push(problem),
+        }
+        if problems.is_empty() { Ok(()) } else { Err(SettingsError::Refused(problems)) }
+    }
+}
