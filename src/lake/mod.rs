@@ -41,6 +41,6 @@ pub use location::{Location, LocationError};
 pub use maintain::{Maintained, Maintenance};
 pub use record::PartitionCounters;
 pub use retry::RetryPolicy;
-pub use schema::{DEAD_DATE, dead_letters_schema, ticks_schema};
+pub use schema::{DEAD_DATE, SORT_ORDER, SORTED_BY, dead_letters_schema, ticks_schema};
 pub use store::{ServerSideEncryption, StoreSettings, root_store};
 pub use view::{DataFile, TableView};

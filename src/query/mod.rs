@@ -20,6 +20,7 @@ mod newest;
 mod params;
 mod provider;
 mod pruning;
+mod rolling;
 mod scope;
 mod session;
 mod statement;

@@ -16,6 +16,7 @@ use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
 use super::provider::LakeTable;
+use super::rolling::{self, Rule};
 use super::statement::Parsed;
 use crate::lake::TableView;
 
@@ -48,6 +49,10 @@ impl QuerySession {
     /// # Errors
     /// The runtime can't be set up, e.g. because there is no folder to spill to.
     pub fn new(memory_bytes: usize) -> Result<Self, QueryError> {
+        Self::with_rules(memory_bytes, rolling::rules())
+    }
+
+    pub(super) fn with_rules(memory_bytes: usize, rules: Vec<Rule>) -> Result<Self, QueryError> {
         let partitions = std::thread::available_parallelism().map_or(MIN_PARTITIONS, |n| n.get().max(MIN_PARTITIONS));
         let mut config = SessionConfig::new().with_target_partitions(partitions).with_information_schema(true);
         let options = config.options_mut();
@@ -57,8 +62,12 @@ impl QuerySession {
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory_bytes), NAMED_CONSUMERS);
         let runtime =
             RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(QueryError::Session)?;
-        let state =
-            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .with_physical_optimizer_rules(rules)
+            .build();
         Ok(Self { context: SessionContext::new_with_state(state), tables: Vec::new() })
     }
 
