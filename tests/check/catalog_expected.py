@@ -26,7 +26,11 @@ CASES: list[tuple[Callable[[Symbols, Params], Rows], Params, list[Params]]] = [
     (signals.vwap, {}, [{}]),
     (signals.vwap_rolling, {"window": 20}, [{}, {"window": 3}]),
     (summaries.daily_summary, {}, [{}]),
-    (summaries.bars, {"interval": 300.0}, [{}, {"interval": 1.0}, {"interval": 420.0}, {"interval": 604800.0}]),
+    (
+        summaries.bars,
+        {"interval": 300.0, "candles": False},
+        [{}, {"interval": 1.0}, {"interval": 420.0, "candles": True}, {"interval": 604800.0}],
+    ),
     (summaries.trend_volatility, {"window": 10}, [{}, {"window": 1}]),
     (summaries.latest, {"since": "2026-01-06"}, [{}, {"since": "2026-01-01"}]),
     (summaries.price_history, {}, [{}]),

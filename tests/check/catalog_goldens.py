@@ -28,7 +28,7 @@ SMALL: dict[str, list[Params]] = {
     "zscore_anomalies": [{"window": 3, "threshold": 1.5}, {"window": 4, "threshold": 1.0, "include_current": True}],
     "bollinger": [{"window": 3}],
     "vwap_rolling": [{"window": 3}],
-    "bars": [{"interval": 120.0}, {"interval": 86_400.0}],
+    "bars": [{"interval": 120.0}, {"interval": 86_400.0, "candles": True}],
     "trend_volatility": [{"window": 3}],
     "correlation": [{"interval": 60.0, "least_pairs": 3}],
     "gaps": [{"longer_than": 90.0}, {"longer_than": 90.0, "overnight": True}],
