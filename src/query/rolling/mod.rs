@@ -25,6 +25,7 @@ mod exec;
 mod kernels;
 mod merge;
 mod order;
+mod recursions;
 mod rule;
 mod symbols;
 mod windows;
