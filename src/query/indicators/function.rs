@@ -13,7 +13,7 @@ const MAX_PERIOD: usize = 1_000_000;
 
 /// Which column of a `Macd` a function gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum MacdPart {
+pub(in crate::query) enum MacdPart {
     Macd,
     Signal,
     Histogram,
