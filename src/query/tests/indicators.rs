@@ -14,7 +14,7 @@ async fn table() -> TableView {
     let row = |n: i64| {
         let symbol = if n % 3 == 0 { "A" } else { "B" };
         let close = 100.0 + (n * n % 37) as f64 / 4.0;
-        let volume = (n % 5 > 0).then(|| (n % 11) as f64);
+        let volume = (n % 5 > 0).then_some((n % 11) as f64);
         let mut row = Row::new(symbol, START + n / 2 * 400_000_000, close, volume, n * 7 % 600);
         row.high = (n % 4 > 0).then_some(close + 1.5);
         row.low = (n % 4 > 1).then_some(close - 1.25);
