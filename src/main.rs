@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tickhouse::cli::Cli;
 use tickhouse::{allocator, commands, telemetry};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A second signal leaves at once.
@@ -28,7 +28,9 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
-        let signals = tokio::spawn(watch_signals(stop.clone()));
+        // From here on, before anything begins: a signal without its handler kills.
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let signals = tokio::spawn(watch_signals([interrupt, terminate], stop.clone()));
         let result = commands::run(cli, stop).await;
         signals.abort();
         result
@@ -41,9 +43,7 @@ fn main() -> ExitCode {
     })
 }
 
-async fn watch_signals(stop: CancellationToken) -> std::io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn watch_signals([mut interrupt, mut terminate]: [Signal; 2], stop: CancellationToken) {
     for leave in [false, true] {
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -54,5 +54,4 @@ async fn watch_signals(stop: CancellationToken) -> std::io::Result<()> {
         }
         stop.cancel();
     }
-    Ok(())
 }
