@@ -50,6 +50,7 @@ struct Ticks {
     names: Vec<String>,
     prices: Vec<f64>,
     made: usize,
+    a_day: usize,
     interval: i64,
 }
 
@@ -62,7 +63,8 @@ impl Ticks {
             let symbol = self.random.random_range(0..SYMBOLS);
             let price = &mut self.prices[symbol];
             *price = ((*price + self.random.random_range(-0.5..0.5f64)).max(1.0) * 100.0).round() / 100.0;
-            let ts = START + self.made as i64 * self.interval;
+            let (day, nth) = (self.made / self.a_day, self.made % self.a_day);
+            let ts = START + day as i64 * DAY_MICROS + nth as i64 * self.interval;
             let tick = Tick {
                 symbol: &self.names[symbol],
                 ts,
@@ -93,6 +95,7 @@ fn table(folder: &Path, args: &Args, ticks_a_file: usize) -> TableView {
         prices: (0..SYMBOLS).map(|_| random.random_range(20.0..500.0)).collect(),
         random,
         made: 0,
+        a_day,
         interval: DAY_MICROS / a_day as i64,
     };
     std::fs::create_dir_all(folder).unwrap();

@@ -163,7 +163,8 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
         return problem(format!("there is no function '{name}'{hint}"), Some(name), Vec::new());
     }
     if let Some((_, rest)) = text.split_once("No function matches the given name and argument types '") {
-        let call = rest.split('\'').next().unwrap_or_default();
+        // How texts are read is no business of who writes SQL.
+        let call = rest.split('\'').next().unwrap_or_default().replace("Utf8View", "Utf8");
         let name = call.split('(').next().unwrap_or_default();
         let candidates = rest.split_once("Candidate functions:").map_or("", |(_, candidates)| candidates);
         let candidates: Vec<&str> = candidates.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

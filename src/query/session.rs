@@ -3,15 +3,21 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
+
+use futures::StreamExt;
 
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
@@ -50,7 +56,7 @@ impl QuerySession {
     /// # Errors
     /// The runtime can't be set up, e.g. because there is no folder to spill to.
     pub fn new(memory_bytes: usize) -> Result<Self, QueryError> {
-        Self::with_rules(memory_bytes, rolling::rules())
+        Self::with_rules(memory_bytes, rolling::rules(memory_bytes))
     }
 
     pub(super) fn with_rules(memory_bytes: usize, rules: Vec<Rule>) -> Result<Self, QueryError> {
@@ -71,6 +77,14 @@ impl QuerySession {
             .with_physical_optimizer_rules(rules)
             .build();
         Ok(Self { context: SessionContext::new_with_state(state), tables: Vec::new() })
+    }
+
+    /// Scans of small files are split like those of large ones.
+    #[cfg(test)]
+    pub(super) fn splitting_files(self) -> Self {
+        let state = self.context.state_ref();
+        state.write().config_mut().options_mut().optimizer.repartition_file_min_size = 0;
+        self
     }
 
     /// Makes a table known under `name`, with its store under a URL of its own.
@@ -126,7 +140,7 @@ impl QuerySession {
 
 impl Planned {
     pub fn schema(&self) -> SchemaRef {
-        self.plan.schema()
+        as_told(&self.plan.schema())
     }
 
     /// The plan as text, one operator a line.
@@ -137,8 +151,32 @@ impl Planned {
     /// # Errors
     /// An operator can't start.
     pub fn run(self) -> Result<SendableRecordBatchStream, QueryError> {
-        execute_stream(self.plan, self.context).map_err(|error| run_error(&error))
+        let schema = self.schema();
+        let batches = execute_stream(self.plan, self.context).map_err(|error| run_error(&error))?;
+        let told = Arc::clone(&schema);
+        let batches = batches.map(move |batch| {
+            let batch = batch?;
+            let columns = batch.columns().iter().zip(told.fields());
+            let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            Ok(RecordBatch::try_new_with_options(
+                Arc::clone(&told),
+                columns.collect::<Result<_, ArrowError>>()?,
+                &options,
+            )?)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
+}
+
+/// Views are for us: not every reader of Arrow and Parquet files knows them.
+fn as_told(schema: &SchemaRef) -> SchemaRef {
+    let told = |field: &FieldRef| match field.data_type() {
+        DataType::Utf8View => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
+        _ => Arc::clone(field),
+    };
+    let fields: Vec<FieldRef> = schema.fields().iter().map(told).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
 pub(super) fn run_error(error: &DataFusionError) -> QueryError {

@@ -2,72 +2,80 @@
 
 use std::collections::VecDeque;
 
-use super::window::Frame;
+use super::window::{Frame, delay};
 
-/// Counts known values in each row's frame; costs nothing per row where all are known.
+/// Counts known values in each row's frame; costs next to nothing where all are known.
 #[derive(Debug, Clone)]
 pub struct Counter {
     frame: Frame,
     seen: usize,
-    /// Rows of unknown values that no frame has reached yet, in order.
-    ahead: VecDeque<usize>,
-    /// Rows of unknown values in the frame, in order; only their number where the frame has no beginning.
-    inside: VecDeque<usize>,
-    forever: usize,
+    /// Of a frame without a beginning: known values so far, and counts that are not looked at yet.
+    known: i64,
+    waiting: VecDeque<i64>,
+    /// Of any other: whether each of the last rows is known, as many as a frame and its lag. Empty where all are.
+    last: VecDeque<bool>,
+    /// Unknown ones of those.
+    unknown: usize,
+    /// Unknown ones of those in the frame.
+    unknown_inside: usize,
 }
 
 impl Counter {
     pub fn new(frame: Frame) -> Self {
-        Self { frame, seen: 0, ahead: VecDeque::new(), inside: VecDeque::new(), forever: 0 }
+        let waiting = std::iter::repeat_n(0, if frame.rows.is_none() { frame.lag } else { 0 }).collect();
+        Self { frame, seen: 0, known: 0, waiting, last: VecDeque::new(), unknown: 0, unknown_inside: 0 }
     }
 
     /// Takes the next `len` rows and appends the count in the frame of each.
     pub fn extend(&mut self, len: usize, is_known: Option<impl Fn(usize) -> bool>, counts: &mut Vec<i64>) {
-        match is_known {
-            None if self.ahead.is_empty() && self.inside.is_empty() => self.extend_known(len, counts),
-            None => self.extend_slowly(len, |_| true, counts),
-            Some(is_known) => self.extend_slowly(len, is_known, counts),
+        let start = counts.len();
+        match (self.frame.rows, is_known) {
+            (None, is_known) => {
+                let mut known = self.known;
+                counts.extend((0..len).map(|at| {
+                    known += i64::from(is_known.as_ref().is_none_or(|is_known| is_known(at)));
+                    known
+                }));
+                self.known = known;
+                delay(&mut self.waiting, &mut counts[start..]);
+            }
+            (Some(rows), None) if self.last.is_empty() => self.slide_known(rows.get(), len, counts),
+            (Some(rows), None) => self.slide(rows.get(), len, |_| true, counts),
+            (Some(rows), Some(is_known)) => self.slide(rows.get(), len, is_known, counts),
         }
     }
 
-    fn extend_known(&mut self, len: usize, counts: &mut Vec<i64>) {
+    fn slide_known(&mut self, rows: usize, len: usize, counts: &mut Vec<i64>) {
         let first = self.seen + 1;
         self.seen += len;
-        let full = match self.frame.rows {
-            Some(rows) => rows.get(),
-            None => usize::MAX,
-        };
-        let growing = full.saturating_add(self.frame.lag).saturating_sub(first).min(len);
-        counts.extend((first..first + growing).map(|end| self.in_frame(end)));
-        counts.extend(std::iter::repeat_n(full as i64, len - growing));
+        let growing = rows.saturating_add(self.frame.lag).saturating_sub(first).min(len);
+        counts.extend((first..first + growing).map(|end| end.saturating_sub(self.frame.lag) as i64));
+        counts.extend(std::iter::repeat_n(rows as i64, len - growing));
     }
 
-    /// Counts where all values in the frame are known, for the row before `end`.
-    fn in_frame(&self, end: usize) -> i64 {
-        let end = end.saturating_sub(self.frame.lag);
-        (self.frame.rows.map_or(end, |rows| end.min(rows.get())) - self.forever) as i64
-    }
-
-    fn extend_slowly(&mut self, len: usize, is_known: impl Fn(usize) -> bool, counts: &mut Vec<i64>) {
+    fn slide(&mut self, rows: usize, len: usize, is_known: impl Fn(usize) -> bool, counts: &mut Vec<i64>) {
+        let kept = rows.saturating_add(self.frame.lag);
+        if self.last.is_empty() {
+            self.last.extend(std::iter::repeat_n(true, self.seen.min(kept)));
+        }
         for at in 0..len {
-            if !is_known(at) {
-                self.ahead.push_back(self.seen);
+            let is_known = is_known(at);
+            self.unknown += usize::from(!is_known);
+            self.last.push_back(is_known);
+            if let Some(newest) = self.last.len().checked_sub(self.frame.lag + 1) {
+                self.unknown_inside += usize::from(!self.last[newest]);
+            }
+            if self.last.len() > kept {
+                let has_left = self.last.pop_front() == Some(false);
+                self.unknown -= usize::from(has_left);
+                self.unknown_inside -= usize::from(has_left);
             }
             self.seen += 1;
-            let end = self.seen.saturating_sub(self.frame.lag);
-            while self.ahead.front().is_some_and(|row| *row < end) {
-                let row = self.ahead.pop_front();
-                match self.frame.rows {
-                    Some(_) => self.inside.extend(row),
-                    None => self.forever += 1,
-                }
-            }
-            if let Some(rows) = self.frame.rows {
-                while self.inside.front().is_some_and(|row| row + rows.get() < end) {
-                    self.inside.pop_front();
-                }
-            }
-            counts.push(self.in_frame(self.seen) - self.inside.len() as i64);
+            let in_frame = self.seen.saturating_sub(self.frame.lag).min(rows);
+            counts.push((in_frame - self.unknown_inside) as i64);
+        }
+        if self.unknown == 0 {
+            self.last.clear();
         }
     }
 }

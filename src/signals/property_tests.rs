@@ -54,7 +54,7 @@ fn folded<F: Fold<Value = f64>>(series: &Series, frame: Frame, cuts: &[usize]) -
     let mut states = Vec::new();
     for range in slices(series.len(), cuts) {
         let values = &series[range];
-        frames.extend(values.len(), |at| values[at].map_or(F::EMPTY, F::of), |state| states.push(state));
+        frames.extend(values.len(), |at| values[at].map_or(F::EMPTY, F::of), &mut states);
     }
     states
 }

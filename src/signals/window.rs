@@ -39,58 +39,49 @@ impl<F: Fold> Frames<F> {
         }
     }
 
-    /// Takes the next `len` rows, `state_of` each, and gives the fold over the frame of each to `each`.
-    #[inline]
-    pub fn extend(&mut self, len: usize, state_of: impl Fn(usize) -> F::State, mut each: impl FnMut(F::State)) {
-        if self.waiting.is_empty() {
-            return self.fold(len, state_of, each);
-        }
-        let mut waiting = std::mem::take(&mut self.waiting);
-        self.fold(len, state_of, |state| {
-            waiting.push_back(state);
-            if let Some(state) = waiting.pop_front() {
-                each(state);
+    /// Takes the next `len` rows, `state_of` each, and appends the fold over the frame of each to `folds`.
+    pub fn extend(&mut self, len: usize, state_of: impl Fn(usize) -> F::State, folds: &mut Vec<F::State>) {
+        let start = folds.len();
+        folds.reserve(len);
+        match self.rows {
+            Some(rows) => self.slide(rows.get(), len, state_of, folds),
+            None => {
+                let mut head = self.head;
+                folds.extend((0..len).map(|at| {
+                    head = F::join(head, state_of(at));
+                    head
+                }));
+                self.head = head;
             }
-        });
-        self.waiting = waiting;
+        }
+        delay(&mut self.waiting, &mut folds[start..]);
     }
 
-    #[inline(always)]
-    fn fold(&mut self, len: usize, state_of: impl Fn(usize) -> F::State, mut each: impl FnMut(F::State)) {
-        let mut head = self.head;
-        let Some(rows) = self.rows else {
-            for at in 0..len {
-                head = F::join(head, state_of(at));
-                each(head);
-            }
-            self.head = head;
-            return;
-        };
-        let rows = rows.get();
+    fn slide(&mut self, rows: usize, len: usize, state_of: impl Fn(usize) -> F::State, folds: &mut Vec<F::State>) {
         let mut at = 0;
         while at < len {
             let filled = self.block.len();
             let end = len.min(at.saturating_add(rows - filled));
             self.block.extend((at..end).map(&state_of));
             let new = &self.block[filled..];
+            let mut head = self.head;
             if self.tails.is_empty() {
-                for state in new {
+                folds.extend(new.iter().map(|state| {
                     head = F::join(head, *state);
-                    each(head);
-                }
+                    head
+                }));
             } else {
-                for (state, tail) in new.iter().zip(&self.tails[filled + 1..]) {
+                folds.extend(new.iter().zip(&self.tails[filled + 1..]).map(|(state, tail)| {
                     head = F::join(head, *state);
-                    each(F::join(*tail, head));
-                }
+                    F::join(*tail, head)
+                }));
             }
+            self.head = head;
             at = end;
             if self.block.len() == rows {
                 self.turn();
-                head = F::EMPTY;
             }
         }
-        self.head = head;
     }
 
     /// The full block becomes the one before.
@@ -103,5 +94,27 @@ impl<F: Fold> Frames<F> {
             *state = tail;
         }
         self.tails.push(F::EMPTY);
+        self.head = F::EMPTY;
+    }
+}
+
+/// Moves `values` back by as many places as there are in `waiting`, which gives the first and takes the last.
+pub(super) fn delay<T: Copy>(waiting: &mut VecDeque<T>, values: &mut [T]) {
+    let late = waiting.len();
+    if late == 0 {
+        return;
+    }
+    if late > values.len() {
+        for value in values {
+            waiting.push_back(*value);
+            *value = waiting.pop_front().unwrap_or(*value);
+        }
+        return;
+    }
+    let rest = values.len() - late;
+    let last: VecDeque<T> = values[rest..].iter().copied().collect();
+    values.copy_within(..rest, late);
+    for (value, waited) in values.iter_mut().zip(std::mem::replace(waiting, last)) {
+        *value = waited;
     }
 }

@@ -111,6 +111,9 @@ def text_of(name: str, value: object) -> str:
 
 
 class Tickhouse:
+    #: Statements by name, parameters and dialect: they are the same for every lake.
+    texts: dict[tuple, str] = {}
+
     def __init__(self, binary: Path, lake: Path):
         self.command = [str(binary), "query", "--table", str(lake), "--sql-dir", str(REPOSITORY / "sql")]
 
@@ -123,7 +126,10 @@ class Tickhouse:
         return [json.loads(line) for line in text.splitlines()]
 
     def sql(self, name: str, params: Params, dialect: str) -> str:
-        return self.run([*self.arguments(name, params), "--show-sql", "--dialect", dialect])
+        key = (name, tuple(params.items()), dialect)
+        if key not in self.texts:
+            self.texts[key] = self.run([*self.arguments(name, params), "--show-sql", "--dialect", dialect])
+        return self.texts[key]
 
     @staticmethod
     def run(command: list[str]) -> str:

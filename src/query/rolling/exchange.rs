@@ -140,8 +140,8 @@ impl Coalescer {
 
 /// The pieces of all files, shared by the partitions of one execution.
 ///
-/// Whoever needs the next piece fetches it for all. A partition that runs ahead of another fills its queue: the
-/// reservation bounds that.
+/// Whoever needs the next piece fetches it for all. A partition that runs ahead of another fills its queue; sorts
+/// above spill to make room for that.
 pub(super) struct Exchange {
     inner: Mutex<Inner>,
     /// Partitions that nobody reads any more.
@@ -213,7 +213,7 @@ impl Exchange {
                 continue;
             }
             let bytes = batches.iter().map(sliced_bytes).sum::<Result<usize>>()?;
-            inner.reservation.try_grow(bytes)?;
+            inner.reservation.grow(bytes);
             inner.queues[partition].push_back(Share { group, in_order, batches, bytes });
         }
         Ok(())

@@ -70,11 +70,11 @@ impl<P: ArrowPrimitiveType, F: Fold<Value = P::Native>> Folded<P, F> {
             let frames = &mut self.symbols[run.symbol];
             let values = &values[run.rows.clone()];
             match known(argument) {
-                None => frames.extend(values.len(), |at| F::of(values[at]), |state| states.push(state)),
+                None => frames.extend(values.len(), |at| F::of(values[at]), &mut states),
                 Some(nulls) => {
                     let nulls = nulls.slice(run.rows.start, run.rows.len());
                     let state_of = |at: usize| if nulls.is_valid(at) { F::of(values[at]) } else { F::EMPTY };
-                    frames.extend(values.len(), state_of, |state| states.push(state));
+                    frames.extend(values.len(), state_of, &mut states);
                 }
             }
         }

@@ -7,21 +7,20 @@ use std::sync::{Arc, OnceLock};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
+use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, CardinalityEffect, EmissionType};
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::exchange::{Decoded, Exchange, Share, Split, Splitter, sliced_bytes};
+use super::footer::says_sorted;
 use super::merge::{Keys, Merge, OrderCheck};
-use crate::lake::{SORT_ORDER, SORTED_BY};
 
 /// Pieces that are decoded ahead, for each partition.
 const PIECES_AHEAD: usize = 2;
@@ -100,19 +99,9 @@ struct Job {
 impl Job {
     async fn decode(self, at: usize) -> Result<Split> {
         let piece = &self.pieces[at];
-        let in_order = piece.alone && self.says_it_is_sorted(piece).await?;
+        let in_order = piece.alone && says_sorted(self.reader.as_ref(), &piece.file).await?.0;
         let batches: Vec<RecordBatch> = self.input.execute(at, Arc::clone(&self.context))?.try_collect().await?;
         Decoded { group: piece.group, in_order, batches }.split(&self.splitter)
-    }
-
-    async fn says_it_is_sorted(&self, piece: &Piece) -> Result<bool> {
-        let file = piece.file.clone();
-        let hint = file.metadata_size_hint;
-        let mut reader = self.reader.create_reader(0, file, hint, &ExecutionPlanMetricsSet::new())?;
-        let footer = reader.get_metadata(None).await.map_err(|error| DataFusionError::ParquetError(Box::new(error)))?;
-        let pairs = footer.file_metadata().key_value_metadata();
-        let order = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == SORTED_BY)?.value.as_deref());
-        Ok(order == Some(SORT_ORDER))
     }
 }
 
@@ -259,7 +248,7 @@ impl Reader {
             self.ready.extend(share.batches);
         } else {
             let bytes = share.batches.iter().map(sliced_bytes).sum::<Result<usize>>()?;
-            self.reservation.try_grow(bytes)?;
+            self.reservation.grow(bytes);
             self.held_group = group;
             self.held.extend(share.batches);
         }

@@ -9,8 +9,8 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{Partitioning, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
@@ -21,10 +21,15 @@ use datafusion::physical_plan::{ExecutionPlan, WindowExpr};
 
 use super::exchange::Splitter;
 use super::exec::RollingExec;
+use super::footer::{MANY_ROWS, SaysSorted};
 use super::merge::Keys;
 use super::order::{Piece, TickOrderExec};
 use super::windows::Window;
 
+/// Part of the session's memory that overlapping files may take: they are queued, held and put together.
+const HELD_PART: u64 = 4;
+/// Bytes of a text, about.
+const TEXT_BYTES: usize = 16;
 /// Scheme of the URLs under which the tables of a lake are registered.
 const SCHEME: &str = "tickhouse://";
 const SYMBOL: &str = "symbol";
@@ -34,20 +39,31 @@ const PIECE_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 4 * 1024 * 1024 };
 pub(in crate::query) type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
 /// DataFusion's rules and ours, which runs once filters are in the scan and before sorts are planned.
-pub(in crate::query) fn rules() -> Vec<Rule> {
+pub(in crate::query) fn rules(memory_bytes: usize) -> Vec<Rule> {
     let mut rules = PhysicalOptimizer::new().rules;
     let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
-    rules.insert(at.expect("DataFusion has a rule that plans sorts"), Arc::new(RollingWindows));
+    rules.insert(at.expect("DataFusion has a rule that plans sorts"), Arc::new(RollingWindows { memory_bytes }));
     rules
 }
 
 #[derive(Debug)]
-struct RollingWindows;
+struct RollingWindows {
+    /// Of the session.
+    memory_bytes: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    partitions: usize,
+    /// Bytes of the files that overlap.
+    held_bytes: u64,
+}
 
 impl PhysicalOptimizerRule for RollingWindows {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let partitions = config.execution.target_partitions;
-        plan.transform_up(|node| match rolled(&node, partitions)? {
+        let held_bytes = self.memory_bytes as u64 / HELD_PART;
+        let limits = Limits { partitions: config.execution.target_partitions, held_bytes };
+        plan.transform_up(|node| match rolled(&node, limits)? {
             Some(rolling) => Ok(Transformed::yes(rolling)),
             None => Ok(Transformed::no(node)),
         })
@@ -64,7 +80,7 @@ impl PhysicalOptimizerRule for RollingWindows {
 }
 
 /// The rolling operator in the place of a window operator, if it knows all of its expressions.
-fn rolled(node: &Arc<dyn ExecutionPlan>, partitions: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn rolled(node: &Arc<dyn ExecutionPlan>, limits: Limits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let (exprs, input) = if let Some(bounded) = node.downcast_ref::<BoundedWindowAggExec>() {
         (bounded.window_expr(), bounded.input())
     } else if let Some(unbounded) = node.downcast_ref::<WindowAggExec>() {
@@ -77,7 +93,7 @@ fn rolled(node: &Arc<dyn ExecutionPlan>, partitions: usize) -> Result<Option<Arc
     let symbols: Option<Vec<usize>> = exprs.iter().map(|expr| symbol_of(expr.as_ref(), input)).collect();
     let (Some(windows), Some(symbols)) = (known, symbols) else { return Ok(None) };
     let Some(symbol) = symbols.first() else { return Ok(None) };
-    let Some(ordered) = ordered(input, partitions)? else { return Ok(None) };
+    let Some(ordered) = ordered(input, limits)? else { return Ok(None) };
     Ok(Some(Arc::new(RollingExec::new(ordered, windows, *symbol, node.schema()))))
 }
 
@@ -113,12 +129,12 @@ fn origin(plan: &Arc<dyn ExecutionPlan>, at: usize) -> Option<String> {
 }
 
 /// The plan with ticks in order at its leaf; `None` if anything in it could break the order.
-fn ordered(plan: &Arc<dyn ExecutionPlan>, partitions: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn ordered(plan: &Arc<dyn ExecutionPlan>, limits: Limits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     if plan.is::<RollingExec>() {
         return Ok(Some(Arc::clone(plan)));
     }
     if let Some(source) = plan.downcast_ref::<DataSourceExec>() {
-        return ticks_in_order(source, partitions);
+        return ticks_in_order(source, limits);
     }
     let keeps =
         plan.is::<ProjectionExec>() || plan.downcast_ref::<FilterExec>().is_some_and(|filter| filter.fetch().is_none());
@@ -126,7 +142,7 @@ fn ordered(plan: &Arc<dyn ExecutionPlan>, partitions: usize) -> Result<Option<Ar
     if !keeps {
         return Ok(None);
     }
-    match ordered(child, partitions)? {
+    match ordered(child, limits)? {
         Some(child) => {
             let properties = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
             Arc::clone(plan).replace_children(vec![child], properties).map(Some)
@@ -135,7 +151,7 @@ fn ordered(plan: &Arc<dyn ExecutionPlan>, partitions: usize) -> Result<Option<Ar
     }
 }
 
-fn ticks_in_order(source: &DataSourceExec, partitions: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn ticks_in_order(source: &DataSourceExec, limits: Limits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some((config, parquet)) = source.downcast_to_file_source::<ParquetSource>() else { return Ok(None) };
     let schema = source.schema();
     let (Some((symbol, _)), Some(keys)) = (schema.column_with_name(SYMBOL), Keys::of(&schema)) else {
@@ -145,11 +161,22 @@ fn ticks_in_order(source: &DataSourceExec, partitions: usize) -> Result<Option<A
     if !config.object_store_url.as_str().starts_with(SCHEME) || config.limit.is_some() {
         return Ok(None);
     }
-    let pieces: Arc<[Piece]> = pieces_of(config)?.into();
+    let row_bytes = schema.fields().iter().map(|field| field.data_type().primitive_width().unwrap_or(TEXT_BYTES));
+    let row_bytes = row_bytes.sum::<usize>() as u64;
+    let groups = groups_of(config)?;
+    if groups.iter().any(|group| held_rows(group) * row_bytes > limits.held_bytes) {
+        return Ok(None);
+    }
+    let pieces: Arc<[Piece]> = pieces_of(groups).into();
     let groups = pieces.iter().map(|piece| FileGroup::new(vec![piece.file.clone()])).collect();
-    // A piece must be read by the partition that asked for it.
-    let config = FileScanConfigBuilder::from(config.clone()).with_file_groups(groups).with_preserve_order(true).build();
-    let splitter = Splitter::new(schema, symbol, partitions);
+    // A piece must be read by the partition that asked for it, and stay the piece that it is.
+    let partitioning = Partitioning::UnknownPartitioning(pieces.len());
+    let config = FileScanConfigBuilder::from(config.clone())
+        .with_file_groups(groups)
+        .with_preserve_order(true)
+        .with_output_partitioning(Some(partitioning))
+        .build();
+    let splitter = Splitter::new(schema, symbol, limits.partitions);
     let input = DataSourceExec::from_data_source(config);
     Ok(Some(Arc::new(TickOrderExec::new(input, pieces, Arc::clone(reader), splitter, keys))))
 }
@@ -159,10 +186,11 @@ struct Span {
     file: PartitionedFile,
     first: i64,
     last: i64,
+    rows: Option<u64>,
 }
 
-/// All files in order of time, those that overlap in one group, large ones in pieces.
-fn pieces_of(config: &FileScanConfig) -> Result<Vec<Piece>> {
+/// All files in order of time, those that overlap in one group.
+fn groups_of(config: &FileScanConfig) -> Result<Vec<Vec<Span>>> {
     let ts = config.file_source().table_schema().table_schema().index_of(Keys::NAMES[0])?;
     let mut spans: Vec<Span> =
         config.file_groups.iter().flat_map(FileGroup::iter).map(|file| Span::of(file, ts)).collect();
@@ -177,6 +205,19 @@ fn pieces_of(config: &FileScanConfig) -> Result<Vec<Piece>> {
         }
         reached = reached.max(last);
     }
+    Ok(groups)
+}
+
+/// Rows that are held until all of the group are there.
+fn held_rows(group: &[Span]) -> u64 {
+    match group {
+        [one] if one.file.extension::<SaysSorted>().is_some_and(|says| says.0) => 0,
+        _ => group.iter().map(|span| span.rows.unwrap_or(MANY_ROWS)).sum(),
+    }
+}
+
+/// The files of each group, large ones in pieces.
+fn pieces_of(groups: Vec<Vec<Span>>) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for (number, group) in groups.into_iter().enumerate() {
         let alone = group.len() == 1;
@@ -184,7 +225,7 @@ fn pieces_of(config: &FileScanConfig) -> Result<Vec<Piece>> {
             pieces.extend(span.cut().into_iter().map(|file| Piece { file, group: number, alone }));
         }
     }
-    Ok(pieces)
+    pieces
 }
 
 impl Span {
@@ -196,7 +237,8 @@ impl Span {
         };
         let first = time(column.map(|column| &column.min_value)).unwrap_or(i64::MIN);
         let last = time(column.map(|column| &column.max_value)).unwrap_or(i64::MAX);
-        Self { file: file.clone(), first, last }
+        let rows = file.statistics.as_ref().and_then(|statistics| statistics.num_rows.get_value());
+        Self { file: file.clone(), first, last, rows: rows.map(|rows| *rows as u64) }
     }
 
     fn path(&self) -> &str {

@@ -56,6 +56,10 @@ async fn laid_out(layout: Layout, by: PartitionBy, rows: &[Row], random: &mut St
     table_of(by, &slices.into_iter().map(sort).collect::<Vec<_>>()).await
 }
 
+fn rolling_session(view: &TableView) -> QuerySession {
+    session(view).splitting_files()
+}
+
 fn plain_session(view: &TableView) -> QuerySession {
     let mut session = QuerySession::with_rules(DEFAULT_MEMORY_BYTES, PhysicalOptimizer::new().rules).unwrap();
     session.register(TICKS, view.clone()).unwrap();
@@ -150,7 +154,7 @@ async fn windows_are_those_of_datafusion() {
         let filter = filter.choose(&mut random).unwrap();
         let columns = known(&mut random);
         let sql = format!("SELECT symbol, kafka_offset, {columns} FROM ticks {filter} ORDER BY symbol, kafka_offset");
-        let (plan, found) = rows_in(&session(&view), &sql).await;
+        let (plan, found) = rows_in(&rolling_session(&view), &sql).await;
         assert!(plan.contains("RollingExec") && !plan.contains("WindowAggExec"), "{sql}\n{plan}");
         let (plain, expected) = rows_in(&plain_session(&view), &sql).await;
         assert!(plain.contains("WindowAggExec"), "{plain}");
@@ -167,7 +171,7 @@ async fn named_queries_need_no_sort_below_their_windows() {
         let view = laid_out(layout, PartitionBy::Day, &rows, &mut random).await;
         for name in ["sma_crossover", "volume_confirmation"] {
             let sql = named(name, &[]).to_sql();
-            let (plan, found) = rows_in(&session(&view), &sql).await;
+            let (plan, found) = rows_in(&rolling_session(&view), &sql).await;
             assert!(!plan.contains("WindowAggExec"), "{plan}");
             assert!(plan.find("RollingExec").unwrap() > plan.find("SortExec").unwrap(), "{plan}");
             assert_eq!(plan.matches("SortExec").count(), 1, "{plan}");
@@ -177,7 +181,7 @@ async fn named_queries_need_no_sort_below_their_windows() {
         let crossover = named("sma_crossover", &[]).to_sql();
         let crossover = crossover.trim_end_matches(';');
         let counted = format!("SELECT signal, count(*) FROM ({crossover}) AS s GROUP BY signal ORDER BY signal");
-        let (_, found) = rows_in(&session(&view), &counted).await;
+        let (_, found) = rows_in(&rolling_session(&view), &counted).await;
         assert_eq!(found, rows_in(&plain_session(&view), &counted).await.1);
     }
 }
@@ -208,7 +212,7 @@ async fn what_the_kernels_do_not_know_stays_with_datafusion() {
             .to_owned(),
     ] {
         let sql = format!("SELECT symbol, kafka_offset, {column} AS c FROM ticks ORDER BY symbol, kafka_offset");
-        let (plan, found) = rows_in(&session(&view), &sql).await;
+        let (plan, found) = rows_in(&rolling_session(&view), &sql).await;
         assert!(!plan.contains("RollingExec"), "{sql}\n{plan}");
         assert_alike(&found, &rows_in(&plain_session(&view), &sql).await.1, &sql);
     }
@@ -223,7 +227,7 @@ async fn what_the_kernels_do_not_know_stays_with_datafusion() {
          a.kafka_offset ROWS 2 PRECEDING) AS m FROM ticks a JOIN ticks b ON a.kafka_offset = b.kafka_offset ORDER BY 1"
     );
     for sql in [mixed, joined] {
-        let (_, found) = rows_in(&session(&view), &sql).await;
+        let (_, found) = rows_in(&rolling_session(&view), &sql).await;
         assert_alike(&found, &rows_in(&plain_session(&view), &sql).await.1, &sql);
     }
 }
@@ -237,7 +241,7 @@ async fn order_by_time_alone_is_enough() {
     let view = laid_out(Layout::InArrivalOrder, PartitionBy::Day, &rows, &mut random).await;
     let sql =
         "SELECT ts, avg(close) OVER (PARTITION BY symbol ORDER BY ts ROWS 4 PRECEDING) AS m FROM ticks ORDER BY ts";
-    let (plan, found) = rows_in(&session(&view), sql).await;
+    let (plan, found) = rows_in(&rolling_session(&view), sql).await;
     assert!(plan.contains("RollingExec"), "{plan}");
     assert_alike(&found, &rows_in(&plain_session(&view), sql).await.1, sql);
 }
