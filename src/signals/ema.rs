@@ -52,7 +52,8 @@ impl Ema {
     #[inline]
     fn take(&mut self, value: f64) -> Option<f64> {
         let factor = self.factor;
-        self.smoothed.push(value, |mean| mean + (value - mean) * factor)
+        // A mean of one row is the row: the sum would lose the digits of a value far smaller than the mean before.
+        self.smoothed.push(value, |mean| if factor == 1.0 { value } else { mean + (value - mean) * factor })
     }
 }
 
@@ -129,7 +130,7 @@ mod tests {
             [1.0, 2.0, 6.0, 5.0, 4.0].into_iter().map(|value| ema.push(Some(value))).collect();
         assert_eq!(found, [None, None, Some(3.0), Some(4.0), Some(4.0)]);
         let mut same = Ema::new(rows(1));
-        assert_eq!([same.push(Some(7.0)), same.push(Some(-2.0))], [Some(7.0), Some(-2.0)]);
+        assert_eq!([same.push(Some(1e16)), same.push(Some(-2.1))], [Some(1e16), Some(-2.1)]);
     }
 
     #[test]

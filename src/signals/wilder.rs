@@ -49,13 +49,12 @@ impl Rsi {
     pub fn push(&mut self, value: Option<f64>) -> Option<f64> {
         let value = known(value)?;
         let change = value - self.previous.replace(value)?;
-        let still = (change == 0.0).then(|| self.means()).flatten();
-        let (rises, falls) = match still.filter(|(rises, falls)| rises + falls < SMALLEST) {
-            Some(means) => means,
-            None => {
-                let (rises, falls) = (self.rises.push(change.max(0.0)), self.falls.push((-change).max(0.0)));
-                rises.zip(falls)?
+        let (rises, falls) = match self.means() {
+            // A mean of one row is the row, though.
+            Some((rises, falls)) if change == 0.0 && rises + falls < SMALLEST && self.rises.rows > 1.0 => {
+                (rises, falls)
             }
+            _ => self.rises.push(change.max(0.0)).zip(self.falls.push((-change).max(0.0)))?,
         };
         let moves = rises + falls;
         (moves > 0.0).then(|| 100.0 * (rises / moves))
