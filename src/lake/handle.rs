@@ -26,6 +26,8 @@ use super::vacant::{require_folder, require_vacant};
 use super::view::{DataFile, TableView};
 use crate::market::TopicIdentity;
 
+const NOT_READ: &str = "lake not read";
+
 /// A handle on both tables at the versions that were loaded last.
 pub struct Lake {
     location: Location,
@@ -137,7 +139,7 @@ impl Lake {
     /// As [`Self::refresh`], or the policy says to stop.
     pub async fn refresh_patiently(&mut self) -> Result<(), LakeError> {
         let retry = self.retry.clone();
-        let mut attempts = Attempts::new("lake not read", &retry, &self.ticks.name.clone());
+        let mut attempts = Attempts::new(NOT_READ, &retry, &self.ticks.name.clone());
         loop {
             let result = self.refresh().await.map(Some);
             if attempts.settle(result).await?.is_some() {
@@ -183,7 +185,7 @@ impl Lake {
     /// The log can't be read.
     pub async fn next_offset(&self, partition: i32) -> Result<Option<i64>, LakeError> {
         let app_id = app_id(self.epoch(), partition);
-        patiently(&self.retry, &self.ticks.name, || self.ticks.transaction(&app_id)).await
+        patiently(NOT_READ, &self.retry, &self.ticks.name, || self.ticks.transaction(&app_id)).await
     }
 
     /// Dead letters below this offset are in the table. May be ahead of [`Lake::next_offset`] after a crash
@@ -193,7 +195,7 @@ impl Lake {
     /// The log can't be read.
     pub async fn dead_next_offset(&self, partition: i32) -> Result<Option<i64>, LakeError> {
         let app_id = app_id(self.epoch(), partition);
-        patiently(&self.retry, &self.dead_letters.name, || self.dead_letters.transaction(&app_id)).await
+        patiently(NOT_READ, &self.retry, &self.dead_letters.name, || self.dead_letters.transaction(&app_id)).await
     }
 
     /// Where every offset is, per partition of this epoch, as the newest ingest commit has it.
@@ -245,7 +247,7 @@ impl Lake {
     pub async fn get(&self, view: &TableView, file: &DataFile) -> Result<Bytes, LakeError> {
         let place = format!("{}/{}", view.table_url.as_str().trim_end_matches('/'), file.path);
         let failed = |error: object_store::Error| LakeError::store("read a data file", &place, &error);
-        patiently(&self.retry, &place, || async {
+        patiently(NOT_READ, &self.retry, &place, || async {
             view.store.get(&file.path).await.map_err(failed)?.bytes().await.map_err(failed)
         })
         .await

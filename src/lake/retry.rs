@@ -43,18 +43,23 @@ fn pause((first, longest): (Duration, Duration), attempt: u32) -> Duration {
     bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
-/// Reads again and again while the store is away.
+/// Asks again and again while the store is away. `failure` is as the log says it.
 ///
 /// # Errors
 /// Another attempt can't help, or the policy says to stop.
-pub(super) async fn patiently<T, F>(retry: &RetryPolicy, table: &str, read: impl Fn() -> F) -> Result<T, LakeError>
+pub(super) async fn patiently<T, F>(
+    failure: &'static str,
+    retry: &RetryPolicy,
+    place: &str,
+    ask: impl Fn() -> F,
+) -> Result<T, LakeError>
 where
     F: Future<Output = Result<T, LakeError>>,
 {
-    let mut attempts = Attempts::new("lake not read", retry, table);
+    let mut attempts = Attempts::new(failure, retry, place);
     loop {
-        if let Some(found) = attempts.settle(read().await.map(Some)).await? {
-            return Ok(found);
+        if let Some(answer) = attempts.settle(ask().await.map(Some)).await? {
+            return Ok(answer);
         }
     }
 }

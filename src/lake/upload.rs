@@ -7,7 +7,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::error::LakeError;
-use super::retry::{Attempts, RetryPolicy};
+use super::retry::{RetryPolicy, patiently};
 
 /// Puts a file under a name that nobody else uses, so that a repeated put is harmless.
 pub(super) async fn put(
@@ -18,12 +18,9 @@ pub(super) async fn put(
     retry: &RetryPolicy,
 ) -> Result<(), LakeError> {
     let path = Path::from(path);
-    let mut attempts = Attempts::new("data file not stored", retry, place);
-    loop {
+    patiently("data file not stored", retry, place, || async {
         let put = store.put(&path, PutPayload::from_bytes(bytes.clone())).await;
-        let put = put.map(|_| Some(())).map_err(|error| LakeError::store("write a data file", place, &error));
-        if attempts.settle(put).await?.is_some() {
-            return Ok(());
-        }
-    }
+        put.map(drop).map_err(|error| LakeError::store("write a data file", place, &error))
+    })
+    .await
 }
