@@ -80,6 +80,13 @@ impl LakeTable {
             .with_statistics(Arc::new(self.bounds.statistics(at, self.table_schema.file_schema())))
     }
 
+    /// A window per symbol needs the symbol and the time; without them, as for a count, no footer is read.
+    fn may_roll(&self, projection: Option<&Vec<usize>>) -> bool {
+        let schema = self.table_schema.table_schema();
+        let reads = |name: &str| projection.is_none_or(|read| read.iter().any(|at| schema.field(*at).name() == name));
+        reads("symbol") && reads("ts")
+    }
+
     /// The file with what its footer says about its order, which a plan has to know of large ones.
     async fn known_order(&self, at: usize, readers: &dyn ParquetFileReaderFactory) -> Result<PartitionedFile> {
         let file = self.partitioned_file(at);
@@ -153,13 +160,17 @@ impl TableProvider for LakeTable {
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let readers = CachedParquetFileReaderFactory::new(Arc::clone(&self.bounds.view.store), cache);
         let readers: Arc<dyn ParquetFileReaderFactory> = Arc::new(readers);
-        let opened = files.iter().copied().map(|at| self.known_order(at, readers.as_ref()));
-        let opened: Vec<PartitionedFile> = stream::iter(opened).buffered(FOOTERS_AT_ONCE).try_collect().await?;
+        let all: FileGroup = match self.may_roll(projection) {
+            true => {
+                let opened = files.iter().copied().map(|at| self.known_order(at, readers.as_ref()));
+                stream::iter(opened).buffered(FOOTERS_AT_ONCE).try_collect::<Vec<_>>().await?.into_iter().collect()
+            }
+            false => files.iter().map(|at| self.partitioned_file(*at)).collect(),
+        };
         let source = ParquetSource::new(self.table_schema.clone())
             .with_table_parquet_options(state.table_options().parquet.clone())
             .with_metadata_size_hint(FOOTER_HINT_BYTES)
             .with_parquet_file_reader_factory(readers);
-        let all: FileGroup = opened.into_iter().collect();
         let config = FileScanConfigBuilder::new(self.url.clone(), Arc::new(source))
             .with_file_groups(all.split_files(state.config().target_partitions()))
             .with_statistics(self.row_count(&files))
