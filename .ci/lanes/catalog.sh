@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The named queries on tickhouse, DuckDB and ClickHouse against their definitions, computed without SQL.
+# Then the window functions against TA-Lib.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../tests/servers/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../tests/servers/lib.sh"
@@ -7,3 +8,4 @@ cd "$repo"
 begin_lane
 python=$("$repo/tests/servers/python.sh" tests/check/requirements-catalog.txt)
 "$python" tests/check/catalog_oracle.py --tickhouse "$binary" --engines duckdb,clickhouse --report "$work/report.md"
+"$python" tests/check/indicator_oracle.py --tickhouse "$binary"
