@@ -14,7 +14,7 @@ async fn table() -> TableView {
     let row = |n: i64| {
         let symbol = if n % 3 == 0 { "A" } else { "B" };
         let close = 100.0 + (n * n % 37) as f64 / 4.0;
-        let volume = (n % 5 > 0).then(|| (n % 11) as f64);
+        let volume = (n % 5 > 0).then_some((n % 11) as f64);
         let mut row = Row::new(symbol, START + n / 2 * 400_000_000, close, volume, n * 7 % 600);
         row.high = (n % 4 > 0).then_some(close + 1.5);
         row.low = (n % 4 > 1).then_some(close - 1.25);
@@ -45,7 +45,7 @@ async fn they_run_on_the_rolling_operator_and_on_datafusions_own() {
     let sql = format!(
         "SELECT symbol, ts, kafka_offset, ema(close, 12) OVER w AS a, rsi(volume, 14) OVER w AS b,
            macd(close, 5, 9, 3) OVER w AS c, macd_signal(close, 5, 9, 3) OVER w AS d,
-           macd_histogram(close, 5, 9, 3) OVER w AS e, atr(high, low, close, 14) OVER w AS f,
+           macd_histogram(close, 5, 9, 3) OVER w AS e, atr(coalesce(high, close), coalesce(low, close), close, 14) OVER w AS f,
            ema(kafka_offset, 3) OVER w AS g, avg(close) OVER w AS h, ema(close, 1) OVER w - close AS i
          FROM ticks WHERE close > 101 WINDOW w AS ({ORDER} ROWS BETWEEN 3 PRECEDING AND CURRENT ROW)
          ORDER BY symbol, ts, kafka_offset"
