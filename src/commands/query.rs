@@ -60,7 +60,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     parsed.bind_at(&params_of(args), &clock)?;
     parsed.restrict(&scope_of(args, &clock)?)?;
     if args.show_sql {
-        return print(&format!("{}\n", parsed.to_sql_for(args.dialect)));
+        return print(&format!("{}\n", parsed.to_sql_for(args.dialect)?));
     }
     let (format, output) = output_of(args.format, args.output.as_deref())?;
 

@@ -154,6 +154,11 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
         return problem(format!("there is no table '{name}'{hint}"), Some(name), vec![tables]);
     }
     if let Some(name) = quoted("Invalid function '") {
+        if known.functions.iter().any(|function| function == name) {
+            let message = format!("{name} is a window function: it needs an OVER");
+            let example = format!("write {name}(..) OVER (PARTITION BY symbol ORDER BY ts)");
+            return problem(message, Some(name), vec![example]);
+        }
         let hint = did_you_mean(name, known.functions.iter().map(String::as_str));
         return problem(format!("there is no function '{name}'{hint}"), Some(name), Vec::new());
     }
@@ -168,7 +173,14 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
     }
     let mut lines = text.lines();
     let message = lower_first(lines.next().unwrap_or_default());
-    problem(message, None, lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
+    // Errors of our window functions begin with their name.
+    let word = message.split([' ', ':']).next().filter(|word| known.functions.iter().any(|name| name == word));
+    let word = word.map(str::to_owned);
+    problem(
+        message,
+        word.as_deref(),
+        lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect(),
+    )
 }
 
 /// The error below contexts, diagnostics and collections.

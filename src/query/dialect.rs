@@ -23,6 +23,14 @@ pub enum Dialect {
 const EPOCH: &str = "TIMESTAMP '1970-01-01 00:00:00+00:00'";
 
 impl Dialect {
+    pub(super) const fn engine(self) -> &'static str {
+        match self {
+            Self::Tickhouse => "tickhouse",
+            Self::Duckdb => "DuckDB",
+            Self::Clickhouse => "ClickHouse",
+        }
+    }
+
     /// `DATE_BIN($interval, $ts, $origin)`, of the type of `$ts`.
     const fn bin(self) -> Option<&'static str> {
         match self {
@@ -131,6 +139,7 @@ impl VisitorMut for Fill {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::QueryError;
     use super::super::statement::Parsed;
     use super::*;
 
@@ -138,8 +147,9 @@ mod tests {
     fn only_what_differs_is_written_differently() {
         let sql = "SELECT CAST(DATE_BIN(INTERVAL '5' MINUTE, ts, TIMESTAMP '2000-01-03 00:00:00+00:00') AS TIMESTAMP(6) WITH \
                    TIME ZONE) AS a, date_bin(INTERVAL '1' DAY, MAX(ts)), CAST(close AS DOUBLE) FROM ticks";
-        let shown =
-            |dialect| Parsed::parse(sql).unwrap().to_sql_for(dialect).split_whitespace().collect::<Vec<_>>().join(" ");
+        let shown = |dialect| {
+            Parsed::parse(sql).unwrap().to_sql_for(dialect).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
         assert_eq!(shown(Dialect::Tickhouse), format!("{sql};"));
         assert_eq!(
             shown(Dialect::Duckdb),
@@ -151,7 +161,22 @@ mod tests {
         let start = "SELECT toStartOfInterval(ts, INTERVAL '5' MINUTE, CAST(TIMESTAMP '2000-01-03 00:00:00+00:00' AS DateTime64(6, 'UTC'))) AS a,";
         assert!(clickhouse.starts_with(start), "{clickhouse}");
         let sql = "SELECT STDDEV_SAMP(close) OVER (PARTITION BY symbol), AVG(close) FROM ticks";
-        let shown = Parsed::parse(sql).unwrap().to_sql_for(Dialect::Clickhouse);
+        let shown = Parsed::parse(sql).unwrap().to_sql_for(Dialect::Clickhouse).unwrap();
         assert!(shown.contains("stddevSampStable(close) OVER") && shown.contains("AVG(close)"), "{shown}");
+    }
+
+    #[test]
+    fn a_window_function_of_ours_is_refused_elsewhere() {
+        let ours = "SELECT symbol, EMA(close, 12) OVER (PARTITION BY symbol ORDER BY ts) AS a FROM ticks";
+        assert!(Parsed::parse(ours).unwrap().to_sql_for(Dialect::Tickhouse).is_ok());
+        for (dialect, engine) in [(Dialect::Duckdb, "DuckDB"), (Dialect::Clickhouse, "ClickHouse")] {
+            for sql in [ours, &format!("EXPLAIN {ours}"), &format!("WITH x AS ({ours}) SELECT a FROM x")] {
+                let error = Parsed::parse(sql).unwrap().to_sql_for(dialect).unwrap_err();
+                let text = format!("ema is a window function of tickhouse that {engine} lacks");
+                assert!(matches!(&error, QueryError::Usage(words) if words.starts_with(&text)), "{error}");
+            }
+            // A column or a function of the engine of that name is none of ours.
+            assert!(Parsed::parse("SELECT ema, rsi(close) FROM ticks").unwrap().to_sql_for(dialect).is_ok());
+        }
     }
 }

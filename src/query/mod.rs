@@ -14,6 +14,7 @@ mod dialect;
 mod error;
 mod format;
 mod header;
+mod indicators;
 mod literal;
 mod moment;
 mod newest;

@@ -21,6 +21,7 @@ use futures::StreamExt;
 
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
+use super::indicators;
 use super::provider::LakeTable;
 use super::rolling::{self, Rule};
 use super::statement::Parsed;
@@ -71,6 +72,7 @@ impl QuerySession {
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
+            .with_window_functions(indicators::window_functions())
             .with_default_features()
             .with_physical_optimizer_rules(rules)
             .build();

@@ -135,7 +135,12 @@ impl Fold for Moments {
     #[inline(always)]
     fn of(value: f64) -> MomentsState {
         // A distance from an infinity is not a number, nor is a variance around it.
-        MomentsState { count: 1.0, mean: value, mean_rest: 0.0, squares: value - value }
+        MomentsState {
+            count: 1.0,
+            mean: value,
+            mean_rest: 0.0,
+            squares: if value.is_finite() { 0.0 } else { f64::NAN },
+        }
     }
 
     #[inline(always)]

@@ -77,7 +77,7 @@ impl ExecutionPlan for RollingExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        for argument in self.windows.iter().filter_map(Window::argument) {
+        for argument in self.windows.iter().flat_map(Window::arguments) {
             if f(argument)? == TreeNodeRecursion::Stop {
                 return Ok(TreeNodeRecursion::Stop);
             }

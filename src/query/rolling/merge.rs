@@ -148,7 +148,7 @@ impl Merge {
                 segments.push(Segment { symbol: run.symbol, first, last, batch: at, rows: run.rows, sorted });
             }
         }
-        segments.sort_by(|a, b| (a.symbol, a.first, a.last).cmp(&(b.symbol, b.first, b.last)));
+        segments.sort_by_key(|segment| (segment.symbol, segment.first, segment.last));
         Ok(Self { batches, keys, segments: segments.into(), output: Coalescer::new(schema) })
     }
 

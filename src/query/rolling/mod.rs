@@ -27,6 +27,7 @@ mod footer;
 mod kernels;
 mod merge;
 mod order;
+mod recursions;
 mod rule;
 mod symbols;
 mod windows;

@@ -14,9 +14,11 @@ use datafusion::physical_expr::window::{PlainAggregateWindowExpr, SlidingAggrega
 use datafusion::physical_plan::WindowExpr;
 use datafusion::physical_plan::windows::WindowUDFExpr;
 
+use super::super::indicators::{Indicator, WindowFunctionOfOurs};
 use super::kernels::{
     AllMoments, ArrayKernel, Counts, RowNumbers, Sums, greatest, lagged, least, means, spreads, sums,
 };
+use super::recursions::Recursions;
 use super::symbols::Run;
 use crate::signals::{Frame, MomentsState};
 
@@ -31,6 +33,7 @@ enum Function {
     Greatest,
     Lag(usize),
     RowNumber,
+    Recursion(Indicator),
 }
 
 /// One window expression that the kernels know.
@@ -38,8 +41,9 @@ enum Function {
 pub(super) struct Window {
     function: Function,
     frame: Frame,
-    /// `None` counts rows.
-    argument: Option<Arc<dyn PhysicalExpr>>,
+    /// None counts rows; only recursions have several.
+    arguments: Vec<Arc<dyn PhysicalExpr>>,
+    /// Of the first argument.
     kind: DataType,
 }
 
@@ -73,22 +77,26 @@ impl Window {
         };
         let frame = rows_before(expr.get_window_frame())?;
         let [argument] = &aggregate.expressions()[..] else { return None };
-        let argument = match argument.downcast_ref::<Literal>() {
-            Some(literal) if function == Function::Count && !literal.value().is_null() => None,
-            _ => Some(Arc::clone(argument)),
+        let arguments = match argument.downcast_ref::<Literal>() {
+            Some(literal) if function == Function::Count && !literal.value().is_null() => Vec::new(),
+            _ => vec![Arc::clone(argument)],
         };
-        Self::checked(function, frame, argument, input)
+        Self::checked(function, frame, arguments, input)
     }
 
-    pub(super) fn argument(&self) -> Option<&Arc<dyn PhysicalExpr>> {
-        self.argument.as_ref()
+    pub(super) fn arguments(&self) -> &[Arc<dyn PhysicalExpr>] {
+        &self.arguments
     }
 
     fn of_standard(expr: &StandardWindowExpr, input: &SchemaRef) -> Option<Self> {
         let function = expr.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>()?;
         let frame = Frame { rows: None, lag: 0 };
+        if let Some(ours) = function.fun().inner().downcast_ref::<WindowFunctionOfOurs>() {
+            let (arguments, indicator) = ours.split(function.args()).ok()?;
+            return Self::checked(Function::Recursion(indicator), frame, arguments.to_vec(), input);
+        }
         match (function.fun().name(), function.args()) {
-            ("row_number", []) => Self::checked(Function::RowNumber, frame, None, input),
+            ("row_number", []) => Self::checked(Function::RowNumber, frame, Vec::new(), input),
             ("lag", [argument, more @ ..]) => {
                 // The flag of IGNORE NULLS has no accessor.
                 if !format!("{function:?}").contains("ignore_nulls: false") {
@@ -102,7 +110,7 @@ impl Window {
                     },
                     _ => return None,
                 };
-                Self::checked(Function::Lag(distance), frame, Some(Arc::clone(argument)), input)
+                Self::checked(Function::Lag(distance), frame, vec![Arc::clone(argument)], input)
             }
             _ => None,
         }
@@ -111,19 +119,19 @@ impl Window {
     fn checked(
         function: Function,
         frame: Frame,
-        argument: Option<Arc<dyn PhysicalExpr>>,
+        arguments: Vec<Arc<dyn PhysicalExpr>>,
         input: &SchemaRef,
     ) -> Option<Self> {
-        let kind = match &argument {
+        let kind = match arguments.first() {
             Some(argument) => argument.data_type(input).ok()?,
             None => DataType::Null,
         };
         let is_known = match function {
-            Function::Count | Function::RowNumber => true,
+            Function::Count | Function::RowNumber | Function::Recursion(_) => true,
             Function::Sum | Function::Mean | Function::Variance { .. } => kind == DataType::Float64,
             Function::Least | Function::Greatest | Function::Lag(_) => lagged(&kind, 1).is_some(),
         };
-        is_known.then_some(Self { function, frame, argument, kind })
+        is_known.then_some(Self { function, frame, arguments, kind })
     }
 
     fn array_kernel(&self) -> Option<Box<dyn ArrayKernel>> {
@@ -179,6 +187,7 @@ enum Made {
     Variance { moments: usize, sample: bool, root: bool },
     Array { array: usize, counts: Option<usize> },
     RowNumber,
+    Recursion { recursions: usize },
 }
 
 /// The running windows of one partition.
@@ -190,6 +199,8 @@ pub(super) struct Rolling {
     moments: Vec<Over<AllMoments>>,
     arrays: Vec<Over<Box<dyn ArrayKernel>>>,
     row_numbers: RowNumbers,
+    /// Each with the arguments that it runs over.
+    recursions: Vec<(Recursions, Vec<usize>)>,
     made: Vec<Made>,
 }
 
@@ -205,9 +216,14 @@ impl Rolling {
 
     fn add(&mut self, window: &Window) -> Made {
         let frame = window.frame;
-        let argument = window.argument.as_ref().map(|argument| self.argument(argument));
+        let arguments: Vec<usize> = window.arguments.iter().map(|argument| self.argument(argument)).collect();
+        let argument = arguments.first().copied();
         match window.function {
             Function::RowNumber => Made::RowNumber,
+            Function::Recursion(indicator) => {
+                self.recursions.push((Recursions::new(indicator), arguments));
+                Made::Recursion { recursions: self.recursions.len() - 1 }
+            }
             Function::Count => Made::Count { counts: self.count(argument, frame) },
             Function::Sum | Function::Mean => {
                 let counts = self.count(argument, frame);
@@ -261,6 +277,11 @@ impl Rolling {
         let moments: Vec<Vec<MomentsState>> = self.moments.iter_mut().map(moments).collect();
         let numbered = self.made.iter().any(|made| matches!(made, Made::RowNumber));
         let numbers = numbered.then(|| self.row_numbers.extend(runs, symbols, rows));
+        let recursion = |(recursions, over): &mut (Recursions, Vec<usize>)| {
+            let over: Vec<&ArrayRef> = over.iter().map(|at| &arguments[*at]).collect();
+            recursions.extend(&over, runs, symbols, rows)
+        };
+        let recursions: Vec<ArrayRef> = self.recursions.iter_mut().map(recursion).collect::<Result<_, _>>()?;
         let arrays = &mut self.arrays;
         let column = |made: &Made| match *made {
             Made::Count { counts: at } => Arc::new(Int64Array::from(counts[at].clone())) as ArrayRef,
@@ -274,6 +295,7 @@ impl Rolling {
                 let one = &mut arrays[array];
                 one.kernel.extend(over(one.argument), runs, symbols, of.map(|of| &counts[of][..]))
             }
+            Made::Recursion { recursions: at } => Arc::clone(&recursions[at]),
             Made::RowNumber => Arc::clone(numbers.as_ref().expect("rows are numbered")),
         };
         Ok(self.made.iter().map(column).collect())

@@ -2,6 +2,7 @@
 
 mod formats;
 mod goldens;
+mod indicators;
 pub(crate) mod lake;
 mod named;
 mod problems;

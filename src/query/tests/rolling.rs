@@ -222,13 +222,11 @@ async fn what_the_kernels_do_not_know_stays_with_datafusion() {
         over("ROWS 3 PRECEDING"),
         over("")
     );
-    let joined = format!(
-        "SELECT a.kafka_offset, avg(a.close) OVER (PARTITION BY a.symbol ORDER BY a.ts, a.kafka_partition, \
-         a.kafka_offset ROWS 2 PRECEDING) AS m FROM ticks a JOIN ticks b ON a.kafka_offset = b.kafka_offset ORDER BY 1"
-    );
-    for sql in [mixed, joined] {
-        let (_, found) = rows_in(&rolling_session(&view), &sql).await;
-        assert_alike(&found, &rows_in(&plain_session(&view), &sql).await.1, &sql);
+    let joined = "SELECT a.kafka_offset, avg(a.close) OVER (PARTITION BY a.symbol ORDER BY a.ts, a.kafka_partition, \
+         a.kafka_offset ROWS 2 PRECEDING) AS m FROM ticks a JOIN ticks b ON a.kafka_offset = b.kafka_offset ORDER BY 1";
+    for sql in [mixed.as_str(), joined] {
+        let (_, found) = rows_in(&rolling_session(&view), sql).await;
+        assert_alike(&found, &rows_in(&plain_session(&view), sql).await.1, sql);
     }
 }
 
@@ -267,7 +265,7 @@ async fn odd_ticks_leave_no_trace() {
 #[tokio::test]
 async fn a_file_that_lies_about_its_order_is_an_error() {
     let rows: Vec<Row> = (0..40).map(|n| Row::new("A", START + 40 - n, 1.0, None, n)).collect();
-    let mut view = table_of(PartitionBy::Day, &[rows.clone()]).await;
+    let mut view = table_of(PartitionBy::Day, std::slice::from_ref(&rows)).await;
     let in_file: Vec<_> = view.schema.fields().iter().filter(|field| field.name() != "trade_date").cloned().collect();
     let bytes = encode_as(&Schema::new(in_file), &rows.iter().collect::<Vec<_>>(), true);
     view.files[0].bytes = bytes.len() as u64;
