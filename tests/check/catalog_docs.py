@@ -47,7 +47,7 @@ def main() -> int:
         # Some rows in: the first ones of a symbol have no full windows.
         arguments = ARGUMENTS.get(name, ["--symbol", "AAPL"] if "ts timestamp" in header(name) else [])
         lines = query(name, "--table", args.table, "--format", "csv", *arguments).splitlines()
-        start = 30 if len(lines) > 60 and name not in ARGUMENTS else 1
+        start = 40 if len(lines) > 60 and name not in ARGUMENTS else 1
         shown = "\n".join([lines[0], *lines[start : start + ROWS]])
         parts.append(f"### {name}\n\n```\n{query(name, '--describe')}```\n")
         parts.append(f"```\n$ tickhouse query --table ./demo-lake {' '.join([name, *arguments])}\n{shown}\n..\n```\n")
