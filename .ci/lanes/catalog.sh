@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../tests/servers/lib.sh"
 cd "$repo"
 begin_lane
 python=$("$repo/tests/servers/python.sh" tests/check/requirements-catalog.txt)
-oracle=("$python" tests/check/catalog_oracle.py --tickhouse "$binary" --engines duckdb,clickhouse)
+oracle=("$python" tests/check/catalog_oracle.py --tickhouse "$binary" --engines "duckdb,clickhouse")
 "${oracle[@]}" --series empty,walks,gaps,nulls,equal_times,zero_volume,negative,flat,short,magnitudes,spikes
 # Many rows are for the windows only: all queries on them would take as long as all of the above.
 "${oracle[@]}" sma_crossover sma_crossover_partial moving_averages --series crossover

@@ -17,6 +17,10 @@ pub enum Dialect {
     Tickhouse,
     Duckdb,
     Clickhouse,
+    Spark,
+    Trino,
+    /// Trino, as its managed service.
+    Athena,
 }
 
 /// Where bins begin when the statement doesn't say.
@@ -28,6 +32,9 @@ impl Dialect {
             Self::Tickhouse => "tickhouse",
             Self::Duckdb => "DuckDB",
             Self::Clickhouse => "ClickHouse",
+            Self::Spark => "Spark",
+            Self::Trino => "Trino",
+            Self::Athena => "Athena",
         }
     }
 
@@ -37,13 +44,23 @@ impl Dialect {
             Self::Tickhouse => None,
             Self::Duckdb => Some("time_bucket($interval, $ts, CAST($origin AS TIMESTAMP WITH TIME ZONE))"),
             Self::Clickhouse => Some("toStartOfInterval($ts, $interval, CAST($origin AS DateTime64(6, 'UTC')))"),
+            // Neither has a function for it: Spark counts microseconds, Trino intervals of milliseconds.
+            Self::Spark => Some(
+                "timestamp_micros(unix_micros($origin) + (unix_micros($origin + $interval) - unix_micros($origin)) * \
+                 CAST(FLOOR((unix_micros($ts) - unix_micros($origin)) / \
+                 (unix_micros($origin + $interval) - unix_micros($origin))) AS BIGINT))",
+            ),
+            Self::Trino | Self::Athena => Some(
+                "($origin + $interval * \
+                 CAST(FLOOR(CAST(to_milliseconds($ts - $origin) AS DOUBLE) / to_milliseconds($interval)) AS BIGINT))",
+            ),
         }
     }
 
     /// Functions that have another name.
     const fn renamed(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Tickhouse | Self::Duckdb => &[],
+            Self::Tickhouse | Self::Duckdb | Self::Spark | Self::Trino | Self::Athena => &[],
             Self::Clickhouse => &[
                 ("stddev_samp", "stddevSampStable"),
                 ("stddev_pop", "stddevPopStable"),
@@ -160,6 +177,17 @@ mod tests {
         let clickhouse = shown(Dialect::Clickhouse);
         let start = "SELECT toStartOfInterval(ts, INTERVAL '5' MINUTE, CAST(TIMESTAMP '2000-01-03 00:00:00+00:00' AS DateTime64(6, 'UTC'))) AS a,";
         assert!(clickhouse.starts_with(start), "{clickhouse}");
+        let sql = "SELECT CAST(DATE_BIN(INTERVAL '5' MINUTE, ts) AS TIMESTAMP(6) WITH TIME ZONE) FROM ticks";
+        let shown = |dialect| {
+            Parsed::parse(sql).unwrap().to_sql_for(dialect).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            shown(Dialect::Trino),
+            "SELECT (TIMESTAMP '1970-01-01 00:00:00+00:00' + INTERVAL '5' MINUTE * CAST(FLOOR(CAST(to_milliseconds(ts - \
+             TIMESTAMP '1970-01-01 00:00:00+00:00') AS DOUBLE) / to_milliseconds(INTERVAL '5' MINUTE)) AS BIGINT)) FROM ticks;"
+        );
+        assert_eq!(shown(Dialect::Athena), shown(Dialect::Trino));
+        assert!(shown(Dialect::Spark).contains("unix_micros(ts)"), "{}", shown(Dialect::Spark));
         let sql = "SELECT STDDEV_SAMP(close) OVER (PARTITION BY symbol), AVG(close) FROM ticks";
         let shown = Parsed::parse(sql).unwrap().to_sql_for(Dialect::Clickhouse).unwrap();
         assert!(shown.contains("stddevSampStable(close) OVER") && shown.contains("AVG(close)"), "{shown}");

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
 import chdb
@@ -43,6 +45,9 @@ class DuckDb:
         except duckdb.Error as error:
             raise EngineError(str(error)[:300]) from error
 
+    def close(self) -> None:
+        self.connection.close()
+
 
 class ClickHouse:
     def __init__(self, lake: Path):
@@ -60,5 +65,30 @@ class ClickHouse:
         except (RuntimeError, chdb.ChdbError) as error:
             raise EngineError(str(error)[:300]) from error
 
+    def close(self) -> None:
+        self.session.close()
 
-ENGINES = {"duckdb": DuckDb, "clickhouse": ClickHouse}
+
+class Spark:
+    def __init__(self, lake: Path):
+        command = [str(Path(__file__).with_name("read_spark.sh")), str(lake), "-"]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+
+    def rows(self, sql: str) -> list[dict]:
+        self.process.stdin.write(json.dumps(sql.rstrip().rstrip(";")) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise EngineError("Spark ended: see tests/check/read_spark.sh LAKE")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise EngineError(answer["error"][:300])
+        return answer["rows"]
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+ENGINES = {"duckdb": DuckDb, "clickhouse": ClickHouse, "spark": Spark}

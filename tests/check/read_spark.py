@@ -1,16 +1,37 @@
-"""Spark's part of read_spark.sh: ROOT JARS [SQL]."""
+"""Spark's part of read_spark.sh: ROOT JARS [SQL | -]."""
 
 import json
 import os
 import sys
 import tempfile
+import time
+from datetime import date, datetime
 
 from pyspark.sql import SparkSession
 
 root, jars = sys.argv[1:3]
 SUMMARY = """SELECT count(*) AS count, sum(volume) AS sum_volume, sum(close) AS sum_close,
                     unix_micros(min(ts)) AS min_ts, unix_micros(max(ts)) AS max_ts FROM ticks"""
-os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "TZ": "UTC"}
+time.tzset()
+
+
+def told(value: object) -> str:
+    """A time of UTC or a date, as text."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds") + "+00:00"
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
+
+
+def answer(spark: SparkSession, sql: str) -> dict:
+    try:
+        return {"rows": [row.asDict() for row in spark.sql(sql).collect()]}
+    except Exception as error:  # Whatever it is: the asker reports it.
+        return {"error": str(error)}
+
+
 with tempfile.TemporaryDirectory(prefix="tickhouse-spark-") as scratch:
     spark = (
         SparkSession.builder.master("local[2]")
@@ -31,6 +52,10 @@ with tempfile.TemporaryDirectory(prefix="tickhouse-spark-") as scratch:
     )
     spark.sparkContext.setLogLevel("ERROR")
     spark.read.format("delta").load(f"{root}/ticks").createOrReplaceTempView("ticks")
-    row = spark.sql(sys.argv[3] if len(sys.argv) > 3 else SUMMARY).first()
-    print(json.dumps({"engine": "spark"} | row.asDict()))
+    sql = sys.argv[3] if len(sys.argv) > 3 else SUMMARY
+    if sql == "-":
+        for line in sys.stdin:
+            print(json.dumps(answer(spark, json.loads(line)), default=told), flush=True)
+    else:
+        print(json.dumps({"engine": "spark"} | spark.sql(sql).first().asDict()))
     spark.stop()
