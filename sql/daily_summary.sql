@@ -1,18 +1,19 @@
 -- What did each symbol do on each trade date?
+-- group summaries
 --
--- column symbol Instrument
--- column trade_date Date in the market's zone
--- column open First open of the day, or the first close where the ticks carry no open
--- column high Highest high or close
--- column low Lowest low or close
--- column close Last close
--- column avg_close Mean of the closes
--- column volume Sum of the volumes
--- column vwap Mean of the closes weighted by volume
--- column volatility Sample standard deviation of the closes
--- column change close - open
--- column change_pct Change in percent of open
--- column trades Number of ticks
+-- column symbol string Instrument
+-- column trade_date date Date in the market's zone
+-- column open double First open of the day, or the first close where the ticks carry no open
+-- column high double Highest high or close
+-- column low double Lowest low or close
+-- column close double Last close
+-- column avg_close double Mean of the closes
+-- column volume double Sum of the volumes
+-- column vwap double Mean of the closes weighted by volume
+-- column volatility double Sample standard deviation of the closes
+-- column change double close - open
+-- column change_pct double Change in percent of open
+-- column trades bigint Number of ticks
 --
 -- edge First and last by (ts, kafka_partition, kafka_offset, kafka_index).
 -- edge Unknown volumes count for nothing; volume is NULL when all are unknown, vwap also when their sum is zero.
@@ -41,7 +42,7 @@ days AS (
     AVG(close) AS avg_close,
     SUM(volume) AS day_volume,
     SUM(close * volume) AS turnover,
-    STDDEV_SAMP(close) AS volatility,
+    CASE WHEN COUNT(*) > 1 THEN STDDEV_SAMP(close) END AS volatility,
     COUNT(*) AS trades
   FROM numbered
   GROUP BY symbol, trade_date

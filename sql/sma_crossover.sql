@@ -1,18 +1,19 @@
 -- Where is the fast mean of the close above or below the slow one, where do they cross, and does volume confirm it?
+-- group signals
 --
 -- param fast count 9 Rows in the fast mean
 -- param slow count 21 Rows in the slow mean
 --
--- column symbol Instrument
--- column ts Event time
--- column close Last price
--- column volume Traded volume
--- column prev_volume Volume of the symbol's previous row
--- column sma_fast Mean of the last $fast closes of the symbol
--- column sma_slow Mean of the last $slow closes of the symbol
--- column signal State of the row: Buy (fast above slow and volume rises), Sell (fast below slow and volume rises) or Hold
--- column cross_event Event: golden (fast crosses above slow), death (fast crosses below slow) or NULL
--- column confirmed TRUE where volume is above the previous volume
+-- column symbol string Instrument
+-- column ts timestamp Event time
+-- column close double Last price
+-- column volume double Traded volume
+-- column prev_volume double Volume of the symbol's previous row
+-- column sma_fast double Mean of the last $fast closes of the symbol
+-- column sma_slow double Mean of the last $slow closes of the symbol
+-- column signal string State of the row: Buy (fast above slow and volume rises), Sell (fast below slow and volume rises) or Hold
+-- column cross_event string Event: golden (fast crosses above slow), death (fast crosses below slow) or NULL
+-- column confirmed boolean TRUE where volume is above the previous volume
 --
 -- edge A mean is NULL until its window is full; until both are, the signal is Hold and there is no event.
 -- edge Means that differ by at most 1e-9 of the slow one are equal: neither above nor below, and no crossing by themselves.

@@ -1,17 +1,18 @@
 -- Which moves of the close does rising volume confirm?
+-- group signals
 --
 -- param window count 10 Rows in the mean of the volume
 --
--- column symbol Instrument
--- column ts Event time
--- column close Last price
--- column change_pct Percent change of the close to the symbol's previous row
--- column volume Traded volume
--- column prev_volume Volume of the symbol's previous row
--- column volume_avg Mean of the last $window volumes of the symbol
--- column volume_ratio volume / volume_avg
--- column move Direction of the close: Up, Down or Flat
--- column confirmed TRUE where the close moved and volume is above the previous volume
+-- column symbol string Instrument
+-- column ts timestamp Event time
+-- column close double Last price
+-- column change_pct double Percent change of the close to the symbol's previous row
+-- column volume double Traded volume
+-- column prev_volume double Volume of the symbol's previous row
+-- column volume_avg double Mean of the last $window volumes of the symbol
+-- column volume_ratio double volume / volume_avg
+-- column move string Direction of the close: Up, Down or Flat
+-- column confirmed boolean TRUE where the close moved and volume is above the previous volume
 --
 -- edge The first row of a symbol is Flat.
 -- edge volume_avg is NULL until its window is full and all volumes in it are known; volume_ratio also when they are all zero.
@@ -21,9 +22,15 @@
 WITH steps AS (
   SELECT
     symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
-    LAG(close) OVER history AS prev_close,
+    -- CASE makes the column nullable: of one that is not, ClickHouse has a 0 where others have NULL.
+    LAG(CASE WHEN TRUE THEN close END) OVER history AS prev_close,
     LAG(volume) OVER history AS prev_volume,
-    CASE WHEN COUNT(volume) OVER window_rows = $window THEN AVG(volume) OVER window_rows END AS volume_avg
+    CASE
+      WHEN COUNT(volume) OVER window_rows < $window THEN NULL
+      -- The sum of a window that moves on may keep a rest of what has left it.
+      WHEN MAX(volume) OVER window_rows = 0 THEN 0e0
+      ELSE AVG(volume) OVER window_rows
+    END AS volume_avg
   FROM ticks
   WINDOW
     history AS (

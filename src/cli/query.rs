@@ -7,7 +7,7 @@ use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::{TableArgs, pair, zone};
-use crate::query::Format;
+use crate::query::{Dialect, Format};
 use crate::units::parse_size;
 
 const AFTER_HELP: &str = "\
@@ -28,19 +28,26 @@ pub struct QueryArgs {
     /// Read the SQL from a file; - is standard input
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// List the named queries with their parameters
+    /// List the named queries
     #[arg(long)]
     pub list: bool,
+    /// Print what a named query answers: its parameters, columns and edge rules
+    #[arg(long, requires = "query", conflicts_with_all = ["show_sql", "explain"])]
+    pub describe: bool,
     /// Print the statement with all values in place instead of running it
     #[arg(long)]
     pub show_sql: bool,
+    /// Print it in the SQL of this engine
+    #[arg(long, value_enum, default_value = "tickhouse", requires = "show_sql")]
+    pub dialect: Dialect,
     /// Print the plan instead of running it
     #[arg(long, conflicts_with = "show_sql")]
     pub explain: bool,
     /// Read only ticks of this symbol; can be repeated
     #[arg(long, value_name = "SYMBOL")]
     pub symbol: Vec<String>,
-    /// Read only ticks from this trade date or time on; means and other windows begin anew there
+    /// Read only ticks from here on: 2026-11-20 and yesterday are trade dates, 2h is that long ago; means and other
+    /// windows begin anew there
     #[arg(long, value_name = "DATE|TIME")]
     pub from: Option<String>,
     /// Read only ticks before this trade date or time
@@ -49,6 +56,9 @@ pub struct QueryArgs {
     /// Zone of the times that are printed, and of those of --from and --to that have no offset
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     pub tz: Tz,
+    /// Length of the bars of a query that has them: 30s, 5m, 1h, 1d; the same as --param interval=..
+    #[arg(long, value_name = "LENGTH")]
+    pub interval: Option<String>,
     /// Value of a parameter of the query; can be repeated
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
     pub params: Vec<(String, String)>,

@@ -1,5 +1,6 @@
 //! `tickhouse query`: one statement over the tables of a lake.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -12,8 +13,8 @@ use super::print::print;
 use crate::cli::{FormatChoice, GlobalArgs, QueryArgs, TableArgs};
 use crate::lake::Lake;
 use crate::query::{
-    Bound, Catalog, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Format, Output, Parsed, QueryError, QuerySession, Scope, TICKS,
-    write_all,
+    Bound, Catalog, Clock, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Format, Header, NamedQuery, Output, Parsed, QueryError,
+    QuerySession, Scope, TICKS, write_all,
 };
 use crate::settings::Settings;
 
@@ -50,11 +51,16 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     if args.list {
         return print(&listing(&catalog));
     }
+    if args.describe {
+        let name = args.query.as_deref().unwrap_or_default().trim();
+        return print(&description(name, &catalog.get(name)?.header));
+    }
     let mut parsed = Parsed::parse(&text_of(args, &catalog)?)?;
-    parsed.bind(&args.params)?;
-    parsed.restrict(&scope_of(args)?)?;
+    let clock = Clock::system(args.tz);
+    parsed.bind_at(&params_of(args), &clock)?;
+    parsed.restrict(&scope_of(args, &clock)?)?;
     if args.show_sql {
-        return print(&format!("{}\n", parsed.to_sql()));
+        return print(&format!("{}\n", parsed.to_sql_for(args.dialect)));
     }
     let (format, output) = output_of(args.format, args.output.as_deref())?;
 
@@ -105,10 +111,15 @@ fn text_of(args: &QueryArgs, catalog: &Catalog) -> Result<String, QueryError> {
     Ok(catalog.get(query)?.text.clone())
 }
 
-fn scope_of(args: &QueryArgs) -> Result<Scope, QueryError> {
+fn params_of(args: &QueryArgs) -> Vec<(String, String)> {
+    let interval = args.interval.iter().map(|text| ("interval".to_owned(), text.clone()));
+    args.params.iter().cloned().chain(interval).collect()
+}
+
+fn scope_of(args: &QueryArgs, clock: &Clock) -> Result<Scope, QueryError> {
     let bound = |flag: &str, text: &Option<String>| {
         let parse = |text: &String| {
-            Bound::parse(text, args.tz).map_err(|problem| QueryError::Usage(format!("{flag}: {problem}")))
+            Bound::parse(text, clock).map_err(|problem| QueryError::Usage(format!("{flag}: {problem}")))
         };
         text.as_ref().map(parse).transpose()
     };
@@ -129,17 +140,39 @@ fn output_of(format: FormatChoice, path: Option<&Path>) -> Result<(Format, Optio
     Ok((format, path))
 }
 
+/// The name and question of each query, by group; those without one are the user's own.
 fn listing(catalog: &Catalog) -> String {
-    let mut text = String::new();
+    let mut groups: BTreeMap<&str, Vec<(&str, &NamedQuery)>> = BTreeMap::new();
     for (name, query) in catalog.iter() {
-        let mut line = |indent: &str, content: &str| {
-            writeln!(text, "{indent}{content}").expect("a string takes all text");
-        };
-        line("", name);
-        line("  ", &query.header.question);
-        for param in &query.header.params {
-            line("  ", &format!("--param {}={}  {} ({})", param.name, param.default, param.description, param.kind));
+        groups.entry(query.header.group.as_deref().unwrap_or("own")).or_default().push((name, query));
+    }
+    let width = catalog.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");
+    for (group, queries) in groups {
+        line(format_args!("{group}"));
+        for (name, query) in queries {
+            let params: Vec<String> = query.header.params.iter().map(|p| format!("{}={}", p.name, p.default)).collect();
+            let params = if params.is_empty() { String::new() } else { format!("  [{}]", params.join(", ")) };
+            line(format_args!("  {name:width$}  {}{params}", query.header.question));
         }
+    }
+    text
+}
+
+/// All that the header of a query says.
+fn description(name: &str, header: &Header) -> String {
+    let mut text = String::new();
+    let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");
+    line(format_args!("{name}: {}", header.question));
+    for param in &header.params {
+        line(format_args!("--param {}={}  {} ({})", param.name, param.default, param.description, param.kind));
+    }
+    for column in &header.columns {
+        line(format_args!("column {} ({})  {}", column.name, column.kind, column.description));
+    }
+    for edge in &header.edges {
+        line(format_args!("{edge}"));
     }
     text
 }
@@ -171,6 +204,18 @@ mod tests {
             (vec!["daily_summary", "--symbol", "AAPL"], 3, "AAPL,2026-01-05,100.0,"),
             (vec!["daily_summary", "--from", "2026-01-06"], 3, "AAPL,2026-01-06,100.0,"),
             (
+                vec!["symbols", "--symbol", "AAPL", "--symbol", "MSFT", "--to", "now"],
+                3,
+                "AAPL,80,2,2026-01-05T00:00:00Z,",
+            ),
+            (
+                vec!["bars", "--interval", "1d", "--symbol", "MSFT"],
+                3,
+                "MSFT,2026-01-05T00:00:00Z,2026-01-06T00:00:00Z,",
+            ),
+            (vec!["latest", "--param", "since=2026-01-01"], 3, "AAPL,2026-01-06T00:01:18Z,"),
+            (vec!["symbols", "--from", "yesterday"], 1, ""),
+            (
                 vec!["sma_crossover", "--symbol", "MSFT", "--param", "slow=10", "--to", "2026-01-05T00:00:10Z"],
                 6,
                 "MSFT,2026-01-05T00:00:01Z,100.0,1.0,,,,Hold,,false",
@@ -186,7 +231,7 @@ mod tests {
             query(&all).await.unwrap();
             let text = std::fs::read_to_string(&out).unwrap();
             assert_eq!(text.lines().count(), lines, "{arguments:?}: {text}");
-            assert!(text.lines().nth(1).unwrap().starts_with(first), "{arguments:?}: {text}");
+            assert!(text.lines().nth(1).unwrap_or_default().starts_with(first), "{arguments:?}: {text}");
         }
     }
 
@@ -201,7 +246,11 @@ mod tests {
             vec!["sma_crossover", "--param", "fast=0"],
             vec!["SELECT 1; SELECT 2"],
             vec!["SELECT 1", "--symbol", "AAPL"],
-            vec!["daily_summary", "--from", "yesterday"],
+            vec!["daily_summary", "--from", "tomorrow"],
+            vec!["daily_summary", "--interval", "5m"],
+            vec!["bars", "--interval", "5"],
+            vec!["bars", "--interval", "5m", "--param", "interval=1m"],
+            vec!["brs", "--describe"],
             vec!["-f", "/nowhere/query.sql"],
             vec!["DROP TABLE ticks"],
             vec!["SELECT 1 AS one", "-o", "one.xyz"],
@@ -220,12 +269,25 @@ mod tests {
 
     #[test]
     fn one_thing_is_asked_for() {
-        for wrong in
-            [&["query"][..], &["query", "a", "--list"], &["query", "a", "-f", "b"], &["query", "a", "--tz", "x"]]
-        {
+        for wrong in [
+            &["query"][..],
+            &["query", "a", "--list"],
+            &["query", "a", "--dialect", "duckdb"],
+            &["query", "a", "-f", "b"],
+            &["query", "a", "--tz", "x"],
+        ] {
             assert!(Cli::try_parse_from(["tickhouse"].iter().chain(wrong)).is_err(), "{wrong:?}");
         }
-        let listing = listing(&Catalog::load(None).unwrap());
-        assert!(listing.contains("sma_crossover\n") && listing.contains("--param slow=21"), "{listing}");
+    }
+
+    #[test]
+    fn the_list_has_a_line_for_each_query() {
+        let catalog = Catalog::load(None).unwrap();
+        let listing = listing(&catalog);
+        assert_eq!(listing.lines().filter(|line| line.starts_with("  ")).count(), catalog.iter().count());
+        assert!(listing.starts_with("signals\n") && listing.contains("\nsummaries\n"), "{listing}");
+        assert!(listing.contains("[fast=9, slow=21]") && listing.contains("[since=7days]"), "{listing}");
+        let bars = description("bars", &catalog.get("bars").unwrap().header);
+        assert!(bars.contains("--param interval=5m") && bars.contains("column vwap (double)"), "{bars}");
     }
 }

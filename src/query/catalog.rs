@@ -7,10 +7,35 @@ use super::error::QueryError;
 use super::header::{Header, is_name};
 use crate::suggest::did_you_mean;
 
-const EMBEDDED: [(&str, &str); 3] = [
-    ("daily_summary", include_str!("../../sql/daily_summary.sql")),
-    ("sma_crossover", include_str!("../../sql/sma_crossover.sql")),
-    ("volume_confirmation", include_str!("../../sql/volume_confirmation.sql")),
+macro_rules! embedded {
+    ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../sql/", $name, ".sql")))),+] };
+}
+
+const EMBEDDED: [(&str, &str); 24] = embedded![
+    "bars",
+    "bollinger",
+    "correlation",
+    "daily_summary",
+    "drawdown",
+    "gaps",
+    "late_ticks",
+    "latest",
+    "movers",
+    "moving_averages",
+    "obv",
+    "price_alerts",
+    "price_history",
+    "sma_crossover",
+    "sma_crossover_partial",
+    "symbols",
+    "trend_volatility",
+    "volatility",
+    "volatility_share",
+    "volume_by_symbol",
+    "volume_confirmation",
+    "vwap",
+    "vwap_rolling",
+    "zscore_anomalies",
 ];
 
 /// A query with a name: its text, and what the text's header says.
@@ -94,10 +119,19 @@ mod tests {
             let mut parsed = Parsed::parse(&query.text).unwrap();
             parsed.bind(&[]).unwrap();
             assert!(!parsed.to_sql().contains('$'), "{name}");
+            assert!(matches!(query.header.group.as_deref(), Some("signals" | "summaries")), "{name}");
             for param in &query.header.params {
                 assert!(query.text.contains(&format!("${}", param.name)), "{name} uses {}", param.name);
             }
         }
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_embedded() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
+        let embedded = Catalog::load(None).unwrap();
+        let with_files = Catalog::load(Some(&folder)).unwrap();
+        assert_eq!(embedded.queries.keys().collect::<Vec<_>>(), with_files.queries.keys().collect::<Vec<_>>());
     }
 
     #[test]

@@ -2,28 +2,68 @@
 //!
 //! ```text
 //! -- The question, over one or more lines.
+//! -- group NAME
 //! -- param NAME TYPE DEFAULT description
-//! -- column NAME description
+//! -- column NAME TYPE description
 //! -- edge rule
 //! ```
+
+use std::fmt;
 
 use super::params::{Param, ParamType, ParamValue};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Header {
     pub question: String,
+    /// Under what the list shows it.
+    pub group: Option<String>,
     pub params: Vec<Param>,
-    /// Name and description of each output column.
-    pub columns: Vec<(String, String)>,
+    pub columns: Vec<Column>,
     /// What happens at the edges: ties, unknown values, short windows.
     pub edges: Vec<String>,
+}
+
+/// An output column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    pub name: String,
+    pub kind: ColumnType,
+    pub description: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnType {
+    String,
+    Timestamp,
+    Date,
+    Double,
+    Integer,
+    Bigint,
+    Boolean,
+}
+
+const COLUMN_TYPES: [(&str, ColumnType); 7] = [
+    ("string", ColumnType::String),
+    ("timestamp", ColumnType::Timestamp),
+    ("date", ColumnType::Date),
+    ("double", ColumnType::Double),
+    ("integer", ColumnType::Integer),
+    ("bigint", ColumnType::Bigint),
+    ("boolean", ColumnType::Boolean),
+];
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = COLUMN_TYPES.iter().find(|(_, kind)| kind == self);
+        f.write_str(found.map_or("", |(name, _)| name))
+    }
 }
 
 impl Header {
     /// Reads the comment lines before the statement.
     ///
     /// # Errors
-    /// A `param` line doesn't follow the form; the error names the line.
+    /// A `param` or `column` line doesn't follow the form; the error names the line.
     pub fn parse(sql: &str) -> Result<Self, String> {
         let mut header = Self::default();
         for (number, line) in sql.lines().enumerate() {
@@ -36,18 +76,17 @@ impl Header {
             };
             let comment = comment.trim();
             let (word, rest) = comment.split_once(' ').unwrap_or((comment, ""));
+            let at_line = |problem: String| format!("line {}: {problem}", number + 1);
             match word {
+                "group" => header.group = Some(rest.to_owned()),
                 "param" => {
-                    let param = parse_param(rest).map_err(|problem| format!("line {}: {problem}", number + 1))?;
+                    let param = parse_param(rest).map_err(at_line)?;
                     if header.params.iter().any(|known| known.name == param.name) {
-                        return Err(format!("line {}: parameter '{}' is declared twice", number + 1, param.name));
+                        return Err(at_line(format!("parameter '{}' is declared twice", param.name)));
                     }
                     header.params.push(param);
                 }
-                "column" => {
-                    let (name, description) = rest.split_once(' ').unwrap_or((rest, ""));
-                    header.columns.push((name.to_owned(), description.to_owned()));
-                }
+                "column" => header.columns.push(parse_column(rest).map_err(at_line)?),
                 "edge" => header.edges.push(rest.to_owned()),
                 _ if comment.is_empty() => {}
                 _ => {
@@ -79,6 +118,17 @@ fn parse_param(text: &str) -> Result<Param, String> {
     Ok(Param { name: name.to_owned(), kind, default, description: description.trim().to_owned() })
 }
 
+fn parse_column(text: &str) -> Result<Column, String> {
+    let form = || format!("'column {text}' is not of the form `column NAME TYPE description`");
+    let (name, rest) = text.split_once(' ').ok_or_else(form)?;
+    let rest = rest.trim_start();
+    let (kind, description) = rest.split_once(' ').unwrap_or((rest, ""));
+    let kind = COLUMN_TYPES.iter().find(|(word, _)| *word == kind).map(|(_, kind)| *kind);
+    let names = || COLUMN_TYPES.map(|(word, _)| word).join(", ");
+    let kind = kind.ok_or_else(|| format!("{}: the type is one of {}", form(), names()))?;
+    Ok(Column { name: name.to_owned(), kind, description: description.trim().to_owned() })
+}
+
 /// A name that needs no quotes in SQL.
 pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
@@ -92,14 +142,16 @@ mod tests {
     #[test]
     fn a_header_is_read() {
         let sql = "-- What moved?\n-- By how much?\n--\n-- param n count 3 Rows\n-- param who string 'A B' Name\n\
-                   -- column symbol Instrument\n-- edge None.\n\nSELECT 1 -- param x count 1\n";
+                   -- group moves\n-- column symbol string Instrument\n-- edge None.\n\nSELECT 1 -- param x count 1\n";
         let header = Header::parse(sql).unwrap();
         assert_eq!(header.question, "What moved? By how much?");
         assert_eq!(header.params.len(), 2);
         assert_eq!((header.params[0].kind, &header.params[0].default), (ParamType::Count, &ParamValue::Integer(3)));
         assert_eq!(header.params[1].default, ParamValue::String("A B".to_owned()));
         assert_eq!(header.params[1].description, "Name");
-        assert_eq!(header.columns, [("symbol".to_owned(), "Instrument".to_owned())]);
+        assert_eq!(header.group.as_deref(), Some("moves"));
+        let (name, description) = ("symbol".to_owned(), "Instrument".to_owned());
+        assert_eq!(header.columns, [Column { name, kind: ColumnType::String, description }]);
         assert_eq!(header.edges, ["None."]);
     }
 
@@ -111,6 +163,8 @@ mod tests {
             ("param N count 1", "a-z"),
             ("param n number 1", "count"),
             ("param n count 0", "1"),
+            ("column symbol Instrument", "one of string"),
+            ("column symbol", "form"),
         ] {
             let error = Header::parse(&format!("-- x\n-- {line}\nSELECT 1")).unwrap_err();
             assert!(error.starts_with("line 2: ") && error.contains(word), "{error}");

@@ -10,9 +10,12 @@
 
 mod catalog;
 mod diagnose;
+mod dialect;
 mod error;
 mod format;
 mod header;
+mod literal;
+mod moment;
 mod newest;
 mod params;
 mod provider;
@@ -23,9 +26,12 @@ mod statement;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use catalog::Catalog;
+pub use catalog::{Catalog, NamedQuery};
+pub use dialect::Dialect;
 pub use error::QueryError;
 pub use format::{Format, Output, write_all};
+pub use header::Header;
+pub use moment::Clock;
 pub use newest::{NewestSignal, newest_signals};
 pub use scope::{Bound, Scope};
 pub use session::{DEAD_LETTERS, DEFAULT_MEMORY_BYTES, QuerySession, TICKS};

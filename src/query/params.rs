@@ -4,16 +4,20 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
-use chrono::NaiveDate;
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, TypedString, UnaryOperator, Value, VisitMut, VisitorMut,
-};
+use chrono::{NaiveDate, TimeDelta};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, VisitMut, VisitorMut};
 
 use super::error::QueryError;
+use super::literal::{
+    date_literal, double_literal, integer_literal, interval_literal, string_literal, timestamp_literal,
+};
+use super::moment::{Clock, Moment};
 use crate::suggest::did_you_mean;
 
 /// Rows that a window may hold: its state stays in memory, one a symbol.
 const MAX_COUNT: i64 = 1_000_000;
+/// A hundred years.
+const MAX_SECONDS: u64 = 100 * 366 * 86_400;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParamType {
@@ -22,15 +26,26 @@ pub enum ParamType {
     Integer,
     Double,
     String,
+    Boolean,
     Date,
+    /// A date, a time, or how long ago.
+    Time,
+    /// A length of time, longer than none.
+    Interval,
+    /// A length of time.
+    Duration,
 }
 
-const TYPES: [(&str, ParamType); 5] = [
+const TYPES: [(&str, ParamType); 9] = [
     ("count", ParamType::Count),
     ("integer", ParamType::Integer),
     ("double", ParamType::Double),
     ("string", ParamType::String),
+    ("boolean", ParamType::Boolean),
     ("date", ParamType::Date),
+    ("time", ParamType::Time),
+    ("interval", ParamType::Interval),
+    ("duration", ParamType::Duration),
 ];
 
 impl FromStr for ParamType {
@@ -38,7 +53,8 @@ impl FromStr for ParamType {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = TYPES.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
-        found.ok_or_else(|| format!("'{text}' is no parameter type: use count, integer, double, string or date"))
+        let names = TYPES.map(|(name, _)| name).join(", ");
+        found.ok_or_else(|| format!("'{text}' is no parameter type: use one of {names}"))
     }
 }
 
@@ -55,7 +71,11 @@ pub enum ParamValue {
     /// Finite.
     Double(f64),
     String(String),
+    Boolean(bool),
     Date(NaiveDate),
+    Time(Moment),
+    /// Whole milliseconds.
+    Interval(TimeDelta),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -75,28 +95,43 @@ impl ParamValue {
             ParamType::Integer => text.parse().ok().map(Self::Integer),
             ParamType::Double => text.parse().ok().filter(|value: &f64| value.is_finite()).map(Self::Double),
             ParamType::String => Some(Self::String(text.to_owned())),
+            ParamType::Boolean => text.parse().ok().map(Self::Boolean),
             ParamType::Date => NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(Self::Date),
+            ParamType::Time => return Moment::parse(text).map(Self::Time),
+            ParamType::Interval => length_of_time(text).filter(|length| !length.is_zero()).map(Self::Interval),
+            ParamType::Duration => length_of_time(text).map(Self::Interval),
         };
         value.ok_or_else(|| match kind {
             ParamType::Count => format!("'{text}' is no number of rows: write a whole number from 1 to {MAX_COUNT}"),
             ParamType::Date => format!("'{text}' is no date: write it as 2026-11-20"),
             ParamType::Integer => format!("'{text}' is no whole number"),
-            ParamType::Double | ParamType::String => format!("'{text}' is no number"),
+            ParamType::Boolean => format!("'{text}' is neither true nor false"),
+            ParamType::Interval => format!("'{text}' is no interval: write 5m, 30s, 1h or 1d, 1ms at least"),
+            ParamType::Duration => format!("'{text}' is no length of time: write 5m, 30s, 1h, 1d or 0s"),
+            ParamType::Double | ParamType::String | ParamType::Time => format!("'{text}' is no number"),
         })
     }
 
-    fn literal(&self) -> Expr {
-        match self {
-            Self::Integer(value) => number(&value.unsigned_abs().to_string(), *value < 0),
-            Self::Double(value) => number(&format!("{:e}", value.abs()), value.is_sign_negative()),
-            Self::String(value) => Expr::value(Value::SingleQuotedString(value.clone())),
-            Self::Date(value) => Expr::TypedString(TypedString {
-                data_type: DataType::Date,
-                value: Value::SingleQuotedString(value.to_string()).into(),
-                uses_odbc_syntax: false,
-            }),
-        }
+    /// # Errors
+    /// A time of day that doesn't exist in the zone of the clock.
+    fn literal(&self, clock: &Clock) -> Result<Expr, String> {
+        Ok(match self {
+            Self::Integer(value) => integer_literal(*value),
+            Self::Double(value) => double_literal(*value),
+            Self::String(value) => string_literal(value),
+            Self::Boolean(value) => Expr::value(Value::Boolean(*value)),
+            Self::Date(value) => date_literal(*value),
+            Self::Time(value) => timestamp_literal(value.instant(clock)?),
+            Self::Interval(value) => interval_literal(*value),
+        })
     }
+}
+
+/// Whole milliseconds, as far as time goes.
+fn length_of_time(text: &str) -> Option<TimeDelta> {
+    let length = humantime::parse_duration(text).ok()?;
+    let whole = length.subsec_nanos() % 1_000_000 == 0 && length.as_secs() <= MAX_SECONDS;
+    whole.then(|| TimeDelta::from_std(length).ok()).flatten()
 }
 
 impl fmt::Display for ParamValue {
@@ -105,18 +140,12 @@ impl fmt::Display for ParamValue {
             Self::Integer(value) => write!(f, "{value}"),
             Self::Double(value) => write!(f, "{value}"),
             Self::String(value) => f.write_str(value),
+            Self::Boolean(value) => write!(f, "{value}"),
             Self::Date(value) => write!(f, "{value}"),
+            Self::Time(value) => write!(f, "{value}"),
+            Self::Interval(value) => write!(f, "{}", humantime::format_duration(value.to_std().unwrap_or_default())),
         }
     }
-}
-
-fn number(digits: &str, negative: bool) -> Expr {
-    let value = Expr::value(Value::Number(digits.to_owned(), false));
-    if !negative {
-        return value;
-    }
-    let minus = Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(value) };
-    Expr::Nested(Box::new(minus))
 }
 
 /// Replaces `$name` in the statement by the given values and the defaults of the others.
@@ -127,6 +156,7 @@ pub(super) fn bind(
     statement: &mut impl VisitMut,
     declared: &[Param],
     given: &[(String, String)],
+    clock: &Clock,
 ) -> Result<(), QueryError> {
     let mut values: Vec<(&str, ParamValue)> =
         declared.iter().map(|param| (param.name.as_str(), param.default.clone())).collect();
@@ -141,7 +171,11 @@ pub(super) fn bind(
         let value = ParamValue::parse(declared[place].kind, text);
         values[place].1 = value.map_err(|problem| QueryError::usage(format!("parameter '{name}': {problem}")))?;
     }
-    let mut binder = Binder { values };
+    let with_literal = |(name, value): (_, ParamValue)| match value.literal(clock) {
+        Ok(literal) => Ok(Bound { name, value, literal }),
+        Err(problem) => Err(QueryError::usage(format!("parameter '{name}': {problem}"))),
+    };
+    let mut binder = Binder { values: values.into_iter().map(with_literal).collect::<Result<_, _>>()? };
     match statement.visit(&mut binder) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(name) => Err(QueryError::usage(format!(
@@ -157,18 +191,24 @@ fn unknown(name: &str, declared: &[Param]) -> QueryError {
     QueryError::usage(format!("the query has no parameter '{name}'{hint} ({known})"))
 }
 
+struct Bound<'a> {
+    name: &'a str,
+    value: ParamValue,
+    literal: Expr,
+}
+
 struct Binder<'a> {
-    values: Vec<(&'a str, ParamValue)>,
+    values: Vec<Bound<'a>>,
 }
 
 impl Binder<'_> {
     /// The value behind a placeholder; `Break` with its name when there is none.
-    fn value(&self, expr: &Expr) -> ControlFlow<String, Option<&ParamValue>> {
+    fn value(&self, expr: &Expr) -> ControlFlow<String, Option<&Bound<'_>>> {
         let Expr::Value(value) = expr else { return ControlFlow::Continue(None) };
         let Value::Placeholder(text) = &value.value else { return ControlFlow::Continue(None) };
         let name = text.strip_prefix(['$', ':', '?', '@']).unwrap_or(text);
-        match self.values.iter().find(|(known, _)| *known == name) {
-            Some((_, value)) => ControlFlow::Continue(Some(value)),
+        match self.values.iter().find(|bound| bound.name == name) {
+            Some(bound) => ControlFlow::Continue(Some(bound)),
             None => ControlFlow::Break(name.to_owned()),
         }
     }
@@ -176,7 +216,9 @@ impl Binder<'_> {
     /// `$rows - 1` as one number, because a ROWS frame takes nothing else.
     fn folded(&self, expr: &Expr) -> ControlFlow<String, Option<Expr>> {
         let Expr::BinaryOp { left, op, right } = expr else { return ControlFlow::Continue(None) };
-        let Some(ParamValue::Integer(left)) = self.value(left)? else { return ControlFlow::Continue(None) };
+        let Some(Bound { value: ParamValue::Integer(left), .. }) = self.value(left)? else {
+            return ControlFlow::Continue(None);
+        };
         let Expr::Value(right) = right.as_ref() else { return ControlFlow::Continue(None) };
         let Value::Number(right, _) = &right.value else { return ControlFlow::Continue(None) };
         let result = right.parse::<i64>().ok().and_then(|right| match op {
@@ -184,7 +226,7 @@ impl Binder<'_> {
             BinaryOperator::Plus => left.checked_add(right),
             _ => None,
         });
-        ControlFlow::Continue(result.map(|value| ParamValue::Integer(value).literal()))
+        ControlFlow::Continue(result.map(integer_literal))
     }
 }
 
@@ -194,7 +236,7 @@ impl VisitorMut for Binder<'_> {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
         let literal = match self.folded(expr)? {
             Some(literal) => Some(literal),
-            None => self.value(expr)?.map(ParamValue::literal),
+            None => self.value(expr)?.map(|bound| bound.literal.clone()),
         };
         if let Some(literal) = literal {
             *expr = literal;
@@ -216,7 +258,9 @@ mod tests {
     }
 
     const HEADER: &str = "-- param n count 9 Rows\n-- param who string AAPL Name\n-- param day date 2026-01-02 Day\n\
-                          -- param least double 0.5 Bound\n-- param shift integer 0 Shift\n";
+                          -- param least double 0.5 Bound\n-- param shift integer 0 Shift\n\
+                          -- param bar interval 5m Bar\n-- param late duration 0s Late\n-- param since time 7d Since\n\
+                          -- param all boolean false All\n";
 
     #[test]
     fn values_become_literals_also_in_frames() {
@@ -228,6 +272,21 @@ mod tests {
         let sql = format!("{HEADER}SELECT 1 FROM ticks WHERE d >= $day AND c > $least AND x = $shift LIMIT $n");
         let text = bound(&sql, &[("least", "-1e-3"), ("shift", "-2")]).unwrap();
         assert!(text.ends_with("WHERE d >= DATE '2026-01-02' AND c > (-1e-3) AND x = (-2) LIMIT 9"), "{text}");
+    }
+
+    #[test]
+    fn times_and_lengths_become_literals() {
+        let sql = format!("{HEADER}SELECT $bar, $late, $since, $all");
+        let given = [("bar", "1h 30m"), ("since", "2026-01-02T03:04:05Z"), ("all", "true")];
+        let text = bound(&sql, &given).unwrap();
+        let since = "TIMESTAMP '2026-01-02 03:04:05+00:00'";
+        assert_eq!(text, format!("SELECT INTERVAL '90' MINUTE, INTERVAL '0' SECOND, {since}, true"));
+        let clock = Clock { zone: chrono_tz::Asia::Kolkata, now: "2026-01-02T20:00:00Z".parse().unwrap() };
+        for (since, literal) in [("2h", "2026-01-02 18:00:00"), ("today", "2026-01-02 18:30:00")] {
+            let mut parsed = Parsed::parse(&sql).unwrap();
+            parsed.bind_at(&[("since".to_owned(), since.to_owned())], &clock).unwrap();
+            assert!(parsed.statement().to_string().contains(literal), "{since}");
+        }
     }
 
     #[test]
@@ -248,6 +307,12 @@ mod tests {
             (("n", "1; DROP"), "number of rows"),
             (("least", "NaN"), "no number"),
             (("day", "20260102"), "2026-11-20"),
+            (("bar", "0s"), "5m"),
+            (("bar", "5"), "5m"),
+            (("bar", "10us"), "1ms"),
+            (("late", "1000y"), "0s"),
+            (("since", "soon"), "yesterday"),
+            (("all", "yes"), "true nor false"),
         ] {
             let error = bound(&sql, &[given]).unwrap_err();
             assert!(matches!(&error, QueryError::Usage(text) if text.contains(word)), "{error}");

@@ -4,16 +4,17 @@
 
 use std::ops::ControlFlow;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, TimeZone, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Ident, ObjectName, Query, SetExpr, Statement as SqlStatement, TableAlias,
-    TableFactor, TimezoneInfo, TypedString, Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr, Ident, ObjectName, Query, SetExpr, Statement as SqlStatement, TableAlias, TableFactor, Value,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::error::QueryError;
+use super::literal::{date_literal, timestamp_literal};
+use super::moment::{Clock, Fixed, Moment};
 use super::session::TICKS;
 
 /// One end of a range of ticks.
@@ -25,42 +26,24 @@ pub enum Bound {
 }
 
 impl Bound {
-    /// Reads `2026-11-20`, `2026-11-20T14:30:00Z` or, as a local time of `zone`, `2026-11-20T14:30:00`.
+    /// Reads `2026-11-20`, `yesterday` (trade dates), `2026-11-20T14:30:00Z`, `2h` (ago) or, as a local time of the
+    /// clock's zone, `2026-11-20T14:30:00`.
     ///
     /// # Errors
-    /// The text is neither, or a local time that the zone skips or repeats.
-    pub fn parse(text: &str, zone: Tz) -> Result<Self, String> {
-        if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-            return Ok(Self::Date(date));
-        }
-        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-            return Ok(Self::Time(time.to_utc()));
-        }
-        let local = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
-            .iter()
-            .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-        let Some(local) = local else {
-            return Err(format!("'{text}' is neither a date nor a time: write 2026-11-20 or 2026-11-20T14:30:00Z"));
-        };
-        match zone.from_local_datetime(&local).single() {
-            Some(time) => Ok(Self::Time(time.to_utc())),
-            None => Err(format!("'{text}' does not name one instant in {zone}: write it with its offset")),
-        }
+    /// The text is none of these, or a local time that the zone skips or repeats.
+    pub fn parse(text: &str, clock: &Clock) -> Result<Self, String> {
+        Ok(match Moment::parse(text)?.fix(clock)? {
+            Fixed::Date(date) => Self::Date(date),
+            Fixed::Time(time) => Self::Time(time),
+        })
     }
 
     /// `column >= bound` or `column < bound`.
     fn compare(self, op: BinaryOperator) -> Expr {
-        let (column, data_type, text) = match self {
-            Self::Date(date) => ("trade_date", DataType::Date, date.to_string()),
-            Self::Time(time) => (
-                "ts",
-                DataType::Timestamp(None, TimezoneInfo::None),
-                time.to_rfc3339_opts(SecondsFormat::AutoSi, false).replace('T', " "),
-            ),
-        };
-        let value = Value::SingleQuotedString(text).into();
-        let literal = Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false });
-        binary(column_named(column), op, literal)
+        match self {
+            Self::Date(date) => binary(column_named("trade_date"), op, date_literal(date)),
+            Self::Time(time) => binary(column_named("ts"), op, timestamp_literal(time)),
+        }
     }
 }
 
@@ -176,7 +159,8 @@ mod tests {
     use super::*;
 
     fn scope(symbols: &[&str], from: Option<&str>, to: Option<&str>) -> Scope {
-        let bound = |text: &str| Bound::parse(text, Tz::UTC).unwrap();
+        let clock = Clock::system(chrono_tz::UTC);
+        let bound = |text: &str| Bound::parse(text, &clock).unwrap();
         Scope { symbols: symbols.iter().map(|s| (*s).to_owned()).collect(), from: from.map(bound), to: to.map(bound) }
     }
 
@@ -214,12 +198,13 @@ mod tests {
 
     #[test]
     fn bounds_are_dates_or_instants() {
-        let time = |text: &str| Bound::Time(DateTime::parse_from_rfc3339(text).unwrap().to_utc());
-        let new_york = chrono_tz::America::New_York;
-        assert_eq!(Bound::parse("2026-07-01T09:30", new_york), Ok(time("2026-07-01T13:30:00Z")));
-        assert_eq!(Bound::parse("2026-07-01 09:30:00.5", Tz::UTC), Ok(time("2026-07-01T09:30:00.5Z")));
-        assert_eq!(Bound::parse("2026-07-01T09:30:00+02:00", new_york), Ok(time("2026-07-01T07:30:00Z")));
-        assert!(Bound::parse("2026-11-01T01:30", new_york).unwrap_err().contains("offset"));
-        assert!(Bound::parse("yesterday", Tz::UTC).unwrap_err().contains("2026-11-20"));
+        let time = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().to_utc();
+        let clock = Clock { zone: chrono_tz::America::New_York, now: time("2026-07-02T02:00:00Z") };
+        let bound = |text: &str| Bound::parse(text, &clock);
+        assert_eq!(bound("2026-07-01T09:30"), Ok(Bound::Time(time("2026-07-01T13:30:00Z"))));
+        assert_eq!(bound("90m"), Ok(Bound::Time(time("2026-07-02T00:30:00Z"))));
+        assert_eq!(bound("yesterday"), Ok(Bound::Date("2026-06-30".parse().unwrap())));
+        assert!(bound("2026-11-01T01:30").unwrap_err().contains("offset"));
+        assert!(bound("tomorrow").unwrap_err().contains("2026-11-20"));
     }
 }

@@ -7,8 +7,10 @@ use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, Value, ValueWit
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 
 use super::diagnose::SqlProblem;
+use super::dialect::Dialect;
 use super::error::QueryError;
 use super::header::Header;
+use super::moment::Clock;
 use super::params;
 use super::scope::Scope;
 
@@ -36,11 +38,19 @@ impl Parsed {
         }
     }
 
+    /// As [`Self::bind_at`] now, in UTC.
+    ///
+    /// # Errors
+    /// As [`Self::bind_at`].
+    pub fn bind(&mut self, given: &[(String, String)]) -> Result<(), QueryError> {
+        self.bind_at(given, &Clock::system(chrono_tz::UTC))
+    }
+
     /// # Errors
     /// A parameter is unknown, given twice or of the wrong form.
-    pub fn bind(&mut self, given: &[(String, String)]) -> Result<(), QueryError> {
+    pub fn bind_at(&mut self, given: &[(String, String)], clock: &Clock) -> Result<(), QueryError> {
         match query_of(&mut self.statement) {
-            Some(statement) => params::bind(statement, &self.header.params, given),
+            Some(statement) => params::bind(statement, &self.header.params, given, clock),
             None => Ok(()),
         }
     }
@@ -73,8 +83,14 @@ impl Parsed {
 
     /// The statement with all literals in place, ready to paste.
     pub fn to_sql(&self) -> String {
+        self.to_sql_for(Dialect::Tickhouse)
+    }
+
+    /// The same for another engine.
+    pub fn to_sql_for(&self, dialect: Dialect) -> String {
         let mut statement = self.statement.clone();
         if let Some(statement) = query_of(&mut statement) {
+            dialect.translate(statement);
             let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut DoubleQuotes);
             return format!("{statement:#};");
         }

@@ -1,6 +1,7 @@
 //! Queries over real Parquet files in memory, against plain loops over the same rows.
 
 mod formats;
+mod goldens;
 pub(crate) mod lake;
 mod named;
 mod problems;
@@ -106,7 +107,7 @@ fn encode(schema: &Schema, rows: &[&Row]) -> Vec<u8> {
         .iter()
         .map(|field| match field.name().as_str() {
             "symbol" => Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.symbol))) as ArrayRef,
-            "ts" | "ingested_at" => times(),
+            "ts" | "kafka_ts" | "ingested_at" => times(),
             "open" => doubles(|row| row.open),
             "high" => doubles(|row| row.high),
             "low" => doubles(|row| row.low),

@@ -1,7 +1,7 @@
 //! The named queries against loops that compute each row from its definition.
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -278,9 +278,24 @@ async fn headers_name_the_columns_that_come_out() {
     for (name, query) in Catalog::load(None).unwrap().iter() {
         let planned = session(&view).plan(&named(name, &[])).await.unwrap();
         let schema = planned.schema();
-        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let promised: Vec<&str> = query.header.columns.iter().map(|(name, _)| name.as_str()).collect();
+        let columns: Vec<String> =
+            schema.fields().iter().map(|field| format!("{} {}", field.name(), type_name(field.data_type()))).collect();
+        let promised: Vec<String> =
+            query.header.columns.iter().map(|column| format!("{} {}", column.name, column.kind)).collect();
         assert_eq!(columns, promised, "{name}");
+    }
+}
+
+fn type_name(kind: &DataType) -> String {
+    match kind {
+        DataType::Utf8 => "string".to_owned(),
+        DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if zone.as_ref() == "UTC" => "timestamp".to_owned(),
+        DataType::Date32 => "date".to_owned(),
+        DataType::Float64 => "double".to_owned(),
+        DataType::Int32 => "integer".to_owned(),
+        DataType::Int64 => "bigint".to_owned(),
+        DataType::Boolean => "boolean".to_owned(),
+        other => other.to_string(),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Date32Type, Int64Type};
-use chrono_tz::Tz;
 
 use super::*;
 
@@ -86,7 +85,8 @@ async fn files_that_cannot_match_stay_closed() {
 #[tokio::test]
 async fn a_scope_prunes_like_a_condition() {
     let view = three_days(PartitionBy::Day).await;
-    let bound = |text| Some(Bound::parse(text, Tz::UTC).unwrap());
+    let clock = Clock::system(chrono_tz::UTC);
+    let bound = |text| Some(Bound::parse(text, &clock).unwrap());
     let symbols = vec!["A".to_owned(), "B".to_owned()];
     let scope = Scope { symbols, from: bound("2026-01-06"), to: bound("2026-01-07T00:00:02Z") };
     let mut parsed = Parsed::parse("SELECT symbol, lag(close) OVER (ORDER BY ts) FROM ticks").unwrap();
@@ -95,6 +95,20 @@ async fn a_scope_prunes_like_a_condition() {
     let rows = rows_of(&view, &parsed).await;
     assert_eq!(rows.num_rows(), 12);
     assert_eq!(rows.column(1).null_count(), 1, "the window begins at the bound");
+}
+
+#[tokio::test]
+async fn latest_reads_only_what_is_recent() {
+    let view = three_days(PartitionBy::Day).await;
+    for (since, files, symbols) in [("2026-01-07", 2, 4), ("2026-01-01", 6, 4), ("2026-01-08", 0, 0)] {
+        let parsed = named("latest", &[("since", since)]);
+        assert_eq!(files_opened(&view, &parsed).await, files, "{since}");
+        assert_eq!(rows_of(&view, &parsed).await.num_rows(), symbols, "{since}");
+    }
+    let mut now = Parsed::parse(&Catalog::load(None).unwrap().get("latest").unwrap().text).unwrap();
+    let clock = Clock { zone: chrono_tz::UTC, now: "2026-01-14T00:00:00Z".parse().unwrap() };
+    now.bind_at(&[], &clock).unwrap();
+    assert_eq!(files_opened(&view, &now).await, 2, "seven days back is the third day");
 }
 
 #[tokio::test]
@@ -130,7 +144,7 @@ async fn an_unknown_bound_keeps_its_file() {
 async fn an_empty_table_answers() {
     let view = table_of(PartitionBy::Day, &[]).await;
     assert_eq!(count(&select(&view, "SELECT count(*) FROM ticks").await), 0);
-    for name in ["sma_crossover", "daily_summary", "volume_confirmation"] {
+    for (name, _) in Catalog::load(None).unwrap().iter() {
         assert_eq!(rows_of(&view, &named(name, &[])).await.num_rows(), 0, "{name}");
     }
 }

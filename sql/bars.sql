@@ -1,0 +1,77 @@
+-- What are the bars (candles) of each symbol, of any length?
+-- group summaries
+--
+-- param interval interval 5m Length of a bar
+--
+-- column symbol string Instrument
+-- column bar_start timestamp First instant of the bar
+-- column bar_end timestamp First instant after the bar
+-- column open double First open of the bar, or the first close where the ticks carry no open
+-- column high double Highest high or close
+-- column low double Lowest low or close
+-- column close double Last close
+-- column avg_close double Mean of the closes
+-- column volume double Sum of the volumes
+-- column vwap double Mean of the closes weighted by volume
+-- column volatility double Sample standard deviation of the closes, in units of price
+-- column change double close - open
+-- column change_pct double Change in percent of open
+-- column trades bigint Number of ticks
+--
+-- edge A tick at the end of a bar is in the next one. Bars without ticks are left out.
+-- edge Bars are counted from Monday 2000-01-03 00:00 UTC, so that 7d are weeks and 1d are days of UTC; daily_summary has the
+-- edge market's days.
+-- edge First and last by (ts, kafka_partition, kafka_offset, kafka_index).
+-- edge Unknown volumes count for nothing; volume is NULL when all are unknown, vwap also when their sum is zero.
+-- edge volatility is NULL for a single tick; change_pct is NULL unless open is positive.
+WITH binned AS (
+  SELECT
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
+    COALESCE(open, close) AS open_price,
+    COALESCE(high, close) AS high_price,
+    COALESCE(low, close) AS low_price,
+    CAST(DATE_BIN($interval, ts, TIMESTAMP '2000-01-03 00:00:00+00:00') AS TIMESTAMP(6) WITH TIME ZONE) AS bar_start
+  FROM ticks
+),
+numbered AS (
+  SELECT
+    symbol, bar_start, close, volume, open_price, high_price, low_price,
+    ROW_NUMBER() OVER (
+      PARTITION BY symbol, bar_start ORDER BY ts, kafka_partition, kafka_offset, kafka_index
+    ) AS from_first,
+    ROW_NUMBER() OVER (
+      PARTITION BY symbol, bar_start ORDER BY ts DESC, kafka_partition DESC, kafka_offset DESC, kafka_index DESC
+    ) AS from_last
+  FROM binned
+),
+bars AS (
+  SELECT
+    symbol, bar_start,
+    MAX(CASE WHEN from_first = 1 THEN open_price END) AS bar_open,
+    MAX(high_price) AS bar_high,
+    MIN(low_price) AS bar_low,
+    MAX(CASE WHEN from_last = 1 THEN close END) AS bar_close,
+    AVG(close) AS avg_close,
+    SUM(volume) AS bar_volume,
+    SUM(close * volume) AS turnover,
+    CASE WHEN COUNT(*) > 1 THEN STDDEV_SAMP(close) END AS volatility,
+    COUNT(*) AS trades
+  FROM numbered
+  GROUP BY symbol, bar_start
+)
+SELECT
+  symbol, bar_start,
+  bar_start + $interval AS bar_end,
+  bar_open AS open,
+  bar_high AS high,
+  bar_low AS low,
+  bar_close AS close,
+  avg_close,
+  bar_volume AS volume,
+  turnover / NULLIF(bar_volume, 0) AS vwap,
+  volatility,
+  bar_close - bar_open AS change,
+  CASE WHEN bar_open > 0 THEN 100 * (bar_close - bar_open) / bar_open END AS change_pct,
+  trades
+FROM bars
+ORDER BY symbol, bar_start

@@ -1,0 +1,134 @@
+//! Statements for other engines. The files of `sql/` keep to what all of them share, except for one construct:
+//! `DATE_BIN(interval, ts, origin)`, which every engine calls differently.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Statement as SqlStatement, Value, VisitMut,
+    VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+/// An engine whose SQL a statement can be written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Dialect {
+    Tickhouse,
+    Duckdb,
+    Clickhouse,
+}
+
+/// Where bins begin when the statement doesn't say.
+const EPOCH: &str = "TIMESTAMP '1970-01-01 00:00:00+00:00'";
+
+impl Dialect {
+    /// `DATE_BIN($interval, $ts, $origin)`, of the type of `$ts`.
+    const fn bin(self) -> Option<&'static str> {
+        match self {
+            Self::Tickhouse => None,
+            Self::Duckdb => Some("time_bucket($interval, $ts, CAST($origin AS TIMESTAMP WITH TIME ZONE))"),
+            Self::Clickhouse => Some("toStartOfInterval($ts, $interval, CAST($origin AS DateTime64(6, 'UTC')))"),
+        }
+    }
+
+    pub(super) fn translate(self, statement: &mut SqlStatement) {
+        let Some(template) = self.bin() else { return };
+        let mut bins = Bins { template: expression(template) };
+        let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut bins);
+    }
+}
+
+fn expression(text: &str) -> Expr {
+    let parser = Parser::new(&GenericDialect {}).try_with_sql(text);
+    parser.and_then(|mut parser| parser.parse_expr()).expect("the text is an expression")
+}
+
+struct Bins {
+    template: Expr,
+}
+
+impl VisitorMut for Bins {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(values) = bin_arguments(expr) {
+            let mut translated = self.template.clone();
+            let (ControlFlow::Continue(()) | ControlFlow::Break(())) = translated.visit(&mut Fill { values });
+            *expr = translated;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// DataFusion's bins are in nanoseconds, so the files cast them back; those of the others need no cast.
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Cast { expr: inner, .. } = expr
+            && bin_arguments(inner).is_some()
+        {
+            *expr = inner.as_ref().clone();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Interval, time and origin of a `DATE_BIN`.
+fn bin_arguments(expr: &Expr) -> Option<[(&'static str, Expr); 3]> {
+    let Expr::Function(function) = expr else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let mut values = list.args.iter().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value.clone()),
+        _ => None,
+    });
+    if !is_date_bin(&function.name) {
+        return None;
+    }
+    let (interval, ts) = (values.next()?, values.next()?);
+    let origin = values.next().unwrap_or_else(|| expression(EPOCH));
+    Some([("$interval", interval), ("$ts", ts), ("$origin", origin)])
+}
+
+fn is_date_bin(name: &ObjectName) -> bool {
+    name.0.last().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value.eq_ignore_ascii_case("date_bin"))
+}
+
+/// Puts values in the place of `$name`.
+struct Fill {
+    values: [(&'static str, Expr); 3],
+}
+
+impl VisitorMut for Fill {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Value(value) = expr
+            && let Value::Placeholder(name) = &value.value
+            && let Some((_, value)) = self.values.iter().find(|(known, _)| known == name)
+        {
+            *expr = value.clone();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::Parsed;
+    use super::*;
+
+    #[test]
+    fn only_bins_are_written_differently() {
+        let sql = "SELECT CAST(DATE_BIN(INTERVAL '5' MINUTE, ts, TIMESTAMP '2000-01-03 00:00:00+00:00') AS TIMESTAMP(6) WITH \
+                   TIME ZONE) AS a, date_bin(INTERVAL '1' DAY, MAX(ts)), CAST(close AS DOUBLE) FROM ticks";
+        let shown =
+            |dialect| Parsed::parse(sql).unwrap().to_sql_for(dialect).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(shown(Dialect::Tickhouse), format!("{sql};"));
+        assert_eq!(
+            shown(Dialect::Duckdb),
+            "SELECT time_bucket(INTERVAL '5' MINUTE, ts, CAST(TIMESTAMP '2000-01-03 00:00:00+00:00' AS TIMESTAMP WITH TIME \
+             ZONE)) AS a, time_bucket(INTERVAL '1' DAY, MAX(ts), CAST(TIMESTAMP '1970-01-01 00:00:00+00:00' AS TIMESTAMP \
+             WITH TIME ZONE)), CAST(close AS DOUBLE) FROM ticks;"
+        );
+        let clickhouse = shown(Dialect::Clickhouse);
+        let start = "SELECT toStartOfInterval(ts, INTERVAL '5' MINUTE, CAST(TIMESTAMP '2000-01-03 00:00:00+00:00' AS DateTime64(6, 'UTC'))) AS a,";
+        assert!(clickhouse.starts_with(start), "{clickhouse}");
+    }
+}

@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Runs the named queries on hard series and compares them with what their definitions say, and with other engines.
+
+    catalog_oracle.py                                   all queries, all series, and DuckDB
+    catalog_oracle.py bars gaps --series flat,short     some of them
+    catalog_oracle.py --engines duckdb,clickhouse       ClickHouse in this process (chdb), too
+    catalog_oracle.py --report report.md                the table as Markdown
+
+Needs target/debug/tickhouse (or --tickhouse) and the packages of requirements-catalog.txt:
+    "$(tests/servers/python.sh tests/check/requirements-catalog.txt)" tests/check/catalog_oracle.py
+
+Rows, their order, names, times and counts must be equal, doubles to 1e-9 relative. What is left when values cancel is
+measured against 1e-6 of the largest of its column and symbol, or against 1 where the column is a ratio (RATIOS).
+Prints the largest error for each query and series. Exit code 0: all equal; 1: differences; 2: usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from catalog_engines import ENGINES, EngineError
+from catalog_expected import CASES
+from catalog_series import EPOCH, SERIES, arrived, write_lake
+from catalog_signals import Any, Params, Rounded, Rows, by_symbol
+
+TOLERANCE = 1e-9
+RATIOS = ("distance_pct", "percent_b", "zscore", "correlation")
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Different(Exception):
+    """What an answer has and should not have."""
+
+
+def plain(value: object) -> object:
+    """Times as microseconds, dates as text, NaN as it is."""
+    if isinstance(value, datetime):
+        return (value - EPOCH) // timedelta(microseconds=1)
+    if isinstance(value, date):
+        return value.isoformat()
+    return value
+
+
+def parsed(value: object, like: object) -> object:
+    if isinstance(value, str) and isinstance(like, int) and re.match(r"\d{4}-\d\d-\d\dT", value):
+        return plain(datetime.fromisoformat(value))
+    return value
+
+
+def scales(rows: Rows) -> dict[tuple, float]:
+    found: dict[tuple, float] = {}
+    for row in rows:
+        for column, value in row.items():
+            if isinstance(value, float) and math.isfinite(value):
+                key = (row.get("symbol"), column)
+                found[key] = max(found.get(key, 0.0), abs(value))
+    return found
+
+
+def compare(found: Rows, expected: Rows) -> float:
+    """The largest relative error of a double; raises Different for anything else that is not equal."""
+    if len(found) != len(expected):
+        raise Different(f"{len(found)} rows, expected {len(expected)}")
+    scale, worst = scales(expected), 0.0
+    for number, (row, wanted) in enumerate(zip(found, expected)):
+        if set(row) != set(wanted):
+            raise Different(f"columns {sorted(row)}, expected {sorted(wanted)}")
+        for column, value in wanted.items():
+            value = plain(value)
+            have = parsed(row[column], value)
+            place = f"row {number} {({k: row[k] for k in row if k in ('symbol', 'ts', 'bar_start')})} {column}"
+            if isinstance(value, Any):
+                continue
+            if isinstance(value, Rounded) and isinstance(have, float):
+                if abs(have - value) > 0.005 * (1 + 1e-6) + TOLERANCE * abs(value):
+                    raise Different(f"{place}: {have}, expected {value} rounded")
+                continue
+            if isinstance(value, float) and isinstance(have, (float, int)) and not isinstance(have, bool):
+                if have == value:
+                    continue
+                floor = 1.0 if column in RATIOS else 1e-6 * scale[(wanted.get("symbol"), column)]
+                error = abs(have - value) / max(abs(value), floor)
+                if not error <= TOLERANCE:
+                    raise Different(f"{place}: {have!r}, expected {value!r}, error {error:.1e}")
+                worst = max(worst, error)
+            elif have != value or isinstance(have, bool) != isinstance(value, bool):
+                raise Different(f"{place}: {have!r}, expected {value!r}")
+    return worst
+
+
+def text_of(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if name in ("interval", "longer_than", "later_than"):
+        return f"{int(value)}s"
+    return str(value)
+
+
+class Tickhouse:
+    def __init__(self, binary: Path, lake: Path):
+        self.command = [str(binary), "query", "--table", str(lake), "--sql-dir", str(REPOSITORY / "sql")]
+
+    def arguments(self, name: str, params: Params) -> list[str]:
+        given = [f"--param={key}={text_of(key, value)}" for key, value in params.items()]
+        return [*self.command, name, *given]
+
+    def rows(self, name: str, params: Params) -> Rows:
+        text = self.run([*self.arguments(name, params), "--format", "ndjson"])
+        return [json.loads(line) for line in text.splitlines()]
+
+    def sql(self, name: str, params: Params, dialect: str) -> str:
+        return self.run([*self.arguments(name, params), "--show-sql", "--dialect", dialect])
+
+    @staticmethod
+    def run(command: list[str]) -> str:
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise Different(f"exit code {done.returncode}: {done.stderr.strip()[:300]}")
+        return done.stdout
+
+
+def check_series(series: str, args: argparse.Namespace, errors: dict, problems: list[str], counts: Counter) -> None:
+    ticks = arrived(SERIES[series](), seed=11)
+    symbols = by_symbol(ticks)
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Path(folder)
+        write_lake(lake, ticks)
+        tickhouse = Tickhouse(args.tickhouse, lake)
+        engines = {name: ENGINES[name](lake) for name in args.engines}
+        for query, defaults, sets in CASES:
+            name = query.__name__
+            if args.queries and name not in args.queries:
+                continue
+            for changed in sets:
+                params = defaults | changed
+                # Relative times have other defaults here, so that the answer is the same on every day.
+                given = {key: value for key, value in params.items() if key in changed or key == "since"}
+                expected = query(symbols, params)
+                label = " ".join([f"{series}/{name}", *(f"{key}={value}" for key, value in changed.items())])
+                answers = {"tickhouse": lambda: tickhouse.rows(name, given)}
+                for engine, connection in engines.items():
+                    answers[engine] = lambda run=connection.rows, engine=engine: run(tickhouse.sql(name, given, engine))
+                for engine, answer in answers.items():
+                    key = (name, series, engine)
+                    try:
+                        error = compare([{k: plain(v) for k, v in row.items()} for row in answer()], expected)
+                        errors[key] = max(errors.get(key, 0.0), error)
+                    except (Different, EngineError) as difference:
+                        errors[key] = math.inf
+                        problems.append(f"{engine} {label}: {difference}")
+                    counts[engine] += 1
+                counts["rows"] += len(expected)
+
+
+def table(errors: dict, engine: str) -> str:
+    queries = list(dict.fromkeys(query for query, _, _ in errors))
+    series = list(dict.fromkeys(series for _, series, _ in errors))
+    cell = lambda error: "=" if error == 0 else "DIFF" if error == math.inf else f"{error:.0e}"
+    lines = [f"| {engine} | " + " | ".join(series) + " |", "|" + "---|" * (len(series) + 1)]
+    for query in queries:
+        lines.append(f"| {query} | " + " | ".join(cell(errors[query, name, engine]) for name in series) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = lambda text: text.split(",") if text else []
+    parser.add_argument("queries", nargs="*")
+    parser.add_argument("--series", type=names, default=list(SERIES))
+    parser.add_argument("--engines", type=names, default=["duckdb"])
+    parser.add_argument("--tickhouse", type=Path, default=REPOSITORY / "target/debug/tickhouse")
+    parser.add_argument("--report", type=Path)
+    args = parser.parse_args()
+    known = {"query": [query.__name__ for query, _, _ in CASES], "series": list(SERIES), "engine": list(ENGINES)}
+    for kind, given in (("query", args.queries), ("series", args.series), ("engine", args.engines)):
+        for name in given:
+            if name not in known[kind]:
+                parser.error(f"there is no {kind} {name}: choose of {', '.join(known[kind])}")
+    if not args.tickhouse.exists():
+        parser.error(f"{args.tickhouse} does not exist: cargo build, or --tickhouse PATH")
+
+    errors: dict = {}
+    problems: list[str] = []
+    counts: Counter = Counter()
+    for series in args.series:
+        check_series(series, args, errors, problems, counts)
+    report = "\n".join(table(errors, engine) for engine in ["tickhouse", *args.engines])
+    print(report)
+    if args.report:
+        args.report.write_text(report)
+    for problem in problems:
+        print(problem)
+    runs = ", ".join(f"{engine} {counts[engine]}" for engine in ["tickhouse", *args.engines])
+    print(f"runs: {runs}; rows expected: {counts['rows']}; differences: {len(problems)}")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
