@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
-        let signals = tokio::spawn(watch_signals(stop.clone()));
+        let signals = tokio::spawn(watch_signals(stop.clone(), commands::keeps_interrupts(&cli.command)));
         let result = commands::run(cli, stop).await;
         signals.abort();
         result
@@ -41,12 +41,12 @@ fn main() -> ExitCode {
     })
 }
 
-async fn watch_signals(stop: CancellationToken) -> std::io::Result<()> {
+async fn watch_signals(stop: CancellationToken, keeps_interrupts: bool) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     for leave in [false, true] {
         tokio::select! {
-            _ = interrupt.recv() => {}
+            _ = interrupt.recv(), if !keeps_interrupts => {}
             _ = terminate.recv() => {}
         }
         if leave {
