@@ -35,8 +35,8 @@ fn a_script_tells_what_there_is() {
     assert_eq!(finished.code, Some(0), "{finished:?}");
     for line in [
         "dead_letters  1 row in 1 file",
-        "  payload         BINARY NOT NULL",
-        "  headers         ARRAY<STRUCT<key STRING, value BINARY>>",
+        "  payload          BINARY NOT NULL",
+        "  headers          ARRAY<STRUCT<key STRING, value BINARY>>",
         ".schema [TABLE]   list the columns of a table, or of all",
     ] {
         assert!(finished.stdout.lines().any(|shown| shown == line), "no '{line}' in:\n{}", finished.stdout);
