@@ -140,12 +140,16 @@ impl QuerySession {
     }
 
     pub(super) async fn frame(&self, parsed: &Parsed) -> Result<DataFrame, QueryError> {
+        let only_reading = || QueryError::Usage("only statements that read are allowed, such as SELECT".to_owned());
+        if parsed.writes() {
+            return Err(only_reading());
+        }
         let state = self.context.state();
         let plan = state.statement_to_plan(parsed.statement().clone()).await;
         let plan = plan.map_err(|error| self.planning_error(parsed, &error))?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         if read_only.verify_plan(&plan).is_err() {
-            return Err(QueryError::Usage("only statements that read are allowed, such as SELECT".to_owned()));
+            return Err(only_reading());
         }
         Ok(DataFrame::new(state, plan))
     }
@@ -197,7 +201,7 @@ fn name_limit(error: DataFusionError, limit: usize) -> DataFusionError {
         DataFusionError::ResourcesExhausted(text) => DataFusionError::ResourcesExhausted(format!(
             "it needs more memory than --memory-limit {} allows\n  {}",
             size_text(limit as u64),
-            text.lines().next_back().unwrap_or_default().trim()
+            text.lines().next_back().unwrap_or_default().trim().trim_start_matches("Error: ")
         )),
         _ => error,
     }

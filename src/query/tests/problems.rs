@@ -42,7 +42,26 @@ async fn a_caret_and_a_suggestion() {
             "SELECT t.clos FROM ticks t",
             "there is no column 'clos' in t; did you mean 'close'?\n  1 | SELECT t.clos FROM ticks t\n    |        ^^^^^^",
         ),
-        ("SELECT close FROM ticks GROUP BY symbol", "column in SELECT"),
+        (
+            "SELECT close FROM ticks GROUP BY symbol",
+            "column 'close' is neither in GROUP BY nor in an aggregate function such as max(close)\n  1 | SELECT close",
+        ),
+        (
+            "SELECT avrage(close) FROM ticks",
+            "there is no function 'avrage'; did you mean 'avg'?\n  1 | SELECT avrage(close) FROM ticks\n    |        ^^^^^^",
+        ),
+        (
+            "SELECT lag(close) FROM ticks",
+            "'lag' is a window function: write lag(..) OVER (PARTITION BY .. ORDER BY ..)",
+        ),
+        (
+            "SELECT * FROM ticks ORDER symbol",
+            "expected: end of statement, found: ORDER; write ORDER BY\n  1 | SELECT * FROM ticks ORDER symbol\n    |                     ^^^^^",
+        ),
+        (
+            "SELECT date_trunc(day, ts) FROM ticks",
+            "there is no column 'day'\n  1 | SELECT date_trunc(day, ts) FROM ticks\n    |                   ^^^\n  columns: ",
+        ),
         (
             "SELECT * FROM ticks WHERE symbol = \"AAPL\"",
             "there is no column 'AAPL'\n  1 | SELECT * FROM ticks WHERE symbol = \"AAPL\"\n    |                                    ^^^^^^\n  columns: ",
@@ -66,11 +85,27 @@ async fn a_caret_and_a_suggestion() {
 }
 
 #[tokio::test]
+async fn a_wrong_time_is_told_with_a_right_one() {
+    for (sql, caret) in [
+        ("SELECT * FROM ticks WHERE ts > 'yesterday'", "                               ^^^^^^^^^^^"),
+        ("SELECT * FROM ticks WHERE ts > 5", ""),
+    ] {
+        let text = refused(sql).await.to_string();
+        assert!(text.contains(caret) && text.ends_with("TIMESTAMP '2026-11-20T14:30:00Z'"), "{text}");
+    }
+    let text = refused("SELECT CAST('x1' AS DOUBLE) FROM ticks").await.to_string();
+    assert!(text.contains("\n    |             ^^^^"), "{text}");
+}
+
+#[tokio::test]
 async fn only_reading_is_allowed() {
     for sql in [
         "CREATE TABLE t AS SELECT 1",
         "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
         "INSERT INTO ticks SELECT * FROM ticks",
+        "INSERT INTO ticks VALUES (1)",
+        "DELETE FROM ticks",
+        "UPDATE ticks SET close = 1",
         "DROP TABLE ticks",
         "COPY ticks TO '/tmp/x.csv'",
         "SET datafusion.execution.batch_size = 1",
