@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use crate::query::Progress;
@@ -24,6 +24,7 @@ impl ProgressLine {
             return Self { bar: ProgressBar::hidden(), task: None };
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("the template has known keys"));
         let shown = bar.clone();
         let task = tokio::spawn(async move {
             tokio::time::sleep(PATIENCE).await;
