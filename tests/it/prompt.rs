@@ -70,3 +70,52 @@ fn the_first_error_ends_a_script() {
         assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{flag:?}: {finished:?}");
     }
 }
+
+#[test]
+fn a_prompt_completes_remembers_and_outlives_its_statements() {
+    let (_topic, place) = filled();
+    let state = tempfile::tempdir().unwrap();
+    let start = || {
+        let command = Tickhouse::new(&["query"]).flags(&place.flags());
+        let mut terminal = command.env("XDG_STATE_HOME", state.path().to_str().unwrap()).at_terminal();
+        terminal.wait_for("tickhouse> ");
+        terminal
+    };
+    let mut terminal = start();
+    terminal.press("SELECT count(*) + 2 AS n\rFROM ti\t;\r");
+    let shown = terminal.wait_for("1 row, ");
+    assert!(shown.contains("42") && shown.contains("ticks"), "{shown:?}");
+    terminal.wait_for("tickhouse> ");
+    terminal.press("SELECT nothing FROM ticks;\r");
+    terminal.wait_for("error: there is no column 'nothing'");
+    terminal.wait_for("tickhouse> ");
+    terminal.press(" SELECT 'not to be remembered' AS x;\r");
+    terminal.wait_for("1 row, ");
+    terminal.wait_for("tickhouse> ");
+    // It never ends; its progress shows that it runs.
+    let endless = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n;\r";
+    terminal.press(endless);
+    terminal.wait_for("rows read");
+    terminal.signal("INT");
+    terminal.wait_for("the query was cancelled");
+    terminal.wait_for("tickhouse> ");
+    terminal.press("SELECT half a statement\x03");
+    terminal.wait_for("tickhouse> ");
+    // Twice up: the statement before the endless one.
+    terminal.press("\x1b[A\x1b[A\r");
+    terminal.wait_for("error: there is no column 'nothing'");
+    terminal.wait_for("tickhouse> ");
+    terminal.press("\x04");
+    assert_eq!(terminal.finish(), (Some(0), true));
+
+    let file = state.path().join("tickhouse/query_history");
+    let history = std::fs::read_to_string(&file).unwrap();
+    assert!(history.contains("SELECT count(*) + 2 AS n\\nFROM ticks;"), "{history}");
+    assert!(!history.contains("remembered"), "{history}");
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let terminal = start();
+    terminal.signal("TERM");
+    assert_eq!(terminal.finish(), (Some(0), true), "the terminal is given back");
+}

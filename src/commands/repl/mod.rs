@@ -2,6 +2,7 @@
 //!
 //! An error ends a script, and a line of the prompt. Ctrl-C ends the statement that runs.
 
+mod completion;
 mod editor;
 mod input;
 mod shell;
@@ -13,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::print::tell;
 use crate::cli::{GlobalArgs, QueryArgs};
 use crate::query::QueryError;
-use editor::Typed;
+use crate::settings::state_folder;
+use editor::{Prompt, Source, Typed};
 use input::{Input, split, split_all};
 use shell::{Flow, Shell};
 
@@ -31,12 +33,20 @@ pub(super) async fn run(global: &GlobalArgs, args: &QueryArgs, stop: &Cancellati
     }
     let interactive = is_interactive();
     let mut shell = Shell::open(global, args, interactive, stop).await?;
+    let mut source = Source::Pipe;
     if interactive {
+        source = Source::Terminal(Box::new(Prompt::new(shell.names().await?, state_folder())?));
         tell(&format!("{}; .help lists what can be typed\n", shell.place()));
     }
     let mut waiting = String::new();
     loop {
-        let (inputs, is_end) = match editor::next(interactive, !waiting.is_empty(), stop).await? {
+        let (same, typed) = source.next(stop).await?;
+        source = same;
+        let (inputs, is_end) = match typed {
+            Typed::Interrupted => {
+                waiting.clear();
+                continue;
+            }
             Typed::End => (split_all(&waiting), true),
             Typed::Lines(lines) => {
                 waiting.push_str(&lines);

@@ -10,13 +10,14 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::completion::Names;
 use super::input::{DOTS, Dot, Input, split_all, words};
 use crate::cli::{AskArgs, FormatChoice, GlobalArgs, QueryArgs};
 use crate::commands::print::{print, tell};
 use crate::commands::progress::ProgressLine;
 use crate::commands::query::{listing, output_of, prepare};
 use crate::commands::tables::Tables;
-use crate::query::{Catalog, Output, Parsed, QueryError, TableInfo, write_all};
+use crate::query::{Catalog, Output, Param, Parsed, QueryError, TableInfo, write_all};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
@@ -72,6 +73,17 @@ impl<'a> Shell<'a> {
     /// The lake and its version.
     pub(super) fn place(&self) -> String {
         self.tables.place()
+    }
+
+    pub(super) async fn names(&mut self) -> anyhow::Result<Names> {
+        let session = self.tables.session().await?;
+        let columns = |table: &TableInfo| table.schema.fields().iter().map(|field| field.name().clone()).collect();
+        let params = |params: &[Param]| params.iter().map(|param| param.name.clone()).collect();
+        Ok(Names {
+            tables: session.tables().iter().map(|table| (table.name.clone(), columns(table))).collect(),
+            functions: session.functions(),
+            queries: self.catalog.iter().map(|(name, query)| (name.to_owned(), params(&query.header.params))).collect(),
+        })
     }
 
     /// Ends at the first error.
