@@ -2,13 +2,14 @@
 -- group summaries
 --
 -- param interval interval 5m Length of a bar
+-- param candles boolean false Take open, high and low of the ticks, which are then candles themselves
 --
 -- column symbol string Instrument
 -- column bar_start timestamp First instant of the bar
 -- column bar_end timestamp First instant after the bar
--- column open double First open of the bar, or the first close where the ticks carry no open
--- column high double Highest high or close
--- column low double Lowest low or close
+-- column open double First close of the bar
+-- column high double Highest close
+-- column low double Lowest close
 -- column close double Last close
 -- column avg_close double Mean of the closes
 -- column volume double Sum of the volumes
@@ -21,15 +22,18 @@
 -- edge A tick at the end of a bar is in the next one. Bars without ticks are left out.
 -- edge Bars are counted from Monday 2000-01-03 00:00 UTC, so that 7d are weeks and 1d are days of UTC; daily_summary has the
 -- edge market's days.
+-- edge Open, high and low of many feeds are those of the day so far, which is why they are left aside. With candles=true the
+-- edge bar has the first open, highest high and lowest low of its ticks, or the close of a tick without them: for ticks that
+-- edge are candles no longer than the bar.
 -- edge First and last by (ts, kafka_partition, kafka_offset, kafka_index).
 -- edge Unknown volumes count for nothing; volume is NULL when all are unknown, vwap also when their sum is zero.
 -- edge volatility is NULL for a single tick; change_pct is NULL unless open is positive.
 WITH binned AS (
   SELECT
     symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
-    COALESCE(open, close) AS open_price,
-    COALESCE(high, close) AS high_price,
-    COALESCE(low, close) AS low_price,
+    CASE WHEN $candles THEN COALESCE(open, close) ELSE close END AS open_price,
+    CASE WHEN $candles THEN COALESCE(high, close) ELSE close END AS high_price,
+    CASE WHEN $candles THEN COALESCE(low, close) ELSE close END AS low_price,
     CAST(DATE_BIN($interval, ts, TIMESTAMP '2000-01-03 00:00:00+00:00') AS TIMESTAMP(6) WITH TIME ZONE) AS bar_start
   FROM ticks
 ),

@@ -24,7 +24,7 @@ WITH means AS (
   SELECT
     symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
     LAG(volume) OVER history AS prev_volume,
-    ROW_NUMBER() OVER history AS row_no,
+    CAST(ROW_NUMBER() OVER history AS BIGINT) AS row_no,
     CASE WHEN COUNT(close) OVER fast_rows = $fast THEN AVG(close) OVER fast_rows END AS sma_fast,
     CASE WHEN COUNT(close) OVER slow_rows = $slow THEN AVG(close) OVER slow_rows END AS sma_slow
   FROM ticks

@@ -30,9 +30,11 @@
 //! message format, deletion of data files by the ingest path.
 //!
 //! Modules in reading order. Arrows point one way: `main -> commands -> query`,
-//! `{feeds, ingest, query} -> {kafka, lake, decode} -> market`; `ingest` and `query` never import each other.
+//! `{feeds, ingest, query} -> {kafka, lake, decode, signals} -> market`; `ingest` and `query` never import each other.
 
 pub mod market;
+
+pub mod signals;
 
 pub mod secret;
 

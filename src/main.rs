@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tickhouse::cli::Cli;
 use tickhouse::{allocator, commands, telemetry};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A second signal leaves at once.
@@ -28,7 +28,10 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
-        let signals = tokio::spawn(watch_signals(stop.clone(), commands::keeps_interrupts(&cli.command)));
+        // From here on, before anything begins: a signal without its handler kills.
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let keeps_interrupts = commands::keeps_interrupts(&cli.command);
+        let signals = tokio::spawn(watch_signals([interrupt, terminate], stop.clone(), keeps_interrupts));
         let result = commands::run(cli, stop).await;
         signals.abort();
         result
@@ -41,9 +44,7 @@ fn main() -> ExitCode {
     })
 }
 
-async fn watch_signals(stop: CancellationToken, keeps_interrupts: bool) -> std::io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn watch_signals([mut interrupt, mut terminate]: [Signal; 2], stop: CancellationToken, keeps_interrupts: bool) {
     for leave in [false, true] {
         tokio::select! {
             _ = interrupt.recv(), if !keeps_interrupts => {}
@@ -54,5 +55,4 @@ async fn watch_signals(stop: CancellationToken, keeps_interrupts: bool) -> std::
         }
         stop.cancel();
     }
-    Ok(())
 }

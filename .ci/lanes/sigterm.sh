@@ -6,5 +6,5 @@ python=$(tests/servers/python.sh)
 "$python" tests/check/kill_loop.py --kills 0 --sigterms 5 --store local ${SEED:+--seed "$SEED"} \
   --binary "${TICKHOUSE_BINARY:-target/debug/tickhouse}"
 # A store that hangs must not hold up the stop.
-"$python" tests/check/kill_loop.py --kills 0 --sigterms 1 --outages 3 --store s3 ${SEED:+--seed "$SEED"} \
+"$python" tests/check/kill_loop.py --kills 0 --sigterms 1 --outages 2 --store s3 ${SEED:+--seed "$SEED"} \
   --binary "${TICKHOUSE_BINARY:-target/debug/tickhouse}"

@@ -64,7 +64,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     }
     let parsed = prepare(&text_of(args, &catalog)?, &args.ask, args.tz)?;
     if args.show_sql {
-        return print(&format!("{}\n", parsed.to_sql_for(args.dialect)));
+        return print(&format!("{}\n", parsed.to_sql_for(args.dialect)?));
     }
     let (format, output) = output_of(args.format, args.output.as_deref())?;
 

@@ -59,19 +59,22 @@ impl Pipeline {
         let Some(mut lake) = self.lake.take() else { return Ok(()) };
         let places = tokio::select! {
             biased;
-            () = stop.cancelled() => Ok(Places::default()),
-            places = self.places(&mut lake, kafka, assigned) => places,
+            () = stop.cancelled() => None,
+            places = self.places(&mut lake, kafka, assigned) => Some(places),
         };
         let epoch = lake.epoch();
         self.lake = Some(lake);
         if self.encoder.epoch() != epoch {
             self.encoder = Arc::new(self.encoder.with_epoch(epoch));
-            // What the others have read counts by the offsets of the old epoch.
-            let numbers = self.partitions.iter().map(|(number, _)| number);
-            let others: Vec<i32> =
-                numbers.filter(|number| assigned.iter().all(|one| one.partition != *number)).collect();
-            self.restart(&others)?;
+            // What was read counts by the offsets of the old epoch.
+            let owned: Vec<i32> = self.partitions.iter().map(|(number, _)| number).collect();
+            self.partitions.forget_targets();
+            self.restart(&owned)?;
         }
+        let Some(places) = places else {
+            self.waiting.push((kafka.clone(), assigned.to_vec()));
+            return Ok(());
+        };
         let places = places?;
         for (partition, next) in places.outdated {
             self.asked_again.insert(partition, next);
@@ -130,10 +133,9 @@ impl Pipeline {
         let mut starts = Vec::new();
         for Place { assigned, base, dead_base, begin, next, buried } in places {
             let Assigned { partition, high, .. } = assigned;
-            let target = match self.partitions.get(partition) {
-                Some(owned) => owned.target,
-                None => self.options.until_latest.then_some(high),
-            };
+            // Of a log that lost its end, the old one is never reached.
+            let known = self.partitions.get(partition).and_then(|owned| owned.target);
+            let target = self.options.until_latest.then_some(known.map_or(high, |target| target.min(high)));
             self.asked_again.remove(&partition);
             self.batch.drop_partition(partition);
             if let Begin::After(lost) = begin {

@@ -15,13 +15,14 @@ use hashbrown::HashMap;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use uuid::Uuid;
 
 use super::batch::{Batch, Chunk};
 use super::stats::ColumnStats;
-use crate::lake::{NewFile, ticks_schema};
+use crate::lake::{NewFile, SORT_ORDER, SORTED_BY, ticks_schema};
 use crate::market::{EPOCH_DAYS_FROM_CE, ExtraColumn, ExtraSpec, PartitionBy};
 
 /// Rows of a row group: large enough to compress, small enough to prune by symbol inside a file.
@@ -314,7 +315,8 @@ fn properties() -> WriterProperties {
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a zstd level")))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_dictionary_enabled(false)
-        .set_statistics_enabled(EnabledStatistics::None);
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_key_value_metadata(Some(vec![KeyValue::new(SORTED_BY.to_owned(), SORT_ORDER.to_owned())]));
     for name in ["symbol", "source"] {
         builder = builder.set_column_dictionary_enabled(ColumnPath::from(name), true);
     }

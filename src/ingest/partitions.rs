@@ -68,6 +68,15 @@ impl Partitions {
         self.owned.iter().map(|(number, partition)| (*number, partition))
     }
 
+    pub(super) fn ever_owned(&self) -> bool {
+        self.generation > 0
+    }
+
+    /// Offsets count anew.
+    pub(super) fn forget_targets(&mut self) {
+        self.owned.values_mut().for_each(|partition| partition.target = None);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.owned.is_empty()
     }

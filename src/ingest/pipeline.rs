@@ -78,7 +78,7 @@ pub(super) struct Pipeline {
     /// Owned partitions whose table was ahead of their watermarks, by the offset that the table has next.
     pub(super) asked_again: BTreeMap<i32, i64>,
     /// Assignments that wait for the lake.
-    waiting: Vec<(TopicIdentity, Vec<Assigned>)>,
+    pub(super) waiting: Vec<(TopicIdentity, Vec<Assigned>)>,
     status: watch::Sender<Status>,
     already_applied: Arc<AtomicU64>,
     /// Gives up retries of the lake; cancelled when the stop takes too long.
@@ -199,7 +199,8 @@ impl Pipeline {
 
     /// Everything up to the ends captured at assignment is in a batch or in the table.
     fn all_done(&self) -> bool {
-        self.unannounced.is_empty() && self.asked_again.is_empty() && self.partitions.all_done()
+        let places_known = self.unannounced.is_empty() && self.asked_again.is_empty() && self.waiting.is_empty();
+        places_known && self.partitions.all_done()
     }
 
     async fn next_turn(&mut self, stop: &CancellationToken, stop_by: Option<Instant>, stopping: bool) -> Turn {
@@ -236,6 +237,10 @@ impl Pipeline {
                 self.unannounced = unannounced;
                 self.waiting.push((identity, partitions));
                 self.settle_assignments(stop).await?;
+            }
+            Some(Event::Unannounced { partitions }) => {
+                self.unannounced = partitions;
+                self.leave_at = self.leave_at.map(|_| Instant::now() + FIRST_ASSIGNMENT);
             }
             Some(Event::NothingAssigned) => {
                 self.leave_at = self.leave_at.map(|_| Instant::now() + ASSIGNMENT_PATIENCE);
@@ -317,10 +322,11 @@ impl Pipeline {
     }
 
     fn leave_without_partitions(&self) -> Result<(), IngestError> {
-        if self.status.borrow().next.is_empty()
-            && self.partitions.is_empty()
-            && (self.trouble.is_used() || self.refusal.is_used())
-        {
+        if !self.unannounced.is_empty() {
+            let silent = &self.unannounced;
+            return Err(IngestError::Kafka(format!("the brokers don't tell the ends of partitions {silent:?}")));
+        }
+        if !self.partitions.ever_owned() && (self.trouble.is_used() || self.refusal.is_used()) {
             return Err(IngestError::Kafka("no partition was assigned; check the brokers and the topic".to_owned()));
         }
         tracing::info!("no partition is left for this worker");

@@ -77,6 +77,10 @@ pub enum Event<T> {
         /// Assigned too; the brokers don't tell their ends yet.
         unannounced: Vec<i32>,
     },
+    /// Assigned by the group; [`Event::Assigned`] follows when the brokers tell their ends.
+    Unannounced {
+        partitions: Vec<i32>,
+    },
     /// Answer with [`Command::Release`] within 5 s.
     Revoked {
         partitions: Vec<i32>,
@@ -113,7 +117,7 @@ pub enum Command {
     Release,
     /// Stop delivering these and announce them again, with their watermarks of now.
     Announce(Vec<i32>),
-    /// Announce a partition that was not started again: what is known of it is newer than its watermarks.
+    /// Announce a partition again in place of starting it: what is known of it is newer than its watermarks.
     AskAgain(i32),
     /// Next offsets, for lag tools only.
     Commit(Vec<(i32, i64)>),

@@ -20,9 +20,17 @@ const FULL_QUEUE_PATIENCE: Duration = Duration::from_millis(500);
 /// Contract: a rebalance hands over within 5 s.
 const HAND_OVER: Duration = Duration::from_secs(5);
 const BROKER_ANSWER: Duration = Duration::from_secs(10);
+/// What is asked about new partitions, in one go and of one partition: nothing is polled meanwhile.
+const ANNOUNCE_ANSWER: Duration = Duration::from_secs(3);
+const PARTITION_ANSWER: Duration = Duration::from_secs(1);
 /// A flush waits for it.
 const TOPIC_ID_ANSWER: Duration = Duration::from_secs(5);
 const BROKER_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_BROKER_RETRY: Duration = Duration::from_secs(8);
+/// A thread that was not scheduled this long may have lost its place in the group ..
+const SLEPT: Duration = Duration::from_secs(2);
+/// .. and finds out within this time. A static member that commits under its old id is fenced for good.
+const WAKING: Duration = Duration::from_secs(10);
 const ENDS_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker<H: Handler> {
@@ -47,7 +55,10 @@ pub(super) struct Worker<H: Handler> {
     /// Assigned by the group, watermarks not known yet.
     unannounced: Vec<i32>,
     announce_at: Instant,
+    announce_pause: Duration,
     ends_at: Instant,
+    turned_at: Instant,
+    asleep_until: Instant,
     /// A revocation that isn't announced yet.
     revoke_noticed: Option<Instant>,
     revoking: Option<(Vec<i32>, Instant)>,
@@ -80,7 +91,10 @@ impl<H: Handler> Worker<H> {
             lost_place: BTreeSet::new(),
             unannounced: Vec::new(),
             announce_at: Instant::now(),
+            announce_pause: BROKER_RETRY,
             ends_at: Instant::now(),
+            turned_at: Instant::now(),
+            asleep_until: Instant::now(),
             revoke_noticed: None,
             revoking: None,
             paused: false,
@@ -99,13 +113,18 @@ impl<H: Handler> Worker<H> {
             }
             self.settle();
         }
-        if let Err(error) = self.raw.close() {
+        // A revocation that is not answered yet would hold up the close.
+        if let Err(error) = self.raw.incremental_unassign(&[]).and_then(|()| self.raw.close()) {
             tracing::debug!("{error}");
         }
     }
 
     /// Commands, one batch, and the notices that the callbacks left.
     fn turn(&mut self) -> Result<(), String> {
+        if self.turned_at.elapsed() >= SLEPT {
+            self.asleep_until = Instant::now() + WAKING;
+        }
+        self.turned_at = Instant::now();
         while let Ok(command) = self.commands.try_recv() {
             self.obey(command).map_err(|error| error.to_string())?;
         }
@@ -138,10 +157,9 @@ impl<H: Handler> Worker<H> {
                 Notice::Revoke { .. } => {
                     revoke_noticed.get_or_insert_with(Instant::now);
                 }
-                // A rebalance that adds nothing still waits for its assign call.
-                Notice::Assign(partitions) if partitions.is_empty() => {
-                    raw.incremental_assign(&[]).map_err(|error| error.to_string())?;
-                }
+                // The group waits for an assign call, and pauses what is read; the partitions follow when it is known
+                // where to begin.
+                Notice::Assign(_) => raw.incremental_assign(&[]).map_err(|error| error.to_string())?,
                 _ => {}
             }
             keep(notices, notice);
@@ -156,8 +174,9 @@ impl<H: Handler> Worker<H> {
 
     /// Everything that sends events and so must not run inside [`Self::send`].
     fn settle(&mut self) {
-        for notice in std::mem::take(&mut self.notices) {
-            match notice {
+        // One by one: those behind it have to be seen while an event waits for room.
+        while !self.notices.is_empty() {
+            match self.notices.remove(0) {
                 Notice::Assign(partitions) if partitions.is_empty() => {
                     if self.owned.is_empty() {
                         self.send(Event::NothingAssigned);
@@ -166,6 +185,7 @@ impl<H: Handler> Worker<H> {
                 Notice::Assign(partitions) => {
                     self.owned.extend(&partitions);
                     self.unannounced.extend(partitions);
+                    self.send(Event::Unannounced { partitions: self.unannounced.clone() });
                 }
                 Notice::Revoke { partitions, lost } => self.revoke(partitions, lost),
                 Notice::HandedOver { partitions } => {
@@ -253,10 +273,13 @@ impl<H: Handler> Worker<H> {
                 partitions.into_iter().for_each(|partition| self.announce_again(partition))
             }
             Command::AskAgain(partition) => {
-                let owned = self.owned.contains(&partition) && !self.running.contains(&partition);
-                if owned && !self.unannounced.contains(&partition) {
+                self.announce_again(partition);
+                if self.owned.contains(&partition) && !self.unannounced.contains(&partition) {
                     self.unannounced.push(partition);
                 }
+            }
+            Command::Commit(offsets) if self.asleep_until > Instant::now() => {
+                tracing::debug!(?offsets, "not told to the group: the process slept, and may be another member now");
             }
             Command::Commit(offsets) => {
                 if let Err(error) = self.raw.commit_async(&offsets) {
@@ -330,6 +353,7 @@ impl<H: Handler> Worker<H> {
         for partition in partitions {
             self.owned.remove(partition);
             self.running.remove(partition);
+            self.lost_place.remove(partition);
             self.handler.release(*partition);
         }
     }
@@ -353,32 +377,44 @@ impl<H: Handler> Worker<H> {
             Ok((identity, partitions)) => {
                 self.unannounced.retain(|one| partitions.iter().all(|assigned| assigned.partition != *one));
                 self.send(Event::Assigned { identity, partitions, unannounced: self.unannounced.clone() });
-                match self.unannounced.is_empty() {
-                    true => return,
-                    false => (RDKafkaErrorCode::OperationTimedOut, "ask for the ends of partitions".to_owned()),
+                if self.unannounced.is_empty() {
+                    self.announce_pause = BROKER_RETRY;
+                    return;
                 }
+                (RDKafkaErrorCode::OperationTimedOut, "ask for the ends of partitions".to_owned())
             }
             Err(problem) => problem,
         };
-        self.announce_at = Instant::now() + BROKER_RETRY;
+        self.announce_at = Instant::now() + self.announce_pause;
+        self.announce_pause = (self.announce_pause * 2).min(LONGEST_BROKER_RETRY);
         self.send(Event::Trouble { code, text, refused: false });
     }
 
-    /// Those that have a leader that answers; one without is no reason to leave the others alone.
-    fn ask_about_unannounced(&self) -> Result<(TopicIdentity, Vec<Assigned>), (RDKafkaErrorCode, String)> {
+    /// Those that have a leader that answers; one without is no reason to leave the others alone, and is asked last
+    /// the next time.
+    fn ask_about_unannounced(&mut self) -> Result<(TopicIdentity, Vec<Assigned>), (RDKafkaErrorCode, String)> {
+        let until = Instant::now() + ANNOUNCE_ANSWER;
+        let left = || until.saturating_duration_since(Instant::now());
         let no_id = || (RDKafkaErrorCode::OperationTimedOut, "ask for the cluster's id".to_owned());
-        let cluster_id = self.raw.cluster_id(BROKER_ANSWER).ok_or_else(no_id)?;
-        let query = self.tells_topic_id.then(|| self.raw.query_topic_id(BROKER_ANSWER));
+        let cluster_id = self.raw.cluster_id(left()).ok_or_else(no_id)?;
+        let query = self.tells_topic_id.then(|| self.raw.query_topic_id(left()));
         let topic_id =
             query.map_or(Ok(None), TopicIdQuery::wait).map_err(|error| (error.code, error.call.to_owned()))?;
-        let ends = |&partition: &i32| match self.raw.watermarks(partition, BROKER_ANSWER) {
-            Ok((low, high)) => Ok(Assigned { partition, low, high }),
-            Err(error) => Err((error.code, format!("{} of partition {partition}", error.call))),
-        };
-        let (found, silent): (Vec<_>, Vec<_>) = self.unannounced.iter().map(ends).partition(Result::is_ok);
-        match (found.is_empty(), silent.into_iter().find_map(Result::err)) {
-            (true, Some(problem)) => Err(problem),
-            _ => Ok((TopicIdentity { cluster_id, topic_id }, found.into_iter().flatten().collect())),
+        let (mut found, mut problem, mut asked) = (Vec::new(), None, 0);
+        for &partition in &self.unannounced {
+            if left().is_zero() {
+                break;
+            }
+            asked += 1;
+            match self.raw.watermarks(partition, left().min(PARTITION_ANSWER)) {
+                Ok((low, high)) => found.push(Assigned { partition, low, high }),
+                Err(error) => problem = Some((error.code, format!("{} of partition {partition}", error.call))),
+            }
+        }
+        self.unannounced.rotate_left(asked);
+        match problem.filter(|_| found.is_empty()) {
+            Some(problem) => Err(problem),
+            None => Ok((TopicIdentity { cluster_id, topic_id }, found)),
         }
     }
 

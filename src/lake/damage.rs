@@ -32,7 +32,7 @@ pub(super) async fn find(store: &Arc<dyn ObjectStore>, table: &str) -> Result<()
     let listed = store.list(Some(&Path::from(LOG))).map_ok(|file| file.location);
     let mut files: Vec<Path> = listed.try_collect().await.map_err(failed)?;
     files.sort();
-    let checkpoint = files.iter().filter(|file| name(file).contains(".checkpoint.")).next_back().cloned();
+    let checkpoint = files.iter().rfind(|file| name(file).contains(".checkpoint.")).cloned();
     let from = checkpoint.as_ref().and_then(|file| name(file).get(VERSION)).unwrap_or_default().to_owned();
     for file in files {
         let is_commit = name(&file).ends_with(".json") && name(&file).get(VERSION) >= Some(from.as_str());

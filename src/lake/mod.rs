@@ -43,7 +43,7 @@ pub use location::{Location, LocationError};
 pub use maintain::{Maintained, Maintenance};
 pub use record::PartitionCounters;
 pub use retry::RetryPolicy;
-pub use schema::{DEAD_DATE, dead_letters_schema, ticks_schema};
+pub use schema::{DEAD_DATE, SORT_ORDER, SORTED_BY, dead_letters_schema, ticks_schema};
 pub use store::{ServerSideEncryption, StoreSettings, root_store};
 pub use upload::store_result;
 pub use view::{DataFile, TableView};

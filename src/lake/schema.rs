@@ -12,6 +12,10 @@ use deltalake::kernel::{ArrayType, DataType, PrimitiveType, StructField, StructT
 use super::error::LakeError;
 use crate::market::{ExtraSpec, ExtraType, PartitionBy};
 
+/// Key in the footer of a file of ticks whose rows are all in the order that its value names.
+pub const SORTED_BY: &str = "tickhouse.sorted_by";
+pub const SORT_ORDER: &str = "symbol,ts,kafka_partition,kafka_offset,kafka_index";
+
 /// Partition column of `dead_letters`: the UTC date of ingest.
 pub const DEAD_DATE: &str = "dead_date";
 

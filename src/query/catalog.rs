@@ -11,20 +11,24 @@ macro_rules! embedded {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../sql/", $name, ".sql")))),+] };
 }
 
-const EMBEDDED: [(&str, &str); 24] = embedded![
+const EMBEDDED: [(&str, &str); 28] = embedded![
+    "atr",
     "bars",
     "bollinger",
     "correlation",
     "daily_summary",
     "drawdown",
+    "ema",
     "gaps",
     "late_ticks",
     "latest",
+    "macd",
     "movers",
     "moving_averages",
     "obv",
     "price_alerts",
     "price_history",
+    "rsi",
     "sma_crossover",
     "sma_crossover_partial",
     "symbols",

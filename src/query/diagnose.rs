@@ -183,9 +183,10 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
         return problem(format!("there is no table '{name}'{hint}"), Some(name), vec![tables]);
     }
     if let Some(name) = quoted("Invalid function '") {
-        if known.functions.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            let told = format!("'{name}' is a window function: write {name}(..) OVER (PARTITION BY .. ORDER BY ..)");
-            return problem(told, Some(name), Vec::new());
+        if known.functions.iter().any(|function| function == name) {
+            let message = format!("{name} is a window function: it needs an OVER");
+            let example = format!("write {name}(..) OVER (PARTITION BY symbol ORDER BY ts)");
+            return problem(message, Some(name), vec![example]);
         }
         let other = closest(name, OTHER_NAMES.map(|(other, _)| other));
         let other = other.and_then(|other| OTHER_NAMES.iter().find(|(name, _)| *name == other));
@@ -196,7 +197,8 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
         return problem(format!("there is no function '{name}'{hint}"), Some(name), Vec::new());
     }
     if let Some((_, rest)) = text.split_once("No function matches the given name and argument types '") {
-        let call = rest.split('\'').next().unwrap_or_default();
+        // How texts are read is no business of who writes SQL.
+        let call = rest.split('\'').next().unwrap_or_default().replace("Utf8View", "Utf8");
         let name = call.split('(').next().unwrap_or_default();
         let candidates = rest.split_once("Candidate functions:").map_or("", |(_, candidates)| candidates);
         let candidates: Vec<&str> = candidates.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -216,7 +218,14 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
     }
     let mut lines = text.lines();
     let message = lower_first(lines.next().unwrap_or_default());
-    problem(message, None, lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
+    // Errors of our window functions begin with their name.
+    let word = message.split([' ', ':']).next().filter(|word| known.functions.iter().any(|name| name == word));
+    let word = word.map(str::to_owned);
+    problem(
+        message,
+        word.as_deref(),
+        lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect(),
+    )
 }
 
 /// The error below contexts, diagnostics and collections.

@@ -1,11 +1,12 @@
 //! Statements for other engines. The files of `sql/` keep to what all of them share, except for one construct:
-//! `DATE_BIN(interval, ts, origin)`, which every engine calls differently.
+//! `DATE_BIN(interval, ts, origin)`, which every engine calls differently. ClickHouse also has two of each deviation,
+//! and the one with the standard name loses half of the digits.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Statement as SqlStatement, Value, VisitMut,
-    VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Statement as SqlStatement, Value,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -22,6 +23,14 @@ pub enum Dialect {
 const EPOCH: &str = "TIMESTAMP '1970-01-01 00:00:00+00:00'";
 
 impl Dialect {
+    pub(super) const fn engine(self) -> &'static str {
+        match self {
+            Self::Tickhouse => "tickhouse",
+            Self::Duckdb => "DuckDB",
+            Self::Clickhouse => "ClickHouse",
+        }
+    }
+
     /// `DATE_BIN($interval, $ts, $origin)`, of the type of `$ts`.
     const fn bin(self) -> Option<&'static str> {
         match self {
@@ -31,10 +40,24 @@ impl Dialect {
         }
     }
 
+    /// Functions that have another name.
+    const fn renamed(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Tickhouse | Self::Duckdb => &[],
+            Self::Clickhouse => &[
+                ("stddev_samp", "stddevSampStable"),
+                ("stddev_pop", "stddevPopStable"),
+                ("var_samp", "varSampStable"),
+                ("var_pop", "varPopStable"),
+                ("corr", "corrStable"),
+            ],
+        }
+    }
+
     pub(super) fn translate(self, statement: &mut SqlStatement) {
         let Some(template) = self.bin() else { return };
-        let mut bins = Bins { template: expression(template) };
-        let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut bins);
+        let mut words = Words { bin: expression(template), renamed: self.renamed() };
+        let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut words);
     }
 }
 
@@ -43,18 +66,23 @@ fn expression(text: &str) -> Expr {
     parser.and_then(|mut parser| parser.parse_expr()).expect("the text is an expression")
 }
 
-struct Bins {
-    template: Expr,
+struct Words {
+    bin: Expr,
+    renamed: &'static [(&'static str, &'static str)],
 }
 
-impl VisitorMut for Bins {
+impl VisitorMut for Words {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Some(values) = bin_arguments(expr) {
-            let mut translated = self.template.clone();
+            let mut translated = self.bin.clone();
             let (ControlFlow::Continue(()) | ControlFlow::Break(())) = translated.visit(&mut Fill { values });
             *expr = translated;
+        } else if let Expr::Function(function) = expr
+            && let Some((_, name)) = self.renamed.iter().find(|(known, _)| is_named(&function.name, known))
+        {
+            function.name = ObjectName::from(vec![Ident::new(*name)]);
         }
         ControlFlow::Continue(())
     }
@@ -78,7 +106,7 @@ fn bin_arguments(expr: &Expr) -> Option<[(&'static str, Expr); 3]> {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value.clone()),
         _ => None,
     });
-    if !is_date_bin(&function.name) {
+    if !is_named(&function.name, "date_bin") {
         return None;
     }
     let (interval, ts) = (values.next()?, values.next()?);
@@ -86,8 +114,8 @@ fn bin_arguments(expr: &Expr) -> Option<[(&'static str, Expr); 3]> {
     Some([("$interval", interval), ("$ts", ts), ("$origin", origin)])
 }
 
-fn is_date_bin(name: &ObjectName) -> bool {
-    name.0.last().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value.eq_ignore_ascii_case("date_bin"))
+fn is_named(name: &ObjectName, word: &str) -> bool {
+    name.0.last().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value.eq_ignore_ascii_case(word))
 }
 
 /// Puts values in the place of `$name`.
@@ -111,15 +139,17 @@ impl VisitorMut for Fill {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::QueryError;
     use super::super::statement::Parsed;
     use super::*;
 
     #[test]
-    fn only_bins_are_written_differently() {
+    fn only_what_differs_is_written_differently() {
         let sql = "SELECT CAST(DATE_BIN(INTERVAL '5' MINUTE, ts, TIMESTAMP '2000-01-03 00:00:00+00:00') AS TIMESTAMP(6) WITH \
                    TIME ZONE) AS a, date_bin(INTERVAL '1' DAY, MAX(ts)), CAST(close AS DOUBLE) FROM ticks";
-        let shown =
-            |dialect| Parsed::parse(sql).unwrap().to_sql_for(dialect).split_whitespace().collect::<Vec<_>>().join(" ");
+        let shown = |dialect| {
+            Parsed::parse(sql).unwrap().to_sql_for(dialect).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
         assert_eq!(shown(Dialect::Tickhouse), format!("{sql};"));
         assert_eq!(
             shown(Dialect::Duckdb),
@@ -130,5 +160,23 @@ mod tests {
         let clickhouse = shown(Dialect::Clickhouse);
         let start = "SELECT toStartOfInterval(ts, INTERVAL '5' MINUTE, CAST(TIMESTAMP '2000-01-03 00:00:00+00:00' AS DateTime64(6, 'UTC'))) AS a,";
         assert!(clickhouse.starts_with(start), "{clickhouse}");
+        let sql = "SELECT STDDEV_SAMP(close) OVER (PARTITION BY symbol), AVG(close) FROM ticks";
+        let shown = Parsed::parse(sql).unwrap().to_sql_for(Dialect::Clickhouse).unwrap();
+        assert!(shown.contains("stddevSampStable(close) OVER") && shown.contains("AVG(close)"), "{shown}");
+    }
+
+    #[test]
+    fn a_window_function_of_ours_is_refused_elsewhere() {
+        let ours = "SELECT symbol, EMA(close, 12) OVER (PARTITION BY symbol ORDER BY ts) AS a FROM ticks";
+        assert!(Parsed::parse(ours).unwrap().to_sql_for(Dialect::Tickhouse).is_ok());
+        for (dialect, engine) in [(Dialect::Duckdb, "DuckDB"), (Dialect::Clickhouse, "ClickHouse")] {
+            for sql in [ours, &format!("EXPLAIN {ours}"), &format!("WITH x AS ({ours}) SELECT a FROM x")] {
+                let error = Parsed::parse(sql).unwrap().to_sql_for(dialect).unwrap_err();
+                let text = format!("ema is a window function of tickhouse that {engine} lacks");
+                assert!(matches!(&error, QueryError::Usage(words) if words.starts_with(&text)), "{error}");
+            }
+            // A column or a function of the engine of that name is none of ours.
+            assert!(Parsed::parse("SELECT ema, rsi(close) FROM ticks").unwrap().to_sql_for(dialect).is_ok());
+        }
     }
 }

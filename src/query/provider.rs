@@ -5,14 +5,17 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, Result, ScalarValue, Statistics, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::listing::helpers::expr_applicable_for_cols;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -21,13 +24,16 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectMeta;
 
 use super::pruning::FileBounds;
+use super::rolling::{MANY_ROWS, says_sorted};
 use crate::lake::TableView;
 
 /// Bytes fetched from the end of a file at once: footers of our files fit, so opening one costs one request.
 const FOOTER_HINT_BYTES: usize = 64 * 1024;
+const FOOTERS_AT_ONCE: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct LakeTable {
@@ -45,8 +51,8 @@ impl LakeTable {
     /// The partition column is not in the schema.
     pub(super) fn new(mut view: TableView, url: ObjectStoreUrl) -> Result<Self> {
         let partition = Arc::new(view.schema.field_with_name(&view.partition_column)?.clone());
-        let in_files: Vec<_> =
-            view.schema.fields().iter().filter(|field| field.name() != partition.name()).cloned().collect();
+        let in_files = view.schema.fields().iter().filter(|field| field.name() != partition.name());
+        let in_files: Vec<FieldRef> = in_files.map(as_read).collect();
         let table_schema = TableSchema::builder(Arc::new(Schema::new(in_files)))
             .with_table_partition_cols(vec![Arc::clone(&partition)])
             .build();
@@ -74,6 +80,16 @@ impl LakeTable {
             .with_statistics(Arc::new(self.bounds.statistics(at, self.table_schema.file_schema())))
     }
 
+    /// The file with what its footer says about its order, which a plan has to know of large ones.
+    async fn known_order(&self, at: usize, readers: &dyn ParquetFileReaderFactory) -> Result<PartitionedFile> {
+        let file = self.partitioned_file(at);
+        if self.bounds.view.files[at].rows.is_some_and(|rows| rows < MANY_ROWS) {
+            return Ok(file);
+        }
+        let says = says_sorted(readers, &file).await?;
+        Ok(file.with_extension(says))
+    }
+
     /// Row count only: it answers `count(*)` without a scan and orders joins.
     fn row_count(&self, files: &[usize]) -> Statistics {
         let rows: Option<u64> = files.iter().map(|at| self.bounds.view.files[*at].rows).sum();
@@ -88,6 +104,14 @@ impl LakeTable {
         let partition_filter = physical(state, on_partition, &self.partition_schema)?;
         let other_filter = physical(state, others, &self.schema())?;
         self.bounds.files_that_may_match(&self.partition_schema, partition_filter.as_ref(), other_filter)
+    }
+}
+
+/// Texts are read as views: those of a dictionary page, such as symbols, are not copied row by row.
+fn as_read(field: &FieldRef) -> FieldRef {
+    match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        _ => Arc::clone(field),
     }
 }
 
@@ -126,10 +150,16 @@ impl TableProvider for LakeTable {
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));
         }
-        let all: FileGroup = files.iter().map(|at| self.partitioned_file(*at)).collect();
+        let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let readers = CachedParquetFileReaderFactory::new(Arc::clone(&self.bounds.view.store), cache);
+        let readers: Arc<dyn ParquetFileReaderFactory> = Arc::new(readers);
+        let opened = files.iter().copied().map(|at| self.known_order(at, readers.as_ref()));
+        let opened: Vec<PartitionedFile> = stream::iter(opened).buffered(FOOTERS_AT_ONCE).try_collect().await?;
         let source = ParquetSource::new(self.table_schema.clone())
             .with_table_parquet_options(state.table_options().parquet.clone())
-            .with_metadata_size_hint(FOOTER_HINT_BYTES);
+            .with_metadata_size_hint(FOOTER_HINT_BYTES)
+            .with_parquet_file_reader_factory(readers);
+        let all: FileGroup = opened.into_iter().collect();
         let config = FileScanConfigBuilder::new(self.url.clone(), Arc::new(source))
             .with_file_groups(all.split_files(state.config().target_partitions()))
             .with_statistics(self.row_count(&files))

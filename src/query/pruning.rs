@@ -149,6 +149,7 @@ fn read_stats(file: &DataFile) -> DeltaStats {
 fn scalar(value: &Value, kind: &DataType, bound: Bound) -> Option<ScalarValue> {
     match kind {
         DataType::Utf8 => Some(ScalarValue::Utf8(Some(value.as_str()?.to_owned()))),
+        DataType::Utf8View => Some(ScalarValue::Utf8View(Some(value.as_str()?.to_owned()))),
         DataType::Float64 => Some(ScalarValue::Float64(Some(value.as_f64()?))),
         DataType::Int32 => Some(ScalarValue::Int32(Some(i32::try_from(value.as_i64()?).ok()?))),
         DataType::Int64 => Some(ScalarValue::Int64(Some(value.as_i64()?))),

@@ -3,7 +3,10 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -14,12 +17,14 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
-use futures::TryStreamExt;
+use futures::StreamExt;
 
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
+use super::indicators;
 use super::progress::Progress;
 use super::provider::LakeTable;
+use super::rolling::{self, Rule};
 use super::statement::Parsed;
 use crate::lake::TableView;
 use crate::suggest::did_you_mean;
@@ -66,6 +71,10 @@ impl QuerySession {
     /// # Errors
     /// The runtime can't be set up, e.g. because there is no folder to spill to.
     pub fn new(memory_bytes: usize) -> Result<Self, QueryError> {
+        Self::with_rules(memory_bytes, rolling::rules(memory_bytes))
+    }
+
+    pub(super) fn with_rules(memory_bytes: usize, rules: Vec<Rule>) -> Result<Self, QueryError> {
         let partitions = std::thread::available_parallelism().map_or(MIN_PARTITIONS, |n| n.get().max(MIN_PARTITIONS));
         let mut config = SessionConfig::new().with_target_partitions(partitions).with_information_schema(true);
         let options = config.options_mut();
@@ -75,9 +84,22 @@ impl QuerySession {
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory_bytes), NAMED_CONSUMERS);
         let runtime =
             RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(QueryError::Session)?;
-        let state =
-            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_window_functions(indicators::window_functions())
+            .with_default_features()
+            .with_physical_optimizer_rules(rules)
+            .build();
         Ok(Self { context: SessionContext::new_with_state(state), tables: Vec::new(), memory_bytes })
+    }
+
+    /// Scans of small files are split like those of large ones.
+    #[cfg(test)]
+    pub(super) fn splitting_files(self) -> Self {
+        let state = self.context.state_ref();
+        state.write().config_mut().options_mut().optimizer.repartition_file_min_size = 0;
+        self
     }
 
     /// Makes a table known under `name`, with its store under a URL of its own.
@@ -171,7 +193,7 @@ impl QuerySession {
 
 impl Planned {
     pub fn schema(&self) -> SchemaRef {
-        self.plan.schema()
+        as_told(&self.plan.schema())
     }
 
     /// The plan as text, one operator a line.
@@ -188,10 +210,21 @@ impl Planned {
     /// An operator can't start.
     pub fn run(self) -> Result<SendableRecordBatchStream, QueryError> {
         let limit = self.memory_bytes;
-        let stream = execute_stream(self.plan, self.context).map_err(|error| run_error(&name_limit(error, limit)))?;
-        let schema = stream.schema();
-        let named = stream.map_err(move |error| name_limit(error, limit));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, named)))
+        let schema = self.schema();
+        let batches = execute_stream(self.plan, self.context).map_err(|error| run_error(&name_limit(error, limit)))?;
+        let told = Arc::clone(&schema);
+        let batches = batches.map(move |batch| {
+            let batch = batch.map_err(|error| name_limit(error, limit))?;
+            let columns = batch.columns().iter().zip(told.fields());
+            let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            Ok(RecordBatch::try_new_with_options(
+                Arc::clone(&told),
+                columns.collect::<Result<_, ArrowError>>()?,
+                &options,
+            )?)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 }
 
@@ -205,6 +238,16 @@ fn name_limit(error: DataFusionError, limit: usize) -> DataFusionError {
         )),
         _ => error,
     }
+}
+
+/// Views are for us: not every reader of Arrow and Parquet files knows them.
+fn as_told(schema: &SchemaRef) -> SchemaRef {
+    let told = |field: &FieldRef| match field.data_type() {
+        DataType::Utf8View => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
+        _ => Arc::clone(field),
+    };
+    let fields: Vec<FieldRef> = schema.fields().iter().map(told).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
 pub(super) fn run_error(error: &DataFusionError) -> QueryError {

@@ -10,6 +10,7 @@ use super::diagnose::SqlProblem;
 use super::dialect::Dialect;
 use super::error::QueryError;
 use super::header::Header;
+use super::indicators::first_call;
 use super::moment::Clock;
 use super::params;
 use super::scope::Scope;
@@ -90,11 +91,27 @@ impl Parsed {
 
     /// The statement with all literals in place, ready to paste.
     pub fn to_sql(&self) -> String {
-        self.to_sql_for(Dialect::Tickhouse)
+        self.translated(Dialect::Tickhouse)
     }
 
     /// The same for another engine.
-    pub fn to_sql_for(&self, dialect: Dialect) -> String {
+    ///
+    /// # Errors
+    /// It calls a window function that only we have.
+    pub fn to_sql_for(&self, dialect: Dialect) -> Result<String, QueryError> {
+        let mut statement = self.statement.clone();
+        let call = query_of(&mut statement).and_then(|statement| first_call(statement));
+        match call {
+            Some(function) if dialect != Dialect::Tickhouse => Err(QueryError::Usage(format!(
+                "{function} is a window function of tickhouse that {} lacks: run the query here, and hand its rows on with \
+                 -o FILE.parquet",
+                dialect.engine()
+            ))),
+            _ => Ok(self.translated(dialect)),
+        }
+    }
+
+    fn translated(&self, dialect: Dialect) -> String {
         let mut statement = self.statement.clone();
         if let Some(statement) = query_of(&mut statement) {
             dialect.translate(statement);

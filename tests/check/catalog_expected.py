@@ -23,10 +23,18 @@ CASES: list[tuple[Callable[[Symbols, Params], Rows], Params, list[Params]]] = [
     (signals.price_alerts, {"threshold": 1.0}, [{}, {"threshold": 0.0}]),
     (signals.bollinger, {"window": 20, "width": 2.0}, [{}, {"window": 1}, {"window": 5, "width": 1.5}]),
     (signals.obv, {}, [{}]),
+    (signals.ema, {"fast": 12, "slow": 26}, [{}, {"fast": 1, "slow": 200}]),
+    (signals.rsi, {"window": 14, "overbought": 70.0, "oversold": 30.0}, [{}, {"window": 2, "overbought": 50.0, "oversold": 50.0}]),
+    (signals.macd, {"fast": 12, "slow": 26, "signal": 9}, [{}, {"fast": 2, "slow": 3, "signal": 1}]),
+    (signals.atr, {"window": 14, "candles": True}, [{}, {"window": 1}, {"window": 3, "candles": False}]),
     (signals.vwap, {}, [{}]),
     (signals.vwap_rolling, {"window": 20}, [{}, {"window": 3}]),
     (summaries.daily_summary, {}, [{}]),
-    (summaries.bars, {"interval": 300.0}, [{}, {"interval": 1.0}, {"interval": 420.0}, {"interval": 604800.0}]),
+    (
+        summaries.bars,
+        {"interval": 300.0, "candles": False},
+        [{}, {"interval": 1.0}, {"interval": 420.0, "candles": True}, {"interval": 604800.0}],
+    ),
     (summaries.trend_volatility, {"window": 10}, [{}, {"window": 1}]),
     (summaries.latest, {"since": "2026-01-06"}, [{}, {"since": "2026-01-01"}]),
     (summaries.price_history, {}, [{}]),
@@ -39,3 +47,5 @@ CASES: list[tuple[Callable[[Symbols, Params], Rows], Params, list[Params]]] = [
     (summaries.late_ticks, {"later_than": 0.0}, [{}, {"later_than": 60.0}]),
     (summaries.symbols, {}, [{}]),
 ]
+#: Queries that call window functions of tickhouse, which no other engine has.
+OURS = ("ema", "rsi", "macd", "atr")

@@ -128,7 +128,7 @@ def magnitudes() -> Iterator[Tick]:
     """
     dice = random.Random(5)
     for row in range(300):
-        yield Tick("M0", START + row * 60 * MICROS, 1e6 + dice.gauss(0, 1), dice.uniform(1, 1e9))
+        yield Tick("M0", START + row * 60 * MICROS, 1e5 + dice.gauss(0, 10), dice.uniform(1, 1e9))
         yield Tick("M1", START + row * 60 * MICROS, dice.uniform(1, 2) * 1e-7, dice.uniform(0, 1e-6))
         yield Tick("M2", START + row * 60 * MICROS, dice.uniform(1, 2) * 10 ** (row // 60), 1.0)
 

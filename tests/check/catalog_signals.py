@@ -248,6 +248,72 @@ def obv(symbols: Symbols, p: Params) -> Rows:
     return each_row(symbols, lambda ticks, at: {"volume": ticks[at].volume, "obv": float(flows[ticks[at].symbol][at])})
 
 
+def lines(found: np.ndarray | tuple[np.ndarray, ...]) -> list[list[float | None]]:
+    """What TA-Lib answers, NULL where it has NaN."""
+    return [[None if math.isnan(value) else float(value) for value in line] for line in np.atleast_2d(found)]
+
+
+def closes_of(ticks: Sequence[Tick]) -> np.ndarray:
+    return np.array([tick.close for tick in ticks])
+
+
+def by_row(symbols: Symbols, answer: Callable[[list[Tick]], dict[str, list]]) -> Rows:
+    """Rows of columns that are computed for all of a symbol at once."""
+    columns = {symbol: answer(ticks) for symbol, ticks in symbols.items()}
+    of = lambda ticks, at: {name: column[at] for name, column in columns[ticks[at].symbol].items()}
+    return each_row(symbols, of)
+
+
+def ema(symbols: Symbols, p: Params) -> Rows:
+    def answer(ticks: list[Tick]) -> dict[str, list]:
+        means = {name: lines(talib.EMA(closes_of(ticks), p[name]))[0] for name in ("fast", "slow")}
+        return {f"ema_{name}": mean for name, mean in means.items()}
+
+    return by_row(symbols, answer)
+
+
+def strengths(values: np.ndarray, rows: int) -> list[float | None]:
+    """TA-Lib's, which is 0 until the first move, where none is defined."""
+    still = np.concatenate([[0], np.cumsum(np.diff(values) != 0)]) == 0
+    return [None if unmoved else strength for strength, unmoved in zip(lines(talib.RSI(values, rows))[0], still)]
+
+
+def rsi(symbols: Symbols, p: Params) -> Rows:
+    def state(strength: float | None) -> str | None:
+        if strength is None:
+            return None
+        apart = lambda bound: abs(strength - bound) > 1e-9 * abs(bound)
+        if strength > p["overbought"] and apart(p["overbought"]):
+            return "Overbought"
+        return "Oversold" if strength < p["oversold"] and apart(p["oversold"]) else "Neutral"
+
+    def answer(ticks: list[Tick]) -> dict[str, list]:
+        found = strengths(closes_of(ticks), p["window"])
+        return {"rsi": found, "state": [state(strength) for strength in found]}
+
+    return by_row(symbols, answer)
+
+
+def macd(symbols: Symbols, p: Params) -> Rows:
+    def answer(ticks: list[Tick]) -> dict[str, list]:
+        found = lines(talib.MACD(closes_of(ticks), p["fast"], p["slow"], p["signal"]))
+        return dict(zip(("macd", "macd_signal", "macd_histogram"), found))
+
+    return by_row(symbols, answer)
+
+
+def atr(symbols: Symbols, p: Params) -> Rows:
+    def answer(ticks: list[Tick]) -> dict[str, list]:
+        closes = closes_of(ticks)
+        of = lambda prices: np.array([c if v is None or not p["candles"] else v for v, c in zip(prices, closes)])
+        high, low = of([tick.high for tick in ticks]), of([tick.low for tick in ticks])
+        found = lines(talib.ATR(high, low, closes, p["window"]))[0]
+        parts = [100 * a / t.close if a is not None and t.close > 0 else None for a, t in zip(found, ticks)]
+        return {"atr": found, "atr_pct": parts}
+
+    return by_row(symbols, answer)
+
+
 def vwap(symbols: Symbols, p: Params) -> Rows:
     def answer(ticks: list[Tick], at: int) -> dict:
         session = [tick for tick in ticks[: at + 1] if tick.date == ticks[at].date]

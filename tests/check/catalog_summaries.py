@@ -15,13 +15,13 @@ from catalog_signals import Params, Rows, Symbols, deviation, each_row, mean, pe
 BARS_FROM = 10_959 * DAY
 
 
-def summary(ticks: list[Tick]) -> dict:
+def summary(ticks: list[Tick], candles: bool = True) -> dict:
     """What bars and days have in common, by pandas."""
     frame = pd.DataFrame(
         {
-            "open": [tick.close if tick.open is None else tick.open for tick in ticks],
-            "high": [tick.close if tick.high is None else tick.high for tick in ticks],
-            "low": [tick.close if tick.low is None else tick.low for tick in ticks],
+            "open": [tick.open if candles and tick.open is not None else tick.close for tick in ticks],
+            "high": [tick.high if candles and tick.high is not None else tick.close for tick in ticks],
+            "low": [tick.low if candles and tick.low is not None else tick.close for tick in ticks],
             "close": [tick.close for tick in ticks],
         }
     )
@@ -62,7 +62,10 @@ def bar_start(tick: Tick, seconds: float) -> int:
 def bars(symbols: Symbols, p: Params) -> Rows:
     found = grouped(symbols, lambda tick: bar_start(tick, p["interval"]))
     length = round(p["interval"] * MICROS)
-    return [{"symbol": s, "bar_start": start, "bar_end": start + length, **summary(ticks)} for s, start, ticks in found]
+    return [
+        {"symbol": symbol, "bar_start": start, "bar_end": start + length, **summary(ticks, p["candles"])}
+        for symbol, start, ticks in found
+    ]
 
 
 def trend_volatility(symbols: Symbols, p: Params) -> Rows:

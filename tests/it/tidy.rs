@@ -143,11 +143,11 @@ fn one_module_names_each_big_crate() {
 /// What a module of ours may import; everything else stands below nothing.
 fn allowed(module: &str) -> Option<&'static [&'static str]> {
     Some(match module {
-        "market" | "secret" | "suggest" | "throttle" | "units" => &[],
+        "market" | "secret" | "signals" | "suggest" | "throttle" | "units" => &[],
         "decode" | "lake" | "kafka" => &["market", "secret", "throttle", "units"],
         "feeds" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "ingest" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
-        "query" => &["market", "secret", "suggest", "throttle", "units", "decode", "kafka", "lake"],
+        "query" => &["market", "secret", "signals", "suggest", "throttle", "units", "decode", "kafka", "lake"],
         _ => return None,
     })
 }

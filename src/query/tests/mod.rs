@@ -2,9 +2,11 @@
 
 mod formats;
 mod goldens;
+mod indicators;
 pub(crate) mod lake;
 mod named;
 mod problems;
+mod rolling;
 mod table;
 
 use std::collections::BTreeMap;
@@ -19,10 +21,12 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
 use url::Url;
 
 use super::*;
-use crate::lake::{DataFile, TableView, ticks_schema};
+use crate::lake::{DataFile, SORT_ORDER, SORTED_BY, TableView, ticks_schema};
 use crate::market::PartitionBy;
 
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -96,7 +100,12 @@ async fn table_of(by: PartitionBy, slices: &[Vec<Row>]) -> TableView {
     }
 }
 
+/// A file that says it is sorted where it is.
 fn encode(schema: &Schema, rows: &[&Row]) -> Vec<u8> {
+    encode_as(schema, rows, rows.is_sorted_by_key(|row| (&row.symbol, row.place())))
+}
+
+fn encode_as(schema: &Schema, rows: &[&Row], sorted: bool) -> Vec<u8> {
     let doubles = |value: fn(&Row) -> Option<f64>| -> ArrayRef {
         Arc::new(rows.iter().map(|row| value(row)).collect::<Float64Array>())
     };
@@ -123,7 +132,9 @@ fn encode(schema: &Schema, rows: &[&Row]) -> Vec<u8> {
         .collect();
     let schema = Arc::new(schema.clone());
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
-    let mut writer = ArrowWriter::try_new(Vec::new(), schema, None).unwrap();
+    let key = sorted.then(|| vec![KeyValue::new(SORTED_BY.to_owned(), SORT_ORDER.to_owned())]);
+    let properties = WriterProperties::builder().set_key_value_metadata(key).set_max_row_group_row_count(Some(64));
+    let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties.build())).unwrap();
     writer.write(&batch).unwrap();
     writer.into_inner().unwrap()
 }

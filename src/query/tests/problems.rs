@@ -50,10 +50,7 @@ async fn a_caret_and_a_suggestion() {
             "SELECT avrage(close) FROM ticks",
             "there is no function 'avrage'; did you mean 'avg'?\n  1 | SELECT avrage(close) FROM ticks\n    |        ^^^^^^",
         ),
-        (
-            "SELECT lag(close) FROM ticks",
-            "'lag' is a window function: write lag(..) OVER (PARTITION BY .. ORDER BY ..)",
-        ),
+        ("SELECT lag(close) FROM ticks", "lag is a window function: it needs an OVER\n  1 | SELECT lag(close)"),
         (
             "SELECT * FROM ticks ORDER symbol",
             "expected: end of statement, found: ORDER; write ORDER BY\n  1 | SELECT * FROM ticks ORDER symbol\n    |                     ^^^^^",

@@ -1,0 +1,118 @@
+//! The operator that appends window columns to batches whose rows come in order, symbol by symbol.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, CardinalityEffect, EmissionType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
+use futures::StreamExt;
+
+use super::symbols::Symbols;
+use super::windows::{Rolling, Window};
+
+#[derive(Debug)]
+pub(super) struct RollingExec {
+    input: Arc<dyn ExecutionPlan>,
+    windows: Vec<Window>,
+    /// Place of the symbol in the input.
+    symbol: usize,
+    /// The input's columns, then one for each window.
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl RollingExec {
+    /// `input` gives each symbol in one partition, its rows in order.
+    pub(super) fn new(input: Arc<dyn ExecutionPlan>, windows: Vec<Window>, symbol: usize, schema: SchemaRef) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&schema)),
+            input.output_partitioning().clone(),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        let metrics = ExecutionPlanMetricsSet::new();
+        Self { input, windows, symbol, schema, properties: Arc::new(properties), metrics }
+    }
+
+    pub(super) fn input(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.input
+    }
+}
+
+impl DisplayAs for RollingExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.input.schema().fields().len();
+        let names: Vec<&str> = self.schema.fields()[first..].iter().map(|field| field.name().as_str()).collect();
+        write!(f, "RollingExec: windows=[{}]", names.join(", "))
+    }
+}
+
+impl ExecutionPlan for RollingExec {
+    fn name(&self) -> &'static str {
+        "RollingExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        for argument in self.windows.iter().flat_map(Window::arguments) {
+            if f(argument)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let input = children.swap_remove(0);
+        Ok(Arc::new(Self::new(input, self.windows.clone(), self.symbol, Arc::clone(&self.schema))))
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        CardinalityEffect::Equal
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let mut rolling = Rolling::new(&self.windows);
+        let mut symbols = Symbols::default();
+        let (symbol, schema) = (self.symbol, Arc::clone(&self.schema));
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let input = self.input.execute(partition, context)?;
+        let batches = input.map(move |batch| {
+            let batch = batch?;
+            let _timer = metrics.elapsed_compute().timer();
+            let runs = symbols.runs(batch.column(symbol))?;
+            let windows = rolling.extend(&batch, &runs, symbols.len())?;
+            metrics.record_output(batch.num_rows());
+            let columns = batch.columns().iter().cloned().chain(windows).collect();
+            Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}

@@ -1,0 +1,32 @@
+//! What the footer of a file says about the order of its rows.
+
+use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+
+use crate::lake::{SORT_ORDER, SORTED_BY};
+
+/// Rows of a file whose order must be known before a plan relies on holding or streaming it.
+pub(in crate::query) const MANY_ROWS: u64 = 1_000_000;
+
+/// An extension of a file whose footer was read at planning.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::query) struct SaysSorted(pub bool);
+
+/// # Errors
+/// The footer can't be read.
+pub(in crate::query) async fn says_sorted(
+    readers: &dyn ParquetFileReaderFactory,
+    file: &PartitionedFile,
+) -> Result<SaysSorted> {
+    if let Some(known) = file.extension::<SaysSorted>() {
+        return Ok(*known);
+    }
+    let hint = file.metadata_size_hint;
+    let mut reader = readers.create_reader(0, file.clone(), hint, &ExecutionPlanMetricsSet::new())?;
+    let footer = reader.get_metadata(None).await.map_err(|error| DataFusionError::ParquetError(Box::new(error)))?;
+    let pairs = footer.file_metadata().key_value_metadata();
+    let order = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == SORTED_BY)?.value.as_deref());
+    Ok(SaysSorted(order == Some(SORT_ORDER)))
+}

@@ -1,0 +1,36 @@
+//! Windows per symbol without a sort: the order that the files already have, and the kernels of `signals`.
+//!
+//! ```text
+//!  DataSourceExec: one piece of a file a partition ──> pieces decoded side by side, one task each, in order
+//!                                                          │ rows split by a hash of the symbol
+//!                                                          ▼
+//!  TickOrderExec: files that overlap in time are merged ──> each symbol in one partition, its rows in order
+//!                                                          │ filters and projections keep that
+//!                                                          ▼
+//!  RollingExec: state per symbol, all windows of one operator, columns appended ──> filters, projections, RollingExec
+//! ```
+//!
+//! A rule puts `RollingExec` in the place of DataFusion's window operator where every expression of it is
+//! `PARTITION BY symbol ORDER BY ts[, kafka_partition[, kafka_offset[, kafka_index]]]` over `ticks`, with a ROWS frame
+//! that ends at or before the current row, and a function that `signals` knows. All else stays as it was.
+//!
+//! Invariants:
+//! - Files are grouped by what overlaps in time: groups follow each other, so state is carried from date to date. A
+//!   group of one file that says it is sorted streams; the files of any other group are held until their rows are
+//!   merged. That bounds memory by the files that overlap and by symbols x frame, not by rows. Where these files
+//!   would not fit into the memory of the session, DataFusion's operators stay: they spill.
+//! - The output has no order that DataFusion may rely on: what is above and needs one sorts as ever.
+
+mod exchange;
+mod exec;
+mod footer;
+mod kernels;
+mod merge;
+mod order;
+mod recursions;
+mod rule;
+mod symbols;
+mod windows;
+
+pub(super) use footer::{MANY_ROWS, says_sorted};
+pub(super) use rule::{Rule, rules};

@@ -1,0 +1,257 @@
+//! The operator that brings ticks into order: each symbol in one partition, its rows by time.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use arrow::record_batch::RecordBatch;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, CardinalityEffect, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::exchange::{Decoded, Exchange, Share, Split, Splitter, sliced_bytes};
+use super::footer::says_sorted;
+use super::merge::{Keys, Merge, OrderCheck};
+
+/// Pieces that are decoded ahead, for each partition.
+const PIECES_AHEAD: usize = 2;
+
+/// A partition of the input: all of a file, or some of its row groups.
+#[derive(Debug, Clone)]
+pub(super) struct Piece {
+    pub file: PartitionedFile,
+    /// Files that overlap in time have the same; ascending.
+    pub group: usize,
+    /// The file is the only one of its group.
+    pub alone: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct TickOrderExec {
+    /// Each partition is a piece.
+    input: Arc<dyn ExecutionPlan>,
+    pieces: Arc<[Piece]>,
+    reader: Arc<dyn ParquetFileReaderFactory>,
+    splitter: Splitter,
+    keys: Keys,
+    exchange: OnceLock<Arc<Exchange>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl TickOrderExec {
+    pub(super) fn new(
+        input: Arc<dyn ExecutionPlan>,
+        pieces: Arc<[Piece]>,
+        reader: Arc<dyn ParquetFileReaderFactory>,
+        splitter: Splitter,
+        keys: Keys,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(input.schema()),
+            Partitioning::UnknownPartitioning(splitter.partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self { input, pieces, reader, splitter, keys, exchange: OnceLock::new(), properties: Arc::new(properties) }
+    }
+
+    fn renewed(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        let (pieces, reader) = (Arc::clone(&self.pieces), Arc::clone(&self.reader));
+        Self::new(input, pieces, reader, self.splitter.clone(), self.keys.clone())
+    }
+
+    fn start(&self, context: &Arc<TaskContext>) -> Arc<Exchange> {
+        let job = Job {
+            input: Arc::clone(&self.input),
+            pieces: Arc::clone(&self.pieces),
+            reader: Arc::clone(&self.reader),
+            splitter: self.splitter.clone(),
+            context: Arc::clone(context),
+        };
+        let partitions = self.splitter.partitions;
+        let pieces = stream::iter(0..self.pieces.len()).map(move |at| {
+            let task = SpawnedTask::spawn(job.clone().decode(at));
+            async move { task.join_unwind().await.map_err(|error| exec_datafusion_err!("decode a file: {error}"))? }
+        });
+        Arc::new(Exchange::new(pieces.buffered(PIECES_AHEAD * partitions).boxed(), partitions, context))
+    }
+}
+
+/// What it takes to decode a piece.
+#[derive(Clone)]
+struct Job {
+    input: Arc<dyn ExecutionPlan>,
+    pieces: Arc<[Piece]>,
+    reader: Arc<dyn ParquetFileReaderFactory>,
+    splitter: Splitter,
+    context: Arc<TaskContext>,
+}
+
+impl Job {
+    async fn decode(self, at: usize) -> Result<Split> {
+        let piece = &self.pieces[at];
+        let in_order = piece.alone && says_sorted(self.reader.as_ref(), &piece.file).await?.0;
+        let batches: Vec<RecordBatch> = self.input.execute(at, Arc::clone(&self.context))?.try_collect().await?;
+        Decoded { group: piece.group, in_order, batches }.split(&self.splitter)
+    }
+}
+
+impl DisplayAs for TickOrderExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let groups = self.pieces.last().map_or(0, |piece| piece.group + 1);
+        write!(
+            f,
+            "TickOrderExec: pieces={}, groups={groups}, partitions={}",
+            self.pieces.len(),
+            self.splitter.partitions
+        )
+    }
+}
+
+impl ExecutionPlan for TickOrderExec {
+    fn name(&self) -> &'static str {
+        "TickOrderExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(self.renewed(children.swap_remove(0))))
+    }
+
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(self.renewed(Arc::clone(&self.input))))
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        CardinalityEffect::Equal
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let exchange = Arc::clone(self.exchange.get_or_init(|| self.start(&context)));
+        let reader = Reader {
+            exchange,
+            partition,
+            splitter: self.splitter.clone(),
+            keys: self.keys.clone(),
+            ready: VecDeque::new(),
+            held: Vec::new(),
+            held_group: None,
+            merge: None,
+            later: None,
+            check: (0, OrderCheck::default()),
+            reservation: MemoryConsumer::new("TickOrderExec").register(context.memory_pool()),
+            at_end: false,
+        };
+        let batches = stream::try_unfold(reader, |mut reader| async move {
+            let batch = reader.next().await?;
+            Ok(batch.map(|batch| (batch, reader)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.input.schema(), batches)))
+    }
+}
+
+/// One partition of the output.
+struct Reader {
+    exchange: Arc<Exchange>,
+    partition: usize,
+    splitter: Splitter,
+    keys: Keys,
+    ready: VecDeque<RecordBatch>,
+    /// Rows of a group that is not complete.
+    held: Vec<RecordBatch>,
+    held_group: Option<usize>,
+    merge: Option<Merge>,
+    /// The first share of the group after the one that is merged.
+    later: Option<Share>,
+    check: (usize, OrderCheck),
+    reservation: MemoryReservation,
+    at_end: bool,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.exchange.close(self.partition);
+    }
+}
+
+impl Reader {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                return Ok(Some(batch));
+            }
+            if let Some(merge) = &mut self.merge {
+                if let Some(batch) = merge.next()? {
+                    return Ok(Some(batch));
+                }
+                self.merge = None;
+                self.reservation.free();
+            }
+            if self.at_end {
+                return Ok(None);
+            }
+            let share = match self.later.take() {
+                Some(share) => Some(share),
+                None => self.exchange.next(self.partition).await?,
+            };
+            self.take(share)?;
+        }
+    }
+
+    fn take(&mut self, share: Option<Share>) -> Result<()> {
+        let group = share.as_ref().map(|share| share.group);
+        if self.held_group.is_some() && self.held_group != group {
+            let schema = Arc::clone(&self.splitter.schema);
+            let held = std::mem::take(&mut self.held);
+            self.merge = Some(Merge::new(held, schema, self.splitter.symbol, self.keys.clone())?);
+            (self.held_group, self.later, self.at_end) = (None, share, group.is_none());
+            return Ok(());
+        }
+        let Some(share) = share else {
+            self.at_end = true;
+            return Ok(());
+        };
+        if share.in_order {
+            if self.check.0 != share.group {
+                self.check = (share.group, OrderCheck::default());
+            }
+            for batch in &share.batches {
+                self.check.1.check(batch, self.splitter.symbol, &self.keys)?;
+            }
+            self.ready.extend(share.batches);
+        } else {
+            let bytes = share.batches.iter().map(sliced_bytes).sum::<Result<usize>>()?;
+            self.reservation.grow(bytes);
+            self.held_group = group;
+            self.held.extend(share.batches);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! The rule that puts the rolling operator in the place of DataFusion's window operators.
+
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::datasource::listing::{FileRange, PartitionedFile};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{Partitioning, PhysicalExpr};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+use datafusion::physical_plan::{ExecutionPlan, WindowExpr};
+
+use super::exchange::Splitter;
+use super::exec::RollingExec;
+use super::footer::{MANY_ROWS, SaysSorted};
+use super::merge::Keys;
+use super::order::{Piece, TickOrderExec};
+use super::windows::Window;
+
+/// Part of the session's memory that overlapping files may take: they are queued, held and put together.
+const HELD_PART: u64 = 4;
+/// Bytes of a text, about.
+const TEXT_BYTES: usize = 16;
+/// Scheme of the URLs under which the tables of a lake are registered.
+const SCHEME: &str = "tickhouse://";
+const SYMBOL: &str = "symbol";
+/// Bytes of a file that are decoded at once: about a row group of the files that we write.
+const PIECE_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 4 * 1024 * 1024 };
+
+pub(in crate::query) type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
+/// DataFusion's rules and ours, which runs once filters are in the scan and before sorts are planned.
+pub(in crate::query) fn rules(memory_bytes: usize) -> Vec<Rule> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
+    rules.insert(at.expect("DataFusion has a rule that plans sorts"), Arc::new(RollingWindows { memory_bytes }));
+    rules
+}
+
+#[derive(Debug)]
+struct RollingWindows {
+    /// Of the session.
+    memory_bytes: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    partitions: usize,
+    /// Bytes of the files that overlap.
+    held_bytes: u64,
+}
+
+impl PhysicalOptimizerRule for RollingWindows {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let held_bytes = self.memory_bytes as u64 / HELD_PART;
+        let limits = Limits { partitions: config.execution.target_partitions, held_bytes };
+        plan.transform_up(|node| match rolled(&node, limits)? {
+            Some(rolling) => Ok(Transformed::yes(rolling)),
+            None => Ok(Transformed::no(node)),
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "RollingWindows"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// The rolling operator in the place of a window operator, if it knows all of its expressions.
+fn rolled(node: &Arc<dyn ExecutionPlan>, limits: Limits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let (exprs, input) = if let Some(bounded) = node.downcast_ref::<BoundedWindowAggExec>() {
+        (bounded.window_expr(), bounded.input())
+    } else if let Some(unbounded) = node.downcast_ref::<WindowAggExec>() {
+        (unbounded.window_expr(), unbounded.input())
+    } else {
+        return Ok(None);
+    };
+    let schema = input.schema();
+    let known: Option<Vec<Window>> = exprs.iter().map(|expr| Window::of(expr.as_ref(), &schema)).collect();
+    let symbols: Option<Vec<usize>> = exprs.iter().map(|expr| symbol_of(expr.as_ref(), input)).collect();
+    let (Some(windows), Some(symbols)) = (known, symbols) else { return Ok(None) };
+    let Some(symbol) = symbols.first() else { return Ok(None) };
+    let Some(ordered) = ordered(input, limits)? else { return Ok(None) };
+    Ok(Some(Arc::new(RollingExec::new(ordered, windows, *symbol, node.schema()))))
+}
+
+/// Place of the symbol, if the expression is partitioned by it and ordered as ticks are.
+fn symbol_of(expr: &dyn WindowExpr, input: &Arc<dyn ExecutionPlan>) -> Option<usize> {
+    let column = |expr: &Arc<dyn PhysicalExpr>| Some(expr.downcast_ref::<Column>()?.index());
+    let [partition] = expr.partition_by() else { return None };
+    let symbol = column(partition)?;
+    let order = expr.order_by();
+    let keys = order.iter().zip(Keys::NAMES).all(|(sort, name)| {
+        let is_key = column(&sort.expr).and_then(|at| origin(input, at)).is_some_and(|origin| origin == name);
+        is_key && !sort.options.descending
+    });
+    let fits = !order.is_empty() && order.len() <= Keys::NAMES.len() && keys;
+    (fits && origin(input, symbol)? == SYMBOL).then_some(symbol)
+}
+
+/// Name in the table of a column that is passed on as it is.
+fn origin(plan: &Arc<dyn ExecutionPlan>, at: usize) -> Option<String> {
+    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+        let column = projection.expr().get(at)?.expr.downcast_ref::<Column>()?;
+        return origin(projection.input(), column.index());
+    }
+    if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+        return filter.projection().is_none().then(|| origin(filter.input(), at))?;
+    }
+    if let Some(rolling) = plan.downcast_ref::<RollingExec>() {
+        let is_input = at < rolling.input().schema().fields().len();
+        return is_input.then(|| origin(rolling.input(), at))?;
+    }
+    let is_leaf = plan.is::<TickOrderExec>() || plan.is::<DataSourceExec>();
+    is_leaf.then(|| plan.schema().fields().get(at).map(|field| field.name().clone()))?
+}
+
+/// The plan with ticks in order at its leaf; `None` if anything in it could break the order.
+fn ordered(plan: &Arc<dyn ExecutionPlan>, limits: Limits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if plan.is::<RollingExec>() {
+        return Ok(Some(Arc::clone(plan)));
+    }
+    if let Some(source) = plan.downcast_ref::<DataSourceExec>() {
+        return ticks_in_order(source, limits);
+    }
+    let keeps =
+        plan.is::<ProjectionExec>() || plan.downcast_ref::<FilterExec>().is_some_and(|filter| filter.fetch().is_none());
+    let [child] = plan.children()[..] else { return Ok(None) };
+    if !keeps {
+        return Ok(None);
+    }
+    match ordered(child, limits)? {
+        Some(child) => {
+            let properties = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+            Arc::clone(plan).replace_children(vec![child], properties).map(Some)
+        }
+        None => Ok(None),
+    }
+}
+
+fn ticks_in_order(source: &DataSourceExec, limits: Limits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some((config, parquet)) = source.downcast_to_file_source::<ParquetSource>() else { return Ok(None) };
+    let schema = source.schema();
+    let (Some((symbol, _)), Some(keys)) = (schema.column_with_name(SYMBOL), Keys::of(&schema)) else {
+        return Ok(None);
+    };
+    let Some(reader) = parquet.parquet_file_reader_factory() else { return Ok(None) };
+    if !config.object_store_url.as_str().starts_with(SCHEME) || config.limit.is_some() {
+        return Ok(None);
+    }
+    let row_bytes = schema.fields().iter().map(|field| field.data_type().primitive_width().unwrap_or(TEXT_BYTES));
+    let row_bytes = row_bytes.sum::<usize>() as u64;
+    let groups = groups_of(config)?;
+    if groups.iter().any(|group| held_rows(group) * row_bytes > limits.held_bytes) {
+        return Ok(None);
+    }
+    let pieces: Arc<[Piece]> = pieces_of(groups).into();
+    let groups = pieces.iter().map(|piece| FileGroup::new(vec![piece.file.clone()])).collect();
+    // A piece must be read by the partition that asked for it, and stay the piece that it is.
+    let partitioning = Partitioning::UnknownPartitioning(pieces.len());
+    let config = FileScanConfigBuilder::from(config.clone())
+        .with_file_groups(groups)
+        .with_preserve_order(true)
+        .with_output_partitioning(Some(partitioning))
+        .build();
+    let splitter = Splitter::new(schema, symbol, limits.partitions);
+    let input = DataSourceExec::from_data_source(config);
+    Ok(Some(Arc::new(TickOrderExec::new(input, pieces, Arc::clone(reader), splitter, keys))))
+}
+
+/// A file and the times in it.
+struct Span {
+    file: PartitionedFile,
+    first: i64,
+    last: i64,
+    rows: Option<u64>,
+}
+
+/// All files in order of time, those that overlap in one group.
+fn groups_of(config: &FileScanConfig) -> Result<Vec<Vec<Span>>> {
+    let ts = config.file_source().table_schema().table_schema().index_of(Keys::NAMES[0])?;
+    let mut spans: Vec<Span> =
+        config.file_groups.iter().flat_map(FileGroup::iter).map(|file| Span::of(file, ts)).collect();
+    spans.sort_by(|a, b| (a.first, a.last, a.path()).cmp(&(b.first, b.last, b.path())));
+    let mut groups: Vec<Vec<Span>> = Vec::new();
+    let mut reached = i64::MIN;
+    for span in spans {
+        let last = span.last;
+        match groups.last_mut() {
+            Some(group) if span.first <= reached => group.push(span),
+            _ => groups.push(vec![span]),
+        }
+        reached = reached.max(last);
+    }
+    Ok(groups)
+}
+
+/// Rows that are held until all of the group are there.
+fn held_rows(group: &[Span]) -> u64 {
+    match group {
+        [one] if one.file.extension::<SaysSorted>().is_some_and(|says| says.0) => 0,
+        _ => group.iter().map(|span| span.rows.unwrap_or(MANY_ROWS)).sum(),
+    }
+}
+
+/// The files of each group, large ones in pieces.
+fn pieces_of(groups: Vec<Vec<Span>>) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for (number, group) in groups.into_iter().enumerate() {
+        let alone = group.len() == 1;
+        for span in group {
+            pieces.extend(span.cut().into_iter().map(|file| Piece { file, group: number, alone }));
+        }
+    }
+    pieces
+}
+
+impl Span {
+    fn of(file: &PartitionedFile, ts: usize) -> Self {
+        let column = file.statistics.as_ref().and_then(|statistics| statistics.column_statistics.get(ts));
+        let time = |bound: Option<&Precision<ScalarValue>>| match bound.and_then(Precision::get_value) {
+            Some(ScalarValue::TimestampMicrosecond(time, _)) => *time,
+            _ => None,
+        };
+        let first = time(column.map(|column| &column.min_value)).unwrap_or(i64::MIN);
+        let last = time(column.map(|column| &column.max_value)).unwrap_or(i64::MAX);
+        let rows = file.statistics.as_ref().and_then(|statistics| statistics.num_rows.get_value());
+        Self { file: file.clone(), first, last, rows: rows.map(|rows| *rows as u64) }
+    }
+
+    fn path(&self) -> &str {
+        self.file.object_meta.location.as_ref()
+    }
+
+    /// The file in pieces. A row group belongs to the piece in which it begins.
+    fn cut(self) -> Vec<PartitionedFile> {
+        let bytes = self.file.object_meta.size;
+        let pieces = bytes.div_ceil(PIECE_BYTES).max(1);
+        if pieces == 1 {
+            return vec![self.file];
+        }
+        let start = |piece: u64| (piece * bytes / pieces) as i64;
+        let piece = |at: u64| {
+            let mut file = self.file.clone();
+            file.range = Some(FileRange { start: start(at), end: start(at + 1) });
+            file
+        };
+        (0..pieces).map(piece).collect()
+    }
+}
