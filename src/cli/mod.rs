@@ -146,6 +146,6 @@ mod tests {
         }
         let words = ["tickhouse", "query", "q", "--param", "x=-1", "--param", "y=-2.5"];
         let Command::Query(args) = Cli::from_words(words).unwrap().command else { panic!("the subcommand is query") };
-        assert_eq!(args.params, [("x".to_owned(), "-1".to_owned()), ("y".to_owned(), "-2.5".to_owned())]);
+        assert_eq!(args.ask.params, [("x".to_owned(), "-1".to_owned()), ("y".to_owned(), "-2.5".to_owned())]);
     }
 }

@@ -35,7 +35,7 @@ pub(super) const DOTS: [(&str, &str, &str); 8] = [
     (".schema", "[TABLE]", "list the columns of a table, or of all"),
     (".list", "", "list the named queries; type a name to run one, with flags such as --param fast=5"),
     (".mode", "[FORMAT]", "print results as auto, table, csv, json, ndjson or markdown"),
-    (".timer", "on|off", "tell how many rows a statement gave and how long it took"),
+    (".timer", "on|off", "tell how long a statement took"),
     (".read", "FILE", "run the statements of a file"),
     (".quit", "", "leave, as Ctrl-D does"),
 ];

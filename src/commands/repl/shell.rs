@@ -131,24 +131,25 @@ impl<'a> Shell<'a> {
                 None => std::future::pending().await,
             }
         };
-        let rows = tokio::select! {
+        tokio::select! {
             biased;
             _ = interrupted => Err(QueryError::Cancelled.into()),
             () = self.stop.cancelled() => Err(QueryError::Cancelled.into()),
-            rows = self.rows(parsed) => rows,
+            written = self.write(parsed) => written,
         }?;
         if self.timer {
-            tell(&format!("{}, {:.3} s\n", counted(rows, "row"), begin.elapsed().as_secs_f64()));
+            tell(&format!("{:.3} s\n", begin.elapsed().as_secs_f64()));
         }
         Ok(())
     }
 
-    async fn rows(&mut self, parsed: &Parsed) -> anyhow::Result<u64> {
+    async fn write(&mut self, parsed: &Parsed) -> anyhow::Result<()> {
         let (format, _) = output_of(self.choice, None)?;
         let planned = self.tables.session().await?.plan(parsed).await?;
         let line = ProgressLine::start(planned.progress());
         let output = Output::to(line.before_stdout());
-        Ok(write_all(planned.run()?, format, self.zone, output, self.stop).await?)
+        write_all(planned.run()?, format, self.zone, output, self.stop).await?;
+        Ok(())
     }
 
     async fn dot(&mut self, dot: Dot) -> anyhow::Result<Flow> {
