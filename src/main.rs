@@ -30,7 +30,8 @@ fn main() -> ExitCode {
         let stop = CancellationToken::new();
         // From here on, before anything begins: a signal without its handler kills.
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let signals = tokio::spawn(watch_signals([interrupt, terminate], stop.clone()));
+        let keeps_interrupts = commands::keeps_interrupts(&cli.command);
+        let signals = tokio::spawn(watch_signals([interrupt, terminate], stop.clone(), keeps_interrupts));
         let result = commands::run(cli, stop).await;
         signals.abort();
         result
@@ -43,10 +44,10 @@ fn main() -> ExitCode {
     })
 }
 
-async fn watch_signals([mut interrupt, mut terminate]: [Signal; 2], stop: CancellationToken) {
+async fn watch_signals([mut interrupt, mut terminate]: [Signal; 2], stop: CancellationToken, keeps_interrupts: bool) {
     for leave in [false, true] {
         tokio::select! {
-            _ = interrupt.recv() => {}
+            _ = interrupt.recv(), if !keeps_interrupts => {}
             _ = terminate.recv() => {}
         }
         if leave {

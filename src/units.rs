@@ -29,6 +29,18 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| format!("'{text}' is no size; write a number with KiB, MiB, GiB, KB, MB or GB, as in 64MiB"))
 }
 
+/// The text that [`parse_size`] reads: `512MiB`, or a number of bytes where no unit divides it.
+pub fn size_text(bytes: u64) -> String {
+    let unit = UNITS[..3].iter().rev().find(|(_, factor)| bytes > 0 && bytes.is_multiple_of(*factor));
+    unit.map_or_else(
+        || bytes.to_string(),
+        |(_, factor)| {
+            let name = ["KiB", "MiB", "GiB"][(factor.trailing_zeros() / 10 - 1) as usize];
+            format!("{}{name}", bytes / factor)
+        },
+    )
+}
+
 /// A duration such as `10s`, `1m 30s` or `250ms`.
 ///
 /// # Errors
@@ -39,21 +51,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) mod size {
-    use super::{Deserialize, Deserializer, Serializer, UNITS, parse_size};
+    use super::{Deserialize, Deserializer, Serializer, parse_size, size_text};
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         parse_size(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 
     pub(crate) fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        let unit = UNITS[..3].iter().rev().find(|(_, factor)| *bytes > 0 && bytes.is_multiple_of(*factor));
-        match unit {
-            Some((_, factor)) => {
-                let name = ["KiB", "MiB", "GiB"][(factor.trailing_zeros() / 10 - 1) as usize];
-                serializer.collect_str(&format_args!("{}{name}", bytes / factor))
-            }
-            None => serializer.collect_str(bytes),
-        }
+        serializer.serialize_str(&size_text(*bytes))
     }
 }
 

@@ -4,6 +4,7 @@ mod config;
 mod dead_letters;
 mod demo;
 mod ingest;
+mod inspect;
 mod kafka;
 mod offsets;
 mod produce;
@@ -20,10 +21,11 @@ pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
 pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
 pub use demo::DemoArgs;
 pub use ingest::{IngestArgs, InputArgs};
+pub use inspect::{AsOfText, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs};
 pub use kafka::KafkaArgs;
 pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
 pub use produce::{ColumnArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
-pub use query::{FormatChoice, QueryArgs};
+pub use query::{AskArgs, FormatChoice, QueryArgs};
 pub use table::TableArgs;
 
 /// One binary that turns a Kafka topic of market ticks into an open Delta lakehouse, exactly once
@@ -63,6 +65,7 @@ pub enum Command {
     Produce(ProduceArgs),
     Ingest(IngestArgs),
     Query(Box<QueryArgs>),
+    Table(InspectArgs),
     Offsets(OffsetsArgs),
     DeadLetters(DeadLettersArgs),
     Config(ConfigArgs),
@@ -87,7 +90,7 @@ impl Cli {
 }
 
 /// Values that can't be an option but may begin with a hyphen where they are wrong, as in `--interval -1s`.
-const CHECKED: [&str; 6] = ["TIME", "SIZE", "DATE|TIME", "START", "P=OFFSET", "RATE"];
+const CHECKED: [&str; 7] = ["TIME", "SIZE", "DATE|TIME", "VERSION|TIME", "START", "P=OFFSET", "RATE"];
 
 fn take_negative_values(command: clap::Command) -> clap::Command {
     let take = |arg: clap::Arg| {
@@ -143,6 +146,6 @@ mod tests {
         }
         let words = ["tickhouse", "query", "q", "--param", "x=-1", "--param", "y=-2.5"];
         let Command::Query(args) = Cli::from_words(words).unwrap().command else { panic!("the subcommand is query") };
-        assert_eq!(args.params, [("x".to_owned(), "-1".to_owned()), ("y".to_owned(), "-2.5".to_owned())]);
+        assert_eq!(args.ask.params, [("x".to_owned(), "-1".to_owned()), ("y".to_owned(), "-2.5".to_owned())]);
     }
 }

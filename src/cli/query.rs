@@ -1,12 +1,13 @@
 //! Flags of `tickhouse query`.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::{TableArgs, pair, zone};
+use super::{PastArgs, TableArgs, pair, zone};
 use crate::query::{Dialect, Format};
 use crate::units::parse_size;
 
@@ -15,14 +16,15 @@ Examples:
   tickhouse query --list
   tickhouse query --table ./lake 'SELECT symbol, count(*) FROM ticks GROUP BY symbol'
   tickhouse query --table ./lake sma_crossover --symbol AAPL --from 2026-11-20
-  tickhouse query --table s3://bucket/lake daily_summary -o summary.parquet";
+  tickhouse query --table s3://bucket/lake daily_summary -o summary.parquet
+  tickhouse query --table ./lake";
 
 /// SQL on the tables of a lake, or a named query such as sma_crossover
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
-#[command(group(ArgGroup::new("what").required(true).args(["query", "file", "list"])))]
+#[command(group(ArgGroup::new("what").args(["query", "file", "list"])))]
 pub struct QueryArgs {
-    /// SQL (anything with a space in it) or the name of a query
+    /// SQL (anything with a space in it) or the name of a query; without one a prompt, or the statements of a pipe
     #[arg(value_name = "SQL|NAME")]
     pub query: Option<String>,
     /// Read the SQL from a file; - is standard input
@@ -43,6 +45,36 @@ pub struct QueryArgs {
     /// Print the plan instead of running it
     #[arg(long, conflicts_with = "show_sql")]
     pub explain: bool,
+    /// Zone of the times that are printed, and of those of --from and --to that have no offset
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    pub tz: Tz,
+    /// Folder of NAME.sql files that override and extend the named queries
+    #[arg(long, value_name = "DIR")]
+    pub sql_dir: Option<PathBuf>,
+    /// Format of the result; auto is a table on a terminal and csv in a pipe, or what the name after -o says
+    #[arg(long, value_enum, default_value = "auto")]
+    pub format: FormatChoice,
+    /// Write the result to a file or an object of the store (s3://bucket/key), which appears when it is complete; - is
+    /// standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Memory for sorts, groups and joins; beyond it they spill to disk
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = |text: &str| parse_size(text))]
+    pub memory_limit: u64,
+    /// Read a file beside the tables, as in sectors=sectors.csv: csv, tsv, json, ndjson or parquet; can be repeated
+    #[arg(long, value_name = "NAME=FILE", value_parser = pair)]
+    pub register: Vec<(String, String)>,
+    #[command(flatten)]
+    pub past: PastArgs,
+    #[command(flatten)]
+    pub ask: AskArgs,
+    #[command(flatten)]
+    pub table: TableArgs,
+}
+
+/// What a query is asked with, also behind its name at the prompt.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct AskArgs {
     /// Read only ticks of this symbol; can be repeated
     #[arg(long, value_name = "SYMBOL")]
     pub symbol: Vec<String>,
@@ -53,29 +85,31 @@ pub struct QueryArgs {
     /// Read only ticks before this trade date or time
     #[arg(long, value_name = "DATE|TIME")]
     pub to: Option<String>,
-    /// Zone of the times that are printed, and of those of --from and --to that have no offset
-    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
-    pub tz: Tz,
     /// Length of the bars of a query that has them: 30s, 5m, 1h, 1d; the same as --param interval=..
     #[arg(long, value_name = "LENGTH")]
     pub interval: Option<String>,
     /// Value of a parameter of the query; can be repeated
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
     pub params: Vec<(String, String)>,
-    /// Folder of NAME.sql files that override and extend the named queries
-    #[arg(long, value_name = "DIR")]
-    pub sql_dir: Option<PathBuf>,
-    /// Format of the result; auto is a table on a terminal and csv in a pipe, or what the name after -o says
-    #[arg(long, value_enum, default_value = "auto")]
-    pub format: FormatChoice,
-    /// Write the result to a file, which appears when it is complete; - is standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Memory for sorts, groups and joins; beyond it they spill to disk
-    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = |text: &str| parse_size(text))]
-    pub memory_limit: u64,
-    #[command(flatten)]
-    pub table: TableArgs,
+}
+
+impl AskArgs {
+    /// What is not said here is taken from `other`; parameters are not, they belong to one query.
+    pub fn or(mut self, other: &Self) -> Self {
+        if self.symbol.is_empty() {
+            self.symbol.clone_from(&other.symbol);
+        }
+        self.from = self.from.or_else(|| other.from.clone());
+        self.to = self.to.or_else(|| other.to.clone());
+        self
+    }
+}
+
+impl QueryArgs {
+    /// Asks for nothing yet.
+    pub fn is_open(&self) -> bool {
+        self.query.is_none() && self.file.is_none() && !self.list
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,5 +139,18 @@ impl ValueEnum for FormatChoice {
             Self::Auto => Some(PossibleValue::new("auto")),
             Self::Is(format) => format.to_possible_value(),
         }
+    }
+}
+
+impl FormatChoice {
+    /// Bytes that would garble a terminal.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Is(format) if format.is_binary())
+    }
+}
+
+impl fmt::Display for FormatChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
     }
 }

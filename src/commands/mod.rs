@@ -9,7 +9,11 @@ mod ingest;
 mod offsets;
 mod print;
 pub mod produce;
+mod progress;
 pub mod query;
+mod repl;
+mod table;
+mod tables;
 mod way_out;
 
 use std::process::ExitCode;
@@ -38,6 +42,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
         Command::Demo(args) => demo::run(args, stop).await,
         Command::Produce(args) => produce::run(&cli.global, args, stop).await,
         Command::Query(args) => query::run(&cli.global, args, stop).await,
+        Command::Table(args) => table::run(&cli.global, args, &stop).await,
         Command::Offsets(args) => offsets::run(&cli.global, args, &stop).await,
         Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,
         Command::Config(args) => config::run(&cli.global, args),
@@ -48,13 +53,18 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
         }
     };
     match result {
-        Err(error) if error.is::<ReaderGone>() || is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+        Err(error) if is_reader_gone(&error) => Ok(ExitCode::SUCCESS),
         result => result,
     }
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(QueryError::BrokenPipe))
+/// Ctrl-C ends what the command does at the time, not the command.
+pub fn keeps_interrupts(command: &Command) -> bool {
+    matches!(command, Command::Query(args) if args.is_open() && repl::is_interactive())
+}
+
+fn is_reader_gone(error: &anyhow::Error) -> bool {
+    error.is::<ReaderGone>() || matches!(error.downcast_ref(), Some(QueryError::BrokenPipe))
 }
 
 /// 1 failed, 2 usage or configuration, 3 data loss needs a decision.
@@ -96,7 +106,9 @@ fn lake_code(error: &LakeError) -> Option<u8> {
         | LakeError::NotAFolder { .. }
         | LakeError::PlainHttp { .. }
         | LakeError::Endpoint { .. }
-        | LakeError::NoBucketCreation { .. } => Some(USAGE),
+        | LakeError::NoBucketCreation { .. }
+        | LakeError::NoVersion { .. }
+        | LakeError::TooOld { .. } => Some(USAGE),
         LakeError::Store { problem: StoreProblem::Credentials { .. } | StoreProblem::NoCredentials, .. } => Some(USAGE),
         _ => None,
     }

@@ -7,14 +7,18 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
 use super::print::print;
-use crate::cli::{FormatChoice, GlobalArgs, QueryArgs, TableArgs};
-use crate::lake::Lake;
+use super::progress::ProgressLine;
+use super::repl;
+use super::tables::Tables;
+use crate::cli::{AskArgs, FormatChoice, GlobalArgs, QueryArgs, TableArgs};
+use crate::lake::{Location, store_result};
 use crate::query::{
-    Bound, Catalog, Clock, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Format, Header, NamedQuery, Output, Parsed, QueryError,
-    QuerySession, Scope, TICKS, write_all,
+    Bound, Catalog, Clock, DEFAULT_MEMORY_BYTES, Format, Header, NamedQuery, Output, Parsed, QueryError, Scope,
+    write_all,
 };
 use crate::settings::Settings;
 
@@ -39,7 +43,7 @@ pub(super) async fn run_text(
     let mut parsed = Parsed::parse(text)?;
     parsed.bind(params)?;
     let settings = Settings::resolve(global.config.as_deref(), |layers| table.apply(layers))?.settings;
-    let session = open_session(&settings, DEFAULT_MEMORY_BYTES, stop).await?;
+    let session = Tables::of(&settings, DEFAULT_MEMORY_BYTES, stop).await?.session().await?;
     let (format, _) = output_of(format, None)?;
     let planned = session.plan(&parsed).await?;
     write_all(planned.run()?, format, chrono_tz::UTC, Output::to(io::stdout()), stop).await?;
@@ -55,42 +59,64 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
         let name = args.query.as_deref().unwrap_or_default().trim();
         return print(&description(name, &catalog.get(name)?.header));
     }
-    let mut parsed = Parsed::parse(&text_of(args, &catalog)?)?;
-    let clock = Clock::system(args.tz);
-    parsed.bind_at(&params_of(args), &clock)?;
-    parsed.restrict(&scope_of(args, &clock)?)?;
+    if args.is_open() {
+        return repl::run(global, args, stop).await;
+    }
+    let parsed = prepare(&text_of(args, &catalog)?, &args.ask, args.tz)?;
     if args.show_sql {
         return print(&format!("{}\n", parsed.to_sql_for(args.dialect)?));
     }
     let (format, output) = output_of(args.format, args.output.as_deref())?;
 
-    let settings = Settings::resolve(global.config.as_deref(), |layers| args.table.apply(layers))?.settings;
-    let memory = usize::try_from(args.memory_limit).context("use --memory-limit")?;
-    let session = open_session(&settings, memory, stop).await?;
+    let session = Tables::open(global, args, stop).await?.session().await?;
     let planned = session.plan(&parsed).await?;
     if args.explain {
         return print(&planned.explain());
     }
+    let line = ProgressLine::start(planned.progress());
+    let target = output.and_then(Path::to_str).filter(|text| text.starts_with("s3://") || text.starts_with("s3a://"));
+    if let Some(target) = target {
+        let settings = Settings::resolve(global.config.as_deref(), |layers| args.table.apply(layers))?.settings;
+        let object = object_at(target)?;
+        let folder = tempfile::tempdir().context("make a temporary folder")?;
+        let file = folder.path().join("result");
+        write_all(planned.run()?, format, args.tz, Output::to_file(&file)?, stop).await?;
+        let file = tokio::fs::File::open(&file).await.context("read the result")?;
+        return tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(QueryError::Cancelled.into()),
+            stored = store_result(&object, &settings.store, file) => Ok(stored?),
+        };
+    }
     let output = match output {
         Some(path) => Output::to_file(path)?,
-        None => Output::to(io::stdout()),
+        None => Output::to(line.before_stdout()),
     };
     write_all(planned.run()?, format, args.tz, output, stop).await?;
     Ok(())
 }
 
-/// A session over the newest version of the lake.
-async fn open_session(settings: &Settings, memory: usize, stop: &CancellationToken) -> anyhow::Result<QuerySession> {
-    let open = async { Lake::open(&settings.location()?, &settings.store).await.context("open the lake") };
-    let lake = tokio::select! {
-        biased;
-        () = stop.cancelled() => return Err(QueryError::Cancelled.into()),
-        lake = open => lake?,
-    };
-    let mut session = QuerySession::new(memory)?;
-    session.register(TICKS, lake.ticks()?)?;
-    session.register(DEAD_LETTERS, lake.dead_letters()?)?;
-    Ok(session)
+/// An object of the store, for a result.
+fn object_at(target: &str) -> Result<Location, QueryError> {
+    let usage = |problem: String| QueryError::Usage(format!("-o {target}: {problem}"));
+    match Location::parse(target).map_err(|error| usage(error.to_string()))? {
+        Location::S3 { prefix, .. } if prefix.is_empty() || target.ends_with('/') => {
+            Err(usage("name an object, as in s3://bucket/results/answer.parquet".to_owned()))
+        }
+        location => Ok(location),
+    }
+}
+
+/// A statement with its parameters, restricted to the ticks that are asked for.
+///
+/// # Errors
+/// The text doesn't parse, or doesn't take what is asked.
+pub(super) fn prepare(text: &str, ask: &AskArgs, zone: Tz) -> Result<Parsed, QueryError> {
+    let mut parsed = Parsed::parse(text)?;
+    let clock = Clock::system(zone);
+    parsed.bind_at(&params_of(ask), &clock)?;
+    parsed.restrict(&scope_of(ask, &clock)?)?;
+    Ok(parsed)
 }
 
 fn text_of(args: &QueryArgs, catalog: &Catalog) -> Result<String, QueryError> {
@@ -111,12 +137,12 @@ fn text_of(args: &QueryArgs, catalog: &Catalog) -> Result<String, QueryError> {
     Ok(catalog.get(query)?.text.clone())
 }
 
-fn params_of(args: &QueryArgs) -> Vec<(String, String)> {
+fn params_of(args: &AskArgs) -> Vec<(String, String)> {
     let interval = args.interval.iter().map(|text| ("interval".to_owned(), text.clone()));
     args.params.iter().cloned().chain(interval).collect()
 }
 
-fn scope_of(args: &QueryArgs, clock: &Clock) -> Result<Scope, QueryError> {
+fn scope_of(args: &AskArgs, clock: &Clock) -> Result<Scope, QueryError> {
     let bound = |flag: &str, text: &Option<String>| {
         let parse = |text: &String| {
             Bound::parse(text, clock).map_err(|problem| QueryError::Usage(format!("{flag}: {problem}")))
@@ -127,7 +153,7 @@ fn scope_of(args: &QueryArgs, clock: &Clock) -> Result<Scope, QueryError> {
 }
 
 /// The format, and the file if there is one; - is standard output.
-fn output_of(format: FormatChoice, path: Option<&Path>) -> Result<(Format, Option<&Path>), QueryError> {
+pub(super) fn output_of(format: FormatChoice, path: Option<&Path>) -> Result<(Format, Option<&Path>), QueryError> {
     let path = path.filter(|path| path.as_os_str() != "-");
     let terminal = path.is_none() && io::stdout().is_terminal();
     let format = match format {
@@ -141,7 +167,7 @@ fn output_of(format: FormatChoice, path: Option<&Path>) -> Result<(Format, Optio
 }
 
 /// The name and question of each query, by group; those without one are the user's own.
-fn listing(catalog: &Catalog) -> String {
+pub(super) fn listing(catalog: &Catalog) -> String {
     let mut groups: BTreeMap<&str, Vec<(&str, &NamedQuery)>> = BTreeMap::new();
     for (name, query) in catalog.iter() {
         groups.entry(query.header.group.as_deref().unwrap_or("own")).or_default().push((name, query));
@@ -270,8 +296,7 @@ mod tests {
     #[test]
     fn one_thing_is_asked_for() {
         for wrong in [
-            &["query"][..],
-            &["query", "a", "--list"],
+            &["query", "a", "--list"][..],
             &["query", "a", "--dialect", "duckdb"],
             &["query", "a", "-f", "b"],
             &["query", "a", "--tz", "x"],

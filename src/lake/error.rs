@@ -44,6 +44,10 @@ pub enum LakeError {
          store's own tool"
     )]
     NoBucketCreation { location: String },
+    #[error("{table} has no version {version}: the newest is {newest}")]
+    NoVersion { table: String, version: u64, newest: u64 },
+    #[error("the log of {table} does not hold {asked}: the oldest version is {oldest}")]
+    TooOld { table: String, asked: String, oldest: String },
     #[error("{action} at {location}: {problem}")]
     Store { action: &'static str, location: String, problem: StoreProblem },
     #[error("{action} of {table}: {detail}")]

@@ -13,6 +13,7 @@ use super::bucket;
 use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, app_id, commit, epoch_of};
 use super::create::{EPOCH, LakeSpec, TOPIC, create_or_check, identity_of};
 use super::error::{LakeError, StoreProblem};
+use super::history::{AsOf, TableCommit};
 use super::location::Location;
 use super::maintain::Maintenance;
 use super::probe::require_conditional_put;
@@ -220,6 +221,36 @@ impl Lake {
     /// As [`Lake::ticks`].
     pub fn dead_letters(&self) -> Result<TableView, LakeError> {
         TableView::of(&self.dead_letters)
+    }
+
+    /// The lake as it was, for reading: `ticks` at that version, `dead_letters` as it was at the same time.
+    ///
+    /// # Errors
+    /// The log doesn't hold the version, or can't be read.
+    pub async fn at(&self, as_of: AsOf) -> Result<Self, LakeError> {
+        let ticks = self.ticks.at(as_of).await?;
+        let time = ticks.time_of(ticks.version()).await?;
+        let time = if let AsOf::Time(asked) = as_of { asked } else { time };
+        let dead_letters = match self.dead_letters.at(AsOf::Time(time)).await {
+            // It is made right after ticks, without rows.
+            Err(LakeError::TooOld { .. }) if ticks.version() == 0 => self.dead_letters.at(AsOf::Version(0)).await?,
+            other => other?,
+        };
+        Self::of(&self.location, ticks, dead_letters)
+    }
+
+    /// Commits of `ticks`, newest first, at most `limit`, as far as the log holds them.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn ticks_history(&self, limit: usize) -> Result<Vec<TableCommit>, LakeError> {
+        self.ticks.history(limit).await
+    }
+
+    /// # Errors
+    /// As [`Lake::ticks_history`].
+    pub async fn dead_letters_history(&self, limit: usize) -> Result<Vec<TableCommit>, LakeError> {
+        self.dead_letters.history(limit).await
     }
 
     /// Begins at the root of `ticks`.

@@ -39,13 +39,13 @@ pub(super) struct Table {
     pub url: Url,
     /// Begins at the root of the table.
     pub store: Arc<dyn ObjectStore>,
-    log: LogStoreRef,
+    pub(super) log: LogStoreRef,
     /// The snapshot; moved by [`Table::load`] only.
-    delta: DeltaTable,
+    pub(super) delta: DeltaTable,
     /// Version that the snapshot was loaded at from scratch.
     built_at: u64,
     /// `None` before the first load.
-    head: Option<Head>,
+    pub(super) head: Option<Head>,
     /// A commit was sent whose outcome the head doesn't know yet.
     stale: bool,
 }

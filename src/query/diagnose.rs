@@ -6,14 +6,35 @@ use datafusion::common::{Column, DataFusionError, SchemaError, Span};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
-use crate::suggest::did_you_mean;
+use crate::suggest::{closest, did_you_mean};
 
 /// Columns listed when one is not found; a hand-written table has fewer.
 const MAX_LISTED: usize = 40;
 
 /// Words that are often mistyped where the grammar expects something else.
-const KEYWORDS: [&str; 12] =
-    ["SELECT", "FROM", "WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "JOIN", "WITH", "UNION", "EXPLAIN", "WINDOW"];
+const KEYWORDS: [&str; 13] = [
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "ORDER",
+    "HAVING",
+    "LIMIT",
+    "JOIN",
+    "WITH",
+    "UNION",
+    "EXPLAIN",
+    "WINDOW",
+    "PARTITION",
+];
+const TAKE_BY: [&str; 3] = ["GROUP", "ORDER", "PARTITION"];
+
+/// Functions that go by another name here.
+const OTHER_NAMES: [(&str, &str); 5] =
+    [("average", "avg"), ("len", "length"), ("std", "stddev"), ("variance", "var"), ("ifnull", "coalesce")];
+
+/// Units of date_trunc and the like, which are easily taken for names.
+const UNITS: [&str; 8] = ["second", "minute", "hour", "day", "week", "month", "quarter", "year"];
 
 /// Names that a statement can use.
 #[derive(Debug, Clone, Default)]
@@ -76,8 +97,12 @@ impl SqlProblem {
             None => None,
         };
         let found = message.rsplit_once("found: ").map_or("", |(_, found)| found);
-        let message = format!("{}{}", lower_first(message), did_you_mean(found, KEYWORDS));
-        Self { message, place, hints }
+        let hint = match KEYWORDS.iter().find(|keyword| keyword.eq_ignore_ascii_case(found)) {
+            Some(keyword) if TAKE_BY.contains(keyword) => format!("; write {keyword} BY"),
+            Some(_) => String::new(),
+            None => did_you_mean(found, KEYWORDS),
+        };
+        Self { message: format!("{}{hint}", lower_first(message)), place, hints }
     }
 
     /// A text that parses and can't be planned.
@@ -93,8 +118,10 @@ impl SqlProblem {
             _ => None,
         });
         let word = problem.word.take();
-        problem.found.place =
-            span.and_then(|span| Place::of_span(sql, span)).or_else(|| Place::of_word(sql, word.as_deref()?));
+        let message = problem.found.message.clone();
+        let place = span.and_then(|span| Place::of_span(sql, span));
+        let place = place.or_else(|| Place::of_word(sql, word.as_deref()?));
+        problem.found.place = place.or_else(|| Place::of_literal(sql, &message));
         if problem.found.place.as_ref().is_some_and(Place::is_double_quoted) {
             problem.found.hints.push("double quotes mark a name; a text takes single quotes".to_owned());
         }
@@ -122,10 +149,12 @@ fn schema_problem(error: &SchemaError) -> Found {
             let more = if names.len() > MAX_LISTED { ", .." } else { "" };
             names.truncate(MAX_LISTED);
             let listed = (!names.is_empty()).then(|| format!("columns: {}{more}", names.join(", ")));
+            let is_unit = UNITS.iter().any(|unit| unit.eq_ignore_ascii_case(field.name()));
+            let quoted = is_unit.then(|| format!("as a unit of time it takes quotes: '{}'", field.name()));
             problem(
                 format!("there is no column '{}'{table}{hint}", field.name()),
                 Some(field.name()),
-                listed.into_iter().collect(),
+                listed.into_iter().chain(quoted).collect(),
             )
         }
         SchemaError::AmbiguousReference { field } => problem(
@@ -159,7 +188,12 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
             let example = format!("write {name}(..) OVER (PARTITION BY symbol ORDER BY ts)");
             return problem(message, Some(name), vec![example]);
         }
-        let hint = did_you_mean(name, known.functions.iter().map(String::as_str));
+        let other = closest(name, OTHER_NAMES.map(|(other, _)| other));
+        let other = other.and_then(|other| OTHER_NAMES.iter().find(|(name, _)| *name == other));
+        let hint = match other {
+            Some((_, here)) => format!("; did you mean '{here}'?"),
+            None => did_you_mean(name, known.functions.iter().map(String::as_str)),
+        };
         return problem(format!("there is no function '{name}'{hint}"), Some(name), Vec::new());
     }
     if let Some((_, rest)) = text.split_once("No function matches the given name and argument types '") {
@@ -170,6 +204,17 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
         let candidates: Vec<&str> = candidates.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let hint = (!candidates.is_empty()).then(|| format!("it takes: {}", candidates.join(" or ")));
         return problem(format!("no function takes {call}"), Some(name), hint.into_iter().collect());
+    }
+    if let Some((_, rest)) = text.split_once(", column \"").filter(|_| text.contains("must be in GROUP BY")) {
+        let column = rest.split('"').next().unwrap_or_default();
+        let name = column.rsplit('.').next().unwrap_or(column);
+        let told = format!("column '{name}' is neither in GROUP BY nor in an aggregate function such as max({name})");
+        return problem(told, Some(name), Vec::new());
+    }
+    let is_comparison = text.contains("argument type for comparison") && text.contains("Timestamp");
+    if is_comparison || text.contains("parsing timestamp") {
+        let told = lower_first(text.lines().next().unwrap_or_default());
+        return problem(told, None, vec!["write a time as in ts >= TIMESTAMP '2026-11-20T14:30:00Z'".to_owned()]);
     }
     let mut lines = text.lines();
     let message = lower_first(lines.next().unwrap_or_default());
@@ -196,15 +241,22 @@ pub(super) fn innermost(error: &DataFusionError) -> &DataFusionError {
 /// The text of an error without DataFusion's word for its kind.
 pub(super) fn first_lines(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
-    const KINDS: [&str; 6] = [
+    const KINDS: [&str; 9] = [
         "Error during planning: ",
         "This feature is not implemented: ",
         "Execution error: ",
         "Schema error: ",
         "Arrow error: ",
+        "Parser error: ",
+        "Cast error: ",
+        "Resources exhausted: ",
         "Optimizer rule ",
     ];
-    KINDS.iter().find_map(|kind| text.strip_prefix(kind)).unwrap_or(&text).trim_end().to_owned()
+    let mut text = text.as_str();
+    while let Some(rest) = KINDS.iter().find_map(|kind| text.strip_prefix(kind)) {
+        text = rest;
+    }
+    text.trim_end().to_owned()
 }
 
 /// `message at Line: 1, Column: 8` in its two parts.
@@ -264,6 +316,14 @@ impl Place {
     fn of_word(sql: &str, word: &str) -> Option<Self> {
         let all = tokens(sql);
         let (at, _, width) = all.into_iter().find(|(_, text, _)| text.eq_ignore_ascii_case(word))?;
+        Self::new(sql, at.line, at.column, width)
+    }
+
+    /// The first text in quotes that `message` repeats.
+    fn of_literal(sql: &str, message: &str) -> Option<Self> {
+        let all = tokens(sql);
+        let is_told = |text: &str| text.len() > 2 && text.starts_with('\'') && message.contains(text);
+        let (at, _, width) = all.into_iter().find(|(_, text, _)| is_told(text))?;
         Self::new(sql, at.line, at.column, width)
     }
 

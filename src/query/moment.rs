@@ -87,7 +87,7 @@ impl Moment {
     ///
     /// # Errors
     /// As [`Self::fix`].
-    pub(super) fn instant(self, clock: &Clock) -> Result<DateTime<Utc>, String> {
+    pub fn instant(self, clock: &Clock) -> Result<DateTime<Utc>, String> {
         match self.fix(clock)? {
             Fixed::Time(time) => Ok(time),
             Fixed::Date(date) => local_instant(date.and_time(NaiveTime::MIN), clock.zone),

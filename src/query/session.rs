@@ -7,6 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -16,16 +17,18 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
-
 use futures::StreamExt;
 
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
 use super::indicators;
+use super::progress::Progress;
 use super::provider::LakeTable;
 use super::rolling::{self, Rule};
 use super::statement::Parsed;
 use crate::lake::TableView;
+use crate::suggest::did_you_mean;
+use crate::units::size_text;
 
 pub const TICKS: &str = "ticks";
 pub const DEAD_LETTERS: &str = "dead_letters";
@@ -43,13 +46,25 @@ const DISTINCT_OF_SEVERAL: &str =
 
 pub struct QuerySession {
     context: SessionContext,
-    tables: Vec<String>,
+    tables: Vec<TableInfo>,
+    memory_bytes: usize,
+}
+
+/// A table that statements can read.
+#[derive(Debug, Clone)]
+pub struct TableInfo {
+    pub name: String,
+    pub schema: SchemaRef,
+    /// `None` where only a scan would tell.
+    pub rows: Option<u64>,
+    pub files: usize,
 }
 
 /// A statement that is ready to run.
 pub struct Planned {
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
+    memory_bytes: usize,
 }
 
 impl QuerySession {
@@ -76,7 +91,7 @@ impl QuerySession {
             .with_default_features()
             .with_physical_optimizer_rules(rules)
             .build();
-        Ok(Self { context: SessionContext::new_with_state(state), tables: Vec::new() })
+        Ok(Self { context: SessionContext::new_with_state(state), tables: Vec::new(), memory_bytes })
     }
 
     /// Scans of small files are split like those of large ones.
@@ -95,10 +110,46 @@ impl QuerySession {
         let url = ObjectStoreUrl::parse(format!("tickhouse://{}", name.replace('_', "-")));
         let url = url.map_err(QueryError::Session)?;
         self.context.runtime_env().register_object_store(url.as_ref(), Arc::clone(&view.store));
+        let (rows, files) = (view.files.iter().map(|file| file.rows).sum(), view.files.len());
         let table = LakeTable::new(view, url).map_err(QueryError::Session)?;
+        let schema = table.schema();
         self.context.register_table(name, Arc::new(table)).map_err(QueryError::Session)?;
-        self.tables.push(name.to_owned());
+        self.tables.push(TableInfo { name: name.to_owned(), schema, rows, files });
         Ok(())
+    }
+
+    pub(super) fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    pub(super) fn add_table(&mut self, table: TableInfo) {
+        self.tables.push(table);
+    }
+
+    /// In the order of registration.
+    pub fn tables(&self) -> &[TableInfo] {
+        &self.tables
+    }
+
+    /// # Errors
+    /// There is no such table; the error suggests one.
+    pub fn table(&self, name: &str) -> Result<&TableInfo, QueryError> {
+        let found = self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name));
+        found.ok_or_else(|| {
+            let names: Vec<&str> = self.tables.iter().map(|table| table.name.as_str()).collect();
+            let hint = did_you_mean(name, names.iter().copied());
+            QueryError::usage(format!("there is no table '{name}'{hint}\n  tables: {}", names.join(", ")))
+        })
+    }
+
+    /// Names of all functions, sorted.
+    pub fn functions(&self) -> Vec<String> {
+        let state = self.context.state();
+        let mut functions: Vec<String> = state.scalar_functions().keys().cloned().collect();
+        functions.extend(state.aggregate_functions().keys().cloned());
+        functions.extend(state.window_functions().keys().cloned());
+        functions.sort();
+        functions
     }
 
     /// Plans a statement that only reads.
@@ -111,12 +162,16 @@ impl QuerySession {
     }
 
     pub(super) async fn frame(&self, parsed: &Parsed) -> Result<DataFrame, QueryError> {
+        let only_reading = || QueryError::Usage("only statements that read are allowed, such as SELECT".to_owned());
+        if parsed.writes() {
+            return Err(only_reading());
+        }
         let state = self.context.state();
         let plan = state.statement_to_plan(parsed.statement().clone()).await;
         let plan = plan.map_err(|error| self.planning_error(parsed, &error))?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         if read_only.verify_plan(&plan).is_err() {
-            return Err(QueryError::Usage("only statements that read are allowed, such as SELECT".to_owned()));
+            return Err(only_reading());
         }
         Ok(DataFrame::new(state, plan))
     }
@@ -124,16 +179,14 @@ impl QuerySession {
     pub(super) async fn plan_frame(&self, frame: DataFrame) -> Result<Planned, DataFusionError> {
         let context = Arc::new(frame.task_ctx());
         let plan = frame.create_physical_plan().await?;
-        Ok(Planned { plan, context })
+        Ok(Planned { plan, context, memory_bytes: self.memory_bytes })
     }
 
     fn planning_error(&self, parsed: &Parsed, error: &DataFusionError) -> QueryError {
-        let state = self.context.state();
-        let mut functions: Vec<String> = state.scalar_functions().keys().cloned().collect();
-        functions.extend(state.aggregate_functions().keys().cloned());
-        functions.extend(state.window_functions().keys().cloned());
-        functions.sort();
-        let known = KnownNames { tables: self.tables.clone(), functions };
+        let known = KnownNames {
+            tables: self.tables.iter().map(|table| table.name.clone()).collect(),
+            functions: self.functions(),
+        };
         QueryError::Sql(Box::new(SqlProblem::planning(parsed.text(), error, &known)))
     }
 }
@@ -148,14 +201,20 @@ impl Planned {
         displayable(self.plan.as_ref()).indent(false).to_string()
     }
 
+    /// Of the run that follows.
+    pub fn progress(&self) -> Progress {
+        Progress::of(&self.plan)
+    }
+
     /// # Errors
     /// An operator can't start.
     pub fn run(self) -> Result<SendableRecordBatchStream, QueryError> {
+        let limit = self.memory_bytes;
         let schema = self.schema();
-        let batches = execute_stream(self.plan, self.context).map_err(|error| run_error(&error))?;
+        let batches = execute_stream(self.plan, self.context).map_err(|error| run_error(&name_limit(error, limit)))?;
         let told = Arc::clone(&schema);
         let batches = batches.map(move |batch| {
-            let batch = batch?;
+            let batch = batch.map_err(|error| name_limit(error, limit))?;
             let columns = batch.columns().iter().zip(told.fields());
             let columns = columns.map(|(column, field)| cast(column, field.data_type()));
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -166,6 +225,18 @@ impl Planned {
             )?)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    }
+}
+
+/// DataFusion tells how much was left, not how much there was.
+fn name_limit(error: DataFusionError, limit: usize) -> DataFusionError {
+    match innermost(&error) {
+        DataFusionError::ResourcesExhausted(text) => DataFusionError::ResourcesExhausted(format!(
+            "it needs more memory than --memory-limit {} allows\n  {}",
+            size_text(limit as u64),
+            text.lines().next_back().unwrap_or_default().trim().trim_start_matches("Error: ")
+        )),
+        _ => error,
     }
 }
 
@@ -183,12 +254,38 @@ pub(super) fn run_error(error: &DataFusionError) -> QueryError {
     let inner = innermost(error);
     let text = first_lines(inner);
     match inner {
-        DataFusionError::ResourcesExhausted(_) => {
-            let way_round = if text.contains("AggregateStream") { DISTINCT_OF_SEVERAL } else { "" };
+        DataFusionError::ResourcesExhausted(told) => {
+            let way_round = if error.to_string().contains("AggregateStream") { DISTINCT_OF_SEVERAL } else { "" };
             QueryError::Run(format!(
-                "{text}\nraise --memory-limit or read less, as with --symbol, --from and --to{way_round}"
+                "{told}\n  raise --memory-limit or read less, as with --symbol, --from and --to{way_round}"
+            ))
+        }
+        DataFusionError::ObjectStore(missing) if matches!(**missing, object_store::Error::NotFound { .. }) => {
+            QueryError::Run(format!(
+                "{text}\n  a data file of this version is gone: vacuum deletes files that newer versions don't need"
             ))
         }
         _ => QueryError::Run(text),
+    }
+}
+
+/// The type as SQL has it.
+pub fn sql_type(kind: &DataType) -> String {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "STRING".to_owned(),
+        DataType::Float64 => "DOUBLE".to_owned(),
+        DataType::Float32 => "REAL".to_owned(),
+        DataType::Int64 => "BIGINT".to_owned(),
+        DataType::Int32 => "INT".to_owned(),
+        DataType::Boolean => "BOOLEAN".to_owned(),
+        DataType::Date32 => "DATE".to_owned(),
+        DataType::Timestamp(..) => "TIMESTAMP".to_owned(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BINARY".to_owned(),
+        DataType::List(item) => format!("ARRAY<{}>", sql_type(item.data_type())),
+        DataType::Struct(fields) => {
+            let field = |field: &FieldRef| format!("{} {}", field.name(), sql_type(field.data_type()));
+            format!("STRUCT<{}>", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string().to_uppercase(),
     }
 }

@@ -70,6 +70,13 @@ impl Parsed {
         }
     }
 
+    /// Changes rows, which is told before anything else about it.
+    pub(super) fn writes(&self) -> bool {
+        use SqlStatement::{Delete, Insert, Merge, Truncate, Update};
+        let Statement::Statement(statement) = &self.statement else { return false };
+        matches!(**statement, Delete(_) | Insert(_) | Merge { .. } | Truncate { .. } | Update { .. })
+    }
+
     pub fn text(&self) -> &str {
         &self.text
     }

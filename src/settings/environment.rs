@@ -1,6 +1,8 @@
 //! Environment variables that are settings, and those that only look like one.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 use super::SettingsError;
 use super::layers::Kind;
@@ -55,6 +57,14 @@ pub(super) const ENVIRONMENT: [(&str, Kind); 38] = [
     ("ingest.stop_timeout", Kind::Text),
     ("ingest.maintain", Kind::Text),
 ];
+
+/// Where commands remember what they may lose, unless neither `XDG_STATE_HOME` nor a home folder says where.
+pub fn state_folder() -> Option<PathBuf> {
+    let absolute = |text: OsString| Some(PathBuf::from(text)).filter(|path| path.is_absolute());
+    let state = std::env::var_os("XDG_STATE_HOME").and_then(absolute);
+    let state = state.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
+    state.map(|state| state.join("tickhouse"))
+}
 
 /// Every variable with our prefix that may be meant for us.
 ///

@@ -15,6 +15,7 @@ use crate::kafka::{KafkaSettings, KafkaSettingsError, Properties};
 use crate::lake::{Location, LocationError, StoreSettings};
 use crate::market::ExtraSpec;
 use environment::ENVIRONMENT;
+pub use environment::state_folder;
 pub use layers::{Layers, Origin};
 
 /// Everything that can be configured.

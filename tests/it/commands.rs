@@ -12,7 +12,7 @@ fn run(words: &[&str]) -> (Option<i32>, String) {
 }
 
 /// A lake with 40 ticks and a dead letter.
-fn filled() -> (Topic, Place) {
+pub fn filled() -> (Topic, Place) {
     let (topic, place) = (Topic::new(2), Place::folder());
     topic.send(&ticks(0..40));
     topic.send(&["no tick"]);

@@ -108,6 +108,16 @@ pub async fn write_all(
     }
 }
 
+/// Writes rows that are there already.
+///
+/// # Errors
+/// The output can't be written.
+pub fn write_batch(batch: &RecordBatch, format: Format, zone: Tz, output: Output) -> Result<u64, QueryError> {
+    let mut writer = ResultWriter::new(format, zone, output, &batch.schema())?;
+    writer.write(batch)?;
+    writer.finish()
+}
+
 struct ResultWriter {
     encoder: Encoder,
     times: Times,

@@ -42,7 +42,23 @@ async fn a_caret_and_a_suggestion() {
             "SELECT t.clos FROM ticks t",
             "there is no column 'clos' in t; did you mean 'close'?\n  1 | SELECT t.clos FROM ticks t\n    |        ^^^^^^",
         ),
-        ("SELECT close FROM ticks GROUP BY symbol", "column in SELECT"),
+        (
+            "SELECT close FROM ticks GROUP BY symbol",
+            "column 'close' is neither in GROUP BY nor in an aggregate function such as max(close)\n  1 | SELECT close",
+        ),
+        (
+            "SELECT avrage(close) FROM ticks",
+            "there is no function 'avrage'; did you mean 'avg'?\n  1 | SELECT avrage(close) FROM ticks\n    |        ^^^^^^",
+        ),
+        ("SELECT lag(close) FROM ticks", "lag is a window function: it needs an OVER\n  1 | SELECT lag(close)"),
+        (
+            "SELECT * FROM ticks ORDER symbol",
+            "expected: end of statement, found: ORDER; write ORDER BY\n  1 | SELECT * FROM ticks ORDER symbol\n    |                     ^^^^^",
+        ),
+        (
+            "SELECT date_trunc(day, ts) FROM ticks",
+            "there is no column 'day'\n  1 | SELECT date_trunc(day, ts) FROM ticks\n    |                   ^^^\n  columns: ",
+        ),
         (
             "SELECT * FROM ticks WHERE symbol = \"AAPL\"",
             "there is no column 'AAPL'\n  1 | SELECT * FROM ticks WHERE symbol = \"AAPL\"\n    |                                    ^^^^^^\n  columns: ",
@@ -66,11 +82,27 @@ async fn a_caret_and_a_suggestion() {
 }
 
 #[tokio::test]
+async fn a_wrong_time_is_told_with_a_right_one() {
+    for (sql, caret) in [
+        ("SELECT * FROM ticks WHERE ts > 'yesterday'", "                               ^^^^^^^^^^^"),
+        ("SELECT * FROM ticks WHERE ts > 5", ""),
+    ] {
+        let text = refused(sql).await.to_string();
+        assert!(text.contains(caret) && text.ends_with("TIMESTAMP '2026-11-20T14:30:00Z'"), "{text}");
+    }
+    let text = refused("SELECT CAST('x1' AS DOUBLE) FROM ticks").await.to_string();
+    assert!(text.contains("\n    |             ^^^^"), "{text}");
+}
+
+#[tokio::test]
 async fn only_reading_is_allowed() {
     for sql in [
         "CREATE TABLE t AS SELECT 1",
         "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
         "INSERT INTO ticks SELECT * FROM ticks",
+        "INSERT INTO ticks VALUES (1)",
+        "DELETE FROM ticks",
+        "UPDATE ticks SET close = 1",
         "DROP TABLE ticks",
         "COPY ticks TO '/tmp/x.csv'",
         "SET datafusion.execution.batch_size = 1",
@@ -103,7 +135,56 @@ async fn a_small_memory_limit_says_what_to_do() {
     let stream = session.plan(&parsed).await.unwrap().run().unwrap();
     let output = Output::to(std::io::sink());
     let error = write_all(stream, Format::Csv, chrono_tz::UTC, output, &CancellationToken::new()).await.unwrap_err();
-    assert!(matches!(&error, QueryError::Run(text) if text.contains("raise --memory-limit")), "{error}");
+    let QueryError::Run(text) = &error else { panic!("{error}") };
+    assert!(text.starts_with("it needs more memory than --memory-limit 64KiB allows\n"), "{text}");
+    assert!(text.contains("raise --memory-limit"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_counts_rows_and_files() {
+    let slice = |file: i64| (0..10).map(|n| Row::new("A", START + n, 1.0, None, 10 * file + n)).collect::<Vec<_>>();
+    let view = table_of(PartitionBy::Day, &[slice(0), slice(1), slice(2)]).await;
+    let planned = session(&view).plan(&Parsed::parse("SELECT sum(close) FROM ticks").unwrap()).await.unwrap();
+    let progress = planned.progress();
+    assert_eq!(progress.read(), InputRead { rows: 0, files: 0, all_files: 3 });
+    planned.run().unwrap().try_collect::<Vec<_>>().await.unwrap();
+    assert_eq!(progress.read(), InputRead { rows: 30, files: 3, all_files: 3 });
+}
+
+#[tokio::test]
+async fn files_beside_the_tables_are_read() {
+    let view = table_of(PartitionBy::Day, &[vec![Row::new("A", START, 1.0, None, 0)]]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let mut session = session(&view);
+    for (name, path) in [
+        ("a_csv", file("a b%20.csv", "symbol,sector\nA,tech\n")),
+        ("a_tsv", file("a.TSV", "symbol\tsector\nA\ttech\n")),
+        ("an_array", file("a.json", " [{\"symbol\":\"A\",\"sector\":\"tech\"}]")),
+        ("lines", file("lines.json", "{\"symbol\":\"A\",\"sector\":\"tech\"}\n")),
+    ] {
+        session.register_file(name, &path).await.unwrap();
+        let sql = format!("SELECT sector FROM ticks JOIN {name} ON {name}.symbol = ticks.symbol");
+        let planned = session.plan(&Parsed::parse(&sql).unwrap()).await.unwrap();
+        let batches: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1, "{name}");
+    }
+    for (name, path, told) in [
+        ("ticks", file("x.csv", "a\n1\n"), "already"),
+        ("lines", file("x.csv", "a\n1\n"), "already"),
+        ("No-Name", file("x.csv", "a\n1\n"), "a-z"),
+        ("none", "/nowhere/x.csv".to_owned(), "/nowhere/x.csv"),
+        ("excel", file("x.xlsx", "a"), "use csv, tsv"),
+        ("parquet", file("x.parquet", "no Parquet"), "x.parquet"),
+        ("folder", folder.path().to_str().unwrap().to_owned(), "folder"),
+    ] {
+        let error = session.register_file(name, &path).await.unwrap_err();
+        assert!(matches!(&error, QueryError::Usage(text) if text.contains(told)), "{name}: {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,6 +85,10 @@ impl Tickhouse {
         self
     }
 
+    pub(super) fn into_command(self) -> Command {
+        self.command
+    }
+
     pub fn start(mut self) -> Live {
         let mut child = self.command.spawn().unwrap();
         let (mut stdin, mut out) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());

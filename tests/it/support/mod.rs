@@ -4,6 +4,7 @@ mod binary;
 mod daemon;
 mod place;
 mod table;
+mod terminal;
 mod topic;
 
 use std::time::Duration;

@@ -1,7 +1,9 @@
 //! Where a lake is: a temporary folder, or a prefix of an S3 bucket.
 
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use tempfile::TempDir;
-use tickhouse::lake::{Lake, Location, StoreSettings};
+use tickhouse::lake::{Lake, Location, StoreSettings, root_store};
 use uuid::Uuid;
 
 use super::setting;
@@ -60,5 +62,14 @@ impl Place {
 
     pub async fn lake(&self) -> Lake {
         Lake::open(&self.location(), &self.store()).await.unwrap()
+    }
+
+    /// Text of an object of the store.
+    pub async fn object(&self, url: &str) -> String {
+        let location = Location::parse(url).unwrap();
+        let Location::S3 { prefix, .. } = &location else { panic!("{url} is no object") };
+        let store = root_store(&location, &self.store()).unwrap();
+        let bytes = store.get(&Path::from(prefix.as_str())).await.unwrap().bytes().await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
     }
 }

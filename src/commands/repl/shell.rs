@@ -1,0 +1,236 @@
+//! What stays between two inputs, and what each of them does.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Context;
+use chrono_tz::Tz;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::completion::Names;
+use super::input::{DOTS, Dot, Input, split_all, words};
+use crate::cli::{AskArgs, FormatChoice, GlobalArgs, QueryArgs};
+use crate::commands::print::{print, tell};
+use crate::commands::progress::ProgressLine;
+use crate::commands::query::{listing, output_of, prepare};
+use crate::commands::tables::Tables;
+use crate::query::{Catalog, Output, Param, Parsed, QueryError, TableInfo, write_all};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    GoOn,
+    Leave,
+}
+
+/// What follows the name of a query.
+#[derive(Parser)]
+#[command(no_binary_name = true, disable_help_flag = true, override_usage = "NAME [--param NAME=VALUE] [--symbol ..]")]
+struct NamedLine {
+    name: String,
+    #[command(flatten)]
+    ask: AskArgs,
+}
+
+pub(super) struct Shell<'a> {
+    tables: Tables,
+    catalog: Catalog,
+    /// Asked of every statement.
+    ask: &'a AskArgs,
+    choice: FormatChoice,
+    zone: Tz,
+    timer: bool,
+    /// Runs a file.
+    reading: bool,
+    interactive: bool,
+    stop: &'a CancellationToken,
+}
+
+impl<'a> Shell<'a> {
+    pub(super) async fn open(
+        global: &GlobalArgs,
+        args: &'a QueryArgs,
+        interactive: bool,
+        stop: &'a CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let catalog = Catalog::load(args.sql_dir.as_deref())?;
+        refuse_binary(args.format)?;
+        Ok(Self {
+            tables: Tables::open(global, args, stop).await?,
+            catalog,
+            ask: &args.ask,
+            choice: args.format,
+            zone: args.tz,
+            timer: interactive,
+            reading: false,
+            interactive,
+            stop,
+        })
+    }
+
+    /// The lake and its version.
+    pub(super) fn place(&self) -> String {
+        self.tables.place()
+    }
+
+    pub(super) async fn names(&mut self) -> anyhow::Result<Names> {
+        let session = self.tables.session().await?;
+        let columns = |table: &TableInfo| table.schema.fields().iter().map(|field| field.name().clone()).collect();
+        let params = |params: &[Param]| params.iter().map(|param| param.name.clone()).collect();
+        Ok(Names {
+            tables: session.tables().iter().map(|table| (table.name.clone(), columns(table))).collect(),
+            functions: session.functions(),
+            queries: self.catalog.iter().map(|(name, query)| (name.to_owned(), params(&query.header.params))).collect(),
+        })
+    }
+
+    /// Ends at the first error.
+    pub(super) async fn run_all(&mut self, inputs: &[Input]) -> anyhow::Result<Flow> {
+        for input in inputs {
+            match input {
+                Input::Dot(line) => {
+                    let dot = Dot::parse(line).map_err(QueryError::Usage)?;
+                    if Box::pin(self.dot(dot)).await? == Flow::Leave {
+                        return Ok(Flow::Leave);
+                    }
+                }
+                Input::Named(line) => {
+                    let parsed = self.named(line)?;
+                    self.statement(&parsed).await?;
+                }
+                Input::Sql(text) => {
+                    let parsed = prepare(text, self.ask, self.zone)?;
+                    self.statement(&parsed).await?;
+                }
+            }
+        }
+        Ok(Flow::GoOn)
+    }
+
+    fn named(&self, line: &str) -> Result<Parsed, QueryError> {
+        let words = words(line).map_err(QueryError::Usage)?;
+        let NamedLine { name, ask } = NamedLine::try_parse_from(words).map_err(|error| {
+            let text = error.to_string();
+            let first = text.split("\n\n").next().unwrap_or(&text);
+            QueryError::Usage(first.trim_start_matches("error: ").to_owned())
+        })?;
+        prepare(&self.catalog.get(&name)?.text, &ask.or(self.ask), self.zone)
+    }
+
+    /// Runs until it is done or Ctrl-C ends it.
+    async fn statement(&mut self, parsed: &Parsed) -> anyhow::Result<()> {
+        let begin = Instant::now();
+        // Not those that came at the prompt.
+        let interrupt = self.interactive.then(|| signal(SignalKind::interrupt()));
+        let mut interrupt = interrupt.transpose().context("watch Ctrl-C")?;
+        let interrupted = async {
+            match &mut interrupt {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = interrupted => Err(QueryError::Cancelled.into()),
+            () = self.stop.cancelled() => Err(QueryError::Cancelled.into()),
+            written = self.write(parsed) => written,
+        }?;
+        if self.timer {
+            tell(&format!("{:.3} s\n", begin.elapsed().as_secs_f64()));
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, parsed: &Parsed) -> anyhow::Result<()> {
+        let (format, _) = output_of(self.choice, None)?;
+        let planned = self.tables.session().await?.plan(parsed).await?;
+        let line = ProgressLine::start(planned.progress());
+        let output = Output::to(line.before_stdout());
+        write_all(planned.run()?, format, self.zone, output, self.stop).await?;
+        Ok(())
+    }
+
+    async fn dot(&mut self, dot: Dot) -> anyhow::Result<Flow> {
+        match dot {
+            Dot::Help => print(&help())?,
+            Dot::List => print(&listing(&self.catalog))?,
+            Dot::Tables => {
+                let session = self.tables.session().await?;
+                print(&session.tables().iter().map(table_line).collect::<String>())?;
+            }
+            Dot::Schema(name) => {
+                let session = self.tables.session().await?;
+                let tables = match name {
+                    Some(name) => vec![session.table(&name)?],
+                    None => session.tables().iter().collect(),
+                };
+                print(&tables.into_iter().map(columns).collect::<String>())?;
+            }
+            Dot::Mode(Some(choice)) => {
+                refuse_binary(choice)?;
+                self.choice = choice;
+            }
+            Dot::Mode(None) => print(&format!("{}\n", self.choice))?,
+            Dot::Timer(timer) => self.timer = timer,
+            Dot::Read(file) => return self.read(&file).await,
+            Dot::Quit => return Ok(Flow::Leave),
+        }
+        Ok(Flow::GoOn)
+    }
+
+    async fn read(&mut self, file: &Path) -> anyhow::Result<Flow> {
+        if self.reading {
+            return Err(QueryError::Usage(format!(".read {}: a file can't read others", file.display())).into());
+        }
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| QueryError::Usage(format!("read {}: {error}", file.display())))?;
+        self.reading = true;
+        let flow = self.run_all(&split_all(&(text + "\n"))).await;
+        self.reading = false;
+        flow
+    }
+}
+
+fn refuse_binary(choice: FormatChoice) -> Result<(), QueryError> {
+    match choice.is_binary() {
+        true => Err(QueryError::Usage(format!("{choice} holds one result: write it with -f FILE or -f - and -o FILE"))),
+        false => Ok(()),
+    }
+}
+
+fn help() -> String {
+    let mut text = "SQL ends with a semicolon. The name of a query and its flags run it.\n".to_owned();
+    for (name, usage, what) in DOTS {
+        let command = format!("{name} {usage}");
+        writeln!(text, "{command:17} {what}").expect("a string takes all text");
+    }
+    text
+}
+
+fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+fn table_line(table: &TableInfo) -> String {
+    match table.rows {
+        Some(rows) => {
+            format!("{}  {} in {}\n", table.name, counted(rows, "row"), counted(table.files as u64, "file"))
+        }
+        None => format!("{}\n", table.name),
+    }
+}
+
+fn columns(table: &TableInfo) -> String {
+    let fields = table.schema.fields();
+    let width = fields.iter().map(|field| field.name().chars().count()).max().unwrap_or(0);
+    let mut text = format!("{}\n", table.name);
+    for field in fields {
+        let not_null = if field.is_nullable() { "" } else { " NOT NULL" };
+        let kind = crate::query::sql_type(field.data_type());
+        writeln!(text, "  {:width$}  {kind}{not_null}", field.name()).expect("a string takes all text");
+    }
+    text
+}

@@ -1,0 +1,70 @@
+//! Files of the user's beside the tables of the lake, to join with.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+
+use datafusion::prelude::{CsvReadOptions, JsonReadOptions, ParquetReadOptions};
+
+use super::diagnose::{first_lines, innermost};
+use super::error::QueryError;
+use super::header::is_name;
+use super::session::{QuerySession, TableInfo};
+
+const FORMS: &str = "csv, tsv, json, ndjson, jsonl or parquet";
+
+impl QuerySession {
+    /// Makes a file known as a table; its ending tells the format, CSV has a line of names.
+    ///
+    /// # Errors
+    /// The name is taken or no name, the file is missing, or not what its ending says.
+    pub async fn register_file(&mut self, name: &str, file: &str) -> Result<(), QueryError> {
+        let usage = |problem: String| QueryError::usage(format!("--register {name}={file}: {problem}"));
+        if !is_name(name) {
+            return Err(usage("a table's name holds a-z, 0-9 and _ only".to_owned()));
+        }
+        if self.tables().iter().any(|table| table.name == name) {
+            return Err(usage(format!("there is a table '{name}' already")));
+        }
+        let path = std::path::absolute(file).map_err(|error| usage(error.to_string()))?;
+        let opened = File::open(&path).map_err(|error| usage(error.to_string()))?;
+        if path.is_dir() {
+            return Err(usage("it is a folder: name a file".to_owned()));
+        }
+        let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned()).unwrap_or_default();
+        let dotted = format!(".{ending}");
+        let place = url::Url::from_file_path(&path).map_err(|()| usage("the path is no URL".to_owned()))?;
+        let place = place.as_str();
+        let context = self.context();
+        let registered = match ending.to_lowercase().as_str() {
+            "csv" => context.register_csv(name, place, CsvReadOptions::new().file_extension(&dotted)).await,
+            "tsv" => {
+                let options = CsvReadOptions::new().file_extension(&dotted).delimiter(b'\t');
+                context.register_csv(name, place, options).await
+            }
+            "json" | "ndjson" | "jsonl" => {
+                let lines = !is_array(opened).map_err(|error| usage(error.to_string()))?;
+                let options = JsonReadOptions::default().file_extension(&dotted).newline_delimited(lines);
+                context.register_json(name, place, options).await
+            }
+            "parquet" => {
+                context.register_parquet(name, place, ParquetReadOptions::default().file_extension(&dotted)).await
+            }
+            _ => return Err(usage(format!("the ending tells no format: use {FORMS}"))),
+        };
+        registered.map_err(|error| usage(first_lines(innermost(&error))))?;
+        let table = context.table_provider(name).await.map_err(QueryError::Session)?;
+        self.add_table(TableInfo { name: name.to_owned(), schema: table.schema(), rows: None, files: 1 });
+        Ok(())
+    }
+}
+
+/// One JSON array in place of a value a line.
+fn is_array(file: File) -> std::io::Result<bool> {
+    for byte in BufReader::new(file).bytes() {
+        let byte = byte?;
+        if !byte.is_ascii_whitespace() {
+            return Ok(byte == b'[');
+        }
+    }
+    Ok(false)
+}
