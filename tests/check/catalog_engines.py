@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import time
+import urllib.error
+import urllib.request
+from datetime import date, datetime, timezone
 from pathlib import Path
 
 import chdb
@@ -91,4 +96,63 @@ class Spark:
         self.process.wait()
 
 
-ENGINES = {"duckdb": DuckDb, "clickhouse": ClickHouse, "spark": Spark}
+class Trino:
+    """The server of TRINO_URL, which reads the folders below TRINO_LAKES, by its client protocol."""
+
+    #: Microseconds: Trino rounds the times of Delta tables to milliseconds.
+    time_step = 1_000
+    HEADERS = {"X-Trino-User": "check", "X-Trino-Catalog": "delta", "X-Trino-Time-Zone": "UTC"}
+
+    def __init__(self, lake: Path):
+        if "TRINO_URL" not in os.environ or "TRINO_LAKES" not in os.environ:
+            raise SystemExit("set TRINO_URL and TRINO_LAKES, as tests/servers/trino.sh prints them")
+        place = lake.resolve().relative_to(Path(os.environ["TRINO_LAKES"]).resolve())
+        self.schema = "check_" + "".join(c if c.isalnum() else "_" for c in str(place)).lower()
+        self.rows(f"CREATE SCHEMA {self.schema}")
+        self.rows(f"CALL system.register_table('{self.schema}', 'ticks', 'local:///{place}/ticks')")
+
+    def rows(self, sql: str) -> list[dict]:
+        body = sql.rstrip().rstrip(";").encode()
+        headers = self.HEADERS | {"X-Trino-Schema": self.schema}
+        request = urllib.request.Request(os.environ["TRINO_URL"] + "/v1/statement", body, headers)
+        rows: list[dict] = []
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=60) as response:
+                    answer = json.load(response)
+            except urllib.error.HTTPError as error:
+                if error.code not in (502, 503, 504):
+                    raise
+                time.sleep(0.1)
+                continue
+            if "error" in answer:
+                raise EngineError(answer["error"]["message"][:300])
+            for values in answer.get("data") or []:
+                pairs = zip(answer["columns"], values)
+                rows.append({column["name"]: told(column["type"], value) for column, value in pairs})
+            if "nextUri" not in answer:
+                return rows
+            request = urllib.request.Request(answer["nextUri"], headers=self.HEADERS)
+
+    def close(self) -> None:
+        self.rows(f"CALL system.unregister_table('{self.schema}', 'ticks')")
+        self.rows(f"DROP SCHEMA {self.schema}")
+
+
+def told(kind: str, value: object) -> object:
+    """A value of Trino's JSON."""
+    if value is None:
+        return None
+    if kind.startswith("timestamp"):
+        return datetime.fromisoformat(value.removesuffix(" UTC")).replace(tzinfo=timezone.utc)
+    if kind == "date":
+        return date.fromisoformat(value)
+    return float(value) if kind == "double" else value
+
+
+def folder_of_lakes(engines: list[str]) -> str | None:
+    """Where a lake must be for all of them to read it; None is anywhere."""
+    return os.environ.get("TRINO_LAKES") if "trino" in engines else None
+
+
+ENGINES = {"duckdb": DuckDb, "clickhouse": ClickHouse, "spark": Spark, "trino": Trino}

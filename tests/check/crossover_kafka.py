@@ -25,7 +25,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from landed import ZONE, ingest, send
+from docs_part import write_part
+from landed import SYMBOL_CLOSE, ZONE, ingest, send
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SYMBOLS, ROWS, FAST, SLOW = 120, 200, 9, 21
@@ -111,6 +112,7 @@ def main() -> int:
     parser.add_argument("--brokers", required=True)
     parser.add_argument("--topic", default="stock-data-stream", help="created by this script")
     parser.add_argument("--tickhouse", type=Path, default=REPOSITORY / "target/debug/tickhouse")
+    parser.add_argument("--docs", action="store_true", help="write the line into docs/conformance.md, too")
     args = parser.parse_args()
 
     frame = prices()
@@ -118,7 +120,7 @@ def main() -> int:
     sent = send(args.brokers, args.topic, messages(frame))
     with tempfile.TemporaryDirectory() as folder:
         lake, answer = Path(folder) / "lake", Path(folder) / "answer.parquet"
-        ingest(args.tickhouse, args.brokers, args.topic, lake)
+        ingest(args.tickhouse, args.brokers, args.topic, lake, 5_000, *SYMBOL_CLOSE)
         ticks = DeltaTable(str(lake / "ticks"))
         files, dates = len(ticks.file_uris()), ticks.to_pyarrow_table(columns=["trade_date"]).column(0)
         command = [str(args.tickhouse), "query", "sma_crossover", "--table", str(lake), "-o", str(answer)]
@@ -132,13 +134,17 @@ def main() -> int:
     counts = lambda name: ", ".join(f"{value} {count}" for value, count in wanted[name].value_counts().items())
     for problem in problems[:20]:
         print(problem)
-    print(
-        f"sma_crossover through Kafka: {sent} messages, {files} files, {len(landed_dates)} trade dates; {len(wanted)} rows of "
-        f"{wanted['symbol'].nunique()} symbols compared with pandas {pd.__version__}: {counts('signal')}; {counts('cross_event')}; "
-        f"{int(wanted['sma_slow'].isna().sum())} rows without a slow mean, {int(equal.sum())} with equal means, "
+    line = (
+        f"sma_crossover through Kafka: {sent} messages, {files} files, {len(landed_dates)} trade dates; {len(wanted)} rows "
+        f"of {wanted['symbol'].nunique()} symbols compared with pandas {pd.__version__}: {counts('signal')}; "
+        f"{counts('cross_event')}; {int(wanted['sma_slow'].isna().sum())} rows without a slow mean, "
+        f"{int(equal.sum())} with equal means, "
         f"{int(wanted['volume'].isna().sum())} without a volume; largest error of a mean {worst:.0e}; "
         f"differences: {len(problems)}"
     )
+    print(line)
+    if args.docs:
+        write_part("conformance.md", "crossover_kafka.py", f"```\n{line}\n```")
     return 1 if problems else 0
 
 

@@ -1,9 +1,10 @@
-"""Prices that reach a lake as those of users do: as JSON with local times, through Kafka, by the binary."""
+"""Prices that reach a lake as those of users do: as JSON through Kafka, by the binary."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from itertools import repeat
 from pathlib import Path
 from typing import Iterable
 
@@ -11,12 +12,18 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 ZONE = "Asia/Kolkata"
+PARTITIONS = 3
+#: librdkafka's mark of a partition that the key decides.
+OF_ITS_KEY = -1
+
+#: What --input symbol-close needs to read such messages, with trade dates of the same zone.
+SYMBOL_CLOSE = ("--input", "symbol-close", "--zone", ZONE, "--market-zone", ZONE)
 
 
-def send(brokers: str, topic: str, messages: Iterable[dict], partitions: int = 3) -> int:
-    """Into a new topic, by symbol to its partitions; the number of messages."""
+def send(brokers: str, topic: str, messages: Iterable[dict], places: Iterable[int] = repeat(OF_ITS_KEY)) -> int:
+    """Into a new topic, by symbol to its partitions unless they are given; the number of messages."""
     admin = AdminClient({"bootstrap.servers": brokers})
-    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(timeout=30)
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(timeout=30)
     failed: list[str] = []
     sent = 0
 
@@ -25,11 +32,11 @@ def send(brokers: str, topic: str, messages: Iterable[dict], partitions: int = 3
             failed.append(str(error))
 
     producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 20})
-    for message in messages:
+    for message, place in zip(messages, places):
         text = json.dumps(message)
         while True:
             try:
-                producer.produce(topic, text, message["symbol"], on_delivery=acknowledged)
+                producer.produce(topic, text, message["symbol"], place, on_delivery=acknowledged)
                 break
             except BufferError:
                 producer.poll(0.1)
@@ -41,10 +48,10 @@ def send(brokers: str, topic: str, messages: Iterable[dict], partitions: int = 3
     return sent
 
 
-def ingest(binary: Path, brokers: str, topic: str, lake: Path, *flags: str) -> None:
-    """All of the topic, in several files, with trade dates of the market's zone."""
+def ingest(binary: Path, brokers: str, topic: str, lake: Path, rows: int, *flags: str) -> None:
+    """All of the topic, in files of about so many rows."""
     command = [str(binary), "ingest", "--brokers", brokers, "--topic", topic, "--table", str(lake), "--until-latest"]
-    command += ["--input", "symbol-close", "--zone", ZONE, "--market-zone", ZONE, "--flush-rows", "5000", *flags]
+    command += ["--flush-rows", str(rows), *flags]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"the ingest ended with exit code {done.returncode}: {done.stderr.strip()[-1000:]}")
