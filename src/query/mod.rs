@@ -9,6 +9,7 @@
 //! ```
 
 mod catalog;
+mod depth;
 mod diagnose;
 mod dialect;
 mod error;
@@ -19,6 +20,7 @@ mod literal;
 mod moment;
 mod newest;
 mod params;
+mod place;
 mod progress;
 mod provider;
 mod pruning;
