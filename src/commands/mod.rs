@@ -5,6 +5,7 @@ mod consume_only;
 mod dead_letters;
 mod demo;
 mod dry_run;
+mod explain;
 mod ingest;
 mod offsets;
 mod print;

@@ -10,6 +10,7 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
+use super::explain::explanation;
 use super::print::print;
 use super::progress::ProgressLine;
 use super::repl;
@@ -71,7 +72,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     let session = Tables::open(global, args, stop).await?.session().await?;
     let planned = session.plan(&parsed).await?;
     if args.explain {
-        return print(&planned.explain());
+        return print(&explanation(&planned.explain(), &planned.reads().await?));
     }
     let line = ProgressLine::start(planned.progress());
     let target = output.and_then(Path::to_str).filter(|text| text.starts_with("s3://") || text.starts_with("s3a://"));
@@ -131,7 +132,7 @@ fn text_of(args: &QueryArgs, catalog: &Catalog) -> Result<String, QueryError> {
         return Ok(text);
     }
     let query = args.query.as_deref().unwrap_or_default().trim();
-    if query.contains(char::is_whitespace) {
+    if query.contains(char::is_whitespace) || query.trim_matches(';').is_empty() {
         return Ok(query.to_owned());
     }
     Ok(catalog.get(query)?.text.clone())
@@ -271,6 +272,8 @@ mod tests {
             vec!["sma_crossover", "--param", "fats=3"],
             vec!["sma_crossover", "--param", "fast=0"],
             vec!["SELECT 1; SELECT 2"],
+            vec![" ;"],
+            vec!["SELECT FROM ticks"],
             vec!["SELECT 1", "--symbol", "AAPL"],
             vec!["daily_summary", "--from", "tomorrow"],
             vec!["daily_summary", "--interval", "5m"],
