@@ -34,7 +34,10 @@ impl ProgressLine {
                 let read = progress.read();
                 let (rows, files, all) = (HumanCount(read.rows), HumanCount(read.files), HumanCount(read.all_files));
                 let seconds = shown.elapsed().as_secs();
-                shown.set_message(format!("{rows} rows read, {files} of {all} files, {seconds} s"));
+                shown.set_message(match read.all_files {
+                    0 => format!("{seconds} s"),
+                    _ => format!("{rows} rows read, {files} of {all} files, {seconds} s"),
+                });
                 shown.tick();
             }
         });

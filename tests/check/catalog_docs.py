@@ -43,6 +43,15 @@ INGESTED = re.compile(r",[0-9T:.-]+Z$", re.MULTILINE)
 DOUBLE = re.compile(r"\d\.\d{9,}")
 
 
+def make_lake(tickhouse: Path, brokers: str, folder: str) -> Path:
+    for line in LAKE.replace("\\\n", " ").splitlines():
+        words = line.replace("localhost:9092", brokers).replace("./lake", f"{folder}/lake").split()
+        # A new one each time.
+        words[words.index("--topic") + 1] = Path(folder).name
+        subprocess.run([str(tickhouse), *words[1:]], capture_output=True, check=True)
+    return Path(folder) / "lake"
+
+
 def page(tickhouse: Path, lake: Path) -> str:
     def query(*arguments: str) -> str:
         command = [str(tickhouse), "query", *arguments]
@@ -78,11 +87,7 @@ def main() -> int:
     parser.add_argument("--tickhouse", type=Path, default=REPOSITORY / "target/debug/tickhouse")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for line in LAKE.replace("\\\n", " ").splitlines():
-            words = line.replace("localhost:9092", args.brokers).replace("./lake", f"{folder}/lake").split()
-            words[words.index("--topic") + 1] = Path(folder).name
-            subprocess.run([str(args.tickhouse), *words[1:]], capture_output=True, check=True)
-        written = page(args.tickhouse, Path(folder) / "lake")
+        written = page(args.tickhouse, make_lake(args.tickhouse, args.brokers, folder))
     text = PAGE.read_text()
     new = text[: text.index(MARKER)] + MARKER + "\n" + written
     if not args.check:

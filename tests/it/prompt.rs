@@ -54,6 +54,7 @@ fn the_first_error_ends_a_script() {
         ("sma_crosover", 2, "did you mean 'sma_crossover'?"),
         ("sma_crossover --param fats=3", 2, "fats"),
         ("sma_crossover --parm fast=3", 2, "--parm"),
+        ("sma_crossover AAPL;", 2, "sma_crossover --symbol AAPL"),
         (".tabels", 2, "did you mean '.tables'?"),
         (".schema tick", 2, "did you mean 'ticks'?"),
         (".mode parquet", 2, "parquet holds one result"),
