@@ -3,6 +3,7 @@
 mod config;
 mod dead_letters;
 mod demo;
+mod engines;
 mod ingest;
 mod inspect;
 mod kafka;
@@ -20,6 +21,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
 pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
 pub use demo::DemoArgs;
+pub use engines::EngineArgs;
 pub use ingest::{IngestArgs, InputArgs};
 pub use inspect::{AsOfText, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs};
 pub use kafka::KafkaArgs;

@@ -5,6 +5,7 @@ mod consume_only;
 mod dead_letters;
 mod demo;
 mod dry_run;
+mod elsewhere;
 mod explain;
 mod ingest;
 mod offsets;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Cli, Command};
+use crate::engines::EngineError;
 use crate::ingest::IngestError;
 use crate::kafka::TopicError;
 use crate::lake::{LakeError, StoreProblem};
@@ -72,6 +74,9 @@ fn is_reader_gone(error: &anyhow::Error) -> bool {
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     let code = error.chain().find_map(|cause| {
         if cause.is::<SettingsError>() || matches!(cause.downcast_ref(), Some(QueryError::Usage(_))) {
+            return Some(USAGE);
+        }
+        if matches!(cause.downcast_ref(), Some(EngineError::Usage(_) | EngineError::LogIn { .. })) {
             return Some(USAGE);
         }
         if cause.is::<way_out::DataLossStop>() {

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
-import time
-import urllib.error
 import urllib.request
-from datetime import date, datetime, timezone
 from pathlib import Path
 
 import chdb
@@ -38,7 +36,20 @@ class EngineError(Exception):
     """An engine can't run the text."""
 
 
-class DuckDb:
+class Engine:
+    #: As `--dialect` has it.
+    dialect = ""
+    #: Microseconds that it tells apart.
+    time_step = 1
+
+    def named(self, tickhouse, name: str, params: dict) -> list[dict]:
+        """The answer of a named query, whose text comes from tickhouse."""
+        return self.rows(tickhouse.sql(name, params, self.dialect))
+
+
+class DuckDb(Engine):
+    dialect = "duckdb"
+
     def __init__(self, lake: Path):
         self.connection = duckdb.connect()
         self.connection.execute("SET TimeZone = 'UTC'")
@@ -54,7 +65,9 @@ class DuckDb:
         self.connection.close()
 
 
-class ClickHouse:
+class ClickHouse(Engine):
+    dialect = "clickhouse"
+
     def __init__(self, lake: Path):
         self.session = Session()
         self.session.query("CREATE DATABASE IF NOT EXISTS lake ENGINE = Atomic")
@@ -74,7 +87,9 @@ class ClickHouse:
         self.session.close()
 
 
-class Spark:
+class Spark(Engine):
+    dialect = "spark"
+
     def __init__(self, lake: Path):
         command = [str(Path(__file__).with_name("read_spark.sh")), str(lake), "-"]
         pipe = subprocess.PIPE
@@ -96,58 +111,45 @@ class Spark:
         self.process.wait()
 
 
-class Trino:
-    """The server of TRINO_URL, which reads the folders below TRINO_LAKES, by its client protocol."""
+class Trino(Engine):
+    """A server of trino.sh, asked by `tickhouse query --engine trino`. The lake is a folder below TRINO_LAKES."""
 
-    #: Microseconds: Trino rounds the times of Delta tables to milliseconds.
+    dialect = "trino"
+    #: Trino rounds the times of Delta tables to milliseconds.
     time_step = 1_000
-    HEADERS = {"X-Trino-User": "check", "X-Trino-Catalog": "delta", "X-Trino-Time-Zone": "UTC"}
 
     def __init__(self, lake: Path):
         if "TRINO_URL" not in os.environ or "TRINO_LAKES" not in os.environ:
             raise SystemExit("set TRINO_URL and TRINO_LAKES, as tests/servers/trino.sh prints them")
         place = lake.resolve().relative_to(Path(os.environ["TRINO_LAKES"]).resolve())
-        self.schema = "check_" + "".join(c if c.isalnum() else "_" for c in str(place)).lower()
-        self.rows(f"CREATE SCHEMA {self.schema}")
-        self.rows(f"CALL system.register_table('{self.schema}', 'ticks', 'local:///{place}/ticks')")
+        self.schema = re.sub(r"\W", "_", str(place).lower())
+        self.flags = ["--engine", "trino", "--trino-url", os.environ["TRINO_URL"], "--trino-schema", self.schema]
+        trino(f"CREATE SCHEMA IF NOT EXISTS delta.{self.schema}")
+        for table in ("ticks", "dead_letters"):
+            trino(f"CALL delta.system.register_table('{self.schema}', '{table}', 'local:///{place}/{table}')")
 
-    def rows(self, sql: str) -> list[dict]:
-        body = sql.rstrip().rstrip(";").encode()
-        headers = self.HEADERS | {"X-Trino-Schema": self.schema}
-        request = urllib.request.Request(os.environ["TRINO_URL"] + "/v1/statement", body, headers)
-        rows: list[dict] = []
-        while True:
-            try:
-                with urllib.request.urlopen(request, timeout=60) as response:
-                    answer = json.load(response)
-            except urllib.error.HTTPError as error:
-                if error.code not in (502, 503, 504):
-                    raise
-                time.sleep(0.1)
-                continue
-            if "error" in answer:
-                raise EngineError(answer["error"]["message"][:300])
-            for values in answer.get("data") or []:
-                pairs = zip(answer["columns"], values)
-                rows.append({column["name"]: told(column["type"], value) for column, value in pairs})
-            if "nextUri" not in answer:
-                return rows
-            request = urllib.request.Request(answer["nextUri"], headers=self.HEADERS)
+    def named(self, tickhouse, name: str, params: dict) -> list[dict]:
+        return tickhouse.rows(name, params, self.flags)
 
     def close(self) -> None:
-        self.rows(f"CALL system.unregister_table('{self.schema}', 'ticks')")
-        self.rows(f"DROP SCHEMA {self.schema}")
+        for table in ("ticks", "dead_letters"):
+            trino(f"CALL delta.system.unregister_table('{self.schema}', '{table}')")
+        trino(f"DROP SCHEMA delta.{self.schema}")
 
 
-def told(kind: str, value: object) -> object:
-    """A value of Trino's JSON."""
-    if value is None:
-        return None
-    if kind.startswith("timestamp"):
-        return datetime.fromisoformat(value.removesuffix(" UTC")).replace(tzinfo=timezone.utc)
-    if kind == "date":
-        return date.fromisoformat(value)
-    return float(value) if kind == "double" else value
+def trino(sql: str) -> list[list]:
+    """Rows of a statement, by nothing but Trino's protocol."""
+    headers = {"X-Trino-User": "checks"}
+    request = urllib.request.Request(os.environ["TRINO_URL"] + "/v1/statement", sql.encode(), headers)
+    rows = []
+    while request:
+        with urllib.request.urlopen(request) as answer:
+            page = json.load(answer)
+        if "error" in page:
+            raise EngineError(page["error"]["message"])
+        rows += page.get("data", [])
+        request = page.get("nextUri")
+    return rows
 
 
 def folder_of_lakes(engines: list[str]) -> str | None:

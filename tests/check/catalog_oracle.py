@@ -5,7 +5,7 @@
     catalog_oracle.py bars gaps --series flat,short     some of them
     catalog_oracle.py --engines duckdb,clickhouse       ClickHouse in this process (chdb), too
     catalog_oracle.py --engines spark --series short    Spark, as of read_spark.sh
-    catalog_oracle.py --engines trino --series short    Trino, as tests/servers/trino.sh starts it
+    catalog_oracle.py --engines trino --series short    Trino, as of trino.sh, asked by `query --engine trino`
     catalog_oracle.py --report report.md                the table as Markdown
 
 Needs target/debug/tickhouse (or --tickhouse) and the packages of requirements-catalog.txt:
@@ -151,8 +151,8 @@ class Tickhouse:
         given = [f"--param={key}={text_of(key, value)}" for key, value in params.items()]
         return [*self.command, name, *given]
 
-    def rows(self, name: str, params: Params) -> Rows:
-        text = self.run([*self.arguments(name, params), "--format", "ndjson"])
+    def rows(self, name: str, params: Params, flags: list[str] | None = None) -> Rows:
+        text = self.run([*self.arguments(name, params), *(flags or []), "--format", "ndjson"])
         return [json.loads(line) for line in text.splitlines()]
 
     def sql(self, name: str, params: Params, dialect: str) -> str:
@@ -201,9 +201,9 @@ def check_lake(series: str, symbols: Symbols, lake: Path, args: argparse.Namespa
                 if name in OURS:
                     check_refused(tickhouse, name, engine, found, counts)
                     continue
-                answers[engine] = lambda run=connection.rows, engine=engine: run(tickhouse.sql(name, given, engine))
+                answers[engine] = lambda engine=connection: engine.named(tickhouse, name, given)
             for engine, answer in answers.items():
-                step = getattr(engines.get(engine), "time_step", 1)
+                step = engines[engine].time_step if engine in engines else 1
                 compared = Compared()
                 try:
                     compared.add([{k: plain(v) for k, v in row.items()} for row in answer()], expected, step)

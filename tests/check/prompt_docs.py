@@ -48,7 +48,7 @@ SESSION = [
     (".read top.sql\r", PROMPT),
     (".mode auto\r", PROMPT),
     (".timer on\r", PROMPT),
-    (ENDLESS + "\r", "rows read"),
+    (ENDLESS + "\r", "running"),
     (CTRL_C, PROMPT),
     ("SELECT symbol, close FROM ticks GROUP BY symbol;\r", PROMPT),
     ("SELECT symbol, avrage(close) FROM ticks GROUP BY symbol;\r", PROMPT),
