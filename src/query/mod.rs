@@ -16,6 +16,7 @@ mod error;
 mod format;
 mod header;
 mod indicators;
+mod last;
 mod literal;
 mod moment;
 mod newest;

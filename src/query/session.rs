@@ -14,6 +14,8 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
@@ -22,10 +24,11 @@ use futures::StreamExt;
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
 use super::indicators;
+use super::last::LastRows;
 use super::progress::Progress;
 use super::provider::LakeTable;
 use super::reads::{Scan, Scans, TableReads};
-use super::rolling::{self, Rule};
+use super::rolling::RollingWindows;
 use super::statement::Parsed;
 use crate::lake::TableView;
 use crate::suggest::did_you_mean;
@@ -70,11 +73,23 @@ pub struct Planned {
     memory_bytes: usize,
 }
 
+type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
+/// DataFusion's rules and ours, which run once filters are in the scan and before sorts are planned.
+fn rules(memory_bytes: usize) -> Vec<Rule> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
+    let at = at.expect("DataFusion has a rule that plans sorts");
+    let ours: [Rule; 2] = [Arc::new(LastRows), Arc::new(RollingWindows { memory_bytes })];
+    rules.splice(at..at, ours);
+    rules
+}
+
 impl QuerySession {
     /// # Errors
     /// The runtime can't be set up, e.g. because there is no folder to spill to.
     pub fn new(memory_bytes: usize) -> Result<Self, QueryError> {
-        Self::with_rules(memory_bytes, rolling::rules(memory_bytes))
+        Self::with_rules(memory_bytes, rules(memory_bytes))
     }
 
     pub(super) fn with_rules(memory_bytes: usize, rules: Vec<Rule>) -> Result<Self, QueryError> {
