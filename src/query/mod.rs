@@ -35,7 +35,7 @@ mod statement;
 pub(crate) mod tests;
 
 pub use catalog::{Catalog, NamedQuery};
-pub use diagnose::{Place, SqlProblem};
+pub use diagnose::SqlProblem;
 pub use dialect::Dialect;
 pub use error::QueryError;
 pub use format::{Format, Output, write_all, write_batch, write_stream};
@@ -43,6 +43,7 @@ pub use header::Header;
 pub use moment::{Clock, Moment};
 pub use newest::{NewestSignal, newest_signals};
 pub use params::Param;
+pub use place::Place;
 pub use progress::{InputRead, Progress};
 pub use reads::{Amount, RowGroups, TableReads};
 pub use scope::{Bound, Scope};
