@@ -43,9 +43,10 @@ pub(super) async fn run_text(
     let mut parsed = Parsed::parse(text)?;
     parsed.bind(params)?;
     let settings = Settings::resolve(global.config.as_deref(), |layers| table.apply(layers))?.settings;
-    let session = Tables::of(&settings, DEFAULT_MEMORY_BYTES, stop).await?.session().await?;
     let (format, _) = output_of(format, None)?;
-    let planned = session.plan(&parsed).await?;
+    let mut tables = Tables::of(&settings, DEFAULT_MEMORY_BYTES, stop).await?;
+    let planned = tables.session().await?.plan(&parsed).await?;
+    drop(tables);
     write_all(planned.run()?, format, chrono_tz::UTC, Output::to(io::stdout()), stop).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -68,8 +69,9 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     }
     let (format, output) = output_of(args.format, args.output.as_deref())?;
 
-    let session = Tables::open(global, args, stop).await?.session().await?;
-    let planned = session.plan(&parsed).await?;
+    let mut tables = Tables::open(global, args, stop).await?;
+    let planned = tables.session().await?.plan(&parsed).await?;
+    drop(tables);
     if args.explain {
         return print(&planned.explain());
     }
