@@ -11,6 +11,7 @@
 mod athena;
 mod clickhouse;
 mod duckdb;
+pub mod glue;
 mod quote;
 mod root;
 mod spark;
@@ -24,7 +25,7 @@ pub use clickhouse::statements as clickhouse_statements;
 pub use duckdb::statements as duckdb_statements;
 pub use root::{Root, RootError};
 pub use spark::statements as spark_statements;
-pub use trino::{Registration, statements as trino_statements};
+pub use trino::{Registration, create_schema, create_view, statements as trino_statements};
 pub use views::{LeftOut, View, Views};
 
 use crate::query::{DEAD_LETTERS, TICKS};

@@ -40,7 +40,7 @@ impl Root {
         let trimmed = text.trim_end_matches('/');
         match trimmed {
             "" => Err(RootError::Empty),
-            _ if trimmed.ends_with(':') => Ok(Self(format!("{trimmed}//"))),
+            _ if trimmed.ends_with(':') => Ok(Self(format!("{trimmed}///"))),
             _ => Ok(Self(trimmed.to_owned())),
         }
     }

@@ -17,6 +17,12 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// What `show` answered names this place.
+    pub fn is_in(&self, shown: &str) -> bool {
+        let names = |location: &str| shown.contains(&format!("location = {}", standard_string(location)));
+        names(&self.location) || names(&format!("{}/", self.location))
+    }
+
     pub fn all(catalog: &str, schema: &str, root: &Root) -> [Self; 2] {
         TABLES.map(|table| {
             let location = root.table(table);

@@ -18,7 +18,10 @@ use std::path::PathBuf;
 use chrono_tz::Tz;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-pub use catalog::{CatalogArgs, CatalogCommand, ClickhouseArgs, ManifestArgs, RegisterArgs, ScriptArgs};
+pub use catalog::{
+    AthenaCatalogArgs, CatalogArgs, CatalogCommand, ClickhouseArgs, GlueArgs, ManifestArgs, PlaceArgs, ScriptArgs,
+    TrinoCatalogArgs, ViewArgs,
+};
 pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
 pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
 pub use demo::DemoArgs;

@@ -1,7 +1,10 @@
 //! `tickhouse catalog`: the tables and named queries of a lake in other engines.
 
+mod athena;
+mod glue;
 mod manifest;
 mod scripts;
+mod trino;
 
 use std::process::ExitCode;
 
@@ -10,15 +13,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::print::tell;
 use crate::catalog::{LeftOut, Root, RootError, TABLES, View, Views};
-use crate::cli::{CatalogArgs, CatalogCommand, GlobalArgs, RegisterArgs, TableArgs};
+use crate::cli::{CatalogArgs, CatalogCommand, GlobalArgs, TableArgs, ViewArgs};
 use crate::lake::{Lake, Location};
 use crate::query::{Catalog, Dialect, QueryError};
-use crate::settings::Settings;
+use crate::settings::{Layers, Settings};
 
 /// # Errors
 /// The engine can't know such a lake, or refuses it.
 pub(super) async fn run(global: &GlobalArgs, args: &CatalogArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     match &args.command {
+        CatalogCommand::Glue(args) => glue::run(global, args, &stop).await?,
+        CatalogCommand::Athena(args) => athena::run(global, args, &stop).await?,
+        CatalogCommand::Trino(args) => trino::run(global, args, &stop).await?,
         CatalogCommand::Spark(args) => scripts::spark(global, args, &stop).await?,
         CatalogCommand::Duckdb(args) => scripts::duckdb(global, args, &stop).await?,
         CatalogCommand::Clickhouse(args) => scripts::clickhouse(global, args, &stop).await?,
@@ -26,6 +32,9 @@ pub(super) async fn run(global: &GlobalArgs, args: &CatalogArgs, stop: Cancellat
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// Where an engine without settings of its own keeps the tables.
+const DEFAULT_SCHEMA: &str = "tickhouse";
 
 /// Where the lake is.
 struct Place {
@@ -35,7 +44,16 @@ struct Place {
 
 impl Place {
     fn of(global: &GlobalArgs, table: &TableArgs) -> anyhow::Result<Self> {
-        let settings = Settings::resolve(global.config.as_deref(), |layers| table.apply(layers))?.settings;
+        Self::with(global, table, |_| {})
+    }
+
+    /// As [`Self::of`], with the flags of an engine.
+    fn with(global: &GlobalArgs, table: &TableArgs, flags: impl FnOnce(&mut Layers)) -> anyhow::Result<Self> {
+        let layers = |layers: &mut Layers| {
+            table.apply(layers);
+            flags(layers);
+        };
+        let settings = Settings::resolve(global.config.as_deref(), layers)?.settings;
         let location = settings.location()?;
         Ok(Self { settings, location })
     }
@@ -60,7 +78,7 @@ impl Place {
 }
 
 /// The views that are asked for.
-fn views_of(args: &RegisterArgs, dialect: Dialect, schema: &[&str]) -> anyhow::Result<Views> {
+fn views_of(args: &ViewArgs, dialect: Dialect, schema: &[&str]) -> anyhow::Result<Views> {
     if args.no_views {
         return Ok(Views::default());
     }
