@@ -4,6 +4,7 @@ mod catalog;
 mod config;
 mod dead_letters;
 mod demo;
+mod engines;
 mod ingest;
 mod inspect;
 mod kafka;
@@ -25,6 +26,7 @@ pub use catalog::{
 pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
 pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
 pub use demo::DemoArgs;
+pub use engines::EngineArgs;
 pub use ingest::{IngestArgs, InputArgs};
 pub use inspect::{AsOfText, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs};
 pub use kafka::KafkaArgs;

@@ -6,6 +6,7 @@ mod consume_only;
 mod dead_letters;
 mod demo;
 mod dry_run;
+mod elsewhere;
 mod ingest;
 mod offsets;
 mod print;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::RootError;
 use crate::cli::{Cli, Command};
+use crate::engines::EngineError;
 use crate::ingest::IngestError;
 use crate::kafka::TopicError;
 use crate::lake::{LakeError, StoreProblem};
@@ -77,6 +79,9 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
             || cause.is::<RootError>()
             || matches!(cause.downcast_ref(), Some(QueryError::Usage(_)))
         {
+            return Some(USAGE);
+        }
+        if matches!(cause.downcast_ref(), Some(EngineError::Usage(_) | EngineError::LogIn { .. })) {
             return Some(USAGE);
         }
         if cause.is::<way_out::DataLossStop>() {

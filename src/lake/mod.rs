@@ -6,6 +6,8 @@
 //!                                                           └─ TableView: files of one version, for readers
 //! ```
 
+#[cfg(feature = "aws")]
+mod aws;
 mod bucket;
 mod commit;
 mod create;
@@ -34,6 +36,8 @@ mod vacant;
 mod view;
 
 pub use crate::secret::Secret;
+#[cfg(feature = "aws")]
+pub use aws::{AwsAccess, aws_access};
 pub use commit::{Advance, CommitNote, CommitOutcome, NewFile};
 pub use create::LakeSpec;
 pub use durable::DurableLocal;

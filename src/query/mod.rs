@@ -32,9 +32,10 @@ mod statement;
 pub(crate) mod tests;
 
 pub use catalog::{Catalog, NamedQuery};
+pub use diagnose::{Place, SqlProblem};
 pub use dialect::Dialect;
 pub use error::QueryError;
-pub use format::{Format, Output, write_all, write_batch};
+pub use format::{Format, Output, write_all, write_batch, write_stream};
 pub use header::{Column, ColumnType, Header};
 pub use moment::{Clock, Moment};
 pub use newest::{NewestSignal, newest_signals};

@@ -130,6 +130,23 @@ impl Parsed {
         }
     }
 
+    /// What an engine of this dialect is sent: no semicolon, EXPLAIN kept.
+    ///
+    /// # Errors
+    /// As [`Self::to_sql_for`]; the statement does more than read.
+    pub fn to_engine(&self, dialect: Dialect) -> Result<String, QueryError> {
+        let explain = match &self.statement {
+            statement if !reads(statement) => {
+                return Err(QueryError::usage("only statements that read are allowed, such as SELECT"));
+            }
+            Statement::Explain(explain) if explain.options.analyze => "EXPLAIN ANALYZE ",
+            Statement::Explain(_) => "EXPLAIN ",
+            _ => "",
+        };
+        let sql = self.to_sql_for(dialect)?;
+        Ok(format!("{explain}{}", sql.trim_end_matches(';')))
+    }
+
     fn translated(&self, dialect: Dialect) -> String {
         let mut statement = self.statement.clone();
         if let Some(statement) = query_of(&mut statement) {
@@ -139,6 +156,17 @@ impl Parsed {
             return format!("{statement:#};");
         }
         format!("{statement};")
+    }
+}
+
+fn reads(statement: &Statement) -> bool {
+    use SqlStatement::{ExplainTable, Query, ShowColumns, ShowTables};
+    match statement {
+        Statement::Statement(statement) => {
+            matches!(**statement, Query(_) | ShowTables { .. } | ShowColumns { .. } | ExplainTable { .. })
+        }
+        Statement::Explain(explain) => reads(&explain.statement),
+        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => false,
     }
 }
 
@@ -201,6 +229,27 @@ mod tests {
             let visited: ControlFlow<()> = query_of(&mut statement).unwrap().visit(&mut Collect(&mut values));
             assert!(visited.is_continue());
             assert_eq!(values, [value]);
+        }
+    }
+
+    #[test]
+    fn an_engine_is_sent_one_statement_that_reads() {
+        let sent = |sql: &str| Parsed::parse(sql).unwrap().to_engine(Dialect::Trino);
+        for (sql, told) in [
+            ("SELECT 1 AS x;", "SELECT\n  1 AS x"),
+            ("EXPLAIN SELECT 1 AS x", "EXPLAIN SELECT\n  1 AS x"),
+            ("EXPLAIN ANALYZE SELECT 1 AS x", "EXPLAIN ANALYZE SELECT\n  1 AS x"),
+            ("SHOW TABLES", "SHOW TABLES"),
+        ] {
+            assert_eq!(sent(sql).unwrap(), told);
+        }
+        for wrong in
+            ["DROP TABLE ticks", "DELETE FROM ticks", "EXPLAIN ANALYZE DELETE FROM ticks", "CREATE VIEW v AS SELECT 1"]
+        {
+            assert!(
+                matches!(sent(wrong), Err(QueryError::Usage(text)) if text.contains("only statements that read")),
+                "{wrong}"
+            );
         }
     }
 
