@@ -313,6 +313,12 @@ mod tests {
             vec!["DROP TABLE ticks"],
             vec!["SELECT 1 AS one", "-o", "one.xyz"],
             vec!["SELECT 1 AS one", "-o", "one"],
+            vec!["SELECT 1 AS one", "--engine", "trino"],
+            vec!["--engine", "trino", "--trino-url", "http://127.0.0.1:1"],
+            vec!["ema", "--engine", "trino", "--trino-url", "http://127.0.0.1:1"],
+            vec!["DROP TABLE ticks", "--engine", "trino", "--trino-url", "http://127.0.0.1:1"],
+            vec!["SELECT 1 AS one", "--engine", "trino", "--trino-url", "http://127.0.0.1:1", "--as-of", "1"],
+            vec!["SELECT 1 AS one", "--engine", "trino", "--trino-url", "http://127.0.0.1:1", "--register", "x=x.csv"],
         ] {
             let mut all = wrong.clone();
             all.extend(["--table", table]);
@@ -323,6 +329,9 @@ mod tests {
             assert!(query(&[failing, "--table", table]).await.is_err(), "{failing}");
         }
         assert!(query(&["SELECT 1 AS one", "--table", "/nowhere/lake"]).await.is_err());
+        let away =
+            query(&["SELECT 1 AS one", "--engine", "trino", "--trino-url", "http://127.0.0.1:1"]).await.unwrap_err();
+        assert_ne!(format!("{:?}", exit_code(&away)), format!("{:?}", ExitCode::from(USAGE)), "{away}");
     }
 
     #[test]

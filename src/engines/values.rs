@@ -79,7 +79,7 @@ pub(super) fn data_type(name: &str) -> DataType {
     let name = name.to_ascii_lowercase();
     let (base, rest) = name.split_once('(').unwrap_or((&name, ""));
     let (arguments, after) = rest.split_once(')').unwrap_or(("", ""));
-    let argument = |at: usize| arguments.split(',').nth(at).map(str::trim);
+    let argument = |at: usize| arguments.split(',').nth(at).map(str::trim).filter(|text| !text.is_empty());
     match base.trim() {
         "boolean" => DataType::Boolean,
         "tinyint" => DataType::Int8,

@@ -103,7 +103,7 @@ def check_cancel(binary: Path, flags: list[str]) -> None:
     begun = time.monotonic()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
-    check(process.returncode != 0 and not out and "cancelled" in err, f"exit code {process.returncode}: {out} {err}")
+    check(process.returncode == 1 and "cancelled" in err, f"exit code {process.returncode}: {out} {err}")
     ended = wait_for("the end of the query", lambda: (told := queries()[query])["state"] == "FAILED" and told)
     check(ended["errorCode"]["name"] == "USER_CANCELED", f"the query ended by {ended['errorCode']}")
     print(f"Ctrl-C: {query} is {ended['errorCode']['name']} after {time.monotonic() - begun:.1f} s")

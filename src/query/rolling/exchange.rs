@@ -9,9 +9,9 @@ use arrow::array::{Array, UInt64Array};
 use arrow::compute::{BatchCoalescer, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use datafusion::common::{DataFusionError, Result, exec_err};
+use datafusion::common::{DataFusionError, Result, exec_err, resources_err};
 use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use hashbrown::DefaultHashBuilder;
@@ -23,6 +23,8 @@ use super::symbols::each_run;
 pub(super) const BATCH_ROWS: usize = 8192;
 /// A batch of at least as many rows is passed on as it is.
 pub(super) const LARGE_BATCH_ROWS: usize = 2048;
+/// Part of the session's memory that ticks may take on their way into order.
+const MOST_PART: usize = 2;
 
 /// Slices of fewer rows cost more than picking their rows one by one.
 pub(super) const SLICE_ROWS: usize = 32;
@@ -34,6 +36,8 @@ pub(super) struct Decoded {
     pub group: usize,
     /// The rows of this group come in order as they are.
     pub in_order: bool,
+    /// No later row is before this time.
+    pub before: Option<i64>,
     pub batches: Vec<RecordBatch>,
 }
 
@@ -42,6 +46,7 @@ pub(super) struct Decoded {
 pub(super) struct Share {
     pub group: usize,
     pub in_order: bool,
+    pub before: Option<i64>,
     pub batches: Vec<RecordBatch>,
     /// Counted in the exchange's reservation until the share is taken.
     bytes: usize,
@@ -140,12 +145,14 @@ impl Coalescer {
 
 /// The pieces of all files, shared by the partitions of one execution.
 ///
-/// Whoever needs the next piece fetches it for all. A partition that runs ahead of another fills its queue; sorts
-/// above spill to make room for that.
+/// Whoever needs the next piece fetches it for all. A partition that runs ahead of another fills its queue, up to half of
+/// the session's memory; sorts above spill to make room for that.
 pub(super) struct Exchange {
     inner: Mutex<Inner>,
     /// Partitions that nobody reads any more.
     closed: Vec<AtomicBool>,
+    /// Of what is queued, and of what a partition holds.
+    most_bytes: usize,
 }
 
 struct Inner {
@@ -159,13 +166,14 @@ struct Inner {
 pub(super) struct Split {
     group: usize,
     in_order: bool,
+    before: Option<i64>,
     shares: Vec<Vec<RecordBatch>>,
 }
 
 impl Decoded {
     pub(super) fn split(self, splitter: &Splitter) -> Result<Split> {
         let shares = splitter.split(&self.batches)?;
-        Ok(Split { group: self.group, in_order: self.in_order, shares })
+        Ok(Split { group: self.group, in_order: self.in_order, before: self.before, shares })
     }
 }
 
@@ -180,7 +188,24 @@ impl Exchange {
         let reservation = MemoryConsumer::new("TickOrderExec").register(context.memory_pool());
         let queues = std::iter::repeat_with(VecDeque::new).take(partitions).collect();
         let closed = std::iter::repeat_with(AtomicBool::default).take(partitions).collect();
-        Self { inner: Mutex::new(Inner { pieces, queues, reservation, failure: None }), closed }
+        let most_bytes = match context.memory_pool().memory_limit() {
+            MemoryLimit::Finite(bytes) => bytes / MOST_PART,
+            MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
+        };
+        Self { inner: Mutex::new(Inner { pieces, queues, reservation, failure: None }), closed, most_bytes }
+    }
+
+    /// # Errors
+    /// So many bytes are too many: the statement reads one partition far ahead of the others, or the statistics of the
+    /// files promised fewer rows.
+    pub(super) fn check(&self, bytes: usize) -> Result<()> {
+        if bytes > self.most_bytes {
+            return resources_err!(
+                "ticks that wait to be put into order take {bytes} bytes, half of the memory limit is {}",
+                self.most_bytes
+            );
+        }
+        Ok(())
     }
 
     /// The next share of a partition; `None` at the end.
@@ -207,14 +232,15 @@ impl Exchange {
     }
 
     fn hand_out(&self, inner: &mut Inner, split: Split) -> Result<()> {
-        let Split { group, in_order, shares } = split;
+        let Split { group, in_order, before, shares } = split;
         for (partition, batches) in shares.into_iter().enumerate() {
             if self.closed[partition].load(Ordering::Relaxed) {
                 continue;
             }
             let bytes = batches.iter().map(sliced_bytes).sum::<Result<usize>>()?;
             inner.reservation.grow(bytes);
-            inner.queues[partition].push_back(Share { group, in_order, batches, bytes });
+            self.check(inner.reservation.size())?;
+            inner.queues[partition].push_back(Share { group, in_order, before, batches, bytes });
         }
         Ok(())
     }

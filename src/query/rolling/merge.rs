@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Int32Type, Int64Type, SchemaRef, TimestampMicro
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, exec_datafusion_err};
 
-use super::exchange::{BATCH_ROWS, Coalescer, SLICE_ROWS};
+use super::exchange::{BATCH_ROWS, Coalescer, SLICE_ROWS, sliced_bytes};
 use super::symbols::Symbols;
 use crate::lake::SORTED_BY;
 
@@ -66,20 +66,12 @@ impl KeyColumns<'_> {
         (self.ts[row], int(self.partition), self.offset.map_or(0, |values| values[row]), int(self.index))
     }
 
-    /// The least and the greatest key.
-    fn bounds(&self, rows: Range<usize>) -> (Key, Key) {
-        let first = self.key(rows.start);
-        rows.fold((first, first), |(least, greatest), row| {
-            let key = self.key(row);
-            (least.min(key), greatest.max(key))
-        })
-    }
-
-    fn is_sorted(&self, rows: Range<usize>) -> bool {
+    /// Where the rows end that are in order from the start on.
+    fn end_of_order(&self, rows: Range<usize>) -> usize {
         let pairs = self.ts[rows.clone()].windows(2).zip(rows.start..);
-        pairs.fold(true, |sorted, (pair, row)| {
-            sorted && (pair[0] < pair[1] || (pair[0] == pair[1] && self.key(row) <= self.key(row + 1)))
-        })
+        let follow = pairs
+            .take_while(|(pair, row)| pair[0] < pair[1] || (pair[0] == pair[1] && self.key(*row) <= self.key(row + 1)));
+        (rows.start + 1 + follow.count()).min(rows.end)
     }
 }
 
@@ -99,7 +91,7 @@ impl OrderCheck {
             self.last.resize(self.symbols.len(), None);
             let last = &mut self.last[run.symbol];
             let follows = last.is_none_or(|last| last <= columns.key(run.rows.start));
-            if !follows || !columns.is_sorted(run.rows.clone()) {
+            if !follows || columns.end_of_order(run.rows.clone()) < run.rows.end {
                 return Err(exec_datafusion_err!(
                     "a file of ticks says that it is sorted and is not: write it anew without the key {} in its footer",
                     SORTED_BY
@@ -111,47 +103,121 @@ impl OrderCheck {
     }
 }
 
-/// Consecutive rows of one symbol in a batch, with its least and greatest key.
+/// Consecutive rows of one symbol in a batch, in order, with the first and the last key.
 #[derive(Debug, Clone)]
 struct Segment {
-    symbol: usize,
     first: Key,
     last: Key,
+    /// Number of the batch.
     batch: usize,
     rows: Range<usize>,
-    sorted: bool,
 }
 
-/// All rows of a group of files that are one partition's; gives them symbol by symbol.
+/// A batch that has rows which were not given yet.
+struct Held {
+    batch: RecordBatch,
+    rows: usize,
+    bytes: usize,
+}
+
+/// Rows of one partition, out of a group of files that overlap. What no later file can precede is released, and then
+/// given symbol by symbol.
 pub(super) struct Merge {
-    batches: Vec<RecordBatch>,
+    symbol: usize,
     keys: Keys,
-    segments: VecDeque<Segment>,
+    symbols: Symbols,
+    /// `None` where all rows were given. The number of the first is `given`.
+    batches: VecDeque<Option<Held>>,
+    given: usize,
+    /// By number of the symbol.
+    segments: Vec<Vec<Segment>>,
+    /// Rows in `segments`.
+    held_rows: usize,
+    released: VecDeque<Vec<Segment>>,
     output: Coalescer,
+    bytes: usize,
 }
 
 impl Merge {
-    /// # Errors
-    /// A batch holds no symbols.
-    pub(super) fn new(batches: Vec<RecordBatch>, schema: SchemaRef, symbol: usize, keys: Keys) -> Result<Self> {
-        let mut symbols = Symbols::default();
-        let mut segments = Vec::new();
-        for (at, batch) in batches.iter().enumerate() {
-            let columns = keys.read(batch);
-            for run in symbols.runs(batch.column(symbol))? {
-                let sorted = columns.is_sorted(run.rows.clone());
-                let (first, last) = if sorted {
-                    (columns.key(run.rows.start), columns.key(run.rows.end - 1))
-                } else {
-                    columns.bounds(run.rows.clone())
-                };
-                segments.push(Segment { symbol: run.symbol, first, last, batch: at, rows: run.rows, sorted });
-            }
+    pub(super) fn new(schema: SchemaRef, symbol: usize, keys: Keys) -> Self {
+        Self {
+            symbol,
+            keys,
+            symbols: Symbols::default(),
+            batches: VecDeque::new(),
+            given: 0,
+            segments: Vec::new(),
+            held_rows: 0,
+            released: VecDeque::new(),
+            output: Coalescer::new(schema),
+            bytes: 0,
         }
-        segments.sort_by_key(|segment| (segment.symbol, segment.first, segment.last));
-        Ok(Self { batches, keys, segments: segments.into(), output: Coalescer::new(schema) })
     }
 
+    /// Of the batches that are held.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Rows that wait for their release.
+    pub(super) fn held_rows(&self) -> usize {
+        self.held_rows
+    }
+
+    /// # Errors
+    /// The batch holds no symbols.
+    pub(super) fn hold(&mut self, batch: RecordBatch) -> Result<()> {
+        let number = self.given + self.batches.len();
+        let columns = self.keys.read(&batch);
+        for run in self.symbols.runs(batch.column(self.symbol))? {
+            self.segments.resize_with(self.symbols.len(), Vec::new);
+            let mut start = run.rows.start;
+            while start < run.rows.end {
+                let end = columns.end_of_order(start..run.rows.end);
+                let (first, last) = (columns.key(start), columns.key(end - 1));
+                self.segments[run.symbol].push(Segment { first, last, batch: number, rows: start..end });
+                start = end;
+            }
+        }
+        let (rows, bytes) = (batch.num_rows(), sliced_bytes(&batch)?);
+        self.held_rows += rows;
+        self.bytes += bytes;
+        self.batches.push_back(Some(Held { batch, rows, bytes }));
+        Ok(())
+    }
+
+    /// Rows before this time can go, or all.
+    pub(super) fn release(&mut self, before: Option<i64>) {
+        for held in &mut self.segments {
+            let all = std::mem::take(held);
+            let mut released = Vec::with_capacity(all.len());
+            for mut segment in all {
+                if before.is_none_or(|before| segment.last.0 < before) {
+                    released.push(segment);
+                    continue;
+                }
+                if let Some(before) = before.filter(|before| segment.first.0 < *before)
+                    && let Some(from) = &self.batches[segment.batch - self.given]
+                {
+                    let columns = self.keys.read(&from.batch);
+                    let ready = columns.ts[segment.rows.clone()].partition_point(|ts| *ts < before);
+                    let cut = segment.rows.start + ready;
+                    let (rows, last) = (segment.rows.start..cut, columns.key(cut - 1));
+                    released.push(Segment { last, rows, ..segment });
+                    (segment.first, segment.rows.start) = (columns.key(cut), cut);
+                }
+                held.push(segment);
+            }
+            if !released.is_empty() {
+                self.held_rows -= released.iter().map(|segment| segment.rows.len()).sum::<usize>();
+                released.sort_by_key(|segment| (segment.first, segment.last));
+                self.released.push_back(released);
+            }
+        }
+    }
+
+    /// The next rows of what was released; `None` when all of it was given.
+    ///
     /// # Errors
     /// Arrow can't put the rows together.
     pub(super) fn next(&mut self) -> Result<Option<RecordBatch>> {
@@ -159,17 +225,38 @@ impl Merge {
             if let Some(batch) = self.output.next() {
                 return Ok(Some(batch));
             }
-            let Some(symbol) = self.segments.front().map(|segment| segment.symbol) else {
+            let Some(segments) = self.released.pop_front() else {
                 self.output.flush()?;
                 return Ok(self.output.next());
             };
-            let same = self.segments.iter().take_while(|segment| segment.symbol == symbol).count();
-            let segments: Vec<Segment> = self.segments.drain(..same).collect();
             self.emit(&segments)?;
+            self.give(&segments);
         }
     }
 
-    /// All rows of one symbol. Only stretches of segments that overlap are sorted.
+    /// Forgets batches whose rows were all given.
+    fn give(&mut self, segments: &[Segment]) {
+        for segment in segments {
+            let place = &mut self.batches[segment.batch - self.given];
+            let Some(held) = place else { continue };
+            held.rows -= segment.rows.len();
+            if held.rows == 0 {
+                self.bytes -= held.bytes;
+                *place = None;
+            }
+        }
+        while let Some(None) = self.batches.front() {
+            self.batches.pop_front();
+            self.given += 1;
+        }
+    }
+
+    fn batch(&self, number: usize) -> &RecordBatch {
+        let held = self.batches[number - self.given].as_ref();
+        &held.expect("a batch is there while one of its segments is").batch
+    }
+
+    /// Rows of one symbol. Only stretches of segments that overlap are sorted.
     fn emit(&mut self, segments: &[Segment]) -> Result<()> {
         let rows: usize = segments.iter().map(|segment| segment.rows.len()).sum();
         if rows < segments.len() * SLICE_ROWS {
@@ -184,8 +271,9 @@ impl Merge {
                 end += 1;
             }
             match &segments[start..end] {
-                [one] if one.sorted => {
-                    self.output.push(self.batches[one.batch].slice(one.rows.start, one.rows.len()))?;
+                [one] => {
+                    let slice = self.batch(one.batch).slice(one.rows.start, one.rows.len());
+                    self.output.push(slice)?;
                 }
                 overlapping => self.emit_sorted(overlapping)?,
             }
@@ -195,20 +283,20 @@ impl Merge {
     }
 
     fn emit_sorted(&mut self, segments: &[Segment]) -> Result<()> {
-        let columns: Vec<KeyColumns<'_>> =
-            segments.iter().map(|segment| self.keys.read(&self.batches[segment.batch])).collect();
-        let rows = segments.iter().zip(&columns);
-        let mut rows: Vec<(Key, usize, usize)> = rows
-            .flat_map(|(segment, columns)| segment.rows.clone().map(|row| (columns.key(row), segment.batch, row)))
-            .collect();
-        rows.sort_unstable();
         let mut used: Vec<usize> = segments.iter().map(|segment| segment.batch).collect();
         used.sort_unstable();
         used.dedup();
-        let batches: Vec<&RecordBatch> = used.iter().map(|batch| &self.batches[*batch]).collect();
-        let place = |batch: usize| used.binary_search(&batch).expect("each batch of a segment is listed");
+        let batches: Vec<RecordBatch> = used.iter().map(|number| self.batch(*number).clone()).collect();
+        let columns: Vec<KeyColumns<'_>> = batches.iter().map(|batch| self.keys.read(batch)).collect();
+        let mut rows: Vec<(Key, usize, usize)> = Vec::new();
+        for segment in segments {
+            let at = used.binary_search(&segment.batch).expect("each batch of a segment is listed");
+            rows.extend(segment.rows.clone().map(|row| (columns[at].key(row), at, row)));
+        }
+        rows.sort_unstable();
+        let batches: Vec<&RecordBatch> = batches.iter().collect();
         for rows in rows.chunks(BATCH_ROWS) {
-            let places: Vec<(usize, usize)> = rows.iter().map(|(_, batch, row)| (place(*batch), *row)).collect();
+            let places: Vec<(usize, usize)> = rows.iter().map(|(_, at, row)| (*at, *row)).collect();
             self.output.push(interleave_record_batch(&batches, &places)?)?;
         }
         Ok(())

@@ -16,9 +16,10 @@
 //!
 //! Invariants:
 //! - Files are grouped by what overlaps in time: groups follow each other, so state is carried from date to date. A
-//!   group of one file that says it is sorted streams; the files of any other group are held until their rows are
-//!   merged. That bounds memory by the files that overlap and by symbols x frame, not by rows. Where these files
-//!   would not fit into the memory of the session, DataFusion's operators stay: they spill.
+//!   group of one file that says it is sorted streams. Of any other group, a file's rows are held until no file that
+//!   is to come begins before them. That bounds memory by the files that overlap at one time and by symbols x frame,
+//!   not by rows. Where these files would not fit into the memory of the session, DataFusion's operators stay: they
+//!   spill.
 //! - The output has no order that DataFusion may rely on: what is above and needs one sorts as ever.
 
 mod exchange;

@@ -18,12 +18,14 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::exchange::{Decoded, Exchange, Share, Split, Splitter, sliced_bytes};
+use super::exchange::{Decoded, Exchange, Share, Split, Splitter};
 use super::footer::says_sorted;
 use super::merge::{Keys, Merge, OrderCheck};
 
 /// Pieces that are decoded ahead, for each partition.
 const PIECES_AHEAD: usize = 2;
+/// Rows of a partition that are held before some of them are put into order: each time costs a visit to all symbols.
+const ROWS_TO_MERGE: usize = if cfg!(test) { 64 } else { 64 * 1024 };
 
 /// A partition of the input: all of a file, or some of its row groups.
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub(super) struct Piece {
     pub group: usize,
     /// The file is the only one of its group.
     pub alone: bool,
+    /// No tick of a later piece is before this time, if the piece is the last of its file.
+    pub before: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -101,7 +105,7 @@ impl Job {
         let piece = &self.pieces[at];
         let in_order = piece.alone && says_sorted(self.reader.as_ref(), &piece.file).await?.0;
         let batches: Vec<RecordBatch> = self.input.execute(at, Arc::clone(&self.context))?.try_collect().await?;
-        Decoded { group: piece.group, in_order, batches }.split(&self.splitter)
+        Decoded { group: piece.group, in_order, before: piece.before, batches }.split(&self.splitter)
     }
 }
 
@@ -161,9 +165,8 @@ impl ExecutionPlan for TickOrderExec {
             splitter: self.splitter.clone(),
             keys: self.keys.clone(),
             ready: VecDeque::new(),
-            held: Vec::new(),
+            merge: Merge::new(self.input.schema(), self.splitter.symbol, self.keys.clone()),
             held_group: None,
-            merge: None,
             later: None,
             check: (0, OrderCheck::default()),
             reservation: MemoryConsumer::new("TickOrderExec").register(context.memory_pool()),
@@ -184,11 +187,10 @@ struct Reader {
     splitter: Splitter,
     keys: Keys,
     ready: VecDeque<RecordBatch>,
-    /// Rows of a group that is not complete.
-    held: Vec<RecordBatch>,
+    merge: Merge,
+    /// The group whose rows are merged.
     held_group: Option<usize>,
-    merge: Option<Merge>,
-    /// The first share of the group after the one that is merged.
+    /// The first share of the group after that one.
     later: Option<Share>,
     check: (usize, OrderCheck),
     reservation: MemoryReservation,
@@ -207,12 +209,10 @@ impl Reader {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some(batch));
             }
-            if let Some(merge) = &mut self.merge {
-                if let Some(batch) = merge.next()? {
-                    return Ok(Some(batch));
-                }
-                self.merge = None;
-                self.reservation.free();
+            let merged = self.merge.next()?;
+            self.reservation.resize(self.merge.bytes());
+            if merged.is_some() {
+                return Ok(merged);
             }
             if self.at_end {
                 return Ok(None);
@@ -228,9 +228,7 @@ impl Reader {
     fn take(&mut self, share: Option<Share>) -> Result<()> {
         let group = share.as_ref().map(|share| share.group);
         if self.held_group.is_some() && self.held_group != group {
-            let schema = Arc::clone(&self.splitter.schema);
-            let held = std::mem::take(&mut self.held);
-            self.merge = Some(Merge::new(held, schema, self.splitter.symbol, self.keys.clone())?);
+            self.merge.release(None);
             (self.held_group, self.later, self.at_end) = (None, share, group.is_none());
             return Ok(());
         }
@@ -247,10 +245,15 @@ impl Reader {
             }
             self.ready.extend(share.batches);
         } else {
-            let bytes = share.batches.iter().map(sliced_bytes).sum::<Result<usize>>()?;
-            self.reservation.grow(bytes);
             self.held_group = group;
-            self.held.extend(share.batches);
+            for batch in share.batches {
+                self.merge.hold(batch)?;
+            }
+            self.exchange.check(self.merge.bytes())?;
+            self.reservation.resize(self.merge.bytes());
+            if share.before.is_some() && self.merge.held_rows() >= ROWS_TO_MERGE {
+                self.merge.release(share.before);
+            }
         }
         Ok(())
     }

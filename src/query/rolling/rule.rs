@@ -1,5 +1,7 @@
 //! The rule that puts the rolling operator in the place of DataFusion's window operators.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
@@ -208,12 +210,28 @@ fn groups_of(config: &FileScanConfig) -> Result<Vec<Vec<Span>>> {
     Ok(groups)
 }
 
-/// Rows that are held until all of the group are there.
+/// The most rows that are held at once: those of files that reach into the next ones.
 fn held_rows(group: &[Span]) -> u64 {
-    match group {
-        [one] if one.file.extension::<SaysSorted>().is_some_and(|says| says.0) => 0,
-        _ => group.iter().map(|span| span.rows.unwrap_or(MANY_ROWS)).sum(),
+    if let [one] = group
+        && one.file.extension::<SaysSorted>().is_some_and(|says| says.0)
+    {
+        return 0;
     }
+    let (mut held, mut most) = (0, 0);
+    let mut ends: BinaryHeap<Reverse<(i64, u64)>> = BinaryHeap::new();
+    for span in group {
+        while let Some(Reverse((last, rows))) = ends.peek().copied()
+            && last < span.first
+        {
+            held -= rows;
+            ends.pop();
+        }
+        let rows = span.rows.unwrap_or(MANY_ROWS);
+        ends.push(Reverse((span.last, rows)));
+        held += rows;
+        most = most.max(held);
+    }
+    most
 }
 
 /// The files of each group, large ones in pieces.
@@ -221,8 +239,12 @@ fn pieces_of(groups: Vec<Vec<Span>>) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for (number, group) in groups.into_iter().enumerate() {
         let alone = group.len() == 1;
-        for span in group {
-            pieces.extend(span.cut().into_iter().map(|file| Piece { file, group: number, alone }));
+        let followers: Vec<Option<i64>> = group.iter().skip(1).map(|span| Some(span.first)).chain([None]).collect();
+        for (span, before) in group.into_iter().zip(followers) {
+            pieces.extend(span.cut().into_iter().map(|file| Piece { file, group: number, alone, before: None }));
+            if let Some(last) = pieces.last_mut() {
+                last.before = before;
+            }
         }
     }
     pieces
