@@ -9,7 +9,7 @@ WORKDIR /build
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/build/target,sharing=locked \
-    cargo build --release --locked --features bucket --bin tickhouse \
+    cargo build --release --locked --bin tickhouse \
     && mkdir -p /out/lake \
     && strip -o /out/tickhouse target/release/tickhouse
 

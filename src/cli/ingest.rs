@@ -59,7 +59,7 @@ pub struct IngestArgs {
     /// Take an input that differs from the one that the lake was made with
     #[arg(long)]
     pub accept_input_change: bool,
-    /// Create the bucket of --table if there is none; needs a build with the feature `bucket`
+    /// Create the bucket of --table if there is none
     #[arg(long)]
     pub s3_create_bucket: bool,
     /// Print the verdict of messages and write nothing

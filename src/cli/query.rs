@@ -7,8 +7,10 @@ use chrono_tz::Tz;
 use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::{PastArgs, TableArgs, pair, zone};
+use super::{EngineArgs, PastArgs, TableArgs, pair, zone};
+use crate::engines::Engine;
 use crate::query::{Dialect, Format};
+use crate::settings::Layers;
 use crate::units::parse_size;
 
 const AFTER_HELP: &str = "\
@@ -17,7 +19,8 @@ Examples:
   tickhouse query --table ./lake 'SELECT symbol, count(*) FROM ticks GROUP BY symbol'
   tickhouse query --table ./lake sma_crossover --symbol AAPL --from 2026-11-20
   tickhouse query --table s3://bucket/lake daily_summary -o summary.parquet
-  tickhouse query --table ./lake";
+  tickhouse query --table ./lake
+  tickhouse query --engine trino --trino-url https://trino.example.com:8443 sma_crossover --symbol AAPL";
 
 /// SQL on the tables of a lake, or a named query such as sma_crossover
 #[derive(Debug, Clone, Args)]
@@ -39,9 +42,9 @@ pub struct QueryArgs {
     /// Print the statement with all values in place instead of running it
     #[arg(long)]
     pub show_sql: bool,
-    /// Print it in the SQL of this engine
-    #[arg(long, value_enum, default_value = "tickhouse", requires = "show_sql")]
-    pub dialect: Dialect,
+    /// Print it in the SQL of this engine [default: that of --engine]
+    #[arg(long, value_enum, requires = "show_sql")]
+    pub dialect: Option<Dialect>,
     /// Print the plan instead of running it
     #[arg(long, conflicts_with = "show_sql")]
     pub explain: bool,
@@ -64,12 +67,17 @@ pub struct QueryArgs {
     /// Read a file beside the tables, as in sectors=sectors.csv: csv, tsv, json, ndjson or parquet; can be repeated
     #[arg(long, value_name = "NAME=FILE", value_parser = pair)]
     pub register: Vec<(String, String)>,
+    /// Who runs the statement; athena and trino on the tables that are registered there [default: local]
+    #[arg(long, value_enum)]
+    pub engine: Option<Engine>,
     #[command(flatten)]
     pub past: PastArgs,
     #[command(flatten)]
     pub ask: AskArgs,
     #[command(flatten)]
     pub table: TableArgs,
+    #[command(flatten)]
+    pub engines: EngineArgs,
 }
 
 /// What a query is asked with, also behind its name at the prompt.
@@ -106,6 +114,12 @@ impl AskArgs {
 }
 
 impl QueryArgs {
+    pub fn apply(&self, layers: &mut Layers) {
+        self.table.apply(layers);
+        self.engines.apply(layers);
+        layers.flag("engine", "--engine", self.engine.map(Engine::name));
+    }
+
     /// Asks for nothing yet.
     pub fn is_open(&self) -> bool {
         self.query.is_none() && self.file.is_none() && !self.list

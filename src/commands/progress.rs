@@ -1,11 +1,13 @@
 //! A line on standard error while a query takes long, where somebody reads it.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinHandle;
 
+use crate::engines::{EngineProgress, EngineRead};
 use crate::query::Progress;
 
 /// Quicker answers need no line.
@@ -20,6 +22,25 @@ pub(super) struct ProgressLine {
 
 impl ProgressLine {
     pub(super) fn start(progress: Progress) -> Self {
+        Self::telling(move || {
+            let read = progress.read();
+            let (rows, files, all) = (HumanCount(read.rows), HumanCount(read.files), HumanCount(read.all_files));
+            format!("{rows} rows read, {files} of {all} files")
+        })
+    }
+
+    /// Of a statement that runs elsewhere.
+    pub(super) fn elsewhere(progress: Arc<EngineProgress>) -> Self {
+        Self::telling(move || {
+            let EngineRead { rows, splits, all_splits, bytes } = progress.read();
+            match all_splits {
+                0 => format!("{} read", HumanBytes(bytes)),
+                all => format!("{} rows read, {} of {} splits", HumanCount(rows), HumanCount(splits), HumanCount(all)),
+            }
+        })
+    }
+
+    fn telling(text: impl Fn() -> String + Send + 'static) -> Self {
         if !io::stderr().is_terminal() {
             return Self { bar: ProgressBar::hidden(), task: None };
         }
@@ -31,10 +52,7 @@ impl ProgressLine {
             let mut ticks = tokio::time::interval(PERIOD);
             loop {
                 ticks.tick().await;
-                let read = progress.read();
-                let (rows, files, all) = (HumanCount(read.rows), HumanCount(read.files), HumanCount(read.all_files));
-                let seconds = shown.elapsed().as_secs();
-                shown.set_message(format!("{rows} rows read, {files} of {all} files, {seconds} s"));
+                shown.set_message(format!("{}, {} s", text(), shown.elapsed().as_secs()));
                 shown.tick();
             }
         });

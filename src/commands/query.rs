@@ -10,12 +10,13 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
+use super::elsewhere;
 use super::print::print;
 use super::progress::ProgressLine;
 use super::repl;
 use super::tables::Tables;
 use crate::cli::{AskArgs, FormatChoice, GlobalArgs, QueryArgs, TableArgs};
-use crate::lake::{Location, store_result};
+use crate::lake::{Location, StoreSettings, store_result};
 use crate::query::{
     Bound, Catalog, Clock, DEFAULT_MEMORY_BYTES, Format, Header, NamedQuery, Output, Parsed, QueryError, Scope,
     write_all,
@@ -60,14 +61,22 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
         let name = args.query.as_deref().unwrap_or_default().trim();
         return print(&description(name, &catalog.get(name)?.header));
     }
+    let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
     if args.is_open() {
+        elsewhere::refuse_prompt(settings.engine)?;
         return repl::run(global, args, stop).await;
     }
     let parsed = prepare(&text_of(args, &catalog)?, &args.ask, args.tz)?;
     if args.show_sql {
-        return print(&format!("{}\n", parsed.to_sql_for(args.dialect)?));
+        let dialect = args.dialect.unwrap_or(settings.engine.dialect());
+        return print(&format!("{}\n", parsed.to_sql_for(dialect)?));
     }
     let (format, output) = output_of(args.format, args.output.as_deref())?;
+    let target = Target::of(output)?;
+    if let Some(client) = elsewhere::client_of(&settings, args).await? {
+        let sql = parsed.to_engine(settings.engine.dialect())?;
+        return elsewhere::answer(&client, &sql, args, format, (&target, &settings.store), stop).await;
+    }
 
     let mut tables = Tables::open(global, args, stop).await?;
     let planned = tables.session().await?.plan(&parsed).await?;
@@ -76,26 +85,49 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
         return print(&planned.explain());
     }
     let line = ProgressLine::start(planned.progress());
-    let target = output.and_then(Path::to_str).filter(|text| text.starts_with("s3://") || text.starts_with("s3a://"));
-    if let Some(target) = target {
-        let settings = Settings::resolve(global.config.as_deref(), |layers| args.table.apply(layers))?.settings;
-        let object = object_at(target)?;
+    let write = async |output| write_all(planned.run()?, format, args.tz, output, stop).await;
+    target.fill(&settings.store, &line, stop, write).await
+}
+
+/// Where a result goes.
+pub(super) enum Target<'a> {
+    Stdout,
+    File(&'a Path),
+    Object(Location),
+}
+
+impl<'a> Target<'a> {
+    fn of(output: Option<&'a Path>) -> Result<Self, QueryError> {
+        let Some(path) = output else { return Ok(Self::Stdout) };
+        match path.to_str().filter(|text| text.starts_with("s3://") || text.starts_with("s3a://")) {
+            Some(target) => object_at(target).map(Self::Object),
+            None => Ok(Self::File(path)),
+        }
+    }
+
+    /// An object is stored once `write` has written all of it.
+    pub(super) async fn fill(
+        &self,
+        store: &StoreSettings,
+        line: &ProgressLine,
+        stop: &CancellationToken,
+        write: impl AsyncFnOnce(Output) -> Result<u64, QueryError>,
+    ) -> anyhow::Result<()> {
+        let object = match self {
+            Self::Stdout => return write(Output::to(line.before_stdout())).await.map(drop).map_err(Into::into),
+            Self::File(path) => return write(Output::to_file(path)?).await.map(drop).map_err(Into::into),
+            Self::Object(object) => object,
+        };
         let folder = tempfile::tempdir().context("make a temporary folder")?;
         let file = folder.path().join("result");
-        write_all(planned.run()?, format, args.tz, Output::to_file(&file)?, stop).await?;
+        write(Output::to_file(&file)?).await?;
         let file = tokio::fs::File::open(&file).await.context("read the result")?;
-        return tokio::select! {
+        tokio::select! {
             biased;
             () = stop.cancelled() => Err(QueryError::Cancelled.into()),
-            stored = store_result(&object, &settings.store, file) => Ok(stored?),
-        };
+            stored = store_result(object, store, file) => Ok(stored?),
+        }
     }
-    let output = match output {
-        Some(path) => Output::to_file(path)?,
-        None => Output::to(line.before_stdout()),
-    };
-    write_all(planned.run()?, format, args.tz, output, stop).await?;
-    Ok(())
 }
 
 /// An object of the store, for a result.
@@ -283,6 +315,12 @@ mod tests {
             vec!["DROP TABLE ticks"],
             vec!["SELECT 1 AS one", "-o", "one.xyz"],
             vec!["SELECT 1 AS one", "-o", "one"],
+            vec!["SELECT 1 AS one", "--engine", "trino"],
+            vec!["--engine", "trino", "--trino-url", "http://127.0.0.1:1"],
+            vec!["ema", "--engine", "trino", "--trino-url", "http://127.0.0.1:1"],
+            vec!["DROP TABLE ticks", "--engine", "trino", "--trino-url", "http://127.0.0.1:1"],
+            vec!["SELECT 1 AS one", "--engine", "trino", "--trino-url", "http://127.0.0.1:1", "--as-of", "1"],
+            vec!["SELECT 1 AS one", "--engine", "trino", "--trino-url", "http://127.0.0.1:1", "--register", "x=x.csv"],
         ] {
             let mut all = wrong.clone();
             all.extend(["--table", table]);
@@ -293,6 +331,9 @@ mod tests {
             assert!(query(&[failing, "--table", table]).await.is_err(), "{failing}");
         }
         assert!(query(&["SELECT 1 AS one", "--table", "/nowhere/lake"]).await.is_err());
+        let away =
+            query(&["SELECT 1 AS one", "--engine", "trino", "--trino-url", "http://127.0.0.1:1"]).await.unwrap_err();
+        assert_ne!(format!("{:?}", exit_code(&away)), format!("{:?}", ExitCode::from(USAGE)), "{away}");
     }
 
     #[test]

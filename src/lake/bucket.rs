@@ -1,11 +1,11 @@
-//! Creation of a bucket, which `object_store` can't do. The SDK is heavy, so it is behind the feature `bucket`.
+//! Creation of a bucket, which `object_store` can't do. The SDK is heavy, so it is behind the feature `aws`.
 
-#[cfg(feature = "bucket")]
+#[cfg(feature = "aws")]
 pub(super) use sdk::create;
 
 /// # Errors
 /// Always: this build can't.
-#[cfg(not(feature = "bucket"))]
+#[cfg(not(feature = "aws"))]
 pub(super) async fn create(
     location: &super::Location,
     _settings: &super::StoreSettings,
@@ -13,7 +13,7 @@ pub(super) async fn create(
     Err(super::LakeError::NoBucketCreation { location: location.to_string() })
 }
 
-#[cfg(feature = "bucket")]
+#[cfg(feature = "aws")]
 mod sdk {
     use crate::lake::error::{LakeError, StoreProblem};
     use crate::lake::location::Location;

@@ -40,8 +40,8 @@ pub enum LakeError {
     #[error("endpoint {endpoint} is not encrypted: use https, or allow it with --s3-allow-http (store.allow_http)")]
     PlainHttp { endpoint: String },
     #[error(
-        "create the bucket of {location}: this build can't; build with --features bucket, or create it with the \
-         store's own tool"
+        "create the bucket of {location}: this build can't; build with --features aws, or create it with the store's \
+         own tool"
     )]
     NoBucketCreation { location: String },
     #[error("{table} has no version {version}: the newest is {newest}")]

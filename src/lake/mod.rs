@@ -6,6 +6,8 @@
 //!                                                           └─ TableView: files of one version, for readers
 //! ```
 
+#[cfg(feature = "aws")]
+mod aws;
 mod bucket;
 mod commit;
 mod create;
@@ -19,6 +21,7 @@ mod head;
 mod history;
 mod location;
 mod maintain;
+mod manifest;
 mod offsets;
 mod probe;
 mod record;
@@ -33,6 +36,8 @@ mod vacant;
 mod view;
 
 pub use crate::secret::Secret;
+#[cfg(feature = "aws")]
+pub use aws::{AwsAccess, aws_access};
 pub use commit::{Advance, CommitNote, CommitOutcome, NewFile};
 pub use create::LakeSpec;
 pub use durable::DurableLocal;
@@ -41,9 +46,10 @@ pub use handle::Lake;
 pub use history::{AsOf, TableCommit};
 pub use location::{Location, LocationError};
 pub use maintain::{Maintained, Maintenance};
+pub use manifest::ManifestsWritten;
 pub use record::PartitionCounters;
 pub use retry::RetryPolicy;
 pub use schema::{DEAD_DATE, SORT_ORDER, SORTED_BY, dead_letters_schema, ticks_schema};
-pub use store::{ServerSideEncryption, StoreSettings, root_store};
+pub use store::{S3Access, ServerSideEncryption, StoreSettings, root_store};
 pub use upload::store_result;
 pub use view::{DataFile, TableView};

@@ -105,6 +105,12 @@ impl SqlProblem {
         Self { message: format!("{}{hint}", lower_first(message)), place, hints }
     }
 
+    /// What another engine says about a statement that it was sent; line and column from 1.
+    pub fn at(sql: &str, at: Option<(u64, u64)>, message: String, hints: Vec<String>) -> Self {
+        let place = at.and_then(|(line, column)| Place::of_word_at(sql, Location { line, column }));
+        Self { message, place, hints }
+    }
+
     /// A text that parses and can't be planned.
     pub(super) fn planning(sql: &str, error: &DataFusionError, known: &KnownNames) -> Self {
         let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);

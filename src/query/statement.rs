@@ -12,7 +12,8 @@ use super::error::QueryError;
 use super::header::Header;
 use super::indicators::first_call;
 use super::moment::Clock;
-use super::params;
+use super::params::{self, Now};
+use super::qualify::qualify;
 use super::scope::Scope;
 
 #[derive(Debug, Clone)]
@@ -51,9 +52,27 @@ impl Parsed {
     /// A parameter is unknown, given twice or of the wrong form.
     pub fn bind_at(&mut self, given: &[(String, String)], clock: &Clock) -> Result<(), QueryError> {
         match query_of(&mut self.statement) {
-            Some(statement) => params::bind(statement, &self.header.params, given, clock),
+            Some(statement) => params::bind(statement, &self.header.params, given, Now::Is(clock)),
             None => Ok(()),
         }
+    }
+
+    /// The body of a view of another engine: values are the defaults, a length of time is counted back from when the
+    /// view is read, and the tables of the lake are those of `schema`.
+    ///
+    /// # Errors
+    /// The statement is no query, the engine can't say it, or it reads something else than the tables of the lake.
+    pub fn view_body(mut self, dialect: Dialect, schema: &[&str]) -> Result<String, QueryError> {
+        match &mut self.statement {
+            Statement::Statement(statement) if matches!(**statement, SqlStatement::Query(_)) => {
+                params::bind(statement, &self.header.params, &[], Now::WhenRead)?;
+                qualify(statement, dialect, schema)?;
+            }
+            _ => return Err(QueryError::usage("it is no SELECT")),
+        }
+        let mut text = self.to_sql_for(dialect)?;
+        text.truncate(text.trim_end_matches(';').len());
+        Ok(text)
     }
 
     /// Restricts what the statement reads of `ticks`, before any window or group sees it.
@@ -111,14 +130,43 @@ impl Parsed {
         }
     }
 
+    /// What an engine of this dialect is sent: no semicolon, EXPLAIN kept.
+    ///
+    /// # Errors
+    /// As [`Self::to_sql_for`]; the statement does more than read.
+    pub fn to_engine(&self, dialect: Dialect) -> Result<String, QueryError> {
+        let explain = match &self.statement {
+            statement if !reads(statement) => {
+                return Err(QueryError::usage("only statements that read are allowed, such as SELECT"));
+            }
+            Statement::Explain(explain) if explain.options.analyze => "EXPLAIN ANALYZE ",
+            Statement::Explain(_) => "EXPLAIN ",
+            _ => "",
+        };
+        let sql = self.to_sql_for(dialect)?;
+        Ok(format!("{explain}{}", sql.trim_end_matches(';')))
+    }
+
     fn translated(&self, dialect: Dialect) -> String {
         let mut statement = self.statement.clone();
         if let Some(statement) = query_of(&mut statement) {
             dialect.translate(statement);
-            let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut DoubleQuotes);
+            let mut quotes = DoubleQuotes { backslashes: dialect.escapes_by_backslash() };
+            let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut quotes);
             return format!("{statement:#};");
         }
         format!("{statement};")
+    }
+}
+
+fn reads(statement: &Statement) -> bool {
+    use SqlStatement::{ExplainTable, Query, ShowColumns, ShowTables};
+    match statement {
+        Statement::Statement(statement) => {
+            matches!(**statement, Query(_) | ShowTables { .. } | ShowColumns { .. } | ExplainTable { .. })
+        }
+        Statement::Explain(explain) => reads(&explain.statement),
+        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => false,
     }
 }
 
@@ -132,7 +180,10 @@ fn query_of(statement: &mut Statement) -> Option<&mut SqlStatement> {
 }
 
 /// sqlparser prints two quotes in a row as if they were escaped already, which would change such a string.
-struct DoubleQuotes;
+struct DoubleQuotes {
+    /// A backslash in a string is written twice.
+    backslashes: bool,
+}
 
 impl VisitorMut for DoubleQuotes {
     type Break = ();
@@ -140,6 +191,9 @@ impl VisitorMut for DoubleQuotes {
     fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
         if let Value::SingleQuotedString(text) = &mut value.value {
             *text = text.replace('\'', "''");
+            if self.backslashes {
+                *text = text.replace('\\', "\\\\");
+            }
         }
         ControlFlow::Continue(())
     }
@@ -175,6 +229,27 @@ mod tests {
             let visited: ControlFlow<()> = query_of(&mut statement).unwrap().visit(&mut Collect(&mut values));
             assert!(visited.is_continue());
             assert_eq!(values, [value]);
+        }
+    }
+
+    #[test]
+    fn an_engine_is_sent_one_statement_that_reads() {
+        let sent = |sql: &str| Parsed::parse(sql).unwrap().to_engine(Dialect::Trino);
+        for (sql, told) in [
+            ("SELECT 1 AS x;", "SELECT\n  1 AS x"),
+            ("EXPLAIN SELECT 1 AS x", "EXPLAIN SELECT\n  1 AS x"),
+            ("EXPLAIN ANALYZE SELECT 1 AS x", "EXPLAIN ANALYZE SELECT\n  1 AS x"),
+            ("SHOW TABLES", "SHOW TABLES"),
+        ] {
+            assert_eq!(sent(sql).unwrap(), told);
+        }
+        for wrong in
+            ["DROP TABLE ticks", "DELETE FROM ticks", "EXPLAIN ANALYZE DELETE FROM ticks", "CREATE VIEW v AS SELECT 1"]
+        {
+            assert!(
+                matches!(sent(wrong), Err(QueryError::Usage(text)) if text.contains("only statements that read")),
+                "{wrong}"
+            );
         }
     }
 

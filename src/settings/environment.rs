@@ -17,7 +17,7 @@ const NO_SETTINGS: [&str; 3] = ["TICKHOUSE_TEST_", "TICKHOUSE_BINARY", "TICKHOUS
 const OF_SERVICES: [&str; 3] = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
 
 /// Keys that the environment can set, as `TICKHOUSE_` and the key in capitals with `_` for the dots.
-pub(super) const ENVIRONMENT: [(&str, Kind); 38] = [
+pub(super) const ENVIRONMENT: [(&str, Kind); 50] = [
     ("table", Kind::Text),
     ("kafka.brokers", Kind::Text),
     ("kafka.topic", Kind::Text),
@@ -56,7 +56,23 @@ pub(super) const ENVIRONMENT: [(&str, Kind); 38] = [
     ("ingest.checkpoint_commits", Kind::Number),
     ("ingest.stop_timeout", Kind::Text),
     ("ingest.maintain", Kind::Text),
+    ("engine", Kind::Text),
+    ("trino.url", Kind::Text),
+    ("trino.user", Kind::Text),
+    ("trino.password", Kind::Secret),
+    ("trino.token", Kind::Secret),
+    ("trino.catalog", Kind::Text),
+    ("trino.schema", Kind::Text),
+    ("athena.database", Kind::Text),
+    ("athena.workgroup", Kind::Text),
+    ("athena.output", Kind::Text),
+    ("athena.endpoint", Kind::Text),
+    ("glue.endpoint", Kind::Text),
 ];
+
+/// Keys that a variable of others sets where nothing else does.
+pub(super) const OF_OTHERS: [(&str, &str); 2] =
+    [("athena.endpoint", "AWS_ENDPOINT_URL_ATHENA"), ("glue.endpoint", "AWS_ENDPOINT_URL_GLUE")];
 
 /// Where commands remember what they may lose, unless neither `XDG_STATE_HOME` nor a home folder says where.
 pub fn state_folder() -> Option<PathBuf> {
@@ -66,13 +82,15 @@ pub fn state_folder() -> Option<PathBuf> {
     state.map(|state| state.join("tickhouse"))
 }
 
-/// Every variable with our prefix that may be meant for us.
+/// Every variable that may be meant for us.
 ///
 /// # Errors
 /// A value is no UTF-8.
 pub(super) fn read() -> Result<BTreeMap<String, String>, SettingsError> {
     let named = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    let ours = named.filter(|(name, _)| name.starts_with(PREFIX) && !is_no_setting(name));
+    let is_of_others = |name: &str| OF_OTHERS.iter().any(|(_, other)| *other == name);
+    let is_ours = |name: &str| name.starts_with(PREFIX) && !is_no_setting(name);
+    let ours = named.filter(|(name, _)| is_ours(name) || is_of_others(name));
     let text = ours.map(|(name, value)| match value.into_string() {
         Ok(value) => Ok((name, value)),
         Err(_) => Err(SettingsError::Environment { name, problem: "is not UTF-8".to_owned() }),

@@ -132,6 +132,15 @@ impl Layers {
         Ok(())
     }
 
+    /// Variables that are not ours, for keys that nothing else sets.
+    pub(super) fn read_others(&mut self, keys: &[(&str, &str)], variable: impl Fn(&str) -> Option<String>) {
+        for (key, name) in keys {
+            if let Some(text) = variable(name).filter(|text| !text.is_empty() && !self.origins.contains_key(*key)) {
+                self.set(key, text, Origin::Environment((*name).to_owned()));
+            }
+        }
+    }
+
     fn read_secret_file(
         &mut self,
         key: &str,

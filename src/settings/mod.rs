@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::glue::GlueSettings;
 use crate::decode::{InputError, InputSettings, Preset};
+use crate::engines::{AthenaSettings, Engine, TrinoSettings};
 use crate::ingest::IngestSettings;
 use crate::kafka::{KafkaSettings, KafkaSettingsError, Properties};
 use crate::lake::{Location, LocationError, StoreSettings};
@@ -28,6 +30,11 @@ pub struct Settings {
     pub store: StoreSettings,
     pub input: InputSettings,
     pub ingest: IngestSettings,
+    /// Who runs the statements of `query`.
+    pub engine: Engine,
+    pub athena: AthenaSettings,
+    pub glue: GlueSettings,
+    pub trino: TrinoSettings,
     /// Extra columns by name; part of the input.
     #[serde(skip_serializing)]
     pub columns: BTreeMap<String, ExtraSpec>,
@@ -79,6 +86,7 @@ impl Settings {
             layers.read_file(path)?;
         }
         layers.read_environment(&ENVIRONMENT, |name| environment.get(name).cloned())?;
+        layers.read_others(&environment::OF_OTHERS, |name| environment.get(name).cloned());
         flags(&mut layers);
         let mut settings: Settings = layers
             .values
@@ -314,7 +322,8 @@ mod tests {
         let missing: Vec<&String> =
             keys.iter().filter(|key| settable.contains(&key.as_str()) == by_file_only(key)).collect();
         assert!(missing.is_empty(), "neither in the environment nor an exception, or both: {missing:?}");
-        let secret = ["kafka.password", "store.access_key_id", "store.secret_access_key", "store.session_token"];
+        let of_store = ["store.access_key_id", "store.secret_access_key", "store.session_token"];
+        let secret = [&of_store[..], &["kafka.password", "trino.password", "trino.token"]].concat();
         let undocumented: Vec<&&str> =
             settable.iter().filter(|key| !keys.contains(**key) && !secret.contains(key)).collect();
         assert!(undocumented.is_empty(), "{undocumented:?}");

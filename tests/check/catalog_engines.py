@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import chdb
@@ -33,7 +36,18 @@ class EngineError(Exception):
     """An engine can't run the text."""
 
 
-class DuckDb:
+class Engine:
+    #: As `--dialect` has it.
+    dialect = ""
+
+    def named(self, tickhouse, name: str, params: dict) -> list[dict]:
+        """The answer of a named query, whose text comes from tickhouse."""
+        return self.rows(tickhouse.sql(name, params, self.dialect))
+
+
+class DuckDb(Engine):
+    dialect = "duckdb"
+
     def __init__(self, lake: Path):
         self.connection = duckdb.connect()
         self.connection.execute("SET TimeZone = 'UTC'")
@@ -49,7 +63,9 @@ class DuckDb:
         self.connection.close()
 
 
-class ClickHouse:
+class ClickHouse(Engine):
+    dialect = "clickhouse"
+
     def __init__(self, lake: Path):
         self.session = Session()
         self.session.query("CREATE DATABASE IF NOT EXISTS lake ENGINE = Atomic")
@@ -69,7 +85,9 @@ class ClickHouse:
         self.session.close()
 
 
-class Spark:
+class Spark(Engine):
+    dialect = "spark"
+
     def __init__(self, lake: Path):
         command = [str(Path(__file__).with_name("read_spark.sh")), str(lake), "-"]
         pipe = subprocess.PIPE
@@ -91,4 +109,40 @@ class Spark:
         self.process.wait()
 
 
-ENGINES = {"duckdb": DuckDb, "clickhouse": ClickHouse, "spark": Spark}
+class Trino(Engine):
+    """A server of trino.sh, asked by `tickhouse query --engine trino`. The lake is a folder below TRINO_LAKES."""
+
+    dialect = "trino"
+
+    def __init__(self, lake: Path):
+        self.schema = re.sub(r"\W", "_", lake.name.lower())
+        self.flags = ["--engine", "trino", "--trino-url", os.environ["TRINO_URL"], "--trino-schema", self.schema]
+        trino(f"CREATE SCHEMA IF NOT EXISTS delta.{self.schema}")
+        for table in ("ticks", "dead_letters"):
+            trino(f"CALL delta.system.register_table('{self.schema}', '{table}', 'local:///{lake.name}/{table}')")
+
+    def named(self, tickhouse, name: str, params: dict) -> list[dict]:
+        return tickhouse.rows(name, params, self.flags)
+
+    def close(self) -> None:
+        for table in ("ticks", "dead_letters"):
+            trino(f"CALL delta.system.unregister_table('{self.schema}', '{table}')")
+        trino(f"DROP SCHEMA delta.{self.schema}")
+
+
+def trino(sql: str) -> list[list]:
+    """Rows of a statement, by nothing but Trino's protocol."""
+    headers = {"X-Trino-User": "checks"}
+    request = urllib.request.Request(os.environ["TRINO_URL"] + "/v1/statement", sql.encode(), headers)
+    rows = []
+    while request:
+        with urllib.request.urlopen(request) as answer:
+            page = json.load(answer)
+        if "error" in page:
+            raise EngineError(page["error"]["message"])
+        rows += page.get("data", [])
+        request = page.get("nextUri")
+    return rows
+
+
+ENGINES = {"duckdb": DuckDb, "clickhouse": ClickHouse, "spark": Spark, "trino": Trino}

@@ -5,6 +5,7 @@
     catalog_oracle.py bars gaps --series flat,short     some of them
     catalog_oracle.py --engines duckdb,clickhouse       ClickHouse in this process (chdb), too
     catalog_oracle.py --engines spark --series short    Spark, as of read_spark.sh
+    catalog_oracle.py --engines trino --series short    Trino, as of trino.sh, asked by `query --engine trino`
     catalog_oracle.py --report report.md                the table as Markdown
 
 Needs target/debug/tickhouse (or --tickhouse) and the packages of requirements-catalog.txt:
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -121,8 +123,8 @@ class Tickhouse:
         given = [f"--param={key}={text_of(key, value)}" for key, value in params.items()]
         return [*self.command, name, *given]
 
-    def rows(self, name: str, params: Params) -> Rows:
-        text = self.run([*self.arguments(name, params), "--format", "ndjson"])
+    def rows(self, name: str, params: Params, flags: list[str] | None = None) -> Rows:
+        text = self.run([*self.arguments(name, params), *(flags or []), "--format", "ndjson"])
         return [json.loads(line) for line in text.splitlines()]
 
     def sql(self, name: str, params: Params, dialect: str) -> str:
@@ -154,7 +156,8 @@ def check_refused(tickhouse: Tickhouse, name: str, engine: str, problems: list[s
 def check_series(series: str, args: argparse.Namespace, errors: dict, problems: list[str], counts: Counter) -> None:
     ticks = arrived(SERIES[series](), seed=11)
     symbols = by_symbol(ticks)
-    with tempfile.TemporaryDirectory() as folder:
+    # Trino reads only what is below its own folder.
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TRINO_LAKES")) as folder:
         lake = Path(folder)
         write_lake(lake, ticks)
         tickhouse = Tickhouse(args.tickhouse, lake)
@@ -174,7 +177,7 @@ def check_series(series: str, args: argparse.Namespace, errors: dict, problems: 
                     if name in OURS:
                         check_refused(tickhouse, name, engine, problems, counts)
                         continue
-                    answers[engine] = lambda run=connection.rows, engine=engine: run(tickhouse.sql(name, given, engine))
+                    answers[engine] = lambda engine=connection: engine.named(tickhouse, name, given)
                 for engine, answer in answers.items():
                     key = (name, series, engine)
                     try:

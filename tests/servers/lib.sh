@@ -85,6 +85,7 @@ end_lane() {
   wait
   "$repo/tests/servers/kafka.sh" stop "$work/kafka"
   "$repo/tests/servers/s3.sh" stop "$work/s3"
+  "$repo/tests/servers/trino.sh" stop "$work/trino"
   if [[ $code -eq 0 ]]; then
     rm -rf "$work"
   else
@@ -92,7 +93,7 @@ end_lane() {
   fi
 }
 
-# start_server kafka.sh|s3.sh [MORE..]: into $work; exports what it prints.
+# start_server kafka.sh|s3.sh|trino.sh [MORE..]: into $work; exports what it prints.
 start_server() {
   local printed line
   printed=$("$repo/tests/servers/$1" start "$work/${1%.sh}" "${@:2}") || die "$1 did not start"

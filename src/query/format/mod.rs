@@ -15,7 +15,7 @@ use arrow::json::writer::{JsonArray, LineDelimited, Writer as JsonWriter};
 use arrow::record_batch::RecordBatch;
 use chrono_tz::Tz;
 use datafusion::execution::SendableRecordBatchStream;
-use futures::StreamExt;
+use futures::{Stream, StreamExt, TryStreamExt};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -88,13 +88,33 @@ impl Format {
 /// # Errors
 /// The query fails, the output can't be written, `stop` is cancelled. A file is then left as it was.
 pub async fn write_all(
-    mut stream: SendableRecordBatchStream,
+    stream: SendableRecordBatchStream,
     format: Format,
     zone: Tz,
     output: Output,
     stop: &CancellationToken,
 ) -> Result<u64, QueryError> {
-    let mut writer = ResultWriter::new(format, zone, output, &stream.schema())?;
+    let schema = stream.schema();
+    write_stream(&schema, stream.map_err(|error| run_error(&error)), format, zone, output, stop).await
+}
+
+/// As [`write_all`], for batches that come from elsewhere.
+///
+/// # Errors
+/// As [`write_all`].
+pub async fn write_stream<S, E>(
+    schema: &SchemaRef,
+    mut stream: S,
+    format: Format,
+    zone: Tz,
+    output: Output,
+    stop: &CancellationToken,
+) -> Result<u64, QueryError>
+where
+    S: Stream<Item = Result<RecordBatch, E>> + Unpin,
+    QueryError: From<E>,
+{
+    let mut writer = ResultWriter::new(format, zone, output, schema)?;
     loop {
         let batch = tokio::select! {
             biased;
@@ -102,7 +122,7 @@ pub async fn write_all(
             batch = stream.next() => batch,
         };
         match batch {
-            Some(batch) => writer.write(&batch.map_err(|error| run_error(&error))?)?,
+            Some(batch) => writer.write(&batch?)?,
             None => return writer.finish(),
         }
     }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# --s3-create-bucket with a build that has it: a new bucket, one that is there, rejected keys; and without it.
+# --s3-create-bucket: a new bucket, one that is there, rejected keys. And a build without the feature `aws`, which says
+# what it can't do.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../tests/servers/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../tests/servers/lib.sh"
@@ -13,26 +14,26 @@ ingest() {
   "$1" ingest --brokers "$BROKERS" --topic ticks --table s3://brand-new/lake --until-latest --s3-create-bucket \
     --s3-endpoint "$S3_ENDPOINT" --s3-region "$S3_REGION" --s3-allow-http
 }
-# refused BINARY TEXT: the ingest fails and says TEXT.
+# refused TEXT COMMAND..: it fails and says TEXT.
 refused() {
-  ! ingest "$1" 2>"$work/refused" || die "the ingest should have been refused"
-  grep -qF -- "$2" "$work/refused" || {
+  ! "${@:2}" 2>"$work/refused" || die "this should have been refused: ${*:2}"
+  grep -qF -- "$1" "$work/refused" || {
     cat "$work/refused" >&2
-    die "the refusal doesn't say: $2"
+    die "the refusal doesn't say: $1"
   }
 }
 
 # Both builds have the same name in one target folder, which spares the dependencies a second build.
-with_bucket=$work/tickhouse
-cargo build --locked --features bucket --bin tickhouse --message-format json-render-diagnostics >"$work/built"
-cp "$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$work/built")" "$with_bucket"
+without=$work/tickhouse
+cargo build --locked --no-default-features --bin tickhouse --message-format json-render-diagnostics >"$work/built"
+cp "$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$work/built")" "$without"
 cargo build --locked --bin tickhouse
 
-refused "$binary" "build with --features bucket"
-AWS_SECRET_ACCESS_KEY=wrong refused "$with_bucket" "check access key, secret key"
+refused "build with --features aws" ingest "$without"
+AWS_SECRET_ACCESS_KEY=wrong refused "check access key, secret key" ingest "$binary"
 [[ ! -d $S3_OBJECTS/brand-new ]] || die "the bucket is there too early"
-ingest "$with_bucket"
-ingest "$with_bucket"
-rows=$("$with_bucket" query "SELECT count(*) FROM ticks" --table s3://brand-new/lake --format csv \
+ingest "$binary"
+ingest "$binary"
+rows=$("$binary" query "SELECT count(*) FROM ticks" --table s3://brand-new/lake --format csv \
   --s3-endpoint "$S3_ENDPOINT" --s3-region "$S3_REGION" --s3-allow-http | tail -1)
 [[ $rows -eq 1000 ]] || die "$rows rows instead of 1000"

@@ -1,0 +1,62 @@
+//! What stands for Athena in a build without the AWS SDK: nothing that could be asked.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use tokio_util::sync::CancellationToken;
+
+use super::{AthenaSettings, Scanned};
+use crate::engines::error::EngineError;
+use crate::engines::progress::EngineProgress;
+use crate::lake::StoreSettings;
+
+#[derive(Debug, Clone)]
+pub enum AthenaClient {}
+
+#[derive(Debug)]
+pub enum AthenaAnswer {}
+
+impl AthenaClient {
+    /// # Errors
+    /// Always: this build can't.
+    pub async fn new(_settings: &AthenaSettings, _store: &StoreSettings) -> Result<Self, EngineError> {
+        Err(EngineError::Usage("this build can't ask Athena: build with --features aws".to_owned()))
+    }
+
+    pub fn progress(&self) -> Arc<EngineProgress> {
+        match *self {}
+    }
+
+    /// # Errors
+    /// There is no such client.
+    pub async fn execute(&self, _sql: &str, _stop: &CancellationToken) -> Result<AthenaAnswer, EngineError> {
+        match *self {}
+    }
+
+    /// # Errors
+    /// There is no such client.
+    pub async fn run(&self, _sql: &str, _stop: &CancellationToken) -> Result<Vec<RecordBatch>, EngineError> {
+        match *self {}
+    }
+}
+
+impl AthenaAnswer {
+    pub fn schema(&self) -> SchemaRef {
+        match *self {}
+    }
+
+    /// # Errors
+    /// There is no such answer.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
+        match *self {}
+    }
+
+    pub fn scanned(&self) -> Option<Scanned> {
+        match *self {}
+    }
+
+    pub async fn close(self) {
+        match self {}
+    }
+}

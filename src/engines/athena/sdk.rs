@@ -1,0 +1,204 @@
+//! Athena by the AWS SDK: a statement is started and asked after until it is done.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::record_batch::RecordBatch;
+use aws_sdk_athena::Client;
+use aws_sdk_athena::config::timeout::TimeoutConfig;
+use aws_sdk_athena::config::{BehaviorVersion, Region};
+use aws_sdk_athena::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, QueryExecutionState, ResultConfiguration};
+use tokio_util::sync::CancellationToken;
+
+use super::answer::AthenaAnswer;
+use super::{AthenaSettings, Scanned};
+use crate::engines::error::{ATHENA, EngineError, Refusal};
+use crate::engines::progress::EngineProgress;
+use crate::lake::{StoreSettings, aws_access};
+
+/// One call with its retries, so that nothing waits for a service that is away.
+const CALL: Duration = Duration::from_secs(30);
+/// A query that is to end must not hold up whoever stopped it.
+const STOP: Duration = Duration::from_secs(5);
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// Athena allows a few calls a second for all of an account.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const LOG_IN: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use Athena, \
+                      Glue and the bucket of the results";
+
+/// A database and a workgroup of one region.
+#[derive(Clone)]
+pub struct AthenaClient {
+    client: Client,
+    settings: AthenaSettings,
+    progress: Arc<EngineProgress>,
+}
+
+impl fmt::Debug for AthenaClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
+    }
+}
+
+impl AthenaClient {
+    /// # Errors
+    /// No region is named, or there are no credentials.
+    pub async fn new(settings: &AthenaSettings, store: &StoreSettings) -> Result<Self, EngineError> {
+        let access = aws_access(store).await.map_err(|error| EngineError::Usage(format!("ask Athena: {error}")))?;
+        let region = access.region.ok_or_else(|| {
+            EngineError::Usage("Athena is asked in no region: set --s3-region (store.region) or AWS_REGION".to_owned())
+        })?;
+        let mut config = aws_sdk_athena::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region))
+            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL).build())
+            .credentials_provider(access.credentials);
+        config.set_endpoint_url(settings.endpoint.clone());
+        let client = Client::from_conf(config.build());
+        Ok(Self { client, settings: settings.clone(), progress: Arc::default() })
+    }
+
+    /// Of the statement that runs last.
+    pub fn progress(&self) -> Arc<EngineProgress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Runs any one statement, without a semicolon, to its end, and reads the first rows.
+    ///
+    /// # Errors
+    /// Athena can't be reached, refuses the statement or fails at it; `stop` is cancelled. Nothing then runs any more.
+    pub async fn execute(&self, sql: &str, stop: &CancellationToken) -> Result<AthenaAnswer, EngineError> {
+        if stop.is_cancelled() {
+            return Err(EngineError::Cancelled);
+        }
+        // Not interruptible: a statement whose id is lost runs on and is charged.
+        let id = self.start(sql).await?;
+        let mut answer = AthenaAnswer::new(self.client.clone(), id, sql.to_owned());
+        let done = async {
+            answer.scanned = Some(self.done(answer.id(), sql).await?);
+            answer.finished();
+            answer.open().await
+        };
+        match stop.run_until_cancelled(done).await.unwrap_or(Err(EngineError::Cancelled)) {
+            Ok(()) => Ok(answer),
+            // It has ended by itself.
+            Err(error @ EngineError::Refused(_)) => Err(error),
+            Err(error) => {
+                answer.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// As [`Self::execute`], for a statement whose rows are few.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn run(&self, sql: &str, stop: &CancellationToken) -> Result<Vec<RecordBatch>, EngineError> {
+        let mut answer = self.execute(sql, stop).await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = stop.run_until_cancelled(answer.next()).await.unwrap_or(Err(EngineError::Cancelled))? {
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+
+    async fn start(&self, sql: &str) -> Result<String, EngineError> {
+        let AthenaSettings { database, workgroup, output, .. } = &self.settings;
+        let place = output.as_ref().map(|output| ResultConfiguration::builder().output_location(output).build());
+        let started = self
+            .client
+            .start_query_execution()
+            .query_string(sql)
+            .query_execution_context(QueryExecutionContext::builder().database(database).build())
+            .work_group(workgroup)
+            .set_result_configuration(place)
+            .send()
+            .await
+            .map_err(|error| call_failed("start the query", &error, sql))?;
+        let id = started.query_execution_id().map(str::to_owned);
+        id.ok_or_else(|| EngineError::Protocol { engine: ATHENA, detail: "a query without an id".to_owned() })
+    }
+
+    async fn done(&self, id: &str, sql: &str) -> Result<Scanned, EngineError> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let told = self.client.get_query_execution().query_execution_id(id).send().await;
+            let told = told.map_err(|error| call_failed("ask after the query", &error, sql))?;
+            let execution = told.query_execution.unwrap_or_else(|| QueryExecution::builder().build());
+            let bytes = execution.statistics().and_then(|statistics| statistics.data_scanned_in_bytes());
+            let scanned = Scanned { bytes: bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0) };
+            self.progress.set_bytes(scanned.bytes);
+            match execution.status().and_then(|status| status.state()) {
+                Some(QueryExecutionState::Succeeded) => return Ok(scanned),
+                Some(QueryExecutionState::Queued | QueryExecutionState::Running) => {}
+                Some(_) => return Err(refused(&execution, sql)),
+                None => {
+                    let detail = "a query without a state".to_owned();
+                    return Err(EngineError::Protocol { engine: ATHENA, detail });
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 3 / 2).min(LONGEST_WAIT);
+        }
+    }
+}
+
+/// Ends a query that may still run.
+pub(super) async fn stop_query(client: &Client, id: &str) {
+    let stopped = tokio::time::timeout(STOP, client.stop_query_execution().query_execution_id(id).send()).await;
+    match stopped {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(query = id, "end the query at Athena: {}", DisplayErrorContext(&error)),
+        Err(_) => tracing::warn!(query = id, "end the query at Athena: no answer within {STOP:?}"),
+    }
+}
+
+/// Why a query ended without an answer.
+fn refused(execution: &QueryExecution, sql: &str) -> EngineError {
+    let status = execution.status();
+    let reason = status.and_then(|status| {
+        let detailed = status.athena_error().and_then(|error| error.error_message());
+        status.state_change_reason().or(detailed)
+    });
+    let reason = reason.unwrap_or("it tells no reason");
+    // `COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved ..`
+    let is_name = |text: &&str| text.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let named = reason.split_once(": ").filter(|(name, _)| is_name(name));
+    let (name, message) = named.unwrap_or(("", reason));
+    EngineError::Refused(Box::new(Refusal::new(ATHENA, name, message, sql)))
+}
+
+/// What a call that failed means.
+pub(super) fn call_failed<E>(action: &str, error: &SdkError<E>, sql: &str) -> EngineError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let message = error.message().unwrap_or("no reason is told");
+    match (error.code(), status) {
+        (Some(code), _) if ["InvalidRequestException", "MetadataException"].contains(&code) => {
+            let output = message.contains("output location").then_some("; set --athena-output s3://bucket/prefix");
+            let message = format!("{message}{}", output.unwrap_or_default());
+            EngineError::Refused(Box::new(Refusal::new(ATHENA, "", &message, sql)))
+        }
+        (code, status)
+            if status.is_some_and(|status| status == 401 || status == 403) || code.is_some_and(is_log_in) =>
+        {
+            let detail = code.unwrap_or("access is denied").to_owned();
+            EngineError::LogIn { engine: ATHENA, detail, fix: LOG_IN }
+        }
+        (Some(code), _) => EngineError::Protocol { engine: ATHENA, detail: format!("{action}: {message} ({code})") },
+        (None, _) => {
+            let detail = DisplayErrorContext(error).to_string();
+            EngineError::Unreachable { engine: ATHENA, place: action.to_owned(), detail }
+        }
+    }
+}
+
+fn is_log_in(code: &str) -> bool {
+    ["UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "AccessDeniedException"]
+        .contains(&code)
+}

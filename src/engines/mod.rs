@@ -1,0 +1,139 @@
+//! Other engines that answer the same statements over the tables of a lake.
+//!
+//! ```text
+//!  Parsed::to_engine(dialect) ──> Trino: POST, then page after page ─┐
+//!                             └─> Athena: start, poll, then pages  ──┤ one page in memory at a time
+//!                                                                    ▼
+//!                         Columns: values become Arrow batches ──> the writers of `query`
+//! ```
+//!
+//! An answer that is not read to its end is closed, which ends the statement at the engine.
+
+mod athena;
+mod error;
+mod progress;
+mod trino;
+mod trino_http;
+#[cfg(test)]
+mod trino_tests;
+mod values;
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use futures::stream::{BoxStream, StreamExt, try_unfold};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+pub use athena::{AthenaAnswer, AthenaClient, AthenaSettings, Scanned};
+pub use error::{EngineError, Refusal};
+pub use progress::{EngineProgress, EngineRead};
+pub use trino::{TrinoAnswer, TrinoClient, TrinoSettings};
+
+use crate::query::Dialect;
+
+/// Who runs a statement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// This process, on the files of the lake.
+    #[default]
+    Local,
+    /// Amazon Athena.
+    Athena,
+    /// A Trino server.
+    Trino,
+}
+
+impl Engine {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Athena => "athena",
+            Self::Trino => "trino",
+        }
+    }
+
+    /// Whose SQL it speaks.
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::Local => Dialect::Tickhouse,
+            Self::Athena => Dialect::Athena,
+            Self::Trino => Dialect::Trino,
+        }
+    }
+}
+
+/// One of the engines, ready to be asked.
+#[derive(Debug, Clone)]
+pub enum EngineClient {
+    Athena(AthenaClient),
+    Trino(TrinoClient),
+}
+
+impl EngineClient {
+    pub fn progress(&self) -> Arc<EngineProgress> {
+        match self {
+            Self::Athena(client) => client.progress(),
+            Self::Trino(client) => client.progress(),
+        }
+    }
+
+    /// Runs one statement, without a semicolon, until its columns are known.
+    ///
+    /// # Errors
+    /// The engine can't be reached or refuses; `stop` is cancelled.
+    pub async fn execute(&self, sql: &str, stop: &CancellationToken) -> Result<EngineAnswer, EngineError> {
+        match self {
+            Self::Athena(client) => client.execute(sql, stop).await.map(EngineAnswer::Athena),
+            Self::Trino(client) => client.execute(sql, stop).await.map(EngineAnswer::Trino),
+        }
+    }
+}
+
+/// Rows of a statement.
+#[derive(Debug)]
+pub enum EngineAnswer {
+    Athena(AthenaAnswer),
+    Trino(TrinoAnswer),
+}
+
+impl EngineAnswer {
+    pub fn schema(&self) -> SchemaRef {
+        match self {
+            Self::Athena(answer) => answer.schema(),
+            Self::Trino(answer) => answer.schema(),
+        }
+    }
+
+    /// # Errors
+    /// The statement fails, or the engine goes away.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
+        match self {
+            Self::Athena(answer) => answer.next().await,
+            Self::Trino(answer) => answer.next().await,
+        }
+    }
+
+    /// What is left of the rows.
+    pub fn batches(&mut self) -> BoxStream<'_, Result<RecordBatch, EngineError>> {
+        try_unfold(self, |answer| async move { Ok(answer.next().await?.map(|batch| (batch, answer))) }).boxed()
+    }
+
+    /// What the engine read for it, where that is what it charges for.
+    pub fn scanned(&self) -> Option<Scanned> {
+        match self {
+            Self::Athena(answer) => answer.scanned(),
+            Self::Trino(_) => None,
+        }
+    }
+
+    /// Ends the statement at the engine if it still runs.
+    pub async fn close(self) {
+        match self {
+            Self::Athena(answer) => answer.close().await,
+            Self::Trino(answer) => answer.close().await,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Trino by its client protocol: a statement is posted, its answer is followed page by page.
+//!
+//! A statement that is not read to its end keeps running at the server until `TrinoAnswer::close` ends it there.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::error::{EngineError, Refusal, TRINO};
+use super::progress::EngineProgress;
+use super::trino_http::Http;
+use super::values::{Cell, Columns};
+use crate::secret::Secret;
+
+/// The `[trino]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrinoSettings {
+    /// `https://host:8443`
+    pub url: Option<String>,
+    pub user: Option<String>,
+    /// Of the user; goes out over TLS only, or to this machine.
+    pub password: Option<Secret>,
+    /// A JSON web token in place of user and password.
+    pub token: Option<Secret>,
+    /// Catalog and schema that hold the tables.
+    pub catalog: String,
+    pub schema: String,
+}
+
+impl Default for TrinoSettings {
+    fn default() -> Self {
+        let [catalog, schema] = ["delta", "tickhouse"].map(str::to_owned);
+        Self { url: None, user: None, password: None, token: None, catalog, schema }
+    }
+}
+
+/// A server, and who asks.
+#[derive(Debug, Clone)]
+pub struct TrinoClient {
+    http: Http,
+    progress: Arc<EngineProgress>,
+}
+
+/// One piece of an answer.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Page {
+    id: String,
+    next_uri: Option<String>,
+    #[serde(default)]
+    columns: Option<Vec<ColumnInfo>>,
+    #[serde(default)]
+    data: Vec<Vec<Value>>,
+    #[serde(default)]
+    stats: Stats,
+    error: Option<Failure>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ColumnInfo {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Stats {
+    processed_rows: u64,
+    completed_splits: u64,
+    total_splits: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    error_name: String,
+}
+
+impl TrinoClient {
+    /// # Errors
+    /// The settings name no server, or would show a secret to the network.
+    pub fn new(settings: &TrinoSettings) -> Result<Self, EngineError> {
+        Ok(Self { http: Http::new(settings)?, progress: Arc::default() })
+    }
+
+    /// Of the statement that runs last.
+    pub fn progress(&self) -> Arc<EngineProgress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Runs any one statement, without a semicolon, until its columns are known.
+    ///
+    /// # Errors
+    /// The server can't be reached or refuses the statement; `stop` is cancelled. Nothing then runs any more.
+    pub async fn execute(&self, sql: &str, stop: &CancellationToken) -> Result<TrinoAnswer, EngineError> {
+        let mut answer = TrinoAnswer {
+            http: self.http.clone(),
+            progress: Arc::clone(&self.progress),
+            sql: sql.to_owned(),
+            id: String::new(),
+            next: None,
+            columns: None,
+            ready: None,
+        };
+        let opened = stop.run_until_cancelled(answer.open()).await.unwrap_or(Err(EngineError::Cancelled));
+        match opened {
+            Ok(()) => Ok(answer),
+            Err(error) => {
+                answer.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// As [`Self::execute`], for a statement whose rows are few.
+    ///
+    /// # Errors
+    /// As [`Self::execute`], and the statement fails later.
+    pub async fn run(&self, sql: &str, stop: &CancellationToken) -> Result<Vec<RecordBatch>, EngineError> {
+        let mut answer = self.execute(sql, stop).await?;
+        let rows = stop.run_until_cancelled(answer.all()).await.unwrap_or(Err(EngineError::Cancelled));
+        answer.close().await;
+        rows
+    }
+}
+
+/// The rows of a statement, one page in memory at a time.
+#[derive(Debug)]
+pub struct TrinoAnswer {
+    http: Http,
+    progress: Arc<EngineProgress>,
+    sql: String,
+    id: String,
+    /// Where the next page is; `None` at the end.
+    next: Option<Url>,
+    columns: Option<Columns>,
+    ready: Option<RecordBatch>,
+}
+
+impl TrinoAnswer {
+    /// Of the rows; empty where the statement has none.
+    pub fn schema(&self) -> SchemaRef {
+        self.columns.as_ref().map_or_else(|| Arc::new(Schema::empty()), |columns| Arc::clone(columns.schema()))
+    }
+
+    /// The next rows, `None` at the end. Nothing is lost when the future is dropped.
+    ///
+    /// # Errors
+    /// The statement fails, or the server goes away.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
+        while self.ready.is_none() && self.next.is_some() {
+            self.step().await?;
+        }
+        Ok(self.ready.take())
+    }
+
+    /// Ends the statement at the server if it still runs.
+    pub async fn close(mut self) {
+        let Some(url) = self.next.take() else { return };
+        if let Err(error) = self.http.delete(url).await {
+            tracing::warn!(query = self.id, "end the query at Trino: {error}");
+        }
+    }
+
+    async fn all(&mut self) -> Result<Vec<RecordBatch>, EngineError> {
+        let mut batches = Vec::new();
+        while let Some(batch) = self.next().await? {
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+
+    async fn open(&mut self) -> Result<(), EngineError> {
+        let page = self.http.post(&self.sql).await?;
+        self.take(page)?;
+        while self.columns.is_none() && self.next.is_some() {
+            self.step().await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self) -> Result<(), EngineError> {
+        let Some(url) = self.next.clone() else { return Ok(()) };
+        let page = self.http.get(url).await?;
+        self.take(page)
+    }
+
+    fn take(&mut self, page: Page) -> Result<(), EngineError> {
+        let Stats { processed_rows, completed_splits, total_splits } = page.stats;
+        self.progress.set(processed_rows, completed_splits, total_splits);
+        self.id = page.id;
+        self.next = match page.next_uri {
+            Some(uri) => Some(self.http.page_url(&uri)?),
+            None => None,
+        };
+        if let Some(Failure { message, error_name }) = page.error {
+            self.next = None;
+            return Err(match error_name.as_str() {
+                "USER_CANCELED" => EngineError::Cancelled,
+                name => EngineError::Refused(Box::new(Refusal::new(TRINO, name, &message, &self.sql))),
+            });
+        }
+        if self.columns.is_none()
+            && let Some(columns) = page.columns.filter(|columns| !columns.is_empty())
+        {
+            self.columns = Some(Columns::new(columns.into_iter().map(|column| (column.name, column.kind))));
+        }
+        if page.data.is_empty() {
+            return Ok(());
+        }
+        let wrong = |detail: String| EngineError::Protocol { engine: TRINO, detail };
+        let columns = self.columns.as_mut().ok_or_else(|| wrong("rows before their columns".to_owned()))?;
+        for row in &page.data {
+            columns.append(row.iter().map(Cell::from)).map_err(wrong)?;
+        }
+        self.ready = columns.batch();
+        Ok(())
+    }
+}

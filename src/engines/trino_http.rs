@@ -1,0 +1,239 @@
+//! Requests of Trino's protocol: who asks, what is tried again, and where secrets may go.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use tokio::time::{Instant, sleep};
+use url::Host;
+
+use super::error::{EngineError, TRINO};
+use super::trino::{Page, TrinoSettings};
+use crate::secret::Secret;
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// The server holds a request for a second at most; the rest is for a large page over a slow line.
+const REQUEST: Duration = Duration::from_secs(120);
+/// A query that is to end must not hold up whoever stopped it.
+const DELETE: Duration = Duration::from_secs(5);
+/// A coordinator behind a balancer is back within this time, or it has forgotten the query.
+const RETRY_FOR: Duration = Duration::from_secs(60);
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const LOG_IN: &str = "set --trino-user (trino.user) with TICKHOUSE_TRINO_PASSWORD, or TICKHOUSE_TRINO_TOKEN; each also \
+                      as .._FILE";
+/// Of the answer of something that is not Trino.
+const LONGEST_DETAIL: usize = 200;
+
+#[derive(Clone)]
+pub(super) struct Http {
+    client: Client,
+    url: Url,
+    user: String,
+    key: Option<Key>,
+    catalog: String,
+    schema: String,
+}
+
+#[derive(Clone)]
+enum Key {
+    Password(Secret),
+    Token(Secret),
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, user, catalog, schema, .. } = self;
+        write!(f, "{user}@{url} {catalog}.{schema}")
+    }
+}
+
+/// What a failed request means.
+enum Failed {
+    /// The same request may do better.
+    Later(EngineError, Option<Duration>),
+    Now(EngineError),
+}
+
+impl Http {
+    pub(super) fn new(settings: &TrinoSettings) -> Result<Self, EngineError> {
+        let usage = |text: String| EngineError::Usage(text);
+        let Some(text) = settings.url.as_deref().filter(|url| !url.is_empty()) else {
+            return Err(usage(
+                "no Trino server is named: set --trino-url (trino.url), as in https://host:8443".to_owned(),
+            ));
+        };
+        let wrong = |why: &str| usage(format!("--trino-url (trino.url): {why}, as in https://host:8443"));
+        let mut url = Url::parse(text).map_err(|_| wrong("write a URL"))?;
+        if !["http", "https"].contains(&url.scheme()) || !url.has_host() {
+            return Err(wrong("write a URL of http or https"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong(
+                "the user is --trino-user and the password TICKHOUSE_TRINO_PASSWORD; write the URL without",
+            ));
+        }
+        url.set_query(None);
+        url.set_fragment(None);
+        let key = match (&settings.password, &settings.token) {
+            (Some(_), Some(_)) => {
+                return Err(usage("trino.password and trino.token are both set: keep one".to_owned()));
+            }
+            (Some(_), None) if settings.user.is_none() => {
+                return Err(usage("trino.password is set without a user: set --trino-user (trino.user)".to_owned()));
+            }
+            (Some(password), None) => Some(Key::Password(password.clone())),
+            (None, Some(token)) => Some(Key::Token(token.clone())),
+            (None, None) => None,
+        };
+        if key.is_some() && url.scheme() != "https" && !is_loopback(&url) {
+            return Err(usage(format!("{url} is not encrypted, so no password or token goes there: use https")));
+        }
+        let client = Client::builder()
+            .connect_timeout(CONNECT)
+            .timeout(REQUEST)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("tickhouse/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| EngineError::Protocol { engine: TRINO, detail: format!("set up TLS: {error}") })?;
+        Ok(Self {
+            client,
+            url,
+            user: settings.user.clone().unwrap_or_else(|| "tickhouse".to_owned()),
+            key,
+            catalog: settings.catalog.clone(),
+            schema: settings.schema.clone(),
+        })
+    }
+
+    /// The first page of the answer to `sql`.
+    pub(super) async fn post(&self, sql: &str) -> Result<Page, EngineError> {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}/v1/statement", self.url.path().trim_end_matches('/')));
+        let request = || {
+            self.request(Method::POST, url.clone())
+                .header("X-Trino-Source", "tickhouse")
+                .header("X-Trino-Catalog", &self.catalog)
+                .header("X-Trino-Schema", &self.schema)
+                .header("X-Trino-Time-Zone", "UTC")
+                // Without it all times come in milliseconds.
+                .header("X-Trino-Client-Capabilities", "PARAMETRIC_DATETIME")
+                .body(sql.to_owned())
+        };
+        self.send(request, false).await
+    }
+
+    pub(super) async fn get(&self, url: Url) -> Result<Page, EngineError> {
+        self.send(|| self.request(Method::GET, url.clone()), true).await
+    }
+
+    pub(super) async fn delete(&self, url: Url) -> Result<(), EngineError> {
+        let answer = self.request(Method::DELETE, url).timeout(DELETE).send().await;
+        match answer.map_err(|error| self.unreachable(error)) {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(EngineError::Protocol { engine: TRINO, detail: answer.status().to_string() }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A page's URL as the server tells it, which secrets follow only to the server that was named.
+    pub(super) fn page_url(&self, text: &str) -> Result<Url, EngineError> {
+        let wrong = |detail: String| EngineError::Protocol { engine: TRINO, detail };
+        let url = Url::parse(text).map_err(|error| wrong(format!("nextUri {text}: {error}")))?;
+        if self.key.is_some() && url.origin() != self.url.origin() {
+            return Err(wrong(format!(
+                "its pages are at {}, not at --trino-url: behind a proxy set \
+                 http-server.process-forwarded=true there, or name that address",
+                url.origin().ascii_serialization()
+            )));
+        }
+        Ok(url)
+    }
+
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.client.request(method, url).header("X-Trino-User", &self.user);
+        match &self.key {
+            Some(Key::Password(password)) => request.basic_auth(&self.user, Some(password.reveal())),
+            Some(Key::Token(token)) => request.bearer_auth(token.reveal()),
+            None => request,
+        }
+    }
+
+    /// Sends until there is an answer, for [`RETRY_FOR`] at most. A request that can be repeated is sent again also
+    /// when the connection broke.
+    async fn send(&self, request: impl Fn() -> RequestBuilder, repeatable: bool) -> Result<Page, EngineError> {
+        let begun = Instant::now();
+        let mut wait = FIRST_WAIT;
+        loop {
+            let (error, told) = match self.once(request(), repeatable).await {
+                Ok(page) => return Ok(page),
+                Err(Failed::Now(error)) => return Err(error),
+                Err(Failed::Later(error, told)) => (error, told),
+            };
+            let pause = told.unwrap_or(wait).min(LONGEST_WAIT);
+            if begun.elapsed() + pause > RETRY_FOR {
+                return Err(error);
+            }
+            tracing::debug!("ask Trino again in {pause:?}: {error}");
+            sleep(pause).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    async fn once(&self, request: RequestBuilder, repeatable: bool) -> Result<Page, Failed> {
+        let broken = |error: reqwest::Error| {
+            let error = self.unreachable(error);
+            if repeatable { Failed::Later(error, None) } else { Failed::Now(error) }
+        };
+        let answer = request.send().await.map_err(broken)?;
+        let status = answer.status();
+        if status == StatusCode::OK {
+            let bytes = answer.bytes().await.map_err(broken)?;
+            return serde_json::from_slice(&bytes).map_err(|error| {
+                Failed::Now(EngineError::Protocol { engine: TRINO, detail: format!("no page of an answer: {error}") })
+            });
+        }
+        let later = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let detail = detail_of(answer).await;
+        Err(match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Failed::Now(EngineError::LogIn { engine: TRINO, detail, fix: LOG_IN })
+            }
+            StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS => {
+                let error = EngineError::Unreachable { engine: TRINO, place: self.url.to_string(), detail };
+                Failed::Later(error, later.map(Duration::from_secs))
+            }
+            status if status.is_redirection() => Failed::Now(EngineError::Usage(format!(
+                "--trino-url (trino.url): {} answers {detail}: name the server itself",
+                self.url
+            ))),
+            _ => Failed::Now(EngineError::Protocol { engine: TRINO, detail }),
+        })
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> EngineError {
+        let error = anyhow::Error::from(error.without_url());
+        EngineError::Unreachable { engine: TRINO, place: self.url.to_string(), detail: format!("{error:#}") }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// Status and the first line of the body.
+async fn detail_of(answer: Response) -> String {
+    let status = answer.status();
+    let body = answer.text().await.unwrap_or_default();
+    let line: String = body.lines().next().unwrap_or_default().trim().chars().take(LONGEST_DETAIL).collect();
+    if line.is_empty() || line.starts_with('<') { status.to_string() } else { format!("{status}: {line}") }
+}
