@@ -7,6 +7,7 @@ mod dead_letters;
 mod demo;
 mod dry_run;
 mod elsewhere;
+mod explain;
 mod ingest;
 mod offsets;
 mod print;

@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
 use super::elsewhere;
+use super::explain::explanation;
 use super::print::print;
 use super::progress::ProgressLine;
 use super::repl;
@@ -82,7 +83,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     let planned = tables.session().await?.plan(&parsed).await?;
     drop(tables);
     if args.explain {
-        return print(&planned.explain());
+        return print(&explanation(&planned.explain(), &planned.reads().await?));
     }
     let line = ProgressLine::start(planned.progress());
     let write = async |output| write_all(planned.run()?, format, args.tz, output, stop).await;
@@ -165,7 +166,7 @@ fn text_of(args: &QueryArgs, catalog: &Catalog) -> Result<String, QueryError> {
         return Ok(text);
     }
     let query = args.query.as_deref().unwrap_or_default().trim();
-    if query.contains(char::is_whitespace) {
+    if query.contains(char::is_whitespace) || query.trim_matches(';').is_empty() {
         return Ok(query.to_owned());
     }
     Ok(catalog.get(query)?.text.clone())
@@ -305,6 +306,8 @@ mod tests {
             vec!["sma_crossover", "--param", "fats=3"],
             vec!["sma_crossover", "--param", "fast=0"],
             vec!["SELECT 1; SELECT 2"],
+            vec![" ;"],
+            vec!["SELECT FROM ticks"],
             vec!["SELECT 1", "--symbol", "AAPL"],
             vec!["daily_summary", "--from", "tomorrow"],
             vec!["daily_summary", "--interval", "5m"],

@@ -79,6 +79,7 @@ impl Dialect {
                 ("stddev_pop", "stddevPopStable"),
                 ("var_samp", "varSampStable"),
                 ("var_pop", "varPopStable"),
+                ("covar_pop", "covarPopStable"),
                 ("corr", "corrStable"),
             ],
         }

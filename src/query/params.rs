@@ -202,6 +202,9 @@ pub(super) fn bind(
     let mut binder = Binder { values: values.into_iter().map(with_literal).collect::<Result<_, _>>()? };
     match statement.visit(&mut binder) {
         ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(name) if name.is_empty() => {
+            Err(QueryError::usage("write a value in place of ?: only named parameters such as $rows can be given"))
+        }
         ControlFlow::Break(name) => Err(QueryError::usage(format!(
             "the statement uses ${name}, which no `-- param {name} TYPE DEFAULT description` line declares"
         ))),

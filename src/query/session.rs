@@ -27,6 +27,7 @@ use super::indicators;
 use super::last::LastRows;
 use super::progress::Progress;
 use super::provider::LakeTable;
+use super::reads::{Scan, Scans, TableReads};
 use super::rolling::RollingWindows;
 use super::statement::Parsed;
 use crate::lake::TableView;
@@ -50,6 +51,7 @@ const DISTINCT_OF_SEVERAL: &str =
 pub struct QuerySession {
     context: SessionContext,
     tables: Vec<TableInfo>,
+    scans: Scans,
     memory_bytes: usize,
 }
 
@@ -66,6 +68,7 @@ pub struct TableInfo {
 /// A statement that is ready to run.
 pub struct Planned {
     plan: Arc<dyn ExecutionPlan>,
+    scans: Vec<Scan>,
     context: Arc<TaskContext>,
     memory_bytes: usize,
 }
@@ -106,7 +109,8 @@ impl QuerySession {
             .with_default_features()
             .with_physical_optimizer_rules(rules)
             .build();
-        Ok(Self { context: SessionContext::new_with_state(state), tables: Vec::new(), memory_bytes })
+        let context = SessionContext::new_with_state(state);
+        Ok(Self { context, tables: Vec::new(), scans: Scans::default(), memory_bytes })
     }
 
     /// Scans of small files are split like those of large ones.
@@ -126,7 +130,7 @@ impl QuerySession {
         let url = url.map_err(QueryError::Session)?;
         self.context.runtime_env().register_object_store(url.as_ref(), Arc::clone(&view.store));
         let (rows, files) = (view.files.iter().map(|file| file.rows).sum(), view.files.len());
-        let table = LakeTable::new(view, url).map_err(QueryError::Session)?;
+        let table = LakeTable::new(name, view, url, self.scans.clone()).map_err(QueryError::Session)?;
         let schema = table.schema();
         self.context.register_table(name, Arc::new(table)).map_err(QueryError::Session)?;
         self.tables.push(TableInfo { name: name.to_owned(), schema, rows, files });
@@ -188,13 +192,17 @@ impl QuerySession {
         if read_only.verify_plan(&plan).is_err() {
             return Err(only_reading());
         }
+        if plan.schema().fields().is_empty() {
+            return Err(QueryError::Usage("the statement names no columns: write SELECT * FROM ..".to_owned()));
+        }
         Ok(DataFrame::new(state, plan))
     }
 
     pub(super) async fn plan_frame(&self, frame: DataFrame) -> Result<Planned, DataFusionError> {
         let context = Arc::new(frame.task_ctx());
-        let plan = frame.create_physical_plan().await?;
-        Ok(Planned { plan, context, memory_bytes: self.memory_bytes })
+        let plan = frame.create_physical_plan().await;
+        let scans = self.scans.take();
+        Ok(Planned { plan: plan?, scans, context, memory_bytes: self.memory_bytes })
     }
 
     fn planning_error(&self, parsed: &Parsed, error: &DataFusionError) -> QueryError {
@@ -214,6 +222,18 @@ impl Planned {
     /// The plan as text, one operator a line.
     pub fn explain(&self) -> String {
         displayable(self.plan.as_ref()).indent(false).to_string()
+    }
+
+    /// What each scan reads of its table and leaves out. Looks into the footers of the files that it opens.
+    ///
+    /// # Errors
+    /// A footer can't be read.
+    pub async fn reads(&self) -> Result<Vec<TableReads>, QueryError> {
+        let mut reads = Vec::with_capacity(self.scans.len());
+        for scan in &self.scans {
+            reads.push(scan.reads_in(&self.plan).await.map_err(|error| run_error(&error))?);
+        }
+        Ok(reads)
     }
 
     /// Of the run that follows.

@@ -6,6 +6,7 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, Value, ValueWithSpan, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 
+use super::depth::{MOST_OPERATORS, longest_chain};
 use super::diagnose::SqlProblem;
 use super::dialect::Dialect;
 use super::error::QueryError;
@@ -28,6 +29,13 @@ impl Parsed {
     /// The text is not exactly one statement, or its header declares parameters wrongly.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         let header = Header::parse(text).map_err(QueryError::Usage)?;
+        let operators = longest_chain(text);
+        if operators > MOST_OPERATORS {
+            return Err(QueryError::Usage(format!(
+                "an expression chains {operators} operators, more than {MOST_OPERATORS}: use IN (..), or join a file with \
+                 --register"
+            )));
+        }
         let parser = DFParserBuilder::new(text).with_dialect(&GenericDialect {}).build();
         let statements = parser.and_then(|mut parser| parser.parse_statements());
         let mut statements = statements.map_err(|error| QueryError::Sql(Box::new(SqlProblem::syntax(text, &error))))?;
@@ -256,9 +264,13 @@ mod tests {
     #[test]
     fn one_statement_at_a_time() {
         assert!(Parsed::parse("SELECT 1;").is_ok());
-        for (sql, word) in
-            [("", "no statement"), ("-- only words", "no statement"), ("SELECT 1; SELECT 2", "2 statements")]
-        {
+        let long = format!("SELECT 1{}", " + 1".repeat(MOST_OPERATORS + 1));
+        for (sql, word) in [
+            ("", "no statement"),
+            ("-- only words", "no statement"),
+            ("SELECT 1; SELECT 2", "2 statements"),
+            (&long, "IN (..)"),
+        ] {
             let error = Parsed::parse(sql).unwrap_err();
             assert!(matches!(&error, QueryError::Usage(text) if text.contains(word)), "{error}");
         }
