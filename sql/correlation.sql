@@ -48,7 +48,9 @@ correlations AS (
     b.symbol AS symbol_b,
     CASE
       WHEN MIN(a.log_return) < MAX(a.log_return) AND MIN(b.log_return) < MAX(b.log_return)
-        THEN CORR(a.log_return, b.log_return)
+        -- CORR divides by zero for returns that never differ, which is an error in Spark even where CASE leaves it out.
+        THEN COVAR_POP(a.log_return, b.log_return)
+          / NULLIF(STDDEV_POP(a.log_return) * STDDEV_POP(b.log_return), 0)
     END AS correlation,
     COUNT(*) AS pairs
   FROM returns a

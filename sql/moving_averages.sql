@@ -18,8 +18,18 @@ SELECT
   CASE WHEN COUNT(close) OVER rows_5 = 5 THEN AVG(close) OVER rows_5 END AS ma_5,
   CASE WHEN COUNT(close) OVER rows_10 = 10 THEN AVG(close) OVER rows_10 END AS ma_10,
   CASE WHEN COUNT(close) OVER rows_20 = 20 THEN AVG(close) OVER rows_20 END AS ma_20,
-  CASE WHEN COUNT(volume) OVER rows_5 = 5 THEN AVG(volume) OVER rows_5 END AS volume_avg_5,
-  CASE WHEN COUNT(volume) OVER rows_10 = 10 THEN AVG(volume) OVER rows_10 END AS volume_avg_10
+  CASE
+    WHEN COUNT(volume) OVER rows_5 < 5 THEN NULL
+    -- The sum of a window that moves on may keep a rest of what has left it.
+    WHEN MAX(volume) OVER rows_5 = 0 THEN 0e0
+    ELSE AVG(volume) OVER rows_5
+  END AS volume_avg_5,
+  CASE
+    WHEN COUNT(volume) OVER rows_10 < 10 THEN NULL
+    -- The sum of a window that moves on may keep a rest of what has left it.
+    WHEN MAX(volume) OVER rows_10 = 0 THEN 0e0
+    ELSE AVG(volume) OVER rows_10
+  END AS volume_avg_10
 FROM ticks
 WINDOW
   rows_5 AS (

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Spark, DuckDB and Polars read the tables of running ingests: one that has landed its topic (same count, same sums),
-# and one that moves on (every partition without a gap or a duplicate). Spark runs the named queries.
+# and one that moves on (every partition without a gap or a duplicate). Then every named query on one table of real ingest,
+# on tickhouse, DuckDB, ClickHouse and Spark.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../tests/servers/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../tests/servers/lib.sh"
@@ -42,5 +43,4 @@ wait_until 60 "$ingest" moving || {
 "$python" tests/check/readers.py --table "$work/moving" --binary "$binary" --engines tickhouse,spark,duckdb,polars --moving
 kill -0 "$ingest" || die "the ingest ended while others were reading"
 
-python=$(tests/servers/python.sh tests/check/requirements-catalog.txt)
-"$python" tests/check/catalog_oracle.py --tickhouse "$binary" --engines spark --series nulls
+tests/check/conformance.sh --tickhouse "$binary" --brokers "$BROKERS" --engines duckdb,clickhouse,spark

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every portable named query on a real Trino, through `query --engine trino`, against its definition; then CSV, errors
-# and Ctrl-C. SERIES names others than the default.
+# and Ctrl-C; the same on one table of real ingest. SERIES names others than the default.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../tests/servers/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../tests/servers/lib.sh"
@@ -11,3 +11,4 @@ start_server trino.sh
 "$python" tests/check/engine_trino.py --tickhouse "$binary"
 "$python" tests/check/catalog_oracle.py --tickhouse "$binary" --engines trino \
   --series "${SERIES:-walks,nulls,equal_times,short}" ${REPORT:+--report "$REPORT"}
+tests/check/conformance.sh --tickhouse "$binary" --engines trino

@@ -25,7 +25,10 @@ impl ProgressLine {
         Self::telling(move || {
             let read = progress.read();
             let (rows, files, all) = (HumanCount(read.rows), HumanCount(read.files), HumanCount(read.all_files));
-            format!("{rows} rows read, {files} of {all} files")
+            match read.all_files {
+                0 => "running".to_owned(),
+                _ => format!("{rows} rows read, {files} of {all} files"),
+            }
         })
     }
 

@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
 use super::elsewhere;
+use super::explain::explanation;
 use super::print::print;
 use super::progress::ProgressLine;
 use super::repl;
@@ -44,9 +45,10 @@ pub(super) async fn run_text(
     let mut parsed = Parsed::parse(text)?;
     parsed.bind(params)?;
     let settings = Settings::resolve(global.config.as_deref(), |layers| table.apply(layers))?.settings;
-    let session = Tables::of(&settings, DEFAULT_MEMORY_BYTES, stop).await?.session().await?;
     let (format, _) = output_of(format, None)?;
-    let planned = session.plan(&parsed).await?;
+    let mut tables = Tables::of(&settings, DEFAULT_MEMORY_BYTES, stop).await?;
+    let planned = tables.session().await?.plan(&parsed).await?;
+    drop(tables);
     write_all(planned.run()?, format, chrono_tz::UTC, Output::to(io::stdout()), stop).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -77,10 +79,11 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
         return elsewhere::answer(&client, &sql, args, format, (&target, &settings.store), stop).await;
     }
 
-    let session = Tables::open(global, args, stop).await?.session().await?;
-    let planned = session.plan(&parsed).await?;
+    let mut tables = Tables::open(global, args, stop).await?;
+    let planned = tables.session().await?.plan(&parsed).await?;
+    drop(tables);
     if args.explain {
-        return print(&planned.explain());
+        return print(&explanation(&planned.explain(), &planned.reads().await?));
     }
     let line = ProgressLine::start(planned.progress());
     let write = async |output| write_all(planned.run()?, format, args.tz, output, stop).await;
@@ -163,7 +166,7 @@ fn text_of(args: &QueryArgs, catalog: &Catalog) -> Result<String, QueryError> {
         return Ok(text);
     }
     let query = args.query.as_deref().unwrap_or_default().trim();
-    if query.contains(char::is_whitespace) {
+    if query.contains(char::is_whitespace) || query.trim_matches(';').is_empty() {
         return Ok(query.to_owned());
     }
     Ok(catalog.get(query)?.text.clone())
@@ -303,6 +306,8 @@ mod tests {
             vec!["sma_crossover", "--param", "fats=3"],
             vec!["sma_crossover", "--param", "fast=0"],
             vec!["SELECT 1; SELECT 2"],
+            vec![" ;"],
+            vec!["SELECT FROM ticks"],
             vec!["SELECT 1", "--symbol", "AAPL"],
             vec!["daily_summary", "--from", "tomorrow"],
             vec!["daily_summary", "--interval", "5m"],

@@ -3,13 +3,15 @@
 use std::fmt;
 
 use datafusion::common::{Column, DataFusionError, SchemaError, Span};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::Location;
 
+use super::place::Place;
 use crate::suggest::{closest, did_you_mean};
 
 /// Columns listed when one is not found; a hand-written table has fewer.
 const MAX_LISTED: usize = 40;
+/// Of a list of names.
+const WIDTH: usize = 76;
 
 /// Words that are often mistyped where the grammar expects something else.
 const KEYWORDS: [&str; 13] = [
@@ -30,8 +32,17 @@ const KEYWORDS: [&str; 13] = [
 const TAKE_BY: [&str; 3] = ["GROUP", "ORDER", "PARTITION"];
 
 /// Functions that go by another name here.
-const OTHER_NAMES: [(&str, &str); 5] =
-    [("average", "avg"), ("len", "length"), ("std", "stddev"), ("variance", "var"), ("ifnull", "coalesce")];
+const OTHER_NAMES: [(&str, &str); 7] = [
+    ("average", "avg"),
+    ("len", "length"),
+    ("std", "stddev"),
+    ("variance", "var"),
+    ("ifnull", "coalesce"),
+    ("first", "first_value"),
+    ("last", "last_value"),
+];
+
+const READS_FILES: &str = "--register NAME=FILE makes a file a table";
 
 /// Units of date_trunc and the like, which are easily taken for names.
 const UNITS: [&str; 8] = ["second", "minute", "hour", "day", "week", "month", "quarter", "year"];
@@ -41,17 +52,6 @@ const UNITS: [&str; 8] = ["second", "minute", "hour", "day", "week", "month", "q
 pub(super) struct KnownNames {
     pub tables: Vec<String>,
     pub functions: Vec<String>,
-}
-
-/// A place in the text of a statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// From 1.
-    pub line: u64,
-    pub text: String,
-    /// Characters before the marked word.
-    pub indent: usize,
-    pub width: usize,
 }
 
 /// What is wrong with a statement.
@@ -100,9 +100,13 @@ impl SqlProblem {
         let hint = match KEYWORDS.iter().find(|keyword| keyword.eq_ignore_ascii_case(found)) {
             Some(keyword) if TAKE_BY.contains(keyword) => format!("; write {keyword} BY"),
             Some(_) => String::new(),
-            None => did_you_mean(found, KEYWORDS),
+            None => match did_you_mean(found, KEYWORDS) {
+                hint if hint.is_empty() && message.contains("end of statement") => misspelt_before(place.as_ref()),
+                hint => hint,
+            },
         };
-        Self { message: format!("{}{hint}", lower_first(message)), place, hints }
+        let message = message.replace("\\\\", "\\");
+        Self { message: format!("{}{hint}", lower_first(&message)), place, hints }
     }
 
     /// What another engine says about a statement that it was sent; line and column from 1.
@@ -117,6 +121,10 @@ impl SqlProblem {
         let inner = innermost(error);
         let mut problem = match inner {
             DataFusionError::SchemaError(schema, _) => schema_problem(schema),
+            DataFusionError::NotImplemented(text) if !text.contains(' ') => {
+                let hint = (text == "TOP").then(|| "write LIMIT at the end of the statement".to_owned());
+                problem(format!("{text} is not supported"), Some(text), hint.into_iter().collect())
+            }
             other => named_problem(&first_lines(other), known),
         };
         let span = span.or(match inner {
@@ -131,8 +139,33 @@ impl SqlProblem {
         if problem.found.place.as_ref().is_some_and(Place::is_double_quoted) {
             problem.found.hints.push("double quotes mark a name; a text takes single quotes".to_owned());
         }
+        problem.found.as_typed();
         problem.found
     }
+}
+
+impl SqlProblem {
+    /// Names are lower case to the planner, which is no help where a text without its quotes was taken for one.
+    fn as_typed(&mut self) {
+        let Some(typed) = self.place.as_ref().map(Place::word) else { return };
+        if typed.chars().any(char::is_lowercase) || !typed.chars().all(|c| c.is_alphanumeric() || c == '_') {
+            return;
+        }
+        let told = format!("there is no column '{}'", typed.to_lowercase());
+        if self.message == told && told != format!("there is no column '{typed}'") {
+            self.message = format!("there is no column '{typed}'");
+            self.hints.push(format!("a text takes single quotes: '{typed}'"));
+        }
+    }
+}
+
+/// `SELECT 1 FORM ticks` reads FORM as the name of the column.
+fn misspelt_before(place: Option<&Place>) -> String {
+    let before = place.and_then(Place::word_before).unwrap_or_default();
+    if KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(&before)) {
+        return String::new();
+    }
+    closest(&before, KEYWORDS).map(|keyword| format!("; did you mean '{keyword}' by '{before}'?")).unwrap_or_default()
 }
 
 struct Found {
@@ -148,13 +181,21 @@ fn problem(message: String, word: Option<&str>, hints: Vec<String>) -> Found {
 fn schema_problem(error: &SchemaError) -> Found {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            let tables: Vec<&str> =
+                valid_fields.iter().filter_map(|field| Some(field.relation.as_ref()?.table())).collect();
+            if let Some(table) = field.relation.as_ref().map(|relation| relation.table())
+                && !tables.is_empty()
+                && !tables.contains(&table)
+            {
+                return no_such_qualifier(table, field.name(), tables);
+            }
             let mut names: Vec<&str> = valid_fields.iter().map(Column::name).collect();
             names.dedup();
             let hint = did_you_mean(field.name(), names.iter().copied());
             let table = field.relation.as_ref().map(|table| format!(" in {}", table.table())).unwrap_or_default();
             let more = if names.len() > MAX_LISTED { ", .." } else { "" };
             names.truncate(MAX_LISTED);
-            let listed = (!names.is_empty()).then(|| format!("columns: {}{more}", names.join(", ")));
+            let listed = (!names.is_empty()).then(|| wrapped("columns: ", &names, more));
             let is_unit = UNITS.iter().any(|unit| unit.eq_ignore_ascii_case(field.name()));
             let quoted = is_unit.then(|| format!("as a unit of time it takes quotes: '{}'", field.name()));
             problem(
@@ -166,10 +207,35 @@ fn schema_problem(error: &SchemaError) -> Found {
         SchemaError::AmbiguousReference { field } => problem(
             format!("column '{}' is ambiguous", field.name()),
             Some(field.name()),
-            vec![format!("write the table before it, as in ticks.{}", field.name())],
+            vec![format!("write the table or its alias before it, as in ticks.{}", field.name())],
         ),
         other => problem(lower_first(&other.to_string()), None, Vec::new()),
     }
+}
+
+/// Names after each other, in lines of [`WIDTH`].
+fn wrapped(head: &str, names: &[&str], tail: &str) -> String {
+    let mut lines = vec![head.to_owned()];
+    for (at, name) in names.iter().enumerate() {
+        let mark = if at + 1 < names.len() { ", " } else { tail };
+        match lines.last_mut().filter(|line| line.len() + name.len() < WIDTH) {
+            Some(line) => line.push_str(&format!("{name}{mark}")),
+            None => lines.push(format!("{}{name}{mark}", " ".repeat(head.len() + 2))),
+        }
+    }
+    lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+}
+
+/// `x.close` where no table goes by the name x.
+fn no_such_qualifier(wrong: &str, column: &str, mut tables: Vec<&str>) -> Found {
+    tables.dedup();
+    let hint = did_you_mean(wrong, tables.iter().copied());
+    let listed = format!("tables and aliases: {}", tables.join(", "));
+    problem(
+        format!("'{wrong}' in '{wrong}.{column}' is no table or alias of this statement{hint}"),
+        Some(wrong),
+        vec![listed],
+    )
 }
 
 fn span_of(error: &SchemaError) -> Option<Span> {
@@ -181,12 +247,29 @@ fn span_of(error: &SchemaError) -> Option<Span> {
 
 /// Errors that DataFusion tells by text only.
 fn named_problem(text: &str, known: &KnownNames) -> Found {
+    // How texts are read is no business of who writes SQL.
+    let text = text.replace("Utf8View", "Utf8");
+    let text = text.as_str();
     let quoted = |prefix: &str| text.strip_prefix(prefix)?.split('\'').next();
     if let Some(table) = quoted("table '").filter(|_| text.contains("not found")) {
-        let name = table.rsplit('.').next().unwrap_or(table);
+        let name = table.strip_prefix("datafusion.public.").unwrap_or(table);
         let hint = did_you_mean(name, known.tables.iter().map(String::as_str));
         let tables = format!("tables: {}", known.tables.join(", "));
-        return problem(format!("there is no table '{name}'{hint}"), Some(name), vec![tables]);
+        let files = name.contains(['.', '/']).then(|| READS_FILES.to_owned());
+        let word = name.rsplit('.').next().unwrap_or(name);
+        return problem(
+            format!("there is no table '{name}'{hint}"),
+            Some(word),
+            [tables].into_iter().chain(files).collect(),
+        );
+    }
+    if let Some(name) = quoted("table function '") {
+        let hint = name.starts_with("read_").then(|| READS_FILES.to_owned());
+        return problem(format!("there is no table function '{name}'"), Some(name), hint.into_iter().collect());
+    }
+    if text.starts_with("HAVING clause references") {
+        let told = "HAVING takes columns of GROUP BY and aggregate functions such as max(close)";
+        return problem(told.to_owned(), Some("HAVING"), Vec::new());
     }
     if let Some(name) = quoted("Invalid function '") {
         if known.functions.iter().any(|function| function == name) {
@@ -203,8 +286,7 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
         return problem(format!("there is no function '{name}'{hint}"), Some(name), Vec::new());
     }
     if let Some((_, rest)) = text.split_once("No function matches the given name and argument types '") {
-        // How texts are read is no business of who writes SQL.
-        let call = rest.split('\'').next().unwrap_or_default().replace("Utf8View", "Utf8");
+        let call = rest.split('\'').next().unwrap_or_default();
         let name = call.split('(').next().unwrap_or_default();
         let candidates = rest.split_once("Candidate functions:").map_or("", |(_, candidates)| candidates);
         let candidates: Vec<&str> = candidates.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -287,75 +369,6 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-impl Place {
-    fn new(sql: &str, line: u64, column: u64, width: usize) -> Option<Self> {
-        let text = sql.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
-        let indent = usize::try_from(column).ok()?.checked_sub(1)?;
-        let left = text.chars().count().saturating_sub(indent).max(1);
-        // A tab would shift the caret.
-        Some(Self { line, text: text.replace('\t', " "), indent, width: width.clamp(1, left) })
-    }
-
-    fn of_span(sql: &str, span: Span) -> Option<Self> {
-        let width = if span.start.line == span.end.line {
-            usize::try_from(span.end.column.saturating_sub(span.start.column)).ok()?
-        } else {
-            1
-        };
-        Self::new(sql, span.start.line, span.start.column, width)
-    }
-
-    /// The token that begins at `at`, or the end of the text.
-    fn of_word_at(sql: &str, at: Location) -> Option<Self> {
-        let token = tokens(sql).into_iter().find(|(start, ..)| *start == at);
-        let width = token.map_or(1, |(.., width)| width);
-        Self::new(sql, at.line, at.column, width)
-    }
-
-    /// Behind the last word.
-    fn of_end(sql: &str) -> Option<Self> {
-        let (start, _, width) = tokens(sql).pop()?;
-        Self::new(sql, start.line, start.column + width as u64, 1)
-    }
-
-    /// The first token that is `word`.
-    fn of_word(sql: &str, word: &str) -> Option<Self> {
-        let all = tokens(sql);
-        let (at, _, width) = all.into_iter().find(|(_, text, _)| text.eq_ignore_ascii_case(word))?;
-        Self::new(sql, at.line, at.column, width)
-    }
-
-    /// The first text in quotes that `message` repeats.
-    fn of_literal(sql: &str, message: &str) -> Option<Self> {
-        let all = tokens(sql);
-        let is_told = |text: &str| text.len() > 2 && text.starts_with('\'') && message.contains(text);
-        let (at, _, width) = all.into_iter().find(|(_, text, _)| is_told(text))?;
-        Self::new(sql, at.line, at.column, width)
-    }
-
-    fn is_double_quoted(&self) -> bool {
-        self.text.chars().nth(self.indent) == Some('"')
-    }
-}
-
-/// Start, word and width of each token.
-fn tokens(sql: &str) -> Vec<(Location, String, usize)> {
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().unwrap_or_default();
-    tokens
-        .into_iter()
-        .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
-        .map(|token| {
-            let (start, end) = (token.span.start, token.span.end);
-            let width = if start.line == end.line { end.column.saturating_sub(start.column) } else { 1 };
-            let word = match &token.token {
-                Token::Word(word) => word.value.clone(),
-                other => other.to_string(),
-            };
-            (start, word, usize::try_from(width).unwrap_or(1))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::error::QueryError;
@@ -367,7 +380,7 @@ mod tests {
         let Err(QueryError::Sql(problem)) = Parsed::parse("SELECT symbol\nFORM ticks WHERE") else { panic!() };
         assert_eq!(
             problem.to_string(),
-            "expected: end of statement, found: ticks\n  2 | FORM ticks WHERE\n    |      ^^^^^"
+            "expected: end of statement, found: ticks; did you mean 'FROM' by 'FORM'?\n  2 | FORM ticks WHERE\n    |      ^^^^^"
         );
         let Err(QueryError::Sql(problem)) = Parsed::parse("SELECT 'abc") else { panic!() };
         assert_eq!(problem.place.as_ref().map(|place| (place.indent, place.width)), Some((7, 1)), "{problem}");

@@ -9,19 +9,24 @@
 //! ```
 
 mod catalog;
+mod depth;
 mod diagnose;
 mod dialect;
 mod error;
 mod format;
 mod header;
 mod indicators;
+mod last;
 mod literal;
 mod moment;
 mod newest;
 mod params;
+mod place;
 mod progress;
 mod provider;
 mod pruning;
+mod qualify;
+mod reads;
 mod register;
 mod rolling;
 mod scope;
@@ -31,15 +36,17 @@ mod statement;
 pub(crate) mod tests;
 
 pub use catalog::{Catalog, NamedQuery};
-pub use diagnose::{Place, SqlProblem};
+pub use diagnose::SqlProblem;
 pub use dialect::Dialect;
 pub use error::QueryError;
 pub use format::{Format, Output, write_all, write_batch, write_stream};
-pub use header::Header;
+pub use header::{Column, ColumnType, Header};
 pub use moment::{Clock, Moment};
 pub use newest::{NewestSignal, newest_signals};
 pub use params::Param;
+pub use place::Place;
 pub use progress::{InputRead, Progress};
+pub use reads::{Amount, RowGroups, TableReads};
 pub use scope::{Bound, Scope};
 pub use session::{DEAD_LETTERS, DEFAULT_MEMORY_BYTES, QuerySession, TICKS, TableInfo, sql_type};
 pub use statement::Parsed;

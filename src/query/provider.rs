@@ -27,7 +27,8 @@ use datafusion::physical_plan::empty::EmptyExec;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectMeta;
 
-use super::pruning::FileBounds;
+use super::pruning::{FileBounds, Judged};
+use super::reads::{Amount, Scan, Scans, TableReads};
 use super::rolling::{MANY_ROWS, says_sorted};
 use crate::lake::TableView;
 
@@ -37,11 +38,13 @@ const FOOTERS_AT_ONCE: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct LakeTable {
+    name: String,
     bounds: FileBounds,
     /// Where the session finds the store of this table.
     url: ObjectStoreUrl,
     table_schema: TableSchema,
     partition_schema: SchemaRef,
+    scans: Scans,
 }
 
 impl LakeTable {
@@ -49,7 +52,7 @@ impl LakeTable {
     ///
     /// # Errors
     /// The partition column is not in the schema.
-    pub(super) fn new(mut view: TableView, url: ObjectStoreUrl) -> Result<Self> {
+    pub(super) fn new(name: &str, mut view: TableView, url: ObjectStoreUrl, scans: Scans) -> Result<Self> {
         let partition = Arc::new(view.schema.field_with_name(&view.partition_column)?.clone());
         let in_files = view.schema.fields().iter().filter(|field| field.name() != partition.name());
         let in_files: Vec<FieldRef> = in_files.map(as_read).collect();
@@ -59,7 +62,7 @@ impl LakeTable {
         view.files.sort_by(|a, b| (a.partition_value, &a.path).cmp(&(b.partition_value, &b.path)));
         view.schema = Arc::clone(table_schema.table_schema());
         let partition_schema = Arc::new(Schema::new(vec![partition]));
-        Ok(Self { bounds: FileBounds::of(view), url, table_schema, partition_schema })
+        Ok(Self { name: name.to_owned(), bounds: FileBounds::of(view), url, table_schema, partition_schema, scans })
     }
 
     fn is_on_partition(&self, filter: &Expr) -> bool {
@@ -105,12 +108,18 @@ impl LakeTable {
         statistics
     }
 
-    fn files_for(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<usize>> {
-        let (on_partition, others): (Vec<Expr>, Vec<Expr>) =
-            filters.iter().cloned().partition(|filter| self.is_on_partition(filter));
-        let partition_filter = physical(state, on_partition, &self.partition_schema)?;
-        let other_filter = physical(state, others, &self.schema())?;
-        self.bounds.files_that_may_match(&self.partition_schema, partition_filter.as_ref(), other_filter)
+    fn reads(&self, judged: &[Judged]) -> TableReads {
+        let [mut all, mut of_other_partitions, mut out_of_bounds, mut opened] = [Amount::default(); 4];
+        for (file, judged) in self.bounds.view.files.iter().zip(judged) {
+            all.add(file.bytes);
+            match judged {
+                Judged::OtherPartition => of_other_partitions.add(file.bytes),
+                Judged::OutOfBounds => out_of_bounds.add(file.bytes),
+                Judged::MayMatch => opened.add(file.bytes),
+            }
+        }
+        let (table, partition_column) = (self.name.clone(), self.bounds.view.partition_column.clone());
+        TableReads { table, partition_column, all, of_other_partitions, out_of_bounds, opened, row_groups: None }
     }
 }
 
@@ -153,13 +162,26 @@ impl TableProvider for LakeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let files = self.files_for(state, filters)?;
-        if files.is_empty() {
-            return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));
-        }
+        let (on_partition, others): (Vec<Expr>, Vec<Expr>) =
+            filters.iter().cloned().partition(|filter| self.is_on_partition(filter));
+        let partition_filter = physical(state, on_partition, &self.partition_schema)?;
+        let filter = physical(state, others, &self.schema())?;
+        let judged = self.bounds.judge(&self.partition_schema, partition_filter.as_ref(), filter.clone())?;
+        let files: Vec<usize> = (0..judged.len()).filter(|at| judged[*at] == Judged::MayMatch).collect();
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let readers = CachedParquetFileReaderFactory::new(Arc::clone(&self.bounds.view.store), cache);
         let readers: Arc<dyn ParquetFileReaderFactory> = Arc::new(readers);
+        self.scans.note(Scan {
+            reads: self.reads(&judged),
+            url: self.url.clone(),
+            files: files.iter().map(|at| self.partitioned_file(*at)).collect(),
+            filter,
+            schema: self.schema(),
+            readers: Arc::clone(&readers),
+        });
+        if files.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));
+        }
         let all: FileGroup = match self.may_roll(projection) {
             true => {
                 let opened = files.iter().copied().map(|at| self.known_order(at, readers.as_ref()));

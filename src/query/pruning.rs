@@ -40,6 +40,15 @@ pub(super) struct FileBounds {
     stats: Vec<DeltaStats>,
 }
 
+/// What filters say about a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judged {
+    OtherPartition,
+    /// By the statistics of its columns.
+    OutOfBounds,
+    MayMatch,
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Bound {
     Min,
@@ -52,30 +61,36 @@ impl FileBounds {
         Self { view, stats }
     }
 
-    /// Places of the files that neither filter excludes. `on_partition` is exact, over `partition_schema`.
+    /// What the filters say about each file. `on_partition` is exact, over `partition_schema`.
     ///
     /// # Errors
     /// A filter can't be evaluated.
-    pub(super) fn files_that_may_match(
+    pub(super) fn judge(
         &self,
         partition_schema: &SchemaRef,
         on_partition: Option<&Arc<dyn PhysicalExpr>>,
         other: Option<Arc<dyn PhysicalExpr>>,
-    ) -> Result<Vec<usize>> {
+    ) -> Result<Vec<Judged>> {
         let all = self.view.files.len();
-        let mut keep = vec![true; all];
+        let mut judged = vec![Judged::MayMatch; all];
         if let Some(filter) = on_partition {
             let values: Date32Array = self.view.files.iter().map(|file| Some(file.partition_value)).collect();
             let batch = RecordBatch::try_new(Arc::clone(partition_schema), vec![Arc::new(values)])?;
             let matches = filter.evaluate(&batch)?.into_array(all)?;
-            keep = matches.as_boolean().iter().map(|matches| matches == Some(true)).collect();
+            let others = matches.as_boolean().iter().map(|matches| matches != Some(true));
+            judged
+                .iter_mut()
+                .zip(others)
+                .filter(|(_, other)| *other)
+                .for_each(|(file, _)| *file = Judged::OtherPartition);
         }
         if let Some(filter) = other {
             let builder = PruningPredicateBuilder::new().with_file_schema(Arc::clone(&self.view.schema));
             let may_match = builder.try_build(filter)?.prune(self)?;
-            keep.iter_mut().zip(may_match).for_each(|(keep, may_match)| *keep &= may_match);
+            let in_partition = judged.iter_mut().zip(may_match).filter(|(file, _)| **file == Judged::MayMatch);
+            in_partition.filter(|(_, may_match)| !may_match).for_each(|(file, _)| *file = Judged::OutOfBounds);
         }
-        Ok((0..all).filter(|at| keep[*at]).collect())
+        Ok(judged)
     }
 
     /// Statistics of one file over the columns stored in it, for filters that become known while a query runs.

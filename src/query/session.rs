@@ -14,6 +14,8 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
@@ -22,9 +24,11 @@ use futures::StreamExt;
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
 use super::indicators;
+use super::last::LastRows;
 use super::progress::Progress;
 use super::provider::LakeTable;
-use super::rolling::{self, Rule};
+use super::reads::{Scan, Scans, TableReads};
+use super::rolling::RollingWindows;
 use super::statement::Parsed;
 use crate::lake::TableView;
 use crate::suggest::did_you_mean;
@@ -47,6 +51,7 @@ const DISTINCT_OF_SEVERAL: &str =
 pub struct QuerySession {
     context: SessionContext,
     tables: Vec<TableInfo>,
+    scans: Scans,
     memory_bytes: usize,
 }
 
@@ -63,15 +68,28 @@ pub struct TableInfo {
 /// A statement that is ready to run.
 pub struct Planned {
     plan: Arc<dyn ExecutionPlan>,
+    scans: Vec<Scan>,
     context: Arc<TaskContext>,
     memory_bytes: usize,
+}
+
+type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
+/// DataFusion's rules and ours, which run once filters are in the scan and before sorts are planned.
+fn rules(memory_bytes: usize) -> Vec<Rule> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
+    let at = at.expect("DataFusion has a rule that plans sorts");
+    let ours: [Rule; 2] = [Arc::new(LastRows), Arc::new(RollingWindows { memory_bytes })];
+    rules.splice(at..at, ours);
+    rules
 }
 
 impl QuerySession {
     /// # Errors
     /// The runtime can't be set up, e.g. because there is no folder to spill to.
     pub fn new(memory_bytes: usize) -> Result<Self, QueryError> {
-        Self::with_rules(memory_bytes, rolling::rules(memory_bytes))
+        Self::with_rules(memory_bytes, rules(memory_bytes))
     }
 
     pub(super) fn with_rules(memory_bytes: usize, rules: Vec<Rule>) -> Result<Self, QueryError> {
@@ -91,7 +109,8 @@ impl QuerySession {
             .with_default_features()
             .with_physical_optimizer_rules(rules)
             .build();
-        Ok(Self { context: SessionContext::new_with_state(state), tables: Vec::new(), memory_bytes })
+        let context = SessionContext::new_with_state(state);
+        Ok(Self { context, tables: Vec::new(), scans: Scans::default(), memory_bytes })
     }
 
     /// Scans of small files are split like those of large ones.
@@ -111,7 +130,7 @@ impl QuerySession {
         let url = url.map_err(QueryError::Session)?;
         self.context.runtime_env().register_object_store(url.as_ref(), Arc::clone(&view.store));
         let (rows, files) = (view.files.iter().map(|file| file.rows).sum(), view.files.len());
-        let table = LakeTable::new(view, url).map_err(QueryError::Session)?;
+        let table = LakeTable::new(name, view, url, self.scans.clone()).map_err(QueryError::Session)?;
         let schema = table.schema();
         self.context.register_table(name, Arc::new(table)).map_err(QueryError::Session)?;
         self.tables.push(TableInfo { name: name.to_owned(), schema, rows, files });
@@ -173,13 +192,17 @@ impl QuerySession {
         if read_only.verify_plan(&plan).is_err() {
             return Err(only_reading());
         }
+        if plan.schema().fields().is_empty() {
+            return Err(QueryError::Usage("the statement names no columns: write SELECT * FROM ..".to_owned()));
+        }
         Ok(DataFrame::new(state, plan))
     }
 
     pub(super) async fn plan_frame(&self, frame: DataFrame) -> Result<Planned, DataFusionError> {
         let context = Arc::new(frame.task_ctx());
-        let plan = frame.create_physical_plan().await?;
-        Ok(Planned { plan, context, memory_bytes: self.memory_bytes })
+        let plan = frame.create_physical_plan().await;
+        let scans = self.scans.take();
+        Ok(Planned { plan: plan?, scans, context, memory_bytes: self.memory_bytes })
     }
 
     fn planning_error(&self, parsed: &Parsed, error: &DataFusionError) -> QueryError {
@@ -199,6 +222,18 @@ impl Planned {
     /// The plan as text, one operator a line.
     pub fn explain(&self) -> String {
         displayable(self.plan.as_ref()).indent(false).to_string()
+    }
+
+    /// What each scan reads of its table and leaves out. Looks into the footers of the files that it opens.
+    ///
+    /// # Errors
+    /// A footer can't be read.
+    pub async fn reads(&self) -> Result<Vec<TableReads>, QueryError> {
+        let mut reads = Vec::with_capacity(self.scans.len());
+        for scan in &self.scans {
+            reads.push(scan.reads_in(&self.plan).await.map_err(|error| run_error(&error))?);
+        }
+        Ok(reads)
     }
 
     /// Of the run that follows.

@@ -39,6 +39,8 @@ class EngineError(Exception):
 class Engine:
     #: As `--dialect` has it.
     dialect = ""
+    #: Microseconds that it tells apart.
+    time_step = 1
 
     def named(self, tickhouse, name: str, params: dict) -> list[dict]:
         """The answer of a named query, whose text comes from tickhouse."""
@@ -113,13 +115,18 @@ class Trino(Engine):
     """A server of trino.sh, asked by `tickhouse query --engine trino`. The lake is a folder below TRINO_LAKES."""
 
     dialect = "trino"
+    #: Trino rounds the times of Delta tables to milliseconds.
+    time_step = 1_000
 
     def __init__(self, lake: Path):
-        self.schema = re.sub(r"\W", "_", lake.name.lower())
+        if "TRINO_URL" not in os.environ or "TRINO_LAKES" not in os.environ:
+            raise SystemExit("set TRINO_URL and TRINO_LAKES, as tests/servers/trino.sh prints them")
+        place = lake.resolve().relative_to(Path(os.environ["TRINO_LAKES"]).resolve())
+        self.schema = re.sub(r"\W", "_", str(place).lower())
         self.flags = ["--engine", "trino", "--trino-url", os.environ["TRINO_URL"], "--trino-schema", self.schema]
         trino(f"CREATE SCHEMA IF NOT EXISTS delta.{self.schema}")
         for table in ("ticks", "dead_letters"):
-            trino(f"CALL delta.system.register_table('{self.schema}', '{table}', 'local:///{lake.name}/{table}')")
+            trino(f"CALL delta.system.register_table('{self.schema}', '{table}', 'local:///{place}/{table}')")
 
     def named(self, tickhouse, name: str, params: dict) -> list[dict]:
         return tickhouse.rows(name, params, self.flags)
@@ -143,6 +150,11 @@ def trino(sql: str) -> list[list]:
         rows += page.get("data", [])
         request = page.get("nextUri")
     return rows
+
+
+def folder_of_lakes(engines: list[str]) -> str | None:
+    """Where a lake must be for all of them to read it; None is anywhere."""
+    return os.environ.get("TRINO_LAKES") if "trino" in engines else None
 
 
 ENGINES = {"duckdb": DuckDb, "clickhouse": ClickHouse, "spark": Spark, "trino": Trino}

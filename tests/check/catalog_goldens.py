@@ -25,7 +25,12 @@ SMALL: dict[str, list[Params]] = {
     "sma_crossover_partial": [{"fast": 2, "slow": 5}],
     "volume_confirmation": [{"window": 3}],
     "volatility": [{"window": 3, "periods_per_year": 4.0}],
-    "zscore_anomalies": [{"window": 3, "threshold": 1.5}, {"window": 4, "threshold": 1.0, "include_current": True}],
+    # Below 0 shows every row that has a z-score: those after three equal closes have none.
+    "zscore_anomalies": [
+        {"window": 3, "threshold": 1.5},
+        {"window": 3, "threshold": -1.0},
+        {"window": 4, "threshold": 1.0, "include_current": True},
+    ],
     "bollinger": [{"window": 3}],
     "ema": [{"fast": 2, "slow": 4}],
     "rsi": [{"window": 3}],

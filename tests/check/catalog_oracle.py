@@ -11,9 +11,9 @@
 Needs target/debug/tickhouse (or --tickhouse) and the packages of requirements-catalog.txt:
     "$(tests/servers/python.sh tests/check/requirements-catalog.txt)" tests/check/catalog_oracle.py
 
-Rows, their order, names, times and counts must be equal, doubles of every engine to 1e-9 relative. The columns in
-CANCELLING are small differences of large values: below 1 they must be equal to 1e-9. Those in OF_CLOSES are differences
-of means: near 0 they must be equal to 1e-15 of the symbol's largest close. Rounded values may be half a cent off.
+Rows, their order, names, times and counts must be equal, doubles of every engine to 1e-9 relative. The columns in FLOORS
+are small differences of larger values: below their floor they must be equal to 1e-9 of it. Those in OF_CLOSES are
+differences of means: near 0 they must be equal to 1e-15 of the symbol's largest close. Rounded values may be half a cent off.
 Prints the largest error for each query and series. Exit code 0: all equal; 1: differences; 2: usage.
 """
 
@@ -22,24 +22,29 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import re
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from catalog_engines import ENGINES, EngineError
+from catalog_engines import ENGINES, EngineError, folder_of_lakes
 from catalog_expected import CASES, OURS
 from catalog_series import EPOCH, SERIES, arrived, write_lake
-from catalog_signals import Any, Params, Rounded, Rows, by_symbol
+from catalog_signals import Any, Params, Rounded, Rows, Symbols, by_symbol
 
 TOLERANCE = 1e-9
 #: Differences of means of closes, which are near 0 where the closes are not.
 OF_CLOSES = ("macd", "macd_signal", "macd_histogram")
-CANCELLING = ("distance_pct", "percent_b")
+#: Small differences of values of this size; a correlation of nothing is the sum of many such.
+FLOORS = {"distance_pct": 1.0, "percent_b": 1.0, "correlation": 1e-6}
+#: Times that have more digits than some engines keep.
+TIMES = ("ingested_at",)
+#: Differences of one query on one series and engine that are printed.
+SHOWN = 5
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -70,38 +75,61 @@ def largest_closes(rows: Rows) -> dict[str, float]:
     return found
 
 
-def compare(found: Rows, expected: Rows) -> float:
-    """The largest relative error of a double; raises Different for anything else that is not equal."""
-    if len(found) != len(expected):
-        raise Different(f"{len(found)} rows, expected {len(expected)}")
-    worst, largest = 0.0, largest_closes(expected)
-    for number, (row, wanted) in enumerate(zip(found, expected)):
-        if set(row) != set(wanted):
-            raise Different(f"columns {sorted(row)}, expected {sorted(wanted)}")
-        for column, value in wanted.items():
-            value = plain(value)
-            have = parsed(row[column], value)
-            place = f"row {number} {({k: row[k] for k in row if k in ('symbol', 'ts', 'bar_start')})} {column}"
-            if isinstance(value, Any):
-                continue
-            if isinstance(value, Rounded) and isinstance(have, float):
-                if abs(have - value) > 0.005 * (1 + 1e-6) + TOLERANCE * abs(value):
-                    raise Different(f"{place}: {have}, expected {value} rounded")
-                continue
-            if isinstance(value, float) and isinstance(have, (float, int)) and not isinstance(have, bool):
-                if have == value:
-                    continue
-                floor = 1.0 if column in CANCELLING else 0.0
-                if column in OF_CLOSES:
-                    floor = 1e-6 * largest[wanted["symbol"]]
-                size = max(abs(value), floor)
-                error = abs(have - value) / size if size else math.inf
-                if not error <= TOLERANCE:
-                    raise Different(f"{place}: {have!r}, expected {value!r}, error {error:.1e}")
-                worst = max(worst, error)
-            elif have != value or isinstance(have, bool) != isinstance(value, bool):
-                raise Different(f"{place}: {have!r}, expected {value!r}")
-    return worst
+@dataclass
+class Compared:
+    """Answers of an engine beside the expected ones."""
+
+    rows: int = 0
+    #: The largest relative error of a double.
+    error: float = 0.0
+    differences: list[str] = field(default_factory=list)
+
+    def add(self, found: Rows, expected: Rows, step: int = 1) -> None:
+        """Times may be less than `step` microseconds off."""
+        if len(found) != len(expected):
+            raise Different(f"{len(found)} rows, expected {len(expected)}")
+        self.rows += len(expected)
+        largest = largest_closes(expected)
+        for number, (row, wanted) in enumerate(zip(found, expected)):
+            if set(row) != set(wanted):
+                raise Different(f"columns {sorted(row)}, expected {sorted(wanted)}")
+            for column, value in wanted.items():
+                try:
+                    self.error = max(self.error, error_of(column, row[column], plain(value), largest, wanted, step))
+                except Different as different:
+                    place = f"row {number} {({k: row[k] for k in row if k in ('symbol', 'ts', 'bar_start')})} {column}"
+                    self.differences.append(f"{place}: {different}")
+
+
+def error_of(column: str, found: object, value: object, largest: dict[str, float], wanted: dict, step: int) -> float:
+    """The relative error of a double, 0 for what is equal; raises Different for anything else."""
+    have = parsed(found, value)
+    if isinstance(value, Any):
+        return 0.0
+    if isinstance(value, Rounded) and isinstance(have, float):
+        if abs(have - value) > 0.005 * (1 + 1e-6) + TOLERANCE * abs(value):
+            raise Different(f"{have}, expected {value} rounded")
+        return 0.0
+    if isinstance(value, float) and isinstance(have, (float, int)) and not isinstance(have, bool):
+        if have == value:
+            return 0.0
+        floor = FLOORS.get(column, 0.0)
+        if column in OF_CLOSES:
+            floor = 1e-6 * largest[wanted["symbol"]]
+        size = max(abs(value), floor)
+        error = abs(have - value) / size if size else math.inf
+        if not error <= TOLERANCE:
+            raise Different(f"{have!r}, expected {value!r}, error {error:.1e}")
+        return error
+    if column in TIMES and isinstance(have, int) and isinstance(value, int) and abs(have - value) < step:
+        return 0.0
+    if have != value or isinstance(have, bool) != isinstance(value, bool):
+        raise Different(f"{have!r}, expected {value!r}")
+    return 0.0
+
+
+#: By query, series and engine.
+Found = dict[tuple[str, str, str], Compared]
 
 
 def text_of(name: str, value: object) -> str:
@@ -141,7 +169,7 @@ class Tickhouse:
         return done.stdout
 
 
-def check_refused(tickhouse: Tickhouse, name: str, engine: str, problems: list[str], counts: Counter) -> None:
+def check_refused(tickhouse: Tickhouse, name: str, engine: str, found: Found, counts: Counter) -> None:
     """A window function of tickhouse must not be handed to an engine that lacks it, whatever the series."""
     if counts[name, engine]:
         return
@@ -149,58 +177,72 @@ def check_refused(tickhouse: Tickhouse, name: str, engine: str, problems: list[s
     command = [*tickhouse.arguments(name, {}), "--show-sql", "--dialect", engine]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 2 or "window function of tickhouse" not in done.stderr or done.stdout:
-        problems.append(f"{engine} {name}: shown with exit code {done.returncode}: {done.stderr.strip()[:300]}")
+        shown = f"{engine} {name}: shown with exit code {done.returncode}: {done.stderr.strip()[:300]}"
+        found.setdefault((name, "refused", engine), Compared()).differences.append(shown)
     counts["refused"] += 1
 
 
-def check_series(series: str, args: argparse.Namespace, errors: dict, problems: list[str], counts: Counter) -> None:
-    ticks = arrived(SERIES[series](), seed=11)
-    symbols = by_symbol(ticks)
-    # Trino reads only what is below its own folder.
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TRINO_LAKES")) as folder:
-        lake = Path(folder)
-        write_lake(lake, ticks)
-        tickhouse = Tickhouse(args.tickhouse, lake)
-        engines = {name: ENGINES[name](lake) for name in args.engines}
-        for query, defaults, sets in CASES:
-            name = query.__name__
-            if args.queries and name not in args.queries:
-                continue
-            for changed in sets:
-                params = defaults | changed
-                # Relative times have other defaults here, so that the answer is the same on every day.
-                given = {key: value for key, value in params.items() if key in changed or key == "since"}
-                expected = query(symbols, params)
-                label = " ".join([f"{series}/{name}", *(f"{key}={value}" for key, value in changed.items())])
-                answers = {"tickhouse": lambda: tickhouse.rows(name, given)}
-                for engine, connection in engines.items():
-                    if name in OURS:
-                        check_refused(tickhouse, name, engine, problems, counts)
-                        continue
-                    answers[engine] = lambda engine=connection: engine.named(tickhouse, name, given)
-                for engine, answer in answers.items():
-                    key = (name, series, engine)
-                    try:
-                        error = compare([{k: plain(v) for k, v in row.items()} for row in answer()], expected)
-                        errors[key] = max(errors.get(key, 0.0), error)
-                    except (Different, EngineError) as difference:
-                        errors[key] = math.inf
-                        problems.append(f"{engine} {label}: {difference}")
-                    counts[engine] += 1
-                counts["rows"] += len(expected)
-        for connection in engines.values():
-            connection.close()
+def check_lake(series: str, symbols: Symbols, lake: Path, args: argparse.Namespace, found: Found, counts: Counter) -> None:
+    """Every query with all its sets of parameters, on tickhouse and the other engines."""
+    tickhouse = Tickhouse(args.tickhouse, lake)
+    engines = {name: ENGINES[name](lake) for name in args.engines}
+    for query, defaults, sets in CASES:
+        name = query.__name__
+        if args.queries and name not in args.queries:
+            continue
+        for changed in sets:
+            params = defaults | changed
+            # Relative times have other defaults here, so that the answer is the same on every day.
+            given = {key: value for key, value in params.items() if key in changed or key == "since"}
+            expected = query(symbols, params)
+            label = " ".join([f"{series}/{name}", *(f"{key}={value}" for key, value in changed.items())])
+            answers = {"tickhouse": lambda: tickhouse.rows(name, given)}
+            for engine, connection in engines.items():
+                if name in OURS:
+                    check_refused(tickhouse, name, engine, found, counts)
+                    continue
+                answers[engine] = lambda engine=connection: engine.named(tickhouse, name, given)
+            for engine, answer in answers.items():
+                step = engines[engine].time_step if engine in engines else 1
+                compared = Compared()
+                try:
+                    compared.add([{k: plain(v) for k, v in row.items()} for row in answer()], expected, step)
+                except (Different, EngineError) as difference:
+                    compared.differences.append(str(difference))
+                total = found.setdefault((name, series, engine), Compared())
+                total.rows += compared.rows
+                total.error = max(total.error, compared.error)
+                total.differences += [f"{engine} {label}: {difference}" for difference in compared.differences]
+                counts[engine] += 1
+            counts["rows"] += len(expected)
+    for connection in engines.values():
+        connection.close()
 
 
-def table(errors: dict, engine: str) -> str:
-    queries = list(dict.fromkeys(query for query, _, _ in errors))
-    series = list(dict.fromkeys(series for _, series, _ in errors))
-    cell = lambda error: "=" if error == 0 else "DIFF" if error == math.inf else f"{error:.0e}"
-    queries = [query for query in queries if any((query, name, engine) in errors for name in series)]
+def table(found: Found, engine: str) -> str:
+    """The largest error of each query and series; = is every bit the same."""
+    queries = list(dict.fromkeys(query for query, _, of in found if of == engine))
+    series = list(dict.fromkeys(series for _, series, _ in found))
     lines = [f"| {engine} | " + " | ".join(series) + " |", "|" + "---|" * (len(series) + 1)]
     for query in queries:
-        lines.append(f"| {query} | " + " | ".join(cell(errors[query, name, engine]) for name in series) + " |")
+        cells = (found.get((query, name, engine), Compared()) for name in series)
+        shown = ("DIFF" if cell.differences else "=" if cell.error == 0 else f"{cell.error:.0e}" for cell in cells)
+        lines.append(f"| {query} | " + " | ".join(shown) + " |")
     return "\n".join(lines) + "\n"
+
+
+def told(found: Found, engines: list[str], counts: Counter) -> int:
+    """Prints the first differences of each cell and the counts; the exit code."""
+    problems = 0
+    for compared in found.values():
+        problems += len(compared.differences)
+        for problem in compared.differences[:SHOWN]:
+            print(problem)
+    runs = ", ".join(f"{engine} {counts[engine]}" for engine in ["tickhouse", *engines])
+    if counts["refused"]:
+        runs += f", refused for other engines {counts['refused']}"
+    print(f"runs: {runs}; rows expected: {counts['rows']}; differences: {problems}")
+    return 1 if problems else 0
 
 
 def main() -> int:
@@ -220,22 +262,18 @@ def main() -> int:
     if not args.tickhouse.exists():
         parser.error(f"{args.tickhouse} does not exist: cargo build, or --tickhouse PATH")
 
-    errors: dict = {}
-    problems: list[str] = []
+    found: Found = {}
     counts: Counter = Counter()
     for series in args.series:
-        check_series(series, args, errors, problems, counts)
-    report = "\n".join(table(errors, engine) for engine in ["tickhouse", *args.engines])
+        ticks = arrived(SERIES[series](), seed=11)
+        with tempfile.TemporaryDirectory(dir=folder_of_lakes(args.engines)) as folder:
+            write_lake(Path(folder), ticks)
+            check_lake(series, by_symbol(ticks), Path(folder), args, found, counts)
+    report = "\n".join(table(found, engine) for engine in ["tickhouse", *args.engines])
     print(report)
     if args.report:
         args.report.write_text(report)
-    for problem in problems:
-        print(problem)
-    runs = ", ".join(f"{engine} {counts[engine]}" for engine in ["tickhouse", *args.engines])
-    if counts["refused"]:
-        runs += f", refused for other engines {counts['refused']}"
-    print(f"runs: {runs}; rows expected: {counts['rows']}; differences: {len(problems)}")
-    return 1 if problems else 0
+    return told(found, args.engines, counts)
 
 
 if __name__ == "__main__":

@@ -31,13 +31,17 @@ class Tick:
     partition: int = 0
     offset: int = 0
     index: int = 0
+    #: Of a lake that ticks were ingested into; else the time is taken for all of them, and the day is its day of UTC.
+    day: date | None = None
+    kafka_ts: int | None = None
+    ingested_at: int | None = None
 
     def __post_init__(self) -> None:
         self.close = float(self.close)
 
     @property
     def date(self) -> date:
-        return (EPOCH + timedelta(microseconds=self.ts)).date()
+        return self.day or (EPOCH + timedelta(microseconds=self.ts)).date()
 
     @property
     def place(self) -> tuple[int, int, int, int]:

@@ -204,12 +204,12 @@ def drawdown(symbols: Symbols, p: Params) -> Rows:
 
 def gaps(symbols: Symbols, p: Params) -> Rows:
     newest = max((tick.ts for ticks in symbols.values() for tick in ticks), default=0)
-    newest_day = (newest // DAY) * DAY
+    newest_day = max((tick.date for ticks in symbols.values() for tick in ticks), default=None)
     rows = []
     for symbol, ticks in symbols.items():
         for tick, after in zip(ticks, ticks[1:] + [None]):
-            until, day = (after.ts, after.ts // DAY * DAY) if after else (newest, newest_day)
-            if until - tick.ts <= p["longer_than"] * MICROS or (not p["overnight"] and day != tick.ts // DAY * DAY):
+            until, day = (after.ts, after.date) if after else (newest, newest_day)
+            if until - tick.ts <= p["longer_than"] * MICROS or (not p["overnight"] and day != tick.date):
                 continue
             row = {"symbol": symbol, "trade_date": tick.date, "silent_from": tick.ts}
             rows.append(
@@ -229,7 +229,8 @@ def late_ticks(symbols: Symbols, p: Params) -> Rows:
         if before is not None and before > tick.ts + p["later_than"] * MICROS:
             row = {"symbol": tick.symbol, "ts": tick.ts, "newest_before": before, "close": tick.close}
             kafka = {"kafka_partition": tick.partition, "kafka_offset": tick.offset, "kafka_index": tick.index}
-            rows.append(row | kafka | {"kafka_ts": tick.ts, "ingested_at": tick.ts})
+            times = {"kafka_ts": tick.kafka_ts or tick.ts, "ingested_at": tick.ingested_at or tick.ts}
+            rows.append(row | kafka | times)
         newest[place] = max(tick.ts, before if before is not None else tick.ts)
     return rows
 

@@ -54,6 +54,7 @@ fn the_first_error_ends_a_script() {
         ("sma_crosover", 2, "did you mean 'sma_crossover'?"),
         ("sma_crossover --param fats=3", 2, "fats"),
         ("sma_crossover --parm fast=3", 2, "--parm"),
+        ("sma_crossover AAPL;", 2, "sma_crossover --symbol AAPL"),
         (".tabels", 2, "did you mean '.tables'?"),
         (".schema tick", 2, "did you mean 'ticks'?"),
         (".mode parquet", 2, "parquet holds one result"),
@@ -95,7 +96,7 @@ fn a_prompt_completes_remembers_and_outlives_its_statements() {
     // It never ends; its progress shows that it runs.
     let endless = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n;\r";
     terminal.press(endless);
-    terminal.wait_for("rows read");
+    terminal.wait_for("running");
     terminal.signal("INT");
     terminal.wait_for("the query was cancelled");
     terminal.wait_for("tickhouse> ");

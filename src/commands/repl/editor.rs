@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -101,7 +101,13 @@ impl Prompt {
         {
             tell(&format!("the history {} can't be read: {error}\n", file.display()));
         }
-        Ok(Self { editor, history, settings: tcgetattr(io::stdin()).ok() })
+        let settings = tcgetattr(io::stdin()).ok();
+        if let Some(mut quiet) = settings.clone() {
+            // At the end of the line of progress, the ^C of the terminal would begin a line of its own.
+            quiet.local_flags.remove(LocalFlags::ECHOCTL);
+            tcsetattr(io::stdin(), SetArg::TCSANOW, &quiet).context("use the terminal")?;
+        }
+        Ok(Self { editor, history, settings })
     }
 
     fn read(&mut self) -> anyhow::Result<Typed> {
@@ -124,6 +130,16 @@ impl Prompt {
         if let Err(error) = made.and_then(|()| self.editor.append_history(file)) {
             tell(&format!("the history {} can't be written: {error}\n", file.display()));
             self.history = None;
+        }
+    }
+}
+
+impl Drop for Prompt {
+    fn drop(&mut self) {
+        if let Some(settings) = &self.settings
+            && let Err(error) = tcsetattr(io::stdin(), SetArg::TCSANOW, settings)
+        {
+            tracing::debug!(%error, "the terminal can't be set back");
         }
     }
 }

@@ -40,8 +40,17 @@ pub(super) const DOTS: [(&str, &str, &str); 8] = [
     (".quit", "", "leave, as Ctrl-D does"),
 ];
 
-/// Words that are typed without a dot.
-const BARE: [(&str, &str); 4] = [("help", ".help"), ("quit", ".quit"), ("exit", ".quit"), ("\\q", ".quit")];
+/// What users of other prompts type, in small letters.
+const BARE: [(&str, &str); 8] = [
+    ("help", ".help"),
+    ("?", ".help"),
+    ("\\?", ".help"),
+    ("quit", ".quit"),
+    ("exit", ".quit"),
+    ("\\q", ".quit"),
+    ("\\d", ".tables"),
+    ("\\dt", ".tables"),
+];
 
 /// First words of statements: alone on a line they wait for more.
 const STARTERS: [&str; 9] = ["select", "with", "values", "explain", "show", "describe", "desc", "table", "from"];
@@ -53,8 +62,8 @@ pub(super) fn split(text: &str) -> (Vec<Input>, &str) {
     loop {
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
         let line = line.trim();
-        if let Some((_, dot)) = BARE.iter().find(|(word, _)| *word == line.trim_end_matches(';').trim_end()) {
-            inputs.push(Input::Dot((*dot).to_owned()));
+        if let Some(dot) = bare(line) {
+            inputs.push(Input::Dot(dot));
             rest = after;
         } else if line.starts_with('.') {
             inputs.push(Input::Dot(line.to_owned()));
@@ -70,6 +79,16 @@ pub(super) fn split(text: &str) -> (Vec<Input>, &str) {
         }
         rest = rest.trim_start();
     }
+}
+
+/// The dot command that a line without a dot stands for.
+fn bare(line: &str) -> Option<String> {
+    let line = line.trim_end_matches(';').trim_end();
+    if let Some(table) = line.strip_prefix("\\d ").map(str::trim) {
+        return Some(format!(".schema {table}"));
+    }
+    let found = BARE.iter().find(|(word, _)| word.eq_ignore_ascii_case(line));
+    found.map(|(_, dot)| (*dot).to_owned())
 }
 
 /// As [`split`] when nothing more comes.
@@ -246,6 +265,10 @@ mod tests {
             (".mode csv\n", Input::Dot(".mode csv".to_owned())),
             ("quit;\n", Input::Dot(".quit".to_owned())),
             ("exit\n", Input::Dot(".quit".to_owned())),
+            ("EXIT;\n", Input::Dot(".quit".to_owned())),
+            ("\\d ticks;\n", Input::Dot(".schema ticks".to_owned())),
+            ("\\dt\n", Input::Dot(".tables".to_owned())),
+            ("?\n", Input::Dot(".help".to_owned())),
         ] {
             assert_eq!(split(text), (vec![input], ""), "{text}");
         }

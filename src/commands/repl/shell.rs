@@ -101,12 +101,24 @@ impl<'a> Shell<'a> {
                     self.statement(&parsed).await?;
                 }
                 Input::Sql(text) => {
+                    self.refuse_values(text)?;
                     let parsed = prepare(text, self.ask, self.zone)?;
                     self.statement(&parsed).await?;
                 }
             }
         }
         Ok(Flow::GoOn)
+    }
+
+    /// `symbols AAPL`: the name of a query, and values that are no flags.
+    fn refuse_values(&self, text: &str) -> Result<(), QueryError> {
+        let name = text.split_whitespace().next().unwrap_or_default();
+        match self.catalog.iter().any(|(known, _)| known == name) {
+            true => Err(QueryError::Usage(format!(
+                "{name} is a named query, which takes flags on its line, as in {name} --symbol AAPL"
+            ))),
+            false => Ok(()),
+        }
     }
 
     fn named(&self, line: &str) -> Result<Parsed, QueryError> {

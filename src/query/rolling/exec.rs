@@ -15,15 +15,21 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use futures::StreamExt;
 
-use super::symbols::Symbols;
+use super::symbols::{Sessions, Symbols};
 use super::windows::{Rolling, Window};
+
+/// Places in the input of what windows are partitioned by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PartitionedBy {
+    pub symbol: usize,
+    pub trade_date: Option<usize>,
+}
 
 #[derive(Debug)]
 pub(super) struct RollingExec {
     input: Arc<dyn ExecutionPlan>,
     windows: Vec<Window>,
-    /// Place of the symbol in the input.
-    symbol: usize,
+    by: PartitionedBy,
     /// The input's columns, then one for each window.
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
@@ -32,7 +38,12 @@ pub(super) struct RollingExec {
 
 impl RollingExec {
     /// `input` gives each symbol in one partition, its rows in order.
-    pub(super) fn new(input: Arc<dyn ExecutionPlan>, windows: Vec<Window>, symbol: usize, schema: SchemaRef) -> Self {
+    pub(super) fn new(
+        input: Arc<dyn ExecutionPlan>,
+        windows: Vec<Window>,
+        by: PartitionedBy,
+        schema: SchemaRef,
+    ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             input.output_partitioning().clone(),
@@ -40,7 +51,7 @@ impl RollingExec {
             Boundedness::Bounded,
         );
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { input, windows, symbol, schema, properties: Arc::new(properties), metrics }
+        Self { input, windows, by, schema, properties: Arc::new(properties), metrics }
     }
 
     pub(super) fn input(&self) -> &Arc<dyn ExecutionPlan> {
@@ -87,7 +98,7 @@ impl ExecutionPlan for RollingExec {
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let input = children.swap_remove(0);
-        Ok(Arc::new(Self::new(input, self.windows.clone(), self.symbol, Arc::clone(&self.schema))))
+        Ok(Arc::new(Self::new(input, self.windows.clone(), self.by, Arc::clone(&self.schema))))
     }
 
     fn cardinality_effect(&self) -> CardinalityEffect {
@@ -96,14 +107,17 @@ impl ExecutionPlan for RollingExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let mut rolling = Rolling::new(&self.windows);
-        let mut symbols = Symbols::default();
-        let (symbol, schema) = (self.symbol, Arc::clone(&self.schema));
+        let (mut symbols, mut sessions) = (Symbols::default(), Sessions::default());
+        let (by, schema) = (self.by, Arc::clone(&self.schema));
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let input = self.input.execute(partition, context)?;
         let batches = input.map(move |batch| {
             let batch = batch?;
             let _timer = metrics.elapsed_compute().timer();
-            let runs = symbols.runs(batch.column(symbol))?;
+            let mut runs = symbols.runs(batch.column(by.symbol))?;
+            if let Some(at) = by.trade_date {
+                runs = sessions.cut(&runs, batch.column(at))?;
+            }
             let windows = rolling.extend(&batch, &runs, symbols.len())?;
             metrics.record_output(batch.num_rows());
             let columns = batch.columns().iter().cloned().chain(windows).collect();

@@ -39,6 +39,9 @@ impl Counts {
         let nulls = argument.and_then(|argument| known(argument));
         let mut counts = Vec::with_capacity(rows);
         for run in runs {
+            if run.anew {
+                self.symbols[run.symbol] = Counter::new(self.frame);
+            }
             let is_known = nulls.map(|nulls| |at: usize| nulls.is_valid(run.rows.start + at));
             self.symbols[run.symbol].extend(run.rows.len(), is_known, &mut counts);
         }
@@ -68,6 +71,9 @@ impl<P: ArrowPrimitiveType, F: Fold<Value = P::Native>> Folded<P, F> {
         let values: &[P::Native] = argument.as_primitive::<P>().values();
         for run in runs {
             let frames = &mut self.symbols[run.symbol];
+            if run.anew {
+                *frames = Frames::new(self.frame);
+            }
             let values = &values[run.rows.clone()];
             match known(argument) {
                 None => frames.extend(values.len(), |at| F::of(values[at]), &mut states),
@@ -123,6 +129,9 @@ impl<P: ArrowPrimitiveType + Debug> ArrayKernel for Lagged<P> {
         let mut values = Vec::with_capacity(array.len());
         let mut absent = Vec::new();
         for run in runs {
+            if run.anew {
+                self.symbols[run.symbol] = Previous::new(self.distance);
+            }
             let slice = &array.values()[run.rows.clone()];
             let value = |at: usize| nulls.is_none_or(|nulls| nulls.is_valid(run.rows.start + at)).then(|| slice[at]);
             self.symbols[run.symbol].extend(slice.len(), value, |value| {
@@ -156,6 +165,9 @@ impl RowNumbers {
         let mut numbers = Vec::with_capacity(rows);
         for run in runs {
             let last = &mut self.symbols[run.symbol];
+            if run.anew {
+                *last = 0;
+            }
             let next = *last + run.rows.len() as u64;
             numbers.extend(*last + 1..=next);
             *last = next;

@@ -15,7 +15,7 @@ use crate::lake::SORTED_BY;
 
 /// Places of the columns that order the rows of a symbol: ts, then what tells equal times apart, as far as it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Keys {
+pub(in crate::query) struct Keys {
     pub columns: Vec<usize>,
 }
 
@@ -31,7 +31,7 @@ struct KeyColumns<'a> {
 }
 
 impl Keys {
-    pub(super) const NAMES: [&'static str; 4] = ["ts", "kafka_partition", "kafka_offset", "kafka_index"];
+    pub(in crate::query) const NAMES: [&'static str; 4] = ["ts", "kafka_partition", "kafka_offset", "kafka_index"];
 
     /// The keys in a schema, as many as there are without a gap; `None` without a time.
     pub(super) fn of(schema: &SchemaRef) -> Option<Self> {

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A rule puts `RollingExec` in the place of DataFusion's window operator where every expression of it is
-//! `PARTITION BY symbol ORDER BY ts[, kafka_partition[, kafka_offset[, kafka_index]]]` over `ticks`, with a ROWS frame
+//! `PARTITION BY symbol[, trade_date] ORDER BY ts[, kafka_partition[, kafka_offset[, kafka_index]]]` over `ticks`, with a ROWS frame
 //! that ends at or before the current row, and a function that `signals` knows. All else stays as it was.
 //!
 //! Invariants:
@@ -30,8 +30,12 @@ mod merge;
 mod order;
 mod recursions;
 mod rule;
+mod span;
 mod symbols;
 mod windows;
 
-pub(super) use footer::{MANY_ROWS, says_sorted};
-pub(super) use rule::{Rule, rules};
+pub(super) use footer::{MANY_ROWS, footer_says_sorted, says_sorted};
+pub(super) use merge::Keys;
+pub(super) use rule::{RollingWindows, SCHEME, SYMBOL, TRADE_DATE, origin, windows_of};
+pub(super) use span::{Span, spans};
+pub(super) use windows::{distance_of, function_of};

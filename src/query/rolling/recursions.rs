@@ -34,6 +34,9 @@ impl Recursions {
             arguments.iter().map(|argument| doubles(argument)).collect::<Result<_, _>>()?;
         let mut values = Float64Builder::with_capacity(rows);
         for run in runs {
+            if run.anew {
+                self.symbols[run.symbol] = indicator.start();
+            }
             self.symbols[run.symbol].extend(&arguments, run.rows.clone(), &mut values);
         }
         Ok(Arc::new(values.finish()))

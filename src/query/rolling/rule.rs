@@ -4,17 +4,14 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Result, ScalarValue};
-use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{Partitioning, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -22,10 +19,11 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ExecutionPlan, WindowExpr};
 
 use super::exchange::Splitter;
-use super::exec::RollingExec;
+use super::exec::{PartitionedBy, RollingExec};
 use super::footer::{MANY_ROWS, SaysSorted};
 use super::merge::Keys;
 use super::order::{Piece, TickOrderExec};
+use super::span::{Span, spans};
 use super::windows::Window;
 
 /// Part of the session's memory that overlapping files may take: they are queued, held and put together.
@@ -33,25 +31,16 @@ const HELD_PART: u64 = 4;
 /// Bytes of a text, about.
 const TEXT_BYTES: usize = 16;
 /// Scheme of the URLs under which the tables of a lake are registered.
-const SCHEME: &str = "tickhouse://";
-const SYMBOL: &str = "symbol";
-/// Bytes of a file that are decoded at once: about a row group of the files that we write.
-const PIECE_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 4 * 1024 * 1024 };
+pub(in crate::query) const SCHEME: &str = "tickhouse://";
+pub(in crate::query) const SYMBOL: &str = "symbol";
+/// Follows the time: within a symbol it never goes back.
+pub(in crate::query) const TRADE_DATE: &str = "trade_date";
 
-pub(in crate::query) type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
-
-/// DataFusion's rules and ours, which runs once filters are in the scan and before sorts are planned.
-pub(in crate::query) fn rules(memory_bytes: usize) -> Vec<Rule> {
-    let mut rules = PhysicalOptimizer::new().rules;
-    let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
-    rules.insert(at.expect("DataFusion has a rule that plans sorts"), Arc::new(RollingWindows { memory_bytes }));
-    rules
-}
-
+/// Runs once filters are in the scan and before sorts are planned.
 #[derive(Debug)]
-struct RollingWindows {
+pub(in crate::query) struct RollingWindows {
     /// Of the session.
-    memory_bytes: usize,
+    pub memory_bytes: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -83,38 +72,50 @@ impl PhysicalOptimizerRule for RollingWindows {
 
 /// The rolling operator in the place of a window operator, if it knows all of its expressions.
 fn rolled(node: &Arc<dyn ExecutionPlan>, limits: Limits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let (exprs, input) = if let Some(bounded) = node.downcast_ref::<BoundedWindowAggExec>() {
-        (bounded.window_expr(), bounded.input())
-    } else if let Some(unbounded) = node.downcast_ref::<WindowAggExec>() {
-        (unbounded.window_expr(), unbounded.input())
-    } else {
-        return Ok(None);
-    };
+    let Some((exprs, input)) = windows_of(node) else { return Ok(None) };
     let schema = input.schema();
     let known: Option<Vec<Window>> = exprs.iter().map(|expr| Window::of(expr.as_ref(), &schema)).collect();
-    let symbols: Option<Vec<usize>> = exprs.iter().map(|expr| symbol_of(expr.as_ref(), input)).collect();
-    let (Some(windows), Some(symbols)) = (known, symbols) else { return Ok(None) };
-    let Some(symbol) = symbols.first() else { return Ok(None) };
+    let by: Option<Vec<PartitionedBy>> = exprs.iter().map(|expr| partitioned_by(expr.as_ref(), input)).collect();
+    let (Some(windows), Some(by)) = (known, by) else { return Ok(None) };
+    let Some(by) = by.first() else { return Ok(None) };
     let Some(ordered) = ordered(input, limits)? else { return Ok(None) };
-    Ok(Some(Arc::new(RollingExec::new(ordered, windows, *symbol, node.schema()))))
+    Ok(Some(Arc::new(RollingExec::new(ordered, windows, *by, node.schema()))))
 }
 
-/// Place of the symbol, if the expression is partitioned by it and ordered as ticks are.
-fn symbol_of(expr: &dyn WindowExpr, input: &Arc<dyn ExecutionPlan>) -> Option<usize> {
+/// The expressions and the input of a window operator.
+pub(in crate::query) fn windows_of(
+    plan: &Arc<dyn ExecutionPlan>,
+) -> Option<(&[Arc<dyn WindowExpr>], &Arc<dyn ExecutionPlan>)> {
+    if let Some(bounded) = plan.downcast_ref::<BoundedWindowAggExec>() {
+        return Some((bounded.window_expr(), bounded.input()));
+    }
+    let unbounded = plan.downcast_ref::<WindowAggExec>()?;
+    Some((unbounded.window_expr(), unbounded.input()))
+}
+
+/// By symbol, or by symbol and trade date, if the expression is ordered as ticks are.
+fn partitioned_by(expr: &dyn WindowExpr, input: &Arc<dyn ExecutionPlan>) -> Option<PartitionedBy> {
     let column = |expr: &Arc<dyn PhysicalExpr>| Some(expr.downcast_ref::<Column>()?.index());
-    let [partition] = expr.partition_by() else { return None };
-    let symbol = column(partition)?;
+    let (mut symbol, mut trade_date) = (None, None);
+    for partition in expr.partition_by() {
+        let at = column(partition)?;
+        match origin(input, at)?.as_str() {
+            SYMBOL => symbol = Some(at),
+            TRADE_DATE => trade_date = Some(at),
+            _ => return None,
+        }
+    }
     let order = expr.order_by();
     let keys = order.iter().zip(Keys::NAMES).all(|(sort, name)| {
         let is_key = column(&sort.expr).and_then(|at| origin(input, at)).is_some_and(|origin| origin == name);
         is_key && !sort.options.descending
     });
     let fits = !order.is_empty() && order.len() <= Keys::NAMES.len() && keys;
-    (fits && origin(input, symbol)? == SYMBOL).then_some(symbol)
+    fits.then_some(PartitionedBy { symbol: symbol?, trade_date })
 }
 
 /// Name in the table of a column that is passed on as it is.
-fn origin(plan: &Arc<dyn ExecutionPlan>, at: usize) -> Option<String> {
+pub(in crate::query) fn origin(plan: &Arc<dyn ExecutionPlan>, at: usize) -> Option<String> {
     if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
         let column = projection.expr().get(at)?.expr.downcast_ref::<Column>()?;
         return origin(projection.input(), column.index());
@@ -125,6 +126,10 @@ fn origin(plan: &Arc<dyn ExecutionPlan>, at: usize) -> Option<String> {
     if let Some(rolling) = plan.downcast_ref::<RollingExec>() {
         let is_input = at < rolling.input().schema().fields().len();
         return is_input.then(|| origin(rolling.input(), at))?;
+    }
+    if let Some((_, input)) = windows_of(plan) {
+        let is_input = at < input.schema().fields().len();
+        return is_input.then(|| origin(input, at))?;
     }
     let is_leaf = plan.is::<TickOrderExec>() || plan.is::<DataSourceExec>();
     is_leaf.then(|| plan.schema().fields().get(at).map(|field| field.name().clone()))?
@@ -183,19 +188,9 @@ fn ticks_in_order(source: &DataSourceExec, limits: Limits) -> Result<Option<Arc<
     Ok(Some(Arc::new(TickOrderExec::new(input, pieces, Arc::clone(reader), splitter, keys))))
 }
 
-/// A file and the times in it.
-struct Span {
-    file: PartitionedFile,
-    first: i64,
-    last: i64,
-    rows: Option<u64>,
-}
-
 /// All files in order of time, those that overlap in one group.
 fn groups_of(config: &FileScanConfig) -> Result<Vec<Vec<Span>>> {
-    let ts = config.file_source().table_schema().table_schema().index_of(Keys::NAMES[0])?;
-    let mut spans: Vec<Span> =
-        config.file_groups.iter().flat_map(FileGroup::iter).map(|file| Span::of(file, ts)).collect();
+    let mut spans = spans(config)?;
     spans.sort_by(|a, b| (a.first, a.last, a.path()).cmp(&(b.first, b.last, b.path())));
     let mut groups: Vec<Vec<Span>> = Vec::new();
     let mut reached = i64::MIN;
@@ -248,38 +243,4 @@ fn pieces_of(groups: Vec<Vec<Span>>) -> Vec<Piece> {
         }
     }
     pieces
-}
-
-impl Span {
-    fn of(file: &PartitionedFile, ts: usize) -> Self {
-        let column = file.statistics.as_ref().and_then(|statistics| statistics.column_statistics.get(ts));
-        let time = |bound: Option<&Precision<ScalarValue>>| match bound.and_then(Precision::get_value) {
-            Some(ScalarValue::TimestampMicrosecond(time, _)) => *time,
-            _ => None,
-        };
-        let first = time(column.map(|column| &column.min_value)).unwrap_or(i64::MIN);
-        let last = time(column.map(|column| &column.max_value)).unwrap_or(i64::MAX);
-        let rows = file.statistics.as_ref().and_then(|statistics| statistics.num_rows.get_value());
-        Self { file: file.clone(), first, last, rows: rows.map(|rows| *rows as u64) }
-    }
-
-    fn path(&self) -> &str {
-        self.file.object_meta.location.as_ref()
-    }
-
-    /// The file in pieces. A row group belongs to the piece in which it begins.
-    fn cut(self) -> Vec<PartitionedFile> {
-        let bytes = self.file.object_meta.size;
-        let pieces = bytes.div_ceil(PIECE_BYTES).max(1);
-        if pieces == 1 {
-            return vec![self.file];
-        }
-        let start = |piece: u64| (piece * bytes / pieces) as i64;
-        let piece = |at: u64| {
-            let mut file = self.file.clone();
-            file.range = Some(FileRange { start: start(at), end: start(at + 1) });
-            file
-        };
-        (0..pieces).map(piece).collect()
-    }
 }

@@ -1,9 +1,9 @@
-//! Runs of rows with the same symbol.
+//! Runs of rows with the same symbol, and with the same trade date where windows begin anew each day.
 
 use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringViewArray};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Date32Type};
 use datafusion::common::{Result, exec_datafusion_err};
 use hashbrown::HashMap;
 
@@ -12,6 +12,8 @@ use hashbrown::HashMap;
 pub(super) struct Run {
     pub symbol: usize,
     pub rows: Range<usize>,
+    /// Windows of the symbol begin anew.
+    pub anew: bool,
 }
 
 /// Symbols that were met, numbered from 0.
@@ -31,7 +33,7 @@ impl Symbols {
         let mut runs = Vec::new();
         each_run(column, |name, rows| {
             let symbol = self.number(name);
-            runs.push(Run { symbol, rows });
+            runs.push(Run { symbol, rows, anew: false });
         })?;
         Ok(runs)
     }
@@ -39,6 +41,43 @@ impl Symbols {
     fn number(&mut self, name: &str) -> usize {
         let next = self.numbers.len();
         *self.numbers.entry_ref(name).or_insert(next)
+    }
+}
+
+/// The newest trade date of each symbol.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    dates: Vec<Option<i32>>,
+}
+
+impl Sessions {
+    /// Cuts runs where the date changes.
+    ///
+    /// # Errors
+    /// The column holds no dates, or a symbol's go back while its times go on.
+    pub(super) fn cut(&mut self, runs: &[Run], column: &ArrayRef) -> Result<Vec<Run>> {
+        let Some(dates) = column.as_primitive_opt::<Date32Type>().filter(|dates| dates.null_count() == 0) else {
+            return Err(exec_datafusion_err!("trade_date is {} or unknown, expected a date", column.data_type()));
+        };
+        let mut cut = Vec::with_capacity(runs.len());
+        for run in runs {
+            self.dates.resize(self.dates.len().max(run.symbol + 1), None);
+            let last = &mut self.dates[run.symbol];
+            let mut start = run.rows.start;
+            while start < run.rows.end {
+                let date = dates.value(start);
+                let same = dates.values()[start..run.rows.end].iter().take_while(|other| **other == date).count();
+                if last.is_some_and(|last| date < last) {
+                    return Err(exec_datafusion_err!(
+                        "trade_date goes back from one tick of a symbol to the next: the table holds dates of several zones"
+                    ));
+                }
+                cut.push(Run { symbol: run.symbol, rows: start..start + same, anew: *last != Some(date) });
+                *last = Some(date);
+                start += same;
+            }
+        }
+        Ok(cut)
     }
 }
 
@@ -96,6 +135,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn windows_begin_anew_where_the_date_of_a_symbol_changes() {
+        let run = |symbol, rows, anew| Run { symbol, rows, anew };
+        let dates = |days: &[i32]| -> ArrayRef { Arc::new(arrow::array::Date32Array::from(days.to_vec())) };
+        let mut sessions = Sessions::default();
+        let cut = sessions.cut(&[run(0, 0..3, false), run(1, 3..5, false)], &dates(&[7, 7, 8, 7, 7])).unwrap();
+        assert_eq!(cut, [run(0, 0..2, true), run(0, 2..3, true), run(1, 3..5, true)]);
+        let cut = sessions.cut(&[run(0, 0..1, false), run(1, 1..3, false)], &dates(&[8, 7, 9])).unwrap();
+        assert_eq!(cut, [run(0, 0..1, false), run(1, 1..2, false), run(1, 2..3, true)]);
+        let error = sessions.cut(&[run(0, 0..1, false)], &dates(&[7])).unwrap_err();
+        assert!(error.to_string().contains("trade_date goes back"), "{error}");
+        let column: ArrayRef = Arc::new(arrow::array::Date32Array::from(vec![None, Some(9)]));
+        assert!(sessions.cut(&[run(0, 0..2, false)], &column).is_err());
+    }
+
+    #[test]
     fn runs_are_alike_for_strings_and_views() {
         let names = ["A", "A", "B", "a symbol that no view holds", "a symbol that no view holds", "A"];
         let strings: ArrayRef = Arc::new(StringArray::from(names.to_vec()));
@@ -104,8 +158,8 @@ mod tests {
             let mut symbols = Symbols::default();
             let runs = symbols.runs(&column).unwrap();
             let expected = [(0, 0..2), (1, 2..3), (2, 3..5), (0, 5..6)];
-            assert_eq!(runs, expected.map(|(symbol, rows)| Run { symbol, rows }));
-            assert_eq!(symbols.runs(&column.slice(5, 1)).unwrap(), [Run { symbol: 0, rows: 0..1 }]);
+            assert_eq!(runs, expected.map(|(symbol, rows)| Run { symbol, rows, anew: false }));
+            assert_eq!(symbols.runs(&column.slice(5, 1)).unwrap(), [Run { symbol: 0, rows: 0..1, anew: false }]);
             assert_eq!((symbols.len(), symbols.runs(&column.slice(0, 0)).unwrap()), (3, vec![]));
         }
     }

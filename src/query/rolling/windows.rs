@@ -51,8 +51,8 @@ impl Window {
     /// `None` for what the kernels don't know.
     pub(super) fn of(expr: &dyn WindowExpr, input: &SchemaRef) -> Option<Self> {
         let any = expr.as_any();
-        if let Some(standard) = any.downcast_ref::<StandardWindowExpr>() {
-            return Self::of_standard(standard, input);
+        if any.is::<StandardWindowExpr>() {
+            return Self::of_standard(expr, input);
         }
         let aggregate = match any.downcast_ref::<PlainAggregateWindowExpr>() {
             Some(plain) => plain.get_aggregate_expr(),
@@ -88,8 +88,8 @@ impl Window {
         &self.arguments
     }
 
-    fn of_standard(expr: &StandardWindowExpr, input: &SchemaRef) -> Option<Self> {
-        let function = expr.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>()?;
+    fn of_standard(expr: &dyn WindowExpr, input: &SchemaRef) -> Option<Self> {
+        let function = function_of(expr)?;
         let frame = Frame { rows: None, lag: 0 };
         if let Some(ours) = function.fun().inner().downcast_ref::<WindowFunctionOfOurs>() {
             let (arguments, indicator) = ours.split(function.args()).ok()?;
@@ -97,19 +97,8 @@ impl Window {
         }
         match (function.fun().name(), function.args()) {
             ("row_number", []) => Self::checked(Function::RowNumber, frame, Vec::new(), input),
-            ("lag", [argument, more @ ..]) => {
-                // The flag of IGNORE NULLS has no accessor.
-                if !format!("{function:?}").contains("ignore_nulls: false") {
-                    return None;
-                }
-                let distance = match more {
-                    [] => 1,
-                    [distance] => match distance.downcast_ref::<Literal>()?.value() {
-                        ScalarValue::Int64(Some(distance)) => usize::try_from(*distance).ok()?,
-                        _ => return None,
-                    },
-                    _ => return None,
-                };
+            ("lag", [argument, ..]) => {
+                let distance = distance_of(function)?;
                 Self::checked(Function::Lag(distance), frame, vec![Arc::clone(argument)], input)
             }
             _ => None,
@@ -141,6 +130,27 @@ impl Window {
             Function::Lag(distance) => lagged(&self.kind, distance),
             _ => None,
         }
+    }
+}
+
+pub(in crate::query) fn function_of(expr: &dyn WindowExpr) -> Option<&WindowUDFExpr> {
+    let standard = expr.as_any().downcast_ref::<StandardWindowExpr>()?;
+    standard.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>()
+}
+
+/// Rows between the current one and that of a LAG or LEAD, if there is no more to it.
+pub(in crate::query) fn distance_of(function: &WindowUDFExpr) -> Option<usize> {
+    // The flag of IGNORE NULLS has no accessor.
+    if !format!("{function:?}").contains("ignore_nulls: false") {
+        return None;
+    }
+    match function.args() {
+        [_] => Some(1),
+        [_, distance] => match distance.downcast_ref::<Literal>()?.value() {
+            ScalarValue::Int64(Some(distance)) => usize::try_from(*distance).ok(),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

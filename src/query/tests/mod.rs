@@ -4,6 +4,7 @@ mod formats;
 mod goldens;
 mod indicators;
 pub(crate) mod lake;
+mod last;
 mod named;
 mod problems;
 mod rolling;

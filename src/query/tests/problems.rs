@@ -71,14 +71,42 @@ async fn a_caret_and_a_suggestion() {
             "SELECT avg(symbol) FROM ticks",
             "no function takes avg(Utf8)\n  1 | SELECT avg(symbol) FROM ticks\n    |        ^^^\n  it takes: ",
         ),
+        (
+            "SELECT 1 FORM ticks",
+            "expected: end of statement, found: ticks; did you mean 'FROM' by 'FORM'?\n  1 | SELECT 1 FORM ticks\n",
+        ),
+        (
+            "SELECT x.close FROM ticks t",
+            "'x' in 'x.close' is no table or alias of this statement\n  1 | SELECT x.close",
+        ),
+        (
+            "SELECT * FROM ticks WHERE symbol = AAPL",
+            "there is no column 'AAPL'\n  1 | SELECT * FROM ticks WHERE symbol = AAPL\n",
+        ),
+        ("SELECT first(close) FROM ticks", "there is no function 'first'; did you mean 'first_value'?\n"),
+        (
+            "SELECT TOP 5 * FROM ticks",
+            "TOP is not supported\n  1 | SELECT TOP 5 * FROM ticks\n    |        ^^^\n  write LIMIT",
+        ),
+        ("SELECT * FROM 'prices.csv'", "there is no table 'prices.csv'\n"),
+        ("SELECT symbol FROM ticks HAVING close > 1", "HAVING takes columns of GROUP BY and aggregate functions"),
+        ("SELECT symbol + 1 FROM ticks", "cannot coerce arithmetic expression Utf8 + Int64 to valid types\n"),
+        ("\\d ticks", "expected: an SQL statement, found: \\\n"),
         ("SELECT (1", "expected: ), found: EOF\n  1 | SELECT (1\n    |          ^"),
         ("SELECT symbol FROM ticks a JOIN ticks b ON TRUE", "column 'symbol' is ambiguous\n  1 | SELECT symbol"),
     ] {
         let QueryError::Sql(problem) = refused(sql).await else { panic!("{sql}") };
         assert!(problem.to_string().starts_with(expected), "{problem}");
     }
-    let QueryError::Sql(problem) = refused("SELECT * FROM ticks WHERE symbol = \"AAPL\"").await else { panic!() };
-    assert!(problem.to_string().ends_with("a text takes single quotes"), "{problem}");
+    for (sql, hint) in [
+        ("SELECT * FROM ticks WHERE symbol = \"AAPL\"", "a text takes single quotes"),
+        ("SELECT * FROM ticks WHERE symbol = AAPL", "a text takes single quotes: 'AAPL'"),
+        ("SELECT * FROM 'prices.csv'", "--register NAME=FILE makes a file a table"),
+        ("SELECT * FROM read_csv('prices.csv')", "--register NAME=FILE makes a file a table"),
+    ] {
+        let QueryError::Sql(problem) = refused(sql).await else { panic!("{sql}") };
+        assert!(problem.to_string().ends_with(hint), "{problem}");
+    }
 }
 
 #[tokio::test]

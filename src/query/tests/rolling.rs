@@ -60,20 +60,20 @@ fn rolling_session(view: &TableView) -> QuerySession {
     session(view).splitting_files()
 }
 
-fn plain_session(view: &TableView) -> QuerySession {
+pub(super) fn plain_session(view: &TableView) -> QuerySession {
     let mut session = QuerySession::with_rules(DEFAULT_MEMORY_BYTES, PhysicalOptimizer::new().rules).unwrap();
     session.register(TICKS, view.clone()).unwrap();
     session
 }
 
-async fn rows_in(session: &QuerySession, sql: &str) -> (String, RecordBatch) {
+pub(super) async fn rows_in(session: &QuerySession, sql: &str) -> (String, RecordBatch) {
     let planned = session.plan(&Parsed::parse(sql).unwrap()).await.unwrap();
     let (explained, schema) = (planned.explain(), planned.schema());
     let batches: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
     (explained, concat_batches(&schema, &batches).unwrap())
 }
 
-fn assert_alike(found: &RecordBatch, expected: &RecordBatch, what: &str) {
+pub(super) fn assert_alike(found: &RecordBatch, expected: &RecordBatch, what: &str) {
     assert_eq!(found.schema(), expected.schema(), "{what}");
     assert_eq!(found.num_rows(), expected.num_rows(), "{what}");
     for (at, field) in found.schema().fields().iter().enumerate() {
@@ -152,7 +152,8 @@ async fn windows_are_those_of_datafusion() {
         let view = laid_out(layout, by, &rows, &mut random).await;
         let filter = ["", "WHERE symbol <> 'S1'", "WHERE volume > 10", "WHERE close * volume > 900"];
         let filter = filter.choose(&mut random).unwrap();
-        let columns = known(&mut random);
+        let by = ["symbol", "symbol", "symbol, trade_date", "trade_date, symbol"].choose(&mut random).unwrap();
+        let columns = known(&mut random).replace("PARTITION BY symbol", &format!("PARTITION BY {by}"));
         let sql = format!("SELECT symbol, kafka_offset, {columns} FROM ticks {filter} ORDER BY symbol, kafka_offset");
         let (plan, found) = rows_in(&rolling_session(&view), &sql).await;
         assert!(plan.contains("RollingExec") && !plan.contains("WindowAggExec"), "{sql}\n{plan}");
@@ -207,6 +208,8 @@ async fn what_the_kernels_do_not_know_stays_with_datafusion() {
         "avg(close) OVER (PARTITION BY symbol ORDER BY ts DESC, kafka_offset DESC ROWS 3 PRECEDING)".to_owned(),
         "avg(close) OVER (PARTITION BY symbol ORDER BY close, kafka_offset ROWS 3 PRECEDING)".to_owned(),
         "avg(close) OVER (PARTITION BY symbol, trade_date ORDER BY ts, kafka_offset ROWS 3 PRECEDING)".to_owned(),
+        format!("avg(close) OVER (PARTITION BY trade_date ORDER BY {ORDER} ROWS 3 PRECEDING)"),
+        format!("avg(close) OVER (PARTITION BY symbol, kafka_partition ORDER BY {ORDER} ROWS 3 PRECEDING)"),
         "avg(close) OVER (ORDER BY ts, kafka_partition, kafka_offset ROWS 3 PRECEDING)".to_owned(),
         "avg(close) OVER (PARTITION BY upper(symbol) ORDER BY ts, kafka_partition, kafka_offset ROWS 3 PRECEDING)"
             .to_owned(),

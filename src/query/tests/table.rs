@@ -83,6 +83,28 @@ async fn files_that_cannot_match_stay_closed() {
 }
 
 #[tokio::test]
+async fn a_plan_tells_what_it_leaves_out() {
+    let view = three_days(PartitionBy::Day).await;
+    let bytes = view.files.iter().map(|file| file.bytes).sum::<u64>();
+    for (sql, partitions, bounds, opened, groups) in [
+        ("SELECT symbol FROM ticks", 0, 0, 6, None),
+        ("SELECT symbol FROM ticks WHERE trade_date = DATE '2026-01-06'", 4, 0, 2, None),
+        ("SELECT symbol FROM ticks WHERE trade_date > DATE '2026-01-05' AND symbol = 'X'", 2, 2, 2, Some((2, 2))),
+        ("SELECT symbol FROM ticks WHERE ts = TIMESTAMP '2026-01-06 00:00:03Z'", 0, 4, 2, Some((2, 2))),
+        ("SELECT symbol FROM ticks WHERE symbol = 'Q'", 0, 6, 0, None),
+        ("SELECT count(*) FROM ticks WHERE trade_date < DATE '2026-01-07'", 2, 0, 0, None),
+    ] {
+        let planned = session(&view).plan(&Parsed::parse(sql).unwrap()).await.unwrap();
+        let reads = planned.reads().await.unwrap();
+        let [reads] = reads.as_slice() else { panic!("{sql}: {reads:?}") };
+        assert_eq!((reads.all.files, reads.all.bytes), (6, bytes), "{sql}");
+        let skipped = (reads.of_other_partitions.files, reads.out_of_bounds.files);
+        assert_eq!((skipped, reads.opened.files), ((partitions, bounds), opened), "{sql}");
+        assert_eq!(reads.row_groups.map(|groups| (groups.may_match, groups.all)), groups, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn a_scope_prunes_like_a_condition() {
     let view = three_days(PartitionBy::Day).await;
     let clock = Clock::system(chrono_tz::UTC);
