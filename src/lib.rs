@@ -29,7 +29,7 @@
 //! Deliberately absent: deduplication by value (equal ticks at two offsets are two ticks), guessing of the
 //! message format, deletion of data files by the ingest path.
 //!
-//! Modules in reading order. Arrows point one way: `main -> commands -> engines -> query`,
+//! Modules in reading order. Arrows point one way: `main -> commands -> catalog -> engines -> query`,
 //! `{feeds, ingest, query} -> {kafka, lake, decode, signals} -> market`; `ingest` and `query` never import each other.
 
 pub mod market;
@@ -57,6 +57,8 @@ pub mod feeds;
 pub mod query;
 
 pub mod engines;
+
+pub mod catalog;
 
 pub mod cli;
 

@@ -1,5 +1,6 @@
 //! The command line: clap derive only. Each group of flags puts itself into the settings' layers.
 
+mod catalog;
 mod config;
 mod dead_letters;
 mod demo;
@@ -18,6 +19,10 @@ use std::path::PathBuf;
 use chrono_tz::Tz;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use catalog::{
+    AthenaCatalogArgs, CatalogArgs, CatalogCommand, ClickhouseArgs, GlueArgs, ManifestArgs, PlaceArgs, ScriptArgs,
+    TrinoCatalogArgs, ViewArgs,
+};
 pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
 pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
 pub use demo::DemoArgs;
@@ -70,6 +75,7 @@ pub enum Command {
     Table(InspectArgs),
     Offsets(OffsetsArgs),
     DeadLetters(DeadLettersArgs),
+    Catalog(Box<CatalogArgs>),
     Config(ConfigArgs),
     Completions(CompletionsArgs),
     /// Read a topic and drop it, as the yardstick of the benchmark

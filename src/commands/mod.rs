@@ -1,5 +1,6 @@
 //! One file per subcommand: wiring and printing, nothing else.
 
+mod catalog;
 mod config;
 mod consume_only;
 mod dead_letters;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::catalog::RootError;
 use crate::cli::{Cli, Command};
 use crate::engines::EngineError;
 use crate::ingest::IngestError;
@@ -48,6 +50,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
         Command::Table(args) => table::run(&cli.global, args, &stop).await,
         Command::Offsets(args) => offsets::run(&cli.global, args, &stop).await,
         Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,
+        Command::Catalog(args) => catalog::run(&cli.global, args, stop).await,
         Command::Config(args) => config::run(&cli.global, args),
         Command::Completions(args) => config::completions(args),
         Command::ConsumeOnly(args) => {
@@ -73,7 +76,10 @@ fn is_reader_gone(error: &anyhow::Error) -> bool {
 /// 1 failed, 2 usage or configuration, 3 data loss needs a decision.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     let code = error.chain().find_map(|cause| {
-        if cause.is::<SettingsError>() || matches!(cause.downcast_ref(), Some(QueryError::Usage(_))) {
+        if cause.is::<SettingsError>()
+            || cause.is::<RootError>()
+            || matches!(cause.downcast_ref(), Some(QueryError::Usage(_)))
+        {
             return Some(USAGE);
         }
         if matches!(cause.downcast_ref(), Some(EngineError::Usage(_) | EngineError::LogIn { .. })) {

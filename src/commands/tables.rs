@@ -19,6 +19,8 @@ pub(super) struct Tables {
     is_past: bool,
     /// Nothing was read since the lake was opened.
     is_fresh: bool,
+    /// Of these versions of the two tables.
+    session: Option<([u64; 2], QuerySession)>,
 }
 
 impl Tables {
@@ -45,7 +47,8 @@ impl Tables {
             () = stop.cancelled() => return Err(QueryError::Cancelled.into()),
             lake = Lake::open(&location, &settings.store) => lake.context("open the lake")?,
         };
-        Ok(Self { lake, place: location.to_string(), memory, files: Vec::new(), is_past: false, is_fresh: true })
+        let place = location.to_string();
+        Ok(Self { lake, place, memory, files: Vec::new(), is_past: false, is_fresh: true, session: None })
     }
 
     /// The lake and its version, for people.
@@ -53,14 +56,24 @@ impl Tables {
         format!("{} at version {}", self.place, self.lake.version())
     }
 
-    /// A session over the newest version.
+    /// A session over the newest version; the one of before, with the footers that it has read, if nothing was committed.
     ///
     /// # Errors
     /// The lake can't be read.
-    pub(super) async fn session(&mut self) -> anyhow::Result<QuerySession> {
+    pub(super) async fn session(&mut self) -> anyhow::Result<&QuerySession> {
         if !std::mem::take(&mut self.is_fresh) && !self.is_past {
             self.lake.refresh().await.context("read the lake")?;
         }
+        let versions = self.lake.versions();
+        let session = match self.session.take() {
+            // A file beside the tables may be another by now.
+            Some((known, session)) if known == versions && self.files.is_empty() => session,
+            _ => self.new_session().await?,
+        };
+        Ok(&self.session.insert((versions, session)).1)
+    }
+
+    async fn new_session(&self) -> anyhow::Result<QuerySession> {
         let mut session = QuerySession::new(self.memory)?;
         session.register(TICKS, self.lake.ticks()?)?;
         session.register(DEAD_LETTERS, self.lake.dead_letters()?)?;

@@ -28,7 +28,7 @@ pub async fn aws_access(settings: &StoreSettings) -> Result<AwsAccess, LakeError
     // The endpoint of a store, its encryption and its TLS are no concern of other services.
     let settings = StoreSettings { endpoint: None, allow_http: true, ..settings.clone() };
     let builder = s3_builder("credentials-only", &settings)?;
-    let region = builder.get_config_value(&AmazonS3ConfigKey::Region);
+    let region = builder.get_config_value(&AmazonS3ConfigKey::Region).filter(|region| !region.is_empty());
     let store = builder.build().map_err(|error| LakeError::store("set up credentials", PLACE, &error))?;
     let chain = Chain(std::sync::Arc::clone(store.credentials()));
     chain.0.get_credential().await.map_err(|error| LakeError::store("find credentials", PLACE, &error))?;

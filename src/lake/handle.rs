@@ -154,6 +154,11 @@ impl Lake {
         self.ticks.version()
     }
 
+    /// Of `ticks` and of `dead_letters`.
+    pub fn versions(&self) -> [u64; 2] {
+        [self.ticks.version(), self.dead_letters.version()]
+    }
+
     /// Delta id of `ticks`; never changes.
     pub fn table_id(&self) -> &str {
         self.ticks.metadata().id()

@@ -68,6 +68,27 @@ pub(super) fn prefixed(root: &Arc<dyn ObjectStore>, url: &Url) -> Result<Arc<dyn
     Ok(Arc::new(PrefixStore::new(Arc::clone(root), path)))
 }
 
+/// How other programs reach the bucket of a lake; both are `None` for a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct S3Access {
+    /// URL of an S3-compatible server; `None` is AWS.
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+}
+
+impl S3Access {
+    /// What the settings and the `AWS_*` environment say.
+    ///
+    /// # Errors
+    /// The settings don't describe a store.
+    pub fn of(location: &Location, settings: &StoreSettings) -> Result<Self, LakeError> {
+        let Location::S3 { bucket, .. } = location else { return Ok(Self::default()) };
+        let builder = s3_builder(bucket, settings)?;
+        let value = |key: AmazonS3ConfigKey| builder.get_config_value(&key);
+        Ok(Self { endpoint: value(AmazonS3ConfigKey::Endpoint), region: value(AmazonS3ConfigKey::Region) })
+    }
+}
+
 fn s3_store(location: &Location, bucket: &str, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>, LakeError> {
     let store = s3_builder(bucket, settings)?.build();
     Ok(Arc::new(store.map_err(|error| LakeError::store("set up the store", location, &error))?))

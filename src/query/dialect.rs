@@ -27,7 +27,8 @@ pub enum Dialect {
 const EPOCH: &str = "TIMESTAMP '1970-01-01 00:00:00+00:00'";
 
 impl Dialect {
-    pub(super) const fn engine(self) -> &'static str {
+    /// Its name, for people.
+    pub const fn engine(self) -> &'static str {
         match self {
             Self::Tickhouse => "tickhouse",
             Self::Duckdb => "DuckDB",
@@ -35,6 +36,18 @@ impl Dialect {
             Self::Spark => "Spark",
             Self::Trino => "Trino",
             Self::Athena => "Athena",
+        }
+    }
+
+    /// In strings.
+    pub(super) const fn escapes_by_backslash(self) -> bool {
+        matches!(self, Self::Clickhouse | Self::Spark)
+    }
+
+    pub(super) const fn identifier_quote(self) -> char {
+        match self {
+            Self::Clickhouse | Self::Spark => '`',
+            Self::Tickhouse | Self::Duckdb | Self::Trino | Self::Athena => '"',
         }
     }
 

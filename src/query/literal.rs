@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use datafusion::sql::sqlparser::ast::{
-    DataType, DateTimeField, Expr, Interval, TimezoneInfo, TypedString, UnaryOperator, Value,
+    BinaryOperator, DataType, DateTimeField, Expr, Function, FunctionArguments, Ident, Interval, ObjectName,
+    TimezoneInfo, TypedString, UnaryOperator, Value,
 };
 
 pub(super) fn string_literal(text: &str) -> Expr {
@@ -16,6 +17,22 @@ pub(super) fn date_literal(date: NaiveDate) -> Expr {
 pub(super) fn timestamp_literal(time: DateTime<Utc>) -> Expr {
     let text = time.to_rfc3339_opts(SecondsFormat::AutoSi, false).replace('T', " ");
     typed(DataType::Timestamp(None, TimezoneInfo::None), text)
+}
+
+/// So long before the statement is run.
+pub(super) fn before_now(length: TimeDelta) -> Expr {
+    let now = Function {
+        name: ObjectName::from(vec![Ident::new("CURRENT_TIMESTAMP")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::None,
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    };
+    let (left, right) = (Box::new(Expr::Function(now)), Box::new(interval_literal(length)));
+    Expr::Nested(Box::new(Expr::BinaryOp { left, op: BinaryOperator::Minus, right }))
 }
 
 fn typed(data_type: DataType, text: String) -> Expr {

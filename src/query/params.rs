@@ -4,12 +4,12 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{DateTime, NaiveDate, TimeDelta};
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, VisitMut, VisitorMut};
 
 use super::error::QueryError;
 use super::literal::{
-    date_literal, double_literal, integer_literal, interval_literal, string_literal, timestamp_literal,
+    before_now, date_literal, double_literal, integer_literal, interval_literal, string_literal, timestamp_literal,
 };
 use super::moment::{Clock, Moment};
 use crate::suggest::did_you_mean;
@@ -113,17 +113,41 @@ impl ParamValue {
     }
 
     /// # Errors
-    /// A time of day that doesn't exist in the zone of the clock.
-    fn literal(&self, clock: &Clock) -> Result<Expr, String> {
+    /// A time of day that doesn't exist in the zone of the clock, or a day where there is no clock.
+    fn literal(&self, now: Now<'_>) -> Result<Expr, String> {
         Ok(match self {
             Self::Integer(value) => integer_literal(*value),
             Self::Double(value) => double_literal(*value),
             Self::String(value) => string_literal(value),
             Self::Boolean(value) => Expr::value(Value::Boolean(*value)),
             Self::Date(value) => date_literal(*value),
-            Self::Time(value) => timestamp_literal(value.instant(clock)?),
+            Self::Time(value) => match now {
+                Now::Is(clock) => timestamp_literal(value.instant(clock)?),
+                Now::WhenRead => when_read(*value)?,
+            },
             Self::Interval(value) => interval_literal(*value),
         })
+    }
+}
+
+/// What relative times refer to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Now<'a> {
+    Is(&'a Clock),
+    /// The moment at which another engine reads its view.
+    WhenRead,
+}
+
+fn when_read(moment: Moment) -> Result<Expr, String> {
+    match moment {
+        Moment::Ago(ago) => Ok(before_now(ago)),
+        Moment::DaysAgo(_) => Err(format!(
+            "'{moment}' is a day of the reader's zone, which a view does not know: write a length of time, as in 1d"
+        )),
+        Moment::Date(_) | Moment::Time(_) | Moment::Local(_) => {
+            let clock = Clock { zone: chrono_tz::UTC, now: DateTime::UNIX_EPOCH };
+            Ok(timestamp_literal(moment.instant(&clock)?))
+        }
     }
 }
 
@@ -156,7 +180,7 @@ pub(super) fn bind(
     statement: &mut impl VisitMut,
     declared: &[Param],
     given: &[(String, String)],
-    clock: &Clock,
+    now: Now<'_>,
 ) -> Result<(), QueryError> {
     let mut values: Vec<(&str, ParamValue)> =
         declared.iter().map(|param| (param.name.as_str(), param.default.clone())).collect();
@@ -171,7 +195,7 @@ pub(super) fn bind(
         let value = ParamValue::parse(declared[place].kind, text);
         values[place].1 = value.map_err(|problem| QueryError::usage(format!("parameter '{name}': {problem}")))?;
     }
-    let with_literal = |(name, value): (_, ParamValue)| match value.literal(clock) {
+    let with_literal = |(name, value): (_, ParamValue)| match value.literal(now) {
         Ok(literal) => Ok(Bound { name, value, literal }),
         Err(problem) => Err(QueryError::usage(format!("parameter '{name}': {problem}"))),
     };

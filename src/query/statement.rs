@@ -13,7 +13,8 @@ use super::error::QueryError;
 use super::header::Header;
 use super::indicators::first_call;
 use super::moment::Clock;
-use super::params;
+use super::params::{self, Now};
+use super::qualify::qualify;
 use super::scope::Scope;
 
 #[derive(Debug, Clone)]
@@ -59,9 +60,27 @@ impl Parsed {
     /// A parameter is unknown, given twice or of the wrong form.
     pub fn bind_at(&mut self, given: &[(String, String)], clock: &Clock) -> Result<(), QueryError> {
         match query_of(&mut self.statement) {
-            Some(statement) => params::bind(statement, &self.header.params, given, clock),
+            Some(statement) => params::bind(statement, &self.header.params, given, Now::Is(clock)),
             None => Ok(()),
         }
+    }
+
+    /// The body of a view of another engine: values are the defaults, a length of time is counted back from when the
+    /// view is read, and the tables of the lake are those of `schema`.
+    ///
+    /// # Errors
+    /// The statement is no query, the engine can't say it, or it reads something else than the tables of the lake.
+    pub fn view_body(mut self, dialect: Dialect, schema: &[&str]) -> Result<String, QueryError> {
+        match &mut self.statement {
+            Statement::Statement(statement) if matches!(**statement, SqlStatement::Query(_)) => {
+                params::bind(statement, &self.header.params, &[], Now::WhenRead)?;
+                qualify(statement, dialect, schema)?;
+            }
+            _ => return Err(QueryError::usage("it is no SELECT")),
+        }
+        let mut text = self.to_sql_for(dialect)?;
+        text.truncate(text.trim_end_matches(';').len());
+        Ok(text)
     }
 
     /// Restricts what the statement reads of `ticks`, before any window or group sees it.
@@ -140,7 +159,8 @@ impl Parsed {
         let mut statement = self.statement.clone();
         if let Some(statement) = query_of(&mut statement) {
             dialect.translate(statement);
-            let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut DoubleQuotes);
+            let mut quotes = DoubleQuotes { backslashes: dialect.escapes_by_backslash() };
+            let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut quotes);
             return format!("{statement:#};");
         }
         format!("{statement};")
@@ -168,7 +188,10 @@ fn query_of(statement: &mut Statement) -> Option<&mut SqlStatement> {
 }
 
 /// sqlparser prints two quotes in a row as if they were escaped already, which would change such a string.
-struct DoubleQuotes;
+struct DoubleQuotes {
+    /// A backslash in a string is written twice.
+    backslashes: bool,
+}
 
 impl VisitorMut for DoubleQuotes {
     type Break = ();
@@ -176,6 +199,9 @@ impl VisitorMut for DoubleQuotes {
     fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
         if let Value::SingleQuotedString(text) = &mut value.value {
             *text = text.replace('\'', "''");
+            if self.backslashes {
+                *text = text.replace('\\', "\\\\");
+            }
         }
         ControlFlow::Continue(())
     }

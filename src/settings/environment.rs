@@ -17,7 +17,7 @@ const NO_SETTINGS: [&str; 3] = ["TICKHOUSE_TEST_", "TICKHOUSE_BINARY", "TICKHOUS
 const OF_SERVICES: [&str; 3] = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
 
 /// Keys that the environment can set, as `TICKHOUSE_` and the key in capitals with `_` for the dots.
-pub(super) const ENVIRONMENT: [(&str, Kind); 49] = [
+pub(super) const ENVIRONMENT: [(&str, Kind); 50] = [
     ("table", Kind::Text),
     ("kafka.brokers", Kind::Text),
     ("kafka.topic", Kind::Text),
@@ -67,10 +67,12 @@ pub(super) const ENVIRONMENT: [(&str, Kind); 49] = [
     ("athena.workgroup", Kind::Text),
     ("athena.output", Kind::Text),
     ("athena.endpoint", Kind::Text),
+    ("glue.endpoint", Kind::Text),
 ];
 
 /// Keys that a variable of others sets where nothing else does.
-pub(super) const OF_OTHERS: [(&str, &str); 1] = [("athena.endpoint", "AWS_ENDPOINT_URL_ATHENA")];
+pub(super) const OF_OTHERS: [(&str, &str); 2] =
+    [("athena.endpoint", "AWS_ENDPOINT_URL_ATHENA"), ("glue.endpoint", "AWS_ENDPOINT_URL_GLUE")];
 
 /// Where commands remember what they may lose, unless neither `XDG_STATE_HOME` nor a home folder says where.
 pub fn state_folder() -> Option<PathBuf> {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::glue::GlueSettings;
 use crate::decode::{InputError, InputSettings, Preset};
 use crate::engines::{AthenaSettings, Engine, TrinoSettings};
 use crate::ingest::IngestSettings;
@@ -32,6 +33,7 @@ pub struct Settings {
     /// Who runs the statements of `query`.
     pub engine: Engine,
     pub athena: AthenaSettings,
+    pub glue: GlueSettings,
     pub trino: TrinoSettings,
     /// Extra columns by name; part of the input.
     #[serde(skip_serializing)]

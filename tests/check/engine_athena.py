@@ -107,7 +107,8 @@ def main() -> int:
         check("to_milliseconds" in sent["Query"] and "'AAPL'" in sent["Query"], "that is not the text of bars")
         check(sent["QueryExecutionContext"]["Database"] == "market", f"asked in {sent['QueryExecutionContext']}")
         check(sent["WorkGroup"] == "primary", f"asked in workgroup {sent['WorkGroup']}")
-        check(sent["ResultConfiguration"]["OutputLocation"] == "s3://results/athena", f"{sent['ResultConfiguration']}")
+        place = sent["ResultConfiguration"]["OutputLocation"]
+        check(place.startswith("s3://results/athena/"), f"results go to {place}")
 
         for wrong, told in [(["DROP TABLE ticks"], "only statements that read"), (["ema"], "window function of tickhouse"), ([], "one statement")]:
             done = run(*wrong)

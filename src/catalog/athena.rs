@@ -1,0 +1,38 @@
+//! Statements of Athena: tables in the words of Hive, views in those of Trino.
+
+use super::quote::{backticked, double_quoted, escaped_string};
+use super::{Root, TABLES, View};
+use crate::query::{Column, ColumnType};
+
+pub fn statements(database: &str, root: &Root, views: &[View]) -> Vec<String> {
+    let mut all = vec![format!("CREATE DATABASE IF NOT EXISTS {}", backticked(database))];
+    for table in TABLES {
+        let name = format!("{}.{}", backticked(database), backticked(table));
+        let location = escaped_string(&format!("{}/", root.table(table)));
+        // Columns and anything else are refused here: Athena reads them in the log.
+        all.push(format!(
+            "CREATE EXTERNAL TABLE IF NOT EXISTS {name} LOCATION {location} TBLPROPERTIES ('table_type' = 'DELTA')"
+        ));
+    }
+    for view in views {
+        let name = format!("{}.{}", double_quoted(database), double_quoted(&view.name));
+        all.push(format!("CREATE OR REPLACE VIEW {name} AS\n{}", body(view)));
+    }
+    all
+}
+
+/// Glue keeps the columns of a view in Hive's types, which have no time with a zone.
+fn body(view: &View) -> String {
+    if !view.columns.iter().any(|column| column.kind == ColumnType::Timestamp) {
+        return view.body.clone();
+    }
+    let column = |column: &Column| {
+        let name = double_quoted(&column.name);
+        match column.kind {
+            ColumnType::Timestamp => format!("CAST({name} AT TIME ZONE 'UTC' AS TIMESTAMP) AS {name}"),
+            _ => name,
+        }
+    };
+    let columns: Vec<String> = view.columns.iter().map(column).collect();
+    format!("SELECT\n  {}\nFROM (\n{}\n)", columns.join(",\n  "), view.body)
+}

@@ -1,0 +1,31 @@
+//! Statements of ClickHouse. Keys are never among them: they come from a named collection of the server or from its own
+//! chain of credentials.
+
+use super::quote::{backticked, escaped_string};
+use super::{Root, TABLES, View};
+
+pub fn statements(schema: &str, root: &Root, collection: Option<&str>, views: &[View]) -> Vec<String> {
+    let schema = backticked(schema);
+    let mut all = vec![format!("CREATE DATABASE IF NOT EXISTS {schema}")];
+    for table in TABLES {
+        let engine = engine(root, collection, table);
+        // An existing table keeps the columns of its first day, so that it is made again.
+        all.push(format!("CREATE OR REPLACE TABLE {schema}.{} ENGINE = {engine}", backticked(table)));
+    }
+    for View { name, body, .. } in views {
+        all.push(format!("CREATE OR REPLACE VIEW {schema}.{} AS\n{body}", backticked(name)));
+    }
+    all
+}
+
+fn engine(root: &Root, collection: Option<&str>, table: &str) -> String {
+    let location = root.table(table);
+    if root.is_path() {
+        return format!("DeltaLakeLocal({})", escaped_string(&location));
+    }
+    let url = escaped_string(&format!("{location}/"));
+    match collection {
+        Some(name) => format!("DeltaLake({}, url = {url})", backticked(name)),
+        None => format!("DeltaLake({url})"),
+    }
+}

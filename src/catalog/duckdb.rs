@@ -1,0 +1,43 @@
+//! Statements of DuckDB with its extension `delta`. A table is a view too, so that it is always at its newest version.
+
+use url::Url;
+
+use super::quote::{double_quoted, standard_string};
+use super::{Root, TABLES, View};
+use crate::lake::S3Access;
+
+pub fn statements(schema: &str, root: &Root, access: &S3Access, views: &[View]) -> Vec<String> {
+    let mut all: Vec<String> = ["INSTALL delta", "LOAD delta"].map(str::to_owned).to_vec();
+    if root.as_str().starts_with("s3://") {
+        all.extend(["INSTALL httpfs", "LOAD httpfs", "INSTALL aws", "LOAD aws"].map(str::to_owned));
+        all.push(secret(schema, root, access));
+    }
+    let schema = double_quoted(schema);
+    all.push(format!("CREATE SCHEMA IF NOT EXISTS {schema}"));
+    for table in TABLES {
+        let (name, location) = (double_quoted(table), standard_string(&root.table(table)));
+        all.push(format!("CREATE OR REPLACE VIEW {schema}.{name} AS\nSELECT * FROM delta_scan({location})"));
+    }
+    for View { name, body, .. } in views {
+        all.push(format!("CREATE OR REPLACE VIEW {schema}.{} AS\n{body}", double_quoted(name)));
+    }
+    all
+}
+
+/// Keys come from where the AWS tools find them, and are not written down.
+fn secret(schema: &str, root: &Root, access: &S3Access) -> String {
+    let mut options = vec!["TYPE s3, PROVIDER credential_chain".to_owned()];
+    options.push(format!("SCOPE {}", standard_string(root.as_str())));
+    if let Some(region) = &access.region {
+        options.push(format!("REGION {}", standard_string(region)));
+    }
+    if let Some(url) = access.endpoint.as_deref().and_then(|endpoint| Url::parse(endpoint).ok()) {
+        let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+        let host = format!("{}{port}", url.host_str().unwrap_or_default());
+        options.push(format!("ENDPOINT {}, URL_STYLE 'path'", standard_string(&host)));
+        if url.scheme() == "http" {
+            options.push("USE_SSL false".to_owned());
+        }
+    }
+    format!("CREATE OR REPLACE SECRET {} ({})", double_quoted(schema), options.join(", "))
+}

@@ -1,0 +1,30 @@
+//! In the place of Glue, for a build without the AWS SDKs.
+
+use super::{GlueSettings, GlueTable, Registered};
+use crate::engines::EngineError;
+use crate::lake::StoreSettings;
+
+#[derive(Debug)]
+pub enum GlueClient {}
+
+impl GlueClient {
+    /// # Errors
+    /// Always: this build can't.
+    pub async fn new(_settings: &GlueSettings, _store: &StoreSettings) -> Result<Self, EngineError> {
+        Err(EngineError::Usage(
+            "this build can't ask Glue: build with --features aws, or hand what --dry-run prints to another tool"
+                .to_owned(),
+        ))
+    }
+
+    /// # Errors
+    /// Never called: there is no such client.
+    pub async fn register(
+        &self,
+        _database: &str,
+        _tables: &[GlueTable],
+        _replace: bool,
+    ) -> Result<Vec<Registered>, EngineError> {
+        match *self {}
+    }
+}

@@ -1,0 +1,201 @@
+//! Glue by the AWS SDK.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_sdk_glue::Client;
+use aws_sdk_glue::config::timeout::TimeoutConfig;
+use aws_sdk_glue::config::{BehaviorVersion, Region};
+use aws_sdk_glue::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_glue::types::{Column, DatabaseInput, SerDeInfo, StorageDescriptor, Table, TableInput};
+
+use super::{
+    GlueColumn, GlueSettings, GlueTable, INPUT_FORMAT, OUTPUT_FORMAT, PARAMETERS, Registered, SERDE, TABLE_TYPE,
+};
+use crate::engines::EngineError;
+use crate::lake::{StoreSettings, aws_access};
+
+const GLUE: &str = "Glue";
+/// One call with its retries, so that nothing waits for a service that is away.
+const CALL: Duration = Duration::from_secs(30);
+const LOG_IN: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use Glue \
+                      (infra/glue-register-policy.json)";
+
+/// The Data Catalog of one region.
+pub struct GlueClient {
+    client: Client,
+}
+
+impl fmt::Debug for GlueClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GlueClient")
+    }
+}
+
+impl GlueClient {
+    /// # Errors
+    /// No region is named, or there are no credentials.
+    pub async fn new(settings: &GlueSettings, store: &StoreSettings) -> Result<Self, EngineError> {
+        let access = aws_access(store).await.map_err(|error| EngineError::Usage(format!("ask Glue: {error}")))?;
+        let region = access.region.ok_or_else(|| {
+            EngineError::Usage("Glue is asked in no region: set --s3-region (store.region) or AWS_REGION".to_owned())
+        })?;
+        let mut config = aws_sdk_glue::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region))
+            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL).build())
+            .credentials_provider(access.credentials);
+        config.set_endpoint_url(settings.endpoint.clone());
+        Ok(Self { client: Client::from_conf(config.build()) })
+    }
+
+    /// Makes the database and the tables; nothing is changed before all of them may be.
+    ///
+    /// # Errors
+    /// A table of that name is elsewhere and is not to be replaced; Glue can't be reached or refuses.
+    pub async fn register(
+        &self,
+        database: &str,
+        tables: &[GlueTable],
+        replace: bool,
+    ) -> Result<Vec<Registered>, EngineError> {
+        let mut present = Vec::with_capacity(tables.len());
+        for table in tables {
+            let known = self.table(database, &table.name).await?;
+            if let Some(known) = &known
+                && !replace
+            {
+                require_same_place(database, table, known)?;
+            }
+            present.push(known);
+        }
+        self.create_database(database).await?;
+        let mut outcomes = Vec::with_capacity(tables.len());
+        for (table, known) in tables.iter().zip(present) {
+            outcomes.push(match known {
+                Some(known) if is_same(table, &known) => Registered::Unchanged,
+                Some(_) => {
+                    let update = self.client.update_table().database_name(database).table_input(input(table)?);
+                    update.send().await.map_err(|error| failed("update the table", &error))?;
+                    Registered::Updated
+                }
+                None => {
+                    let create = self.client.create_table().database_name(database).table_input(input(table)?);
+                    create.send().await.map_err(|error| failed("create the table", &error))?;
+                    Registered::Created
+                }
+            });
+        }
+        Ok(outcomes)
+    }
+
+    async fn create_database(&self, database: &str) -> Result<(), EngineError> {
+        match self.client.get_database().name(database).send().await {
+            Ok(_) => return Ok(()),
+            Err(SdkError::ServiceError(error)) if error.err().is_entity_not_found_exception() => {}
+            Err(error) => return Err(failed("look for the database", &error)),
+        }
+        let described = DatabaseInput::builder().name(database).build().map_err(incomplete)?;
+        match self.client.create_database().database_input(described).send().await {
+            Ok(_) => Ok(()),
+            // Somebody else was faster.
+            Err(SdkError::ServiceError(error)) if error.err().is_already_exists_exception() => Ok(()),
+            Err(error) => Err(failed("create the database", &error)),
+        }
+    }
+
+    async fn table(&self, database: &str, name: &str) -> Result<Option<Table>, EngineError> {
+        match self.client.get_table().database_name(database).name(name).send().await {
+            Ok(found) => Ok(found.table),
+            Err(SdkError::ServiceError(error)) if error.err().is_entity_not_found_exception() => Ok(None),
+            Err(error) => Err(failed("look for the table", &error)),
+        }
+    }
+}
+
+fn place(table: &Table) -> &str {
+    table.storage_descriptor().and_then(StorageDescriptor::location).unwrap_or_default()
+}
+
+fn require_same_place(database: &str, table: &GlueTable, known: &Table) -> Result<(), EngineError> {
+    let (here, there) = (table.location.trim_end_matches('/'), place(known).trim_end_matches('/'));
+    if here == there {
+        return Ok(());
+    }
+    let there = if there.is_empty() { "no place, as a view is" } else { there };
+    Err(EngineError::Usage(format!(
+        "{database}.{} is known to Glue and is at {there}, not at {here}: choose another --database, or --replace it",
+        table.name
+    )))
+}
+
+fn is_same(table: &GlueTable, known: &Table) -> bool {
+    let same_columns = |ours: &[GlueColumn], theirs: &[Column]| {
+        let same = |(one, other): (&GlueColumn, &Column)| {
+            one.name == other.name() && other.r#type() == Some(one.kind.as_str())
+        };
+        ours.len() == theirs.len() && ours.iter().zip(theirs).all(same)
+    };
+    let parameters = known.parameters();
+    place(known) == table.location
+        && known.table_type() == Some(TABLE_TYPE)
+        && PARAMETERS
+            .iter()
+            .all(|(key, value)| parameters.and_then(|known| known.get(*key)).is_some_and(|known| known == value))
+        && same_columns(&table.columns, known.storage_descriptor().map_or(&[], StorageDescriptor::columns))
+        && same_columns(&table.partition_keys, known.partition_keys())
+}
+
+fn input(table: &GlueTable) -> Result<TableInput, EngineError> {
+    let columns = |columns: &[GlueColumn]| -> Result<Vec<Column>, EngineError> {
+        let column = |column: &GlueColumn| Column::builder().name(&column.name).r#type(&column.kind).build();
+        columns.iter().map(|one| column(one).map_err(incomplete)).collect()
+    };
+    let serde = SerDeInfo::builder()
+        .serialization_library(SERDE)
+        .parameters("serialization.format", "1")
+        .parameters("path", &table.location);
+    let storage = StorageDescriptor::builder()
+        .set_columns(Some(columns(&table.columns)?))
+        .location(&table.location)
+        .input_format(INPUT_FORMAT)
+        .output_format(OUTPUT_FORMAT)
+        .serde_info(serde.build());
+    let mut input = TableInput::builder()
+        .name(&table.name)
+        .table_type(TABLE_TYPE)
+        .set_partition_keys(Some(columns(&table.partition_keys)?))
+        .storage_descriptor(storage.build());
+    for (key, value) in PARAMETERS {
+        input = input.parameters(key, value);
+    }
+    input.build().map_err(incomplete)
+}
+
+fn incomplete(error: BuildError) -> EngineError {
+    EngineError::Usage(format!("describe the table to Glue: {error}"))
+}
+
+fn failed<E>(action: &str, error: &SdkError<E>) -> EngineError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let message = error.message().unwrap_or("no reason is told");
+    match (error.code(), status) {
+        (Some(code), _) if is_log_in(code) => {
+            EngineError::LogIn { engine: GLUE, detail: format!("{action}: {message} ({code})"), fix: LOG_IN }
+        }
+        (None, Some(401 | 403)) => EngineError::LogIn { engine: GLUE, detail: action.to_owned(), fix: LOG_IN },
+        (Some(code), _) => EngineError::Protocol { engine: GLUE, detail: format!("{action}: {message} ({code})") },
+        (None, _) => {
+            let detail = DisplayErrorContext(error).to_string();
+            EngineError::Unreachable { engine: GLUE, place: action.to_owned(), detail }
+        }
+    }
+}
+
+fn is_log_in(code: &str) -> bool {
+    ["UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "AccessDeniedException"]
+        .contains(&code)
+}

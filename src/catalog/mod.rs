@@ -1,0 +1,39 @@
+//! What makes other engines know a lake: its tables, and the named queries as views, in the words of each engine.
+//!
+//! ```text
+//!  Location, --location ──> Root: where the engine sees the tables ─┐
+//!                                                                   ├──> statements of one engine
+//!  named queries of sql/ ──> Views: those that the engine can say ──┘
+//! ```
+//!
+//! Statements are plain text without a semicolon at the end. A second run of them changes nothing.
+
+mod athena;
+mod clickhouse;
+mod duckdb;
+pub mod glue;
+mod quote;
+mod root;
+mod spark;
+#[cfg(test)]
+mod tests;
+mod trino;
+mod views;
+
+pub use athena::statements as athena_statements;
+pub use clickhouse::statements as clickhouse_statements;
+pub use duckdb::statements as duckdb_statements;
+pub use root::{Root, RootError};
+pub use spark::statements as spark_statements;
+pub use trino::{Registration, create_schema, create_view, statements as trino_statements};
+pub use views::{LeftOut, View, Views};
+
+use crate::query::{DEAD_LETTERS, TICKS};
+
+/// The tables of a lake.
+pub const TABLES: [&str; 2] = [TICKS, DEAD_LETTERS];
+
+/// One text of many statements, for the engine's own shell.
+pub fn script(statements: &[String]) -> String {
+    statements.iter().map(|statement| format!("{statement};\n")).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,69 @@
+//! Which named queries become views.
+
+use super::TABLES;
+use crate::query::{Catalog, Column, Dialect, NamedQuery, Parsed, QueryError};
+
+/// A named query in the words of one engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    pub name: String,
+    /// One SELECT.
+    pub body: String,
+    /// As the header of the query tells them; empty where it doesn't.
+    pub columns: Vec<Column>,
+}
+
+/// A query that can't be a view there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    pub name: String,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Views {
+    pub made: Vec<View>,
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Views {
+    /// Views of `wanted`, or of all queries that the engine can say.
+    ///
+    /// # Errors
+    /// There is no query of a wanted name, it can't be a view, or it has the name of a table.
+    pub fn of(catalog: &Catalog, wanted: &[String], dialect: Dialect, schema: &[&str]) -> Result<Self, QueryError> {
+        let mut views = Self::default();
+        if wanted.is_empty() {
+            for (name, query) in catalog.iter() {
+                match view(name, query, dialect, schema)? {
+                    Ok(view) => views.made.push(view),
+                    Err(reason) => views.left_out.push(LeftOut { name: name.to_owned(), reason }),
+                }
+            }
+            return Ok(views);
+        }
+        for (at, name) in wanted.iter().enumerate() {
+            if wanted[..at].contains(name) {
+                continue;
+            }
+            let view = view(name, catalog.get(name)?, dialect, schema)?;
+            views.made.push(view.map_err(|reason| QueryError::Usage(format!("--view {name}: {reason}")))?);
+        }
+        Ok(views)
+    }
+}
+
+/// The view, or why there is none.
+fn view(name: &str, query: &NamedQuery, dialect: Dialect, schema: &[&str]) -> Result<Result<View, String>, QueryError> {
+    if TABLES.contains(&name) {
+        return Err(QueryError::Usage(format!(
+            "the query {name} of --sql-dir has the name of a table: rename its file, or choose others with --view"
+        )));
+    }
+    let columns = query.header.columns.clone();
+    match Parsed::parse(&query.text)?.view_body(dialect, schema) {
+        Ok(body) => Ok(Ok(View { name: name.to_owned(), body, columns })),
+        Err(QueryError::Usage(reason)) => Ok(Err(reason)),
+        Err(error) => Err(error),
+    }
+}
