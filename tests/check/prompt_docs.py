@@ -81,8 +81,15 @@ class Terminal:
             data = os.read(self.file, 65_536)
         except OSError:  # The other end is closed.
             return False
-        self.stream.feed(data)
+        # A terminal shows nothing for the echo of Ctrl-C.
+        self.stream.feed(data.replace(CTRL_C.encode(), b""))
         return bool(data)
+
+    def settle(self) -> None:
+        """What is still on its way, but not all that a line of progress has to tell."""
+        end = time.monotonic() + 1
+        while time.monotonic() < end and self.read(0.2):
+            pass
 
     def wait_for(self, text: str, below: int) -> None:
         """Until a line below a number is the prompt, or shows the text."""
@@ -90,8 +97,7 @@ class Terminal:
         while time.monotonic() < end:
             shown = self.text()[below:]
             if any(line == text.rstrip() if text == PROMPT else text in line for line in shown):
-                while self.read(0.2):
-                    pass
+                self.settle()
                 return
             self.read(1)
         raise SystemExit(f"{text!r} did not come; the screen shows:\n" + "\n".join(self.text()).rstrip())
@@ -105,8 +111,7 @@ def session(tickhouse: Path, folder: str, state: str) -> str:
         os.write(terminal.file, keys.encode())
         if shown:
             terminal.wait_for(shown, row if shown != PROMPT else row + 1)
-        while terminal.read(0.2):
-            pass
+        terminal.settle()
     return "\n".join(terminal.text()).rstrip().replace(folder, "/data")
 
 
