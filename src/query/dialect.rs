@@ -108,14 +108,15 @@ impl VisitorMut for Words {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Some(values) = bin_arguments(expr) {
+        if let Some(mut values) = bin_arguments(expr) {
+            if self.zoned {
+                values.iter_mut().for_each(|(_, value)| keep_offset(value));
+            }
             let mut translated = self.bin.clone();
             let (ControlFlow::Continue(()) | ControlFlow::Break(())) = translated.visit(&mut Fill { values });
             *expr = translated;
-        } else if let (true, Expr::TypedString(typed)) = (self.zoned, &mut *expr)
-            && let DataType::Timestamp(precision, TimezoneInfo::None) = typed.data_type
-        {
-            typed.data_type = DataType::Timestamp(precision, TimezoneInfo::Tz);
+        } else if self.zoned && matches!(expr, Expr::TypedString(_)) {
+            keep_offset(expr);
         } else if let Expr::Function(function) = expr
             && let Some((_, name)) = self.renamed.iter().find(|(known, _)| is_named(&function.name, known))
         {
@@ -149,6 +150,15 @@ fn bin_arguments(expr: &Expr) -> Option<[(&'static str, Expr); 3]> {
     let (interval, ts) = (values.next()?, values.next()?);
     let origin = values.next().unwrap_or_else(|| expression(EPOCH));
     Some([("$interval", interval), ("$ts", ts), ("$origin", origin)])
+}
+
+/// `TIMESTAMP '..'` as `TIMESTAMPTZ '..'`.
+fn keep_offset(expr: &mut Expr) {
+    if let Expr::TypedString(typed) = expr
+        && let DataType::Timestamp(precision, TimezoneInfo::None) = typed.data_type
+    {
+        typed.data_type = DataType::Timestamp(precision, TimezoneInfo::Tz);
+    }
 }
 
 fn is_named(name: &ObjectName, word: &str) -> bool {

@@ -93,7 +93,6 @@ async fn where_older_rows_can_matter_all_are_read() {
         (NEWEST, "", "n >= 1"),
         (NEWEST, "", "n = 1 OR close > 105"),
         (NEWEST, "", "n <= 5000"),
-        (NEWEST, "WHERE trade_date - INTERVAL '1' DAY >= DATE '2026-01-05'", "n = 1"),
         (&NEWEST.replace("BY symbol", "BY symbol, trade_date"), "", "n = 1"),
         (&NEWEST.replace("BY symbol", "BY kafka_partition"), "", "n = 1"),
     ] {
