@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{EngineArgs, TableArgs};
+use crate::settings::Layers;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -38,7 +39,7 @@ pub enum CatalogCommand {
     Spark(ScriptArgs),
     /// Print a script for DuckDB: views, those of the tables included, and a secret for S3 that holds no keys
     Duckdb(ScriptArgs),
-    /// Print a script for ClickHouse: tables and views
+    /// Create tables and views in ClickHouse, or print a script for it
     Clickhouse(ClickhouseArgs),
     /// Write manifests, which list the files of each partition for readers that don't know Delta
     ///
@@ -119,7 +120,7 @@ pub struct ScriptArgs {
     /// Write the script to a file; - is standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Don't look whether the lake is there
+    /// Print the script without a look whether the lake is there
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
@@ -134,8 +135,21 @@ pub struct ClickhouseArgs {
     /// server's own credentials are used
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub named_collection: Option<String>,
+    /// HTTP interface of a server that is to run the statements, as in https://host:8443; without one they are printed
+    #[arg(long, value_name = "URL", conflicts_with = "output")]
+    pub url: Option<String>,
+    /// User there; the password comes from TICKHOUSE_CLICKHOUSE_PASSWORD or _PASSWORD_FILE
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
     #[command(flatten)]
     pub script: ScriptArgs,
+}
+
+impl ClickhouseArgs {
+    pub fn apply(&self, layers: &mut Layers) {
+        layers.flag("clickhouse.url", "--url", self.url.clone());
+        layers.flag("clickhouse.user", "--user", self.user.clone());
+    }
 }
 
 #[derive(Debug, Clone, Args)]

@@ -123,10 +123,9 @@ impl<'a> Target<'a> {
         let file = folder.path().join("result");
         write(Output::to_file(&file)?).await?;
         let file = tokio::fs::File::open(&file).await.context("read the result")?;
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => Err(QueryError::Cancelled.into()),
-            stored = store_result(object, store, file) => Ok(stored?),
+        match store_result(object, store, file, stop).await? {
+            true => Ok(()),
+            false => Err(QueryError::Cancelled.into()),
         }
     }
 }

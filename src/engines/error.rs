@@ -73,6 +73,13 @@ impl Refusal {
 pub(super) const TRINO: &str = "Trino";
 pub(super) const ATHENA: &str = "Athena";
 
+impl EngineError {
+    /// Asking again may help.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
+
 impl From<EngineError> for QueryError {
     fn from(error: EngineError) -> Self {
         match error {

@@ -10,6 +10,7 @@
 //! An answer that is not read to its end is closed, which ends the statement at the engine.
 
 mod athena;
+mod clickhouse;
 mod error;
 mod progress;
 mod trino;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 pub use athena::{AthenaAnswer, AthenaClient, AthenaSettings, Scanned};
+pub use clickhouse::{ClickhouseClient, ClickhouseSettings};
 pub use error::{EngineError, Refusal};
 pub use progress::{EngineProgress, EngineRead};
 pub use trino::{TrinoAnswer, TrinoClient, TrinoSettings};

@@ -112,8 +112,16 @@ impl TrinoClient {
             columns: None,
             ready: None,
         };
-        let opened = stop.run_until_cancelled(answer.open()).await.unwrap_or(Err(EngineError::Cancelled));
-        match opened {
+        if stop.is_cancelled() {
+            return Err(EngineError::Cancelled);
+        }
+        // Not interruptible: a statement whose id is lost runs on.
+        let posted = answer.post().await;
+        let opened = async {
+            posted?;
+            answer.open().await
+        };
+        match stop.run_until_cancelled(opened).await.unwrap_or(Err(EngineError::Cancelled)) {
             Ok(()) => Ok(answer),
             Err(error) => {
                 answer.close().await;
@@ -180,9 +188,12 @@ impl TrinoAnswer {
         Ok(batches)
     }
 
-    async fn open(&mut self) -> Result<(), EngineError> {
+    async fn post(&mut self) -> Result<(), EngineError> {
         let page = self.http.post(&self.sql).await?;
-        self.take(page)?;
+        self.take(page)
+    }
+
+    async fn open(&mut self) -> Result<(), EngineError> {
         while self.columns.is_none() && self.next.is_some() {
             self.step().await?;
         }

@@ -214,8 +214,8 @@ impl Table {
         let files = self.store.list(Some(&Path::from(LOG))).map_ok(|file| file.location);
         let files: Vec<Path> = files.try_collect().await.map_err(failed)?;
         let oldest = |is_one: fn(&str) -> bool| {
-            let names =
-                files.iter().filter_map(Path::filename).filter(|name| is_one(&name[VERSION_DIGITS.min(name.len())..]));
+            let names = files.iter().filter_map(Path::filename);
+            let names = names.filter(|name| name.get(VERSION_DIGITS..).is_some_and(is_one));
             names.filter_map(|name| name.get(..VERSION_DIGITS)?.parse::<u64>().ok()).min()
         };
         let commit = oldest(|rest| rest == ".json").unwrap_or(self.version());

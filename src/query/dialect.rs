@@ -5,8 +5,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Statement as SqlStatement, Value,
-    VisitMut, VisitorMut,
+    DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Statement as SqlStatement,
+    TimezoneInfo, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -55,7 +55,7 @@ impl Dialect {
     const fn bin(self) -> Option<&'static str> {
         match self {
             Self::Tickhouse => None,
-            Self::Duckdb => Some("time_bucket($interval, $ts, CAST($origin AS TIMESTAMP WITH TIME ZONE))"),
+            Self::Duckdb => Some("time_bucket($interval, $ts, $origin)"),
             Self::Clickhouse => Some("toStartOfInterval($ts, $interval, CAST($origin AS DateTime64(6, 'UTC')))"),
             // Neither has a function for it: Spark counts microseconds, Trino intervals of milliseconds.
             Self::Spark => Some(
@@ -87,7 +87,7 @@ impl Dialect {
 
     pub(super) fn translate(self, statement: &mut SqlStatement) {
         let Some(template) = self.bin() else { return };
-        let mut words = Words { bin: expression(template), renamed: self.renamed() };
+        let mut words = Words { bin: expression(template), renamed: self.renamed(), zoned: self == Self::Duckdb };
         let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut words);
     }
 }
@@ -100,16 +100,23 @@ fn expression(text: &str) -> Expr {
 struct Words {
     bin: Expr,
     renamed: &'static [(&'static str, &'static str)],
+    /// A TIMESTAMP would lose the offset that its text has.
+    zoned: bool,
 }
 
 impl VisitorMut for Words {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Some(values) = bin_arguments(expr) {
+        if let Some(mut values) = bin_arguments(expr) {
+            if self.zoned {
+                values.iter_mut().for_each(|(_, value)| keep_offset(value));
+            }
             let mut translated = self.bin.clone();
             let (ControlFlow::Continue(()) | ControlFlow::Break(())) = translated.visit(&mut Fill { values });
             *expr = translated;
+        } else if self.zoned && matches!(expr, Expr::TypedString(_)) {
+            keep_offset(expr);
         } else if let Expr::Function(function) = expr
             && let Some((_, name)) = self.renamed.iter().find(|(known, _)| is_named(&function.name, known))
         {
@@ -143,6 +150,15 @@ fn bin_arguments(expr: &Expr) -> Option<[(&'static str, Expr); 3]> {
     let (interval, ts) = (values.next()?, values.next()?);
     let origin = values.next().unwrap_or_else(|| expression(EPOCH));
     Some([("$interval", interval), ("$ts", ts), ("$origin", origin)])
+}
+
+/// `TIMESTAMP '..'` as `TIMESTAMPTZ '..'`.
+fn keep_offset(expr: &mut Expr) {
+    if let Expr::TypedString(typed) = expr
+        && let DataType::Timestamp(precision, TimezoneInfo::None) = typed.data_type
+    {
+        typed.data_type = DataType::Timestamp(precision, TimezoneInfo::Tz);
+    }
 }
 
 fn is_named(name: &ObjectName, word: &str) -> bool {
@@ -184,9 +200,9 @@ mod tests {
         assert_eq!(shown(Dialect::Tickhouse), format!("{sql};"));
         assert_eq!(
             shown(Dialect::Duckdb),
-            "SELECT time_bucket(INTERVAL '5' MINUTE, ts, CAST(TIMESTAMP '2000-01-03 00:00:00+00:00' AS TIMESTAMP WITH TIME \
-             ZONE)) AS a, time_bucket(INTERVAL '1' DAY, MAX(ts), CAST(TIMESTAMP '1970-01-01 00:00:00+00:00' AS TIMESTAMP \
-             WITH TIME ZONE)), CAST(close AS DOUBLE) FROM ticks;"
+            "SELECT time_bucket(INTERVAL '5' MINUTE, ts, TIMESTAMPTZ '2000-01-03 00:00:00+00:00') AS a, \
+             time_bucket(INTERVAL '1' DAY, MAX(ts), TIMESTAMPTZ '1970-01-01 00:00:00+00:00'), CAST(close AS DOUBLE) FROM \
+             ticks;"
         );
         let clickhouse = shown(Dialect::Clickhouse);
         let start = "SELECT toStartOfInterval(ts, INTERVAL '5' MINUTE, CAST(TIMESTAMP '2000-01-03 00:00:00+00:00' AS DateTime64(6, 'UTC'))) AS a,";

@@ -115,8 +115,8 @@ mod tests {
     fn times_are_counted_back_from_when_the_view_is_read() {
         for (default, literal) in [
             ("7d", "(CURRENT_TIMESTAMP - INTERVAL '7' DAY)"),
-            ("2026-01-02", "TIMESTAMP '2026-01-02 00:00:00+00:00'"),
-            ("2026-01-02T03:04:05", "TIMESTAMP '2026-01-02 03:04:05+00:00'"),
+            ("2026-01-02", "TIMESTAMPTZ '2026-01-02 00:00:00+00:00'"),
+            ("2026-01-02T03:04:05", "TIMESTAMPTZ '2026-01-02 03:04:05+00:00'"),
         ] {
             let sql = format!("-- param since time {default} x\nSELECT 1 FROM ticks WHERE ts >= $since");
             let expected = format!("SELECT 1 FROM \"lake\".\"ticks\" WHERE ts >= {literal}");

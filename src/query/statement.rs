@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, Value, ValueWithSpan, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::depth::{MOST_OPERATORS, longest_chain};
 use super::diagnose::SqlProblem;
@@ -124,10 +125,17 @@ impl Parsed {
     /// The same for another engine.
     ///
     /// # Errors
-    /// It calls a window function that only we have.
+    /// It calls a window function that only we have, or quotes a name as the engine quotes strings.
     pub fn to_sql_for(&self, dialect: Dialect) -> Result<String, QueryError> {
         let mut statement = self.statement.clone();
         let call = query_of(&mut statement).and_then(|statement| first_call(statement));
+        let quoted = if dialect.identifier_quote() == '"' { None } else { first_quoted(&self.text) };
+        if let Some(name) = quoted {
+            return Err(QueryError::Usage(format!(
+                "\"{name}\" is a name here and a string for {}: write it without quotes",
+                dialect.engine()
+            )));
+        }
         match call {
             Some(function) if dialect != Dialect::Tickhouse => Err(QueryError::Usage(format!(
                 "{function} is a window function of tickhouse that {} lacks: run the query here, and hand its rows on with \
@@ -165,6 +173,15 @@ impl Parsed {
         }
         format!("{statement};")
     }
+}
+
+/// The first name in double quotes.
+fn first_quoted(text: &str) -> Option<String> {
+    let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize().unwrap_or_default();
+    tokens.into_iter().find_map(|token| match token {
+        Token::Word(word) => (word.quote_style == Some('"')).then_some(word.value),
+        _ => None,
+    })
 }
 
 fn reads(statement: &Statement) -> bool {

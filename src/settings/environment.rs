@@ -17,7 +17,7 @@ const NO_SETTINGS: [&str; 3] = ["TICKHOUSE_TEST_", "TICKHOUSE_BINARY", "TICKHOUS
 const OF_SERVICES: [&str; 3] = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
 
 /// Keys that the environment can set, as `TICKHOUSE_` and the key in capitals with `_` for the dots.
-pub(super) const ENVIRONMENT: [(&str, Kind); 50] = [
+pub(super) const ENVIRONMENT: [(&str, Kind); 53] = [
     ("table", Kind::Text),
     ("kafka.brokers", Kind::Text),
     ("kafka.topic", Kind::Text),
@@ -68,6 +68,9 @@ pub(super) const ENVIRONMENT: [(&str, Kind); 50] = [
     ("athena.output", Kind::Text),
     ("athena.endpoint", Kind::Text),
     ("glue.endpoint", Kind::Text),
+    ("clickhouse.url", Kind::Text),
+    ("clickhouse.user", Kind::Text),
+    ("clickhouse.password", Kind::Secret),
 ];
 
 /// Keys that a variable of others sets where nothing else does.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::glue::GlueSettings;
 use crate::decode::{InputError, InputSettings, Preset};
-use crate::engines::{AthenaSettings, Engine, TrinoSettings};
+use crate::engines::{AthenaSettings, ClickhouseSettings, Engine, TrinoSettings};
 use crate::ingest::IngestSettings;
 use crate::kafka::{KafkaSettings, KafkaSettingsError, Properties};
 use crate::lake::{Location, LocationError, StoreSettings};
@@ -34,6 +34,7 @@ pub struct Settings {
     pub engine: Engine,
     pub athena: AthenaSettings,
     pub glue: GlueSettings,
+    pub clickhouse: ClickhouseSettings,
     pub trino: TrinoSettings,
     /// Extra columns by name; part of the input.
     #[serde(skip_serializing)]
@@ -323,7 +324,8 @@ mod tests {
             keys.iter().filter(|key| settable.contains(&key.as_str()) == by_file_only(key)).collect();
         assert!(missing.is_empty(), "neither in the environment nor an exception, or both: {missing:?}");
         let of_store = ["store.access_key_id", "store.secret_access_key", "store.session_token"];
-        let secret = [&of_store[..], &["kafka.password", "trino.password", "trino.token"]].concat();
+        let secret =
+            [&of_store[..], &["kafka.password", "trino.password", "trino.token", "clickhouse.password"]].concat();
         let undocumented: Vec<&&str> =
             settable.iter().filter(|key| !keys.contains(**key) && !secret.contains(key)).collect();
         assert!(undocumented.is_empty(), "{undocumented:?}");

@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -120,6 +121,8 @@ class TrinoServer:
         self.schema = ["--trino-schema", "views"]
         self.flags = [*self.schema, "--trino-url", os.environ["TRINO_URL"]]
         self.place = ["--location", f"local:///{Path(table).name}"]
+        self.copy = Path(f"{table} 2")
+        shutil.copytree(table, self.copy, dirs_exist_ok=True)
 
     def make(self, tickhouse: Tickhouse) -> list[str]:
         self.tickhouse = tickhouse
@@ -127,8 +130,11 @@ class TrinoServer:
         for outcome in ("registered", "already registered"):
             told = tickhouse.run(*arguments, *self.place).stderr
             assert all(f"{table}: {outcome} at" in told for table in TABLES), told
-        refused = subprocess.run([tickhouse.binary, *arguments, "--location", "local:///x"], capture_output=True, text=True)
+        elsewhere = [*arguments, "--no-views", "--location", f"local:///{self.copy.name}"]
+        refused = subprocess.run([tickhouse.binary, *elsewhere], capture_output=True, text=True)
         assert refused.returncode == 2 and "--replace" in refused.stderr, refused.stderr
+        for moved in (elsewhere, [*arguments, *self.place]):
+            assert tickhouse.run(*moved, "--replace").stderr.count("registered anew at") == 2
         return views_in(tickhouse.statements("trino", *self.schema, *self.place, "--dry-run"))
 
     def rows(self, sql: str) -> list[dict]:

@@ -59,34 +59,49 @@ impl GlueClient {
         tables: &[GlueTable],
         replace: bool,
     ) -> Result<Vec<Registered>, EngineError> {
-        let mut present = Vec::with_capacity(tables.len());
-        for table in tables {
-            let known = self.table(database, &table.name).await?;
-            if let Some(known) = &known
-                && !replace
-            {
-                require_same_place(database, table, known)?;
-            }
-            present.push(known);
-        }
+        let present = self.known(database, tables, replace).await?;
         self.create_database(database).await?;
         let mut outcomes = Vec::with_capacity(tables.len());
         for (table, known) in tables.iter().zip(present) {
             outcomes.push(match known {
                 Some(known) if is_same(table, &known) => Registered::Unchanged,
-                Some(_) => {
-                    let update = self.client.update_table().database_name(database).table_input(input(table)?);
+                Some(known) => {
+                    let input = input(table, Some(&known))?;
+                    let update = self.client.update_table().database_name(database).table_input(input);
                     update.send().await.map_err(|error| failed("update the table", &error))?;
                     Registered::Updated
                 }
                 None => {
-                    let create = self.client.create_table().database_name(database).table_input(input(table)?);
+                    let create = self.client.create_table().database_name(database).table_input(input(table, None)?);
                     create.send().await.map_err(|error| failed("create the table", &error))?;
                     Registered::Created
                 }
             });
         }
         Ok(outcomes)
+    }
+
+    /// # Errors
+    /// A table of that name is elsewhere; Glue can't be reached or refuses.
+    pub async fn require_free(&self, database: &str, tables: &[GlueTable]) -> Result<(), EngineError> {
+        self.known(database, tables, false).await.map(drop)
+    }
+
+    async fn known(
+        &self,
+        database: &str,
+        tables: &[GlueTable],
+        replace: bool,
+    ) -> Result<Vec<Option<Table>>, EngineError> {
+        let mut all = Vec::with_capacity(tables.len());
+        for table in tables {
+            let known = self.table(database, &table.name).await?;
+            if let Some(known) = known.as_ref().filter(|_| !replace) {
+                require_same_place(database, table, known)?;
+            }
+            all.push(known);
+        }
+        Ok(all)
     }
 
     async fn create_database(&self, database: &str) -> Result<(), EngineError> {
@@ -146,9 +161,18 @@ fn is_same(table: &GlueTable, known: &Table) -> bool {
         && same_columns(&table.partition_keys, known.partition_keys())
 }
 
-fn input(table: &GlueTable) -> Result<TableInput, EngineError> {
+/// What others wrote about the table stays.
+fn input(table: &GlueTable, known: Option<&Table>) -> Result<TableInput, EngineError> {
+    let known_columns = || {
+        let stored = known.and_then(Table::storage_descriptor).map_or(&[][..], StorageDescriptor::columns);
+        stored.iter().chain(known.map_or(&[][..], Table::partition_keys))
+    };
     let columns = |columns: &[GlueColumn]| -> Result<Vec<Column>, EngineError> {
-        let column = |column: &GlueColumn| Column::builder().name(&column.name).r#type(&column.kind).build();
+        let column = |column: &GlueColumn| {
+            let comment = known_columns().find(|known| known.name() == column.name).and_then(Column::comment);
+            let comment = comment.map(str::to_owned);
+            Column::builder().name(&column.name).r#type(&column.kind).set_comment(comment).build()
+        };
         columns.iter().map(|one| column(one).map_err(incomplete)).collect()
     };
     let serde = SerDeInfo::builder()
@@ -164,6 +188,9 @@ fn input(table: &GlueTable) -> Result<TableInput, EngineError> {
     let mut input = TableInput::builder()
         .name(&table.name)
         .table_type(TABLE_TYPE)
+        .set_description(known.and_then(Table::description).map(str::to_owned))
+        .set_owner(known.and_then(Table::owner).map(str::to_owned))
+        .set_parameters(known.and_then(Table::parameters).cloned())
         .set_partition_keys(Some(columns(&table.partition_keys)?))
         .storage_descriptor(storage.build());
     for (key, value) in PARAMETERS {

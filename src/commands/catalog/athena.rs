@@ -4,7 +4,9 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::super::print::print;
+use super::glue::tables_of;
 use super::{Place, summarize, views_of};
+use crate::catalog::glue::GlueClient;
 use crate::catalog::{Root, athena_statements, script};
 use crate::cli::{AthenaCatalogArgs, GlobalArgs};
 use crate::engines::{AthenaClient, AthenaSettings};
@@ -30,7 +32,10 @@ pub(super) async fn run(global: &GlobalArgs, args: &AthenaCatalogArgs, stop: &Ca
         summarize("these statements make", &settings.database, &views);
         return Ok(());
     }
-    place.lake(stop).await?;
+    // Athena leaves a table alone that is there already, wherever it is.
+    let tables = tables_of(&place.lake(stop).await?, &root)?;
+    let glue = GlueClient::new(&place.settings.glue, &place.settings.store).await?;
+    glue.require_free(&settings.database, &tables).await?;
     let outside = AthenaSettings { database: DEFAULT_DATABASE.to_owned(), ..settings.clone() };
     let outside = AthenaClient::new(&outside, &place.settings.store).await?;
     let inside = AthenaClient::new(settings, &place.settings.store).await?;

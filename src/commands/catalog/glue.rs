@@ -8,6 +8,7 @@ use super::Place;
 use crate::catalog::glue::{GlueClient, GlueTable, Registered, requests};
 use crate::catalog::{Root, TABLES};
 use crate::cli::{GlobalArgs, GlueArgs};
+use crate::lake::Lake;
 use crate::query::QueryError;
 
 /// # Errors
@@ -18,9 +19,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &GlueArgs, stop: &Cancellatio
     })?;
     let root = place.root(args.place.location.as_deref(), |location| Root::of_aws("Glue", location))?;
     let root = root.require_s3("Glue")?;
-    let lake = place.lake(stop).await?;
-    let views = TABLES.into_iter().zip([lake.ticks()?, lake.dead_letters()?]);
-    let tables: Vec<GlueTable> = views.map(|(name, view)| GlueTable::of(name, &root, &view)).collect();
+    let tables = tables_of(&place.lake(stop).await?, &root)?;
     let database = &place.settings.athena.database;
     if args.dry_run {
         let text = serde_json::to_string_pretty(&requests(database, &tables)).context("write the requests as JSON")?;
@@ -41,4 +40,9 @@ pub(super) async fn run(global: &GlobalArgs, args: &GlueArgs, stop: &Cancellatio
         tell(&format!("{database}.{}: {outcome}, at {}\n", table.name, table.location));
     }
     Ok(())
+}
+
+pub(super) fn tables_of(lake: &Lake, root: &Root) -> anyhow::Result<Vec<GlueTable>> {
+    let views = TABLES.into_iter().zip([lake.ticks()?, lake.dead_letters()?]);
+    Ok(views.map(|(name, view)| GlueTable::of(name, root, &view)).collect())
 }

@@ -70,6 +70,8 @@ async fn register(
         )));
     }
     client.run(unregister, stop).await.with_context(|| format!("take the name of {table} away"))?;
-    client.run(register, stop).await.with_context(|| format!("register {table}"))?;
+    let was = text.lines().find(|line| line.contains("location = ")).unwrap_or_default().trim();
+    let lost = || format!("register {table}, which Trino has no more (it had it with {was})");
+    client.run(register, stop).await.with_context(lost)?;
     Ok("registered anew")
 }

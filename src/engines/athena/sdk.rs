@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
 use aws_sdk_athena::Client;
@@ -22,6 +22,8 @@ use crate::lake::{StoreSettings, aws_access};
 const CALL: Duration = Duration::from_secs(30);
 /// A query that is to end must not hold up whoever stopped it.
 const STOP: Duration = Duration::from_secs(5);
+/// So long nobody may answer for a query that runs.
+const PATIENCE: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Athena allows a few calls a second for all of an account.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -124,9 +126,20 @@ impl AthenaClient {
 
     async fn done(&self, id: &str, sql: &str) -> Result<Scanned, EngineError> {
         let mut wait = FIRST_WAIT;
+        let mut silent_since = None;
         loop {
             let told = self.client.get_query_execution().query_execution_id(id).send().await;
-            let told = told.map_err(|error| call_failed("ask after the query", &error, sql))?;
+            let told = match told.map_err(|error| call_failed("ask after the query", &error, sql)) {
+                // The query runs on, and is charged: what passes is waited for.
+                Err(error)
+                    if error.may_pass() && silent_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
+                {
+                    tokio::time::sleep(LONGEST_WAIT).await;
+                    continue;
+                }
+                told => told?,
+            };
+            silent_since = None;
             let execution = told.query_execution.unwrap_or_else(|| QueryExecution::builder().build());
             let bytes = execution.statistics().and_then(|statistics| statistics.data_scanned_in_bytes());
             let scanned = Scanned { bytes: bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0) };
@@ -190,12 +203,20 @@ where
             let detail = code.unwrap_or("access is denied").to_owned();
             EngineError::LogIn { engine: ATHENA, detail, fix: LOG_IN }
         }
+        (Some(code), status) if is_passing(code) || status.is_some_and(|status| status >= 500) => {
+            let detail = format!("{message} ({code})");
+            EngineError::Unreachable { engine: ATHENA, place: action.to_owned(), detail }
+        }
         (Some(code), _) => EngineError::Protocol { engine: ATHENA, detail: format!("{action}: {message} ({code})") },
         (None, _) => {
             let detail = DisplayErrorContext(error).to_string();
             EngineError::Unreachable { engine: ATHENA, place: action.to_owned(), detail }
         }
     }
+}
+
+fn is_passing(code: &str) -> bool {
+    ["ThrottlingException", "TooManyRequestsException", "InternalServerException"].contains(&code)
 }
 
 fn is_log_in(code: &str) -> bool {

@@ -34,6 +34,33 @@ pub(super) struct Chooser {
     found: HashMap<String, Vec<(i64, usize)>>,
 }
 
+/// A file whose footer and symbols are known.
+pub(super) struct Opened {
+    pub span: Span,
+    footer: Arc<ParquetMetaData>,
+    /// Place of the column.
+    symbol: usize,
+    /// Of each row group; `None` where only a scan would tell.
+    names: Vec<Option<Vec<String>>>,
+}
+
+impl Opened {
+    /// # Errors
+    /// The file can't be read.
+    pub(super) async fn of(span: Span, readers: &Arc<dyn ParquetFileReaderFactory>) -> Result<Self> {
+        let mut reader = open(readers, &span.file)?;
+        let footer = reader.get_metadata(None).await.map_err(parquet_error)?;
+        let columns = footer.file_metadata().schema_descr();
+        let symbol = columns.columns().iter().position(|column| column.path().string() == SYMBOL);
+        let symbol = symbol.ok_or_else(|| exec_datafusion_err!("{} has no column {SYMBOL}", span.path()))?;
+        let mut names = Vec::with_capacity(footer.num_row_groups());
+        for group in footer.row_groups() {
+            names.push(texts(reader.as_mut(), group.column(symbol)).await?);
+        }
+        Ok(Self { span, footer, symbol, names })
+    }
+}
+
 /// A symbol's consecutive rows in a row group.
 type NamedRun = (String, Range<usize>);
 
@@ -52,16 +79,8 @@ impl Chooser {
     ///
     /// # Errors
     /// The file can't be read.
-    pub(super) async fn choose(&mut self, span: &Span) -> Result<Option<ParquetAccessPlan>> {
-        let mut reader = open(&self.reader, &span.file)?;
-        let footer = reader.get_metadata(None).await.map_err(parquet_error)?;
-        let columns = footer.file_metadata().schema_descr();
-        let symbol = columns.columns().iter().position(|column| column.path().string() == SYMBOL);
-        let symbol = symbol.ok_or_else(|| exec_datafusion_err!("{} has no column {SYMBOL}", span.path()))?;
-        let mut names = Vec::with_capacity(footer.num_row_groups());
-        for group in footer.row_groups() {
-            names.push(texts(reader.as_mut(), group.column(symbol)).await?);
-        }
+    pub(super) async fn choose(&mut self, file: &Opened) -> Result<Option<ParquetAccessPlan>> {
+        let Opened { span, footer, symbol, names } = file;
         let mut wanted: Vec<bool> = names
             .iter()
             .map(|names| names.as_ref().is_none_or(|names| names.iter().any(|name| !self.is_complete(name, span.last))))
@@ -69,13 +88,11 @@ impl Chooser {
         if !wanted.contains(&true) {
             return Ok(None);
         }
-        if footer_says_sorted(&footer) {
-            self.keep_last_groups(&names, &footer, span.last, &mut wanted);
-            return self.last_of_runs(span, &footer, symbol, &wanted).await.map(Some);
+        if footer_says_sorted(footer) {
+            self.keep_last_groups(names, footer, span.last, &mut wanted);
+            return self.last_of_runs(span, footer, *symbol, &wanted).await.map(Some);
         }
-        for names in names.into_iter().flatten().flatten() {
-            self.found.entry(names).or_default().push((span.first, 1));
-        }
+        // Not counted as found: a dictionary may hold more than its rows.
         let access = |wanted| if wanted { RowGroupAccess::Scan } else { RowGroupAccess::Skip };
         Ok(Some(ParquetAccessPlan::new(wanted.into_iter().map(access).collect())))
     }

@@ -15,10 +15,13 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, CardinalityEffect, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::{TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 
-use super::chosen::Chooser;
+use super::chosen::{Chooser, Opened};
 use crate::query::rolling::spans;
+
+/// Files whose footers and dictionaries are read side by side.
+const OPENED_AT_ONCE: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct LastTicksExec {
@@ -56,10 +59,12 @@ async fn narrowed(source: &dyn ExecutionPlan, rows: usize, partitions: usize) ->
     newest_first.iter_mut().for_each(|span| span.file.range = None);
     let mut chooser = Chooser::new(Arc::clone(reader), rows);
     let mut groups: Vec<FileGroup> = vec![FileGroup::default(); partitions];
-    for span in newest_first {
-        let Some(access) = chooser.choose(&span).await? else { continue };
+    let opened = newest_first.into_iter().map(|span| Opened::of(span, reader));
+    let mut opened = stream::iter(opened).buffered(OPENED_AT_ONCE);
+    while let Some(file) = opened.try_next().await? {
+        let Some(access) = chooser.choose(&file).await? else { continue };
         for (part, group) in groups.iter_mut().enumerate() {
-            group.push(span.file.clone().with_extension(part_of(&access, part, partitions)));
+            group.push(file.span.file.clone().with_extension(part_of(&access, part, partitions)));
         }
     }
     let config = FileScanConfigBuilder::from(config.clone()).with_file_groups(groups).build();

@@ -17,7 +17,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, WindowExpr};
 
 use super::exec::LastTicksExec;
-use crate::query::rolling::{Keys, SCHEME, SYMBOL, TRADE_DATE, distance_of, function_of, origin, windows_of};
+use crate::query::rolling::{Keys, SCHEME, SYMBOL, distance_of, function_of, origin, windows_of};
 
 /// Rows of each symbol for which looking for them pays.
 const MOST_ROWS: usize = 1000;
@@ -125,7 +125,9 @@ fn ahead(expr: &dyn WindowExpr, input: &Arc<dyn ExecutionPlan>) -> Option<usize>
     }
     let function = function_of(expr)?;
     match function.fun().name() {
-        "row_number" | "lag" => Some(0),
+        "row_number" => Some(0),
+        // A negative distance, which has none here, would be a look ahead.
+        "lag" => distance_of(function).map(|_| 0),
         "lead" => distance_of(function),
         _ => None,
     }
@@ -141,7 +143,7 @@ fn keeps_newest(predicate: &Arc<dyn PhysicalExpr>, name: impl Fn(&Column) -> Opt
                     part.exists(|expr| Ok(!expr.is::<BinaryExpr>() && !expr.is::<Column>() && !expr.is::<Literal>()));
                 plain.is_ok_and(|other| !other)
             }
-            Some([name]) if name == Keys::NAMES[0] || name == TRADE_DATE => is_lower_bound(part),
+            Some([name]) if name == Keys::NAMES[0] => is_lower_bound(part),
             _ => false,
         }
     })

@@ -36,6 +36,6 @@ mod windows;
 
 pub(super) use footer::{MANY_ROWS, footer_says_sorted, says_sorted};
 pub(super) use merge::Keys;
-pub(super) use rule::{RollingWindows, SCHEME, SYMBOL, TRADE_DATE, origin, windows_of};
+pub(super) use rule::{RollingWindows, SCHEME, SYMBOL, origin, windows_of};
 pub(super) use span::{Span, spans};
 pub(super) use windows::{distance_of, function_of};

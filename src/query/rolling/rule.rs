@@ -34,7 +34,7 @@ const TEXT_BYTES: usize = 16;
 pub(in crate::query) const SCHEME: &str = "tickhouse://";
 pub(in crate::query) const SYMBOL: &str = "symbol";
 /// Follows the time: within a symbol it never goes back.
-pub(in crate::query) const TRADE_DATE: &str = "trade_date";
+const TRADE_DATE: &str = "trade_date";
 
 /// Runs once filters are in the scan and before sorts are planned.
 #[derive(Debug)]

@@ -47,7 +47,6 @@ async fn the_last_rows_are_those_of_all_rows() {
         let filter = *[
             "",
             "WHERE ts >= TIMESTAMP '2026-01-07 12:00:00+00:00'",
-            "WHERE trade_date >= DATE '2026-01-06'",
             "WHERE symbol = 'S03'",
             "WHERE symbol IN ('S01', 'S04') AND ts > TIMESTAMP '2026-01-05 12:00:00+00:00'",
         ]
@@ -105,6 +104,13 @@ async fn where_older_rows_can_matter_all_are_read() {
         assert!(!plan.contains("LastTicksExec"), "{sql}\n{plan}");
         assert_alike(&found, &rows_in(&plain_session(&view), &sql).await.1, &sql);
     }
+    let back = format!(
+        "SELECT symbol, l FROM (SELECT symbol, row_number() OVER w AS n, lag(close, -1) OVER w AS l FROM ticks \
+         WINDOW w AS ({NEWEST})) AS s WHERE n = 1 ORDER BY symbol"
+    );
+    let (plan, found) = rows_in(&session(&view), &back).await;
+    assert!(!plan.contains("LastTicksExec"), "{plan}");
+    assert_alike(&found, &rows_in(&plain_session(&view), &back).await.1, &back);
     let summed = format!(
         "SELECT symbol, s FROM (SELECT symbol, row_number() OVER w AS n, sum(close) OVER (PARTITION BY symbol) AS s FROM ticks \
          WINDOW w AS ({NEWEST})) AS s WHERE n = 1 ORDER BY symbol"

@@ -1,0 +1,146 @@
+//! ClickHouse by its HTTP interface: one statement a request, for those that have no rows.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode, Url};
+use serde::{Deserialize, Serialize};
+
+use super::error::{EngineError, Refusal};
+use super::trino_http::is_loopback;
+use crate::secret::Secret;
+
+const CLICKHOUSE: &str = "ClickHouse";
+const CONNECT: Duration = Duration::from_secs(10);
+/// A table of Delta is made after its log was read.
+const REQUEST: Duration = Duration::from_secs(120);
+/// Of what the server says is wrong.
+const LONGEST_DETAIL: usize = 500;
+const LOG_IN: &str = "set --user (clickhouse.user) with TICKHOUSE_CLICKHOUSE_PASSWORD or _PASSWORD_FILE";
+
+/// The `[clickhouse]` section.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClickhouseSettings {
+    /// `https://host:8443`
+    pub url: Option<String>,
+    pub user: Option<String>,
+    /// Of the user; goes out over TLS only, or to this machine.
+    pub password: Option<Secret>,
+}
+
+/// A server, and who asks.
+pub struct ClickhouseClient {
+    client: Client,
+    url: Url,
+    user: Option<String>,
+    password: Option<Secret>,
+}
+
+impl fmt::Debug for ClickhouseClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.url)
+    }
+}
+
+impl ClickhouseClient {
+    /// # Errors
+    /// The URL is none, or a password would be shown to the network.
+    pub fn new(url: &str, settings: &ClickhouseSettings) -> Result<Self, EngineError> {
+        let wrong = |why: &str| EngineError::Usage(format!("--url (clickhouse.url): {why}, as in https://host:8443"));
+        let url = Url::parse(url).map_err(|_| wrong("write a URL"))?;
+        if !["http", "https"].contains(&url.scheme()) || !url.has_host() {
+            return Err(wrong("write a URL of http or https"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong(
+                "the user is --user and the password TICKHOUSE_CLICKHOUSE_PASSWORD; write the URL without",
+            ));
+        }
+        let ClickhouseSettings { user, password, .. } = settings;
+        if password.is_some() && user.is_none() {
+            return Err(EngineError::Usage(
+                "clickhouse.password is set without a user: set --user (clickhouse.user)".to_owned(),
+            ));
+        }
+        if password.is_some() && url.scheme() != "https" && !is_loopback(&url) {
+            return Err(EngineError::Usage(format!("{url} is not encrypted, so no password goes there: use https")));
+        }
+        let client = Client::builder()
+            .connect_timeout(CONNECT)
+            .timeout(REQUEST)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("tickhouse/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| EngineError::Protocol { engine: CLICKHOUSE, detail: format!("set up TLS: {error}") })?;
+        Ok(Self { client, url, user: user.clone(), password: password.clone() })
+    }
+
+    /// # Errors
+    /// The server can't be reached or refuses the statement.
+    pub async fn run(&self, sql: &str) -> Result<(), EngineError> {
+        let mut request = self.client.post(self.url.clone()).body(sql.to_owned());
+        if let Some(user) = &self.user {
+            request = request.header("X-ClickHouse-User", user);
+        }
+        if let Some(password) = &self.password {
+            request = request.header("X-ClickHouse-Key", password.reveal());
+        }
+        let unreachable = |error: reqwest::Error| EngineError::Unreachable {
+            engine: CLICKHOUSE,
+            place: self.url.to_string(),
+            detail: chain(&error.without_url()),
+        };
+        let answer = request.send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(unreachable)?;
+        let detail: String = text.trim().chars().take(LONGEST_DETAIL).collect();
+        match status {
+            status if status.is_success() => Ok(()),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(EngineError::LogIn { engine: CLICKHOUSE, detail, fix: LOG_IN })
+            }
+            _ if detail.starts_with("Code:") => {
+                Err(EngineError::Refused(Box::new(Refusal::new(CLICKHOUSE, "", &detail, sql))))
+            }
+            status => Err(EngineError::Protocol { engine: CLICKHOUSE, detail: format!("{status}: {detail}") }),
+        }
+    }
+}
+
+/// An error with its causes, which is where the reason is.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_goes_over_tls_or_to_this_machine() {
+        let settings = ClickhouseSettings {
+            user: Some("writer".to_owned()),
+            password: Some(Secret::new("hunter2")),
+            ..ClickhouseSettings::default()
+        };
+        for good in ["https://click.example.com:8443", "http://127.0.0.1:8123", "http://localhost:8123"] {
+            let client = ClickhouseClient::new(good, &settings).unwrap();
+            assert!(!format!("{client:?}").contains("hunter2"));
+        }
+        let error = ClickhouseClient::new("http://click.example.com:8123", &settings).unwrap_err();
+        assert!(error.to_string().contains("use https"), "{error}");
+        let nobody = ClickhouseSettings { user: None, ..settings.clone() };
+        assert!(ClickhouseClient::new("http://127.0.0.1:8123", &nobody).unwrap_err().to_string().contains("--user"));
+        for wrong in ["host", "ftp://host", "http://u:p@host"] {
+            let error = ClickhouseClient::new(wrong, &ClickhouseSettings::default()).unwrap_err().to_string();
+            assert!(error.contains("https://host:8443") && !error.contains("u:p"), "{error}");
+        }
+    }
+}
