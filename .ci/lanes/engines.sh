@@ -15,7 +15,9 @@ export AWS_REGION=$S3_REGION TZ=UTC
 folder="$work/it's a \"lake\" -- ;"
 bucket="s3://$S3_BUCKET/it's a lake"
 flags=(--s3-endpoint "$S3_ENDPOINT" --s3-region "$S3_REGION" --s3-allow-http)
-"$binary" produce simulate --brokers "$BROKERS" --topic ticks --partitions 4 --count 2000 --rate 0 --interval 2m
+# Four trade dates.
+"$binary" produce simulate --brokers "$BROKERS" --topic ticks --partitions 4 --count 2000 --rate 0 --interval 2m \
+  --start "$(date -u -d '3 days ago' +%Y-%m-%dT%H:%M:%SZ)"
 "$binary" ingest --brokers "$BROKERS" --topic ticks --table "$folder" --until-latest --flush-rows 500
 "$binary" ingest --brokers "$BROKERS" --topic ticks --table "$bucket" --until-latest --flush-rows 500 "${flags[@]}"
 
