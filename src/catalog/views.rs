@@ -61,7 +61,7 @@ fn view(name: &str, query: &NamedQuery, dialect: Dialect, schema: &[&str]) -> Re
         )));
     }
     let columns = query.header.columns.clone();
-    match Parsed::parse(&query.text)?.view_body(dialect, schema) {
+    match Parsed::parse(query.text_for(dialect))?.view_body(dialect, schema) {
         Ok(body) => Ok(Ok(View { name: name.to_owned(), body, columns })),
         Err(QueryError::Usage(reason)) => Ok(Err(reason)),
         Err(error) => Err(error),

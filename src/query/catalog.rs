@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use clap::ValueEnum;
+
 use super::dialect::Dialect;
 use super::error::QueryError;
 use super::header::{Header, is_name};
@@ -54,17 +56,22 @@ const OWN: [(&str, &str); 2] = [
 pub struct NamedQuery {
     /// For any engine.
     pub text: String,
-    own: Option<String>,
+    /// For one, with the same header.
+    exceptions: Vec<(Dialect, String)>,
     pub header: Header,
 }
 
 impl NamedQuery {
     /// The text to translate into this dialect.
     pub fn text_for(&self, dialect: Dialect) -> &str {
-        match (dialect, &self.own) {
-            (Dialect::Tickhouse, Some(own)) => own,
-            _ => &self.text,
-        }
+        let exception = self.exceptions.iter().find(|(only, _)| *only == dialect);
+        exception.map_or(&self.text, |(_, text)| text)
+    }
+
+    fn except(&mut self, dialect: Dialect, statement: &str) {
+        let header: String = self.text.split_inclusive('\n').take_while(|line| line.starts_with("--")).collect();
+        self.exceptions.retain(|(only, _)| *only != dialect);
+        self.exceptions.push((dialect, header + statement));
     }
 }
 
@@ -85,9 +92,7 @@ impl Catalog {
         }
         for (name, statement) in OWN {
             if let Some(query) = catalog.queries.get_mut(name) {
-                let header: String =
-                    query.text.split_inclusive('\n').take_while(|line| line.starts_with("--")).collect();
-                query.own = Some(header + statement);
+                query.except(Dialect::Tickhouse, statement);
             }
         }
         let Some(folder) = folder else { return Ok(catalog) };
@@ -97,25 +102,33 @@ impl Catalog {
             paths.push(entry.map_err(wrong)?.path());
         }
         paths.sort();
+        let mut exceptions = Vec::new();
         for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "sql")) {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            // NAME.trino.sql and the like are for other engines.
-            if stem.contains('.') {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| QueryError::usage(format!("read {}: {error}", path.display())))?;
+            if let Some((name, dialect)) = stem.split_once('.') {
+                exceptions.push((path, name.to_owned(), dialect.to_owned(), text));
                 continue;
             }
             if !is_name(&stem) {
                 return Err(QueryError::usage(format!("{}: a query's name holds a-z, 0-9 and _ only", path.display())));
             }
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| QueryError::usage(format!("read {}: {error}", path.display())))?;
             catalog.add(&stem, text, &path.display().to_string())?;
+        }
+        for (path, name, dialect, statement) in exceptions {
+            let wrong = |problem: &str| QueryError::usage(format!("{}: {problem}", path.display()));
+            let dialect = Dialect::from_str(&dialect, false)
+                .map_err(|_| wrong("NAME.ENGINE.sql is for tickhouse, duckdb, clickhouse, spark, trino or athena"))?;
+            let query = catalog.queries.get_mut(&name);
+            query.ok_or_else(|| wrong(&format!("there is no query named '{name}'")))?.except(dialect, &statement);
         }
         Ok(catalog)
     }
 
     fn add(&mut self, name: &str, text: String, origin: &str) -> Result<(), QueryError> {
         let header = Header::parse(&text).map_err(|problem| QueryError::usage(format!("{origin}: {problem}")))?;
-        self.queries.insert(name.to_owned(), NamedQuery { text, own: None, header });
+        self.queries.insert(name.to_owned(), NamedQuery { text, exceptions: Vec::new(), header });
         Ok(())
     }
 
@@ -171,10 +184,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("daily_summary.sql"), "-- Mine?\nSELECT 1").unwrap();
         std::fs::write(folder.path().join("mine.sql"), "SELECT 2").unwrap();
-        std::fs::write(folder.path().join("mine.trino.sql"), "-- param ?").unwrap();
+        std::fs::write(folder.path().join("mine.trino.sql"), "SELECT 3").unwrap();
         let catalog = Catalog::load(Some(folder.path())).unwrap();
         assert_eq!(catalog.get("daily_summary").unwrap().header.question, "Mine?");
-        assert_eq!(catalog.get("mine").unwrap().text, "SELECT 2");
+        for dialect in [Dialect::Tickhouse, Dialect::Spark] {
+            assert!(catalog.get("daily_summary").unwrap().text_for(dialect).ends_with("SELECT 1"), "{dialect:?}");
+            assert_eq!(catalog.get("mine").unwrap().text_for(dialect), "SELECT 2");
+        }
+        assert_eq!(catalog.get("mine").unwrap().text_for(Dialect::Trino), "SELECT 3");
+        for (name, word) in [("mine.oracle.sql", "NAME.ENGINE.sql"), ("yours.trino.sql", "no query named 'yours'")] {
+            std::fs::write(folder.path().join(name), "SELECT 3").unwrap();
+            assert!(Catalog::load(Some(folder.path())).unwrap_err().to_string().contains(word), "{name}");
+            std::fs::remove_file(folder.path().join(name)).unwrap();
+        }
         assert_eq!(catalog.iter().count(), EMBEDDED.len() + 1);
         std::fs::write(folder.path().join("bad.sql"), "-- param x\nSELECT 2").unwrap();
         assert!(Catalog::load(Some(folder.path())).unwrap_err().to_string().contains("bad.sql: line 1"));
