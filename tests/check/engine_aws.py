@@ -65,6 +65,10 @@ def glue(catalog: Catalog, table: str, moto: str) -> None:
     assert place() == f"{table}/ticks/"
     catalog.run(*elsewhere, "--replace")
     assert place() == "s3://elsewhere/lake/ticks/"
+    told = catalog.run("athena", "--table", table, code=2)[1]
+    assert "s3://elsewhere/lake" in told and "--replace" in told, told
+    catalog.run("glue", "--table", table, "--replace")
+    assert place() == f"{table}/ticks/"
     catalog.run("glue", "--table", table, "--database", "other")
     assert len(client.get_tables(DatabaseName="other")["TableList"]) == 2
     told = catalog.run("glue", "--table", "/lake", code=2)[1]

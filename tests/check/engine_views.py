@@ -23,7 +23,7 @@ from datetime import datetime
 from pathlib import Path
 
 from catalog_engines import Spark
-from catalog_oracle import REPOSITORY, Different, compare, plain
+from catalog_oracle import REPOSITORY, SHOWN, Compared, Different, plain
 
 TABLES = ("ticks", "dead_letters")
 #: Means of prices in cents are often half a cent, which engines round up or down, and the signal with it.
@@ -176,11 +176,13 @@ def check(name: str, tickhouse: Tickhouse, table: str) -> list[str]:
         rows = engine.rows(f"SELECT * FROM {schema}.{view}")
         without = ROUNDED.get(view, ())
         kept = lambda rows: [{key: told(value) for key, value in row.items() if key not in without} for row in rows]
+        compared = Compared()
         try:
-            worst = max(worst, compare(kept(engine.expected(tickhouse, view)), kept(rows)))
+            compared.add(kept(engine.expected(tickhouse, view)), kept(rows))
         except Different as difference:
             problems.append(f"{name} {view}: {difference}")
-        count += len(rows)
+        problems += [f"{name} {view}: {difference}" for difference in compared.differences[:SHOWN]]
+        worst, count = max(worst, compared.error), count + len(rows)
     print(f"{name}: {len(views)} views, {count} rows, largest error {worst:.0e}", flush=True)
     return problems
 

@@ -139,7 +139,7 @@ fn require_same_place(database: &str, table: &GlueTable, known: &Table) -> Resul
     }
     let there = if there.is_empty() { "no place, as a view is" } else { there };
     Err(EngineError::Usage(format!(
-        "{database}.{} is known to Glue and is at {there}, not at {here}: choose another --database, or --replace it",
+        "{database}.{} is known to Glue and is at {there}, not at {here}: choose another --database, or move it by `catalog glue --replace`",
         table.name
     )))
 }
