@@ -150,7 +150,7 @@ fn allowed(module: &str) -> Option<&'static [&'static str]> {
         "feeds" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "ingest" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "query" => &["market", "secret", "signals", "suggest", "throttle", "units", "decode", "kafka", "lake"],
-        "catalog" => &["engines", "lake", "query"],
+        "catalog" => &["engines", "lake", "market", "query"],
         _ => return None,
     })
 }
