@@ -139,7 +139,7 @@ def statements(query: str, args: argparse.Namespace) -> dict[str, str]:
 def make_lakes(args: argparse.Namespace) -> None:
     if (args.folder / "complete").exists():
         return
-    make = ["cargo", "bench", "--bench", "lake", "--", "--ticks", str(args.ticks), "--folder", str(args.folder.resolve())]
+    make = ["cargo", "bench", "--bench", "lake", "--", "--ticks", str(args.ticks), "--folder", str(args.folder)]
     subprocess.run([*make, "--ticks-per-day", str(PER_DAY)], cwd=REPOSITORY, check=True)
     (args.folder / "complete").touch()
 
@@ -180,10 +180,11 @@ def main() -> None:
     parser.add_argument("--polars-memory", type=int, default=12 << 30, help="bytes; beyond them it fails")
     args = parser.parse_args()
     args.engines, args.layouts, args.queries = args.engines.split(","), args.layouts.split(","), args.only.split(",")
-    args.folder = args.folder or REPOSITORY / "target" / f"lakes-{args.ticks}"
+    args.folder = (args.folder or REPOSITORY / "target" / f"lakes-{args.ticks}").resolve()
     if args.binary is None:
         subprocess.run(["cargo", "build", "--release", "--bin", "tickhouse"], cwd=REPOSITORY, check=True)
         args.binary = REPOSITORY / "target" / "release" / "tickhouse"
+    args.binary = args.binary.resolve()
     last = START + timedelta(days=(args.ticks - 1) // PER_DAY)
     args.last_day, args.since = last.isoformat(), f"{(last - timedelta(days=6)).isoformat()}T00:00:00"
     make_lakes(args)

@@ -15,9 +15,9 @@ export AWS_REGION=$S3_REGION TZ=UTC
 folder="$work/it's a \"lake\" -- ;"
 bucket="s3://$S3_BUCKET/it's a lake"
 flags=(--s3-endpoint "$S3_ENDPOINT" --s3-region "$S3_REGION" --s3-allow-http)
-"$binary" produce simulate --brokers "$BROKERS" --topic ticks --partitions 4 --count 6000 --rate 0
-"$binary" ingest --brokers "$BROKERS" --topic ticks --table "$folder" --until-latest --flush-rows 2000
-"$binary" ingest --brokers "$BROKERS" --topic ticks --table "$bucket" --until-latest --flush-rows 2000 "${flags[@]}"
+"$binary" produce simulate --brokers "$BROKERS" --topic ticks --partitions 4 --count 2000 --rate 0
+"$binary" ingest --brokers "$BROKERS" --topic ticks --table "$folder" --until-latest --flush-rows 500
+"$binary" ingest --brokers "$BROKERS" --topic ticks --table "$bucket" --until-latest --flush-rows 500 "${flags[@]}"
 
 views=("$python" tests/check/engine_views.py --tickhouse "$binary")
 "${views[@]}" --table "$folder" --engines duckdb,clickhouse,spark

@@ -19,8 +19,8 @@ use super::tables::Tables;
 use crate::cli::{AskArgs, FormatChoice, GlobalArgs, QueryArgs, TableArgs};
 use crate::lake::{Location, StoreSettings, store_result};
 use crate::query::{
-    Bound, Catalog, Clock, DEFAULT_MEMORY_BYTES, Format, Header, NamedQuery, Output, Parsed, QueryError, Scope,
-    write_all,
+    Bound, Catalog, Clock, DEFAULT_MEMORY_BYTES, Dialect, Format, Header, NamedQuery, Output, Parsed, QueryError,
+    Scope, write_all,
 };
 use crate::settings::Settings;
 
@@ -67,9 +67,9 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
         elsewhere::refuse_prompt(settings.engine)?;
         return repl::run(global, args, stop).await;
     }
-    let parsed = prepare(&text_of(args, &catalog)?, &args.ask, args.tz)?;
+    let dialect = args.dialect.unwrap_or(settings.engine.dialect());
+    let parsed = prepare(&text_of(args, &catalog, dialect)?, &args.ask, args.tz)?;
     if args.show_sql {
-        let dialect = args.dialect.unwrap_or(settings.engine.dialect());
         return print(&format!("{}\n", parsed.to_sql_for(dialect)?));
     }
     let (format, output) = output_of(args.format, args.output.as_deref())?;
@@ -154,7 +154,7 @@ pub(super) fn prepare(text: &str, ask: &AskArgs, zone: Tz) -> Result<Parsed, Que
     Ok(parsed)
 }
 
-fn text_of(args: &QueryArgs, catalog: &Catalog) -> Result<String, QueryError> {
+fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<String, QueryError> {
     if let Some(path) = &args.file {
         let mut text = String::new();
         let read = if path.as_os_str() == "-" {
@@ -169,7 +169,7 @@ fn text_of(args: &QueryArgs, catalog: &Catalog) -> Result<String, QueryError> {
     if query.contains(char::is_whitespace) || query.trim_matches(';').is_empty() {
         return Ok(query.to_owned());
     }
-    Ok(catalog.get(query)?.text.clone())
+    Ok(catalog.get(query)?.text_for(dialect).to_owned())
 }
 
 fn params_of(args: &AskArgs) -> Vec<(String, String)> {

@@ -17,7 +17,7 @@ use crate::commands::print::{print, tell};
 use crate::commands::progress::ProgressLine;
 use crate::commands::query::{listing, output_of, prepare};
 use crate::commands::tables::Tables;
-use crate::query::{Catalog, Output, Param, Parsed, QueryError, TableInfo, write_all};
+use crate::query::{Catalog, Dialect, Output, Param, Parsed, QueryError, TableInfo, write_all};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
@@ -128,7 +128,7 @@ impl<'a> Shell<'a> {
             let first = text.split("\n\n").next().unwrap_or(&text);
             QueryError::Usage(first.trim_start_matches("error: ").to_owned())
         })?;
-        prepare(&self.catalog.get(&name)?.text, &ask.or(self.ask), self.zone)
+        prepare(self.catalog.get(&name)?.text_for(Dialect::Tickhouse), &ask.or(self.ask), self.zone)
     }
 
     /// Runs until it is done or Ctrl-C ends it.

@@ -190,7 +190,7 @@ async fn select(view: &TableView, sql: &str) -> RecordBatch {
 
 fn named(name: &str, params: &[(&str, &str)]) -> Parsed {
     let catalog = Catalog::load(None).unwrap();
-    let mut parsed = Parsed::parse(&catalog.get(name).unwrap().text).unwrap();
+    let mut parsed = Parsed::parse(catalog.get(name).unwrap().text_for(Dialect::Tickhouse)).unwrap();
     let params: Vec<_> = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     parsed.bind(&params).unwrap();
     parsed
