@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every portable named query on a real Trino, through `query --engine trino`, against its definition; then CSV, errors
-# and Ctrl-C; the same and `catalog trino` on tables of real ingest. SERIES names others than the default.
+# and Ctrl-C; the same and `catalog trino` on tables of real ingest. SERIES names others than the default, but not spikes,
+# of which Trino keeps a trace.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../tests/servers/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../tests/servers/lib.sh"
