@@ -140,7 +140,7 @@ async fn write(folder: PathBuf, args: &Args, ticks_per_file: usize) {
                 let base = (before[partition] > 0).then_some(before[partition]);
                 Advance { partition: partition as i32, base, range, counts }
             })
-            .filter(|advance| advance.range.len() > 0)
+            .filter(|advance| !advance.range.is_empty())
             .collect();
         let outcome = lake.commit_ticks(&stored, &advances, &CommitNote::default()).await.unwrap();
         assert!(matches!(outcome, CommitOutcome::Committed { .. }));

@@ -62,7 +62,7 @@ mod tests {
             row_groups: Some(RowGroups { all: 12, may_match: 5 }),
         };
         assert_eq!(
-            explanation("Plan\n", &[reads.clone()]),
+            explanation("Plan\n", std::slice::from_ref(&reads)),
             "Plan\n\nticks: reads 4 files (4.00 KiB) of 1,480 files (1.45 MiB)\n  \
              skips 1,470 files (1.44 MiB) by trade_date\n  skips 6 files (6.00 KiB) by the statistics of their columns\n  \
              of their 12 row groups 5 can match by the statistics of their columns\n"

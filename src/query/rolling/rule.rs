@@ -82,10 +82,11 @@ fn rolled(node: &Arc<dyn ExecutionPlan>, limits: Limits) -> Result<Option<Arc<dy
     Ok(Some(Arc::new(RollingExec::new(ordered, windows, *by, node.schema()))))
 }
 
-/// The expressions and the input of a window operator.
-pub(in crate::query) fn windows_of(
-    plan: &Arc<dyn ExecutionPlan>,
-) -> Option<(&[Arc<dyn WindowExpr>], &Arc<dyn ExecutionPlan>)> {
+/// The expressions of a window operator, and its input.
+type Windows<'a> = (&'a [Arc<dyn WindowExpr>], &'a Arc<dyn ExecutionPlan>);
+
+/// `None` for another operator.
+pub(in crate::query) fn windows_of(plan: &Arc<dyn ExecutionPlan>) -> Option<Windows<'_>> {
     if let Some(bounded) = plan.downcast_ref::<BoundedWindowAggExec>() {
         return Some((bounded.window_expr(), bounded.input()));
     }
