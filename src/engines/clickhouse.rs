@@ -1,19 +1,21 @@
 //! ClickHouse by its HTTP interface: one statement a request, for those that have no rows.
 
 use std::fmt;
-use std::time::Duration;
 
 use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
 use super::error::{EngineError, Refusal};
-use super::trino_http::is_loopback;
+use super::http::{Server, require_tls};
 use crate::secret::Secret;
 
 const CLICKHOUSE: &str = "ClickHouse";
-const CONNECT: Duration = Duration::from_secs(10);
-/// A table of Delta is made after its log was read.
-const REQUEST: Duration = Duration::from_secs(120);
+const SERVER: Server = Server {
+    engine: CLICKHOUSE,
+    url: "--url (clickhouse.url)",
+    user: "--user",
+    password: "TICKHOUSE_CLICKHOUSE_PASSWORD",
+};
 /// Of what the server says is wrong.
 const LONGEST_DETAIL: usize = 500;
 const LOG_IN: &str = "set --user (clickhouse.user) with TICKHOUSE_CLICKHOUSE_PASSWORD or _PASSWORD_FILE";
@@ -47,33 +49,17 @@ impl ClickhouseClient {
     /// # Errors
     /// The URL is none, or a password would be shown to the network.
     pub fn new(url: &str, settings: &ClickhouseSettings) -> Result<Self, EngineError> {
-        let wrong = |why: &str| EngineError::Usage(format!("--url (clickhouse.url): {why}, as in https://host:8443"));
-        let url = Url::parse(url).map_err(|_| wrong("write a URL"))?;
-        if !["http", "https"].contains(&url.scheme()) || !url.has_host() {
-            return Err(wrong("write a URL of http or https"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong(
-                "the user is --user and the password TICKHOUSE_CLICKHOUSE_PASSWORD; write the URL without",
-            ));
-        }
+        let url = SERVER.parse(url)?;
         let ClickhouseSettings { user, password, .. } = settings;
         if password.is_some() && user.is_none() {
             return Err(EngineError::Usage(
                 "clickhouse.password is set without a user: set --user (clickhouse.user)".to_owned(),
             ));
         }
-        if password.is_some() && url.scheme() != "https" && !is_loopback(&url) {
-            return Err(EngineError::Usage(format!("{url} is not encrypted, so no password goes there: use https")));
+        if password.is_some() {
+            require_tls(&url, "password")?;
         }
-        let client = Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(REQUEST)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("tickhouse/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| EngineError::Protocol { engine: CLICKHOUSE, detail: format!("set up TLS: {error}") })?;
-        Ok(Self { client, url, user: user.clone(), password: password.clone() })
+        Ok(Self { client: SERVER.client()?, url, user: user.clone(), password: password.clone() })
     }
 
     /// # Errors
@@ -86,11 +72,7 @@ impl ClickhouseClient {
         if let Some(password) = &self.password {
             request = request.header("X-ClickHouse-Key", password.reveal());
         }
-        let unreachable = |error: reqwest::Error| EngineError::Unreachable {
-            engine: CLICKHOUSE,
-            place: self.url.to_string(),
-            detail: chain(&error.without_url()),
-        };
+        let unreachable = |error: reqwest::Error| SERVER.unreachable(&self.url, error);
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
         let text = answer.text().await.map_err(unreachable)?;
@@ -106,17 +88,6 @@ impl ClickhouseClient {
             status => Err(EngineError::Protocol { engine: CLICKHOUSE, detail: format!("{status}: {detail}") }),
         }
     }
-}
-
-/// An error with its causes, which is where the reason is.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

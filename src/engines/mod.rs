@@ -10,8 +10,11 @@
 //! An answer that is not read to its end is closed, which ends the statement at the engine.
 
 mod athena;
+#[cfg(feature = "aws")]
+pub mod aws;
 mod clickhouse;
 mod error;
+mod http;
 mod progress;
 mod trino;
 mod trino_http;

@@ -6,15 +6,18 @@ use std::time::Duration;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::time::{Instant, sleep};
-use url::Host;
 
 use super::error::{EngineError, TRINO};
+use super::http::{Server, require_tls};
 use super::trino::{Page, TrinoSettings};
 use crate::secret::Secret;
 
-const CONNECT: Duration = Duration::from_secs(10);
-/// The server holds a request for a second at most; the rest is for a large page over a slow line.
-const REQUEST: Duration = Duration::from_secs(120);
+const SERVER: Server = Server {
+    engine: TRINO,
+    url: "--trino-url (trino.url)",
+    user: "--trino-user",
+    password: "TICKHOUSE_TRINO_PASSWORD",
+};
 /// A query that is to end must not hold up whoever stopped it.
 const DELETE: Duration = Duration::from_secs(5);
 /// A coordinator behind a balancer is back within this time, or it has forgotten the query.
@@ -64,16 +67,7 @@ impl Http {
                 "no Trino server is named: set --trino-url (trino.url), as in https://host:8443".to_owned(),
             ));
         };
-        let wrong = |why: &str| usage(format!("--trino-url (trino.url): {why}, as in https://host:8443"));
-        let mut url = Url::parse(text).map_err(|_| wrong("write a URL"))?;
-        if !["http", "https"].contains(&url.scheme()) || !url.has_host() {
-            return Err(wrong("write a URL of http or https"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong(
-                "the user is --trino-user and the password TICKHOUSE_TRINO_PASSWORD; write the URL without",
-            ));
-        }
+        let mut url = SERVER.parse(text)?;
         url.set_query(None);
         url.set_fragment(None);
         let key = match (&settings.password, &settings.token) {
@@ -87,18 +81,11 @@ impl Http {
             (None, Some(token)) => Some(Key::Token(token.clone())),
             (None, None) => None,
         };
-        if key.is_some() && url.scheme() != "https" && !is_loopback(&url) {
-            return Err(usage(format!("{url} is not encrypted, so no password or token goes there: use https")));
+        if key.is_some() {
+            require_tls(&url, "password or token")?;
         }
-        let client = Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(REQUEST)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("tickhouse/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| EngineError::Protocol { engine: TRINO, detail: format!("set up TLS: {error}") })?;
         Ok(Self {
-            client,
+            client: SERVER.client()?,
             url,
             user: settings.user.clone().unwrap_or_else(|| "tickhouse".to_owned()),
             key,
@@ -216,17 +203,7 @@ impl Http {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> EngineError {
-        let error = anyhow::Error::from(error.without_url());
-        EngineError::Unreachable { engine: TRINO, place: self.url.to_string(), detail: format!("{error:#}") }
-    }
-}
-
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
+        SERVER.unreachable(&self.url, error)
     }
 }
 

@@ -171,24 +171,25 @@ impl TableProvider for LakeTable {
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let readers = CachedParquetFileReaderFactory::new(Arc::clone(&self.bounds.view.store), cache);
         let readers: Arc<dyn ParquetFileReaderFactory> = Arc::new(readers);
+        let all: Vec<PartitionedFile> = match self.may_roll(projection) {
+            true => {
+                let opened = files.iter().copied().map(|at| self.known_order(at, readers.as_ref()));
+                stream::iter(opened).buffered(FOOTERS_AT_ONCE).try_collect().await?
+            }
+            false => files.iter().map(|at| self.partitioned_file(*at)).collect(),
+        };
         self.scans.note(Scan {
             reads: self.reads(&judged),
             url: self.url.clone(),
-            files: files.iter().map(|at| self.partitioned_file(*at)).collect(),
+            files: all.clone(),
             filter,
             schema: self.schema(),
             readers: Arc::clone(&readers),
         });
-        if files.is_empty() {
+        if all.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));
         }
-        let all: FileGroup = match self.may_roll(projection) {
-            true => {
-                let opened = files.iter().copied().map(|at| self.known_order(at, readers.as_ref()));
-                stream::iter(opened).buffered(FOOTERS_AT_ONCE).try_collect::<Vec<_>>().await?.into_iter().collect()
-            }
-            false => files.iter().map(|at| self.partitioned_file(*at)).collect(),
-        };
+        let all: FileGroup = all.into_iter().collect();
         let source = ParquetSource::new(self.table_schema.clone())
             .with_table_parquet_options(state.table_options().parquet.clone())
             .with_metadata_size_hint(FOOTER_HINT_BYTES)

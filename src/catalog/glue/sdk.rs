@@ -1,7 +1,6 @@
 //! Glue by the AWS SDK.
 
 use std::fmt;
-use std::time::Duration;
 
 use aws_sdk_glue::Client;
 use aws_sdk_glue::config::timeout::TimeoutConfig;
@@ -13,11 +12,10 @@ use super::{
     GlueColumn, GlueSettings, GlueTable, INPUT_FORMAT, OUTPUT_FORMAT, PARAMETERS, Registered, SERDE, TABLE_TYPE,
 };
 use crate::engines::EngineError;
-use crate::lake::{StoreSettings, aws_access};
+use crate::engines::aws::{CALL, access_of, is_log_in};
+use crate::lake::StoreSettings;
 
 const GLUE: &str = "Glue";
-/// One call with its retries, so that nothing waits for a service that is away.
-const CALL: Duration = Duration::from_secs(30);
 const LOG_IN: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use Glue \
                       (infra/glue-register-policy.json)";
 
@@ -36,15 +34,12 @@ impl GlueClient {
     /// # Errors
     /// No region is named, or there are no credentials.
     pub async fn new(settings: &GlueSettings, store: &StoreSettings) -> Result<Self, EngineError> {
-        let access = aws_access(store).await.map_err(|error| EngineError::Usage(format!("ask Glue: {error}")))?;
-        let region = access.region.ok_or_else(|| {
-            EngineError::Usage("Glue is asked in no region: set --s3-region (store.region) or AWS_REGION".to_owned())
-        })?;
+        let (credentials, region) = access_of(GLUE, store).await?;
         let mut config = aws_sdk_glue::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
             .timeout_config(TimeoutConfig::builder().operation_timeout(CALL).build())
-            .credentials_provider(access.credentials);
+            .credentials_provider(credentials);
         config.set_endpoint_url(settings.endpoint.clone());
         Ok(Self { client: Client::from_conf(config.build()) })
     }
@@ -220,9 +215,4 @@ where
             EngineError::Unreachable { engine: GLUE, place: action.to_owned(), detail }
         }
     }
-}
-
-fn is_log_in(code: &str) -> bool {
-    ["UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "AccessDeniedException"]
-        .contains(&code)
 }

@@ -14,12 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::AthenaAnswer;
 use super::{AthenaSettings, Scanned};
+use crate::engines::aws::{CALL, access_of, is_log_in};
 use crate::engines::error::{ATHENA, EngineError, Refusal};
 use crate::engines::progress::EngineProgress;
-use crate::lake::{StoreSettings, aws_access};
+use crate::lake::StoreSettings;
 
-/// One call with its retries, so that nothing waits for a service that is away.
-const CALL: Duration = Duration::from_secs(30);
 /// A query that is to end must not hold up whoever stopped it.
 const STOP: Duration = Duration::from_secs(5);
 /// So long nobody may answer for a query that runs.
@@ -48,15 +47,12 @@ impl AthenaClient {
     /// # Errors
     /// No region is named, or there are no credentials.
     pub async fn new(settings: &AthenaSettings, store: &StoreSettings) -> Result<Self, EngineError> {
-        let access = aws_access(store).await.map_err(|error| EngineError::Usage(format!("ask Athena: {error}")))?;
-        let region = access.region.ok_or_else(|| {
-            EngineError::Usage("Athena is asked in no region: set --s3-region (store.region) or AWS_REGION".to_owned())
-        })?;
+        let (credentials, region) = access_of(ATHENA, store).await?;
         let mut config = aws_sdk_athena::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
             .timeout_config(TimeoutConfig::builder().operation_timeout(CALL).build())
-            .credentials_provider(access.credentials);
+            .credentials_provider(credentials);
         config.set_endpoint_url(settings.endpoint.clone());
         let client = Client::from_conf(config.build());
         Ok(Self { client, settings: settings.clone(), progress: Arc::default() })
@@ -217,9 +213,4 @@ where
 
 fn is_passing(code: &str) -> bool {
     ["ThrottlingException", "TooManyRequestsException", "InternalServerException"].contains(&code)
-}
-
-fn is_log_in(code: &str) -> bool {
-    ["UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "AccessDeniedException"]
-        .contains(&code)
 }

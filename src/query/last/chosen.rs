@@ -129,11 +129,12 @@ impl Chooser {
     ) -> Result<ParquetAccessPlan> {
         let groups: Vec<usize> = (0..wanted.len()).filter(|group| wanted[*group]).rev().collect();
         let factory = Arc::clone(&self.reader);
+        let metadata = numbering_symbols(footer)?;
         let mut decoded = stream::iter(groups)
             .map(|group| {
                 let reader = open(&factory, &span.file);
-                let footer = Arc::clone(footer);
-                let task = SpawnedTask::spawn(async move { runs(reader?, footer, group, symbol).await });
+                let metadata = metadata.clone();
+                let task = SpawnedTask::spawn(async move { runs(reader?, metadata, group, symbol).await });
                 async move { task.join_unwind().await.map_err(|error| exec_datafusion_err!("decode symbols: {error}"))? }
             })
             .buffered(DECODED_AT_ONCE);
@@ -169,17 +170,10 @@ fn open(factory: &Arc<dyn ParquetFileReaderFactory>, file: &PartitionedFile) -> 
     Ok(factory.create_reader(0, file.clone(), file.metadata_size_hint, &metrics)?)
 }
 
-/// The runs of symbols in a row group.
-async fn runs(
-    reader: Box<dyn AsyncFileReader>,
-    footer: Arc<ParquetMetaData>,
-    group: usize,
-    symbol: usize,
-) -> Result<(usize, Vec<NamedRun>)> {
-    let rows = footer.row_group(group).num_rows() as usize;
-    let plain = ArrowReaderMetadata::try_new(Arc::clone(&footer), ArrowReaderOptions::new()).map_err(parquet_error)?;
+/// Reads symbols as numbers of their dictionary, which are enough to tell runs apart.
+fn numbering_symbols(footer: &Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata> {
+    let plain = ArrowReaderMetadata::try_new(Arc::clone(footer), ArrowReaderOptions::new()).map_err(parquet_error)?;
     let fields = plain.schema().fields().iter().map(|field| match field.name() == SYMBOL {
-        // Numbers of the dictionary are enough to tell runs apart.
         true => Arc::new(
             Field::clone(field)
                 .with_data_type(DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))),
@@ -188,7 +182,17 @@ async fn runs(
     });
     let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), plain.schema().metadata().clone());
     let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
-    let metadata = ArrowReaderMetadata::try_new(footer, options).map_err(parquet_error)?;
+    ArrowReaderMetadata::try_new(Arc::clone(footer), options).map_err(parquet_error)
+}
+
+/// The runs of symbols in a row group.
+async fn runs(
+    reader: Box<dyn AsyncFileReader>,
+    metadata: ArrowReaderMetadata,
+    group: usize,
+    symbol: usize,
+) -> Result<(usize, Vec<NamedRun>)> {
+    let rows = metadata.metadata().row_group(group).num_rows() as usize;
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), [symbol]);
     let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
     let batches = builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(rows).build();

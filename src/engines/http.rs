@@ -1,0 +1,78 @@
+//! Servers that are asked over HTTP: which URLs name one, where secrets may go, and how long anything waits.
+
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+use url::Host;
+
+use super::error::EngineError;
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// For a large page over a slow line, or a table that is made after its log was read.
+const REQUEST: Duration = Duration::from_secs(120);
+
+/// What names a server and its user.
+pub(super) struct Server {
+    pub engine: &'static str,
+    /// Flag and setting of the URL.
+    pub url: &'static str,
+    pub user: &'static str,
+    /// Environment variable.
+    pub password: &'static str,
+}
+
+impl Server {
+    /// # Errors
+    /// The text is no URL of HTTP, or holds secrets.
+    pub(super) fn parse(&self, text: &str) -> Result<Url, EngineError> {
+        let wrong = |why: &str| EngineError::Usage(format!("{}: {why}, as in https://host:8443", self.url));
+        let url = Url::parse(text).map_err(|_| wrong("write a URL"))?;
+        if !["http", "https"].contains(&url.scheme()) || !url.has_host() {
+            return Err(wrong("write a URL of http or https"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            let Self { user, password, .. } = self;
+            return Err(wrong(&format!("the user is {user} and the password {password}; write the URL without")));
+        }
+        Ok(url)
+    }
+
+    /// # Errors
+    /// TLS can't be set up.
+    pub(super) fn client(&self) -> Result<Client, EngineError> {
+        let client = Client::builder()
+            .connect_timeout(CONNECT)
+            .timeout(REQUEST)
+            .redirect(Policy::none())
+            .user_agent(concat!("tickhouse/", env!("CARGO_PKG_VERSION")))
+            .build();
+        client.map_err(|error| EngineError::Protocol { engine: self.engine, detail: format!("set up TLS: {error}") })
+    }
+
+    /// No answer came; the reason is at the end of the causes.
+    pub(super) fn unreachable(&self, url: &Url, error: reqwest::Error) -> EngineError {
+        let error = anyhow::Error::from(error.without_url());
+        EngineError::Unreachable { engine: self.engine, place: url.to_string(), detail: format!("{error:#}") }
+    }
+}
+
+/// `secrets` are only shown to TLS, or to this machine.
+///
+/// # Errors
+/// Anybody on the way could read them.
+pub(super) fn require_tls(url: &Url, secrets: &str) -> Result<(), EngineError> {
+    if url.scheme() == "https" || is_loopback(url) {
+        return Ok(());
+    }
+    Err(EngineError::Usage(format!("{url} is not encrypted, so no {secrets} goes there: use https")))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
