@@ -58,7 +58,10 @@ bars AS (
     AVG(close) AS avg_close,
     SUM(volume) AS bar_volume,
     SUM(close * volume) AS turnover,
-    CASE WHEN COUNT(*) > 1 THEN STDDEV_SAMP(close) END AS volatility,
+    CASE
+      WHEN MIN(close) < MAX(close) THEN STDDEV_SAMP(close)
+      WHEN COUNT(*) > 1 THEN 0e0
+    END AS volatility,
     COUNT(*) AS trades
   FROM numbered
   GROUP BY symbol, bar_start

@@ -9,7 +9,10 @@ WITH days AS (
     AVG(close) AS avg_close,
     SUM(volume) AS day_volume,
     SUM(close * volume) AS turnover,
-    CASE WHEN COUNT(*) > 1 THEN STDDEV_SAMP(close) END AS volatility,
+    CASE
+      WHEN MIN(close) < MAX(close) THEN STDDEV_SAMP(close)
+      WHEN COUNT(*) > 1 THEN 0e0
+    END AS volatility,
     COUNT(*) AS trades
   FROM ticks
   GROUP BY symbol, trade_date

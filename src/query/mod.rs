@@ -9,6 +9,7 @@
 //! ```
 
 mod catalog;
+mod choice;
 mod depth;
 mod diagnose;
 mod dialect;

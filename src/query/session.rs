@@ -21,6 +21,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 
+use super::choice::ChooseLiterals;
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
 use super::indicators;
@@ -75,13 +76,14 @@ pub struct Planned {
 
 type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
-/// DataFusion's rules and ours, which run once filters are in the scan and before sorts are planned.
+/// DataFusion's rules and ours: those of ticks run once filters are in the scan and before sorts are planned.
 fn rules(memory_bytes: usize) -> Vec<Rule> {
     let mut rules = PhysicalOptimizer::new().rules;
     let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
     let at = at.expect("DataFusion has a rule that plans sorts");
     let ours: [Rule; 2] = [Arc::new(LastRows), Arc::new(RollingWindows { memory_bytes })];
     rules.splice(at..at, ours);
+    rules.push(Arc::new(ChooseLiterals));
     rules
 }
 
