@@ -27,6 +27,8 @@ use crate::market::{EPOCH_DAYS_FROM_CE, ExtraColumn, ExtraSpec, PartitionBy};
 
 /// Rows of a row group: large enough to compress, small enough to prune by symbol inside a file.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// What is read at least for one row: the last ticks of a symbol lie somewhere in a page of each column.
+const PAGE_ROWS: usize = 4 * 1024;
 /// Rows gathered at once; bounds what lives beside the chunks.
 const GATHER_ROWS: usize = 16 * 1024;
 
@@ -314,6 +316,7 @@ fn properties() -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a zstd level")))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_key_value_metadata(Some(vec![KeyValue::new(SORTED_BY.to_owned(), SORT_ORDER.to_owned())]));

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, UInt64Array};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, PrimitiveBuilder, UInt64Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Float64Type};
 
@@ -146,6 +146,39 @@ impl<P: ArrowPrimitiveType + Debug> ArrayKernel for Lagged<P> {
     }
 }
 
+/// `FIRST_VALUE` of all rows up to the current one.
+#[derive(Debug)]
+pub(super) struct Firsts<P: ArrowPrimitiveType> {
+    /// `None` before the first row.
+    symbols: Vec<Option<Option<P::Native>>>,
+}
+
+impl<P: ArrowPrimitiveType> Firsts<P> {
+    pub(super) fn new() -> Self {
+        Self { symbols: Vec::new() }
+    }
+}
+
+impl<P: ArrowPrimitiveType + Debug> ArrayKernel for Firsts<P> {
+    fn extend(&mut self, argument: &ArrayRef, runs: &[Run], symbols: usize, _counts: Option<&[i64]>) -> ArrayRef {
+        self.symbols.resize(symbols, None);
+        let array = argument.as_primitive::<P>();
+        let mut firsts = PrimitiveBuilder::<P>::with_capacity(array.len());
+        for run in runs {
+            let first = &mut self.symbols[run.symbol];
+            if run.anew {
+                *first = None;
+            }
+            let at = run.rows.start;
+            match *first.get_or_insert_with(|| array.is_valid(at).then(|| array.value(at))) {
+                Some(value) => firsts.append_value_n(value, run.rows.len()),
+                None => firsts.append_nulls(run.rows.len()),
+            }
+        }
+        Arc::new(firsts.finish().with_data_type(argument.data_type().clone()))
+    }
+}
+
 fn nulls_at(absent: &[usize], len: usize) -> NullBuffer {
     let mut valid = arrow::array::BooleanBufferBuilder::new(len);
     valid.append_n(len, true);
@@ -215,6 +248,15 @@ pub(super) fn lagged(kind: &DataType, distance: usize) -> Option<Box<dyn ArrayKe
     macro_rules! make {
         ($type:ty) => {
             Box::new(Lagged::<$type>::new(distance)) as Box<dyn ArrayKernel>
+        };
+    }
+    by_type!(kind, make)
+}
+
+pub(super) fn first(kind: &DataType) -> Option<Box<dyn ArrayKernel>> {
+    macro_rules! make {
+        ($type:ty) => {
+            Box::new(Firsts::<$type>::new()) as Box<dyn ArrayKernel>
         };
     }
     by_type!(kind, make)

@@ -16,7 +16,7 @@ use datafusion::physical_plan::windows::WindowUDFExpr;
 
 use super::super::indicators::{Indicator, WindowFunctionOfOurs};
 use super::kernels::{
-    AllMoments, ArrayKernel, Counts, RowNumbers, Sums, greatest, lagged, least, means, spreads, sums,
+    AllMoments, ArrayKernel, Counts, RowNumbers, Sums, first, greatest, lagged, least, means, spreads, sums,
 };
 use super::recursions::Recursions;
 use super::symbols::Run;
@@ -31,6 +31,7 @@ enum Function {
     Variance { sample: bool, root: bool },
     Least,
     Greatest,
+    First,
     Lag(usize),
     RowNumber,
     Recursion(Indicator),
@@ -97,6 +98,9 @@ impl Window {
         }
         match (function.fun().name(), function.args()) {
             ("row_number", []) => Self::checked(Function::RowNumber, frame, Vec::new(), input),
+            ("first_value", [argument]) if all_rows_before(expr.get_window_frame()) && !ignores_nulls(function) => {
+                Self::checked(Function::First, frame, vec![Arc::clone(argument)], input)
+            }
             ("lag", [argument, ..]) => {
                 let distance = distance_of(function)?;
                 Self::checked(Function::Lag(distance), frame, vec![Arc::clone(argument)], input)
@@ -118,7 +122,7 @@ impl Window {
         let is_known = match function {
             Function::Count | Function::RowNumber | Function::Recursion(_) => true,
             Function::Sum | Function::Mean | Function::Variance { .. } => kind == DataType::Float64,
-            Function::Least | Function::Greatest | Function::Lag(_) => lagged(&kind, 1).is_some(),
+            Function::Least | Function::Greatest | Function::First | Function::Lag(_) => lagged(&kind, 1).is_some(),
         };
         is_known.then_some(Self { function, frame, arguments, kind })
     }
@@ -127,6 +131,7 @@ impl Window {
         match self.function {
             Function::Least => least(&self.kind, self.frame),
             Function::Greatest => greatest(&self.kind, self.frame),
+            Function::First => first(&self.kind),
             Function::Lag(distance) => lagged(&self.kind, distance),
             _ => None,
         }
@@ -138,10 +143,20 @@ pub(in crate::query) fn function_of(expr: &dyn WindowExpr) -> Option<&WindowUDFE
     standard.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>()
 }
 
+fn ignores_nulls(function: &WindowUDFExpr) -> bool {
+    // The flag has no accessor.
+    !format!("{function:?}").contains("ignore_nulls: false")
+}
+
+/// The frame begins with the first row, and has the current one.
+fn all_rows_before(frame: &WindowFrame) -> bool {
+    let from_first = matches!(&frame.start_bound, WindowFrameBound::Preceding(rows) if rows.is_null());
+    from_first && frame.end_bound == WindowFrameBound::CurrentRow
+}
+
 /// Rows between the current one and that of a LAG or LEAD, if there is no more to it.
 pub(in crate::query) fn distance_of(function: &WindowUDFExpr) -> Option<usize> {
-    // The flag of IGNORE NULLS has no accessor.
-    if !format!("{function:?}").contains("ignore_nulls: false") {
+    if ignores_nulls(function) {
         return None;
     }
     match function.args() {
@@ -247,9 +262,9 @@ impl Rolling {
                 let moments = shared(&mut self.moments, argument, frame, || AllMoments::new(frame));
                 Made::Variance { moments, sample, root }
             }
-            Function::Least | Function::Greatest | Function::Lag(_) => {
-                let is_lag = matches!(window.function, Function::Lag(_));
-                let counts = (!is_lag).then(|| self.count(argument, frame));
+            Function::Least | Function::Greatest | Function::First | Function::Lag(_) => {
+                let is_fold = matches!(window.function, Function::Least | Function::Greatest);
+                let counts = is_fold.then(|| self.count(argument, frame));
                 let kernel = window.array_kernel().expect("the type was checked");
                 self.arrays.push(Over { kernel, frame, argument });
                 Made::Array { array: self.arrays.len() - 1, counts }

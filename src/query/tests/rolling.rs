@@ -123,11 +123,15 @@ fn known(random: &mut StdRng) -> String {
     ];
     let wide = ["stddev(close)", "stddev_pop(close)", "var_samp(close)", "var_pop(close)"];
     let columns: Vec<String> = (0..random.random_range(1..5))
-        .map(|at| match random.random_range(0..10) {
+        .map(|at| match random.random_range(0..11) {
             0 => format!("row_number() OVER (PARTITION BY symbol ORDER BY {ORDER}) AS c{at}"),
             1 => format!("lag(volume) OVER (PARTITION BY symbol ORDER BY {ORDER}) AS c{at}"),
             2 => format!("lag(kafka_offset, 3) OVER (PARTITION BY symbol ORDER BY {ORDER}) AS c{at}"),
-            3 => format!(
+            3 => {
+                let value = ["volume", "open", "ts"].choose(random).unwrap();
+                format!("first_value({value}) OVER (PARTITION BY symbol ORDER BY {ORDER}) AS c{at}")
+            }
+            4 => format!(
                 "{} OVER (PARTITION BY symbol ORDER BY {ORDER} ROWS BETWEEN 9 PRECEDING AND CURRENT ROW) AS c{at}",
                 wide.choose(random).unwrap()
             ),
@@ -170,7 +174,7 @@ async fn named_queries_need_no_sort_below_their_windows() {
     let rows = ticks(&mut random, 5, 500);
     for layout in [Layout::Scattered, Layout::Sorted, Layout::InArrivalOrder] {
         let view = laid_out(layout, PartitionBy::Day, &rows, &mut random).await;
-        for name in ["sma_crossover", "volume_confirmation"] {
+        for name in ["sma_crossover", "volume_confirmation", "price_history"] {
             let sql = named(name, &[]).to_sql();
             let (plan, found) = rows_in(&rolling_session(&view), &sql).await;
             assert!(!plan.contains("WindowAggExec"), "{plan}");
@@ -197,6 +201,8 @@ async fn what_the_kernels_do_not_know_stays_with_datafusion() {
         format!("avg(close) {}", over("ROWS BETWEEN 2 PRECEDING AND 2 FOLLOWING")),
         format!("avg(close) {}", over("ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING")),
         format!("sum(close) {}", over("")),
+        format!("first_value(close) {}", over("ROWS 3 PRECEDING")),
+        format!("first_value(volume) IGNORE NULLS {}", over("")),
         format!("sum(kafka_offset) {}", over("ROWS 3 PRECEDING")),
         format!("count(close) FILTER (WHERE volume > 10) {}", over("ROWS 3 PRECEDING")),
         format!("count(DISTINCT volume) {}", over("ROWS UNBOUNDED PRECEDING")),
