@@ -144,6 +144,7 @@ impl ValueEnum for FormatChoice {
                 Self::Is(Format::Parquet),
                 Self::Is(Format::Arrow),
                 Self::Is(Format::Markdown),
+                Self::Is(Format::Null),
             ]
         }
     }

@@ -154,7 +154,7 @@ mod tests {
             ("SELECT 'é'||sym", 13, vec!["symbol"]),
             (".t", 0, vec![".tables", ".timer"]),
             (".schema d", 8, vec!["dead_letters"]),
-            (".mode n", 6, vec!["ndjson"]),
+            (".mode n", 6, vec!["ndjson", "null"]),
             ("sma_crossover --p", 14, vec!["--param"]),
             ("sma_crossover --param f", 22, vec!["fast="]),
             ("SELECT xyz", 7, vec![]),

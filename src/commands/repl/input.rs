@@ -34,7 +34,7 @@ pub(super) const DOTS: [(&str, &str, &str); 8] = [
     (".tables", "", "list the tables"),
     (".schema", "[TABLE]", "list the columns of a table, or of all"),
     (".list", "", "list the named queries; type a name to run one, with flags such as --param fast=5"),
-    (".mode", "[FORMAT]", "print results as auto, table, csv, json, ndjson or markdown"),
+    (".mode", "[FORMAT]", "print results as auto, table, csv, json, ndjson, markdown or null"),
     (".timer", "on|off", "tell how long a statement took"),
     (".read", "FILE", "run the statements of a file"),
     (".quit", "", "leave, as Ctrl-D does"),
@@ -288,7 +288,7 @@ mod tests {
             (".timer", "write .timer on|off"),
             (".tables x", "write .tables"),
             (".read 'a", "not closed"),
-            (".mode exel", "use one of auto, table, csv, json, ndjson, markdown"),
+            (".mode exel", "use one of auto, table, csv, json, ndjson, markdown, null"),
         ] {
             let problem = Dot::parse(line).unwrap_err();
             assert!(problem.contains(told), "{problem}");

@@ -43,6 +43,8 @@ pub enum Format {
     /// Arrow IPC stream.
     Arrow,
     Markdown,
+    /// Nothing: the query runs for its time alone.
+    Null,
 }
 
 /// What the name of a file tells.
@@ -152,12 +154,14 @@ enum Encoder {
     Ndjson(JsonWriter<Sink, LineDelimited>),
     Parquet(Box<ArrowWriter<Sink>>),
     Arrow(StreamWriter<Sink>),
+    Null(Sink),
 }
 
 impl ResultWriter {
     fn new(format: Format, zone: Tz, mut output: Output, schema: &SchemaRef) -> Result<Self, QueryError> {
         let sink = output.sink();
-        let times = if format.is_binary() { Times::as_they_are(schema) } else { Times::text(schema, zone, format) };
+        let as_they_are = format.is_binary() || format == Format::Null;
+        let times = if as_they_are { Times::as_they_are(schema) } else { Times::text(schema, zone, format) };
         let schema = times.schema();
         let encoder = match format {
             Format::Table => Ok(Encoder::Grid(Grid::new(sink, schema, GridStyle::Table))),
@@ -171,6 +175,7 @@ impl ResultWriter {
             Format::Ndjson => Ok(Encoder::Ndjson(json_options().build(sink))),
             Format::Parquet => parquet_writer(sink, schema).map(|writer| Encoder::Parquet(Box::new(writer))),
             Format::Arrow => StreamWriter::try_new(sink, schema).map(Encoder::Arrow),
+            Format::Null => Ok(Encoder::Null(sink)),
         };
         let encoder = encoder.map_err(|error| output.error(error))?;
         Ok(Self { encoder, times, output, rows: 0 })
@@ -186,6 +191,7 @@ impl ResultWriter {
             Encoder::Ndjson(writer) => writer.write(&batch),
             Encoder::Parquet(writer) => writer.write(&batch).map_err(ArrowError::from),
             Encoder::Arrow(writer) => writer.write(&batch),
+            Encoder::Null(_) => Ok(()),
         };
         written.map_err(|error| self.output.error(error))
     }
@@ -203,6 +209,7 @@ impl ResultWriter {
             Encoder::Ndjson(mut writer) => writer.finish().and_then(|()| flush(writer.into_inner())),
             Encoder::Parquet(writer) => writer.into_inner().map_err(ArrowError::from).and_then(flush),
             Encoder::Arrow(mut writer) => writer.finish().and_then(|()| writer.into_inner()).and_then(flush),
+            Encoder::Null(sink) => flush(sink),
         };
         finished.map_err(|error| output.error(error))?;
         output.finish()?;

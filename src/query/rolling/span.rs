@@ -8,7 +8,7 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use super::merge::Keys;
 
 /// Bytes of a file that are decoded at once: about a row group of the files that we write.
-const PIECE_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 4 * 1024 * 1024 };
+const PIECE_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
 
 /// All files of a scan.
 ///

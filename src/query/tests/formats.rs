@@ -98,6 +98,7 @@ async fn nothing_is_still_well_formed() {
     assert_eq!(text_of(none, Format::Csv).await, "symbol,close\n");
     assert_eq!(text_of(none, Format::Json).await, "[]\n");
     assert_eq!(text_of(none, Format::Ndjson).await, "");
+    assert_eq!(text_of("SELECT symbol, close FROM ticks", Format::Null).await, "");
     assert_eq!(text_of(none, Format::Table).await, "symbol | close\n-------+------\n(0 rows)\n");
     let bytes = bytes_of(&small().await, none, Format::Parquet, Tz::UTC).await;
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();

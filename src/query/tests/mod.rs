@@ -1,5 +1,6 @@
 //! Queries over real Parquet files in memory, against plain loops over the same rows.
 
+mod choice;
 mod formats;
 mod goldens;
 mod indicators;

@@ -1,8 +1,4 @@
-//! `CASE` of literals in one pass.
-//!
-//! DataFusion evaluates each condition only for the rows that are left, so that one may guard the next against an error:
-//! it filters and merges the whole batch for every `WHEN`. Where nothing can fail, all conditions are evaluated for all
-//! rows, and each row takes its literal out of a list.
+//! The expressions: a literal a row, its place in the list, and the literal of a place.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -13,65 +9,19 @@ use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CaseExpr, Column, IsNotNullExpr, IsNullExpr, Literal, NegativeExpr, NotExpr,
 };
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 
 /// Bytes of a text that are copied at once, whatever its length.
 const SHORT_TEXT: usize = 16;
 
-/// Puts [`Choice`] in the place of the `CASE` of literals of projections. Runs last: no other rule knows it.
-#[derive(Debug)]
-pub(super) struct ChooseLiterals;
-
-impl PhysicalOptimizerRule for ChooseLiterals {
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| {
-            let Some(projection) = node.downcast_ref::<ProjectionExec>() else { return Ok(Transformed::no(node)) };
-            let schema = projection.input().schema();
-            let mut has_changed = false;
-            let exprs = projection.expr().iter().map(|one| {
-                let chosen = Arc::clone(&one.expr).transform_up(|expr| chosen(expr, &schema))?;
-                has_changed |= chosen.transformed;
-                Ok(ProjectionExpr::new(chosen.data, one.alias.clone()))
-            });
-            let exprs = exprs.collect::<Result<Vec<ProjectionExpr>>>()?;
-            if !has_changed {
-                return Ok(Transformed::no(node));
-            }
-            let projection = ProjectionExec::try_new(exprs, Arc::clone(projection.input()))?;
-            Ok(Transformed::yes(Arc::new(projection)))
-        })
-        .data()
-    }
-
-    fn name(&self) -> &'static str {
-        "ChooseLiterals"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-}
-
-fn chosen(expr: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Transformed<Arc<dyn PhysicalExpr>>> {
-    Ok(match Choice::of(&expr, schema)? {
-        Some(choice) => Transformed::yes(Arc::new(choice)),
-        None => Transformed::no(expr),
-    })
-}
-
 /// A `CASE` without an operand whose conditions can't fail and whose results are literals.
-#[derive(Debug)]
-struct Choice {
+#[derive(Debug, Clone)]
+pub(super) struct Choice {
     case: Arc<dyn PhysicalExpr>,
     conditions: Vec<Arc<dyn PhysicalExpr>>,
     /// One for each condition, and the one where none holds.
@@ -80,7 +30,8 @@ struct Choice {
 }
 
 impl Choice {
-    fn of(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Option<Self>> {
+    /// `None` for any other expression.
+    pub(super) fn of(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Option<Self>> {
         let Some(case) = expr.downcast_ref::<CaseExpr>() else { return Ok(None) };
         // One condition with two literals is fast as it is.
         let branches = case.when_then_expr();
@@ -167,7 +118,7 @@ fn never_fails(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
 }
 
 /// Texts that are copied as blocks of one length.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ShortTexts {
     blocks: Vec<[u8; SHORT_TEXT]>,
     lengths: Vec<usize>,
@@ -251,105 +202,95 @@ impl Hash for Choice {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use arrow::array::{BooleanArray, Float64Array, Int32Array};
-    use arrow::datatypes::Field;
-    use datafusion::physical_expr::expressions::{binary, case, col, lit};
-    use rand::rngs::StdRng;
-    use rand::{Rng, SeedableRng};
+/// The place of a choice in the list of its literals.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct PlaceOf(pub Choice);
 
-    use super::*;
-
-    /// Columns `a`, `b` (doubles), `sure` (a flag) and `n` (an integer), each unknown here and there.
-    fn batch(rows: usize) -> RecordBatch {
-        let mut rng = StdRng::seed_from_u64(rows as u64);
-        let double = |rng: &mut StdRng| match rng.random_range(0..10) {
-            0 => None,
-            1 => Some(f64::NAN),
-            2 => Some(f64::INFINITY),
-            _ => Some(f64::from(rng.random_range(-3..3))),
-        };
-        let doubles =
-            |rng: &mut StdRng| -> ArrayRef { Arc::new((0..rows).map(|_| double(rng)).collect::<Float64Array>()) };
-        let (a, b) = (doubles(&mut rng), doubles(&mut rng));
-        let flag = |rng: &mut StdRng| rng.random_bool(0.8).then(|| rng.random_bool(0.5));
-        let sure: ArrayRef = Arc::new((0..rows).map(|_| flag(&mut rng)).collect::<BooleanArray>());
-        let n: ArrayRef = Arc::new((0..rows).map(|at| Some(at as i32 % 3)).collect::<Int32Array>());
-        RecordBatch::try_from_iter_with_nullable([("a", a, true), ("b", b, true), ("sure", sure, true), ("n", n, true)])
-            .unwrap()
+impl PhysicalExpr for PlaceOf {
+    fn data_type(&self, _: &Schema) -> Result<DataType> {
+        Ok(DataType::UInt8)
     }
 
-    fn of(
-        left: Arc<dyn PhysicalExpr>,
-        op: Operator,
-        right: Arc<dyn PhysicalExpr>,
-        schema: &Schema,
-    ) -> Arc<dyn PhysicalExpr> {
-        binary(left, op, right, schema).unwrap()
+    fn nullable(&self, _: &Schema) -> Result<bool> {
+        Ok(false)
     }
 
-    /// `a - b > 1e-9 * a`, `b > a AND sure`, `sure`.
-    fn conditions(schema: &Schema) -> Vec<Arc<dyn PhysicalExpr>> {
-        let column = |name| col(name, schema).unwrap();
-        let apart = of(column("a"), Operator::Minus, column("b"), schema);
-        let least = of(lit(1e-9), Operator::Multiply, column("a"), schema);
-        let falls = of(column("b"), Operator::Gt, column("a"), schema);
-        vec![of(apart, Operator::Gt, least, schema), of(falls, Operator::And, column("sure"), schema), column("sure")]
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        Ok(ColumnarValue::Array(Arc::new(UInt8Array::from(self.0.places(batch)?))))
     }
 
-    fn choice_of(
-        results: [ScalarValue; 3],
-        otherwise: Option<ScalarValue>,
-        schema: &Schema,
-    ) -> (Arc<dyn PhysicalExpr>, Choice) {
-        let branches = conditions(schema).into_iter().zip(results.map(lit)).collect();
-        let case = case(None, branches, otherwise.map(lit)).unwrap();
-        let choice = Choice::of(&case, schema).unwrap().expect("all of it is known");
-        (case, choice)
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        Vec::new()
     }
 
-    #[test]
-    fn it_is_what_case_gives() {
-        let texts = |texts: [&str; 3]| texts.map(ScalarValue::from);
-        let long = "a text that is longer than a block";
-        let cases = [
-            (texts(["Buy", "Sell", "Hold"]), Some(ScalarValue::from("None"))),
-            (texts(["", "sixteen bytes ok", "ä"]), Some(ScalarValue::from("x"))),
-            (texts(["golden", long, "death"]), Some(ScalarValue::from(""))),
-            (texts(["golden", "death", "?"]), None),
-            ([1_i64, -1, 7].map(ScalarValue::from), Some(ScalarValue::from(0_i64))),
-            ([1.5, -0.0, f64::NAN].map(ScalarValue::from), Some(ScalarValue::Null)),
-            ([true, false, true].map(ScalarValue::from), None),
-        ];
-        for (results, otherwise) in cases {
-            for rows in [0, 1, 63, 64, 65, 1000] {
-                let batch = batch(rows);
-                let (case, choice) = choice_of(results.clone(), otherwise.clone(), &batch.schema());
-                for part in [batch.clone(), batch.slice(rows / 3, rows / 2)] {
-                    let evaluated =
-                        |expr: &dyn PhysicalExpr| expr.evaluate(&part).unwrap().into_array(part.num_rows()).unwrap();
-                    assert_eq!(&evaluated(&choice), &evaluated(case.as_ref()), "{case}, {rows} rows");
-                }
-            }
-        }
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
+        Ok(self)
     }
 
-    #[test]
-    fn what_could_fail_stays_guarded() {
-        let schema =
-            Schema::new(vec![Field::new("n", DataType::Int32, true), Field::new("a", DataType::Float64, true)]);
-        let column = |name| col(name, &schema).unwrap();
-        let is_zero = of(column("n"), Operator::Eq, lit(0), &schema);
-        let share = of(lit(1), Operator::Divide, column("n"), &schema);
-        let guarded = of(share, Operator::Gt, lit(0), &schema);
-        let is_positive = of(column("a"), Operator::Gt, lit(0.0), &schema);
-        let known = |first: &Arc<dyn PhysicalExpr>, second: &Arc<dyn PhysicalExpr>, result: Arc<dyn PhysicalExpr>| {
-            let branches = vec![(Arc::clone(first), lit(1.5)), (Arc::clone(second), result)];
-            Choice::of(&case(None, branches, None).unwrap(), &schema).unwrap().is_some()
-        };
-        assert!(!known(&is_zero, &guarded, lit(2.5)), "an integer is divided");
-        assert!(!known(&is_zero, &is_positive, column("a")), "a result is a column");
-        assert!(known(&is_zero, &is_positive, lit(2.5)));
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for PlaceOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "place in {}", self.0)
+    }
+}
+
+/// The literal of a choice at a place.
+#[derive(Debug)]
+pub(super) struct LiteralAt {
+    pub place: Arc<dyn PhysicalExpr>,
+    pub choice: Choice,
+    pub nullable: bool,
+}
+
+impl PartialEq for LiteralAt {
+    fn eq(&self, other: &Self) -> bool {
+        self.place.eq(&other.place) && (&self.choice, self.nullable) == (&other.choice, other.nullable)
+    }
+}
+
+impl Eq for LiteralAt {}
+
+impl Hash for LiteralAt {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place.hash(state);
+        self.choice.hash(state);
+    }
+}
+
+impl PhysicalExpr for LiteralAt {
+    fn data_type(&self, _: &Schema) -> Result<DataType> {
+        Ok(self.choice.literals.data_type().clone())
+    }
+
+    fn nullable(&self, _: &Schema) -> Result<bool> {
+        Ok(self.nullable)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let places = self.place.evaluate(batch)?.into_array(batch.num_rows())?;
+        Ok(ColumnarValue::Array(take(&self.choice.literals, &places, None)?))
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.place]
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
+        let place = children.swap_remove(0);
+        Ok(Arc::new(Self { place, choice: self.choice.clone(), nullable: self.nullable }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for LiteralAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "literal at {}", self.place)
     }
 }
