@@ -71,14 +71,8 @@ impl Refusal {
 }
 
 pub(super) const TRINO: &str = "Trino";
+#[cfg(any(feature = "aws", test))]
 pub(super) const ATHENA: &str = "Athena";
-
-impl EngineError {
-    /// Asking again may help.
-    pub(super) fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
-    }
-}
 
 impl From<EngineError> for QueryError {
     fn from(error: EngineError) -> Self {

@@ -127,8 +127,8 @@ impl AthenaClient {
             let told = self.client.get_query_execution().query_execution_id(id).send().await;
             let told = match told.map_err(|error| call_failed("ask after the query", &error, sql)) {
                 // The query runs on, and is charged: what passes is waited for.
-                Err(error)
-                    if error.may_pass() && silent_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
+                Err(EngineError::Unreachable { .. })
+                    if silent_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
                 {
                     tokio::time::sleep(LONGEST_WAIT).await;
                     continue;
