@@ -197,6 +197,9 @@ pub(super) fn output_of(format: FormatChoice, path: Option<&Path>) -> Result<(Fo
     if terminal && format.is_binary() {
         return Err(QueryError::Usage("this format is not for a terminal: write it to a file with -o".to_owned()));
     }
+    if path.is_some() && format == Format::Null {
+        return Err(QueryError::Usage("the format null writes nothing: leave out -o".to_owned()));
+    }
     Ok((format, path))
 }
 

@@ -8,13 +8,13 @@ use super::error::EngineError;
 use crate::lake::{StoreSettings, aws_access};
 
 /// One call with its retries, so that nothing waits for a service that is away.
-pub const CALL: Duration = Duration::from_secs(30);
+pub(crate) const CALL: Duration = Duration::from_secs(30);
 
 /// Credentials and region for a service.
 ///
 /// # Errors
 /// There are no credentials, or no region is named.
-pub async fn access_of(
+pub(crate) async fn access_of(
     service: &str,
     store: &StoreSettings,
 ) -> Result<(SharedCredentialsProvider, String), EngineError> {
@@ -26,7 +26,7 @@ pub async fn access_of(
 }
 
 /// Only other keys or another policy mend it.
-pub fn is_log_in(code: &str) -> bool {
+pub(crate) fn is_log_in(code: &str) -> bool {
     ["UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "AccessDeniedException"]
         .contains(&code)
 }

@@ -11,7 +11,7 @@
 
 mod athena;
 #[cfg(feature = "aws")]
-pub mod aws;
+pub(crate) mod aws;
 mod clickhouse;
 mod error;
 mod http;

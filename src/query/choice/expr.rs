@@ -4,8 +4,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, UInt8Array};
-use arrow::buffer::{BooleanBuffer, OffsetBuffer};
+use arrow::array::{Array, ArrayRef, AsArray, UInt8Array};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
@@ -16,51 +16,64 @@ use datafusion::physical_expr::expressions::{
 };
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
-/// Bytes of a text that are copied at once, whatever its length.
-const SHORT_TEXT: usize = 16;
+/// All are evaluated for all rows, where DataFusion ends once no row is left.
+const MOST_CONDITIONS: usize = 16;
 
 /// A `CASE` without an operand whose conditions can't fail and whose results are literals.
 #[derive(Debug, Clone)]
 pub(super) struct Choice {
     case: Arc<dyn PhysicalExpr>,
     conditions: Vec<Arc<dyn PhysicalExpr>>,
-    /// One for each condition, and the one where none holds.
+    /// The literal of each condition, and of the rows where none holds.
+    places: Vec<u8>,
+    /// Each once.
     literals: ArrayRef,
-    short_texts: Option<ShortTexts>,
 }
 
 impl Choice {
     /// `None` for any other expression.
     pub(super) fn of(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Option<Self>> {
         let Some(case) = expr.downcast_ref::<CaseExpr>() else { return Ok(None) };
-        // One condition with two literals is fast as it is.
         let branches = case.when_then_expr();
-        if case.expr().is_some() || branches.len() < 2 || branches.len() >= usize::from(u8::MAX) {
+        // One condition with two literals is fast as it is.
+        if case.expr().is_some() || !(2..=MOST_CONDITIONS).contains(&branches.len()) {
             return Ok(None);
         }
         let conditions: Vec<_> = branches.iter().map(|(when, _)| Arc::clone(when)).collect();
         let kind = case.data_type(schema)?;
-        let results = branches.iter().map(|(_, then)| Some(then)).chain([case.else_expr()]);
-        let literals: Option<Vec<ScalarValue>> = results.map(|result| literal(result, &kind)).collect();
-        let (Some(literals), true) = (literals, conditions.iter().all(|condition| never_fails(condition, schema)))
+        let (mut places, mut literals) = (Vec::new(), Vec::new());
+        for result in branches.iter().map(|(_, then)| Some(then)).chain([case.else_expr()]) {
+            let Some(literal) = literal(result, &kind) else { return Ok(None) };
+            let known = literals.iter().position(|known| *known == literal);
+            places.push(known.unwrap_or(literals.len()) as u8);
+            if known.is_none() {
+                literals.push(literal);
+            }
+        }
+        let (Ok(literals), true) =
+            (ScalarValue::iter_to_array(literals), conditions.iter().all(|condition| never_fails(condition, schema)))
         else {
             return Ok(None);
         };
-        let literals = ScalarValue::iter_to_array(literals)?;
-        let short_texts = literals.as_string_opt::<i32>().and_then(ShortTexts::of);
-        Ok(Some(Self { case: Arc::clone(expr), conditions, literals, short_texts }))
+        Ok(Some(Self { case: Arc::clone(expr), conditions, places, literals }))
+    }
+
+    /// Of texts or of whatever else the literals are.
+    pub(super) fn kind(&self) -> &DataType {
+        self.literals.data_type()
     }
 
     /// The place of each row's literal.
-    fn places(&self, batch: &RecordBatch) -> Result<Vec<u8>> {
+    fn places(&self, batch: &RecordBatch) -> Result<UInt8Array> {
         let rows = batch.num_rows();
-        let mut places = vec![self.conditions.len() as u8; rows];
+        let (otherwise, of_conditions) = self.places.split_last().expect("there is a literal where none holds");
+        let mut places = vec![*otherwise; rows];
         // The first condition that holds is the one that counts: it is written last.
-        for (place, condition) in self.conditions.iter().enumerate().rev() {
+        for (place, condition) in of_conditions.iter().zip(&self.conditions).rev() {
             let holds = condition.evaluate(batch)?.into_array(rows)?;
-            put(&mut places, &truths(&holds), place as u8);
+            put(&mut places, &truths(&holds), *place);
         }
-        Ok(places)
+        Ok(places.into())
     }
 }
 
@@ -117,40 +130,6 @@ fn never_fails(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
     is_safe && expr.children().into_iter().all(|child| never_fails(child, schema))
 }
 
-/// Texts that are copied as blocks of one length.
-#[derive(Debug, Clone)]
-struct ShortTexts {
-    blocks: Vec<[u8; SHORT_TEXT]>,
-    lengths: Vec<usize>,
-}
-
-impl ShortTexts {
-    /// `None` if one is unknown or longer than a block.
-    fn of(texts: &StringArray) -> Option<Self> {
-        let mut short = Self { blocks: Vec::new(), lengths: Vec::new() };
-        for text in texts {
-            let text = text?.as_bytes();
-            let mut block = [0; SHORT_TEXT];
-            block.get_mut(..text.len())?.copy_from_slice(text);
-            short.blocks.push(block);
-            short.lengths.push(text.len());
-        }
-        Some(short)
-    }
-
-    fn at(&self, places: &[u8]) -> Result<StringArray> {
-        let lengths = places.iter().map(|place| self.lengths[usize::from(*place)]);
-        let offsets = OffsetBuffer::<i32>::from_lengths(lengths);
-        let mut bytes = vec![0; offsets[places.len()] as usize + SHORT_TEXT];
-        for (place, start) in places.iter().zip(offsets.iter()) {
-            let start = *start as usize;
-            bytes[start..start + SHORT_TEXT].copy_from_slice(&self.blocks[usize::from(*place)]);
-        }
-        bytes.truncate(bytes.len() - SHORT_TEXT);
-        Ok(StringArray::try_new(offsets, bytes.into(), None)?)
-    }
-}
-
 impl PhysicalExpr for Choice {
     fn data_type(&self, schema: &Schema) -> Result<DataType> {
         self.case.data_type(schema)
@@ -161,18 +140,14 @@ impl PhysicalExpr for Choice {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        let places = self.places(batch)?;
-        Ok(ColumnarValue::Array(match &self.short_texts {
-            Some(texts) => Arc::new(texts.at(&places)?),
-            None => take(&self.literals, &UInt8Array::from(places), None)?,
-        }))
+        Ok(ColumnarValue::Array(take(&self.literals, &self.places(batch)?, None)?))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
         self.case.children()
     }
 
-    /// The `CASE` of these.
+    /// The `CASE` of these: what maps columns through a projection must see the expression that orders are known for.
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
         Arc::clone(&self.case).with_new_children(children)
     }
@@ -216,7 +191,7 @@ impl PhysicalExpr for PlaceOf {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        Ok(ColumnarValue::Array(Arc::new(UInt8Array::from(self.0.places(batch)?))))
+        Ok(ColumnarValue::Array(Arc::new(self.0.places(batch)?)))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {

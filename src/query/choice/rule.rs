@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Schema};
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -10,9 +10,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::{ExecutionPlan, InputOrderMode};
 
 use super::expr::{Choice, LiteralAt, PlaceOf};
 
@@ -64,47 +64,61 @@ fn chosen(expr: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Transformed<Ar
     })
 }
 
-/// Groups of the rows of one partition by the place of a choice in its list instead of by the text there: what comes
-/// after it groups by the text and doesn't mind a text that came from two places.
+/// Groups the rows of one partition by the place of a text in its list instead of by the text: what comes after it
+/// groups by the text.
 fn by_places(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let group = aggregate.group_expr();
     let [(expr, name)] = group.expr() else { return Ok(None) };
     let is_plain = *aggregate.mode() == AggregateMode::Partial && group.is_single();
-    let (true, Some(column), Some(projection)) =
-        (is_plain && aggregate.limit_options().is_none(), expr.downcast_ref::<Column>(), projected(aggregate))
-    else {
-        return Ok(None);
-    };
-    let at = column.index();
-    let Some(choice) = projection.expr()[at].expr.downcast_ref::<Choice>() else { return Ok(None) };
-    let used = aggregate.aggr_expr().iter().map(|expr| expr.all_expressions());
-    let used = used.flat_map(|used| used.args.into_iter().chain(used.order_by_exprs));
-    let mut others = used.chain(aggregate.filter_expr().iter().flatten().cloned());
-    if others.any(|other| collect_columns(&other).contains(column)) {
+    // What comes after it may count on an order of the groups.
+    let is_unordered = *aggregate.input_order_mode() == InputOrderMode::Linear;
+    if !is_plain || !is_unordered || aggregate.limit_options().is_some() {
         return Ok(None);
     }
-    let mut exprs = projection.expr().to_vec();
-    exprs[at].expr = Arc::new(PlaceOf(choice.clone()));
-    let input: Arc<dyn ExecutionPlan> = Arc::new(ProjectionExec::try_new(exprs, Arc::clone(projection.input()))?);
+    let Some((choice, place, input)) = place_of(aggregate, expr)? else { return Ok(None) };
     let schema = input.schema();
     let grouped: Arc<dyn ExecutionPlan> = Arc::new(AggregateExec::try_new(
         AggregateMode::Partial,
-        PhysicalGroupBy::new_single(vec![(Arc::clone(expr), name.clone())]),
+        PhysicalGroupBy::new_single(vec![(place, name.clone())]),
         aggregate.aggr_expr().to_vec(),
         aggregate.filter_expr().to_vec(),
         input,
         schema,
     )?);
     let passed = |at: usize, name: &str| -> Arc<dyn PhysicalExpr> { Arc::new(Column::new(name, at)) };
-    let nullable = aggregate.schema().field(0).is_nullable();
-    let literal = LiteralAt { place: passed(0, name), choice: choice.clone(), nullable };
-    let mut columns = vec![ProjectionExpr::new(Arc::new(literal), name.clone())];
     let states = aggregate.schema();
+    let literal = LiteralAt { place: passed(0, name), choice, nullable: states.field(0).is_nullable() };
+    let mut columns = vec![ProjectionExpr::new(Arc::new(literal), name.clone())];
     let states = states.fields().iter().enumerate().skip(1);
     columns.extend(states.map(|(at, field)| ProjectionExpr::new(passed(at, field.name()), field.name().clone())));
     Ok(Some(Arc::new(ProjectionExec::try_new(columns, grouped)?)))
 }
 
-fn projected(aggregate: &AggregateExec) -> Option<&ProjectionExec> {
-    aggregate.input().downcast_ref::<ProjectionExec>()
+/// A choice among texts, the expression that gives its places, and the input of that.
+type Place = (Choice, Arc<dyn PhysicalExpr>, Arc<dyn ExecutionPlan>);
+
+/// The place for a text by which is grouped, here or in the projection below.
+fn place_of(aggregate: &AggregateExec, expr: &Arc<dyn PhysicalExpr>) -> Result<Option<Place>> {
+    let is_text = |choice: &Choice| *choice.kind() == DataType::Utf8;
+    if let Some(choice) = Choice::of(expr, &aggregate.input().schema())?.filter(is_text) {
+        return Ok(Some((choice.clone(), Arc::new(PlaceOf(choice)), Arc::clone(aggregate.input()))));
+    }
+    let (Some(column), Some(projection)) =
+        (expr.downcast_ref::<Column>(), aggregate.input().downcast_ref::<ProjectionExec>())
+    else {
+        return Ok(None);
+    };
+    let at = column.index();
+    let choice = projection.expr()[at].expr.downcast_ref::<Choice>().filter(|choice| is_text(choice));
+    let Some(choice) = choice.cloned() else { return Ok(None) };
+    let used = aggregate.aggr_expr().iter().map(|expr| expr.all_expressions());
+    let used = used.flat_map(|used| used.args.into_iter().chain(used.order_by_exprs));
+    let mut others = used.chain(aggregate.filter_expr().iter().flatten().cloned());
+    if others.any(|other| collect_columns(&other).iter().any(|other| other.index() == at)) {
+        return Ok(None);
+    }
+    let mut exprs = projection.expr().to_vec();
+    exprs[at].expr = Arc::new(PlaceOf(choice.clone()));
+    let input = Arc::new(ProjectionExec::try_new(exprs, Arc::clone(projection.input()))?);
+    Ok(Some((choice, Arc::clone(expr), input)))
 }

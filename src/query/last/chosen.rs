@@ -14,11 +14,13 @@ use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroup
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::{StreamExt, TryStreamExt, stream};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
-use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::dictionary::{parquet_error, texts};
+use super::dictionary::{Parts, parquet_error, texts};
 use crate::query::rolling::{SYMBOL, Span, footer_says_sorted};
 
 /// Row groups whose symbols are decoded side by side.
@@ -53,10 +55,8 @@ impl Opened {
         let columns = footer.file_metadata().schema_descr();
         let symbol = columns.columns().iter().position(|column| column.path().string() == SYMBOL);
         let symbol = symbol.ok_or_else(|| exec_datafusion_err!("{} has no column {SYMBOL}", span.path()))?;
-        let mut names = Vec::with_capacity(footer.num_row_groups());
-        for group in footer.row_groups() {
-            names.push(texts(reader.as_mut(), group.column(symbol)).await?);
-        }
+        let chunks: Vec<_> = footer.row_groups().iter().map(|group| group.column(symbol)).collect();
+        let names = texts(reader.as_mut(), &chunks).await?;
         Ok(Self { span, footer, symbol, names })
     }
 }
@@ -128,13 +128,17 @@ impl Chooser {
         wanted: &[bool],
     ) -> Result<ParquetAccessPlan> {
         let groups: Vec<usize> = (0..wanted.len()).filter(|group| wanted[*group]).rev().collect();
-        let factory = Arc::clone(&self.reader);
+        let chunk = |group: &usize| {
+            let (start, length) = footer.row_group(*group).column(symbol).byte_range();
+            start..start + length
+        };
+        let mut reader = open(&self.reader, &span.file)?;
+        let symbols = Parts::read(reader.as_mut(), groups.iter().map(chunk).collect()).await?;
         let metadata = numbering_symbols(footer)?;
         let mut decoded = stream::iter(groups)
             .map(|group| {
-                let reader = open(&factory, &span.file);
-                let metadata = metadata.clone();
-                let task = SpawnedTask::spawn(async move { runs(reader?, metadata, group, symbol).await });
+                let (symbols, metadata) = (symbols.clone(), metadata.clone());
+                let task = SpawnedTask::spawn(async move { runs(symbols, metadata, group, symbol) });
                 async move { task.join_unwind().await.map_err(|error| exec_datafusion_err!("decode symbols: {error}"))? }
             })
             .buffered(DECODED_AT_ONCE);
@@ -186,19 +190,14 @@ fn numbering_symbols(footer: &Arc<ParquetMetaData>) -> Result<ArrowReaderMetadat
 }
 
 /// The runs of symbols in a row group.
-async fn runs(
-    reader: Box<dyn AsyncFileReader>,
-    metadata: ArrowReaderMetadata,
-    group: usize,
-    symbol: usize,
-) -> Result<(usize, Vec<NamedRun>)> {
+fn runs(symbols: Parts, metadata: ArrowReaderMetadata, group: usize, symbol: usize) -> Result<(usize, Vec<NamedRun>)> {
     let rows = metadata.metadata().row_group(group).num_rows() as usize;
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), [symbol]);
-    let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(symbols, metadata);
     let batches = builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(rows).build();
-    let mut batches = batches.map_err(parquet_error)?;
     let (mut runs, mut start): (Vec<NamedRun>, usize) = (Vec::new(), 0);
-    while let Some(batch) = batches.try_next().await.map_err(parquet_error)? {
+    for batch in batches.map_err(parquet_error)? {
+        let batch = batch?;
         let column: &DictionaryArray<Int32Type> = batch.column(0).as_dictionary();
         let (keys, values) = (column.keys().values(), column.values().as_string::<i32>());
         if column.null_count() > 0 {

@@ -1,5 +1,7 @@
-//! The values of a column chunk by its dictionary page alone.
+//! Pages of a column that were read on their own, and the values of a chunk by its dictionary page alone.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -12,31 +14,41 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-/// Bytes of a file from `start` on.
-struct Part {
-    start: u64,
-    bytes: Bytes,
-}
+/// Column chunks of a file that were read, or their dictionary pages, by where they start.
+#[derive(Debug, Clone)]
+pub(super) struct Parts(Arc<BTreeMap<u64, Bytes>>);
 
-impl Part {
+impl Parts {
+    /// Reads all of them in one request.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub(super) async fn read(reader: &mut dyn AsyncFileReader, places: Vec<Range<u64>>) -> Result<Self> {
+        let bytes = reader.get_byte_ranges(places.clone()).await.map_err(parquet_error)?;
+        let starts = places.into_iter().map(|place| place.start);
+        Ok(Self(Arc::new(starts.zip(bytes).collect())))
+    }
+
     fn from(&self, start: u64) -> Result<Bytes, ParquetError> {
-        let skipped = start.checked_sub(self.start).and_then(|skipped| usize::try_from(skipped).ok());
-        let skipped = skipped.filter(|skipped| *skipped <= self.bytes.len());
-        skipped.map(|skipped| self.bytes.slice(skipped..)).ok_or_else(|| out_of_page(start))
+        let part = self.0.range(..=start).next_back().and_then(|(from, bytes)| {
+            let skipped = usize::try_from(start - from).ok()?;
+            (skipped <= bytes.len()).then(|| bytes.slice(skipped..))
+        });
+        part.ok_or_else(|| not_read(start))
     }
 }
 
-fn out_of_page(start: u64) -> ParquetError {
-    ParquetError::EOF(format!("byte {start} is not in the dictionary page"))
+fn not_read(start: u64) -> ParquetError {
+    ParquetError::EOF(format!("byte {start} is not in the pages that were read"))
 }
 
-impl Length for Part {
+impl Length for Parts {
     fn len(&self) -> u64 {
-        self.start + self.bytes.len() as u64
+        self.0.last_key_value().map_or(0, |(start, bytes)| start + bytes.len() as u64)
     }
 }
 
-impl ChunkReader for Part {
+impl ChunkReader for Parts {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
@@ -45,31 +57,38 @@ impl ChunkReader for Part {
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         let bytes = self.from(start)?;
-        (length <= bytes.len()).then(|| bytes.slice(..length)).ok_or_else(|| out_of_page(start))
+        (length <= bytes.len()).then(|| bytes.slice(..length)).ok_or_else(|| not_read(start))
     }
 }
 
-/// All texts of the column chunk; `None` where its dictionary doesn't hold them all.
+/// All texts of each column chunk; `None` where its dictionary doesn't hold them all.
 ///
 /// # Errors
-/// The page can't be read.
+/// A page can't be read.
 pub(super) async fn texts(
     reader: &mut dyn AsyncFileReader,
-    column: &ColumnChunkMetaData,
-) -> Result<Option<Vec<String>>> {
-    let (Some(start), true) = (column.dictionary_page_offset(), all_in_dictionary(column)) else { return Ok(None) };
-    let (start, end) =
-        (u64::try_from(start).unwrap_or_default(), u64::try_from(column.data_page_offset()).unwrap_or_default());
-    if end <= start {
-        return Ok(None);
-    }
-    let bytes = reader.get_bytes(start..end).await.map_err(parquet_error)?;
-    let part = Arc::new(Part { start, bytes });
-    let mut pages = SerializedPageReader::new(part, column, 0, None).map_err(parquet_error)?;
-    match pages.get_next_page().map_err(parquet_error)? {
-        Some(Page::DictionaryPage { buf, num_values, .. }) => Ok(plain_texts(buf, num_values)),
-        _ => Ok(None),
-    }
+    columns: &[&ColumnChunkMetaData],
+) -> Result<Vec<Option<Vec<String>>>> {
+    let places: Vec<Option<Range<u64>>> = columns.iter().map(|column| place(column)).collect();
+    let parts = Arc::new(Parts::read(reader, places.iter().flatten().cloned().collect()).await?);
+    let texts = columns.iter().zip(places).map(|(column, place)| {
+        if place.is_none() {
+            return Ok(None);
+        }
+        let mut pages = SerializedPageReader::new(Arc::clone(&parts), column, 0, None).map_err(parquet_error)?;
+        match pages.get_next_page().map_err(parquet_error)? {
+            Some(Page::DictionaryPage { buf, num_values, .. }) => Ok(plain_texts(buf, num_values)),
+            _ => Ok(None),
+        }
+    });
+    texts.collect()
+}
+
+/// Where a dictionary page lies that holds all texts.
+fn place(column: &ColumnChunkMetaData) -> Option<Range<u64>> {
+    let start = u64::try_from(column.dictionary_page_offset()?).ok()?;
+    let end = u64::try_from(column.data_page_offset()).ok()?;
+    (all_in_dictionary(column) && start < end).then_some(start..end)
 }
 
 pub(super) fn parquet_error(error: ParquetError) -> DataFusionError {

@@ -38,6 +38,23 @@ async fn groups_are_those_of_datafusion() {
         assert_eq!(found.num_rows(), 3, "{sql}");
         assert_alike(&found, &expected, &sql);
     }
+    let directly =
+        format!("SELECT {SIDE} AS side, count(*) AS n FROM ({NUMBERED}) AS t WHERE n > 1 GROUP BY 1 ORDER BY 1");
+    let numbers = format!(
+        "SELECT {} AS n, count(*) FROM ({NUMBERED}) AS t WHERE n > 1 GROUP BY 1 ORDER BY 1",
+        SIDE.replace('\'', "").replace("high", "2").replace("thin", "1")
+    );
+    // DataFusion knows that the rows of each partition come by side.
+    let ordered = format!(
+        "SELECT side, lag(close) OVER (PARTITION BY side ORDER BY ts, symbol) AS before FROM \
+        (SELECT {SIDE} AS side, row_number() OVER (PARTITION BY {SIDE} ORDER BY ts, symbol) AS n, close, ts, symbol FROM ticks) AS t \
+        WHERE n > 1 ORDER BY side, ts, symbol"
+    );
+    for (sql, is_by_place) in [(directly, true), (numbers, false), (ordered, false)] {
+        let (plan, found) = rows_in(&session(&view), &sql).await;
+        assert_eq!(plan.contains("place in"), is_by_place, "{sql}\n{plan}");
+        assert_alike(&found, &rows_in(&plain_session(&view), &sql).await.1, &sql);
+    }
     for sql in [
         format!("SELECT symbol, ts, {SIDE} AS side FROM ({NUMBERED}) AS t WHERE n > 1 ORDER BY symbol, ts"),
         format!("SELECT symbol, side, count(*) AS n {from} GROUP BY symbol, side ORDER BY symbol, side"),
