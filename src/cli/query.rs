@@ -11,7 +11,7 @@ use super::{EngineArgs, PastArgs, TableArgs, pair, zone};
 use crate::engines::Engine;
 use crate::query::{Dialect, Format};
 use crate::settings::Layers;
-use crate::units::parse_size;
+use crate::units::{parse_size, size_text};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -62,7 +62,7 @@ pub struct QueryArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Memory for sorts, groups and joins; beyond it they spill to disk
-    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = |text: &str| parse_size(text))]
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory_limit)]
     pub memory_limit: u64,
     /// Read a file beside the tables, as in sectors=sectors.csv: csv, tsv, json, ndjson or parquet; can be repeated
     #[arg(long, value_name = "NAME=FILE", value_parser = pair)]
@@ -123,6 +123,16 @@ impl QueryArgs {
     /// Asks for nothing yet.
     pub fn is_open(&self) -> bool {
         self.query.is_none() && self.file.is_none() && !self.list
+    }
+}
+
+/// Less is only spilling: a statement needs some of it for each column, file and group that it has open.
+const LEAST_MEMORY: u64 = 16 << 20;
+
+fn memory_limit(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        bytes if bytes < LEAST_MEMORY => Err(format!("at least {}", size_text(LEAST_MEMORY))),
+        bytes => Ok(bytes),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
@@ -19,8 +20,8 @@ use super::tables::Tables;
 use crate::cli::{AskArgs, FormatChoice, GlobalArgs, QueryArgs, TableArgs};
 use crate::lake::{Location, StoreSettings, store_result};
 use crate::query::{
-    Bound, Catalog, Clock, DEFAULT_MEMORY_BYTES, Dialect, Format, Header, NamedQuery, Output, Parsed, QueryError,
-    Scope, write_all,
+    Bound, Catalog, Clock, DEFAULT_MEMORY_BYTES, Dialect, Format, Header, Moment, NamedQuery, Output, Parsed,
+    QueryError, Scope, write_all,
 };
 use crate::settings::Settings;
 
@@ -148,9 +149,29 @@ fn object_at(target: &str) -> Result<Location, QueryError> {
 pub(super) fn prepare(text: &str, ask: &AskArgs, zone: Tz) -> Result<Parsed, QueryError> {
     let mut parsed = Parsed::parse(text)?;
     let clock = Clock::system(zone);
-    parsed.bind_at(&params_of(ask), &clock)?;
-    parsed.restrict(&scope_of(ask, &clock)?)?;
+    let scope = scope_of(ask, &clock)?;
+    let (params, clock) = look_back(&parsed, ask, clock)?;
+    parsed.bind_at(&params, &clock)?;
+    parsed.restrict(&scope)?;
     Ok(parsed)
+}
+
+/// A query that looks back does so from `--to`, and as far as `--from` if no other length is given.
+fn look_back(parsed: &Parsed, ask: &AskArgs, clock: Clock) -> Result<(Vec<(String, String)>, Clock), QueryError> {
+    let instant = |flag: &str, text: &str| {
+        let instant = Moment::parse(text).and_then(|moment| moment.instant(&clock));
+        instant.map_err(|problem| QueryError::Usage(format!("{flag}: {problem}")))
+    };
+    let mut params = params_of(ask);
+    if let Some(from) = &ask.from {
+        // A trade date begins up to a day before or after that day does here.
+        let from = instant("--from", from)? - TimeDelta::days(1);
+        let open: Vec<&str> =
+            parsed.looks_back().filter(|name| params.iter().all(|(given, _)| given != name)).collect();
+        params.extend(open.into_iter().map(|name| (name.to_owned(), from.to_rfc3339())));
+    }
+    let to = ask.to.as_ref().map(|to| instant("--to", to)).transpose()?;
+    Ok((params, Clock { now: to.map_or(clock.now, |to| to.min(clock.now)), ..clock }))
 }
 
 fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<String, QueryError> {
@@ -295,6 +316,26 @@ mod tests {
             let text = std::fs::read_to_string(&out).unwrap();
             assert_eq!(text.lines().count(), lines, "{arguments:?}: {text}");
             assert!(text.lines().nth(1).unwrap_or_default().starts_with(first), "{arguments:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_looks_back_does_so_from_the_end() {
+        let catalog = Catalog::load(None).unwrap();
+        let bound = |flags: &[&str]| {
+            let cli = Cli::try_parse_from([&["tickhouse", "query", "movers"], flags].concat()).unwrap();
+            let Command::Query(args) = cli.command else { panic!("the command is query") };
+            let text = catalog.get("movers").unwrap().text_for(Dialect::Tickhouse);
+            prepare(text, &args.ask, chrono_tz::UTC).unwrap().to_sql()
+        };
+        for (flags, since) in [
+            (&["--to", "2026-01-06"][..], "2026-01-05 00:00:00"),
+            (&["--to", "2026-01-06T12:00:00Z", "--param", "since=2h"], "2026-01-06 10:00:00"),
+            (&["--from", "2026-01-05T12:00:00Z", "--to", "2026-01-06"], "2026-01-04 12:00:00"),
+            (&["--from", "2026-01-05", "--param", "since=2026-01-05T01:00:00Z"], "2026-01-05 01:00:00"),
+        ] {
+            let sql = bound(flags);
+            assert!(sql.contains(&format!("ts >= TIMESTAMP '{since}")), "{flags:?}: {sql}");
         }
     }
 

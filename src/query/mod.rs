@@ -32,6 +32,7 @@ mod register;
 mod rolling;
 mod scope;
 mod session;
+mod spill;
 mod statement;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -106,7 +106,9 @@ impl ParamValue {
             ParamType::Date => format!("'{text}' is no date: write it as 2026-11-20"),
             ParamType::Integer => format!("'{text}' is no whole number"),
             ParamType::Boolean => format!("'{text}' is neither true nor false"),
-            ParamType::Interval => format!("'{text}' is no interval: write 5m, 30s, 1h or 1d, 1ms at least"),
+            ParamType::Interval => format!(
+                "'{text}' is no interval: write 5m, 30s, 1h or 1d, 1ms at least (months and years have no fixed length)"
+            ),
             ParamType::Duration => format!("'{text}' is no length of time: write 5m, 30s, 1h, 1d or 0s"),
             ParamType::Double | ParamType::String | ParamType::Time => format!("'{text}' is no number"),
         })
@@ -151,8 +153,12 @@ fn when_read(moment: Moment) -> Result<Expr, String> {
     }
 }
 
-/// Whole milliseconds, as far as time goes.
+/// Whole milliseconds, as far as time goes. Months and years have no length.
 fn length_of_time(text: &str) -> Option<TimeDelta> {
+    const CALENDAR: [&str; 6] = ["M", "month", "months", "y", "year", "years"];
+    if text.split(|c: char| !c.is_ascii_alphabetic()).any(|unit| CALENDAR.contains(&unit)) {
+        return None;
+    }
     let length = humantime::parse_duration(text).ok()?;
     let whole = length.subsec_nanos() % 1_000_000 == 0 && length.as_secs() <= MAX_SECONDS;
     whole.then(|| TimeDelta::from_std(length).ok()).flatten()
@@ -337,7 +343,8 @@ mod tests {
             (("bar", "0s"), "5m"),
             (("bar", "5"), "5m"),
             (("bar", "10us"), "1ms"),
-            (("late", "1000y"), "0s"),
+            (("bar", "1M"), "no fixed length"),
+            (("late", "1000000d"), "0s"),
             (("since", "soon"), "yesterday"),
             (("all", "yes"), "true nor false"),
         ] {

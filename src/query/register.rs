@@ -2,14 +2,18 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::sync::Arc;
 
-use datafusion::prelude::{CsvReadOptions, JsonReadOptions, ParquetReadOptions};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::prelude::{CsvReadOptions, JsonReadOptions, ParquetReadOptions, SessionContext};
 
 use super::diagnose::{first_lines, innermost};
 use super::error::QueryError;
 use super::header::is_name;
 use super::session::{QuerySession, TableInfo};
 
+/// Columns of ticks that hold text.
+const TEXTS: [&str; 2] = ["symbol", "source"];
 const FORMS: &str = "csv, tsv, json, ndjson, jsonl or parquet";
 
 impl QuerySession {
@@ -36,10 +40,10 @@ impl QuerySession {
         let place = place.as_str();
         let context = self.context();
         let registered = match ending.to_lowercase().as_str() {
-            "csv" => context.register_csv(name, place, CsvReadOptions::new().file_extension(&dotted)).await,
-            "tsv" => {
-                let options = CsvReadOptions::new().file_extension(&dotted).delimiter(b'\t');
-                context.register_csv(name, place, options).await
+            ending @ ("csv" | "tsv") => {
+                let delimiter = if ending == "csv" { b',' } else { b'\t' };
+                let options = CsvReadOptions::new().file_extension(&dotted).delimiter(delimiter);
+                register_csv(context, name, place, options).await
             }
             "json" | "ndjson" | "jsonl" => {
                 let lines = !is_array(opened).map_err(|error| usage(error.to_string()))?;
@@ -53,9 +57,30 @@ impl QuerySession {
         };
         registered.map_err(|error| usage(first_lines(innermost(&error))))?;
         let table = context.table_provider(name).await.map_err(QueryError::Session)?;
+        if table.schema().fields().is_empty() {
+            return Err(usage("it has no columns: the first line of a CSV names them".to_owned()));
+        }
         self.add_table(TableInfo { name: name.to_owned(), schema: table.schema(), rows: None, files: 1 });
         Ok(())
     }
+}
+
+/// Types are guessed, but the columns by which symbols are joined stay text: 005930 is no number.
+async fn register_csv(
+    context: &SessionContext,
+    name: &str,
+    place: &str,
+    options: CsvReadOptions<'_>,
+) -> datafusion::common::Result<()> {
+    context.register_csv(name, place, options.clone()).await?;
+    let guessed = context.table_provider(name).await?.schema();
+    let typed = guessed.fields().iter().map(|field| match TEXTS.contains(&field.name().as_str()) {
+        true => Arc::new(Field::clone(field).with_data_type(DataType::Utf8)),
+        false => Arc::clone(field),
+    });
+    let schema = Schema::new(typed.collect::<Vec<_>>());
+    context.deregister_table(name)?;
+    context.register_csv(name, place, options.schema(&schema)).await
 }
 
 /// One JSON array in place of a value a line.

@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -30,6 +31,7 @@ use super::progress::Progress;
 use super::provider::LakeTable;
 use super::reads::{Scan, Scans, TableReads};
 use super::rolling::RollingWindows;
+use super::spill::SpillFolder;
 use super::statement::Parsed;
 use crate::lake::TableView;
 use crate::suggest::did_you_mean;
@@ -54,6 +56,7 @@ pub struct QuerySession {
     tables: Vec<TableInfo>,
     scans: Scans,
     memory_bytes: usize,
+    spill: Option<Arc<SpillFolder>>,
 }
 
 /// A table that statements can read.
@@ -72,6 +75,7 @@ pub struct Planned {
     scans: Vec<Scan>,
     context: Arc<TaskContext>,
     memory_bytes: usize,
+    spill: Option<Arc<SpillFolder>>,
 }
 
 type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
@@ -102,8 +106,12 @@ impl QuerySession {
         options.execution.parquet.pushdown_filters = true;
         options.sql_parser.collect_spans = true;
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory_bytes), NAMED_CONSUMERS);
-        let runtime =
-            RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc().map_err(QueryError::Session)?;
+        // Without a folder of ours, DataFusion says what is missing once it is needed.
+        let spill = SpillFolder::new().ok().map(Arc::new);
+        let mode = spill.as_ref().map(|folder| DiskManagerMode::Directories(vec![folder.path().to_owned()]));
+        let disk = DiskManagerBuilder::default().with_mode(mode.unwrap_or_default());
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(disk);
+        let runtime = runtime.build_arc().map_err(QueryError::Session)?;
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
@@ -112,7 +120,7 @@ impl QuerySession {
             .with_physical_optimizer_rules(rules)
             .build();
         let context = SessionContext::new_with_state(state);
-        Ok(Self { context, tables: Vec::new(), scans: Scans::default(), memory_bytes })
+        Ok(Self { context, tables: Vec::new(), scans: Scans::default(), memory_bytes, spill })
     }
 
     /// Scans of small files are split like those of large ones.
@@ -204,7 +212,7 @@ impl QuerySession {
         let context = Arc::new(frame.task_ctx());
         let plan = frame.create_physical_plan().await;
         let scans = self.scans.take();
-        Ok(Planned { plan: plan?, scans, context, memory_bytes: self.memory_bytes })
+        Ok(Planned { plan: plan?, scans, context, memory_bytes: self.memory_bytes, spill: self.spill.clone() })
     }
 
     fn planning_error(&self, parsed: &Parsed, error: &DataFusionError) -> QueryError {
@@ -249,8 +257,9 @@ impl Planned {
         let limit = self.memory_bytes;
         let schema = self.schema();
         let batches = execute_stream(self.plan, self.context).map_err(|error| run_error(&name_limit(error, limit)))?;
-        let told = Arc::clone(&schema);
+        let (told, spill) = (Arc::clone(&schema), self.spill);
         let batches = batches.map(move |batch| {
+            let _needed = &spill;
             let batch = batch.map_err(|error| name_limit(error, limit))?;
             let columns = batch.columns().iter().zip(told.fields());
             let columns = columns.map(|(column, field)| cast(column, field.data_type()));

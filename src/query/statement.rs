@@ -13,8 +13,8 @@ use super::dialect::Dialect;
 use super::error::QueryError;
 use super::header::Header;
 use super::indicators::first_call;
-use super::moment::Clock;
-use super::params::{self, Now};
+use super::moment::{Clock, Moment};
+use super::params::{self, Now, Param, ParamValue};
 use super::qualify::qualify;
 use super::scope::Scope;
 
@@ -64,6 +64,12 @@ impl Parsed {
             Some(statement) => params::bind(statement, &self.header.params, given, Now::Is(clock)),
             None => Ok(()),
         }
+    }
+
+    /// Parameters that say how far a query looks back, as `since` in 7d.
+    pub fn looks_back(&self) -> impl Iterator<Item = &str> {
+        let back = |param: &&Param| matches!(param.default, ParamValue::Time(Moment::Ago(_)));
+        self.header.params.iter().filter(back).map(|param| param.name.as_str())
     }
 
     /// The body of a view of another engine: values are the defaults, a length of time is counted back from when the

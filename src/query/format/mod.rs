@@ -124,7 +124,11 @@ where
             batch = stream.next() => batch,
         };
         match batch {
-            Some(batch) => writer.write(&batch?)?,
+            Some(batch) => {
+                writer.write(&batch?)?;
+                // Rows may come without a wait: whoever watches for Ctrl-C beside this gets a turn.
+                tokio::task::yield_now().await;
+            }
             None => return writer.finish(),
         }
     }

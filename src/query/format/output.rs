@@ -1,5 +1,6 @@
 //! Where results go: standard output, or a file that appears only when it is complete.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,20 +27,26 @@ impl Output {
         Self { sink: Some(BufWriter::with_capacity(BUFFER_BYTES, watched)), file: None, broken }
     }
 
-    /// Writes beside `path` and renames at the end.
+    /// Writes beside `path` and renames at the end; straight to what is no regular file, like a pipe or a device.
     ///
     /// # Errors
     /// The folder doesn't exist or can't be written.
     pub fn to_file(path: &Path) -> Result<Self, QueryError> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
         let named =
             |error: io::Error| QueryError::Output(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
         if path.is_dir() {
             return Err(QueryError::Usage(format!("{} is a folder: name a file after -o", path.display())));
         }
+        let known = path.metadata().ok();
+        if known.as_ref().is_some_and(|known| !known.is_file()) {
+            return Ok(Self::to(File::options().write(true).open(path).map_err(named)?));
+        }
+        // Of a link, what it leads to.
+        let path = if known.is_some() { path.canonicalize().map_err(named)? } else { path.to_owned() };
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
         let mut builder = tempfile::Builder::new();
         builder.prefix(".tickhouse-");
         #[cfg(unix)]
@@ -49,8 +56,11 @@ impl Output {
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
         let file = builder.tempfile_in(folder).map_err(named)?;
+        if let Some(known) = known {
+            file.as_file().set_permissions(known.permissions()).map_err(named)?;
+        }
         let mut output = Self::to(file.reopen().map_err(named)?);
-        output.file = Some((file, path.to_owned()));
+        output.file = Some((file, path));
         Ok(output)
     }
 

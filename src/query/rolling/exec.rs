@@ -1,20 +1,25 @@
 //! The operator that appends window columns to batches whose rows come in order, symbol by symbol.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use datafusion::common::Result;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, CardinalityEffect, EmissionType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use futures::StreamExt;
 
+use super::order::TickOrderExec;
 use super::symbols::{Sessions, Symbols};
 use super::windows::{Rolling, Window};
 
@@ -105,6 +110,32 @@ impl ExecutionPlan for RollingExec {
         CardinalityEffect::Equal
     }
 
+    /// Columns that nobody reads above are not read below.
+    fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(ticks) = self.input.downcast_ref::<TickOrderExec>() else { return Ok(None) };
+        let inputs = self.input.schema().fields().len();
+        let arguments = self.windows.iter().flat_map(Window::arguments);
+        let read = projection.expr().iter().map(|one| &one.expr).chain(arguments).flat_map(collect_columns);
+        let read = read.map(|column| column.index()).filter(|at| *at < inputs);
+        let read: BTreeSet<usize> = read.chain([self.by.symbol]).chain(self.by.trade_date).collect();
+        let Some((input, kept)) = ticks.narrowed(read)? else { return Ok(None) };
+        let place = |at: usize| match at.checked_sub(inputs) {
+            Some(window) => Ok(kept.len() + window),
+            None => kept.binary_search(&at).map_err(|_| exec_datafusion_err!("column {at} was left out")),
+        };
+        let moved = |expr: &Arc<dyn PhysicalExpr>| moved(expr, &place);
+        let windows = self.windows.iter().map(|window| window.with_arguments(&moved)).collect::<Result<_>>()?;
+        let by =
+            PartitionedBy { symbol: place(self.by.symbol)?, trade_date: self.by.trade_date.map(place).transpose()? };
+        let fields = self.schema.fields();
+        let fields = kept.iter().map(|at| &fields[*at]).chain(&fields[inputs..]).cloned();
+        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), self.schema.metadata().clone());
+        let rolling = Self::new(Arc::new(input), windows, by, Arc::new(schema));
+        let exprs = projection.expr().iter().map(|one| Ok(ProjectionExpr::new(moved(&one.expr)?, one.alias.clone())));
+        let exprs = exprs.collect::<Result<Vec<_>>>()?;
+        Ok(Some(Arc::new(ProjectionExec::try_new(exprs, Arc::new(rolling))?)))
+    }
+
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let mut rolling = Rolling::new(&self.windows);
         let (mut symbols, mut sessions) = (Symbols::default(), Sessions::default());
@@ -129,4 +160,16 @@ impl ExecutionPlan for RollingExec {
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
     }
+}
+
+/// The expression over columns that moved.
+fn moved(expr: &Arc<dyn PhysicalExpr>, place: &impl Fn(usize) -> Result<usize>) -> Result<Arc<dyn PhysicalExpr>> {
+    let moved = Arc::clone(expr).transform_up(|expr| match expr.downcast_ref::<Column>() {
+        Some(column) => {
+            let at = place(column.index())?;
+            Ok(Transformed::yes(Arc::new(Column::new(column.name(), at))))
+        }
+        None => Ok(Transformed::no(expr)),
+    });
+    moved.data()
 }

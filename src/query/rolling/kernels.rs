@@ -215,7 +215,14 @@ pub(super) fn where_some(counts: &[i64]) -> Option<NullBuffer> {
 }
 
 pub(super) fn means(sums: &[f64], counts: &[i64]) -> ArrayRef {
-    let values: Vec<f64> = sums.iter().zip(counts).map(|(sum, count)| sum / *count as f64).collect();
+    // Frames are full but for the first rows of a symbol: one count for all is no conversion for each.
+    let values: Vec<f64> = match counts {
+        [first, others @ ..] if others.iter().all(|count| count == first) => {
+            let count = *first as f64;
+            sums.iter().map(|sum| sum / count).collect()
+        }
+        _ => sums.iter().zip(counts).map(|(sum, count)| sum / *count as f64).collect(),
+    };
     Arc::new(PrimitiveArray::<Float64Type>::new(values.into(), where_some(counts)))
 }
 

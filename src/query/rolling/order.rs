@@ -1,6 +1,6 @@
 //! The operator that brings ticks into order: each symbol in one partition, its rows by time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -12,14 +12,16 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, CardinalityEffect, EmissionType};
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::exchange::{Decoded, Exchange, Share, Split, Splitter};
-use super::footer::says_sorted;
+use super::footer::{SaysSorted, says_sorted};
 use super::merge::{Keys, Merge, OrderCheck};
 
 /// Pieces that are decoded ahead, for each partition.
@@ -66,6 +68,33 @@ impl TickOrderExec {
             Boundedness::Bounded,
         );
         Self { input, pieces, reader, splitter, keys, exchange: OnceLock::new(), properties: Arc::new(properties) }
+    }
+
+    /// Reads these columns and the times alone, and tells which these are; `None` where all are read or needed to bring
+    /// ticks into order.
+    pub(super) fn narrowed(&self, mut columns: BTreeSet<usize>) -> Result<Option<(Self, Vec<usize>)>> {
+        columns.insert(self.keys.columns[0]);
+        let schema = self.input.schema();
+        let in_order = self
+            .pieces
+            .iter()
+            .all(|piece| piece.alone && piece.file.extension::<SaysSorted>().is_some_and(|says| says.0));
+        if !in_order || columns.len() == schema.fields().len() {
+            return Ok(None);
+        }
+        let column = |at: &usize| {
+            let name = schema.field(*at).name();
+            ProjectionExpr::new(Arc::new(Column::new(name, *at)), name.clone())
+        };
+        let exprs: Vec<_> = columns.iter().map(column).collect();
+        let projection = ProjectionExec::try_new(exprs, Arc::clone(&self.input))?;
+        let Some(input) = self.input.try_swapping_with_projection(&projection)? else { return Ok(None) };
+        let kept: Vec<usize> = columns.into_iter().collect();
+        let place = |at: &usize| kept.binary_search(at).ok();
+        let keys = Keys { columns: self.keys.columns.iter().map_while(place).collect() };
+        let symbol = place(&self.splitter.symbol).ok_or_else(|| exec_datafusion_err!("the symbol was left out"))?;
+        let splitter = Splitter::new(input.schema(), symbol, self.splitter.partitions);
+        Ok(Some((Self::new(input, Arc::clone(&self.pieces), Arc::clone(&self.reader), splitter, keys), kept)))
     }
 
     fn renewed(&self, input: Arc<dyn ExecutionPlan>) -> Self {

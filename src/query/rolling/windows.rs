@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
+use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, ScalarValue};
@@ -87,6 +88,14 @@ impl Window {
 
     pub(super) fn arguments(&self) -> &[Arc<dyn PhysicalExpr>] {
         &self.arguments
+    }
+
+    pub(super) fn with_arguments(
+        &self,
+        argument: &impl Fn(&Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Self> {
+        let arguments = self.arguments.iter().map(argument).collect::<Result<_>>()?;
+        Ok(Self { arguments, kind: self.kind.clone(), ..*self })
     }
 
     fn of_standard(expr: &dyn WindowExpr, input: &SchemaRef) -> Option<Self> {
@@ -295,7 +304,7 @@ impl Rolling {
         let of = |argument: Option<usize>| argument.map(|at| &arguments[at]);
         let over = |argument: Option<usize>| of(argument).expect("only counts have no argument");
         let counts = |over: &mut Over<Counts>| over.kernel.extend(of(over.argument), runs, symbols, rows);
-        let counts: Vec<Vec<i64>> = self.counts.iter_mut().map(counts).collect();
+        let counts: Vec<ScalarBuffer<i64>> = self.counts.iter_mut().map(counts).map(ScalarBuffer::from).collect();
         let sum = |one: &mut Over<Sums>| one.kernel.extend(over(one.argument), runs, symbols);
         let all_sums: Vec<Vec<f64>> = self.sums.iter_mut().map(sum).collect();
         let moments = |one: &mut Over<AllMoments>| one.kernel.extend(over(one.argument), runs, symbols);
@@ -309,7 +318,7 @@ impl Rolling {
         let recursions: Vec<ArrayRef> = self.recursions.iter_mut().map(recursion).collect::<Result<_, _>>()?;
         let arrays = &mut self.arrays;
         let column = |made: &Made| match *made {
-            Made::Count { counts: at } => Arc::new(Int64Array::from(counts[at].clone())) as ArrayRef,
+            Made::Count { counts: at } => Arc::new(Int64Array::new(counts[at].clone(), None)) as ArrayRef,
             Made::Sum { sums: at, counts: of } => sums(&all_sums[at], &counts[of]),
             Made::Mean { sums: at, counts: of } => means(&all_sums[at], &counts[of]),
             Made::Variance { moments: at, sample, root } => spreads(&moments[at], |state| {

@@ -8,6 +8,8 @@ use chrono_tz::Tz;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio_util::sync::CancellationToken;
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 use crate::query::error::QueryError;
 
@@ -144,6 +146,21 @@ async fn a_file_appears_complete() {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
+    // Of a link, what it leads to, which keeps its mode; what is no file is written to as it is.
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let null = folder.path().join("null");
+    std::os::unix::fs::symlink("/dev/null", &null).unwrap();
+    for target in [&link, &null] {
+        let stream = session(&view).plan(&Parsed::parse("SELECT 2 AS two").unwrap()).await.unwrap().run().unwrap();
+        let output = Output::to_file(target).unwrap();
+        write_all(stream, Format::Csv, Tz::UTC, output, &CancellationToken::new()).await.unwrap();
+        assert!(target.is_symlink());
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\n2\n");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(std::fs::read_to_string(&null).unwrap(), "");
     assert!(matches!(Output::to_file(folder.path()), Err(QueryError::Usage(_))));
     assert!(matches!(Output::to_file(&folder.path().join("none/x.csv")), Err(QueryError::Output(_))));
 }

@@ -193,13 +193,14 @@ async fn files_beside_the_tables_are_read() {
         ("a_csv", file("a b%20.csv", "symbol,sector\nA,tech\n")),
         ("a_tsv", file("a.TSV", "symbol\tsector\nA\ttech\n")),
         ("an_array", file("a.json", " [{\"symbol\":\"A\",\"sector\":\"tech\"}]")),
+        ("zeros", file("zeros.csv", "symbol,sector\n005930,chips\n")),
         ("lines", file("lines.json", "{\"symbol\":\"A\",\"sector\":\"tech\"}\n")),
     ] {
         session.register_file(name, &path).await.unwrap();
         let sql = format!("SELECT sector FROM ticks JOIN {name} ON {name}.symbol = ticks.symbol");
         let planned = session.plan(&Parsed::parse(&sql).unwrap()).await.unwrap();
         let batches: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
-        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1, "{name}");
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), usize::from(name != "zeros"), "{name}");
     }
     for (name, path, told) in [
         ("ticks", file("x.csv", "a\n1\n"), "already"),
@@ -208,6 +209,7 @@ async fn files_beside_the_tables_are_read() {
         ("none", "/nowhere/x.csv".to_owned(), "/nowhere/x.csv"),
         ("excel", file("x.xlsx", "a"), "use csv, tsv"),
         ("parquet", file("x.parquet", "no Parquet"), "x.parquet"),
+        ("empty", file("empty.csv", ""), "no columns"),
         ("folder", folder.path().to_str().unwrap().to_owned(), "folder"),
     ] {
         let error = session.register_file(name, &path).await.unwrap_err();

@@ -186,7 +186,9 @@ async fn named_queries_need_no_sort_below_their_windows() {
         let crossover = named("sma_crossover", &[]).to_sql();
         let crossover = crossover.trim_end_matches(';');
         let counted = format!("SELECT signal, count(*) FROM ({crossover}) AS s GROUP BY signal ORDER BY signal");
-        let (_, found) = rows_in(&rolling_session(&view), &counted).await;
+        let (plan, found) = rows_in(&rolling_session(&view), &counted).await;
+        let narrow = plan.contains("projection=[symbol, ts, close, volume], ");
+        assert_eq!(narrow, matches!(layout, Layout::Sorted), "{plan}");
         assert_eq!(found, rows_in(&plain_session(&view), &counted).await.1);
     }
 }
