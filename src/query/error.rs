@@ -17,9 +17,9 @@ pub enum QueryError {
     /// The statement failed while it ran.
     #[error("run the query: {0}")]
     Run(String),
-    #[error("set up the query session: {0}")]
+    #[error("set up the query session")]
     Session(#[source] DataFusionError),
-    #[error("write the result: {0}")]
+    #[error("write the result")]
     Output(#[source] io::Error),
     /// The reader of our output has what it wanted.
     #[error("the reader of the output went away")]

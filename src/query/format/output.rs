@@ -47,6 +47,9 @@ impl Output {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
+        if !folder.is_dir() {
+            return Err(QueryError::Usage(format!("-o {}: there is no folder {}", path.display(), folder.display())));
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".tickhouse-");
         #[cfg(unix)]

@@ -162,7 +162,7 @@ async fn a_file_appears_complete() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     assert_eq!(std::fs::read_to_string(&null).unwrap(), "");
     assert!(matches!(Output::to_file(folder.path()), Err(QueryError::Usage(_))));
-    assert!(matches!(Output::to_file(&folder.path().join("none/x.csv")), Err(QueryError::Output(_))));
+    assert!(matches!(Output::to_file(&folder.path().join("none/x.csv")), Err(QueryError::Usage(_))));
 }
 
 struct Closed;
