@@ -54,11 +54,17 @@ pub mod ingest;
 
 pub mod feeds;
 
+pub mod tail;
+
 pub mod query;
 
 pub mod engines;
 
 pub mod catalog;
+
+pub mod live;
+
+pub mod dashboard;
 
 pub mod cli;
 

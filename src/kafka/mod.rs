@@ -6,6 +6,9 @@ mod consumer;
 mod consumer_tests;
 mod embedded;
 mod events;
+mod following;
+#[cfg(test)]
+mod following_tests;
 mod notice;
 mod producer;
 mod raw;
@@ -18,6 +21,7 @@ pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
 pub use consumer::{Consumer, ConsumerGone};
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
 pub use events::{Assigned, Command, Event, Handler, Record, TimeAnswer, TopicIdAnswer};
+pub use following::{Following, News};
 pub use producer::{Delivered, Producer, ProducerError, ProducerRecord, Queued};
 pub use reader::{Progress, Reader};
 pub use refusal::Refusal;

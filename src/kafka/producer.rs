@@ -3,14 +3,15 @@
 //! Invariant: `acknowledged + failed <= queued`; the difference is on its way. Delivery reports are served on the
 //! thread that sends. The queue is bounded by the configuration, and a full one makes [`Producer::send`] wait.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::{ClientContext, Message};
 use tokio_util::sync::CancellationToken;
 
 use super::client::KafkaSettings;
@@ -67,6 +68,8 @@ struct Reports {
     first_error: Mutex<Option<String>>,
     /// Why no broker can be reached: a message that timed out does not tell.
     trouble: Trouble,
+    /// Next offset of each partition behind what was acknowledged, where somebody wants to know.
+    ends: Option<Mutex<BTreeMap<i32, i64>>>,
 }
 
 impl ClientContext for Reports {
@@ -83,9 +86,17 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let Err((error, _)) = result else {
-            self.acknowledged.fetch_add(1, Ordering::Relaxed);
-            return;
+        let (error, _) = match result {
+            Ok(message) => {
+                if let Some(ends) = &self.ends {
+                    let mut ends = ends.lock().expect("nobody panics with the lock");
+                    let end = ends.entry(message.partition()).or_default();
+                    *end = (*end).max(message.offset() + 1);
+                }
+                self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Err(failed) => failed,
         };
         if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
             let code = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
@@ -107,12 +118,24 @@ impl Producer {
     /// # Errors
     /// librdkafka refuses the configuration.
     pub fn new(settings: &KafkaSettings) -> Result<Self, ProducerError> {
+        Self::with_ends(settings, None)
+    }
+
+    /// Also keeps the ends of the partitions, as far as it wrote there; `ends` are those before.
+    ///
+    /// # Errors
+    /// librdkafka refuses the configuration.
+    pub fn knowing_ends(settings: &KafkaSettings, ends: BTreeMap<i32, i64>) -> Result<Self, ProducerError> {
+        Self::with_ends(settings, Some(Mutex::new(ends)))
+    }
+
+    fn with_ends(settings: &KafkaSettings, ends: Option<Mutex<BTreeMap<i32, i64>>>) -> Result<Self, ProducerError> {
         let mut config = settings.producer_config();
         if config.get("message.timeout.ms").is_none() && config.get("delivery.timeout.ms").is_none() {
             config.set("message.timeout.ms", MESSAGE_TIMEOUT_MS);
         }
         let client = config
-            .create_with_context(Reports { trouble: Trouble::new(&config), ..Reports::default() })
+            .create_with_context(Reports { trouble: Trouble::new(&config), ends, ..Reports::default() })
             .map_err(|error| ProducerError::Configuration(configuration_problem(&error)))?;
         Ok(Self { client, topic: settings.topic.clone(), queued: 0, unserved: 0 })
     }
@@ -192,6 +215,12 @@ impl Producer {
         };
         let acknowledged = reports.acknowledged.load(Ordering::Relaxed);
         Delivered { queued: self.queued, acknowledged, failed, first_error }
+    }
+
+    /// See [`Producer::knowing_ends`]; empty without it.
+    pub fn ends(&self) -> BTreeMap<i32, i64> {
+        let ends = &self.client.context().ends;
+        ends.as_ref().map(|ends| ends.lock().expect("nobody panics with the lock").clone()).unwrap_or_default()
     }
 
     /// Waits for the messages on their way; true if none is left. Every message is acknowledged or fails within the

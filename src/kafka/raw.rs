@@ -9,6 +9,7 @@
 //! - A [`BatchMessage`] borrows from the batch; every message of a batch is destroyed when the batch is.
 #![allow(unsafe_code, reason = "librdkafka's batch call has no safe wrapper; audited here and nowhere else")]
 
+mod metadata;
 mod topic_id;
 
 use std::cell::RefCell;

@@ -59,6 +59,15 @@ pub struct CommitNote {
     pub reason: Option<String>,
 }
 
+/// How far events have come elsewhere when a commit of `signals` is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Next offset of each partition of the topic of events.
+    pub topic: BTreeMap<i32, i64>,
+    /// Events that were emitted from then on may not have reached all webhooks; microseconds since the epoch, UTC.
+    pub webhooks_since: Option<i64>,
+}
+
 /// What became of a batch.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +98,8 @@ pub(super) struct Batch<'a> {
     pub advances: &'a [Advance],
     /// `None` for a table without counters.
     pub note: Option<&'a CommitNote>,
+    /// Of `signals` only.
+    pub reached: Option<&'a Reached>,
 }
 
 pub(super) async fn commit(
@@ -213,6 +224,8 @@ impl Batch<'_> {
                 Some(_) => advanced(newest, self.epoch, self.advances),
                 None => BTreeMap::new(),
             },
+            events_topic: self.reached.map(|reached| reached.topic.clone()).unwrap_or_default(),
+            webhooks_since: self.reached.and_then(|reached| reached.webhooks_since),
         }
     }
 

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::error::{Difference, LakeError};
 use super::location::Location;
-use super::schema::{Column, DEAD_DATE, dead_letters_columns, delta_schema, ticks_columns, with_new_extras};
+use super::schema::{
+    Column, DEAD_DATE, TRADE_DATE, dead_letters_columns, delta_schema, signals_columns, ticks_columns, with_new_extras,
+};
 use super::table::Table;
 use crate::market::{ExtraSpec, PartitionBy, TopicIdentity};
 
@@ -16,9 +18,9 @@ pub(super) const EPOCH: &str = "tickhouse.kafka_epoch";
 pub(super) const TOPIC: &str = "tickhouse.topic";
 pub(super) const CLUSTER_ID: &str = "tickhouse.cluster_id";
 pub(super) const TOPIC_ID: &str = "tickhouse.topic_id";
-const MARKET_ZONE: &str = "tickhouse.market_zone";
+pub(super) const MARKET_ZONE: &str = "tickhouse.market_zone";
 const PARTITION_BY: &str = "tickhouse.partition_by";
-const INPUT: &str = "tickhouse.input";
+pub(super) const INPUT: &str = "tickhouse.input";
 
 /// Attempts at a change of the schema or a property, each lost to another worker's.
 const METADATA_ATTEMPTS: usize = 20;
@@ -88,6 +90,14 @@ pub(super) async fn create_or_check(
     create(dead_letters, &columns, DEAD_DATE, properties.into_iter().collect()).await?;
     let differences = compare_columns("dead_letters", &dead_letters.columns()?, &columns).differences;
     refuse(location, differences)
+}
+
+/// Loads `signals`, creating it if it isn't there.
+pub(super) async fn open_or_create_signals(location: &Location, signals: &mut Table) -> Result<(), LakeError> {
+    let columns = signals_columns();
+    let properties = delta_properties("symbol,ts,kind,kafka_offset");
+    create(signals, &columns, TRADE_DATE, properties.into_iter().collect()).await?;
+    refuse(location, compare_columns("signals", &signals.columns()?, &columns).differences)
 }
 
 /// Writes version 0 unless there is one, then loads the table. Any number of workers may do it at once.
@@ -232,7 +242,7 @@ fn compare_columns(table: &str, present: &[Column], configured: &[Column]) -> Co
     let mut comparison = Comparison { differences: Vec::new(), new: Vec::new() };
     let core: Vec<Column> = match table {
         "ticks" => ticks_columns(PartitionBy::Day, &[]),
-        _ => dead_letters_columns(),
+        _ => configured.to_vec(),
     };
     let mut differ = |column: &str, in_lake: String, configured: String, fix| {
         let what = format!("column {table}.{column}");

@@ -11,7 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::bucket;
 use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, app_id, commit, epoch_of};
-use super::create::{EPOCH, LakeSpec, TOPIC, create_or_check, identity_of};
+use super::create::{EPOCH, LakeSpec, MARKET_ZONE, TOPIC, create_or_check, identity_of};
 use super::error::{LakeError, StoreProblem};
 use super::history::{AsOf, TableCommit};
 use super::location::Location;
@@ -20,6 +20,7 @@ use super::probe::require_conditional_put;
 use super::record::PartitionCounters;
 use super::retry::{Attempts, RetryPolicy, patiently};
 use super::schema::DEAD_DATE;
+use super::signals::SignalsTable;
 use super::store::{StoreSettings, root_store};
 use super::table::Table;
 use super::upload;
@@ -34,6 +35,8 @@ pub struct Lake {
     location: Location,
     pub(super) ticks: Table,
     dead_letters: Table,
+    /// Readers alone look for it.
+    signals: Option<SignalsTable>,
     partition_column: String,
     /// As of the last refresh, not of the head: what was read under it must not be committed under another.
     pub(super) epoch: i32,
@@ -105,14 +108,16 @@ impl Lake {
             }
             table.load().await?;
         }
-        Self::of(location, ticks, dead_letters)
+        let mut lake = Self::of(location, ticks, dead_letters)?;
+        lake.signals = Some(SignalsTable::open(&root, location).await?);
+        Ok(lake)
     }
 
     fn of(location: &Location, ticks: Table, dead_letters: Table) -> Result<Self, LakeError> {
         let partition_column = ticks.metadata().partition_columns().first().cloned().unwrap_or_default();
         let epoch = epoch_of(&ticks, EPOCH)?;
         let retry = RetryPolicy::default();
-        Ok(Self { location: location.clone(), ticks, dead_letters, partition_column, epoch, retry })
+        Ok(Self { location: location.clone(), ticks, dead_letters, signals: None, partition_column, epoch, retry })
     }
 
     /// Bounds the search for the outcome of a commit; 60 s unless said otherwise.
@@ -130,6 +135,9 @@ impl Lake {
     pub async fn refresh(&mut self) -> Result<(), LakeError> {
         self.ticks.load().await?;
         self.dead_letters.load().await?;
+        if let Some(signals) = &mut self.signals {
+            signals.refresh().await?;
+        }
         self.epoch = epoch_of(&self.ticks, EPOCH)?;
         Ok(())
     }
@@ -154,9 +162,10 @@ impl Lake {
         self.ticks.version()
     }
 
-    /// Of `ticks` and of `dead_letters`.
-    pub fn versions(&self) -> [u64; 2] {
-        [self.ticks.version(), self.dead_letters.version()]
+    /// Of `ticks`, of `dead_letters` and of `signals`, which may not be there.
+    pub fn versions(&self) -> [Option<u64>; 3] {
+        let signals = self.signals.as_ref().and_then(SignalsTable::version);
+        [Some(self.ticks.version()), Some(self.dead_letters.version()), signals]
     }
 
     /// Delta id of `ticks`; never changes.
@@ -178,6 +187,11 @@ impl Lake {
     /// The topic that lands here.
     pub fn topic(&self) -> Option<&str> {
         self.property(TOPIC)
+    }
+
+    /// Name of the zone of trade dates.
+    pub fn market_zone(&self) -> Option<&str> {
+        self.property(MARKET_ZONE)
     }
 
     /// The cluster, and the topic of that name there, that the offsets belong to.
@@ -226,6 +240,14 @@ impl Lake {
     /// As [`Lake::ticks`].
     pub fn dead_letters(&self) -> Result<TableView, LakeError> {
         TableView::of(&self.dead_letters)
+    }
+
+    /// Files of `signals`; `None` where live never ran, for a writer, and for the lake as it was.
+    ///
+    /// # Errors
+    /// As [`Lake::ticks`].
+    pub fn signals(&self) -> Result<Option<TableView>, LakeError> {
+        self.signals.as_ref().map_or(Ok(None), SignalsTable::view)
     }
 
     /// The lake as it was, for reading: `ticks` at that version, `dead_letters` as it was at the same time.
@@ -291,7 +313,7 @@ impl Lake {
 
     /// A handle of its own for a task beside the commits.
     pub fn maintenance(&self) -> Maintenance {
-        Maintenance::new(&self.location, [self.ticks.clone(), self.dead_letters.clone()])
+        Maintenance::new(&self.location, vec![self.ticks.clone(), self.dead_letters.clone()])
     }
 
     /// Adds dead letters under their own transaction, before the ticks of the same batch.
@@ -314,6 +336,7 @@ impl Lake {
             files,
             advances,
             note: None,
+            reached: None,
         };
         commit(&mut self.dead_letters, &self.retry, &batch).await
     }
@@ -336,6 +359,7 @@ impl Lake {
             files,
             advances,
             note: Some(note),
+            reached: None,
         };
         commit(&mut self.ticks, &self.retry, &batch).await
     }

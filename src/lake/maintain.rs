@@ -17,10 +17,10 @@ use super::table::Table;
 /// A temporary file this old belongs to no upload that is still going on.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
-/// Handles of its own on both tables.
+/// Handles of its own on some tables.
 pub struct Maintenance {
     location: Location,
-    tables: [Table; 2],
+    tables: Vec<Table>,
 }
 
 /// What one run did.
@@ -37,7 +37,7 @@ struct LastCheckpoint {
 }
 
 impl Maintenance {
-    pub(super) fn new(location: &Location, tables: [Table; 2]) -> Self {
+    pub(super) fn new(location: &Location, tables: Vec<Table>) -> Self {
         Self { location: location.clone(), tables }
     }
 

@@ -59,6 +59,13 @@ pub(super) struct CommitRecord {
     pub reason: Option<String>,
     /// Every partition of the epoch, so that the newest commit tells the state.
     pub partitions: BTreeMap<i32, PartitionCounters>,
+    /// Next offset of each partition of the topic of events, in `signals`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub events_topic: BTreeMap<i32, i64>,
+    /// Events that were emitted from then on may not have reached all webhooks; in `signals`. Microseconds since the
+    /// epoch, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhooks_since: Option<i64>,
 }
 
 /// The counters after `advances`; those of an older epoch are not carried over.

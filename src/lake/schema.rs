@@ -58,7 +58,7 @@ fn columns(list: &[(&str, Kind, bool)]) -> Vec<Column> {
 }
 
 /// Date of a tick in the market's zone: a column in every layout, and the partition where that is a day.
-const TRADE_DATE: &str = "trade_date";
+pub(super) const TRADE_DATE: &str = "trade_date";
 
 /// The last column before the extra ones.
 const BEFORE_EXTRAS: &str = "source";
@@ -110,6 +110,28 @@ pub(super) fn dead_letters_columns() -> Vec<Column> {
     ])
 }
 
+pub(super) fn signals_columns() -> Vec<Column> {
+    columns(&[
+        required("symbol", Kind::String),
+        required("ts", Kind::Timestamp),
+        required("kind", Kind::String),
+        required("name", Kind::String),
+        optional("side", Kind::String),
+        optional("confirmed", Kind::Boolean),
+        required("severity", Kind::String),
+        required("close", Kind::Double),
+        optional("volume", Kind::Double),
+        optional("value", Kind::Double),
+        required("id", Kind::String),
+        required("kafka_epoch", Kind::Int),
+        required("kafka_partition", Kind::Int),
+        required("kafka_offset", Kind::Bigint),
+        required("kafka_index", Kind::Int),
+        required("emitted_at", Kind::Timestamp),
+        required(TRADE_DATE, Kind::Date),
+    ])
+}
+
 /// Columns of `ticks` as a query sees them, the partition column last; the files hold all but that.
 pub fn ticks_schema(partition_by: PartitionBy, extras: &[(String, ExtraSpec)]) -> SchemaRef {
     arrow_schema(&ticks_columns(partition_by, extras), partition_by.column())
@@ -118,6 +140,11 @@ pub fn ticks_schema(partition_by: PartitionBy, extras: &[(String, ExtraSpec)]) -
 /// Columns of `dead_letters` as a query sees them, the partition column last.
 pub fn dead_letters_schema() -> SchemaRef {
     arrow_schema(&dead_letters_columns(), DEAD_DATE)
+}
+
+/// Columns of `signals` as a query sees them, the partition column last.
+pub fn signals_schema() -> SchemaRef {
+    arrow_schema(&signals_columns(), TRADE_DATE)
 }
 
 impl Column {

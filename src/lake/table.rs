@@ -237,7 +237,12 @@ impl Table {
         if self.head().record.is_some() {
             return Ok(self.head().record.clone());
         }
-        for version in (0..=self.version()).rev() {
+        self.record_at(self.version()).await
+    }
+
+    /// The newest commit record up to a version.
+    pub(super) async fn record_at(&self, version: u64) -> Result<Option<CommitRecord>, LakeError> {
+        for version in (0..=version).rev() {
             let read = self.log.read_commit_entry(version).await;
             let Some(commit) = read.map_err(|error| self.error("read a commit", error))? else { break };
             let record = self.changes(version, &commit)?.record;

@@ -17,6 +17,9 @@ pub enum QueryError {
     /// The statement failed while it ran.
     #[error("run the query: {0}")]
     Run(String),
+    /// It needs more memory than it is given.
+    #[error("run the query: {0}")]
+    Memory(String),
     #[error("set up the query session")]
     Session(#[source] DataFusionError),
     #[error("write the result")]

@@ -8,8 +8,10 @@
 //!                                              write_all: table, csv, json, .. with bounded memory
 //! ```
 
+mod ask;
 mod catalog;
 mod choice;
+mod condition;
 mod depth;
 mod diagnose;
 mod dialect;
@@ -20,7 +22,6 @@ mod indicators;
 mod last;
 mod literal;
 mod moment;
-mod newest;
 mod params;
 mod place;
 mod progress;
@@ -36,19 +37,22 @@ mod spill;
 mod statement;
 #[cfg(test)]
 pub(crate) mod tests;
+mod union;
 
+pub use ask::Ask;
 pub use catalog::{Catalog, NamedQuery};
+pub use condition::{Condition, Conditions};
 pub use diagnose::SqlProblem;
 pub use dialect::Dialect;
 pub use error::QueryError;
-pub use format::{Format, Output, write_all, write_batch, write_stream};
+pub use format::{Encoded, Format, Output, write_all, write_batch, write_stream};
 pub use header::{Column, ColumnType, Header};
 pub use moment::{Clock, Moment};
-pub use newest::{NewestSignal, newest_signals};
 pub use params::Param;
 pub use place::Place;
 pub use progress::{InputRead, Progress};
 pub use reads::{Amount, RowGroups, TableReads};
 pub use scope::{Bound, Scope};
-pub use session::{DEAD_LETTERS, DEFAULT_MEMORY_BYTES, QuerySession, TICKS, TableInfo, sql_type};
+pub use session::{Batches, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Planned, QuerySession, TICKS, TableInfo, sql_type};
 pub use statement::Parsed;
+pub use union::Sessions;

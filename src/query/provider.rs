@@ -3,9 +3,9 @@
 //! Filters on the partition column alone are decided here and exactly. All others choose files here; DataFusion
 //! pushes them on into the scan, which prunes row groups and rows.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
@@ -31,28 +31,26 @@ use super::pruning::{FileBounds, Judged};
 use super::reads::{Amount, Scan, Scans, TableReads};
 use super::rolling::{MANY_ROWS, says_sorted};
 use crate::lake::TableView;
+use crate::tail::as_read;
 
 /// Bytes fetched from the end of a file at once: footers of our files fit, so opening one costs one request.
 const FOOTER_HINT_BYTES: usize = 64 * 1024;
 const FOOTERS_AT_ONCE: usize = 8;
 
+/// The files of a table at one version and what is known of them: made once, and shared by sessions.
 #[derive(Debug)]
-pub(super) struct LakeTable {
-    name: String,
+pub(super) struct LakeFiles {
     bounds: FileBounds,
-    /// Where the session finds the store of this table.
-    url: ObjectStoreUrl,
     table_schema: TableSchema,
     partition_schema: SchemaRef,
-    scans: Scans,
+    /// Of each file; its text is read when a scan first asks.
+    statistics: Vec<OnceLock<Arc<Statistics>>>,
 }
 
-impl LakeTable {
-    /// `url` is the one under which the store of `view` is registered.
-    ///
+impl LakeFiles {
     /// # Errors
     /// The partition column is not in the schema.
-    pub(super) fn new(name: &str, mut view: TableView, url: ObjectStoreUrl, scans: Scans) -> Result<Self> {
+    pub(super) fn of(mut view: TableView) -> Result<Self> {
         let partition = Arc::new(view.schema.field_with_name(&view.partition_column)?.clone());
         let in_files = view.schema.fields().iter().filter(|field| field.name() != partition.name());
         let in_files: Vec<FieldRef> = in_files.map(as_read).collect();
@@ -62,15 +60,51 @@ impl LakeTable {
         view.files.sort_by(|a, b| (a.partition_value, &a.path).cmp(&(b.partition_value, &b.path)));
         view.schema = Arc::clone(table_schema.table_schema());
         let partition_schema = Arc::new(Schema::new(vec![partition]));
-        Ok(Self { name: name.to_owned(), bounds: FileBounds::of(view), url, table_schema, partition_schema, scans })
+        let statistics = vec![OnceLock::new(); view.files.len()];
+        Ok(Self { bounds: FileBounds::of(view), table_schema, partition_schema, statistics })
     }
 
-    fn is_on_partition(&self, filter: &Expr) -> bool {
+    /// Oldest and newest event time, where all files tell.
+    pub(super) fn times(&self) -> Option<(i64, i64)> {
+        self.bounds.times()
+    }
+
+    pub(super) fn schema(&self) -> &SchemaRef {
+        self.table_schema.table_schema()
+    }
+
+    pub(super) fn view(&self) -> &TableView {
+        &self.bounds.view
+    }
+
+    /// Decided by the partition column alone.
+    pub(super) fn is_on_partition(&self, filter: &Expr) -> bool {
         expr_applicable_for_cols(&[&self.bounds.view.partition_column], filter)
     }
 
+    fn statistics(&self, at: usize) -> Arc<Statistics> {
+        let known = || Arc::new(self.bounds.statistics(at, self.table_schema.file_schema()));
+        Arc::clone(self.statistics[at].get_or_init(known))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct LakeTable {
+    name: String,
+    files: Arc<LakeFiles>,
+    /// Where the session finds the store of this table.
+    url: ObjectStoreUrl,
+    scans: Scans,
+}
+
+impl LakeTable {
+    /// `url` is the one under which the store of the files is registered.
+    pub(super) fn new(name: &str, files: Arc<LakeFiles>, url: ObjectStoreUrl, scans: Scans) -> Self {
+        Self { name: name.to_owned(), files, url, scans }
+    }
+
     fn partitioned_file(&self, at: usize) -> PartitionedFile {
-        let file = &self.bounds.view.files[at];
+        let file = &self.files.bounds.view.files[at];
         let meta = ObjectMeta {
             location: file.path.clone(),
             last_modified: chrono::DateTime::UNIX_EPOCH,
@@ -80,12 +114,12 @@ impl LakeTable {
         };
         PartitionedFile::new_from_meta(meta)
             .with_partition_values(vec![ScalarValue::Date32(Some(file.partition_value))])
-            .with_statistics(Arc::new(self.bounds.statistics(at, self.table_schema.file_schema())))
+            .with_statistics(self.files.statistics(at))
     }
 
     /// A window per symbol needs the symbol and the time; without them, as for a count, no footer is read.
     fn may_roll(&self, projection: Option<&Vec<usize>>) -> bool {
-        let schema = self.table_schema.table_schema();
+        let schema = self.files.table_schema.table_schema();
         let reads = |name: &str| projection.is_none_or(|read| read.iter().any(|at| schema.field(*at).name() == name));
         reads("symbol") && reads("ts")
     }
@@ -93,7 +127,7 @@ impl LakeTable {
     /// The file with what its footer says about its order, which a plan has to know of large ones.
     async fn known_order(&self, at: usize, readers: &dyn ParquetFileReaderFactory) -> Result<PartitionedFile> {
         let file = self.partitioned_file(at);
-        if self.bounds.view.files[at].rows.is_some_and(|rows| rows < MANY_ROWS) {
+        if self.files.bounds.view.files[at].rows.is_some_and(|rows| rows < MANY_ROWS) {
             return Ok(file);
         }
         let says = says_sorted(readers, &file).await?;
@@ -102,15 +136,15 @@ impl LakeTable {
 
     /// Row count only: it answers `count(*)` without a scan and orders joins.
     fn row_count(&self, files: &[usize]) -> Statistics {
-        let rows: Option<u64> = files.iter().map(|at| self.bounds.view.files[*at].rows).sum();
-        let mut statistics = Statistics::new_unknown(self.table_schema.table_schema());
+        let rows: Option<u64> = files.iter().map(|at| self.files.bounds.view.files[*at].rows).sum();
+        let mut statistics = Statistics::new_unknown(self.files.table_schema.table_schema());
         statistics.num_rows = rows.map_or(Precision::Absent, |rows| Precision::Exact(rows as usize));
         statistics
     }
 
     fn reads(&self, judged: &[Judged]) -> TableReads {
         let [mut all, mut of_other_partitions, mut out_of_bounds, mut opened] = [Amount::default(); 4];
-        for (file, judged) in self.bounds.view.files.iter().zip(judged) {
+        for (file, judged) in self.files.bounds.view.files.iter().zip(judged) {
             all.add(file.bytes);
             match judged {
                 Judged::OtherPartition => of_other_partitions.add(file.bytes),
@@ -118,20 +152,16 @@ impl LakeTable {
                 Judged::MayMatch => opened.add(file.bytes),
             }
         }
-        let (table, partition_column) = (self.name.clone(), self.bounds.view.partition_column.clone());
+        let (table, partition_column) = (self.name.clone(), self.files.bounds.view.partition_column.clone());
         TableReads { table, partition_column, all, of_other_partitions, out_of_bounds, opened, row_groups: None }
     }
 }
 
-/// Texts are read as views: those of a dictionary page, such as symbols, are not copied row by row.
-fn as_read(field: &FieldRef) -> FieldRef {
-    match field.data_type() {
-        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
-        _ => Arc::clone(field),
-    }
-}
-
-fn physical(state: &dyn Session, filters: Vec<Expr>, schema: &SchemaRef) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+pub(super) fn physical(
+    state: &dyn Session,
+    filters: Vec<Expr>,
+    schema: &SchemaRef,
+) -> Result<Option<Arc<dyn PhysicalExpr>>> {
     let Some(filter) = conjunction(filters) else { return Ok(None) };
     let schema = DFSchema::try_from(Arc::clone(schema))?;
     state.create_physical_expr(filter, &schema).map(Some)
@@ -140,7 +170,7 @@ fn physical(state: &dyn Session, filters: Vec<Expr>, schema: &SchemaRef) -> Resu
 #[async_trait]
 impl TableProvider for LakeTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(self.table_schema.table_schema())
+        Arc::clone(self.files.table_schema.table_schema())
     }
 
     fn table_type(&self) -> TableType {
@@ -148,7 +178,7 @@ impl TableProvider for LakeTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let support = |filter: &&Expr| match self.is_on_partition(filter) {
+        let support = |filter: &&Expr| match self.files.is_on_partition(filter) {
             true => TableProviderFilterPushDown::Exact,
             false => TableProviderFilterPushDown::Inexact,
         };
@@ -163,13 +193,14 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let (on_partition, others): (Vec<Expr>, Vec<Expr>) =
-            filters.iter().cloned().partition(|filter| self.is_on_partition(filter));
-        let partition_filter = physical(state, on_partition, &self.partition_schema)?;
+            filters.iter().cloned().partition(|filter| self.files.is_on_partition(filter));
+        let partition_filter = physical(state, on_partition, &self.files.partition_schema)?;
         let filter = physical(state, others, &self.schema())?;
-        let judged = self.bounds.judge(&self.partition_schema, partition_filter.as_ref(), filter.clone())?;
+        let judged =
+            self.files.bounds.judge(&self.files.partition_schema, partition_filter.as_ref(), filter.clone())?;
         let files: Vec<usize> = (0..judged.len()).filter(|at| judged[*at] == Judged::MayMatch).collect();
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let readers = CachedParquetFileReaderFactory::new(Arc::clone(&self.bounds.view.store), cache);
+        let readers = CachedParquetFileReaderFactory::new(Arc::clone(&self.files.bounds.view.store), cache);
         let readers: Arc<dyn ParquetFileReaderFactory> = Arc::new(readers);
         let all: Vec<PartitionedFile> = match self.may_roll(projection) {
             true => {
@@ -190,7 +221,7 @@ impl TableProvider for LakeTable {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));
         }
         let all: FileGroup = all.into_iter().collect();
-        let source = ParquetSource::new(self.table_schema.clone())
+        let source = ParquetSource::new(self.files.table_schema.clone())
             .with_table_parquet_options(state.table_options().parquet.clone())
             .with_metadata_size_hint(FOOTER_HINT_BYTES)
             .with_parquet_file_reader_factory(readers);

@@ -123,14 +123,20 @@ impl FileBounds {
         scalar(values.get(column)?, kind, bound)
     }
 
-    /// Microseconds of the newest row of a file; a file that doesn't say counts as the newest.
-    pub(super) fn newest_ts(&self, at: usize) -> i64 {
-        let kind = self.view.schema.field_with_name("ts").map(|field| field.data_type());
-        let newest = kind.ok().and_then(|kind| self.bound(at, "ts", kind, Bound::Max));
-        match newest {
-            Some(ScalarValue::TimestampMicrosecond(Some(ts), _)) => ts,
-            _ => i64::MAX,
-        }
+    /// Oldest and newest event time in microseconds, as the statistics have them; `None` without rows, and where a
+    /// file doesn't tell.
+    pub(super) fn times(&self) -> Option<(i64, i64)> {
+        let micros = |value: Option<&Value>| {
+            Some(chrono::DateTime::parse_from_rfc3339(value?.as_str()?).ok()?.timestamp_micros())
+        };
+        let of_file =
+            |stats: &DeltaStats| Some((micros(stats.min_values.get("ts"))?, micros(stats.max_values.get("ts"))?));
+        let mut files = self.stats.iter().zip(&self.view.files).filter(|(_, file)| file.rows != Some(0));
+        let first = of_file(files.next()?.0)?;
+        files.try_fold(first, |(oldest, newest), (stats, _)| {
+            let (min, max) = of_file(stats)?;
+            Some((oldest.min(min), newest.max(max)))
+        })
     }
 
     fn bounds(&self, column: &Column, bound: Bound) -> Option<ArrayRef> {

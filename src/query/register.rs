@@ -60,7 +60,7 @@ impl QuerySession {
         if table.schema().fields().is_empty() {
             return Err(usage("it has no columns: the first line of a CSV names them".to_owned()));
         }
-        self.add_table(TableInfo { name: name.to_owned(), schema: table.schema(), rows: None, files: 1 });
+        self.add_table(TableInfo { name: name.to_owned(), schema: table.schema(), rows: None, files: 1, times: None });
         Ok(())
     }
 }

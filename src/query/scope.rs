@@ -15,7 +15,6 @@ use datafusion::sql::sqlparser::parser::Parser;
 use super::error::QueryError;
 use super::literal::{date_literal, timestamp_literal};
 use super::moment::{Clock, Fixed, Moment};
-use super::session::TICKS;
 
 /// One end of a range of ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +59,14 @@ impl Scope {
         self.symbols.is_empty() && self.from.is_none() && self.to.is_none()
     }
 
-    /// Replaces every `ticks` of the statement by a subquery with the restriction.
-    pub(super) fn apply(&self, statement: &mut SqlStatement) -> Result<(), QueryError> {
+    /// Replaces every `table` (such as ticks) of the statement by a subquery with the restriction.
+    pub(super) fn apply(&self, statement: &mut SqlStatement, table: &str) -> Result<(), QueryError> {
         let Some(condition) = self.condition() else { return Ok(()) };
-        let mut narrow = Narrow { condition, template: template(), replaced: 0 };
+        let mut narrow = Narrow { table, condition, template: template(table), replaced: 0 };
         match statement.visit(&mut narrow) {
             ControlFlow::Break(problem) => Err(QueryError::usage(problem)),
             ControlFlow::Continue(()) if narrow.replaced == 0 => Err(QueryError::usage(format!(
-                "--symbol, --from and --to restrict {TICKS}, which the statement does not read"
+                "--symbol, --from and --to restrict {table}, which the statement does not read"
             ))),
             ControlFlow::Continue(()) => Ok(()),
         }
@@ -95,35 +94,39 @@ fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
 }
 
 /// `SELECT * FROM ticks WHERE TRUE`, whose table and condition are then replaced.
-fn template() -> Query {
-    let sql = format!("SELECT * FROM {TICKS} WHERE TRUE");
+fn template(table: &str) -> Query {
+    let sql = format!("SELECT * FROM {table} WHERE TRUE");
     let parser = Parser::new(&GenericDialect {}).try_with_sql(&sql);
     let query = parser.and_then(|mut parser| parser.parse_query());
     *query.expect("the text is a query")
 }
 
-struct Narrow {
+struct Narrow<'a> {
+    table: &'a str,
     condition: Expr,
     template: Query,
     replaced: usize,
 }
 
-fn is_ticks(name: &ObjectName) -> bool {
-    let last = name.0.last().and_then(|part| part.as_ident());
-    last.is_some_and(|ident| match ident.quote_style {
-        Some(_) => ident.value == TICKS,
-        None => ident.value.eq_ignore_ascii_case(TICKS),
-    })
+impl Narrow<'_> {
+    fn is_meant(&self, name: &ObjectName) -> bool {
+        let last = name.0.last().and_then(|part| part.as_ident());
+        last.is_some_and(|ident| match ident.quote_style {
+            Some(_) => ident.value == self.table,
+            None => ident.value.eq_ignore_ascii_case(self.table),
+        })
+    }
 }
 
-impl VisitorMut for Narrow {
+impl VisitorMut for Narrow<'_> {
     type Break = String;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
-        let named = |alias: &TableAlias| is_ticks(&ObjectName::from(vec![alias.name.clone()]));
+        let named = |alias: &TableAlias| self.is_meant(&ObjectName::from(vec![alias.name.clone()]));
         if query.with.iter().flat_map(|with| &with.cte_tables).any(|cte| named(&cte.alias)) {
             return ControlFlow::Break(format!(
-                "the WITH clause names something {TICKS}, which hides the table: rename it to use --symbol, --from and --to"
+                "the WITH clause names something {}, which hides the table: rename it to use --symbol, --from and --to",
+                self.table
             ));
         }
         ControlFlow::Continue(())
@@ -133,13 +136,13 @@ impl VisitorMut for Narrow {
         let TableFactor::Table { name, alias, args: None, sample, .. } = factor else {
             return ControlFlow::Continue(());
         };
-        if !is_ticks(name) {
+        if !self.is_meant(name) {
             return ControlFlow::Continue(());
         }
         let sample = sample.take();
-        let alias = alias
-            .take()
-            .or_else(|| Some(TableAlias { explicit: true, name: Ident::new(TICKS), columns: Vec::new(), at: None }));
+        let alias = alias.take().or_else(|| {
+            Some(TableAlias { explicit: true, name: Ident::new(self.table), columns: Vec::new(), at: None })
+        });
         let mut subquery = self.template.clone();
         if let SetExpr::Select(select) = subquery.body.as_mut() {
             select.selection = Some(self.condition.clone());

@@ -7,7 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::{MemoryCatalogProviderList, TableProvider};
 use datafusion::common::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -20,7 +20,8 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
-use futures::StreamExt;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 
 use super::choice::ChooseLiterals;
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
@@ -28,11 +29,12 @@ use super::error::QueryError;
 use super::indicators;
 use super::last::LastRows;
 use super::progress::Progress;
-use super::provider::LakeTable;
+use super::provider::{LakeFiles, LakeTable};
 use super::reads::{Scan, Scans, TableReads};
 use super::rolling::RollingWindows;
 use super::spill::SpillFolder;
 use super::statement::Parsed;
+use super::union::{TailRows, UnionTable};
 use crate::lake::TableView;
 use crate::suggest::did_you_mean;
 use crate::units::size_text;
@@ -67,7 +69,12 @@ pub struct TableInfo {
     /// `None` where only a scan would tell.
     pub rows: Option<u64>,
     pub files: usize,
+    /// Oldest and newest event time in microseconds since the epoch, where the files tell.
+    pub times: Option<(i64, i64)>,
 }
+
+/// What a statement answers, batch by batch. It stops when it is dropped.
+pub type Batches = BoxStream<'static, Result<RecordBatch, QueryError>>;
 
 /// A statement that is ready to run.
 pub struct Planned {
@@ -136,15 +143,58 @@ impl QuerySession {
     /// # Errors
     /// The schema doesn't hold the partition column, or the name is taken.
     pub fn register(&mut self, name: &str, view: TableView) -> Result<(), QueryError> {
+        self.register_files(name, Arc::new(LakeFiles::of(view).map_err(QueryError::Session)?), None)
+    }
+
+    /// Files that are known already, with the rows beyond them.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub(super) fn register_files(
+        &mut self,
+        name: &str,
+        files: Arc<LakeFiles>,
+        tail: Option<Arc<TailRows>>,
+    ) -> Result<(), QueryError> {
         let url = ObjectStoreUrl::parse(format!("tickhouse://{}", name.replace('_', "-")));
         let url = url.map_err(QueryError::Session)?;
+        let view = files.view();
         self.context.runtime_env().register_object_store(url.as_ref(), Arc::clone(&view.store));
-        let (rows, files) = (view.files.iter().map(|file| file.rows).sum(), view.files.len());
-        let table = LakeTable::new(name, view, url, self.scans.clone()).map_err(QueryError::Session)?;
-        let schema = table.schema();
-        self.context.register_table(name, Arc::new(table)).map_err(QueryError::Session)?;
-        self.tables.push(TableInfo { name: name.to_owned(), schema, rows, files });
+        let in_files: Option<u64> = view.files.iter().map(|file| file.rows).sum();
+        let rows = in_files.map(|rows| rows + tail.as_ref().map_or(0, |tail| tail.rows()) as u64);
+        let info = TableInfo {
+            name: name.to_owned(),
+            schema: Arc::clone(files.schema()),
+            rows,
+            files: view.files.len(),
+            times: files.times(),
+        };
+        let lake = LakeTable::new(name, Arc::clone(&files), url, self.scans.clone());
+        let table: Arc<dyn TableProvider> = match tail {
+            Some(tail) => Arc::new(UnionTable::new(lake, files, tail)),
+            None => Arc::new(lake),
+        };
+        self.context.register_table(name, table).map_err(QueryError::Session)?;
+        self.tables.push(info);
         Ok(())
+    }
+
+    /// A session without tables that shares memory, spill folder and the footers that were read.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let state = self.context.state();
+        let config = state.config().clone().with_create_default_catalog_and_schema(true);
+        let state = SessionStateBuilder::new_from_existing(state)
+            .with_config(config)
+            .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+            .build();
+        Self {
+            context: SessionContext::new_with_state(state),
+            tables: Vec::new(),
+            scans: Scans::default(),
+            memory_bytes: self.memory_bytes,
+            spill: self.spill.clone(),
+        }
     }
 
     pub(super) fn context(&self) -> &SessionContext {
@@ -251,6 +301,14 @@ impl Planned {
         Progress::of(&self.plan)
     }
 
+    /// As [`Self::run`], for those who know nothing of what runs it.
+    ///
+    /// # Errors
+    /// An operator can't start.
+    pub fn batches(self) -> Result<Batches, QueryError> {
+        Ok(self.run()?.map_err(|error| run_error(&error)).boxed())
+    }
+
     /// # Errors
     /// An operator can't start.
     pub fn run(self) -> Result<SendableRecordBatchStream, QueryError> {
@@ -302,7 +360,7 @@ pub(super) fn run_error(error: &DataFusionError) -> QueryError {
     match inner {
         DataFusionError::ResourcesExhausted(told) => {
             let way_round = if error.to_string().contains("AggregateStream") { DISTINCT_OF_SEVERAL } else { "" };
-            QueryError::Run(format!(
+            QueryError::Memory(format!(
                 "{told}\n  raise --memory-limit or read less, as with --symbol, --from and --to{way_round}"
             ))
         }

@@ -17,6 +17,7 @@ use super::moment::{Clock, Moment};
 use super::params::{self, Now, Param, ParamValue};
 use super::qualify::qualify;
 use super::scope::Scope;
+use super::session::TICKS;
 
 #[derive(Debug, Clone)]
 pub struct Parsed {
@@ -95,11 +96,19 @@ impl Parsed {
     /// # Errors
     /// The statement doesn't read `ticks`, so the restriction would do nothing.
     pub fn restrict(&mut self, scope: &Scope) -> Result<(), QueryError> {
+        self.restrict_table(scope, TICKS)
+    }
+
+    /// The same for another table that has symbols, times and trade dates.
+    ///
+    /// # Errors
+    /// As [`Self::restrict`].
+    pub fn restrict_table(&mut self, scope: &Scope, table: &str) -> Result<(), QueryError> {
         if scope.is_everything() {
             return Ok(());
         }
         match query_of(&mut self.statement) {
-            Some(statement) => scope.apply(statement),
+            Some(statement) => scope.apply(statement, table),
             None => Ok(()),
         }
     }

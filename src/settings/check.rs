@@ -18,6 +18,7 @@ impl Settings {
             Ok(zone) => problems.extend(Decoder::new(&self.input, zone).err().map(|error| error.to_string())),
             Err(problem) => problems.push(problem),
         }
+        problems.extend(self.live.validate().err());
         if problems.is_empty() { Ok(()) } else { Err(SettingsError::Refused(problems)) }
     }
 }

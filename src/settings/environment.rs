@@ -17,7 +17,7 @@ const NO_SETTINGS: [&str; 3] = ["TICKHOUSE_TEST_", "TICKHOUSE_BINARY", "TICKHOUS
 const OF_SERVICES: [&str; 3] = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
 
 /// Keys that the environment can set, as `TICKHOUSE_` and the key in capitals with `_` for the dots.
-pub(super) const ENVIRONMENT: [(&str, Kind); 53] = [
+pub(super) const ENVIRONMENT: [(&str, Kind); 61] = [
     ("table", Kind::Text),
     ("kafka.brokers", Kind::Text),
     ("kafka.topic", Kind::Text),
@@ -56,6 +56,10 @@ pub(super) const ENVIRONMENT: [(&str, Kind); 53] = [
     ("ingest.checkpoint_commits", Kind::Number),
     ("ingest.stop_timeout", Kind::Text),
     ("ingest.maintain", Kind::Text),
+    ("live.topic", Kind::Text),
+    ("live.reorder", Kind::Text),
+    ("live.commit_interval", Kind::Text),
+    ("live.print", Kind::Switch),
     ("engine", Kind::Text),
     ("trino.url", Kind::Text),
     ("trino.user", Kind::Text),
@@ -71,6 +75,10 @@ pub(super) const ENVIRONMENT: [(&str, Kind); 53] = [
     ("clickhouse.url", Kind::Text),
     ("clickhouse.user", Kind::Text),
     ("clickhouse.password", Kind::Secret),
+    ("dashboard.listen", Kind::Text),
+    ("dashboard.token", Kind::Secret),
+    ("dashboard.allow_host", Kind::List),
+    ("dashboard.memory", Kind::Text),
 ];
 
 /// Keys that a variable of others sets where nothing else does.

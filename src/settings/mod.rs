@@ -10,18 +10,20 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::glue::GlueSettings;
+use crate::dashboard::DashboardSettings;
 use crate::decode::{InputError, InputSettings, Preset};
 use crate::engines::{AthenaSettings, ClickhouseSettings, Engine, TrinoSettings};
 use crate::ingest::IngestSettings;
 use crate::kafka::{KafkaSettings, KafkaSettingsError, Properties};
 use crate::lake::{Location, LocationError, StoreSettings};
+use crate::live::LiveSettings;
 use crate::market::ExtraSpec;
 use environment::ENVIRONMENT;
 pub use environment::state_folder;
 pub use layers::{Layers, Origin};
 
 /// Everything that can be configured.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Root of the lake: a folder or `s3://bucket/prefix`.
@@ -30,12 +32,14 @@ pub struct Settings {
     pub store: StoreSettings,
     pub input: InputSettings,
     pub ingest: IngestSettings,
+    pub live: LiveSettings,
     /// Who runs the statements of `query`.
     pub engine: Engine,
     pub athena: AthenaSettings,
     pub glue: GlueSettings,
     pub clickhouse: ClickhouseSettings,
     pub trino: TrinoSettings,
+    pub dashboard: DashboardSettings,
     /// Extra columns by name; part of the input.
     #[serde(skip_serializing)]
     pub columns: BTreeMap<String, ExtraSpec>,
@@ -302,7 +306,7 @@ mod tests {
         for line in include_str!("../../docs/tickhouse.toml").lines() {
             let code = line.strip_prefix("# ").unwrap_or(line);
             if let Some(name) = code.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                section = format!("{name}.");
+                section = format!("{}.", name.trim_matches(['[', ']']));
             } else if let Some((key, _)) = code.split_once(" = ").filter(|(key, _)| bare(key)) {
                 keys.insert(format!("{section}{}", key.replace('"', "")));
             }
@@ -315,7 +319,9 @@ mod tests {
         let by_file_only = |key: &str| {
             let mapped = ["symbol", "ts", "close", "volume", "trade_id", "source"];
             let field = key.strip_prefix("input.").is_some_and(|key| mapped.contains(&key));
-            field || key == "store.sse" || key.starts_with("kafka.properties.") || key.starts_with("columns.")
+            let live = ["fast", "slow", "anomaly", "change", "kinds"];
+            let live = key.strip_prefix("live.").is_some_and(|key| live.contains(&key) || key.starts_with("rule"));
+            field || live || key == "store.sse" || key.starts_with("kafka.properties.") || key.starts_with("columns.")
         };
         let keys = documented();
         assert!(keys.len() > ENVIRONMENT.len() && keys.contains("input.trade_id") && keys.contains("kafka.group"));
@@ -324,8 +330,11 @@ mod tests {
             keys.iter().filter(|key| settable.contains(&key.as_str()) == by_file_only(key)).collect();
         assert!(missing.is_empty(), "neither in the environment nor an exception, or both: {missing:?}");
         let of_store = ["store.access_key_id", "store.secret_access_key", "store.session_token"];
-        let secret =
-            [&of_store[..], &["kafka.password", "trino.password", "trino.token", "clickhouse.password"]].concat();
+        let secret = [
+            &of_store[..],
+            &["kafka.password", "trino.password", "trino.token", "clickhouse.password", "dashboard.token"],
+        ]
+        .concat();
         let undocumented: Vec<&&str> =
             settable.iter().filter(|key| !keys.contains(**key) && !secret.contains(key)).collect();
         assert!(undocumented.is_empty(), "{undocumented:?}");

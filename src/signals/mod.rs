@@ -25,6 +25,7 @@ mod known;
 mod previous;
 #[cfg(test)]
 mod property_tests;
+mod recent;
 #[cfg(test)]
 mod recursion_tests;
 mod wilder;
@@ -35,6 +36,7 @@ pub use count::Counter;
 pub use ema::{Ema, Macd, MacdPeriods, MacdRow};
 pub use fold::{Fold, Greatest, Least, Moments, MomentsState, Ranked, Sum};
 pub use previous::{LastSign, Previous};
+pub use recent::{Recent, mean_and_deviation};
 pub use wilder::{Atr, Range, Rsi};
 pub use window::{Frame, Frames};
 pub use zscore::ZScore;

@@ -1,5 +1,6 @@
 //! Results as bytes: one encoder a format, each batch written when it comes, so memory stays bounded.
 
+mod encoded;
 mod grid;
 mod output;
 mod times;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::QueryError;
 use super::session::run_error;
+pub use encoded::Encoded;
 use grid::{Grid, GridStyle};
 pub use output::Output;
 use output::Sink;
@@ -77,6 +79,18 @@ impl Format {
                 endings.join(", ")
             ))
         })
+    }
+
+    /// As HTTP names it.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+            Self::Table | Self::Markdown | Self::Null => "text/plain; charset=utf-8",
+        }
     }
 
     /// Bytes that would garble a terminal.

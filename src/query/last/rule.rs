@@ -17,7 +17,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, WindowExpr};
 
 use super::exec::LastTicksExec;
-use crate::query::rolling::{Keys, SCHEME, SYMBOL, distance_of, function_of, origin, windows_of};
+use crate::query::rolling::{Keys, SCHEME, SYMBOL, distance_of, function_of, origin, union_of, windows_of};
 
 /// Rows of each symbol for which looking for them pays.
 const MOST_ROWS: usize = 1000;
@@ -88,6 +88,10 @@ fn rows_ahead(plan: &Arc<dyn ExecutionPlan>, number: Option<usize>) -> Option<us
         let keeps = number.is_none() && filter.projection().is_none() && filter.fetch().is_none();
         let name = |column: &Column| origin(filter.input(), column.index());
         return (keeps && keeps_newest(filter.predicate(), name)).then(|| rows_ahead(filter.input(), None))?;
+    }
+    // All rows of the tail are read; of the files, those that can be among the last of these.
+    if let Some((files, _)) = union_of(plan) {
+        return rows_ahead(files, number);
     }
     if let Some(source) = plan.downcast_ref::<DataSourceExec>() {
         let (config, parquet) = source.downcast_to_file_source::<ParquetSource>()?;

@@ -67,7 +67,12 @@ impl Splitter {
         Self { schema, symbol, partitions, hash: DefaultHashBuilder::default() }
     }
 
-    fn partition_of(&self, name: &str) -> usize {
+    /// The same split of batches with other columns.
+    pub(super) fn over(&self, schema: SchemaRef, symbol: usize) -> Self {
+        Self { schema, symbol, ..self.clone() }
+    }
+
+    pub(super) fn partition_of(&self, name: &str) -> usize {
         let mut hasher = self.hash.build_hasher();
         hasher.write(name.as_bytes());
         (hasher.finish() % self.partitions as u64) as usize

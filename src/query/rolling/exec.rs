@@ -21,6 +21,7 @@ use futures::StreamExt;
 
 use super::order::TickOrderExec;
 use super::symbols::{Sessions, Symbols};
+use super::tail::TailMergeExec;
 use super::windows::{Rolling, Window};
 
 /// Places in the input of what windows are partitioned by.
@@ -112,13 +113,12 @@ impl ExecutionPlan for RollingExec {
 
     /// Columns that nobody reads above are not read below.
     fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let Some(ticks) = self.input.downcast_ref::<TickOrderExec>() else { return Ok(None) };
         let inputs = self.input.schema().fields().len();
         let arguments = self.windows.iter().flat_map(Window::arguments);
         let read = projection.expr().iter().map(|one| &one.expr).chain(arguments).flat_map(collect_columns);
         let read = read.map(|column| column.index()).filter(|at| *at < inputs);
         let read: BTreeSet<usize> = read.chain([self.by.symbol]).chain(self.by.trade_date).collect();
-        let Some((input, kept)) = ticks.narrowed(read)? else { return Ok(None) };
+        let Some((input, kept)) = narrowed(&self.input, read)? else { return Ok(None) };
         let place = |at: usize| match at.checked_sub(inputs) {
             Some(window) => Ok(kept.len() + window),
             None => kept.binary_search(&at).map_err(|_| exec_datafusion_err!("column {at} was left out")),
@@ -130,7 +130,7 @@ impl ExecutionPlan for RollingExec {
         let fields = self.schema.fields();
         let fields = kept.iter().map(|at| &fields[*at]).chain(&fields[inputs..]).cloned();
         let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), self.schema.metadata().clone());
-        let rolling = Self::new(Arc::new(input), windows, by, Arc::new(schema));
+        let rolling = Self::new(input, windows, by, Arc::new(schema));
         let exprs = projection.expr().iter().map(|one| Ok(ProjectionExpr::new(moved(&one.expr)?, one.alias.clone())));
         let exprs = exprs.collect::<Result<Vec<_>>>()?;
         Ok(Some(Arc::new(ProjectionExec::try_new(exprs, Arc::new(rolling))?)))
@@ -159,6 +159,23 @@ impl ExecutionPlan for RollingExec {
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
+    }
+}
+
+/// A plan, and which of the columns it has.
+type Narrowed = (Arc<dyn ExecutionPlan>, Vec<usize>);
+
+/// Ticks in order with these of their columns, and what else that needs.
+fn narrowed(input: &Arc<dyn ExecutionPlan>, read: BTreeSet<usize>) -> Result<Option<Narrowed>> {
+    fn shared<T: ExecutionPlan + 'static>((plan, kept): (T, Vec<usize>)) -> Narrowed {
+        (Arc::new(plan), kept)
+    }
+    if let Some(ticks) = input.downcast_ref::<TickOrderExec>() {
+        return Ok(ticks.narrowed(read)?.map(shared));
+    }
+    match input.downcast_ref::<TailMergeExec>() {
+        Some(ticks) => Ok(ticks.narrowed(read)?.map(shared)),
+        None => Ok(None),
     }
 }
 

@@ -20,10 +20,10 @@ pub(in crate::query) struct Keys {
 }
 
 /// Where a row stands among those of its symbol.
-type Key = (i64, i32, i64, i32);
+pub(super) type Key = (i64, i32, i64, i32);
 
 /// The key columns of a batch.
-struct KeyColumns<'a> {
+pub(super) struct KeyColumns<'a> {
     ts: &'a [i64],
     partition: Option<&'a [i32]>,
     offset: Option<&'a [i64]>,
@@ -48,7 +48,7 @@ impl Keys {
         (!columns.is_empty()).then_some(Self { columns })
     }
 
-    fn read<'a>(&self, batch: &'a RecordBatch) -> KeyColumns<'a> {
+    pub(super) fn read<'a>(&self, batch: &'a RecordBatch) -> KeyColumns<'a> {
         let ints =
             |at: usize| self.columns.get(at).map(|at| &batch.column(*at).as_primitive::<Int32Type>().values()[..]);
         KeyColumns {
@@ -61,7 +61,7 @@ impl Keys {
 }
 
 impl KeyColumns<'_> {
-    fn key(&self, row: usize) -> Key {
+    pub(super) fn key(&self, row: usize) -> Key {
         let int = |values: Option<&[i32]>| values.map_or(0, |values| values[row]);
         (self.ts[row], int(self.partition), self.offset.map_or(0, |values| values[row]), int(self.index))
     }

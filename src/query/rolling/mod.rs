@@ -5,6 +5,7 @@
 //!                                                          │ rows split by a hash of the symbol
 //!                                                          ▼
 //!  TickOrderExec: files that overlap in time are merged ──> each symbol in one partition, its rows in order
+//!                                                          │ TailMergeExec: rows beyond the files put in between
 //!                                                          │ filters and projections keep that
 //!                                                          ▼
 //!  RollingExec: state per symbol, all windows of one operator, columns appended ──> filters, projections, RollingExec
@@ -32,10 +33,11 @@ mod recursions;
 mod rule;
 mod span;
 mod symbols;
+mod tail;
 mod windows;
 
 pub(super) use footer::{MANY_ROWS, footer_says_sorted, says_sorted};
 pub(super) use merge::Keys;
-pub(super) use rule::{RollingWindows, SCHEME, SYMBOL, origin, windows_of};
+pub(super) use rule::{RollingWindows, SCHEME, SYMBOL, origin, union_of, windows_of};
 pub(super) use span::{Span, spans};
 pub(super) use windows::{distance_of, function_of};

@@ -97,6 +97,10 @@ impl TickOrderExec {
         Ok(Some((Self::new(input, Arc::clone(&self.pieces), Arc::clone(&self.reader), splitter, keys), kept)))
     }
 
+    pub(super) fn splitter(&self) -> &Splitter {
+        &self.splitter
+    }
+
     fn renewed(&self, input: Arc<dyn ExecutionPlan>) -> Self {
         let (pieces, reader) = (Arc::clone(&self.pieces), Arc::clone(&self.reader));
         Self::new(input, pieces, reader, self.splitter.clone(), self.keys.clone())

@@ -15,6 +15,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ExecutionPlan, WindowExpr};
 
@@ -24,7 +25,9 @@ use super::footer::{MANY_ROWS, SaysSorted};
 use super::merge::Keys;
 use super::order::{Piece, TickOrderExec};
 use super::span::{Span, spans};
+use super::tail::TailMergeExec;
 use super::windows::Window;
+use crate::query::union::TailExec;
 
 /// Part of the session's memory that overlapping files may take: they are queued, held and put together.
 const HELD_PART: u64 = 4;
@@ -132,7 +135,13 @@ pub(in crate::query) fn origin(plan: &Arc<dyn ExecutionPlan>, at: usize) -> Opti
         let is_input = at < input.schema().fields().len();
         return is_input.then(|| origin(input, at))?;
     }
-    let is_leaf = plan.is::<TickOrderExec>() || plan.is::<DataSourceExec>();
+    if let Some(union) = plan.downcast_ref::<UnionExec>() {
+        let mut names = union.inputs().iter().map(|input| origin(input, at));
+        let first = names.next()??;
+        return names.all(|name| name.as_ref() == Some(&first)).then_some(first);
+    }
+    let is_ordered = plan.is::<TickOrderExec>() || plan.is::<TailMergeExec>();
+    let is_leaf = is_ordered || plan.is::<DataSourceExec>() || plan.is::<TailExec>();
     is_leaf.then(|| plan.schema().fields().get(at).map(|field| field.name().clone()))?
 }
 
@@ -143,6 +152,12 @@ fn ordered(plan: &Arc<dyn ExecutionPlan>, limits: Limits) -> Result<Option<Arc<d
     }
     if let Some(source) = plan.downcast_ref::<DataSourceExec>() {
         return ticks_in_order(source, limits);
+    }
+    if let Some(tail) = plan.downcast_ref::<TailExec>() {
+        return Ok(merged(None, tail, limits));
+    }
+    if let Some((files, tail)) = union_of(plan) {
+        return Ok(ordered(files, limits)?.and_then(|files| merged(Some(files), tail, limits)));
     }
     let keeps =
         plan.is::<ProjectionExec>() || plan.downcast_ref::<FilterExec>().is_some_and(|filter| filter.fetch().is_none());
@@ -157,6 +172,23 @@ fn ordered(plan: &Arc<dyn ExecutionPlan>, limits: Limits) -> Result<Option<Arc<d
         }
         None => Ok(None),
     }
+}
+
+/// The files and the tail of a union of both.
+pub(in crate::query) fn union_of(plan: &Arc<dyn ExecutionPlan>) -> Option<(&Arc<dyn ExecutionPlan>, &TailExec)> {
+    let [files, tail] = &plan.downcast_ref::<UnionExec>()?.inputs()[..] else { return None };
+    // One that a statement wrote has scans of its own on both sides.
+    let is_scan = plan_has(files, &|plan| plan.is::<TailExec>() || plan.is::<UnionExec>());
+    tail.downcast_ref::<TailExec>().filter(|_| !is_scan).map(|tail| (files, tail))
+}
+
+fn plan_has(plan: &Arc<dyn ExecutionPlan>, is: &impl Fn(&Arc<dyn ExecutionPlan>) -> bool) -> bool {
+    is(plan) || plan.children().into_iter().any(|child| plan_has(child, is))
+}
+
+fn merged(files: Option<Arc<dyn ExecutionPlan>>, tail: &TailExec, limits: Limits) -> Option<Arc<dyn ExecutionPlan>> {
+    let merge = TailMergeExec::new(files, tail.clone(), limits.partitions)?;
+    Some(Arc::new(merge))
 }
 
 fn ticks_in_order(source: &DataSourceExec, limits: Limits) -> Result<Option<Arc<dyn ExecutionPlan>>> {

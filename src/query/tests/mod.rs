@@ -10,6 +10,7 @@ mod named;
 mod problems;
 mod rolling;
 mod table;
+mod union;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,30 +32,30 @@ use super::*;
 use crate::lake::{DataFile, SORT_ORDER, SORTED_BY, TableView, ticks_schema};
 use crate::market::PartitionBy;
 
-const DAY_MICROS: i64 = 86_400_000_000;
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 /// 2026-01-05 00:00 UTC, a Monday.
-const START: i64 = 20_458 * DAY_MICROS;
+pub(crate) const START: i64 = 20_458 * DAY_MICROS;
 
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Row {
-    symbol: String,
-    ts: i64,
-    open: Option<f64>,
-    high: Option<f64>,
-    low: Option<f64>,
-    close: f64,
-    volume: Option<f64>,
-    partition: i32,
-    offset: i64,
-    index: i32,
+pub(crate) struct Row {
+    pub symbol: String,
+    pub ts: i64,
+    pub open: Option<f64>,
+    pub high: Option<f64>,
+    pub low: Option<f64>,
+    pub close: f64,
+    pub volume: Option<f64>,
+    pub partition: i32,
+    pub offset: i64,
+    pub index: i32,
 }
 
 impl Row {
-    fn new(symbol: &str, ts: i64, close: f64, volume: Option<f64>, offset: i64) -> Self {
+    pub(crate) fn new(symbol: &str, ts: i64, close: f64, volume: Option<f64>, offset: i64) -> Self {
         Self { symbol: symbol.to_owned(), ts, close, volume, offset, ..Self::default() }
     }
 
-    fn date(&self) -> i32 {
+    pub(crate) fn date(&self) -> i32 {
         self.ts.div_euclid(DAY_MICROS) as i32
     }
 
@@ -65,7 +66,7 @@ impl Row {
 }
 
 /// A table in memory, one file for each slice of rows and partition value.
-async fn table_of(by: PartitionBy, slices: &[Vec<Row>]) -> TableView {
+pub(crate) async fn table_of(by: PartitionBy, slices: &[Vec<Row>]) -> TableView {
     let day_schema = ticks_schema(PartitionBy::Day, &[]);
     let mut fields: Vec<_> = day_schema.fields().iter().cloned().collect();
     if by != PartitionBy::Day {
@@ -107,7 +108,7 @@ fn encode(schema: &Schema, rows: &[&Row]) -> Vec<u8> {
     encode_as(schema, rows, rows.is_sorted_by_key(|row| (&row.symbol, row.place())))
 }
 
-fn encode_as(schema: &Schema, rows: &[&Row], sorted: bool) -> Vec<u8> {
+fn batch_of(schema: &Schema, rows: &[&Row]) -> RecordBatch {
     let doubles = |value: fn(&Row) -> Option<f64>| -> ArrayRef {
         Arc::new(rows.iter().map(|row| value(row)).collect::<Float64Array>())
     };
@@ -129,11 +130,18 @@ fn encode_as(schema: &Schema, rows: &[&Row], sorted: bool) -> Vec<u8> {
             "kafka_offset" => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.offset))),
             "kafka_index" => Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.index))),
             "trade_date" => Arc::new(Date32Array::from_iter_values(rows.iter().map(|row| row.date()))),
+            "trade_month" => {
+                Arc::new(Date32Array::from_iter_values(rows.iter().map(|row| PartitionBy::Month.value(row.date()))))
+            }
             _ => new_null_array(field.data_type(), rows.len()),
         })
         .collect();
-    let schema = Arc::new(schema.clone());
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+    RecordBatch::try_new(Arc::new(schema.clone()), columns).unwrap()
+}
+
+fn encode_as(schema: &Schema, rows: &[&Row], sorted: bool) -> Vec<u8> {
+    let batch = batch_of(schema, rows);
+    let schema = batch.schema();
     let key = sorted.then(|| vec![KeyValue::new(SORTED_BY.to_owned(), SORT_ORDER.to_owned())]);
     let properties = WriterProperties::builder().set_key_value_metadata(key).set_max_row_group_row_count(Some(64));
     let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties.build())).unwrap();
@@ -178,7 +186,7 @@ fn session(view: &TableView) -> QuerySession {
 }
 
 /// All rows of a statement as one batch.
-async fn rows_of(view: &TableView, parsed: &Parsed) -> RecordBatch {
+pub(crate) async fn rows_of(view: &TableView, parsed: &Parsed) -> RecordBatch {
     let planned = session(view).plan(parsed).await.unwrap();
     let schema = planned.schema();
     let batches: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
@@ -189,7 +197,7 @@ async fn select(view: &TableView, sql: &str) -> RecordBatch {
     rows_of(view, &Parsed::parse(sql).unwrap()).await
 }
 
-fn named(name: &str, params: &[(&str, &str)]) -> Parsed {
+pub(crate) fn named(name: &str, params: &[(&str, &str)]) -> Parsed {
     let catalog = Catalog::load(None).unwrap();
     let mut parsed = Parsed::parse(catalog.get(name).unwrap().text_for(Dialect::Tickhouse)).unwrap();
     let params: Vec<_> = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

@@ -298,37 +298,3 @@ fn type_name(kind: &DataType) -> String {
         other => other.to_string(),
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_newest_signals_are_those_of_the_whole_table() {
-    let slices = walks(5, 6, 300);
-    let view = table_of(PartitionBy::Day, &slices).await;
-    let all = rows_of(&view, &named("sma_crossover", &[])).await;
-    let mut expected: Vec<(i64, String, String, Option<String>)> = (0..all.num_rows())
-        .map(|row| {
-            let word = |column| text(&all, column, row).map(str::to_owned);
-            (time(&all, row), word("symbol").unwrap(), word("signal").unwrap(), word("cross_event"))
-        })
-        .filter(|(_, _, signal, event)| signal != "Hold" || event.is_some())
-        .collect();
-    expected.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    let newest = newest_signals(&view, 12).await.unwrap();
-    assert_eq!(newest.len(), 12);
-    let times: Vec<(i64, &str)> = newest.iter().map(|signal| (signal.ts, signal.symbol.as_str())).collect();
-    assert_eq!(times, expected[..12].iter().map(|row| (row.0, row.1.as_str())).collect::<Vec<_>>());
-    assert!(newest.iter().all(|signal| signal.signal != "Hold" || signal.cross_event.is_some()));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_newest_signals_come_from_the_newest_files() {
-    let symbols: Vec<Row> = (0..30_000).map(|n| Row::new("OLD", START + n, 1.0, Some(1.0), n)).collect();
-    let rising = |n: i64| Row::new("NEW", START + 2 * DAY_MICROS + n, n as f64, Some(n as f64), n);
-    let newest_slice: Vec<Row> = (1..21_000).map(rising).collect();
-    let mut view = table_of(PartitionBy::Day, &[symbols, newest_slice]).await;
-    let old = view.files.iter().position(|file| file.path.as_ref().contains("part-0")).unwrap();
-    view.files[old].path = object_store::path::Path::from("gone.parquet");
-    let newest = newest_signals(&view, 3).await.unwrap();
-    assert_eq!(newest.iter().map(|signal| signal.close).collect::<Vec<_>>(), [20_999.0, 20_998.0, 20_997.0]);
-    assert!(newest.iter().all(|signal| signal.signal == "Buy" && signal.confirmed));
-    assert!(newest_signals(&table_of(PartitionBy::Day, &[]).await, 3).await.unwrap().is_empty());
-}

@@ -163,7 +163,7 @@ async fn a_small_memory_limit_says_what_to_do() {
     let stream = session.plan(&parsed).await.unwrap().run().unwrap();
     let output = Output::to(std::io::sink());
     let error = write_all(stream, Format::Csv, chrono_tz::UTC, output, &CancellationToken::new()).await.unwrap_err();
-    let QueryError::Run(text) = &error else { panic!("{error}") };
+    let QueryError::Memory(text) = &error else { panic!("{error}") };
     assert!(text.starts_with("it needs more memory than --memory-limit 64KiB allows\n"), "{text}");
     assert!(text.contains("raise --memory-limit"), "{text}");
 }
@@ -229,7 +229,7 @@ async fn distinct_values_of_several_columns_have_a_way_round() {
         write_all(stream, Format::Csv, chrono_tz::UTC, output, &CancellationToken::new()).await
     };
     let error = run("SELECT count(*), count(DISTINCT (kafka_partition, kafka_offset)) FROM ticks").await.unwrap_err();
-    assert!(matches!(&error, QueryError::Run(text) if text.contains("SELECT DISTINCT a, b")), "{error}");
+    assert!(matches!(&error, QueryError::Memory(text) if text.contains("SELECT DISTINCT a, b")), "{error}");
     run("SELECT count(*) FROM (SELECT DISTINCT kafka_partition, kafka_offset FROM ticks)").await.unwrap();
 }
 

@@ -14,7 +14,7 @@ const ORDER: &str = "ts, kafka_partition, kafka_offset, kafka_index";
 
 /// How the rows of a table lie in its files.
 #[derive(Debug, Clone, Copy)]
-enum Layout {
+pub(super) enum Layout {
     /// Anywhere, in any order.
     Scattered,
     /// A sorted file a day.
@@ -23,7 +23,7 @@ enum Layout {
     InArrivalOrder,
 }
 
-fn ticks(random: &mut StdRng, symbols: usize, rows: usize) -> Vec<Row> {
+pub(super) fn ticks(random: &mut StdRng, symbols: usize, rows: usize) -> Vec<Row> {
     let row = |n: usize| {
         let symbol = format!("S{}", random.random_range(0..symbols));
         // Some equal times, some late rows.
@@ -37,7 +37,7 @@ fn ticks(random: &mut StdRng, symbols: usize, rows: usize) -> Vec<Row> {
     (0..rows).map(row).collect()
 }
 
-async fn laid_out(layout: Layout, by: PartitionBy, rows: &[Row], random: &mut StdRng) -> TableView {
+pub(super) async fn laid_out(layout: Layout, by: PartitionBy, rows: &[Row], random: &mut StdRng) -> TableView {
     let slices = match layout {
         Layout::Scattered => {
             let mut slices = vec![Vec::new(); 3];
@@ -102,7 +102,7 @@ fn frame(random: &mut StdRng) -> String {
 }
 
 /// Window columns that the kernels know.
-fn known(random: &mut StdRng) -> String {
+pub(super) fn known(random: &mut StdRng) -> String {
     const CALLS: [&str; 16] = [
         "count(*)",
         "count(volume)",

@@ -1,0 +1,156 @@
+//! The table `signals`: what the live task said, exactly once, under transactions of its own.
+//!
+//! A commit holds the events of `[base, next)` of each partition of the topic of ticks, as a commit of ticks does.
+//! Everything that lands in a topic of events lands there before the commit, and the commit says how far that topic was.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::ObjectStore;
+
+use super::commit::{Advance, Batch, CommitOutcome, NewFile, Reached, app_id, commit};
+use super::create::open_or_create_signals;
+use super::error::LakeError;
+use super::location::Location;
+use super::maintain::Maintenance;
+use super::retry::{RetryPolicy, patiently};
+use super::schema::TRADE_DATE;
+use super::store::{StoreSettings, prefixed, root_store};
+use super::table::Table;
+use super::upload;
+use super::view::TableView;
+
+/// Name of the table, under the root of the lake.
+pub const SIGNALS: &str = "signals";
+
+/// What is neither table nor data of one.
+const OWN_FOLDER: &str = "_tickhouse";
+
+/// For readers, who may come before the table.
+pub(super) struct SignalsTable {
+    table: Table,
+    is_there: bool,
+}
+
+impl SignalsTable {
+    pub(super) async fn open(root: &Arc<dyn ObjectStore>, location: &Location) -> Result<Self, LakeError> {
+        let mut signals = Self { table: Table::new(root, location, SIGNALS)?, is_there: false };
+        signals.refresh().await?;
+        Ok(signals)
+    }
+
+    pub(super) async fn refresh(&mut self) -> Result<(), LakeError> {
+        if !self.is_there {
+            self.is_there = self.table.exists().await?;
+        }
+        if self.is_there { self.table.load().await } else { Ok(()) }
+    }
+
+    pub(super) fn version(&self) -> Option<u64> {
+        self.is_there.then(|| self.table.version())
+    }
+
+    pub(super) fn view(&self) -> Result<Option<TableView>, LakeError> {
+        self.is_there.then(|| TableView::of(&self.table)).transpose()
+    }
+}
+
+/// A handle for the one who writes the table.
+pub struct Signals {
+    location: Location,
+    table: Table,
+    own_store: Arc<dyn ObjectStore>,
+    epoch: i32,
+    retry: RetryPolicy,
+}
+
+impl Signals {
+    /// Creates the table if it isn't there. `epoch` is that of the lake's ticks.
+    ///
+    /// # Errors
+    /// The store can't be used, or the table has other columns.
+    pub async fn open_or_create(location: &Location, store: &StoreSettings, epoch: i32) -> Result<Self, LakeError> {
+        let root = root_store(location, store)?;
+        let mut table = Table::new(&root, location, SIGNALS)?;
+        open_or_create_signals(location, &mut table).await?;
+        let own_store = prefixed(&root, &location.table_url(OWN_FOLDER))?;
+        Ok(Self { location: location.clone(), table, own_store, epoch, retry: RetryPolicy::default() })
+    }
+
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Events of ticks below this offset are in the table.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn next_offset(&self, partition: i32) -> Result<Option<i64>, LakeError> {
+        let app_id = app_id(self.epoch, partition);
+        patiently("signals not read", &self.retry, &self.table.name, || self.table.transaction(&app_id)).await
+    }
+
+    /// How far events had come elsewhere at the newest commit.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn reached(&self) -> Result<Reached, LakeError> {
+        let record = self.table.newest_record().await?.unwrap_or_default();
+        Ok(Reached { topic: record.events_topic, webhooks_since: record.webhooks_since })
+    }
+
+    /// Files of the version that was loaded when the handle was made.
+    ///
+    /// # Errors
+    /// As [`super::Lake::ticks`].
+    pub fn files(&self) -> Result<TableView, LakeError> {
+        TableView::of(&self.table)
+    }
+
+    pub fn version(&self) -> u64 {
+        self.table.version()
+    }
+
+    /// Begins at `_tickhouse` under the root of the lake.
+    pub fn own_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.own_store)
+    }
+
+    /// A handle of its own for a task beside the commits.
+    pub fn maintenance(&self) -> Maintenance {
+        Maintenance::new(&self.location, vec![self.table.clone()])
+    }
+
+    /// Stores a data file under a new name, by the retry policy.
+    ///
+    /// # Errors
+    /// The file is not in the store when the policy gives up.
+    pub async fn put(&self, path: &str, bytes: Bytes) -> Result<(), LakeError> {
+        let store: &Arc<dyn ObjectStore> = &self.table.store;
+        upload::put(store, &self.location.to_string(), path, bytes, &self.retry).await
+    }
+
+    /// Adds files and moves the partitions, in one commit.
+    ///
+    /// # Errors
+    /// The outcome could not be found out within the retry policy.
+    pub async fn commit(
+        &mut self,
+        files: &[NewFile],
+        advances: &[Advance],
+        reached: &Reached,
+    ) -> Result<CommitOutcome, LakeError> {
+        let batch = Batch {
+            epoch: self.epoch,
+            epoch_property: None,
+            partition_column: TRADE_DATE,
+            files,
+            advances,
+            note: None,
+            reached: Some(reached),
+        };
+        commit(&mut self.table, &self.retry, &batch).await
+    }
+}

@@ -1,0 +1,159 @@
+//! A condition on named numbers, in SQL, that is planned once and evaluated on many rows at a time.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::common::DFSchema;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::collect_columns;
+
+use super::diagnose::{KnownNames, SqlProblem};
+use super::error::QueryError;
+use super::place::Place;
+use super::session::{QuerySession, run_error};
+use super::statement::Parsed;
+
+/// Conditions are planned as statements on a table of this name.
+const TABLE: &str = "live";
+const BEFORE: &str = "SELECT (\n";
+/// Conditions hold no more than a few comparisons.
+const MAX_BYTES: usize = 4_096;
+const MEMORY_BYTES: usize = 16 << 20;
+
+/// A planned condition.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    expr: Arc<dyn PhysicalExpr>,
+    schema: SchemaRef,
+}
+
+/// Plans conditions on doubles of these names.
+pub struct Conditions {
+    session: QuerySession,
+    schema: SchemaRef,
+}
+
+impl Conditions {
+    /// # Errors
+    /// The session can't be set up.
+    pub fn on(names: &[&str]) -> Result<Self, QueryError> {
+        let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Float64, true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let session = QuerySession::new(MEMORY_BYTES)?;
+        let table = Arc::new(EmptyTable::new(Arc::clone(&schema)));
+        session.context().register_table(TABLE, table).map_err(QueryError::Session)?;
+        Ok(Self { session, schema })
+    }
+
+    /// # Errors
+    /// The text is no condition on the names; the error shows where and lists them.
+    pub async fn plan(&self, text: &str) -> Result<Condition, QueryError> {
+        if text.len() > MAX_BYTES {
+            return Err(QueryError::usage(format!("the condition is longer than {MAX_BYTES} bytes")));
+        }
+        let sql = format!("{BEFORE}{text}\n) FROM {TABLE}");
+        let parsed = Parsed::parse(&sql).map_err(|error| in_condition(text, error))?;
+        let state = self.session.context().state();
+        let plan = state.statement_to_plan(parsed.statement().clone()).await;
+        let known = || KnownNames { tables: vec![TABLE.to_owned()], functions: self.session.functions() };
+        let problem =
+            |error: &_| in_condition(text, QueryError::Sql(Box::new(SqlProblem::planning(&sql, error, &known()))));
+        let plan = plan.map_err(|error| problem(&error))?;
+        let is_plain = |plan: &LogicalPlan| matches!(plan, LogicalPlan::TableScan(_));
+        let expr = match &plan {
+            LogicalPlan::Projection(projection) if projection.expr.len() == 1 && is_plain(&projection.input) => {
+                projection.expr[0].clone().unalias()
+            }
+            _ => return Err(QueryError::usage(format!("'{text}' is no condition: write one, as in close > 100"))),
+        };
+        let schema = DFSchema::try_from_qualified_schema(TABLE, &self.schema).map_err(|error| problem(&error))?;
+        let expr = self.session.context().create_physical_expr(expr, &schema).map_err(|error| problem(&error))?;
+        match expr.data_type(&self.schema).map_err(|error| problem(&error))? {
+            DataType::Boolean | DataType::Null => {
+                let condition = Condition { expr, schema: Arc::clone(&self.schema) };
+                // Texts are made numbers only now.
+                let one: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
+                condition.evaluate(vec![one; self.schema.fields().len()], 1)?;
+                Ok(condition)
+            }
+            other => Err(QueryError::usage(format!(
+                "'{text}' is no condition: it is a {}; compare it with something, as in {text} > 0",
+                super::session::sql_type(&other)
+            ))),
+        }
+    }
+}
+
+/// The condition stands in the second line of the statement.
+fn in_condition(text: &str, error: QueryError) -> QueryError {
+    let QueryError::Sql(mut problem) = error else { return error };
+    let lines = text.lines().count() as u64;
+    let place = problem.place.map(|place| Place { line: place.line.saturating_sub(1), ..place });
+    // What ends too early is told at the words around it.
+    problem.place = place.filter(|place| (1..=lines).contains(&place.line));
+    QueryError::Sql(problem)
+}
+
+impl Condition {
+    /// Places of the names that it looks at.
+    pub fn columns(&self) -> impl Iterator<Item = usize> {
+        collect_columns(&self.expr).into_iter().map(|column| column.index())
+    }
+
+    /// The columns in the order of the names; those that it doesn't look at may be anything of the same length.
+    ///
+    /// # Errors
+    /// The condition can't be evaluated, e.g. because it divides an integer by zero.
+    pub fn evaluate(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<BooleanArray, QueryError> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options);
+        let batch = batch.map_err(|error| QueryError::Run(error.to_string()))?;
+        let value = self.expr.evaluate(&batch).and_then(|value| value.into_array(rows));
+        let value = value.map_err(|error| run_error(&error))?;
+        Ok(match value.data_type() {
+            DataType::Null => BooleanArray::new_null(value.len()),
+            _ => value.as_boolean().clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn problem(text: &str) -> String {
+        Conditions::on(&["close", "volume", "volume_avg_10"]).unwrap().plan(text).await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_condition_is_true_false_or_unknown() {
+        let conditions = Conditions::on(&["close", "volume"]).unwrap();
+        let condition = conditions.plan("close > 10 AND volume > 2 * close").await.unwrap();
+        let close: ArrayRef = Arc::new(Float64Array::from(vec![Some(9.0), Some(11.0), Some(11.0), None]));
+        let volume: ArrayRef = Arc::new(Float64Array::from(vec![Some(99.0), Some(99.0), Some(12.0), Some(1.0)]));
+        let found = condition.evaluate(vec![close, volume], 4).unwrap();
+        assert_eq!(found.iter().collect::<Vec<_>>(), [Some(false), Some(true), Some(false), None]);
+        assert_eq!(condition.columns().collect::<std::collections::BTreeSet<_>>(), [0, 1].into());
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_shown_where_it_stands() {
+        let text = problem("close > 1 AND volum > 2").await;
+        assert!(
+            text.contains("did you mean 'volume'?") && text.contains("\n  1 | close > 1 AND volum > 2\n"),
+            "{text}"
+        );
+        assert!(text.contains("\n    |               ^^^^^"), "{text}");
+        assert!(problem("close >").await.contains("xpected"));
+        assert!(problem("close + 1").await.contains("is no condition"));
+        assert!(!problem("close > 1, volume > 2").await.contains("FROM live"));
+        assert!(problem("max(close) > 1").await.contains("is no condition"));
+        assert!(problem("close > (SELECT 1)").await.contains("ubquery"));
+        assert!(problem("close > 'a lot'").await.contains("a lot"));
+        assert!(problem("nosuch(close) > 1").await.contains("nosuch"));
+    }
+}

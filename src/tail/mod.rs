@@ -1,0 +1,27 @@
+//! What Kafka holds beyond the table: a topic read from given offsets, outside of any group.
+//!
+//! ```text
+//!  kafka::Following ── thread: decode with the lake's own mapping ──> Chunk per partition
+//!                                   │ bounded queue (16 batches); full = nothing is polled
+//!                                   ▼
+//!                     Follower::tails ──> live (rolling state per symbol), or the union:
+//!
+//!  Store: rows beyond the table's version ──> UnionView: files of a version + rows that this version doesn't have
+//! ```
+
+mod follower;
+mod mapping;
+mod reading;
+mod rows;
+mod store;
+mod task;
+#[cfg(test)]
+mod tests;
+mod union;
+mod view;
+
+pub use follower::{Chunk, FollowError, FollowSettings, Follower, Tail};
+pub use mapping::{MappingError, lake_input, lake_zone};
+pub use rows::{TailBatch, as_read, read_schema};
+pub use union::{DEFAULT_TAIL_BYTES, Hint, Union, UnionError, UnionSettings};
+pub use view::{Mode, UnionView};
