@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         commands::tell(&format!("error: {error}\n"));
         return ExitCode::from(commands::USAGE);
     }
-    if cli.command.is_daemon() {
+    if cli.command.runs_long() {
         allocator::share_arenas();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::dashboard::Listen;
 use crate::units::parse_duration;
 
 /// Everything in one process: an embedded broker, a simulated market, ingest into a local table, signals
@@ -19,6 +20,9 @@ pub struct DemoArgs {
     /// Stop after this time [default: at Ctrl-C]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
+    /// Address and port of the live page [default: 127.0.0.1:8080, or one of the next ports if that is taken]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<Listen>,
     /// Folder of the lake, which must not exist [default: a fresh folder under the system's temporary one]
     #[arg(long, value_name = "FOLDER")]
     pub table: Option<PathBuf>,

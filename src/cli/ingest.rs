@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{KafkaArgs, TableArgs};
+use super::{EventArgs, KafkaArgs, ServeArgs, TableArgs};
 use crate::decode::Preset;
 use crate::ingest::{DataLossPolicy, Maintain, StartPolicy};
 use crate::market::PartitionBy;
@@ -62,6 +62,16 @@ pub struct IngestArgs {
     /// Create the bucket of --table if there is none
     #[arg(long)]
     pub s3_create_bucket: bool,
+    /// Also tell signals, crossings, anomalies and alerts while the ticks arrive, as `tickhouse live` does
+    #[arg(long, help_heading = "Events", conflicts_with_all = ["dry_run", "until_latest"])]
+    pub live: bool,
+    #[command(flatten)]
+    pub events: EventArgs,
+    /// Also serve the live page, as `tickhouse dashboard` does
+    #[arg(long, help_heading = "Dashboard", conflicts_with_all = ["dry_run", "until_latest"])]
+    pub dashboard: bool,
+    #[command(flatten)]
+    pub serve: ServeArgs,
     /// Print the verdict of messages and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -120,6 +130,8 @@ impl IngestArgs {
         self.kafka.apply(layers);
         self.table.apply(layers);
         self.input.apply(layers);
+        self.events.apply(layers);
+        self.serve.apply(layers);
         layers.flag("store.create_bucket", "--s3-create-bucket", self.s3_create_bucket.then_some(true));
         layers.flag("kafka.group", "--group", self.group.clone());
         layers.flag("kafka.instance_id", "--instance-id", self.instance_id.clone());

@@ -2,12 +2,14 @@
 
 mod catalog;
 mod config;
+mod dashboard;
 mod dead_letters;
 mod demo;
 mod engines;
 mod ingest;
 mod inspect;
 mod kafka;
+mod live;
 mod offsets;
 mod produce;
 mod query;
@@ -24,12 +26,14 @@ pub use catalog::{
     TrinoCatalogArgs, ViewArgs,
 };
 pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
+pub use dashboard::{DashboardArgs, ServeArgs};
 pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
 pub use demo::DemoArgs;
 pub use engines::EngineArgs;
 pub use ingest::{IngestArgs, InputArgs};
 pub use inspect::{AsOfText, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs};
 pub use kafka::KafkaArgs;
+pub use live::{AlertsArgs, AlertsCommand, AlertsTestArgs, EventArgs, LiveArgs};
 pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
 pub use produce::{ColumnArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
 pub use query::{AskArgs, FormatChoice, QueryArgs};
@@ -72,9 +76,12 @@ pub enum Command {
     Produce(ProduceArgs),
     Ingest(IngestArgs),
     Query(Box<QueryArgs>),
+    Live(LiveArgs),
+    Alerts(AlertsArgs),
     Table(InspectArgs),
     Offsets(OffsetsArgs),
     DeadLetters(DeadLettersArgs),
+    Dashboard(DashboardArgs),
     Catalog(Box<CatalogArgs>),
     Config(ConfigArgs),
     Completions(CompletionsArgs),
@@ -115,7 +122,16 @@ fn take_negative_values(command: clap::Command) -> clap::Command {
 impl Command {
     /// Runs for months.
     pub fn is_daemon(&self) -> bool {
-        matches!(self, Self::Ingest(args) if !args.dry_run)
+        match self {
+            Self::Ingest(args) => !args.dry_run,
+            Self::Live(_) | Self::Dashboard(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Its memory shall not grow with the hours.
+    pub fn runs_long(&self) -> bool {
+        self.is_daemon() || matches!(self, Self::Demo(_))
     }
 
     /// Default of `--log`: a daemon tells what it does, a command only what is wrong.

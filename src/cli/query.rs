@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::{EngineArgs, PastArgs, TableArgs, pair, zone};
+use super::{EngineArgs, KafkaArgs, PastArgs, TableArgs, pair, zone};
 use crate::engines::Engine;
 use crate::query::{Dialect, Format};
 use crate::settings::Layers;
@@ -20,6 +20,7 @@ Examples:
   tickhouse query --table ./lake sma_crossover --symbol AAPL --from 2026-11-20
   tickhouse query --table s3://bucket/lake daily_summary -o summary.parquet
   tickhouse query --table ./lake
+  tickhouse query --table ./lake --live --brokers localhost:9092 latest
   tickhouse query --engine trino --trino-url https://trino.example.com:8443 sma_crossover --symbol AAPL";
 
 /// SQL on the tables of a lake, or a named query such as sma_crossover
@@ -70,12 +71,21 @@ pub struct QueryArgs {
     /// Who runs the statement; athena and trino on the tables that are registered there [default: local]
     #[arg(long, value_enum)]
     pub engine: Option<Engine>,
+    /// Read what Kafka holds beyond the table, too: its own topic, up to the ends as of now; at the prompt each
+    /// statement sees the newest
+    #[arg(long, conflicts_with_all = ["as_of", "list", "describe", "show_sql"])]
+    pub live: bool,
+    /// Memory for the ticks beyond the table
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = tail_memory, requires = "live")]
+    pub tail_memory: u64,
     #[command(flatten)]
     pub past: PastArgs,
     #[command(flatten)]
     pub ask: AskArgs,
     #[command(flatten)]
     pub table: TableArgs,
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
     #[command(flatten)]
     pub engines: EngineArgs,
 }
@@ -116,8 +126,20 @@ impl AskArgs {
 impl QueryArgs {
     pub fn apply(&self, layers: &mut Layers) {
         self.table.apply(layers);
+        self.kafka.apply(layers);
         self.engines.apply(layers);
         layers.flag("engine", "--engine", self.engine.map(Engine::name));
+    }
+
+    /// # Errors
+    /// The brokers are named for nothing.
+    pub fn require_live(&self) -> Result<(), String> {
+        match !self.live && (self.kafka.brokers.is_some() || self.kafka.topic.is_some()) {
+            true => {
+                Err("--brokers and --topic are for --live, which reads what Kafka holds beyond the table".to_owned())
+            }
+            false => Ok(()),
+        }
     }
 
     /// Asks for nothing yet.
@@ -132,6 +154,13 @@ const LEAST_MEMORY: u64 = 16 << 20;
 fn memory_limit(text: &str) -> Result<u64, String> {
     match parse_size(text)? {
         bytes if bytes < LEAST_MEMORY => Err(format!("at least {}", size_text(LEAST_MEMORY))),
+        bytes => Ok(bytes),
+    }
+}
+
+fn tail_memory(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("at least 1 byte".to_owned()),
         bytes => Ok(bytes),
     }
 }

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use tokio_util::sync::CancellationToken;
 
+use super::beside::{Beside, Wanted};
+use super::live::printer;
 use super::print::tell;
 use super::{dry_run, way_out};
 use crate::cli::{GlobalArgs, IngestArgs};
@@ -21,12 +23,18 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
         return tokio::task::spawn_blocking(move || dry_run::run(&settings, limit, &stop)).await?;
     }
     let location = settings.location()?;
+    let wanted = match (args.live, args.dashboard) {
+        (false, false) => None,
+        (true, false) => Some(Wanted::Live),
+        (false, true) => Some(Wanted::Page),
+        (true, true) => Some(Wanted::LiveAndPage),
+    };
     let spec = IngestSpec {
         location: location.clone(),
-        store: settings.store,
-        kafka: settings.kafka,
-        input: settings.input,
-        settings: settings.ingest,
+        store: settings.store.clone(),
+        kafka: settings.kafka.clone(),
+        input: settings.input.clone(),
+        settings: settings.ingest.clone(),
         until_latest: args.until_latest,
         accept_input_change: args.accept_input_change,
     };
@@ -37,7 +45,19 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
         return Ok(ExitCode::SUCCESS);
     };
     tracing::info!(table = %location, group = daemon.group, "ingesting");
-    let status = daemon.run(stop).await.map_err(way_out)?;
+    let over = stop.child_token();
+    let (printer, printing) = printer(settings.live.print && args.live);
+    let beside = match wanted {
+        Some(wanted) => Some(Beside::start(&settings, wanted, Some(daemon.status()), printer, &over).await?),
+        None => None,
+    };
+    let status = daemon.run(stop).await;
+    over.cancel();
+    if let Some(beside) = beside {
+        beside.join().await?;
+    }
+    printing.await.context("print events")??;
+    let status = status.map_err(way_out)?;
     tell(&ending(&status));
     ensure!(!status.cut_short, "stopped before the ends of the partitions were reached; run it again to read the rest");
     Ok(ExitCode::SUCCESS)

@@ -1,14 +1,19 @@
 //! One file per subcommand: wiring and printing, nothing else.
 
+mod alerts;
+mod beside;
 mod catalog;
 mod config;
 mod consume_only;
+mod dashboard;
 mod dead_letters;
 mod demo;
 mod dry_run;
 mod elsewhere;
 mod explain;
 mod ingest;
+mod live;
+mod live_tables;
 mod offsets;
 mod print;
 pub mod produce;
@@ -25,12 +30,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::RootError;
 use crate::cli::{Cli, Command};
+use crate::dashboard::DashboardError;
 use crate::engines::EngineError;
 use crate::ingest::IngestError;
 use crate::kafka::TopicError;
 use crate::lake::{LakeError, StoreProblem};
+use crate::live::{LiveError, RuleError};
 use crate::query::QueryError;
 use crate::settings::{Settings, SettingsError};
+use crate::tail::{FollowError, UnionError};
 use print::ReaderGone;
 pub use print::tell;
 
@@ -47,9 +55,12 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
         Command::Demo(args) => demo::run(args, stop).await,
         Command::Produce(args) => produce::run(&cli.global, args, stop).await,
         Command::Query(args) => query::run(&cli.global, args, stop).await,
+        Command::Live(args) => live::run(&cli.global, args, stop).await,
+        Command::Alerts(args) => alerts::run(&cli.global, args, stop).await,
         Command::Table(args) => table::run(&cli.global, args, &stop).await,
         Command::Offsets(args) => offsets::run(&cli.global, args, &stop).await,
         Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,
+        Command::Dashboard(args) => dashboard::run(&cli.global, args, stop).await,
         Command::Catalog(args) => catalog::run(&cli.global, args, stop).await,
         Command::Config(args) => config::run(&cli.global, args),
         Command::Completions(args) => config::completions(args),
@@ -79,6 +90,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         if cause.is::<SettingsError>()
             || cause.is::<RootError>()
             || matches!(cause.downcast_ref(), Some(QueryError::Usage(_)))
+            || matches!(cause.downcast_ref(), Some(DashboardError::Refused(_)))
         {
             return Some(USAGE);
         }
@@ -97,12 +109,37 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
                 _ => None,
             };
         }
+        if let Some(error) = cause.downcast_ref::<LiveError>() {
+            return live_code(error);
+        }
+        if cause.is::<RuleError>() {
+            return Some(USAGE);
+        }
         if let Some(error) = cause.downcast_ref::<TopicError>() {
             return topic_code(error);
+        }
+        if let Some(error) = cause.downcast_ref::<UnionError>() {
+            return match error {
+                UnionError::OtherTopic(_) => Some(USAGE),
+                UnionError::Lake(error) => lake_code(error),
+                UnionError::Follow(FollowError::Topic(error)) => topic_code(error),
+                _ => None,
+            };
         }
         cause.downcast_ref::<LakeError>().and_then(lake_code)
     });
     ExitCode::from(code.unwrap_or(FAILED))
+}
+
+fn live_code(error: &LiveError) -> Option<u8> {
+    match error {
+        LiveError::Settings(_) | LiveError::Rule(_) => Some(USAGE),
+        LiveError::Gap { .. } | LiveError::OtherTopic(_) => Some(DATA_LOSS),
+        LiveError::Lake(error) => lake_code(error),
+        LiveError::Topic(error) => topic_code(error),
+        LiveError::Follow(FollowError::Topic(error)) => topic_code(error),
+        _ => None,
+    }
 }
 
 /// What only another user, password, certificate or flag mends.

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use chrono::TimeDelta;
 use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
@@ -18,10 +17,11 @@ use super::progress::ProgressLine;
 use super::repl;
 use super::tables::Tables;
 use crate::cli::{AskArgs, FormatChoice, GlobalArgs, QueryArgs, TableArgs};
+use crate::engines::Engine;
 use crate::lake::{Location, StoreSettings, store_result};
 use crate::query::{
-    Bound, Catalog, Clock, DEFAULT_MEMORY_BYTES, Dialect, Format, Header, Moment, NamedQuery, Output, Parsed,
-    QueryError, Scope, write_all,
+    Ask, Catalog, Clock, DEFAULT_MEMORY_BYTES, Dialect, Format, Header, NamedQuery, Output, Parsed, QueryError, TICKS,
+    write_all,
 };
 use crate::settings::Settings;
 
@@ -49,7 +49,7 @@ pub(super) async fn run_text(
     let (format, _) = output_of(format, None)?;
     let mut tables = Tables::of(&settings, DEFAULT_MEMORY_BYTES, stop).await?;
     let planned = tables.session().await?.plan(&parsed).await?;
-    drop(tables);
+    tables.close().await;
     write_all(planned.run()?, format, chrono_tz::UTC, Output::to(io::stdout()), stop).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -64,6 +64,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
         return print(&description(name, &catalog.get(name)?.header));
     }
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
+    args.require_live().map_err(QueryError::Usage)?;
     if args.is_open() {
         elsewhere::refuse_prompt(settings.engine)?;
         return repl::run(global, args, stop).await;
@@ -75,14 +76,19 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     }
     let (format, output) = output_of(args.format, args.output.as_deref())?;
     let target = Target::of(output)?;
+    if args.live && settings.engine != Engine::Local {
+        let problem = format!("--live is for --engine local: {} knows the table only", settings.engine.name());
+        return Err(QueryError::Usage(problem).into());
+    }
     if let Some(client) = elsewhere::client_of(&settings, args).await? {
         let sql = parsed.to_engine(settings.engine.dialect())?;
         return elsewhere::answer(&client, &sql, args, format, (&target, &settings.store), stop).await;
     }
 
     let mut tables = Tables::open(global, args, stop).await?;
-    let planned = tables.session().await?.plan(&parsed).await?;
-    drop(tables);
+    let planned = tables.session().await?.plan(&parsed).await;
+    tables.close().await;
+    let planned = planned?;
     if args.explain {
         return print(&explanation(&planned.explain(), &planned.reads().await?));
     }
@@ -147,31 +153,9 @@ fn object_at(target: &str) -> Result<Location, QueryError> {
 /// # Errors
 /// The text doesn't parse, or doesn't take what is asked.
 pub(super) fn prepare(text: &str, ask: &AskArgs, zone: Tz) -> Result<Parsed, QueryError> {
-    let mut parsed = Parsed::parse(text)?;
-    let clock = Clock::system(zone);
-    let scope = scope_of(ask, &clock)?;
-    let (params, clock) = look_back(&parsed, ask, clock)?;
-    parsed.bind_at(&params, &clock)?;
-    parsed.restrict(&scope)?;
-    Ok(parsed)
-}
-
-/// A query that looks back does so from `--to`, and as far as `--from` if no other length is given.
-fn look_back(parsed: &Parsed, ask: &AskArgs, clock: Clock) -> Result<(Vec<(String, String)>, Clock), QueryError> {
-    let instant = |flag: &str, text: &str| {
-        let instant = Moment::parse(text).and_then(|moment| moment.instant(&clock));
-        instant.map_err(|problem| QueryError::Usage(format!("{flag}: {problem}")))
-    };
-    let mut params = params_of(ask);
-    if let Some(from) = &ask.from {
-        // A trade date begins up to a day before or after that day does here.
-        let from = instant("--from", from)? - TimeDelta::days(1);
-        let open: Vec<&str> =
-            parsed.looks_back().filter(|name| params.iter().all(|(given, _)| given != name)).collect();
-        params.extend(open.into_iter().map(|name| (name.to_owned(), from.to_rfc3339())));
-    }
-    let to = ask.to.as_ref().map(|to| instant("--to", to)).transpose()?;
-    Ok((params, Clock { now: to.map_or(clock.now, |to| to.min(clock.now)), ..clock }))
+    let AskArgs { symbol, from, to, .. } = ask.clone();
+    Ask { table: TICKS, symbols: symbol, from, to, params: params_of(ask), mark: "--" }
+        .prepare(text, Clock::system(zone))
 }
 
 fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<String, QueryError> {
@@ -195,16 +179,6 @@ fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<Stri
 fn params_of(args: &AskArgs) -> Vec<(String, String)> {
     let interval = args.interval.iter().map(|text| ("interval".to_owned(), text.clone()));
     args.params.iter().cloned().chain(interval).collect()
-}
-
-fn scope_of(args: &AskArgs, clock: &Clock) -> Result<Scope, QueryError> {
-    let bound = |flag: &str, text: &Option<String>| {
-        let parse = |text: &String| {
-            Bound::parse(text, clock).map_err(|problem| QueryError::Usage(format!("{flag}: {problem}")))
-        };
-        text.as_ref().map(parse).transpose()
-    };
-    Ok(Scope { symbols: args.symbol.clone(), from: bound("--from", &args.from)?, to: bound("--to", &args.to)? })
 }
 
 /// The format, and the file if there is one; - is standard output.

@@ -2,6 +2,7 @@
 
 mod screen;
 
+use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -10,11 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::beside::{Beside, Wanted};
 use crate::cli::DemoArgs;
+use crate::dashboard::DashboardSettings;
 use crate::decode::{InputSettings, Preset};
 use crate::feeds::simulate::{Clock, SimulateSettings, SimulatedFeed};
 use crate::feeds::wire::Encoder;
@@ -22,8 +25,8 @@ use crate::feeds::{Pace, SendProgress, SendSettings, send_feed};
 use crate::ingest::{Daemon, IngestSettings, IngestSpec, Status};
 use crate::kafka::{EmbeddedBroker, KafkaSettings};
 use crate::lake::{Lake, Location, StoreSettings};
-use crate::query::{NewestSignal, newest_signals};
-use crate::settings::SettingsError;
+use crate::live::{Event, Kind};
+use crate::settings::{Settings, SettingsError};
 use screen::Screen;
 
 /// Says whose lake it is: only a demo's own is resumed.
@@ -31,7 +34,9 @@ const TOPIC: &str = "tickhouse-demo";
 const PARTITIONS: i32 = 8;
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 const DRAW_INTERVAL: Duration = Duration::from_millis(500);
-const SIGNALS_SHOWN: usize = 8;
+const EVENTS_SHOWN: usize = 8;
+/// Batches of events that may wait for the screen.
+const EVENT_BATCHES: usize = 64;
 /// The mock cluster answers at once; librdkafka's defaults wait for batches and elections that never come.
 const BROKER_PROPERTIES: [(&str, &str); 2] = [("fetch.wait.max.ms", "20"), ("socket.nagle.disable", "true")];
 
@@ -76,20 +81,33 @@ pub(super) async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Res
     };
     let Some(daemon) = Daemon::open(spec, &over).await? else { return Ok(ExitCode::SUCCESS) };
     let status = daemon.status();
-    let mut producing = tokio::spawn(send_feed(feed, sending, kafka, Arc::clone(&progress), over.clone()));
+    let mut producing = tokio::spawn(send_feed(feed, sending, kafka.clone(), Arc::clone(&progress), over.clone()));
     // The producer stops first, so that the last flush takes everything in.
     let ingest_stop = CancellationToken::new();
     let ingesting = tokio::spawn(daemon.run(ingest_stop.clone()));
-    let (signals, watching) = watch_signals(location.clone(), status.clone(), ingest_stop.child_token());
-
     let mut screen = Screen::new(std::io::stderr().is_terminal());
     screen.greet(&folder, args.rate, args.symbols);
-    let sent = show(&mut screen, &mut producing, &progress, &status, &signals).await;
+    let (printer, mut events) = mpsc::channel(EVENT_BATCHES);
+    let settings = Settings {
+        table: location.to_string(),
+        kafka,
+        dashboard: DashboardSettings { listen: args.listen, ..DashboardSettings::default() },
+        ..Settings::default()
+    };
+    let started = Beside::start(&settings, Wanted::LiveAndPage, Some(status.clone()), Some(printer), &over).await;
+    let sent = match &started {
+        Ok(_) => show(&mut screen, &mut producing, &progress, &status, &mut events).await,
+        // The port is taken: what was begun ends as it does at a stop.
+        Err(_) => {
+            over.cancel();
+            producing.await.context("run the simulation")
+        }
+    };
     over.cancel();
     drain(status, &progress).await;
     ingest_stop.cancel();
     let committed = ingesting.await;
-    watching.await.context("watch signals")?;
+    started?.join().await?;
     let committed = committed.context("run ingest")??;
     let (_, report) = sent??;
     if let Some(failure) = report.failure {
@@ -159,13 +177,18 @@ async fn show<T>(
     producing: &mut JoinHandle<T>,
     progress: &SendProgress,
     status: &watch::Receiver<Status>,
-    signals: &watch::Receiver<Vec<NewestSignal>>,
+    events: &mut mpsc::Receiver<Vec<Arc<Event>>>,
 ) -> anyhow::Result<T> {
     let mut draw = tokio::time::interval(DRAW_INTERVAL);
+    let mut newest = VecDeque::new();
     loop {
         tokio::select! {
             ended = &mut *producing => return ended.context("run the simulation"),
-            _ = draw.tick() => screen.draw(progress, &status.borrow(), &signals.borrow()),
+            Some(batch) = events.recv() => {
+                newest.extend(batch.into_iter().filter(|event| event.kind != Kind::Signal));
+                newest.drain(..newest.len().saturating_sub(EVENTS_SHOWN));
+            }
+            _ = draw.tick() => screen.draw(progress, &status.borrow(), &newest),
         }
     }
 }
@@ -178,37 +201,6 @@ async fn drain(mut status: watch::Receiver<Status>, progress: &SendProgress) {
     if waited.is_err() {
         tracing::debug!("some of the last ticks stay in the broker");
     }
-}
-
-/// Asks for the newest signals after each commit, in a task of its own.
-fn watch_signals(
-    location: Location,
-    mut status: watch::Receiver<Status>,
-    over: CancellationToken,
-) -> (watch::Receiver<Vec<NewestSignal>>, JoinHandle<()>) {
-    let (sender, receiver) = watch::channel(Vec::new());
-    let task = tokio::spawn(async move {
-        let mut seen = 0;
-        let follow = async {
-            while let Ok(version) = status.wait_for(|status| status.version > seen).await.map(|status| status.version) {
-                seen = version;
-                match newest(&location).await {
-                    Ok(signals) => drop(sender.send_replace(signals)),
-                    Err(error) => tracing::warn!("read the newest signals: {error:#}"),
-                }
-            }
-        };
-        tokio::select! {
-            () = over.cancelled() => {}
-            () = follow => {}
-        }
-    });
-    (receiver, task)
-}
-
-async fn newest(location: &Location) -> anyhow::Result<Vec<NewestSignal>> {
-    let lake = Lake::open(location, &StoreSettings::default()).await?;
-    Ok(newest_signals(&lake.ticks()?, SIGNALS_SHOWN).await?)
 }
 
 /// What to type in another terminal.

@@ -1,17 +1,17 @@
 //! The live view of the demo: on a terminal redrawn in place, else a line now and then.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-
-use chrono::DateTime;
 
 use super::super::print::tell;
 use super::hints;
 use crate::feeds::SendProgress;
 use crate::ingest::Status;
-use crate::query::NewestSignal;
+use crate::live::Event;
 
 /// Without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -25,14 +25,14 @@ pub(super) struct Screen {
     /// Of the lines without a terminal.
     told: Option<Instant>,
     told_rows: bool,
-    told_signals: bool,
+    told_events: bool,
 }
 
 impl Screen {
     pub(super) fn new(terminal: bool) -> Self {
         let now = Instant::now();
-        let (told, told_rows, told_signals) = (None, false, false);
-        Self { terminal, started: now, lines: 0, last: (now, 0), rate: 0.0, told, told_rows, told_signals }
+        let (told, told_rows, told_events) = (None, false, false);
+        Self { terminal, started: now, lines: 0, last: (now, 0), rate: 0.0, told, told_rows, told_events }
     }
 
     pub(super) fn greet(&self, folder: &Path, rate: f64, symbols: u32) {
@@ -47,7 +47,7 @@ impl Screen {
         tell(&format!("{text}Ctrl-C stops. Simulated prices, no investment advice.\n\n"));
     }
 
-    pub(super) fn draw(&mut self, progress: &SendProgress, status: &Status, signals: &[NewestSignal]) {
+    pub(super) fn draw(&mut self, progress: &SendProgress, status: &Status, events: &VecDeque<Arc<Event>>) {
         let rows = status.committed.rows;
         let produced = progress.acknowledged.load(Ordering::Relaxed);
         let (at, before) = self.last;
@@ -64,13 +64,13 @@ impl Screen {
             status.committed.dead
         );
         if self.terminal {
-            self.redraw(&summary, signals);
+            self.redraw(&summary, events);
         } else {
-            self.tell(&summary, rows > 0, signals);
+            self.tell(&summary, rows > 0, events);
         }
     }
 
-    fn redraw(&mut self, summary: &str, signals: &[NewestSignal]) {
+    fn redraw(&mut self, summary: &str, events: &VecDeque<Arc<Event>>) {
         let mut text = String::new();
         if self.lines > 0 {
             write!(text, "\x1b[{}A\x1b[J", self.lines).expect("a string takes all text");
@@ -78,27 +78,26 @@ impl Screen {
         text.push_str(summary);
         text.push('\n');
         self.lines = 1;
-        if !signals.is_empty() {
-            text.push_str("newest signals (SMA 9/21 with volume confirmation):\n");
-            self.lines += 1 + signals.len();
+        if !events.is_empty() {
+            text.push_str("newest crossings, anomalies and alerts:\n");
+            self.lines += 1 + events.len();
         }
-        for signal in signals {
-            text.push_str(&line(signal));
-            text.push('\n');
+        for event in events {
+            writeln!(text, "  {}", event.line()).expect("a string takes all text");
         }
         tell(&text);
     }
 
-    fn tell(&mut self, summary: &str, has_rows: bool, signals: &[NewestSignal]) {
-        let first = (has_rows && !self.told_rows) || (!signals.is_empty() && !self.told_signals);
+    fn tell(&mut self, summary: &str, has_rows: bool, events: &VecDeque<Arc<Event>>) {
+        let first = (has_rows && !self.told_rows) || (!events.is_empty() && !self.told_events);
         if !first && self.told.is_some_and(|at| at.elapsed() < LINE_EVERY) {
             return;
         }
         self.told = Some(Instant::now());
         self.told_rows |= has_rows;
-        self.told_signals |= !signals.is_empty();
-        let signals = signals.iter().take(3).map(|signal| format!("{}\n", line(signal)));
-        tell(&format!("{summary}\n{}", signals.collect::<String>()));
+        self.told_events |= !events.is_empty();
+        let events = events.iter().rev().take(3).map(|event| format!("  {}\n", event.line()));
+        tell(&format!("{summary}\n{}", events.collect::<String>()));
     }
 
     pub(super) fn farewell(&self, folder: &Path, status: &Status) {
@@ -116,22 +115,4 @@ impl Screen {
             hints(folder)[0]
         ));
     }
-}
-
-fn line(signal: &NewestSignal) -> String {
-    let time = DateTime::from_timestamp_micros(signal.ts).map(|ts| ts.format("%H:%M:%S%.3f").to_string());
-    let event = match &signal.cross_event {
-        Some(event) if signal.confirmed => format!("{event} cross, confirmed by volume"),
-        Some(event) => format!("{event} cross"),
-        None => String::new(),
-    };
-    format!(
-        "  {} {:<8} {:<4} close {:>9.2}  sma 9 {:>9.3}  sma 21 {:>9.3}  {event}",
-        time.unwrap_or_default(),
-        signal.symbol,
-        signal.signal,
-        signal.close,
-        signal.sma_fast,
-        signal.sma_slow
-    )
 }

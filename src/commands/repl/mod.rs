@@ -38,6 +38,18 @@ pub(super) async fn run(global: &GlobalArgs, args: &QueryArgs, stop: &Cancellati
         source = Source::Terminal(Box::new(Prompt::new(shell.names().await?, state_folder())?));
         tell(&format!("{}; .help lists what can be typed\n", shell.place()));
     }
+    let ended = serve(&mut shell, source, interactive, stop).await;
+    shell.close().await;
+    ended
+}
+
+/// Until the input ends, somebody leaves, or a script fails.
+async fn serve(
+    shell: &mut Shell<'_>,
+    mut source: Source,
+    interactive: bool,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     let mut waiting = String::new();
     loop {
         let (same, typed) = source.next(stop).await?;
@@ -55,7 +67,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &QueryArgs, stop: &Cancellati
                 (inputs, false)
             }
         };
-        let flow = answer(&mut shell, &inputs, interactive).await?;
+        let flow = answer(shell, &inputs, interactive).await?;
         if is_end || flow == Flow::Leave || stop.is_cancelled() {
             return Ok(());
         }

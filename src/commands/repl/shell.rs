@@ -75,6 +75,10 @@ impl<'a> Shell<'a> {
         self.tables.place()
     }
 
+    pub(super) async fn close(self) {
+        self.tables.close().await;
+    }
+
     pub(super) async fn names(&mut self) -> anyhow::Result<Names> {
         let session = self.tables.session().await?;
         let columns = |table: &TableInfo| table.schema.fields().iter().map(|field| field.name().clone()).collect();

@@ -1,0 +1,90 @@
+//! What Kafka holds beyond the table, followed while somebody asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::source::SourceSpec;
+use crate::lake::Lake;
+use crate::query::{QueryError, QuerySession, Sessions};
+use crate::tail::{Union, UnionError, UnionSettings, UnionView};
+
+/// The first who asks waits this long for what Kafka holds already.
+const FIRST_READ: Duration = Duration::from_secs(1);
+/// Between two attempts to begin.
+const AGAIN: Duration = Duration::from_secs(10);
+
+pub(super) struct Beyond {
+    /// `None`: the table alone is shown.
+    settings: Option<UnionSettings>,
+    open: Option<Open>,
+    trouble: Option<String>,
+    again_at: Option<Instant>,
+}
+
+struct Open {
+    union: Union,
+    sessions: Sessions,
+}
+
+impl Beyond {
+    pub(super) fn new(settings: Option<UnionSettings>) -> Self {
+        Self { settings, open: None, trouble: None, again_at: None }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// What keeps it from being followed.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.clone()
+    }
+
+    /// The newest view; `None` where none is wanted, or it can't be had now.
+    pub(super) async fn newest(&mut self, spec: &SourceSpec) -> Option<Arc<UnionView>> {
+        let settings = self.settings.as_ref()?;
+        let is_due = self.again_at.is_none_or(|at| at <= Instant::now());
+        if self.open.is_none() && is_due {
+            match open(settings.clone(), spec).await {
+                Ok(open) => {
+                    self.open = Some(open);
+                    self.trouble = None;
+                }
+                Err(problem) => {
+                    if self.trouble.as_ref() != Some(&problem) {
+                        tracing::warn!("the dashboard shows the table alone: {problem}");
+                    }
+                    self.trouble = Some(problem);
+                    self.again_at = Some(Instant::now() + AGAIN);
+                }
+            }
+        }
+        self.open.as_ref().map(|open| open.union.view())
+    }
+
+    /// # Errors
+    /// The view is not of an open union, or its tables can't be read.
+    pub(super) fn session(&self, view: &UnionView) -> Result<Option<QuerySession>, QueryError> {
+        self.open.as_ref().map(|open| open.sessions.over(view)).transpose()
+    }
+
+    /// Nothing more is read.
+    pub(super) async fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.union.stop().await;
+        }
+        self.again_at = None;
+    }
+}
+
+async fn open(settings: UnionSettings, spec: &SourceSpec) -> Result<Open, String> {
+    let sessions = Sessions::new(spec.memory_bytes).map_err(|error| error.to_string())?;
+    let lake = Lake::open(&spec.location, &spec.store).await.map_err(|error| error.to_string())?;
+    let opened = Union::open(lake, settings).await;
+    let mut union = opened.map_err(|error: UnionError| error.to_string())?;
+    // A view that isn't the newest yet says so itself.
+    drop(tokio::time::timeout(FIRST_READ, union.caught_up()).await);
+    Ok(Open { union, sessions })
+}

@@ -1,0 +1,154 @@
+//! What every request passes and every answer carries.
+//!
+//! A page of a stranger must not read the lake: no CORS, names of hosts are checked (a name of the stranger's may lead
+//! to this machine), and browsers that say that another site asks are refused. Text is never run: see [`POLICY`].
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, uri::Authority};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio_util::sync::CancellationToken;
+use url::form_urlencoded;
+
+use super::error::Problem;
+use super::token::Token;
+
+/// Content-Security-Policy of every answer.
+pub(super) const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+    connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// Twenty symbols of 64 bytes that are all escaped take half of it.
+const LONGEST_URL: usize = 8 * 1024;
+const LARGEST_HEADERS: usize = 16 * 1024;
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+pub(super) struct Guard {
+    /// In lower case, without ports.
+    hosts: Vec<String>,
+    token: Option<Token>,
+    stop: CancellationToken,
+}
+
+impl Guard {
+    pub(super) fn new(hosts: Vec<String>, token: Option<Token>, stop: CancellationToken) -> Self {
+        let hosts = LOOPBACK.map(str::to_owned).into_iter().chain(hosts);
+        Self { hosts: hosts.map(|host| host.to_ascii_lowercase()).collect(), token, stop }
+    }
+
+    /// `Ok` for what may pass; else what is answered.
+    fn judge(&self, request: &Request) -> Result<(), Box<Response>> {
+        let refuse = |problem: Problem| Err(Box::new(problem.into_response()));
+        let (uri, headers) = (request.uri(), request.headers());
+        if uri.path_and_query().is_some_and(|path| path.as_str().len() > LONGEST_URL) {
+            return refuse(Problem::new(
+                StatusCode::URI_TOO_LONG,
+                format!("the URL is longer than {LONGEST_URL} bytes"),
+            ));
+        }
+        if headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > LARGEST_HEADERS {
+            let message = format!("the headers are larger than {LARGEST_HEADERS} bytes");
+            return refuse(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message));
+        }
+        self.require_host(uri, headers).or_else(refuse)?;
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered");
+            let mut response = problem.into_response();
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return Err(Box::new(response));
+        }
+        if uri.path().starts_with("/api/") {
+            require_same_origin(headers).or_else(refuse)?;
+        }
+        let Some(token) = &self.token else { return Ok(()) };
+        if uri.path() == "/"
+            && let Some((given, rest)) = token_of(uri)
+        {
+            return match token.is(&given) {
+                true => Err(Box::new(let_in(token, &rest))),
+                false => refuse(unauthorized("the token is not the right one")),
+            };
+        }
+        if token.is_in(headers) { Ok(()) } else { refuse(unauthorized("a token is needed")) }
+    }
+
+    fn require_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let mut named = headers.get_all(header::HOST).iter();
+        let host = match (named.next(), named.next()) {
+            (Some(host), None) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
+            _ => None,
+        };
+        let host = host.ok_or_else(|| Problem::wrong("the request names no host"))?;
+        let authorities = [Some(&host), uri.authority()];
+        let is_allowed = |authority: &&Authority| {
+            let name = authority.host().to_ascii_lowercase();
+            self.hosts.iter().any(|host| host == name.trim_end_matches('.')) && !authority.as_str().contains('@')
+        };
+        match authorities.into_iter().flatten().find(|authority| !is_allowed(authority)) {
+            None => Ok(()),
+            Some(stranger) => {
+                let name = stranger.host();
+                let problem = Problem::new(StatusCode::FORBIDDEN, format!("the host '{name}' is not allowed"));
+                Err(problem.hint("start the dashboard with --allow-host NAME for each name it is reached by"))
+            }
+        }
+    }
+}
+
+fn unauthorized(message: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, message)
+        .hint("open /?token=.. once in the browser, or send Authorization: Bearer ..")
+}
+
+/// Browsers tell who made them ask; scripts and typed addresses say nothing or `none`.
+fn require_same_origin(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+        None | Some(b"none" | b"same-origin") => Ok(()),
+        Some(_) => Err(Problem::new(StatusCode::FORBIDDEN, "another site may not ask the dashboard")),
+    }
+}
+
+/// The token in a URL, and the rest of the query.
+fn token_of(uri: &Uri) -> Option<(String, String)> {
+    let pairs = || form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let token = pairs().find(|(name, _)| name == "token")?.1.into_owned();
+    let mut rest = form_urlencoded::Serializer::new(String::new());
+    rest.extend_pairs(pairs().filter(|(name, _)| name != "token"));
+    Some((token, rest.finish()))
+}
+
+/// Away from the URL that holds the token, which else stays in the address bar and the history.
+fn let_in(token: &Token, rest: &str) -> Response {
+    let target = if rest.is_empty() { "/".to_owned() } else { format!("/?{rest}") };
+    let target = HeaderValue::from_str(&target).expect("an encoded query holds visible ASCII only");
+    (StatusCode::SEE_OTHER, [(header::LOCATION, target), (header::SET_COOKIE, token.cookie())]).into_response()
+}
+
+/// Around all routes.
+pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let mut response = match guard.judge(&request) {
+        Ok(()) => tokio::select! {
+            biased;
+            () = guard.stop.cancelled() => Problem::stopping().into_response(),
+            response = next.run(request) => response,
+        },
+        Err(response) => *response,
+    };
+    let always = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    let headers = response.headers_mut();
+    for (name, value) in always {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}

@@ -1,0 +1,164 @@
+//! The newest of every symbol, and what changed since the tabs were told last.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::message;
+use crate::live::{Event, Progress, SecondBar, SymbolState, Update};
+
+/// Events of one telling; a storm of more shows in the table of signals.
+const MOST_EVENTS: usize = 500;
+/// Seconds of bars that a new tab is given, since the table may be behind by that.
+const RECENT_SECONDS: usize = 120;
+/// Bars of all symbols that are kept for that.
+const RECENT_BARS: usize = 200_000;
+
+#[derive(Default)]
+pub(super) struct Board {
+    states: HashMap<Arc<str>, SymbolState>,
+    changed: BTreeSet<Arc<str>>,
+    bars: HashMap<Arc<str>, Bars>,
+    barred: BTreeSet<Arc<str>>,
+    events: VecDeque<Arc<Event>>,
+    events_lost: bool,
+    pub(super) progress: Progress,
+}
+
+#[derive(Default)]
+struct Bars {
+    /// By second.
+    recent: VecDeque<SecondBar>,
+    changed: BTreeSet<i64>,
+}
+
+impl Board {
+    pub(super) fn take(&mut self, update: &Update) {
+        for state in &update.states {
+            self.changed.insert(Arc::clone(&state.symbol));
+            self.states.insert(Arc::clone(&state.symbol), state.clone());
+        }
+        let each = (RECENT_BARS / self.states.len().max(1)).clamp(1, RECENT_SECONDS);
+        for bar in &update.bars {
+            self.barred.insert(Arc::clone(&bar.symbol));
+            self.bars.entry(Arc::clone(&bar.symbol)).or_default().take(bar, each);
+        }
+        for event in &update.events {
+            if self.events.len() == MOST_EVENTS {
+                self.events.pop_front();
+                self.events_lost = true;
+            }
+            self.events.push_back(Arc::clone(event));
+        }
+        self.progress.clone_from(&update.progress);
+    }
+
+    /// Tiles of all symbols; `None` while there are none.
+    pub(super) fn all_tiles(&self, now: f64) -> Option<Bytes> {
+        let mut states: Vec<&SymbolState> = self.states.values().collect();
+        states.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+        (!states.is_empty()).then(|| message::tiles(&states, true, now))
+    }
+
+    /// Tiles of the symbols that changed since the last call.
+    pub(super) fn changed_tiles(&mut self, now: f64) -> Option<Bytes> {
+        let changed = std::mem::take(&mut self.changed);
+        let states: Vec<&SymbolState> = changed.iter().filter_map(|symbol| self.states.get(symbol)).collect();
+        (!states.is_empty()).then(|| message::tiles(&states, false, now))
+    }
+
+    /// Events since the last call, and whether some were left out.
+    pub(super) fn new_events(&mut self) -> (Option<Bytes>, bool) {
+        let events = std::mem::take(&mut self.events);
+        let lost = std::mem::take(&mut self.events_lost);
+        ((!events.is_empty()).then(|| message::events(&events)), lost)
+    }
+
+    /// Nobody is there to be told of them.
+    pub(super) fn forget_changes(&mut self) {
+        self.changed.clear();
+        self.events.clear();
+        self.events_lost = false;
+        for symbol in std::mem::take(&mut self.barred) {
+            if let Some(bars) = self.bars.get_mut(&symbol) {
+                bars.changed.clear();
+            }
+        }
+    }
+
+    /// Bars that changed since the last call, written once for each symbol that is wanted.
+    pub(super) fn changed_bars(&mut self, wanted: impl Fn(&str) -> bool) -> HashMap<Arc<str>, Vec<u8>> {
+        let mut written = HashMap::new();
+        for symbol in std::mem::take(&mut self.barred) {
+            let Some(bars) = self.bars.get_mut(&symbol) else { continue };
+            let changed = std::mem::take(&mut bars.changed);
+            if wanted(&symbol) {
+                let changed = bars.recent.iter().filter(|bar| changed.contains(&bar.second));
+                written.insert(symbol, message::bar_items(changed));
+            }
+        }
+        written
+    }
+
+    /// The newest bars of a symbol.
+    pub(super) fn recent_bars(&self, symbol: &str) -> Option<Vec<u8>> {
+        let bars = self.bars.get(symbol)?;
+        Some(message::bar_items(&bars.recent))
+    }
+}
+
+impl Bars {
+    fn take(&mut self, bar: &SecondBar, most: usize) {
+        let at = self.recent.partition_point(|known| known.second < bar.second);
+        let is_known = self.recent.get(at).is_some_and(|known| known.second == bar.second);
+        if is_known {
+            self.recent[at] = bar.clone();
+        } else if at > 0 || self.recent.len() < most {
+            self.recent.insert(at, bar.clone());
+        } else {
+            // Older than all that are kept, and there is no room: the table has it.
+            return;
+        }
+        self.changed.insert(bar.second);
+        while self.recent.len() > most {
+            if let Some(oldest) = self.recent.pop_front() {
+                self.changed.remove(&oldest.second);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(second: i64, close: f64) -> SecondBar {
+        let symbol = Arc::from("A");
+        SecondBar { symbol, second, open: 1.0, high: 2.0, low: 0.5, close, volume: 3.0, trades: 4 }
+    }
+
+    fn text(bytes: Option<Vec<u8>>) -> String {
+        String::from_utf8(bytes.unwrap_or_default()).unwrap()
+    }
+
+    #[test]
+    fn a_bar_takes_the_place_of_the_one_before() {
+        let mut board = Board::default();
+        board.take(&Update { bars: vec![bar(10, 1.0), bar(12, 1.0), bar(11, 1.0), bar(10, 1.5)], ..Update::default() });
+        let changed = board.changed_bars(|_| true);
+        let all =
+            r#"["A",10000,1.0,2.0,0.5,1.5,3.0,4],["A",11000,1.0,2.0,0.5,1.0,3.0,4],["A",12000,1.0,2.0,0.5,1.0,3.0,4]"#;
+        assert_eq!(text(changed.get("A").cloned()), all);
+        assert!(board.changed_bars(|_| true).is_empty());
+        board.take(&Update { bars: vec![bar(12, 9.0)], ..Update::default() });
+        let changed = board.changed_bars(|_| true);
+        assert_eq!(text(changed.get("A").cloned()), r#"["A",12000,1.0,2.0,0.5,9.0,3.0,4]"#);
+        let many = (100..400).map(|second| bar(second, 1.0)).collect();
+        board.take(&Update { bars: many, ..Update::default() });
+        assert_eq!(text(board.recent_bars("A")).matches("\"A\"").count(), RECENT_SECONDS);
+        board.take(&Update { bars: vec![bar(5, 1.0)], ..Update::default() });
+        assert!(!text(board.recent_bars("A")).contains(",5000,"));
+        assert!(board.changed_bars(|_| false).is_empty() && board.recent_bars("B").is_none());
+    }
+}

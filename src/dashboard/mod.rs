@@ -1,0 +1,42 @@
+//! The live page over HTTP: history as columns, live values as a stream, assets of `ui/`.
+//!
+//! ```text
+//!  connection (512) ──> guard: host, method, token ──> routes ──> assets
+//!                                                        │
+//!        /api/q/NAME: asked ──> named ──> cache (64 MiB, one makes what many ask) ──> queries (2 a core, 64 wait)
+//!                                                        │                                │ view
+//!        source: one task, the newest view of the lake (with brokers: and of what Kafka holds beyond it, 256 MiB),
+//!        at most a second old <──────────────────────────────────────────────────────────┘
+//!                                                        │
+//!        /api/stream: tab (queue of 8) <── hub: one task, tells four times a second <── broadcast of live updates
+//! ```
+//!
+//! Invariants: only GET and HEAD, nothing is written anywhere; no SQL comes from outside; every answer carries the
+//! content security policy; no token is logged; every task is joined by [`Server::run`].
+
+mod asked;
+mod assets;
+mod beyond;
+mod cache;
+mod columns;
+mod connection;
+mod error;
+mod guard;
+mod hub;
+mod json;
+mod mode;
+mod named;
+mod pipeline;
+mod queries;
+mod routes;
+mod server;
+mod settings;
+mod source;
+mod token;
+
+pub use error::DashboardError;
+pub use pipeline::PipelineView;
+pub use queries::Limits;
+pub use server::Server;
+pub use settings::{DEFAULT_LISTEN, DashboardSettings, Listen};
+pub use source::SourceSpec;

@@ -1,0 +1,105 @@
+//! How the ticks are doing on their way into the table, for the page.
+
+use serde::Serialize;
+
+use super::source::{Known, View};
+use crate::live::Progress;
+
+/// What whoever runs an ingest in this process tells about it. Counts are since its start.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PipelineView {
+    /// Rows that were read, committed or not.
+    pub ticks: u64,
+    /// Messages that Kafka holds beyond what was read.
+    pub lag_messages: Option<i64>,
+    /// What is wrong, while something is.
+    pub trouble: Option<String>,
+}
+
+/// One line of the pipeline panel.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct PipelineLine {
+    /// Ticks a second.
+    pub(super) rate: Option<f64>,
+    ticks: Option<u64>,
+    late: Option<u64>,
+    scattered: Option<u64>,
+    lag_messages: Option<i64>,
+    /// From the newest event time to now.
+    lag_seconds: Option<f64>,
+    /// Milliseconds since the epoch.
+    newest_ts: Option<f64>,
+    last_commit: Option<i64>,
+    table_version: Option<u64>,
+    rows: Option<u64>,
+    dead_letters: Option<u64>,
+    files: Option<usize>,
+    events: Option<u64>,
+    tabs: usize,
+    pub(super) trouble: Option<String>,
+}
+
+impl PipelineLine {
+    /// `now` in milliseconds since the epoch.
+    pub(super) fn of(
+        known: &Known,
+        ingest: Option<&PipelineView>,
+        live: Option<&Progress>,
+        tabs: usize,
+        now: f64,
+    ) -> Self {
+        let mut line = Self { tabs, ..Self::default() };
+        let mut newest_ts = None;
+        match known {
+            Known::There(view) => newest_ts = line.table(view),
+            Known::Missing(_) => {}
+            Known::Away(problem) => line.trouble = Some(problem.clone()),
+        }
+        if let Some(ingest) = ingest {
+            line.ticks = Some(ingest.ticks);
+            line.lag_messages = ingest.lag_messages;
+            line.trouble = ingest.trouble.clone().or(line.trouble);
+        }
+        if let Some(live) = live {
+            line.ticks = Some(live.ticks);
+            line.late = Some(live.late);
+            line.scattered = Some(live.scattered_symbols);
+            line.events = Some(live.events);
+            line.lag_messages = Some(live.lag_messages);
+            line.trouble = live.trouble.clone().or(line.trouble);
+            newest_ts = newest_ts.max(live.newest_ts);
+        }
+        line.newest_ts = newest_ts.map(|micros| micros as f64 / 1_000.0);
+        // A clock that is behind is no lag below zero.
+        line.lag_seconds = line.newest_ts.map(|newest| ((now - newest) / 1_000.0).max(0.0));
+        line
+    }
+
+    fn table(&mut self, view: &View) -> Option<i64> {
+        self.last_commit = view.last_commit;
+        self.table_version = Some(view.table_version);
+        self.rows = view.rows;
+        self.dead_letters = view.dead_letters;
+        self.files = Some(view.files);
+        self.trouble.clone_from(&view.trouble);
+        view.times.map(|(_, newest)| newest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn live_numbers_come_before_those_of_the_ingest() {
+        let ingest = PipelineView { ticks: 5, lag_messages: Some(7), trouble: Some("slow".to_owned()) };
+        let live = Progress { ticks: 9, lag_messages: 3, newest_ts: Some(2_000_500), ..Progress::default() };
+        let away = Known::Away("away".to_owned());
+        let line = PipelineLine::of(&away, Some(&ingest), Some(&live), 2, 1_000.0);
+        assert_eq!((line.ticks, line.lag_messages, line.tabs), (Some(9), Some(3), 2));
+        assert_eq!((line.newest_ts, line.lag_seconds), (Some(2_000.5), Some(0.0)));
+        assert_eq!(line.trouble.as_deref(), Some("slow"));
+        let line = PipelineLine::of(&away, None, None, 0, 0.0);
+        assert_eq!((line.ticks, line.lag_seconds, line.trouble.as_deref()), (None, None, Some("away")));
+    }
+}

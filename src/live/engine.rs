@@ -1,0 +1,380 @@
+//! Ticks in, values and events out: pure, one owner, constant work and bounded memory per tick.
+//!
+//! Invariants:
+//! - What it does with the ticks of a symbol depends on these ticks alone and their order, never on how they were cut
+//!   into chunks, on other symbols or on the clock.
+//! - A tick older than the newest of its symbol that was taken is late: counted, and in no value.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::event::{Event, Kind, Severity, TickId};
+use super::reorder::Waiting;
+use super::rolling::{Point, Rolling, Turn, Windows};
+use super::rules::{Memories, Rows, Rules};
+use super::settings::LiveSettings;
+use super::update::{Progress, SecondBar, SymbolState};
+use super::values::at;
+use crate::market::TickColumns;
+use crate::query::QueryError;
+
+/// Rules look at this many rows together.
+const RULE_ROWS: usize = 4_096;
+/// As the named queries have it: a value that misses a threshold by this part of it reaches it.
+const TOLERANCE: f64 = 1e-9;
+const MICROS: i64 = 1_000_000;
+
+/// What is known of one symbol.
+struct Symbol {
+    name: Arc<str>,
+    rolling: Rolling,
+    memories: Memories,
+    /// Partition of its first tick.
+    partition: i32,
+    scattered: bool,
+    newest: i64,
+    signal: &'static str,
+    bar: SecondBar,
+    /// Its state was not given away since its last tick.
+    touched: bool,
+    waiting: Waiting,
+}
+
+/// A row that waits for the rules.
+struct Pending {
+    symbol: u32,
+    point: Point,
+    tick: TickId,
+    emits: bool,
+}
+
+pub struct Engine {
+    windows: Windows,
+    settings: LiveSettings,
+    /// By [`Kind`], whether it is told.
+    tells: [bool; Kind::ALL.len()],
+    /// Microseconds.
+    reorder: i64,
+    rules: Rules,
+    ids: HashMap<Arc<str>, u32>,
+    symbols: Vec<Symbol>,
+    touched: Vec<u32>,
+    finished_bars: Vec<SecondBar>,
+    rows: Rows,
+    pending: Vec<Pending>,
+    events: Vec<Event>,
+    names: Names,
+    progress: Progress,
+    /// Bars of seconds are wanted.
+    keeps_bars: bool,
+}
+
+/// Names of the built-in kinds of events.
+struct Names {
+    crossover: Arc<str>,
+    anomalies: Arc<str>,
+    alerts: Arc<str>,
+}
+
+/// Where ticks come from, for [`Engine::take`].
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    pub epoch: i32,
+    pub partition: i32,
+    /// Events of ticks below this offset were told before.
+    pub told: i64,
+}
+
+impl Engine {
+    pub fn new(settings: &LiveSettings, rules: Rules) -> Self {
+        Self {
+            windows: Windows::new(settings.fast, settings.slow),
+            tells: Kind::ALL.map(|kind| settings.kinds.contains(&kind)),
+            reorder: i64::try_from(settings.reorder.as_micros()).unwrap_or(i64::MAX),
+            settings: settings.clone(),
+            rules,
+            ids: HashMap::new(),
+            symbols: Vec::new(),
+            touched: Vec::new(),
+            finished_bars: Vec::new(),
+            rows: Rows::default(),
+            pending: Vec::new(),
+            events: Vec::new(),
+            names: Names {
+                crossover: "sma_crossover".into(),
+                anomalies: "zscore_anomalies".into(),
+                alerts: "price_alerts".into(),
+            },
+            progress: Progress::default(),
+            keeps_bars: false,
+        }
+    }
+
+    /// Lets [`Engine::changed`] tell bars of seconds, too.
+    #[must_use]
+    pub fn with_bars(mut self) -> Self {
+        self.keeps_bars = true;
+        self
+    }
+
+    /// Takes rows of one partition in the order of arrival.
+    ///
+    /// # Errors
+    /// The condition of a rule can't be evaluated.
+    pub fn take(&mut self, origin: Origin, rows: &TickColumns) -> Result<(), QueryError> {
+        let ids: Vec<u32> = rows.symbols.iter().map(|name| self.id(name, origin.partition)).collect();
+        for row in 0..rows.len() {
+            let point = Point {
+                ts: rows.ts[row],
+                trade_date: rows.trade_date[row],
+                open: rows.open[row],
+                high: rows.high[row],
+                low: rows.low[row],
+                close: rows.close[row],
+                volume: rows.volume[row],
+            };
+            let (offset, index) = (rows.offset[row], rows.index[row]);
+            let tick = TickId { epoch: origin.epoch, partition: origin.partition, offset, index };
+            self.arrive(ids[rows.symbol[row] as usize], point, tick, offset >= origin.told)?;
+        }
+        self.look()
+    }
+
+    /// Takes a row of the table: the next of its symbol in (ts, partition, offset, index).
+    ///
+    /// # Errors
+    /// As [`Engine::take`].
+    pub fn warm_up(&mut self, symbol: &str, point: Point, tick: TickId, emits: bool) -> Result<(), QueryError> {
+        let id = self.id(symbol, tick.partition);
+        if point.ts >= self.symbols[id as usize].newest {
+            self.accept(id, point, tick, emits);
+        }
+        if self.pending.len() >= RULE_ROWS { self.look() } else { Ok(()) }
+    }
+
+    /// Rows that fill the windows of a symbol.
+    pub fn rows_needed(&self) -> usize {
+        self.windows.kept()
+    }
+
+    /// After the last row of the table.
+    ///
+    /// # Errors
+    /// As [`Engine::take`].
+    pub fn end_warm_up(&mut self) -> Result<(), QueryError> {
+        self.look()?;
+        self.progress = Progress { newest_ts: self.progress.newest_ts, ..Progress::default() };
+        Ok(())
+    }
+
+    fn id(&mut self, name: &str, partition: i32) -> u32 {
+        if let Some(id) = self.ids.get(name) {
+            return *id;
+        }
+        let (id, name): (u32, Arc<str>) = (self.symbols.len() as u32, name.into());
+        self.ids.insert(Arc::clone(&name), id);
+        self.symbols.push(Symbol {
+            rolling: Rolling::new(&self.windows),
+            memories: self.rules.memories(&name),
+            partition,
+            scattered: false,
+            newest: i64::MIN,
+            signal: "Hold",
+            bar: SecondBar::nothing(&name),
+            touched: false,
+            waiting: Waiting::default(),
+            name,
+        });
+        id
+    }
+
+    #[inline]
+    fn arrive(&mut self, id: u32, point: Point, tick: TickId, emits: bool) -> Result<(), QueryError> {
+        let symbol = &mut self.symbols[id as usize];
+        if symbol.partition != tick.partition && !symbol.scattered {
+            symbol.scattered = true;
+            self.progress.scattered_symbols += 1;
+        }
+        if point.ts < symbol.newest {
+            self.progress.late += 1;
+        } else if self.reorder == 0 {
+            self.accept(id, point, tick, emits);
+        } else {
+            symbol.waiting.push(point, tick, emits);
+            while let Some((point, tick, emits)) = self.symbols[id as usize].waiting.next_due(self.reorder) {
+                self.accept(id, point, tick, emits);
+            }
+        }
+        if self.pending.len() >= RULE_ROWS { self.look() } else { Ok(()) }
+    }
+
+    /// The tick is the symbol's next.
+    #[inline]
+    fn accept(&mut self, id: u32, point: Point, tick: TickId, emits: bool) {
+        let symbol = &mut self.symbols[id as usize];
+        symbol.newest = point.ts;
+        let turn = symbol.rolling.push(&self.windows, &point);
+        self.progress.ticks += 1;
+        self.progress.newest_ts = self.progress.newest_ts.max(Some(point.ts));
+        if !symbol.touched {
+            symbol.touched = true;
+            self.touched.push(id);
+        }
+        if self.keeps_bars
+            && let Some(finished) = symbol.bar.push(&point)
+        {
+            self.finished_bars.push(finished);
+        }
+        let signal = turn.signal();
+        let changed = std::mem::replace(&mut symbol.signal, signal) != signal;
+        if emits {
+            self.tell(id, &point, tick, turn, changed);
+        }
+        if !self.rules.is_empty() {
+            self.rows.push(&self.rules, &self.symbols[id as usize].rolling.values);
+            self.pending.push(Pending { symbol: id, point, tick, emits });
+        }
+    }
+
+    #[inline]
+    fn tell(&mut self, id: u32, point: &Point, tick: TickId, turn: Turn, changed: bool) {
+        let values = &self.symbols[id as usize].rolling.values;
+        let reaches = |value: f64, threshold: f64| value.abs() >= threshold * (1.0 - TOLERANCE);
+        let is_anomaly = values[at::ZSCORE].abs() > self.settings.anomaly * (1.0 + TOLERANCE);
+        let is_alert = reaches(values[at::CHANGE_PCT], self.settings.change);
+        if !(changed || turn.cross != 0 || is_anomaly || is_alert) {
+            return;
+        }
+        let (zscore, change) = (values[at::ZSCORE], values[at::CHANGE_PCT]);
+        let distance = 100.0 * (values[at::SMA_FAST] - values[at::SMA_SLOW]) / values[at::SMA_SLOW].abs();
+        let Names { crossover, anomalies, alerts } = &self.names;
+        let about = |kind, name: &Arc<str>, side, value| {
+            let symbol = &self.symbols[id as usize];
+            Event { side: Some(side), value, ..event(kind, name, symbol, point, tick) }
+        };
+        let of_means = |kind, side| {
+            let means = about(kind, crossover, side, distance);
+            Event { confirmed: Some(turn.confirmed), ..means }
+        };
+        let found = [
+            changed.then(|| of_means(Kind::Signal, turn.signal())),
+            (turn.cross != 0).then(|| of_means(Kind::Cross, if turn.cross > 0 { "golden" } else { "death" })),
+            is_anomaly.then(|| {
+                let side = if zscore > 0.0 { "High" } else { "Low" };
+                Event { severity: Severity::Warning, ..about(Kind::Anomaly, anomalies, side, zscore) }
+            }),
+            is_alert.then(|| {
+                let side = if change > 0.0 { "Up" } else { "Down" };
+                Event { severity: Severity::Warning, ..about(Kind::PriceAlert, alerts, side, change) }
+            }),
+        ];
+        let tells = self.tells;
+        self.events.extend(found.into_iter().flatten().filter(|event| tells[event.kind as usize]));
+    }
+
+    /// Lets the rules look at the rows that wait for them.
+    fn look(&mut self) -> Result<(), QueryError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let tells = self.tells[Kind::Rule as usize];
+        for verdict in self.rules.look(&mut self.rows)? {
+            for (row, Pending { symbol, point, tick, emits }) in self.pending.iter().enumerate() {
+                let symbol = &mut self.symbols[*symbol as usize];
+                if verdict.fires(row, &mut symbol.memories, point.ts, point.trade_date) && *emits && tells {
+                    let event = event(Kind::Rule, verdict.name(), symbol, point, *tick);
+                    self.events.push(Event { severity: verdict.severity(), ..event });
+                }
+            }
+        }
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// What happened since this was asked last.
+    pub fn events(&mut self) -> Vec<Event> {
+        self.progress.events += self.events.len() as u64;
+        std::mem::take(&mut self.events)
+    }
+
+    /// Symbols that had a tick since this was asked last, and their bars.
+    pub fn changed(&mut self) -> (Vec<SymbolState>, Vec<SecondBar>) {
+        let mut bars = std::mem::take(&mut self.finished_bars);
+        let mut states = Vec::with_capacity(self.touched.len());
+        for id in std::mem::take(&mut self.touched) {
+            let symbol = &mut self.symbols[id as usize];
+            symbol.touched = false;
+            states.push(symbol.state());
+            if self.keeps_bars && symbol.bar.trades > 0 {
+                bars.push(symbol.bar.clone());
+            }
+        }
+        (states, bars)
+    }
+
+    /// All symbols.
+    pub fn states(&self) -> Vec<SymbolState> {
+        self.symbols.iter().filter(|symbol| symbol.newest > i64::MIN).map(Symbol::state).collect()
+    }
+
+    /// Lowest offset of the partition whose tick still waits in the re-order buffer.
+    pub fn first_waiting(&self, partition: i32) -> Option<i64> {
+        self.symbols.iter().filter_map(|symbol| symbol.waiting.first_offset(partition)).min()
+    }
+
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
+/// Of a tick; what kinds have beside it is left out.
+fn event(kind: Kind, name: &Arc<str>, symbol: &Symbol, point: &Point, tick: TickId) -> Event {
+    Event {
+        kind,
+        name: Arc::clone(name),
+        symbol: Arc::clone(&symbol.name),
+        ts: point.ts,
+        trade_date: point.trade_date,
+        side: None,
+        confirmed: None,
+        severity: Severity::Info,
+        close: point.close,
+        volume: point.volume,
+        value: f64::NAN,
+        tick,
+    }
+}
+
+impl Symbol {
+    fn state(&self) -> SymbolState {
+        let Self { name, rolling, newest, signal, .. } = self;
+        SymbolState { symbol: Arc::clone(name), ts: *newest, values: rolling.values, signal }
+    }
+}
+
+impl SecondBar {
+    fn nothing(symbol: &Arc<str>) -> Self {
+        let symbol = Arc::clone(symbol);
+        Self { symbol, second: i64::MIN, open: 0.0, high: 0.0, low: 0.0, close: 0.0, volume: 0.0, trades: 0 }
+    }
+
+    /// Takes a tick; gives the bar before if the tick begins another.
+    #[inline]
+    fn push(&mut self, point: &Point) -> Option<Self> {
+        let second = point.ts.div_euclid(MICROS);
+        let close = point.close;
+        let mut finished = None;
+        if second != self.second {
+            let next = Self { second, open: close, high: close, low: close, ..Self::nothing(&self.symbol) };
+            let before = std::mem::replace(self, next);
+            finished = (before.trades > 0).then_some(before);
+        }
+        self.high = self.high.max(close);
+        self.low = self.low.min(close);
+        self.close = close;
+        self.volume += if point.volume.is_nan() { 0.0 } else { point.volume };
+        self.trades += 1;
+        finished
+    }
+}

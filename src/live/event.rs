@@ -1,0 +1,137 @@
+//! What the live task says when something happened, and its identity.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+/// What kind of thing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The state of `sma_crossover` changed to Buy, Sell or Hold.
+    Signal,
+    /// The fast mean crossed the slow one: golden or death.
+    Cross,
+    /// A z-score beyond the threshold: High or Low.
+    Anomaly,
+    /// A change from one tick to the next beyond the threshold: Up or Down.
+    PriceAlert,
+    /// The condition of a rule became true.
+    Rule,
+}
+
+impl Kind {
+    pub const ALL: [Self; 5] = [Self::Signal, Self::Cross, Self::Anomaly, Self::PriceAlert, Self::Rule];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::Cross => "cross",
+            Self::Anomaly => "anomaly",
+            Self::PriceAlert => "price_alert",
+            Self::Rule => "rule",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Info,
+    Warning,
+    Critical,
+}
+
+impl Severity {
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What [`Event::side`] can be.
+pub(super) const SIDES: [&str; 9] = ["Buy", "Sell", "Hold", "golden", "death", "High", "Low", "Up", "Down"];
+
+/// Which tick an event is about: the identity of a row of `ticks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TickId {
+    pub epoch: i32,
+    pub partition: i32,
+    pub offset: i64,
+    pub index: i32,
+}
+
+/// Something happened with a tick. The same ticks give the same events, so that its identity ([`Event::id`]) is the
+/// same after a restart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub kind: Kind,
+    /// Of the rule; of other kinds the named query that has the same: `sma_crossover`, `zscore_anomalies`,
+    /// `price_alerts`.
+    pub name: Arc<str>,
+    pub symbol: Arc<str>,
+    /// Event time of the tick; microseconds since the epoch, UTC.
+    pub ts: i64,
+    /// Days since 1970-01-01.
+    pub trade_date: i32,
+    /// Buy, Sell, Hold; golden, death; High, Low; Up, Down. Rules have none.
+    pub side: Option<&'static str>,
+    /// Volume rose with it. Of `signal` and `cross` only.
+    pub confirmed: Option<bool>,
+    pub severity: Severity,
+    pub close: f64,
+    /// NaN is unknown.
+    pub volume: f64,
+    /// What was looked at: the difference of the means in percent of the slow one, the z-score, the change in percent.
+    /// NaN for rules.
+    pub value: f64,
+    pub tick: TickId,
+}
+
+impl Event {
+    /// `{epoch}-{partition}-{offset}-{index}-{kind}`, and `-{name}` for rules.
+    pub fn id(&self) -> EventId<'_> {
+        EventId(self)
+    }
+}
+
+/// See [`Event::id`].
+pub struct EventId<'a>(&'a Event);
+
+impl fmt::Display for EventId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Event { kind, name, tick, .. } = self.0;
+        write!(f, "{}-{}-{}-{}-{}", tick.epoch, tick.partition, tick.offset, tick.index, kind.name())?;
+        match kind {
+            Kind::Rule => write!(f, "-{name}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Serialize for EventId<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Event {
+    /// One line for people: `2026-11-20 14:30:00.123 AAPL golden (sma_crossover, confirmed) close 101.23`.
+    pub fn line(&self) -> String {
+        let ts = chrono::DateTime::from_timestamp_micros(self.ts);
+        let ts = ts.map(|ts| ts.format("%Y-%m-%d %H:%M:%S%.3f").to_string()).unwrap_or_default();
+        let what = self.side.unwrap_or(&self.name);
+        let confirmed = if self.confirmed == Some(true) { ", confirmed" } else { "" };
+        let value = if self.value.is_nan() { String::new() } else { format!(" value {:.4}", self.value) };
+        let symbol: String =
+            self.symbol.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect();
+        let (kind, name) = (self.kind.name(), &self.name);
+        format!("{ts} {symbol} {what} ({kind} {name}{confirmed}, {}) close {}{value}", self.severity.name(), self.close)
+    }
+}

@@ -1,0 +1,64 @@
+//! What the live task tells those who show it, and what it knows of a symbol.
+
+use std::sync::Arc;
+
+use super::event::Event;
+use super::values::Values;
+
+/// All that changed since the update before. Sent at most every 100 ms, also when nothing did, by a broadcast: who
+/// lags behind begins again with what the table says.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    /// Counts by one.
+    pub number: u64,
+    /// Symbols that had a tick.
+    pub states: Vec<SymbolState>,
+    /// Bars of a second that had a tick, whole: one that is sent again takes the place of the one before.
+    pub bars: Vec<SecondBar>,
+    pub events: Vec<Arc<Event>>,
+    pub progress: Progress,
+}
+
+/// A symbol after its newest tick.
+#[derive(Debug, Clone)]
+pub struct SymbolState {
+    pub symbol: Arc<str>,
+    /// Event time of that tick; microseconds since the epoch, UTC.
+    pub ts: i64,
+    /// By their place in [`super::VALUE_NAMES`]; NaN is unknown.
+    pub values: Values,
+    /// `Buy`, `Sell` or `Hold`.
+    pub signal: &'static str,
+}
+
+/// The ticks of a symbol in one second of event time.
+#[derive(Debug, Clone)]
+pub struct SecondBar {
+    pub symbol: Arc<str>,
+    /// Seconds since the epoch, UTC.
+    pub second: i64,
+    pub open: f64,
+    pub high: f64,
+    pub low: f64,
+    pub close: f64,
+    /// Unknown volumes count for nothing.
+    pub volume: f64,
+    pub trades: u64,
+}
+
+/// How far the live task is. Counts are since its start.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    pub ticks: u64,
+    /// Ticks older than the newest of their symbol (less the re-order buffer): in the table, not in the live values.
+    pub late: u64,
+    /// Symbols that were seen in more than one partition: their order is not promised.
+    pub scattered_symbols: u64,
+    pub events: u64,
+    /// Messages that Kafka holds beyond what was read.
+    pub lag_messages: i64,
+    /// Newest event time; microseconds since the epoch, UTC.
+    pub newest_ts: Option<i64>,
+    /// What is wrong with the brokers, while something is.
+    pub trouble: Option<String>,
+}
