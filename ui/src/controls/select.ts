@@ -1,0 +1,23 @@
+// A native select that follows the view.
+
+import { h } from '../lib/dom';
+import type { State } from '../state';
+
+export function select<T extends string>(
+  label: string,
+  values: readonly T[],
+  titles: Partial<Record<T, string>>,
+  get: () => T,
+  set: (value: T) => void,
+  state: State,
+): HTMLSelectElement {
+  const element = h('select', { 'aria-label': label, title: label });
+  for (const value of values) element.append(h('option', { value }, titles[value] ?? value));
+  const follow = (): void => {
+    if (element.value !== get()) element.value = get();
+  };
+  element.addEventListener('change', () => set(element.value as T));
+  state.on('change', follow);
+  follow();
+  return element;
+}

@@ -1,0 +1,86 @@
+// Dialogs: the SQL of a panel, the keys, a text to copy where the browser has no clipboard for us; and short notices.
+
+import { describe, get, isAbort, sqlUrl, type Query } from './api';
+import { button, h, icon, setText } from './lib/dom';
+
+const notices = h('div', { class: 'notices', role: 'status', 'aria-live': 'polite' });
+let noticeTimer = 0;
+
+export function notice(text: string): void {
+  if (!notices.isConnected) document.body.append(notices);
+  setText(notices, text);
+  clearTimeout(noticeTimer);
+  noticeTimer = window.setTimeout(() => setText(notices, ''), 3000);
+}
+
+function dialog(title: string, ...content: Node[]): HTMLDialogElement {
+  const shut = button({ class: 'icon-button', 'aria-label': 'Close' }, () => box.close(), icon('close'));
+  const box = h('dialog', { 'aria-label': title }, h('header', { class: 'panel-head' }, h('h2', {}, title), shut), ...content);
+  box.addEventListener('close', () => box.remove());
+  box.addEventListener('click', (event) => event.target === box && box.close());
+  document.body.append(box);
+  box.showModal();
+  return box;
+}
+
+/** The clipboard is there on https and localhost only; elsewhere the text is shown, selected. */
+export async function copy(text: string, what: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+    notice(`${what} copied`);
+  } catch {
+    const input = h('input', { class: 'copy-text', readonly: true, 'aria-label': what, value: text });
+    dialog(`${what}: press Ctrl+C`, h('div', { class: 'dialog-body' }, input));
+    input.select();
+  }
+}
+
+export async function showSql(title: string, query: Query): Promise<void> {
+  const code = h('pre', { class: 'sql', tabindex: 0, 'aria-label': 'SQL' }, 'Loading');
+  const copyButton = button({ class: 'button' }, () => void copy(code.textContent ?? '', 'SQL'), icon('copy'), 'Copy');
+  const controller = new AbortController();
+  const box = dialog(`SQL of ${title}`, h('div', { class: 'dialog-body' }, h('p', { class: 'muted' }, `Query ${query.name}, with its parameters in it.`), code, copyButton));
+  box.addEventListener('close', () => controller.abort());
+  try {
+    setText(code, await (await get(sqlUrl(query), controller.signal, 0)).text());
+  } catch (cause) {
+    if (!isAbort(cause)) setText(code, describe(cause));
+  }
+}
+
+export const KEYS: [string, string][] = [
+  ['/', 'Search symbols'],
+  ['p', 'Pause or go on'],
+  ['[ and ]', 'Symbol before, symbol after'],
+  ['← and →', 'On the price chart: bar by bar'],
+  ['+ and −', 'On the price chart: nearer, farther'],
+  ['End', 'On the price chart: newest bar'],
+  ['?', 'This list'],
+];
+
+const KEYS_OFF = 'tickhouse.keys-off';
+
+/** Single keys can get in the way of speech input, so they can be switched off. */
+export function keysAreOn(): boolean {
+  try {
+    return localStorage.getItem(KEYS_OFF) === null;
+  } catch {
+    return true;
+  }
+}
+
+export function showKeys(): void {
+  const list = h('dl', { class: 'keys' });
+  for (const [key, what] of KEYS) list.append(h('dt', {}, h('kbd', {}, key)), h('dd', {}, what));
+  const box = h('input', { type: 'checkbox', checked: keysAreOn() });
+  box.addEventListener('change', () => {
+    try {
+      if (box.checked) localStorage.removeItem(KEYS_OFF);
+      else localStorage.setItem(KEYS_OFF, '1');
+    } catch {
+      notice('This browser keeps no settings: keys stay on');
+    }
+  });
+  const label = h('label', { class: 'check' }, box, 'Single keys do these things');
+  dialog('Keyboard', h('div', { class: 'dialog-body' }, list, label));
+}
