@@ -6,9 +6,11 @@
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test may panic, and its helpers are for its own modules")]
 
 mod commands;
+mod dashboard;
 mod groups;
 mod ingest;
 mod layout;
+mod live;
 mod loss;
 mod past;
 mod poison;
@@ -20,3 +22,4 @@ mod streams;
 mod support;
 mod tidy;
 mod transactions;
+mod union;
