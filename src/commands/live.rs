@@ -49,6 +49,7 @@ pub(super) fn spec(settings: &Settings) -> anyhow::Result<LiveSpec> {
         kafka: settings.kafka.clone(),
         settings: settings.live.clone(),
         records: true,
+        upkeep: settings.ingest.upkeep(),
         keeps_bars: false,
         printer: None,
     })

@@ -4,11 +4,14 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 use super::asked::{Asked, DOWNLOAD_LIMIT, ROW_LIMIT};
 use super::error::Problem;
-use crate::query::{Catalog, Clock, Column, Dialect, Header, NamedQuery, Parsed, TICKS};
+use crate::live::Kind;
+use crate::query::{Catalog, Clock, Column, Dialect, Header, Param, Parsed, TICKS};
 use crate::suggest::did_you_mean;
 
 /// A table that a lake may have beside `ticks`.
 pub(super) const SIGNALS: &str = "signals";
+/// Default of the parameter `kind`.
+const ALL_KINDS: &str = "all";
 /// Rows of `ticks` and `signals` unless a limit is given.
 const PAGE: usize = 1_000;
 
@@ -35,6 +38,7 @@ LIMIT $rows
 const SIGNALS_SQL: &str = "\
 -- Which signals came last?
 -- param rows count 1000 Rows
+-- param kind string all Kinds of events, by commas
 -- column symbol string Instrument
 -- column ts timestamp Event time of the tick
 -- column kind string signal, cross, anomaly, price_alert or rule
@@ -48,6 +52,7 @@ const SIGNALS_SQL: &str = "\
 -- column id string Identity
 SELECT symbol, ts, kind, name, side, confirmed, severity, close, volume, value, id
 FROM signals
+WHERE $kind = 'all' OR strpos(',' || $kind || ',', ',' || kind || ',') > 0
 ORDER BY ts DESC, id DESC
 LIMIT $rows
 ";
@@ -77,9 +82,11 @@ impl Named {
         Ok(Self { catalog, ticks: Header::parse(TICKS_SQL)?, signals: Header::parse(SIGNALS_SQL)? })
     }
 
-    /// Name and header of each that takes the parameters of its header.
-    pub(super) fn catalog(&self) -> impl Iterator<Item = (&str, &NamedQuery)> {
-        self.catalog.iter()
+    /// Each by its name and its header, and the parameters that a URL may give.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Header, Vec<&Param>)> {
+        let catalog = self.catalog.iter().map(|(name, query)| (name, &query.header));
+        let all = catalog.chain([(TICKS, &self.ticks), (SIGNALS, &self.signals)]);
+        all.map(|(name, header)| (name, header, params_of(name, header).collect()))
     }
 
     /// Columns of the rows of a table that may be missing.
@@ -105,8 +112,12 @@ impl Named {
         };
         let rows = asked.limit.unwrap_or(if asked.format.is_some() { whole } else { PAGE });
         let mut ask = asked.ask(table);
-        if let Some((given, _)) = ask.params.first() {
-            return Err(Problem::wrong(format!("{name} has no parameter '{given}'")));
+        let header = if table == SIGNALS { &self.signals } else { &self.ticks };
+        for (given, value) in &ask.params {
+            if params_of(name, header).all(|param| param.name != *given) {
+                return Err(Problem::wrong(format!("{name} has no parameter '{given}'")));
+            }
+            known_kinds(value)?;
         }
         // One more tells whether there are more.
         ask.params.push(("rows".to_owned(), (rows + 1).min(DOWNLOAD_LIMIT).to_string()));
@@ -121,6 +132,23 @@ impl Named {
     }
 }
 
+/// Those of a header that a URL may give: rows of a table come by `limit`.
+fn params_of<'a>(name: &str, header: &'a Header) -> impl Iterator<Item = &'a Param> {
+    let is_table = name == TICKS || name == SIGNALS;
+    header.params.iter().filter(move |param| !(is_table && param.name == "rows"))
+}
+
+/// # Errors
+/// One is of no kind that there is.
+fn known_kinds(value: &str) -> Result<(), Problem> {
+    let names = Kind::ALL.map(Kind::name);
+    let unknown = value.split(',').find(|kind| *kind != ALL_KINDS && !names.contains(kind));
+    unknown.map_or(Ok(()), |kind| {
+        let hint = did_you_mean(kind, names);
+        Err(Problem::wrong(format!("kind: '{kind}' is none of {ALL_KINDS}, {}{hint}", names.join(", "))))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,13 +161,15 @@ mod tests {
     #[test]
     fn every_query_is_prepared() {
         let named = Named::new(Catalog::load(None).unwrap()).unwrap();
-        for name in named.catalog().map(|(name, _)| name).chain([TICKS, SIGNALS]) {
+        for (name, ..) in named.all() {
             let prepared = prepare(name, "symbol=A&from=2026-01-05&to=2026-01-06").unwrap();
             assert!(prepared.parsed.to_sql().contains("symbol IN ('A')"), "{name}");
         }
         let sql = |query: &str| prepare("bars", query).unwrap().parsed.to_sql();
         assert!(sql("interval=30s&p.candles=true&from=2h").contains("2026-01-06 10:00:00+00:00"));
         let ticks = prepare(TICKS, "limit=5&before=1767607200000").unwrap();
+        let alerts = prepare(SIGNALS, "p.kind=rule,price_alert").unwrap().parsed.to_sql();
+        assert!(alerts.contains("strpos(',' || 'rule,price_alert' || ',', ',' || kind || ',')"), "{alerts}");
         assert_eq!(ticks.rows, 5);
         let text = ticks.parsed.to_sql();
         assert!(text.contains("LIMIT 6") && text.contains("ts < TIMESTAMP '2026-01-05 10:00:00+00:00'"), "{text}");
@@ -164,6 +194,8 @@ mod tests {
             ("sma_crossover", "p.fats=3", "did you mean 'fast'?"),
             ("sma_crossover", "p.fast=0", "whole number from 1"),
             ("ticks", "p.rows=3", "no parameter 'rows'"),
+            ("ticks", "p.kind=rule", "no parameter 'kind'"),
+            ("signals", "p.kind=rule,alert", "'alert' is none of all, signal, cross"),
             ("ticks", "interval=5m", "no parameter 'interval'"),
             ("bars", "from=2026-01-06&to=2026-01-05", "2026-01-06 is not before to 2026-01-05"),
             ("bars", "from=tomorrow", "from: 'tomorrow' is neither"),

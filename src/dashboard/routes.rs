@@ -77,8 +77,8 @@ async fn meta(State(app): Shared) -> Result<Json<Value>, Problem> {
 
 impl App {
     fn described(&self, view: &View) -> Value {
-        let queries = self.queries.named().catalog().map(|(name, query)| {
-            let params = query.header.params.iter().map(|param| {
+        let queries = self.queries.named().all().map(|(name, header, params)| {
+            let params = params.into_iter().map(|param| {
                 json!({
                     "name": param.name,
                     "type": param.kind.to_string(),
@@ -86,10 +86,11 @@ impl App {
                     "help": param.description,
                 })
             });
-            let (group, params) = (&query.header.group, params.collect::<Vec<_>>());
-            json!({ "name": name, "summary": query.header.question, "group": group, "params": params })
+            let (group, params) = (&header.group, params.collect::<Vec<_>>());
+            json!({ "name": name, "summary": header.question, "group": group, "params": params })
         });
         let date = |micros: Option<i64>| micros.and_then(|micros| view.date_of(micros));
+        let millis = |micros: Option<i64>| micros.map(|micros| micros as f64 / 1_000.0);
         let (oldest, newest) = view.times.unzip();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -101,7 +102,8 @@ impl App {
             "rows": view.rows,
             "first_date": date(oldest),
             "last_date": date(newest),
-            "newest_ts": newest.map(|micros| micros as f64 / 1_000.0),
+            "first_ts": millis(oldest),
+            "newest_ts": millis(newest),
             "server_time": Utc::now().timestamp_micros() as f64 / 1_000.0,
             "row_limit": ROW_LIMIT,
             "queries": queries.collect::<Vec<_>>(),
@@ -179,10 +181,15 @@ async fn download_of(mut download: Download, stop: CancellationToken) -> Result<
 
 impl Download {
     async fn next(&mut self, stop: &CancellationToken) -> Result<Option<Bytes>, Problem> {
+        let too_long = || Problem::unavailable("the download took too long");
+        // A timer whose time has come already may fire a tick later, after bytes that are ready.
+        if self.until <= tokio::time::Instant::now() {
+            return Err(too_long());
+        }
         tokio::select! {
             biased;
             () = stop.cancelled() => Err(Problem::stopping()),
-            () = tokio::time::sleep_until(self.until) => Err(Problem::unavailable("the download took too long")),
+            () = tokio::time::sleep_until(self.until) => Err(too_long()),
             bytes = self.encoded.next() => Ok(bytes?),
         }
     }

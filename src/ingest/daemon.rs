@@ -14,12 +14,12 @@ use super::encode::TickEncoder;
 use super::error::IngestError;
 use super::pipeline::{Pipeline, PipelineOptions};
 use super::policy::FlushPolicy;
-use super::settings::{IngestSettings, Maintain};
+use super::settings::IngestSettings;
 use super::spare::spare_columns;
 use super::status::Status;
 use crate::decode::{Decoder, InputSettings};
 use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
-use crate::lake::{Lake, LakeError, LakeSpec, Location, Maintenance, RetryPolicy, StoreSettings};
+use crate::lake::{Lake, LakeError, LakeSpec, Location, Maintenance, RetryPolicy, StoreSettings, Upkeep};
 use crate::throttle::Throttle;
 
 /// Contract: one-shot commands try for 60 s, the daemon for ever.
@@ -45,7 +45,7 @@ pub struct IngestSpec {
 /// An ingest that is ready to run.
 pub struct Daemon {
     pub(super) pipeline: Pipeline,
-    maintenance: Option<(Maintenance, u64, bool)>,
+    maintenance: Option<(Maintenance, Upkeep)>,
     pub table_id: String,
     pub group: String,
 }
@@ -86,10 +86,7 @@ impl Daemon {
         let table_id = lake.table_id().to_owned();
         let id: String = table_id.chars().take(GROUP_ID_CHARACTERS).collect();
         let group = kafka.group.clone().unwrap_or_else(|| format!("tickhouse-{id}"));
-        let maintenance = match settings.maintain {
-            Maintain::Off => None,
-            level => Some((lake.maintenance(), settings.checkpoint_commits, level == Maintain::Full)),
-        };
+        let maintenance = settings.upkeep().map(|upkeep| (lake.maintenance(), upkeep));
         let already_applied = Arc::new(AtomicU64::new(0));
         let (columns_return, spare) = spare_columns();
         let assembler = Assembler::new(decoder.clone(), spare, Arc::clone(&already_applied));
@@ -117,8 +114,8 @@ impl Daemon {
     /// As [`Pipeline::run`].
     pub async fn run(self, stop: CancellationToken) -> Result<Status, IngestError> {
         let over = stop.child_token();
-        let maintainer = self.maintenance.map(|(maintenance, commits, clean)| {
-            tokio::spawn(maintain(maintenance, commits, clean, self.pipeline.status(), over.clone()))
+        let maintainer = self.maintenance.map(|(maintenance, upkeep)| {
+            tokio::spawn(maintain(maintenance, upkeep, self.pipeline.status(), over.clone()))
         });
         let result = self.pipeline.run(stop).await;
         over.cancel();
@@ -140,11 +137,10 @@ async fn join(maintainer: Option<JoinHandle<()>>) {
     }
 }
 
-/// Work for the log, off the hot path: looks after every `commits` commits of this worker.
+/// Work for the log, off the hot path: looks after every so many commits of this worker.
 async fn maintain(
     mut maintenance: Maintenance,
-    commits: u64,
-    clean: bool,
+    upkeep: Upkeep,
     mut status: watch::Receiver<Status>,
     over: CancellationToken,
 ) {
@@ -153,13 +149,13 @@ async fn maintain(
         let newest = tokio::select! {
             biased;
             () = over.cancelled() => return,
-            status = status.wait_for(|status| status.version >= done_at + commits) => match status {
+            status = status.wait_for(|status| status.version >= done_at + upkeep.commits) => match status {
                 Ok(status) => status.version,
                 Err(_) => return,
             },
         };
         // Not dropped half-way: what the Delta kernel does in threads of its own would outlive it.
-        match maintenance.run(commits, clean).await {
+        match maintenance.run(upkeep).await {
             Ok(done) => tracing::debug!(?done, "maintained the log"),
             Err(error) => tracing::warn!(%error, "the log was not maintained, trying again later"),
         }

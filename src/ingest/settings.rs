@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
+use crate::lake::Upkeep;
 use crate::market::{MarketZone, PartitionBy};
 use crate::units;
 
@@ -58,6 +59,14 @@ impl Default for IngestSettings {
             maintain: Maintain::Checkpoint,
             checkpoint_commits: 100,
         }
+    }
+}
+
+impl IngestSettings {
+    /// What is done for the log of a table that this process writes.
+    pub fn upkeep(&self) -> Option<Upkeep> {
+        let clean = self.maintain == Maintain::Full;
+        (self.maintain != Maintain::Off).then_some(Upkeep { commits: self.checkpoint_commits, clean })
     }
 }
 

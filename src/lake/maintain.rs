@@ -23,6 +23,15 @@ pub struct Maintenance {
     tables: Vec<Table>,
 }
 
+/// How much is done beside the commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Commits from one checkpoint to the next.
+    pub commits: u64,
+    /// Old files of the log are deleted too.
+    pub clean: bool,
+}
+
 /// What one run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Maintained {
@@ -46,7 +55,7 @@ impl Maintenance {
     ///
     /// # Errors
     /// The store can't be read or written. The tables are whole in any case.
-    pub async fn run(&mut self, commits: u64, clean: bool) -> Result<Maintained, LakeError> {
+    pub async fn run(&mut self, Upkeep { commits, clean }: Upkeep) -> Result<Maintained, LakeError> {
         let mut done = Maintained::default();
         for table in &mut self.tables {
             table.load().await?;

@@ -47,7 +47,7 @@ pub use error::{Difference, LakeError, StoreProblem};
 pub use handle::Lake;
 pub use history::{AsOf, TableCommit};
 pub use location::{Location, LocationError};
-pub use maintain::{Maintained, Maintenance};
+pub use maintain::{Maintained, Maintenance, Upkeep};
 pub use manifest::ManifestsWritten;
 pub use reading::LakeVersion;
 pub use record::PartitionCounters;

@@ -12,7 +12,7 @@ use super::commit::{Advance, Batch, CommitOutcome, NewFile, Reached, app_id, com
 use super::create::open_or_create_signals;
 use super::error::LakeError;
 use super::location::Location;
-use super::maintain::Maintenance;
+use super::maintain::{Maintenance, Upkeep};
 use super::retry::{RetryPolicy, patiently};
 use super::schema::TRADE_DATE;
 use super::store::{StoreSettings, prefixed, root_store};
@@ -62,6 +62,8 @@ pub struct Signals {
     own_store: Arc<dyn ObjectStore>,
     epoch: i32,
     retry: RetryPolicy,
+    upkeep: Option<Upkeep>,
+    maintained_at: u64,
 }
 
 impl Signals {
@@ -74,12 +76,20 @@ impl Signals {
         let mut table = Table::new(&root, location, SIGNALS)?;
         open_or_create_signals(location, &mut table).await?;
         let own_store = prefixed(&root, &location.table_url(OWN_FOLDER))?;
-        Ok(Self { location: location.clone(), table, own_store, epoch, retry: RetryPolicy::default() })
+        let (location, retry) = (location.clone(), RetryPolicy::default());
+        Ok(Self { location, table, own_store, epoch, retry, upkeep: None, maintained_at: 0 })
     }
 
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// What [`Self::maintain`] does; nothing without it.
+    #[must_use]
+    pub fn with_upkeep(mut self, upkeep: Option<Upkeep>) -> Self {
+        self.upkeep = upkeep;
         self
     }
 
@@ -118,9 +128,16 @@ impl Signals {
         Arc::clone(&self.own_store)
     }
 
-    /// A handle of its own for a task beside the commits.
-    pub fn maintenance(&self) -> Maintenance {
-        Maintenance::new(&self.location, vec![self.table.clone()])
+    /// Looks after the log when that is due. A failure is only logged: the table is whole without it.
+    pub async fn maintain(&mut self) {
+        let version = self.version();
+        let Some(upkeep) = self.upkeep.filter(|upkeep| version >= self.maintained_at + upkeep.commits) else { return };
+        // A handle of its own, that commits don't see.
+        match Maintenance::new(&self.location, vec![self.table.clone()]).run(upkeep).await {
+            Ok(done) => tracing::debug!(?done, "maintained the log of signals"),
+            Err(error) => tracing::warn!(%error, "the log of signals was not maintained, trying again later"),
+        }
+        self.maintained_at = version;
     }
 
     /// Stores a data file under a new name, by the retry policy.

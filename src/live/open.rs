@@ -18,7 +18,7 @@ use super::update::Progress;
 use super::warm_up::{Starts, warm_up};
 use super::webhook::Webhook;
 use crate::kafka::{KafkaSettings, Reader, TopicError};
-use crate::lake::{Lake, LakeVersion, Location, RetryPolicy, Signals, StoreSettings};
+use crate::lake::{Lake, LakeVersion, Location, RetryPolicy, Signals, StoreSettings, Upkeep};
 use crate::tail::{FollowSettings, Follower, lake_input, lake_zone};
 
 /// For the brokers, at the start.
@@ -33,6 +33,8 @@ pub struct LiveSpec {
     pub settings: LiveSettings,
     /// Events go to the table `signals`, to the topic and to the webhooks; else only to who subscribes.
     pub records: bool,
+    /// For the table `signals`.
+    pub upkeep: Option<Upkeep>,
     /// Updates hold bars of seconds.
     pub keeps_bars: bool,
     pub printer: Option<EventSender>,
@@ -43,7 +45,7 @@ pub struct LiveSpec {
 /// # Errors
 /// A setting can't work, the lake or the brokers can't be read, or the topic is another.
 pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, LiveError> {
-    let LiveSpec { location, store, mut kafka, settings, records, keeps_bars, printer } = spec;
+    let LiveSpec { location, store, mut kafka, settings, records, upkeep, keeps_bars, printer } = spec;
     settings.validate().map_err(LiveError::Settings)?;
     let rules = Rules::plan(&settings.rules).await?;
     let lake = Lake::open(&location, &store).await?;
@@ -64,7 +66,8 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
     let signals = match records {
         true => {
             let retry = RetryPolicy::for_ever(stop.child_token());
-            Some(Signals::open_or_create(&location, &store, lake.epoch).await?.with_retry(retry))
+            let signals = Signals::open_or_create(&location, &store, lake.epoch).await?;
+            Some(signals.with_retry(retry).with_upkeep(upkeep))
         }
         false => None,
     };

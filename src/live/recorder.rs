@@ -100,6 +100,7 @@ impl Recorder {
         let next = next.clone();
         self.flight = Some(tokio::spawn(async move {
             let outcome = commit(&mut signals, &events, &advances, elsewhere).await;
+            signals.maintain().await;
             (signals, outcome, next)
         }));
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::message;
-use crate::live::{Event, Progress, SecondBar, SymbolState, Update};
+use crate::live::{Event, Kind, Progress, SecondBar, SymbolState, Update};
 
-/// Events of one telling; a storm of more shows in the table of signals.
+/// Events of one telling: the newest, and states are the first to be left out. The table of signals has all.
 const MOST_EVENTS: usize = 500;
 /// Seconds of bars that a new tab is given, since the table may be behind by that.
 const RECENT_SECONDS: usize = 120;
@@ -22,7 +22,6 @@ pub(super) struct Board {
     bars: HashMap<Arc<str>, Bars>,
     barred: BTreeSet<Arc<str>>,
     events: VecDeque<Arc<Event>>,
-    events_lost: bool,
     pub(super) progress: Progress,
 }
 
@@ -46,8 +45,8 @@ impl Board {
         }
         for event in &update.events {
             if self.events.len() == MOST_EVENTS {
-                self.events.pop_front();
-                self.events_lost = true;
+                let state = self.events.iter().position(|event| event.kind == Kind::Signal);
+                self.events.remove(state.unwrap_or(0));
             }
             self.events.push_back(Arc::clone(event));
         }
@@ -68,18 +67,16 @@ impl Board {
         (!states.is_empty()).then(|| message::tiles(&states, false, now))
     }
 
-    /// Events since the last call, and whether some were left out.
-    pub(super) fn new_events(&mut self) -> (Option<Bytes>, bool) {
+    /// Events since the last call.
+    pub(super) fn new_events(&mut self) -> Option<Bytes> {
         let events = std::mem::take(&mut self.events);
-        let lost = std::mem::take(&mut self.events_lost);
-        ((!events.is_empty()).then(|| message::events(&events)), lost)
+        (!events.is_empty()).then(|| message::events(&events))
     }
 
     /// Nobody is there to be told of them.
     pub(super) fn forget_changes(&mut self) {
         self.changed.clear();
         self.events.clear();
-        self.events_lost = false;
         for symbol in std::mem::take(&mut self.barred) {
             if let Some(bars) = self.bars.get_mut(&symbol) {
                 bars.changed.clear();
@@ -132,6 +129,7 @@ impl Bars {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::{Severity, TickId};
 
     fn bar(second: i64, close: f64) -> SecondBar {
         let symbol = Arc::from("A");
@@ -140,6 +138,39 @@ mod tests {
 
     fn text(bytes: Option<Vec<u8>>) -> String {
         String::from_utf8(bytes.unwrap_or_default()).unwrap()
+    }
+
+    #[test]
+    fn a_storm_of_states_hides_no_alert() {
+        let event = |kind: Kind, offset: i64| {
+            let tick = TickId { epoch: 0, partition: 0, offset, index: 0 };
+            let (name, symbol, severity) = (Arc::from("n"), Arc::from("A"), Severity::Info);
+            let (close, volume, value) = (1.0, 1.0, 1.0);
+            Arc::new(Event {
+                kind,
+                name,
+                symbol,
+                ts: offset,
+                trade_date: 0,
+                side: None,
+                confirmed: None,
+                severity,
+                close,
+                volume,
+                value,
+                tick,
+            })
+        };
+        let mut board = Board::default();
+        let alerts = (0..3).map(|offset| event(Kind::Rule, offset));
+        let states = (3..2_000).map(|offset| event(Kind::Signal, offset));
+        board.take(&Update { events: alerts.chain(states).collect(), ..Update::default() });
+        assert_eq!(board.events.len(), MOST_EVENTS);
+        let told: Vec<i64> = board.events.iter().map(|event| event.ts).collect();
+        assert_eq!((&told[..3], told[3], told[MOST_EVENTS - 1]), (&[0, 1, 2][..], 1_503, 1_999));
+        board.take(&Update { events: (0..600).map(|offset| event(Kind::Rule, offset)).collect(), ..Update::default() });
+        assert_eq!(board.events.iter().map(|event| event.ts).next(), Some(100), "the oldest alerts, of too many");
+        assert!(board.new_events().is_some() && board.new_events().is_none());
     }
 
     #[test]

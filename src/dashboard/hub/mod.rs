@@ -212,12 +212,11 @@ impl Teller {
         if self.tellings.is_multiple_of(ALIVE_EVERY) {
             all.push(message::ALIVE);
         }
-        let (events, lost) = self.board.new_events();
-        all.extend(events);
+        all.extend(self.board.new_events());
         let tiles = self.board.changed_tiles(now());
         let wanted: HashSet<&str> = self.tabs.iter().flat_map(|tab| &tab.symbols).map(String::as_str).collect();
         let bars = self.board.changed_bars(|symbol| wanted.contains(symbol));
-        let resync = std::mem::take(&mut self.resync) || lost;
+        let resync = std::mem::take(&mut self.resync);
         let mut all_tiles = None;
         for at in 0..self.tabs.len() {
             let tab = &self.tabs[at];

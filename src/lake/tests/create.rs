@@ -137,13 +137,13 @@ async fn offsets_and_counters_outlive_checkpoint_and_log_clean_up() {
             base = Some(start + 3);
         }
         let mut maintenance = lake.maintenance();
-        assert_eq!(maintenance.run(100, true).await.unwrap(), Maintained::default());
+        assert_eq!(maintenance.run(Upkeep { commits: 100, clean: true }).await.unwrap(), Maintained::default());
         let mut others: Vec<Maintenance> = (0..3).map(|_| lake.maintenance()).collect();
-        let runs = others.iter_mut().map(|other| other.run(5, true));
+        let runs = others.iter_mut().map(|other| other.run(Upkeep { commits: 5, clean: true }));
         for run in futures::future::join_all(runs).await {
             assert!(run.unwrap().checkpoints <= 1);
         }
-        assert_eq!(maintenance.run(5, true).await.unwrap(), Maintained::default());
+        assert_eq!(maintenance.run(Upkeep { commits: 5, clean: true }).await.unwrap(), Maintained::default());
 
         forget_log(&lake.ticks_store(), 0..10).await;
         let mut reader = place.reader().await.unwrap();

@@ -57,6 +57,7 @@ async fn meta_tells_what_there_is() {
         ("row_limit", 20_000.into()),
         ("first_date", "2026-01-05".into()),
         ("last_date", "2026-01-05".into()),
+        ("first_ts", Value::from(1_767_621_600_000.25)),
         ("newest_ts", Value::from(1_767_622_200_000.25)),
     ] {
         assert_eq!(meta[key], value, "{key}: {meta}");
