@@ -165,3 +165,25 @@ async fn a_log_that_can_t_be_read_is_told_by_the_file() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_signals_is_looked_after_by_who_writes_it() {
+    for place in everywhere() {
+        let open = || Signals::open_or_create(&place.location, &place.settings, 0);
+        let upkeep = Upkeep { commits: 4, clean: false };
+        let mut signals = open().await.unwrap().with_upkeep(Some(upkeep));
+        let root = root_store(&place.location, &place.settings).unwrap();
+        let store = prefixed(&root, &place.location.table_url("signals")).unwrap();
+        let hint = Path::from("_delta_log/_last_checkpoint");
+        for offset in 0..10 {
+            let advance = Advance::dead(0, (offset > 0).then_some(offset), offset, offset + 1, 0);
+            let reached = Reached { topic: BTreeMap::from([(0, offset)]), webhooks_since: None };
+            signals.commit(&[], &[advance], &reached).await.unwrap().committed();
+            signals.maintain().await;
+            assert_eq!(store.head(&hint).await.is_ok(), offset >= 3, "{offset}");
+        }
+        let again = open().await.unwrap();
+        assert_eq!((again.version(), again.next_offset(0).await.unwrap()), (10, Some(10)));
+        assert_eq!(again.reached().await.unwrap().topic, BTreeMap::from([(0, 9)]));
+    }
+}

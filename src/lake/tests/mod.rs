@@ -7,6 +7,7 @@ mod offsets;
 mod place;
 mod refusals;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use self::place::{Place, everywhere, folder, s3, s3_settings};
 use super::faulty::{Fault, FaultyStore};
+use super::store::prefixed;
 use super::*;
 use crate::market::{Counts, ExtraSpec, ExtraType, OffsetRange, PartitionBy, TopicIdentity};
 
