@@ -31,7 +31,7 @@ fn main() {
             events = 0;
             for chunk in &chunks {
                 let taken = Instant::now();
-                engine.take(ORIGIN, chunk).unwrap();
+                engine.take(ORIGIN, chunk);
                 events += engine.events().len();
                 latencies.push(taken.elapsed());
             }
@@ -48,7 +48,7 @@ fn main() {
     let before = resident();
     let mut engine = Engine::new(&settings, rules(&settings)).with_bars();
     for round in 0..30 {
-        engine.take(ORIGIN, &chunk(10_000, round * 10_000, 10_000)).unwrap();
+        engine.take(ORIGIN, &chunk(10_000, round * 10_000, 10_000));
         engine.events();
         engine.changed();
     }

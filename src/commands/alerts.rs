@@ -15,7 +15,7 @@ use super::print::tell;
 use super::query::output_of;
 use crate::cli::{AlertsArgs, AlertsCommand, AlertsTestArgs, GlobalArgs};
 use crate::lake::Lake;
-use crate::live::{Engine, Event, Kind, LiveSettings, RuleSettings, Rules, history};
+use crate::live::{Engine, Event, Kind, LiveSettings, RuleSettings, Rules, WebhookSettings, history};
 use crate::query::{Clock, Format, Moment, Output, QueryError, write_batch};
 use crate::settings::{Settings, SettingsError};
 use crate::suggest::did_you_mean;
@@ -47,11 +47,7 @@ async fn list(global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         Arc::new(StringArray::from_iter_values(live.rules.iter().map(of)))
     };
     let goes_to = |rule: &RuleSettings| {
-        let takes = |hook: &&crate::live::WebhookSettings| {
-            hook.kinds.contains(&Kind::Rule)
-                && rule.severity >= hook.least_severity
-                && (hook.rules.is_empty() || hook.rules.contains(&rule.name))
-        };
+        let takes = |hook: &&WebhookSettings| hook.takes(Kind::Rule, &rule.name, rule.severity);
         live.webhooks.iter().filter(takes).map(|hook| hook.name.as_str()).collect::<Vec<_>>().join(", ")
     };
     let rows = RecordBatch::try_from_iter([

@@ -53,11 +53,15 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
     };
     let status = daemon.run(stop).await;
     over.cancel();
-    if let Some(beside) = beside {
-        beside.join().await?;
-    }
-    printing.await.context("print events")??;
+    let beside = match beside {
+        Some(beside) => beside.join().await,
+        None => Ok(()),
+    };
+    let printed = printing.await.context("print events");
+    // What ended the ingest decides the exit code.
     let status = status.map_err(way_out)?;
+    beside?;
+    printed??;
     tell(&ending(&status));
     ensure!(!status.cut_short, "stopped before the ends of the partitions were reached; run it again to read the rest");
     Ok(ExitCode::SUCCESS)
