@@ -68,7 +68,8 @@ async fn test(global: &GlobalArgs, args: &AlertsTestArgs) -> anyhow::Result<Exit
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.table.apply(layers))?.settings;
     let rule = rule_of(&settings.live, args)?;
     let (format, _) = output_of(args.format, None)?;
-    let live = LiveSettings { kinds: vec![Kind::Rule], rules: vec![rule], ..settings.live.clone() };
+    let webhooks = Vec::new();
+    let live = LiveSettings { kinds: vec![Kind::Rule], rules: vec![rule], webhooks, ..settings.live.clone() };
     live.validate().map_err(SettingsError::Value)?;
     let rules = Rules::plan(&live.rules).await?;
     let lake = Lake::open(&settings.location()?, &settings.store).await.context("open the lake")?;
@@ -83,7 +84,8 @@ async fn test(global: &GlobalArgs, args: &AlertsTestArgs) -> anyhow::Result<Exit
     let since = instant("--since", &args.since)?;
     let until = args.until.as_deref().map_or(Ok(Utc::now().timestamp_micros()), |until| instant("--until", until))?;
     if until <= since {
-        let problem = format!("--since {} is not before --until", args.since);
+        let until = args.until.as_ref().map_or_else(|| "now".to_owned(), |until| format!("--until {until}"));
+        let problem = format!("--since {} is not before {until}", args.since);
         return Err(SettingsError::Value(problem).into());
     }
     let wanted: BTreeSet<&str> = args.symbol.iter().map(String::as_str).collect();

@@ -34,17 +34,28 @@ pub(super) enum Wanted {
     LiveAndPage,
 }
 
+/// Everything that can be wrong with the settings, for before anything is made.
+///
+/// # Errors
+/// A setting can't work.
+pub(super) async fn check(settings: &Settings) -> anyhow::Result<()> {
+    settings.live.validate().map_err(SettingsError::Value)?;
+    settings.live.require_own_topic(&settings.kafka.topic).map_err(SettingsError::Value)?;
+    settings.dashboard.validate()?;
+    Rules::plan(&settings.live.rules).await?;
+    Ok(())
+}
+
 /// The tasks; they end with the token that they were given.
 pub(super) struct Beside {
     tasks: JoinSet<anyhow::Result<()>>,
 }
 
 impl Beside {
-    /// Checks everything that can be wrong with the settings, and takes the port, before anything runs. `printer` hears of
-    /// all events.
+    /// After [`check`]. Takes the port before anything runs; `printer` hears of all events.
     ///
     /// # Errors
-    /// A setting can't work, or the port is taken.
+    /// The port is taken.
     pub(super) async fn start(
         settings: &Settings,
         wanted: Wanted,
@@ -52,8 +63,6 @@ impl Beside {
         printer: Option<EventSender>,
         stop: &CancellationToken,
     ) -> anyhow::Result<Self> {
-        settings.live.validate().map_err(SettingsError::Value)?;
-        Rules::plan(&settings.live.rules).await?;
         let mut tasks = JoinSet::new();
         let updates = broadcast::Sender::new(UPDATES);
         if wanted != Wanted::Live {

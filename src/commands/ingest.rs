@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use tokio_util::sync::CancellationToken;
 
-use super::beside::{Beside, Wanted};
+use super::beside::{Beside, Wanted, check};
 use super::live::printer;
 use super::print::tell;
 use super::{dry_run, way_out};
@@ -29,6 +29,9 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
         (false, true) => Some(Wanted::Page),
         (true, true) => Some(Wanted::LiveAndPage),
     };
+    if wanted.is_some() {
+        check(&settings).await?;
+    }
     let spec = IngestSpec {
         location: location.clone(),
         store: settings.store.clone(),

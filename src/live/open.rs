@@ -64,6 +64,7 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
         patience: PATIENCE,
     };
     kafka.validate().map_err(|error| LiveError::Settings(error.to_string()))?;
+    settings.require_own_topic(&kafka.topic).map_err(LiveError::Settings)?;
     let held = held(&kafka).await?;
     // Files and offsets of one and the same version.
     let lake = lake.newest(held.ends.len()).await?;

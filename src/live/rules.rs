@@ -134,11 +134,13 @@ impl Rules {
             columns[*place] = known(std::mem::take(column));
         }
         let evaluate = |rule: &Rule, condition: &Condition| {
-            let (found, problem) = condition.evaluate_each(&columns, len);
-            if let Some(problem) = problem
-                && !rule.failed.swap(true, Ordering::Relaxed)
-            {
-                tracing::warn!(rule = &*rule.name, "not evaluated on some ticks, and not true of them: {problem}");
+            let (found, all) = condition.evaluate_each(&columns, len);
+            if !all && !rule.failed.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    rule = &*rule.name,
+                    "a condition can't be evaluated on some ticks, and is not true of them: a cast fails, or an integer is \
+                     divided by zero; TRY_CAST gives NULL"
+                );
             }
             found
         };

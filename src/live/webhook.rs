@@ -225,10 +225,9 @@ impl Sending {
     async fn deliver(&self, events: &[Arc<Event>]) {
         let mut stop = self.stop.clone();
         let late = async {
-            match stop.wait_for(Option::is_some).await.map(|deadline| *deadline) {
-                Ok(Some(deadline)) => tokio::time::sleep_until(deadline).await,
-                // The owner has gone without a word.
-                Ok(None) | Err(_) => {}
+            // Else the owner has gone without a word.
+            if let Ok(Some(deadline)) = stop.wait_for(Option::is_some).await.map(|deadline| *deadline) {
+                tokio::time::sleep_until(deadline).await;
             }
         };
         tokio::select! {
@@ -272,9 +271,13 @@ impl Sending {
         let request =
             self.client.post(self.settings.url.reveal()).header("content-type", "application/json").body(body);
         // The address may hold a secret.
-        let sent = request.send().await.map_err(|error| Problem {
-            text: format!("webhook '{}': {}", self.settings.name, error.without_url()),
-            may_pass: true,
+        let sent = request.send().await.map_err(|error| {
+            let name = &self.settings.name;
+            let text = match error.is_timeout() {
+                true => format!("webhook '{name}' gave no answer within {} s", ANSWER.as_secs()),
+                false => format!("webhook '{name}': {}", error.without_url()),
+            };
+            Problem { text, may_pass: true }
         })?;
         let status = sent.status();
         if status.is_success() {

@@ -53,6 +53,9 @@ impl Conditions {
     /// # Errors
     /// The text is no condition on the names; the error shows where and lists them.
     pub async fn plan(&self, text: &str) -> Result<Condition, QueryError> {
+        if text.trim().is_empty() {
+            return Err(QueryError::usage("the condition is empty: write one, as in close > 100".to_owned()));
+        }
         if text.len() > MAX_BYTES {
             return Err(QueryError::usage(format!("the condition is longer than {MAX_BYTES} bytes")));
         }
@@ -135,24 +138,18 @@ impl Condition {
         })
     }
 
-    /// As [`Self::evaluate`]; unknown for the rows on which it can't be evaluated, and why for the first of them.
-    pub fn evaluate_each(&self, columns: &[ArrayRef], rows: usize) -> (BooleanArray, Option<QueryError>) {
+    /// As [`Self::evaluate`]; unknown for the rows on which it can't be evaluated, and whether there were none. Why is not
+    /// told: it would name a value of a tick.
+    pub fn evaluate_each(&self, columns: &[ArrayRef], rows: usize) -> (BooleanArray, bool) {
         if let Ok(found) = self.evaluate(columns.to_vec(), rows) {
-            return (found, None);
+            return (found, true);
         }
-        let mut problem = None;
         let one = |row: usize| {
             let columns = columns.iter().map(|column| column.slice(row, 1)).collect();
-            match self.evaluate(columns, 1) {
-                Ok(found) => found.is_valid(0).then(|| found.value(0)),
-                Err(error) => {
-                    problem.get_or_insert(error);
-                    None
-                }
-            }
+            let found = self.evaluate(columns, 1).ok()?;
+            found.is_valid(0).then(|| found.value(0))
         };
-        let found = (0..rows).map(one).collect();
-        (found, problem)
+        ((0..rows).map(one).collect(), false)
     }
 }
 
@@ -201,8 +198,8 @@ mod tests {
         let volume: ArrayRef = Arc::new(Float64Array::from(vec![Some(9.0), Some(1e12), Some(1.0), None]));
         let columns = [Arc::clone(&volume), volume];
         assert!(condition.evaluate(columns.to_vec(), 4).is_err());
-        let (found, problem) = condition.evaluate_each(&columns, 4);
+        let (found, all) = condition.evaluate_each(&columns, 4);
         assert_eq!(found.iter().collect::<Vec<_>>(), [Some(true), None, Some(false), None]);
-        assert!(problem.is_some());
+        assert!(!all);
     }
 }

@@ -121,10 +121,8 @@ impl Gathered {
             offset: record.offset(),
             timestamp: record.timestamp(),
         };
-        match decoder.decode(&message, &mut open.rows) {
-            Verdict::Ticks(_) => {}
-            Verdict::Dead(_) => open.dead += 1,
-            Verdict::Skipped(_) => {}
+        if let Verdict::Dead(_) = decoder.decode(&message, &mut open.rows) {
+            open.dead += 1;
         }
     }
 
