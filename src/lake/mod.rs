@@ -4,8 +4,11 @@
 //!  Location ──> root_store (DurableLocal | S3, probed) ──> Table (log, snapshot, transactions)
 //!                                                           ├─ commit: fence, one conditional put, resolver
 //!                                                           └─ TableView: files of one version, for readers
+//!  Audit ──> AuditedTable: the log read without the kernel, for who looks for damage
 //! ```
 
+mod actions;
+mod audit;
 #[cfg(feature = "aws")]
 mod aws;
 mod bucket;
@@ -30,6 +33,7 @@ mod retry;
 mod schema;
 mod signals;
 mod store;
+mod stored_file;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -38,6 +42,7 @@ mod vacant;
 mod view;
 
 pub use crate::secret::Secret;
+pub use audit::{Audit, AuditedTable, LogDamage, LogProblem, LoggedCounters, LoggedFile, LoggedVersion};
 #[cfg(feature = "aws")]
 pub use aws::{AwsAccess, aws_access};
 pub use commit::{Advance, CommitNote, CommitOutcome, NewFile, Reached};
@@ -55,5 +60,6 @@ pub use retry::RetryPolicy;
 pub use schema::{DEAD_DATE, SORT_ORDER, SORTED_BY, dead_letters_schema, signals_schema, ticks_schema};
 pub use signals::{SIGNALS, Signals};
 pub use store::{S3Access, ServerSideEncryption, StoreSettings, root_store};
+pub use stored_file::{FileError, StoredFile};
 pub use upload::store_result;
 pub use view::{DataFile, TableView};
