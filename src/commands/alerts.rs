@@ -11,8 +11,8 @@ use chrono::Utc;
 use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
-use super::print::tell;
 use super::FINDINGS;
+use super::print::tell;
 use super::query::output_of;
 use crate::cli::{AlertsArgs, AlertsCommand, AlertsTestArgs, GlobalArgs};
 use crate::lake::Lake;

@@ -60,9 +60,8 @@ pub(super) async fn run(global: &GlobalArgs, args: &VerifyArgs, stop: &Cancellat
 }
 
 fn rows(findings: &[Finding]) -> anyhow::Result<RecordBatch> {
-    let column = |of: fn(&Finding) -> &str| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(findings.iter().map(of)))
-    };
+    let column =
+        |of: fn(&Finding) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(findings.iter().map(of))) };
     Ok(RecordBatch::try_from_iter([
         ("table", column(|finding| finding.table)),
         ("what", column(|finding| finding.what.name())),

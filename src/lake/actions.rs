@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn a_commit_is_whole_or_torn() {
-        let whole = "{\"commitInfo\":{\"timestamp\":1}}\n{\"add\":{\"path\":\"a\",\"size\":3,\"partitionValues\":{}}}\n";
+        let whole =
+            "{\"commitInfo\":{\"timestamp\":1}}\n{\"add\":{\"path\":\"a\",\"size\":3,\"partitionValues\":{}}}\n";
         assert_eq!(parse_commit(whole.as_bytes()).unwrap().len(), 2);
         for torn in [&whole[..whole.len() - 4], &whole[31..], "", "[]", "{\"add\":{}}"] {
             assert!(parse_commit(torn.as_bytes()).is_err(), "{torn}");

@@ -4,28 +4,24 @@
 //! Invariant: the state is that of one version, of which all commits from the checkpoint (or version 0) on were read
 //! and were whole.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::pin::pin;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use chrono::{Datelike, NaiveDate};
-use deltalake::kernel::StructType;
+use deltalake::logstore::commit_uri_from_version;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
 
-use super::actions::{Action, Add, MetaData, parse_commit, read_checkpoint};
-use super::commit::app_id;
-use super::create::{CLUSTER_ID, EPOCH, TOPIC, TOPIC_ID};
+use super::actions::{parse_commit, read_checkpoint};
 use super::error::LakeError;
 use super::location::Location;
-use super::record::{CommitRecord, PartitionCounters};
-use super::schema::{arrow_schema, read_columns};
+use super::logged::{LoggedVersion, Replay, record_of};
 use super::store::{StoreSettings, prefixed, root_store};
 use super::vacant::require_folder;
-use crate::market::{EPOCH_DAYS_FROM_CE, TopicIdentity};
 
 const LOG: &str = "_delta_log";
 const HINT: &str = "_last_checkpoint";
@@ -54,68 +50,6 @@ pub struct LogProblem {
     /// The file of the log, or of the data.
     pub place: String,
     pub detail: String,
-}
-
-/// A data file as an Add has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoggedFile {
-    pub path: Path,
-    pub bytes: u64,
-    /// Days since 1970-01-01; `None` where the Add has no date.
-    pub partition_value: Option<i32>,
-    /// Delta statistics as JSON.
-    pub stats: Option<String>,
-}
-
-/// Counters of the newest commit that has some.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoggedCounters {
-    pub version: u64,
-    pub epoch: i32,
-    pub partitions: BTreeMap<i32, PartitionCounters>,
-}
-
-/// One version of a table.
-#[derive(Debug, Clone)]
-pub struct LoggedVersion {
-    pub version: u64,
-    /// All columns, the partition column last; it is not in the files.
-    pub schema: SchemaRef,
-    pub partition_column: String,
-    pub properties: BTreeMap<String, String>,
-    /// By path.
-    pub files: Vec<LoggedFile>,
-    transactions: HashMap<String, i64>,
-    pub counters: Option<LoggedCounters>,
-}
-
-impl LoggedVersion {
-    /// Incarnation of the topic, of `ticks`.
-    pub fn epoch(&self) -> i32 {
-        self.properties.get(EPOCH).and_then(|text| text.parse().ok()).unwrap_or(0)
-    }
-
-    /// Name of the topic that lands here, of `ticks`.
-    pub fn topic(&self) -> Option<&str> {
-        self.properties.get(TOPIC).map(String::as_str)
-    }
-
-    /// The cluster, and the topic of that name there, that the offsets belong to.
-    pub fn identity(&self) -> TopicIdentity {
-        let property = |key| self.properties.get(key).cloned();
-        TopicIdentity { cluster_id: property(CLUSTER_ID).unwrap_or_default(), topic_id: property(TOPIC_ID) }
-    }
-
-    /// Next offset of a partition by its transaction.
-    pub fn next_offset(&self, epoch: i32, partition: i32) -> Option<i64> {
-        self.transactions.get(&app_id(epoch, partition)).copied()
-    }
-
-    /// Partitions of an epoch that have a transaction.
-    pub fn partitions(&self, epoch: i32) -> impl Iterator<Item = i32> {
-        let prefix = format!("tickhouse/{epoch}/");
-        self.transactions.keys().filter_map(move |id| id.strip_prefix(&prefix)?.parse().ok())
-    }
 }
 
 /// What a log told.
@@ -188,7 +122,15 @@ struct Listed {
     commits: BTreeMap<u64, Path>,
     /// Parts by version.
     checkpoints: BTreeMap<u64, Vec<Path>>,
-    hint: Option<Path>,
+}
+
+/// What comes up while a log is read.
+#[derive(Default)]
+struct Told {
+    problems: Vec<LogProblem>,
+    /// Paths that were added while they were there already.
+    twice: Vec<String>,
+    commits: u64,
 }
 
 #[derive(Deserialize)]
@@ -198,61 +140,63 @@ struct LastCheckpoint {
 
 impl LogReader<'_> {
     async fn read(&self) -> Result<Option<AuditedTable>, Unread> {
+        // Before the list, so that the checkpoint which it names is listed.
+        let hint = self.fetch_unless_absent(&Path::from_iter([LOG, HINT])).await?;
         let listed = self.list().await?;
         let Some(newest) = listed.commits.keys().chain(listed.checkpoints.keys()).max().copied() else {
             return Ok(None);
         };
-        let mut problems = Vec::new();
-        self.check_hint(&listed, &mut problems).await?;
-        let based = self.base(&listed, &mut problems).await?;
-        let mut commits = 0;
-        let state = match based {
-            None => None,
-            Some((mut replay, mut next)) => {
-                // Later commits are looked at, too, but nothing can be built on them.
-                let mut whole = true;
-                let versions: Vec<u64> = (next..=newest).collect();
-                let mut fetched = stream::iter(&versions)
-                    .map(|version| async { (*version, self.fetch_commit(&listed, *version).await) })
-                    .buffered(FETCHES);
-                while let Some((version, fetched)) = fetched.next().await {
-                    let parsed = match fetched? {
-                        None => Err((LogDamage::Hole, format!("version {version} is missing, the newest is {newest}"))),
-                        Some(bytes) if bytes.trim_ascii().is_empty() => {
-                            Err((LogDamage::EmptyCommit, format!("it has {} bytes and no action", bytes.len())))
-                        }
-                        Some(bytes) => parse_commit(&bytes).map_err(|detail| (LogDamage::TornCommit, detail)),
-                    };
-                    commits += 1;
-                    match parsed {
-                        Ok(actions) if whole => {
-                            replay.apply(version, actions, &mut problems);
-                            next = version + 1;
-                        }
-                        Ok(_) => {}
-                        Err((damage, detail)) => {
-                            whole = false;
-                            problems.push(LogProblem { damage, place: commit_name(version), detail });
-                        }
-                    }
+        let mut told = Told::default();
+        told.problems.extend(hint.and_then(|hint| check_hint(&hint, &listed)));
+        let mut state = None;
+        if let Some((mut replay, from)) = self.base(&listed, &mut told).await? {
+            let next = self.follow(&listed, from..=newest, &mut replay, &mut told).await?;
+            if let Some(version) = next.checked_sub(1) {
+                state = Some(self.finish(replay, version, &listed).await?);
+            }
+        }
+        let Told { mut problems, twice, commits } = told;
+        problems.extend(twice.into_iter().map(|place| {
+            let detail = "the log adds it while it is there already".to_owned();
+            LogProblem { damage: LogDamage::PathTwice, place, detail }
+        }));
+        let (place, store) = (self.place.to_owned(), Arc::clone(self.store));
+        Ok(Some(AuditedTable { place, store, newest, commits, problems, state }))
+    }
+
+    /// Applies the commits up to the first damage; the version that would come next. Those behind it are looked at,
+    /// too, but nothing can be built on them.
+    async fn follow(
+        &self,
+        listed: &Listed,
+        versions: RangeInclusive<u64>,
+        replay: &mut Replay,
+        told: &mut Told,
+    ) -> Result<u64, Unread> {
+        let (mut next, newest) = (*versions.start(), *versions.end());
+        let fetch = |version| async move { (version, self.fetch_commit(listed, version).await) };
+        let mut fetched = pin!(stream::iter(versions).map(fetch).buffered(FETCHES));
+        while let Some((version, fetched)) = fetched.next().await {
+            told.commits += 1;
+            let parsed = match fetched? {
+                None => Err((LogDamage::Hole, format!("version {version} is missing, the newest is {newest}"))),
+                Some(bytes) if bytes.trim_ascii().is_empty() => {
+                    Err((LogDamage::EmptyCommit, format!("it has {} bytes and no action", bytes.len())))
                 }
-                drop(fetched);
-                let version = next.checked_sub(1);
-                match version {
-                    Some(version) => Some(self.finish(replay, version, &listed).await?),
-                    None => None,
+                Some(bytes) => parse_commit(&bytes).map_err(|detail| (LogDamage::TornCommit, detail)),
+            };
+            match parsed {
+                Ok(actions) if next == version => {
+                    replay.apply(version, actions, &mut told.twice);
+                    next += 1;
+                }
+                Ok(_) => {}
+                Err((damage, detail)) => {
+                    told.problems.push(LogProblem { damage, place: commit_name(version), detail });
                 }
             }
-        };
-        let table = AuditedTable {
-            place: self.place.to_owned(),
-            store: Arc::clone(self.store),
-            newest,
-            commits,
-            problems,
-            state,
-        };
-        Ok(Some(table))
+        }
+        Ok(next)
     }
 
     async fn list(&self) -> Result<Listed, Unread> {
@@ -265,10 +209,6 @@ impl LogReader<'_> {
                 continue;
             }
             let name = file.filename().unwrap_or_default();
-            if name == HINT {
-                listed.hint = Some(file);
-                continue;
-            }
             let version = name.get(..VERSION_DIGITS).and_then(|digits| digits.parse::<u64>().ok());
             let (Some(version), Some(rest)) = (version, name.get(VERSION_DIGITS..)) else { continue };
             if rest == ".json" {
@@ -280,29 +220,15 @@ impl LogReader<'_> {
         Ok(listed)
     }
 
-    /// The hint may be behind, but what it names has to be there.
-    async fn check_hint(&self, listed: &Listed, problems: &mut Vec<LogProblem>) -> Result<(), Unread> {
-        let Some(file) = &listed.hint else { return Ok(()) };
-        let bytes = self.fetch(file).await?;
-        let detail = match serde_json::from_slice::<LastCheckpoint>(&bytes) {
-            Err(error) => error.to_string(),
-            Ok(hint) if !listed.checkpoints.contains_key(&hint.version) => {
-                format!("it names the checkpoint of version {}, which is not there", hint.version)
-            }
-            Ok(_) => return Ok(()),
-        };
-        problems.push(LogProblem { damage: LogDamage::CheckpointHint, place: format!("{LOG}/{HINT}"), detail });
-        Ok(())
-    }
-
     /// Where reading begins: what the newest readable checkpoint holds, and the version after it.
-    async fn base(&self, listed: &Listed, problems: &mut Vec<LogProblem>) -> Result<Option<(Replay, u64)>, Unread> {
+    async fn base(&self, listed: &Listed, told: &mut Told) -> Result<Option<(Replay, u64)>, Unread> {
         for (version, parts) in listed.checkpoints.iter().rev() {
             let mut replay = Replay::default();
+            told.twice.clear();
             let mut wrong = None;
             for part in parts {
                 let bytes = self.fetch(part).await?;
-                let read = read_checkpoint(bytes, |action| replay.take(action, problems));
+                let read = read_checkpoint(bytes, |action| replay.take(action, &mut told.twice));
                 wrong = wrong.or(read.err().map(|detail| (part, detail)));
             }
             let missing = expected_parts(parts).filter(|expected| *expected != parts.len());
@@ -312,7 +238,7 @@ impl LogReader<'_> {
             }
             let Some((part, detail)) = wrong else { return Ok(Some((replay, version + 1))) };
             let place = format!("{LOG}/{}", part.filename().unwrap_or_default());
-            problems.push(LogProblem { damage: LogDamage::Checkpoint, place, detail });
+            told.problems.push(LogProblem { damage: LogDamage::Checkpoint, place, detail });
         }
         if listed.commits.contains_key(&0) {
             return Ok(Some((Replay::default(), 0)));
@@ -322,65 +248,38 @@ impl LogReader<'_> {
             Some(oldest) => format!("the oldest commit is {oldest}, and no checkpoint before it can be read"),
             None => "there is no commit, and no checkpoint can be read".to_owned(),
         };
-        problems.push(LogProblem { damage: LogDamage::NoBeginning, place: LOG.to_owned(), detail });
+        told.problems.push(LogProblem { damage: LogDamage::NoBeginning, place: LOG.to_owned(), detail });
         Ok(None)
     }
 
     /// Adds what only older commits tell.
-    async fn finish(&self, replay: Replay, version: u64, listed: &Listed) -> Result<LoggedVersion, Unread> {
-        let mut record = replay.record;
-        if record.is_none() {
+    async fn finish(&self, mut replay: Replay, version: u64, listed: &Listed) -> Result<LoggedVersion, Unread> {
+        if replay.record.is_none() {
             for (older, _) in listed.commits.range(..=version).rev() {
                 let Some(bytes) = self.fetch_commit(listed, *older).await? else { break };
                 // What lies before the checkpoint is not needed, so nobody is told when it is damaged.
                 let Ok(actions) = parse_commit(&bytes) else { break };
-                record = record_of(&actions).map(|record| (*older, record));
-                if record.is_some() {
+                replay.record = record_of(&actions).map(|record| (*older, record));
+                if replay.record.is_some() {
                     break;
                 }
             }
         }
-        let metadata = replay.metadata.ok_or_else(|| self.wrong("it has no metadata".to_owned()))?;
-        let (reader, writer) = replay.protocol.unwrap_or((1, 2));
-        if (reader, writer) != (1, 2) {
-            return Err(Unread::Failed(LakeError::Protocol { table: self.place.to_owned(), reader, writer }));
-        }
-        let schema: StructType =
-            serde_json::from_str(&metadata.schema_string).map_err(|error| self.wrong(error.to_string()))?;
-        let columns = read_columns(&schema, self.place).map_err(Unread::Failed)?;
-        let partition_column = metadata.partition_columns.first().cloned().unwrap_or_default();
-        let mut files = Vec::with_capacity(replay.files.len());
-        for (path, add) in replay.files {
-            let value = add.partition_values.get(&partition_column).and_then(Option::as_deref);
-            let date = value.and_then(|text| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok());
-            let path = Path::from_url_path(&path).map_err(|error| self.wrong(format!("path {path}: {error}")))?;
-            files.push(LoggedFile {
-                path,
-                bytes: add.size.unsigned_abs(),
-                partition_value: date.map(|date| date.num_days_from_ce() - EPOCH_DAYS_FROM_CE),
-                stats: add.stats,
-            });
-        }
-        Ok(LoggedVersion {
-            version,
-            schema: arrow_schema(&columns, &partition_column),
-            partition_column,
-            properties: metadata.configuration.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
-            files,
-            transactions: replay.transactions,
-            counters: record.map(|(version, record)| LoggedCounters {
-                version,
-                epoch: record.epoch,
-                partitions: record.partitions,
-            }),
-        })
+        replay.into_version(version, self.place).map_err(Unread::Failed)
     }
 
-    /// `None`: the log has no such commit.
+    /// `None`: the log has no such commit. A list that was read while commits came may lack one that is there.
     async fn fetch_commit(&self, listed: &Listed, version: u64) -> Result<Option<Bytes>, Unread> {
         match listed.commits.get(&version) {
-            None => Ok(None),
             Some(file) => self.fetch(file).await.map(Some),
+            None => self.fetch_unless_absent(&commit_uri_from_version(Some(version))).await,
+        }
+    }
+
+    async fn fetch_unless_absent(&self, file: &Path) -> Result<Option<Bytes>, Unread> {
+        match self.fetch(file).await {
+            Err(Unread::Gone(_)) => Ok(None),
+            fetched => fetched.map(Some),
         }
     }
 
@@ -395,55 +294,18 @@ impl LogReader<'_> {
     fn failed(&self, action: &'static str, error: &object_store::Error) -> Unread {
         Unread::Failed(LakeError::store(action, self.place, error))
     }
-
-    fn wrong(&self, detail: String) -> Unread {
-        Unread::Failed(LakeError::Table { action: "read the log", table: self.place.to_owned(), detail })
-    }
 }
 
-/// What the actions so far say.
-#[derive(Default)]
-struct Replay {
-    files: BTreeMap<String, Add>,
-    transactions: HashMap<String, i64>,
-    metadata: Option<MetaData>,
-    protocol: Option<(i32, i32)>,
-    record: Option<(u64, CommitRecord)>,
-}
-
-impl Replay {
-    fn apply(&mut self, version: u64, actions: Vec<Action>, problems: &mut Vec<LogProblem>) {
-        self.record = record_of(&actions).map(|record| (version, record)).or(self.record.take());
-        // A commit may take a file away and add it again.
-        for path in actions.iter().filter_map(|action| Some(&action.remove.as_ref()?.path)) {
-            self.files.remove(path);
+/// The hint may be behind, but what it names has to be there.
+fn check_hint(hint: &[u8], listed: &Listed) -> Option<LogProblem> {
+    let detail = match serde_json::from_slice::<LastCheckpoint>(hint) {
+        Err(error) => error.to_string(),
+        Ok(hint) if !listed.checkpoints.contains_key(&hint.version) => {
+            format!("it names the checkpoint of version {}, which is not there", hint.version)
         }
-        actions.into_iter().for_each(|action| self.take(action, problems));
-    }
-
-    fn take(&mut self, action: Action, problems: &mut Vec<LogProblem>) {
-        if let Some(txn) = action.txn {
-            self.transactions.insert(txn.app_id, txn.version);
-        }
-        self.metadata = action.metadata.or(self.metadata.take());
-        if let Some(protocol) = action.protocol {
-            self.protocol = Some((protocol.min_reader_version, protocol.min_writer_version));
-        }
-        let Some(add) = action.add else { return };
-        if add.deletion_vector.is_some() {
-            // Only a higher protocol has them.
-            self.protocol = Some((3, 7));
-        }
-        if self.files.contains_key(&add.path) {
-            let detail = "the log adds it while it is there already".to_owned();
-            problems.push(LogProblem { damage: LogDamage::PathTwice, place: add.path.clone(), detail });
-        }
-        self.files.insert(add.path.clone(), add);
-    }
-}
-
-fn record_of(actions: &[Action]) -> Option<CommitRecord> {
-    actions.iter().find_map(|action| action.info.as_ref()?.tickhouse.clone())
+        Ok(_) => return None,
+    };
+    Some(LogProblem { damage: LogDamage::CheckpointHint, place: format!("{LOG}/{HINT}"), detail })
 }
 
 fn commit_name(version: u64) -> String {

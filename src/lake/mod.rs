@@ -23,6 +23,7 @@ mod handle;
 mod head;
 mod history;
 mod location;
+mod logged;
 mod maintain;
 mod manifest;
 mod offsets;
@@ -42,7 +43,7 @@ mod vacant;
 mod view;
 
 pub use crate::secret::Secret;
-pub use audit::{Audit, AuditedTable, LogDamage, LogProblem, LoggedCounters, LoggedFile, LoggedVersion};
+pub use audit::{Audit, AuditedTable, LogDamage, LogProblem};
 #[cfg(feature = "aws")]
 pub use aws::{AwsAccess, aws_access};
 pub use commit::{Advance, CommitNote, CommitOutcome, NewFile, Reached};
@@ -52,6 +53,7 @@ pub use error::{Difference, LakeError, StoreProblem};
 pub use handle::Lake;
 pub use history::{AsOf, TableCommit};
 pub use location::{Location, LocationError};
+pub use logged::{LoggedCounters, LoggedFile, LoggedVersion};
 pub use maintain::{Maintained, Maintenance, Upkeep};
 pub use manifest::ManifestsWritten;
 pub use reading::LakeVersion;

@@ -11,13 +11,11 @@ use roaring::RoaringTreemap;
 use super::files::{Bounds, Held};
 use super::finding::{Findings, What};
 use super::identities::gaps;
+use super::{DEAD_LETTERS, TICKS};
 use crate::lake::{LoggedVersion, PartitionCounters};
 
 /// Gaps that are named.
 const GAPS: usize = 5;
-
-const TICKS: &str = "ticks";
-const DEAD_LETTERS: &str = "dead_letters";
 
 /// Counters of the table's epoch, by partition.
 pub(super) fn counters_of(ticks: &LoggedVersion) -> Option<&BTreeMap<i32, PartitionCounters>> {
@@ -85,7 +83,8 @@ fn check_partition(
     let parts = [first, next, stored_offsets, rows, dead, skipped, holes, lost];
     if counters.offsets() != next - first || parts.iter().any(|part| *part < 0) {
         findings.add(TICKS, What::CountersUnbalanced, || {
-            let parts = format!("{stored_offsets} stored + {dead} dead + {skipped} skipped + {holes} holes + {lost} lost");
+            let parts =
+                format!("{stored_offsets} stored + {dead} dead + {skipped} skipped + {holes} holes + {lost} lost");
             (place(), format!("[{first}, {next}) has {} offsets, the counters {parts}", next - first))
         });
     }
@@ -96,7 +95,8 @@ fn check_partition(
     let ticks = held.rows.identities.of(held.epoch, partition);
     let offsets = ticks.map_or_else(RoaringTreemap::new, |ticks| ticks.offsets() - &letters);
     let rows_held = ticks.map_or(0, |ticks| ticks.rows_beside(&range, &letters)) as i64;
-    let (stored_held, dead_held) = (offsets.range_cardinality(range.clone()) as i64, letters.range_cardinality(range.clone()) as i64);
+    let (stored_held, dead_held) =
+        (offsets.range_cardinality(range.clone()) as i64, letters.range_cardinality(range.clone()) as i64);
 
     let in_neither = || told_gaps(&range, &(&offsets | &letters));
     let rows_told = || {
@@ -109,9 +109,7 @@ fn check_partition(
     } else if rows_held > rows || stored_held > stored_offsets {
         findings.add(TICKS, What::RowsSurplus, rows_told);
     }
-    let letters_told = || {
-        (place(), format!("the counters say {dead}, the table has {dead_held}; {}", in_neither()))
-    };
+    let letters_told = || (place(), format!("the counters say {dead}, the table has {dead_held}; {}", in_neither()));
     if dead_held < dead && held.letters.unread == 0 {
         findings.add(DEAD_LETTERS, What::LettersMissing, letters_told);
     } else if dead_held > dead {
@@ -147,7 +145,12 @@ mod tests {
         held
     }
 
-    fn found(counters: PartitionCounters, transaction: i64, rows: &Held, letters: &Held) -> Vec<(&'static str, String)> {
+    fn found(
+        counters: PartitionCounters,
+        transaction: i64,
+        rows: &Held,
+        letters: &Held,
+    ) -> Vec<(&'static str, String)> {
         let mut findings = Findings::new(10);
         check_partition(0, &counters, Some(transaction), &Both { epoch: 0, rows, letters }, &mut findings);
         findings.listed().into_iter().map(|finding| (finding.what.name(), finding.detail)).collect()
@@ -158,7 +161,8 @@ mod tests {
         // Offset 3 carries two ticks, 5 is dead, 6 and 7 are skipped, 9 is dead and beyond.
         let rows = held(&[(2, 0), (3, 0), (3, 1), (4, 0)]);
         let letters = held(&[(5, 0), (9, 0)]);
-        let good = PartitionCounters { first: 2, next: 8, stored_offsets: 3, rows: 4, dead: 1, skipped: 2, holes: 0, lost: 0 };
+        let good =
+            PartitionCounters { first: 2, next: 8, stored_offsets: 3, rows: 4, dead: 1, skipped: 2, holes: 0, lost: 0 };
         assert_eq!(found(good, 8, &rows, &letters), []);
         let replayed = held(&[(2, 0), (3, 0), (3, 1), (4, 0), (5, 0)]);
         assert_eq!(found(good, 8, &replayed, &letters), []);

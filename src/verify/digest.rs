@@ -128,7 +128,9 @@ impl Compared {
             stored.values[0].is_text(at, Some(&decoded.symbols[decoded.symbol[row] as usize])),
             stored.values[1].is_long(at, Some(decoded.ts[row])),
         ];
-        equal.extend(doubles.iter().zip(&stored.values[2..]).map(|(column, values)| values.is_double(at, known(column[row]))));
+        equal.extend(
+            doubles.iter().zip(&stored.values[2..]).map(|(column, values)| values.is_double(at, known(column[row]))),
+        );
         equal.push(stored.values[7].is_text(at, decoded.trade_id.get(row)));
         equal.push(stored.values[8].is_text(at, decoded.source.get(row)));
         let millis = decoded.kafka_ts[row];

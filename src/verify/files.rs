@@ -20,8 +20,8 @@ use super::VerifyError;
 use super::finding::{Findings, What};
 use super::identities::Identities;
 use super::progress::Progress;
-use super::window::offsets_of;
 use super::rows::{FileRows, IdentityBatch, Rules};
+use super::window::offsets_of;
 use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile};
 
 /// Files that are decoded at once, at most one a core: more would wait for a core with a row group in memory.

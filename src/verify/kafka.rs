@@ -11,13 +11,12 @@ use super::finding::{Findings, What};
 use super::progress::Progress;
 use super::topic::{Comparison, Differing, PartitionCompared, Topic, place};
 use super::window::{Stored, Tables, Window, each_batch, offsets_of, rounds_of};
-use super::{Logged, VerifyError, counters};
+use super::{Logged, TICKS, VerifyError, counters};
 use crate::decode::{Decoder, InputSettings};
 use crate::kafka::{Assigned, KafkaSettings, Reader};
 use crate::lake::{LoggedVersion, PartitionCounters, RetryPolicy};
 use crate::market::MarketZone;
 
-const TICKS: &str = "ticks";
 const INPUT: &str = "tickhouse.input";
 
 /// How much was compared.
@@ -123,11 +122,7 @@ fn decoder_of(ticks: &LoggedVersion, zone: &MarketZone) -> Result<LakeDecoder, V
 }
 
 /// From the oldest record that Kafka holds to the end of the table.
-fn windows_of(
-    counters: &BTreeMap<i32, PartitionCounters>,
-    kafka: &[Assigned],
-    findings: &mut Findings,
-) -> Vec<Window> {
+fn windows_of(counters: &BTreeMap<i32, PartitionCounters>, kafka: &[Assigned], findings: &mut Findings) -> Vec<Window> {
     let mut windows = Vec::new();
     for (&partition, counters) in counters {
         let at = kafka.iter().find(|at| at.partition == partition);
@@ -152,9 +147,8 @@ fn windows_of(
 fn compared_columns(decoder: &LakeDecoder, checked: &Checked<'_>) -> (Arc<Compared>, Option<String>) {
     let (_, version, held) = checked.ticks;
     let extras = decoder.extras.iter().enumerate().map(|(at, name)| (name.clone(), at));
-    let (extras, left_out): (Vec<_>, Vec<_>) = extras.partition(|(name, _)| {
-        version.schema.field_with_name(name).is_ok() && !held.lacking.contains(name)
-    });
+    let (extras, left_out): (Vec<_>, Vec<_>) =
+        extras.partition(|(name, _)| version.schema.field_with_name(name).is_ok() && !held.lacking.contains(name));
     let names: Vec<String> = left_out.into_iter().map(|(name, _)| name).collect();
     let told = (!names.is_empty()).then(|| format!("Kafka: columns younger than some files: {}", names.join(", ")));
     (Arc::new(Compared { extras }), told)

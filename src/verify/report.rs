@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::VerifySettings;
+use super::{TICKS, VerifySettings};
 use super::files::Held;
 use super::finding::{Finding, Findings};
 use super::kafka::KafkaReport;
@@ -55,11 +55,12 @@ impl TableReport {
 impl Report {
     pub(super) fn new(
         settings: &VerifySettings,
-        tables: Vec<TableReport>,
+        mut tables: Vec<TableReport>,
         findings: Findings,
         not_checked: Vec<String>,
         started: Instant,
     ) -> Self {
+        tables.sort_by_key(|table| table.table != TICKS);
         Self {
             healthy: findings.is_empty(),
             table: settings.location.to_string(),

@@ -13,12 +13,10 @@ use super::finding::{Findings, What};
 use super::progress::Progress;
 use super::rows::hex;
 use super::window::{Digests, Stored, Window};
+use super::{DEAD_LETTERS, TICKS};
 use crate::decode::{Decoder, Message, Verdict};
 use crate::kafka::{self, Reader, Record, TopicError};
 use crate::market::TickColumns;
-
-const TICKS: &str = "ticks";
-const DEAD_LETTERS: &str = "dead_letters";
 
 /// What was compared of a partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -190,7 +188,8 @@ impl At<'_> {
     }
 
     fn compare_rows(&mut self, offset: i64) {
-        let digest = (0..self.rows.len()).fold(0u32, |sum, row| sum.wrapping_add(self.compared.digest(&self.rows, row)));
+        let digest =
+            (0..self.rows.len()).fold(0u32, |sum, row| sum.wrapping_add(self.compared.digest(&self.rows, row)));
         if digest == self.digests.of(self.window.partition, offset) {
             return;
         }
@@ -207,7 +206,10 @@ impl At<'_> {
         let hash = hex(&Sha256::digest(payload));
         if digest_letter(&hash, payload.len() as i64) != self.digests.of(self.window.partition, record.offset()) {
             self.comparison.findings.add(DEAD_LETTERS, What::KafkaPayload, || {
-                (place(self.window.partition, record.offset()), format!("Kafka's has {} bytes and SHA-256 {hash}", payload.len()))
+                (
+                    place(self.window.partition, record.offset()),
+                    format!("Kafka's has {} bytes and SHA-256 {hash}", payload.len()),
+                )
             });
         }
     }

@@ -71,10 +71,11 @@ impl TableFolder {
         self.versions(".json").into_iter().rev().find_map(add).unwrap()
     }
 
-    /// A change of an Add, its statistics parsed.
-    pub fn edit_add(&self, version: u64, change: impl Fn(&mut Value, &mut Value)) {
+    /// A change of the newest Add, its statistics parsed.
+    pub fn edit_add(&self, change: impl Fn(&mut Value, &mut Value)) {
+        let (version, newest) = self.newest_add();
         self.edit(version, |action| {
-            if let Some(add) = action.get_mut("add") {
+            if let Some(add) = action.get_mut("add").filter(|add| add["path"] == newest["path"]) {
                 let mut stats: Value = serde_json::from_str(add["stats"].as_str().unwrap()).unwrap();
                 change(add, &mut stats);
                 add["stats"] = json!(stats.to_string());
@@ -88,8 +89,7 @@ impl TableFolder {
 
     /// Writes the file of the newest Add anew, and corrects what the log says of its size and number of rows.
     pub fn rewrite(&self, change: impl Fn(RecordBatch) -> RecordBatch) {
-        let (version, add) = self.newest_add();
-        let path = self.file(&add);
+        let path = self.file(&self.newest_add().1);
         let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path).unwrap()).unwrap();
         let batches: Vec<RecordBatch> = reader.build().unwrap().map(Result::unwrap).collect();
         let rows = change(concat_batches(&batches[0].schema(), &batches).unwrap());
@@ -97,7 +97,7 @@ impl TableFolder {
         writer.write(&rows).unwrap();
         writer.close().unwrap();
         let bytes = fs::metadata(&path).unwrap().len();
-        self.edit_add(version, |add, stats| {
+        self.edit_add(|add, stats| {
             add["size"] = json!(bytes);
             stats["numRecords"] = json!(rows.num_rows());
         });
@@ -114,7 +114,8 @@ pub fn without_a_row(rows: &RecordBatch) -> (RecordBatch, i64) {
     }
     let symbols = arrow::compute::cast(&rows["symbol"], &arrow::datatypes::DataType::Utf8).unwrap();
     let symbols = symbols.as_string::<i32>();
-    let is_alone = |at: usize| (0..rows.num_rows()).filter(|other| symbols.value(*other) == symbols.value(at)).count() < 2;
+    let is_alone =
+        |at: usize| (0..rows.num_rows()).filter(|other| symbols.value(*other) == symbols.value(at)).count() < 2;
     let victim = (0..rows.num_rows())
         .find(|at| inside(&ts, *at) && inside(&close, *at) && inside(&offset, *at) && !is_alone(*at))
         .expect("some row is no extreme");

@@ -75,11 +75,11 @@ async fn files_that_are_not_as_the_log_says_are_named() {
 async fn rows_that_are_there_twice_or_not_at_all_are_named() {
     let damages = damages().await;
     let (place, ticks, _) = damages.fresh();
-    let (version, add) = ticks.newest_add();
+    let (_, add) = ticks.newest_add();
     let mut again = add.clone();
     again["path"] = json!(add["path"].as_str().unwrap().replace("part-", "part-again-"));
     fs::copy(ticks.file(&add), ticks.file(&again)).unwrap();
-    let mut actions = ticks.actions(version);
+    let mut actions = ticks.actions(ticks.newest());
     actions.retain(|action| !action["commitInfo"].is_null());
     actions.push(json!({ "add": again }));
     ticks.write(ticks.newest() + 1, &actions);
@@ -107,7 +107,7 @@ async fn rows_that_are_there_twice_or_not_at_all_are_named() {
         let kept: BooleanArray = (0..rows.num_rows()).map(|at| Some(at > 0)).collect();
         filter_record_batch(&rows, &kept).unwrap()
     });
-    letters.edit_add(letters.newest_add().0, only_the_number_of_rows);
+    letters.edit_add(only_the_number_of_rows);
     let (partition, _) = verify(&place, &[]).only("dead-letters-missing", 1);
     assert!(partition.starts_with("partition "), "{partition}");
 }
@@ -128,17 +128,14 @@ async fn what_the_log_says_wrongly_of_a_file_is_named() {
         (json!({ "nullCount": { "close": 1 } }), "nullCount.close is 1, the file has 0"),
     ] {
         let (place, ticks, _) = damages.fresh();
-        let (version, add) = ticks.newest_add();
-        ticks.edit(version, |action| {
-            let Some(stats) = action.get("add").filter(|other| other["path"] == add["path"]) else { return };
-            let mut stats: Value = serde_json::from_str(stats["stats"].as_str().unwrap()).unwrap();
+        let (_, add) = ticks.newest_add();
+        ticks.edit_add(|_, stats| {
             for (key, value) in change.as_object().unwrap() {
                 match value.as_object() {
                     Some(columns) => columns.iter().for_each(|(name, value)| stats[key][name] = value.clone()),
                     None => stats[key] = value.clone(),
                 }
             }
-            action["add"]["stats"] = json!(stats.to_string());
         });
         let (path, detail) = verify(&place, &[]).only("statistics-wrong", 1);
         assert_eq!(path, add["path"].as_str().unwrap());
@@ -146,19 +143,15 @@ async fn what_the_log_says_wrongly_of_a_file_is_named() {
     }
 
     let (place, ticks, _) = damages.fresh();
-    let (version, add) = ticks.newest_add();
-    ticks.edit_add(version, |other, _| {
-        if other["path"] == add["path"] {
-            other["partitionValues"] = json!({ "trade_date": "2026-02-01" });
-        }
-    });
+    let (_, add) = ticks.newest_add();
+    ticks.edit_add(|add, _| add["partitionValues"] = json!({ "trade_date": "2026-02-01" }));
     let (path, detail) = verify(&place, &[]).only("partition-date-wrong", 1);
     assert_eq!(path, add["path"].as_str().unwrap());
     assert!(detail.contains("it is under 2026-02-01, its ts says 2026-01-0"), "{detail}");
 
     let (place, ticks, _) = damages.fresh();
-    let (version, add) = ticks.newest_add();
-    let mut actions = ticks.actions(version);
+    let (_, add) = ticks.newest_add();
+    let mut actions = ticks.actions(ticks.newest());
     actions.retain(|action| !action["commitInfo"].is_null());
     actions.push(json!({ "add": add }));
     ticks.write(ticks.newest() + 1, &actions);
@@ -184,7 +177,7 @@ async fn a_damaged_log_is_named_and_checked_up_to_the_damage() {
     fs::write(ticks.commit(ticks.newest()), "").unwrap();
     let verified = verify(&place, &[]);
     assert_eq!(verified.only("commit-empty", 1).0, newest_log_file(&ticks));
-    let checked = &verified.report["tables"][1];
+    let checked = &verified.report["tables"][0];
     assert_eq!((&checked["table"], &checked["version"]), (&json!("ticks"), &json!(ticks.newest() - 1)));
     assert!(!verified.report["not_checked"].as_array().unwrap().is_empty());
 
@@ -210,7 +203,7 @@ async fn a_damaged_log_is_named_and_checked_up_to_the_damage() {
     fs::write(&checkpoint, &bytes).unwrap();
     let verified = verify(&place, &[]);
     verified.only("checkpoint-unreadable", 1);
-    assert_eq!(verified.report["tables"][1]["version"], ticks.newest());
+    assert_eq!(verified.report["tables"][0]["version"], ticks.newest());
 
     let (place, ticks, _) = damages.fresh();
     fs::remove_file(&ticks.log().join(format!("{:020}.checkpoint.parquet", ticks.checkpoint()))).unwrap();
@@ -240,7 +233,12 @@ async fn counters_that_disagree_are_named() {
         (&[("dead", 1), ("stored_offsets", -1)], &["dead-letters-missing", "rows-surplus"]),
         (&[("dead", -1), ("holes", 1)], &["dead-letters-surplus"]),
         (&[("next", 1), ("holes", 1)], &["counters-differ-from-transaction"]),
-        (&[("next", -1), ("stored_offsets", -1), ("rows", -1)], &["counters-differ-from-transaction", "x"]),
+        // The last message is a dead letter, which may be ahead; the 49 before it are ticks, which may not.
+        (&[("next", -1), ("dead", -1)], &["counters-differ-from-transaction"]),
+        (
+            &[("next", -50), ("dead", -1), ("rows", -49), ("stored_offsets", -49)],
+            &["counters-differ-from-transaction", "offset-outside-counters"],
+        ),
     ] {
         let (place, ticks, _) = damages.fresh();
         changes.iter().for_each(|(name, by)| change(&ticks, name, *by));
