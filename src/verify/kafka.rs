@@ -14,7 +14,7 @@ use super::window::{Stored, Tables, Window, each_batch, offsets_of, rounds_of};
 use super::{Logged, TICKS, VerifyError, counters};
 use crate::decode::{Decoder, InputSettings};
 use crate::kafka::{Assigned, KafkaSettings, Reader};
-use crate::lake::{LoggedVersion, PartitionCounters, RetryPolicy};
+use crate::lake::{LoggedFile, LoggedVersion, PartitionCounters, RetryPolicy};
 use crate::market::MarketZone;
 
 const INPUT: &str = "tickhouse.input";
@@ -30,7 +30,7 @@ pub struct KafkaReport {
 }
 
 /// The tables and what the first look at them found.
-pub(super) struct Checked<'a> {
+pub(super) struct TablesRead<'a> {
     pub ticks: (&'a Logged, &'a LoggedVersion, &'a Held),
     pub letters: (&'a Logged, &'a LoggedVersion, &'a Held),
     pub zone: &'a MarketZone,
@@ -40,7 +40,7 @@ pub(super) struct Checked<'a> {
 /// Kafka or the store doesn't answer, it is another topic, or the lake's mapping is of another version.
 pub(super) async fn compare(
     mut kafka: KafkaSettings,
-    checked: &Checked<'_>,
+    checked: &TablesRead<'_>,
     limit: u64,
     findings: &mut Findings,
     not_checked: &mut Vec<String>,
@@ -144,7 +144,7 @@ fn windows_of(counters: &BTreeMap<i32, PartitionCounters>, kafka: &[Assigned], f
 }
 
 /// Extra columns that came later are NULL in older rows, whatever the messages held.
-fn compared_columns(decoder: &LakeDecoder, checked: &Checked<'_>) -> (Arc<Compared>, Option<String>) {
+fn compared_columns(decoder: &LakeDecoder, checked: &TablesRead<'_>) -> (Arc<Compared>, Option<String>) {
     let (_, version, held) = checked.ticks;
     let extras = decoder.extras.iter().enumerate().map(|(at, name)| (name.clone(), at));
     let (extras, left_out): (Vec<_>, Vec<_>) =
@@ -154,7 +154,7 @@ fn compared_columns(decoder: &LakeDecoder, checked: &Checked<'_>) -> (Arc<Compar
     (Arc::new(Compared { extras }), told)
 }
 
-fn stored_of(windows: &[Window], checked: &Checked<'_>) -> BTreeMap<i32, Stored> {
+fn stored_of(windows: &[Window], checked: &TablesRead<'_>) -> BTreeMap<i32, Stored> {
     let ((_, version, rows), (_, _, letters)) = (checked.ticks, checked.letters);
     let epoch = version.epoch();
     let stored = |window: &Window| {
@@ -188,8 +188,8 @@ async fn name_columns(
     let decoded = differing.iter().map(|one| ((one.partition, one.offset), one.decoded.clone()));
     let decoded: Arc<BTreeMap<_, _>> = Arc::new(decoded.collect());
     let (table, version) = tables.ticks;
-    let may_hold = |file: &&crate::lake::LoggedFile| match offsets_of(file) {
-        Some((low, high)) if tables.prunes => decoded.keys().any(|(_, offset)| (low..=high).contains(offset)),
+    let may_hold = |file: &&LoggedFile| match offsets_of(file) {
+        Some((low, high)) if tables.prunes => differing.iter().any(|one| (low..=high).contains(&one.offset)),
         _ => true,
     };
     let (sink, compared) = (Arc::clone(&named), Arc::clone(compared));

@@ -151,7 +151,7 @@ pub async fn verify(settings: &VerifySettings, progress: &Arc<Progress>) -> Resu
             None
         }
         (Some(kafka), Some(zone)) => {
-            let checked = kafka::Checked {
+            let checked = kafka::TablesRead {
                 ticks: (&ticks, version, ticks_held),
                 letters: (&letters, letters_version, letters_held),
                 zone,

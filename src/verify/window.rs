@@ -7,6 +7,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use arrow::array::AsArray;
+use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
@@ -17,9 +20,6 @@ use super::VerifyError;
 use super::digest::{Compared, digest_letter};
 use super::files::readers;
 use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile};
-use arrow::array::AsArray;
-use arrow::datatypes::{Int32Type, Int64Type};
-use arrow::record_batch::RecordBatch;
 
 /// Offsets that are compared in one round.
 const ROUND_OFFSETS: u64 = 100_000_000;
@@ -122,8 +122,8 @@ impl Tables<'_> {
         compared: &Arc<Compared>,
     ) -> Result<Arc<Digests>, VerifyError> {
         let digests = Arc::new(Digests::new(epoch, round));
-        let add_letters = |digests: Arc<Digests>| move |batch: &RecordBatch| add_letters(&digests, batch);
-        self.each_batch(self.letters, &digests, add_letters(Arc::clone(&digests))).await?;
+        let sums = Arc::clone(&digests);
+        self.each_batch(self.letters, &digests, move |batch| add_letters(&sums, batch)).await?;
         let (sums, stored, compared) = (Arc::clone(&digests), Arc::clone(&self.stored), Arc::clone(compared));
         self.each_batch(self.ticks, &digests, move |batch| add_rows(&sums, &stored, &compared, batch)).await?;
         Ok(digests)

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray};
+use arrow::array::{ArrayRef, AsArray, BinaryArray, BooleanArray};
 use arrow::compute::filter_record_batch;
 use serde_json::{Value, json};
 
