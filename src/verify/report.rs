@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{TICKS, VerifySettings};
 use super::files::Held;
 use super::finding::{Finding, Findings};
 use super::kafka::KafkaReport;
+use super::{TICKS, VerifySettings};
 use crate::lake::{AuditedTable, LoggedVersion};
 
 /// The answer, as it is printed as JSON.

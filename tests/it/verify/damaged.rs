@@ -219,9 +219,8 @@ async fn counters_that_disagree_are_named() {
     let damages = damages().await;
     let change = |ticks: &TableFolder, name: &str, by: i64| {
         ticks.edit(ticks.newest(), |action| {
-            let counters = &mut action["commitInfo"]["tickhouse"]["partitions"]["1"];
-            if let Some(value) = counters.get(name).and_then(Value::as_i64) {
-                counters[name] = json!(value + by);
+            if let Some(value) = action.pointer_mut(&format!("/commitInfo/tickhouse/partitions/1/{name}")) {
+                *value = json!(value.as_i64().unwrap() + by);
             }
         });
     };

@@ -1,10 +1,17 @@
 //! The tables against their topic.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
+use arrow::array::{AsArray, BooleanArray, StringArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::Int32Type;
 use serde_json::{Value, json};
+use tickhouse::decode::{InputSettings, Preset};
+use tickhouse::ingest::IngestSpec;
+use tickhouse::market::{ExtraSpec, ExtraType};
 
-use super::damage::{TableFolder, without_a_row};
+use super::damage::{TableFolder, with_column, without_a_row};
 use super::{filled, verify};
 use crate::support::{Outgoing, Place, Topic, over_stores, spec, tick, ticks, until_latest};
 
@@ -141,4 +148,98 @@ async fn a_topic_that_ends_before_the_table_is_named() {
     let (partition, detail) = verify(&place, &topic.against()).only("kafka-ends-before-table", 1);
     assert_eq!(partition, "partition 0");
     assert_eq!(detail, "the table goes to 500, Kafka ends at 10");
+}
+
+/// Frames of several ticks, and some without any.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_several_ticks_are_compared() {
+    let place = Place::folder();
+    let topic = Topic::new(1);
+    let trade = |number: u64| {
+        format!(r#"{{"s":"S{}","p":{number}.5,"t":{},"v":{number}}}"#, number % 3, 1_767_700_000_000 + number)
+    };
+    let frames: Vec<String> = (1..40)
+        .map(|number| match number % 4 {
+            0 => r#"{"type":"ping"}"#.to_owned(),
+            ticks => {
+                let trades: Vec<String> = (0..ticks).map(|_| trade(number)).collect();
+                format!(r#"{{"type":"trade","data":[{}]}}"#, trades.join(","))
+            }
+        })
+        .collect();
+    topic.send(&frames);
+    let spec = || IngestSpec { input: InputSettings::preset(Preset::Finnhub), ..spec(&topic, &place) };
+    until_latest(spec()).await.unwrap();
+    let verified = verify(&place, &topic.against());
+    verified.assert_healthy();
+    let kafka = &verified.report["kafka"];
+    assert_eq!((&kafka["records"], &kafka["rows"]), (&json!(39), &json!(60)), "{kafka:#}");
+
+    let ticks = TableFolder::new(&place, "ticks");
+    ticks.rewrite(|rows| {
+        let second = rows["kafka_index"].as_primitive::<Int32Type>().values().iter().position(|index| *index == 1);
+        let kept: BooleanArray = (0..rows.num_rows()).map(|at| Some(Some(at) != second)).collect();
+        filter_record_batch(&rows, &kept).unwrap()
+    });
+    ticks.edit_add(|_, stats| *stats = json!({ "numRecords": stats["numRecords"] }));
+    let verified = verify(&place, &topic.against());
+    let counts: Vec<(String, u64)> = verified.counts().into_iter().collect();
+    assert_eq!(counts, [("kafka-row-differs".to_owned(), 1), ("rows-missing".to_owned(), 1)]);
+    assert!(verified.first("kafka-row-differs").1.contains("more ticks"));
+    assert!(
+        verified.first("rows-missing").1.starts_with("the counters say 60 rows of 30 offsets, the table has 59 of 30")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_of_your_own_are_compared_once_all_files_have_them() {
+    let columns = || {
+        let kinds = [
+            ("bid", ExtraType::Double),
+            ("size", ExtraType::Bigint),
+            ("venue", ExtraType::String),
+            ("odd", ExtraType::Boolean),
+        ];
+        let column = |(name, kind): (&str, _)| (name.to_owned(), ExtraSpec { path: format!("/{name}"), kind });
+        kinds.into_iter().map(column).collect()
+    };
+    let message = |number: u32| {
+        let extras = match number % 3 {
+            0 => String::new(),
+            _ => format!(r#","bid":{number}.75,"size":{number},"venue":"v{number}","odd":{}"#, number % 2 == 1),
+        };
+        let given = format!(r#""open":{number}.5,"high":{number},"trade_id":"t{number}","source":"s""#);
+        format!(r#"{{"symbol":"A","ts":"2026-01-05T14:30:{number:02}Z","close":{number},{given}{extras}}}"#)
+    };
+    let messages: Vec<String> = (1..40).map(message).collect();
+    let input = |topic: &Topic, place: &Place, extras: bool| {
+        let spec = spec(topic, place);
+        let columns = if extras { columns() } else { Default::default() };
+        IngestSpec { input: InputSettings { columns, ..spec.input.clone() }, ..spec }
+    };
+
+    let (place, topic) = (Place::folder(), Topic::new(1));
+    topic.send(&messages);
+    until_latest(input(&topic, &place, true)).await.unwrap();
+    verify(&place, &topic.against()).assert_healthy();
+    TableFolder::new(&place, "ticks").rewrite(|rows| {
+        let venues: Vec<Option<String>> = rows["venue"]
+            .as_string::<i32>()
+            .iter()
+            .map(|venue| venue.map(|venue| venue.replace("v10", "w10")))
+            .collect();
+        with_column(&rows, "venue", Arc::new(StringArray::from(venues)))
+    });
+    let (offset, detail) = verify(&place, &topic.against()).only("kafka-row-differs", 1);
+    assert_eq!((offset.as_str(), detail.as_str()), ("partition 0, offset 9", "in venue"));
+
+    let (place, topic) = (Place::folder(), Topic::new(1));
+    topic.send(&messages[..20]);
+    until_latest(input(&topic, &place, false)).await.unwrap();
+    topic.send(&messages[20..]);
+    until_latest(input(&topic, &place, true)).await.unwrap();
+    let verified = verify(&place, &topic.against());
+    assert_eq!((verified.code, &verified.report["kafka"]["rows"]), (Some(0), &json!(39)), "{:#}", verified.report);
+    let left_out = "Kafka: columns younger than some files: bid, odd, size, venue";
+    assert_eq!(verified.report["not_checked"], json!([left_out]));
 }

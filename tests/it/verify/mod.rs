@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tickhouse::lake::{CommitOutcome, Upkeep};
 
+use self::damage::TableFolder;
 use crate::support::{Contents, Outgoing, Place, Tickhouse, Topic, ingest, over_stores, spec, ticks, until_latest};
 
 /// What was sent of each kind.
@@ -128,6 +129,39 @@ async fn a_lake_is_healthy_while_ingest_goes_on() {
     worker.committed(205).await;
     worker.stop().await;
     verify(&place, &topic.against()).assert_healthy();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_are_checked_where_live_ran() {
+    let place = Place::folder();
+    let topic = Topic::new(1);
+    let run = |words: &[&str]| Tickhouse::new(words).flags(&topic.flags()).flags(&place.flags());
+    let ingested = || run(&["ingest", "--until-latest", "--market-zone", "UTC"]).succeed();
+    let jumping = |number: usize| {
+        let close = if number.is_multiple_of(5) { 110 } else { 100 };
+        format!(r#"{{"symbol":"A","ts":"2026-01-05T14:30:{number:02}Z","close":{close},"volume":1}}"#)
+    };
+    topic.send(&(0..20).map(jumping).collect::<Vec<_>>());
+    ingested();
+    let mut live = run(&["live", "--commit-interval", "100ms"]).start();
+    live.line("committed events version=1");
+    topic.send(&(20..60).map(jumping).collect::<Vec<_>>());
+    live.line("committed events version=2");
+    live.signal("TERM");
+    assert_eq!(live.finish().code, Some(0));
+    ingested();
+
+    let verified = verify(&place, &topic.against());
+    verified.assert_healthy();
+    let tables: Vec<&Value> = verified.report["tables"].as_array().unwrap().iter().collect();
+    let names: Vec<&str> = tables.iter().map(|table| table["table"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ticks", "dead_letters", "signals"]);
+    assert!(tables[2]["rows"].as_u64() > Some(5), "{tables:?}");
+
+    let signals = TableFolder::new(&place, "signals");
+    signals.edit_add(|_, stats| stats["maxValues"]["kind"] = "zzz".into());
+    let (_, detail) = verify(&place, &[]).only("statistics-wrong", 1);
+    assert!(detail.contains("maxValues.kind is \"zzz\""), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
