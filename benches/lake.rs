@@ -12,7 +12,7 @@ use clap::Parser;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tickhouse::ingest::{Batch, Chunk, TickEncoder};
-use tickhouse::lake::{Advance, CommitNote, CommitOutcome, Lake, LakeSpec, Location, StoreSettings};
+use tickhouse::lake::{Advance, CommitNote, CommitOutcome, Lake, LakeSpec, Location, StoreSettings, Upkeep};
 use tickhouse::market::{Counts, OffsetRange, PartitionBy, Tick, TickColumns, TopicIdentity};
 
 const SYMBOLS: usize = 120;
@@ -144,7 +144,7 @@ async fn write(folder: PathBuf, args: &Args, ticks_per_file: usize) {
             .collect();
         let outcome = lake.commit_ticks(&stored, &advances, &CommitNote::default()).await.unwrap();
         assert!(matches!(outcome, CommitOutcome::Committed { .. }));
-        maintenance.run(COMMITS_PER_CHECKPOINT, false).await.unwrap();
+        maintenance.run(Upkeep { commits: COMMITS_PER_CHECKPOINT, clean: false }).await.unwrap();
     }
     println!("{}: {} ticks in {files} files, {} MiB", folder.display(), ticks.made, bytes >> 20);
 }

@@ -206,7 +206,7 @@ async fn a_damaged_log_is_named_and_checked_up_to_the_damage() {
     assert_eq!(verified.report["tables"][0]["version"], ticks.newest());
 
     let (place, ticks, _) = damages.fresh();
-    fs::remove_file(&ticks.log().join(format!("{:020}.checkpoint.parquet", ticks.checkpoint()))).unwrap();
+    fs::remove_file(ticks.log().join(format!("{:020}.checkpoint.parquet", ticks.checkpoint()))).unwrap();
     verify(&place, &[]).only("checkpoint-hint-wrong", 1);
     fs::remove_file(ticks.commit(0)).unwrap();
     let verified = verify(&place, &[]);
