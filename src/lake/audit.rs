@@ -4,7 +4,7 @@
 //! Invariant: the state is that of one version, of which all commits from the checkpoint (or version 0) on were read
 //! and were whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,8 +19,9 @@ use serde::Deserialize;
 use super::actions::{parse_commit, read_checkpoint};
 use super::error::LakeError;
 use super::location::Location;
-use super::logged::{LoggedVersion, Replay, record_of};
+use super::logged::{LoggedFile, LoggedVersion, Replay, record_of};
 use super::store::{StoreSettings, prefixed, root_store};
+use super::stored_file::StoredFile;
 use super::vacant::require_folder;
 
 const LOG: &str = "_delta_log";
@@ -56,9 +57,9 @@ pub struct LogProblem {
 #[derive(Clone)]
 pub struct AuditedTable {
     /// As it appears in messages.
-    pub place: String,
+    place: Arc<str>,
     /// Begins at the root of the table.
-    pub store: Arc<dyn ObjectStore>,
+    store: Arc<dyn ObjectStore>,
     /// Newest version that the log names.
     pub newest: u64,
     /// Commits that were read.
@@ -66,6 +67,34 @@ pub struct AuditedTable {
     pub problems: Vec<LogProblem>,
     /// The newest version before any damage; `None` where not even that can be told.
     pub state: Option<LoggedVersion>,
+}
+
+impl AuditedTable {
+    /// Sizes of the data files that the store has, with one request for a thousand of them.
+    ///
+    /// # Errors
+    /// The store doesn't answer.
+    pub async fn sizes(&self) -> Result<HashMap<Path, u64>, LakeError> {
+        let failed = |error: object_store::Error| LakeError::store("list the files", &self.place, &error);
+        let mut sizes = HashMap::new();
+        let mut listed = self.store.list(None);
+        while let Some(object) = listed.try_next().await.map_err(failed)? {
+            if !object.location.prefix_matches(&Path::from(LOG)) {
+                sizes.insert(object.location, object.size);
+            }
+        }
+        Ok(sizes)
+    }
+
+    /// A file of the table, for reading.
+    pub fn file(&self, file: &LoggedFile) -> StoredFile {
+        StoredFile {
+            place: Arc::clone(&self.place),
+            store: Arc::clone(&self.store),
+            path: file.path.clone(),
+            bytes: file.bytes,
+        }
+    }
 }
 
 /// Reads the logs of a lake.
@@ -160,7 +189,7 @@ impl LogReader<'_> {
             let detail = "the log adds it while it is there already".to_owned();
             LogProblem { damage: LogDamage::PathTwice, place, detail }
         }));
-        let (place, store) = (self.place.to_owned(), Arc::clone(self.store));
+        let (place, store) = (self.place.into(), Arc::clone(self.store));
         Ok(Some(AuditedTable { place, store, newest, commits, problems, state }))
     }
 

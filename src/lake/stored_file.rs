@@ -19,10 +19,10 @@ use super::error::LakeError;
 #[derive(Debug, Clone)]
 pub struct StoredFile {
     /// The table, as it appears in messages.
-    pub place: Arc<str>,
-    pub store: Arc<dyn ObjectStore>,
-    pub path: Path,
-    pub bytes: u64,
+    pub(super) place: Arc<str>,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) path: Path,
+    pub(super) bytes: u64,
 }
 
 /// Why a file can't be read.

@@ -9,8 +9,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::{FutureExt, TryStreamExt};
-use object_store::ObjectStore;
-use object_store::path::Path;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use tokio::sync::mpsc;
@@ -69,9 +67,8 @@ pub(super) async fn read_all(
     findings: &mut Findings,
     progress: &Arc<Progress>,
 ) -> Result<Held, VerifyError> {
-    let sizes = sizes(&table.store, version).await.map_err(|error| VerifyError::store(&table.place, &error))?;
+    let sizes = if version.files.is_empty() { HashMap::new() } else { table.sizes().await? };
     progress.expect_files(version.files.len());
-    let place: Arc<str> = table.place.as_str().into();
     let rules = Arc::new(rules);
     let (sender, mut batches) = mpsc::channel(QUEUE);
     let mut waiting = version.files.iter().cloned();
@@ -81,12 +78,7 @@ pub(super) async fn read_all(
         while reading.len() < readers()
             && let Some(file) = waiting.next()
         {
-            let stored = StoredFile {
-                place: Arc::clone(&place),
-                store: Arc::clone(&table.store),
-                path: file.path.clone(),
-                bytes: file.bytes,
-            };
+            let stored = table.file(&file);
             let size = sizes.get(&file.path).copied();
             let (rules, sender, progress) = (Arc::clone(&rules), sender.clone(), Arc::clone(progress));
             reading.spawn(async move {
@@ -125,21 +117,6 @@ pub(super) async fn read_all(
 
 pub(super) fn readers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(READERS)
-}
-
-/// Sizes of the table's files in the store: one request for a thousand of them.
-async fn sizes(store: &Arc<dyn ObjectStore>, version: &LoggedVersion) -> object_store::Result<HashMap<Path, u64>> {
-    let mut sizes: HashMap<Path, u64> = HashMap::with_capacity(version.files.len());
-    if version.files.is_empty() {
-        return Ok(sizes);
-    }
-    let mut listed = store.list(None);
-    while let Some(object) = listed.try_next().await? {
-        if object.location.extension() == Some("parquet") {
-            sizes.insert(object.location, object.size);
-        }
-    }
-    Ok(sizes)
 }
 
 async fn read(

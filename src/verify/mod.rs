@@ -54,8 +54,6 @@ const MARKET_ZONE: &str = "tickhouse.market_zone";
 pub enum VerifyError {
     #[error(transparent)]
     Lake(#[from] LakeError),
-    #[error("list the files of {place}: {detail}")]
-    List { place: String, detail: String },
     #[error("read the tables: {0}")]
     Reader(String),
     #[error("read the table property tickhouse.input: {0}; was the table made by a newer tickhouse?")]
@@ -66,12 +64,6 @@ pub enum VerifyError {
     Topic(#[from] TopicError),
     #[error("compare with Kafka: {0}")]
     OtherTopic(#[from] OtherTopic),
-}
-
-impl VerifyError {
-    fn store(place: &str, error: &object_store::Error) -> Self {
-        Self::List { place: place.to_owned(), detail: error.to_string() }
-    }
 }
 
 #[derive(Debug, Clone)]

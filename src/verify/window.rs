@@ -152,12 +152,7 @@ pub(super) async fn each_batch<'a>(
     files: impl Iterator<Item = &'a LoggedFile>,
     add: impl Fn(&RecordBatch) + Clone + Send + Sync + 'static,
 ) -> Result<(), VerifyError> {
-    let mut waiting = files.map(|file| StoredFile {
-        place: table.place.as_str().into(),
-        store: Arc::clone(&table.store),
-        path: file.path.clone(),
-        bytes: file.bytes,
-    });
+    let mut waiting = files.map(|file| table.file(file));
     let mut reading = JoinSet::new();
     loop {
         while reading.len() < readers()

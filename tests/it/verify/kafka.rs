@@ -243,3 +243,27 @@ async fn columns_of_your_own_are_compared_once_all_files_have_them() {
     let left_out = "Kafka: columns younger than some files: bid, odd, size, venue";
     assert_eq!(verified.report["not_checked"], json!([left_out]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_transactions_leave_are_holes() {
+    // The embedded broker keeps what was aborted.
+    if Topic::is_embedded() {
+        return;
+    }
+    over_stores(async |place| {
+        let topic = Topic::transactional(2);
+        for (round, commit) in [true, false, true, false].into_iter().enumerate() {
+            topic.begin();
+            topic.send(&ticks(round * 100..round * 100 + 100));
+            topic.end(commit);
+        }
+        until_latest(spec(&topic, &place)).await.unwrap();
+        let verified = verify(&place, &topic.against());
+        verified.assert_healthy();
+        let partitions = verified.report["kafka"]["partitions"].as_array().unwrap();
+        let sum = |name: &str| partitions.iter().map(|at| at[name].as_u64().unwrap()).sum::<u64>();
+        // Each transaction leaves a marker in each partition.
+        assert_eq!((sum("rows"), sum("holes"), sum("gone")), (200, 200 + 4 * 2, 0));
+    })
+    .await;
+}
