@@ -32,8 +32,12 @@ fn main() -> ExitCode {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let keeps_interrupts = commands::keeps_interrupts(&cli.command);
         let signals = tokio::spawn(watch_signals([interrupt, terminate], stop.clone(), keeps_interrupts));
+        let giving_back = cli.command.runs_long().then(|| tokio::spawn(allocator::give_back()));
         let result = commands::run(cli, stop).await;
         signals.abort();
+        if let Some(giving_back) = giving_back {
+            giving_back.abort();
+        }
         result
     });
     // Whatever still hangs in a request ends with the process: the Delta kernel panics when its runtime ends first.

@@ -16,7 +16,7 @@ use super::print::tell;
 use super::query::output_of;
 use crate::cli::{AlertsArgs, AlertsCommand, AlertsTestArgs, GlobalArgs};
 use crate::lake::Lake;
-use crate::live::{Engine, Event, Kind, LiveSettings, RuleSettings, Rules, history};
+use crate::live::{Engine, Event, Kind, LiveSettings, RuleSettings, Rules, WebhookSettings, history};
 use crate::query::{Clock, Format, Moment, Output, QueryError, write_batch};
 use crate::settings::{Settings, SettingsError};
 use crate::suggest::did_you_mean;
@@ -45,11 +45,7 @@ async fn list(global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         Arc::new(StringArray::from_iter_values(live.rules.iter().map(of)))
     };
     let goes_to = |rule: &RuleSettings| {
-        let takes = |hook: &&crate::live::WebhookSettings| {
-            hook.kinds.contains(&Kind::Rule)
-                && rule.severity >= hook.least_severity
-                && (hook.rules.is_empty() || hook.rules.contains(&rule.name))
-        };
+        let takes = |hook: &&WebhookSettings| hook.takes(Kind::Rule, &rule.name, rule.severity);
         live.webhooks.iter().filter(takes).map(|hook| hook.name.as_str()).collect::<Vec<_>>().join(", ")
     };
     let rows = RecordBatch::try_from_iter([
@@ -70,7 +66,8 @@ async fn test(global: &GlobalArgs, args: &AlertsTestArgs) -> anyhow::Result<Exit
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.table.apply(layers))?.settings;
     let rule = rule_of(&settings.live, args)?;
     let (format, _) = output_of(args.format, None)?;
-    let live = LiveSettings { kinds: vec![Kind::Rule], rules: vec![rule], ..settings.live.clone() };
+    let webhooks = Vec::new();
+    let live = LiveSettings { kinds: vec![Kind::Rule], rules: vec![rule], webhooks, ..settings.live.clone() };
     live.validate().map_err(SettingsError::Value)?;
     let rules = Rules::plan(&live.rules).await?;
     let lake = Lake::open(&settings.location()?, &settings.store).await.context("open the lake")?;
@@ -85,7 +82,8 @@ async fn test(global: &GlobalArgs, args: &AlertsTestArgs) -> anyhow::Result<Exit
     let since = instant("--since", &args.since)?;
     let until = args.until.as_deref().map_or(Ok(Utc::now().timestamp_micros()), |until| instant("--until", until))?;
     if until <= since {
-        let problem = format!("--since {} is not before --until", args.since);
+        let until = args.until.as_ref().map_or_else(|| "now".to_owned(), |until| format!("--until {until}"));
+        let problem = format!("--since {} is not before {until}", args.since);
         return Err(SettingsError::Value(problem).into());
     }
     let wanted: BTreeSet<&str> = args.symbol.iter().map(String::as_str).collect();

@@ -15,7 +15,7 @@ use super::live::spec;
 use super::print::tell;
 use crate::dashboard::{PipelineView, Server};
 use crate::ingest::Status;
-use crate::live::{EventSender, Rules, Update, open};
+use crate::live::{EventSender, LiveError, Progress, Rules, Update, open};
 use crate::settings::{Settings, SettingsError};
 
 /// Updates that the dashboard may be behind: some seconds.
@@ -34,17 +34,28 @@ pub(super) enum Wanted {
     LiveAndPage,
 }
 
+/// Everything that can be wrong with the settings, for before anything is made.
+///
+/// # Errors
+/// A setting can't work.
+pub(super) async fn check(settings: &Settings) -> anyhow::Result<()> {
+    settings.live.validate().map_err(SettingsError::Value)?;
+    settings.live.require_own_topic(&settings.kafka.topic).map_err(SettingsError::Value)?;
+    settings.dashboard.validate()?;
+    Rules::plan(&settings.live.rules).await?;
+    Ok(())
+}
+
 /// The tasks; they end with the token that they were given.
 pub(super) struct Beside {
     tasks: JoinSet<anyhow::Result<()>>,
 }
 
 impl Beside {
-    /// Checks everything that can be wrong with the settings, and takes the port, before anything runs. `printer` hears of
-    /// all events.
+    /// After [`check`]. Takes the port before anything runs; `printer` hears of all events.
     ///
     /// # Errors
-    /// A setting can't work, or the port is taken.
+    /// The port is taken.
     pub(super) async fn start(
         settings: &Settings,
         wanted: Wanted,
@@ -52,8 +63,6 @@ impl Beside {
         printer: Option<EventSender>,
         stop: &CancellationToken,
     ) -> anyhow::Result<Self> {
-        settings.live.validate().map_err(SettingsError::Value)?;
-        Rules::plan(&settings.live.rules).await?;
         let mut tasks = JoinSet::new();
         let updates = broadcast::Sender::new(UPDATES);
         if wanted != Wanted::Live {
@@ -119,13 +128,26 @@ struct Again {
 }
 
 impl Again {
-    async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+    async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         loop {
-            match self.once(&stop).await {
-                Ok(()) if stop.is_cancelled() => return Ok(()),
-                Ok(()) => {}
-                Err(error) => tracing::error!("live ended and begins again in {} s: {error:#}", AGAIN.as_secs()),
+            let Err(error) = self.once(&stop).await else { return Ok(()) };
+            let again = format!("begins again in {} s", AGAIN.as_secs());
+            match error {
+                LiveError::NotYet { .. } => tracing::info!("live {again}: {error}"),
+                // Two that take turns would tell the topic of events everything twice.
+                LiveError::Fenced { .. } if self.wanted == Wanted::Live => {
+                    tracing::error!("live ended: {error}");
+                    return Ok(());
+                }
+                LiveError::Fenced { .. } => {
+                    tracing::error!("live goes on for the page alone: {error}");
+                    self.wanted = Wanted::Page;
+                }
+                _ => tracing::error!("live ended and {again}: {error}"),
             }
+            // Nobody listens where there is no page.
+            let progress = Progress { trouble: Some(format!("live {again}: {error}")), ..Progress::default() };
+            let (Ok(_) | Err(_)) = self.updates.send(Arc::new(Update { progress, ..Update::default() }));
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -134,17 +156,18 @@ impl Again {
         }
     }
 
-    async fn once(&self, stop: &CancellationToken) -> anyhow::Result<()> {
-        let mut spec = spec(&self.settings)?;
+    /// To the stop.
+    async fn once(&self, stop: &CancellationToken) -> Result<(), LiveError> {
+        let mut spec = spec(&self.settings).map_err(|error| LiveError::Settings(error.to_string()))?;
         spec.records = self.wanted != Wanted::Page;
         spec.keeps_bars = self.wanted != Wanted::Live;
         spec.printer.clone_from(&self.printer);
+        spec.updates = self.updates.clone();
         let live = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
             live = open(spec, stop) => live?,
         };
-        let live = live.telling(self.updates.clone());
         Box::pin(live.run(stop.clone())).await?;
         Ok(())
     }

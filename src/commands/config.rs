@@ -8,11 +8,12 @@ use clap::CommandFactory;
 
 use super::print::{print, report};
 use crate::cli::{Cli, CompletionsArgs, ConfigArgs, ConfigCommand, GlobalArgs};
+use crate::live::Rules;
 use crate::settings::Settings;
 
 /// # Errors
 /// The configuration can't be read, or `ingest` would refuse it.
-pub(super) fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show(flags) = &args.command;
     let resolved = Settings::resolve(global.config.as_deref(), |layers| flags.apply(layers))?;
     let mut text = String::new();
@@ -26,6 +27,7 @@ pub(super) fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<Exit
     }
     report(&text)?;
     resolved.settings.validate()?;
+    Rules::plan(&resolved.settings.live.rules).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use super::beside::{Beside, Wanted};
+use super::beside::{Beside, Wanted, check};
 use super::print::tell;
 use crate::cli::{DashboardArgs, GlobalArgs};
 use crate::dashboard::{DEFAULT_LISTEN, DashboardSettings, Server, SourceSpec};
@@ -25,6 +25,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
     if !settings.kafka.brokers.is_empty() {
+        check(&settings).await?;
         let beside = Beside::start(&settings, Wanted::Page, None, None, &stop).await?;
         tell("Ctrl-C ends it\n");
         beside.join().await?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use tokio_util::sync::CancellationToken;
 
-use super::beside::{Beside, Wanted};
+use super::beside::{Beside, Wanted, check};
 use super::live::printer;
 use super::print::tell;
 use super::{dry_run, way_out};
@@ -29,6 +29,9 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
         (false, true) => Some(Wanted::Page),
         (true, true) => Some(Wanted::LiveAndPage),
     };
+    if wanted.is_some() {
+        check(&settings).await?;
+    }
     let spec = IngestSpec {
         location: location.clone(),
         store: settings.store.clone(),
@@ -53,11 +56,15 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
     };
     let status = daemon.run(stop).await;
     over.cancel();
-    if let Some(beside) = beside {
-        beside.join().await?;
-    }
-    printing.await.context("print events")??;
+    let beside = match beside {
+        Some(beside) => beside.join().await,
+        None => Ok(()),
+    };
+    let printed = printing.await.context("print events");
+    // What ended the ingest decides the exit code.
     let status = status.map_err(way_out)?;
+    beside?;
+    printed??;
     tell(&ending(&status));
     ensure!(!status.cut_short, "stopped before the ends of the partitions were reached; run it again to read the rest");
     Ok(ExitCode::SUCCESS)

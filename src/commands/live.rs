@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::print::tell;
 use crate::cli::{GlobalArgs, LiveArgs};
+use crate::ingest::StartPolicy;
 use crate::live::{Event, EventSender, LiveSpec, Summary, open};
 use crate::settings::Settings;
 
@@ -41,7 +42,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &LiveArgs, stop: Cancellation
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything but who prints.
+/// Everything but who prints and who shows it.
 pub(super) fn spec(settings: &Settings) -> anyhow::Result<LiveSpec> {
     Ok(LiveSpec {
         location: settings.location()?,
@@ -52,6 +53,8 @@ pub(super) fn spec(settings: &Settings) -> anyhow::Result<LiveSpec> {
         upkeep: settings.ingest.upkeep(),
         keeps_bars: false,
         printer: None,
+        updates: broadcast::Sender::new(1),
+        from_earliest: settings.ingest.start == StartPolicy::Earliest,
     })
 }
 

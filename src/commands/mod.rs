@@ -66,7 +66,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
         Command::Verify(args) => verify::run(&cli.global, args, &stop).await,
         Command::Dashboard(args) => dashboard::run(&cli.global, args, stop).await,
         Command::Catalog(args) => catalog::run(&cli.global, args, stop).await,
-        Command::Config(args) => config::run(&cli.global, args),
+        Command::Config(args) => config::run(&cli.global, args).await,
         Command::Completions(args) => config::completions(args),
         Command::ConsumeOnly(args) => {
             let settings = Settings::resolve(cli.global.config.as_deref(), |layers| args.apply(layers))?.settings;

@@ -198,6 +198,8 @@ mod tests {
             ("signals", "p.kind=rule,alert", "'alert' is none of all, signal, cross"),
             ("ticks", "interval=5m", "no parameter 'interval'"),
             ("bars", "from=2026-01-06&to=2026-01-05", "2026-01-06 is not before to 2026-01-05"),
+            ("bars", "from=-262143-01-01", "too far away"),
+            ("bars", "from=2026-01-05&to=%2B262142-12-31", "too far away"),
             ("bars", "from=tomorrow", "from: 'tomorrow' is neither"),
         ] {
             let problem = prepare(name, query).unwrap_err();

@@ -65,7 +65,8 @@ impl PipelineLine {
             line.late = Some(live.late);
             line.scattered = Some(live.scattered_symbols);
             line.events = Some(live.events);
-            line.lag_messages = Some(live.lag_messages);
+            // In trouble it is that of some time ago, or of never.
+            line.lag_messages = live.trouble.is_none().then_some(live.lag_messages);
             line.trouble = live.trouble.clone().or(line.trouble);
             newest_ts = newest_ts.max(live.newest_ts);
         }

@@ -282,7 +282,7 @@ impl Looker {
             generation: self.generation,
             table_version: union.as_ref().map_or(lake.version(), |union| union.version()),
             mode: match &union {
-                Some(union) if union.mode == tail::Mode::Live => Mode::Live,
+                Some(union) if union.mode != tail::Mode::Snapshot => Mode::Live,
                 _ => Mode::Snapshot,
             },
             trouble: union.as_ref().map_or_else(|| self.beyond.trouble(), |union| union.trouble.clone()),

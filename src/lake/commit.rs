@@ -62,7 +62,9 @@ pub struct CommitNote {
 /// How far events have come elsewhere when a commit of `signals` is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reached {
-    /// Next offset of each partition of the topic of events.
+    /// Topic of events; `None` where there is none.
+    pub topic_name: Option<String>,
+    /// Next offset of each of its partitions.
     pub topic: BTreeMap<i32, i64>,
     /// Events that were emitted from then on may not have reached all webhooks; microseconds since the epoch, UTC.
     pub webhooks_since: Option<i64>,
@@ -167,6 +169,8 @@ async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result
     if applied == batch.advances.len() {
         return Ok(Some(match table.landed_as(commit_id) {
             Some(version) => CommitOutcome::Committed { version },
+            // It only says how far events are elsewhere.
+            None if batch.advances.is_empty() && batch.reached.is_some() => return Ok(None),
             None => CommitOutcome::AlreadyApplied { version: table.version() },
         }));
     }
@@ -224,6 +228,7 @@ impl Batch<'_> {
                 Some(_) => advanced(newest, self.epoch, self.advances),
                 None => BTreeMap::new(),
             },
+            events_topic_name: self.reached.and_then(|reached| reached.topic_name.clone()),
             events_topic: self.reached.map(|reached| reached.topic.clone()).unwrap_or_default(),
             webhooks_since: self.reached.and_then(|reached| reached.webhooks_since),
         }

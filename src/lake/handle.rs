@@ -36,7 +36,7 @@ pub struct Lake {
     pub(super) ticks: Table,
     dead_letters: Table,
     /// Readers alone look for it.
-    signals: Option<SignalsTable>,
+    pub(super) signals: Option<SignalsTable>,
     partition_column: String,
     /// As of the last refresh, not of the head: what was read under it must not be committed under another.
     pub(super) epoch: i32,

@@ -13,6 +13,7 @@ use super::commit::app_id;
 use super::create::{CLUSTER_ID, EPOCH, INPUT, MARKET_ZONE, TOPIC, TOPIC_ID};
 use super::error::LakeError;
 use super::handle::Lake;
+use super::table::Table;
 use super::view::TableView;
 use crate::market::TopicIdentity;
 
@@ -85,16 +86,30 @@ impl Lake {
         })
     }
 
-    /// Whether somebody committed to `ticks` since the last refresh: one small request.
+    /// Whether somebody committed to `ticks` or `signals` since the last refresh: two small requests.
     ///
     /// # Errors
     /// The store doesn't answer.
     pub async fn has_newer(&self) -> Result<bool, LakeError> {
-        let next = commit_uri_from_version(Some(self.ticks.snapshot()?.version() + 1));
-        match self.ticks.store.head(&next).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(LakeError::store("look for a newer commit", &self.ticks.name, &error)),
-        }
+        let of_signals = async {
+            match &self.signals {
+                Some(signals) => signals.has_newer().await,
+                None => Ok(false),
+            }
+        };
+        Ok(has_newer(&self.ticks).await? || of_signals.await?)
+    }
+}
+
+/// Whether there is a commit behind the snapshot.
+pub(super) async fn has_newer(table: &Table) -> Result<bool, LakeError> {
+    has(table, table.snapshot()?.version() + 1).await
+}
+
+pub(super) async fn has(table: &Table, version: u64) -> Result<bool, LakeError> {
+    match table.store.head(&commit_uri_from_version(Some(version))).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::NotFound { .. }) => Ok(false),
+        Err(error) => Err(LakeError::store("look for a newer commit", &table.name, &error)),
     }
 }

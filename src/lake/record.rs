@@ -59,7 +59,9 @@ pub(super) struct CommitRecord {
     pub reason: Option<String>,
     /// Every partition of the epoch, so that the newest commit tells the state.
     pub partitions: BTreeMap<i32, PartitionCounters>,
-    /// Next offset of each partition of the topic of events, in `signals`.
+    /// Topic of events and the next offset of each of its partitions, in `signals`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_topic_name: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub events_topic: BTreeMap<i32, i64>,
     /// Events that were emitted from then on may not have reached all webhooks; in `signals`. Microseconds since the

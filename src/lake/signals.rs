@@ -13,6 +13,8 @@ use super::create::open_or_create_signals;
 use super::error::LakeError;
 use super::location::Location;
 use super::maintain::{Maintenance, Upkeep};
+use super::reading::{has, has_newer};
+use super::record::CommitRecord;
 use super::retry::{RetryPolicy, patiently};
 use super::schema::TRADE_DATE;
 use super::store::{StoreSettings, prefixed, root_store};
@@ -44,6 +46,11 @@ impl SignalsTable {
             self.is_there = self.table.exists().await?;
         }
         if self.is_there { self.table.load().await } else { Ok(()) }
+    }
+
+    /// Whether there is a commit that the last refresh didn't see.
+    pub(super) async fn has_newer(&self) -> Result<bool, LakeError> {
+        if self.is_there { has_newer(&self.table).await } else { has(&self.table, 0).await }
     }
 
     pub(super) fn version(&self) -> Option<u64> {
@@ -108,7 +115,8 @@ impl Signals {
     /// The log can't be read.
     pub async fn reached(&self) -> Result<Reached, LakeError> {
         let record = self.table.newest_record().await?.unwrap_or_default();
-        Ok(Reached { topic: record.events_topic, webhooks_since: record.webhooks_since })
+        let CommitRecord { events_topic_name: topic_name, events_topic: topic, webhooks_since, .. } = record;
+        Ok(Reached { topic_name, topic, webhooks_since })
     }
 
     /// Files of the version that was loaded when the handle was made.

@@ -4,20 +4,22 @@
 //! - What it does with the ticks of a symbol depends on these ticks alone and their order, never on how they were cut
 //!   into chunks, on other symbols or on the clock.
 //! - A tick older than the newest of its symbol that was taken is late: counted, and in no value.
+//!
+//! With a re-order buffer, when a tick is taken depends on the other ticks of its partition, too.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use super::event::{Event, Kind, Severity, TickId};
-use super::reorder::Waiting;
+use super::reorder::{Waited, Waiting};
 use super::rolling::{Point, Rolling, Turn, Windows};
 use super::rules::{Memories, Rows, Rules};
 use super::settings::LiveSettings;
 use super::update::{Progress, SecondBar, SymbolState};
 use super::values::at;
 use crate::market::TickColumns;
-use crate::query::QueryError;
 
 /// Rules look at this many rows together.
 const RULE_ROWS: usize = 4_096;
@@ -38,7 +40,6 @@ struct Symbol {
     bar: SecondBar,
     /// Its state was not given away since its last tick.
     touched: bool,
-    waiting: Waiting,
 }
 
 /// A row that waits for the rules.
@@ -59,6 +60,8 @@ pub struct Engine {
     rules: Rules,
     ids: HashMap<Arc<str>, u32>,
     symbols: Vec<Symbol>,
+    /// By partition; empty without a re-order buffer.
+    waiting: BTreeMap<i32, Waiting>,
     touched: Vec<u32>,
     finished_bars: Vec<SecondBar>,
     rows: Rows,
@@ -68,6 +71,8 @@ pub struct Engine {
     progress: Progress,
     /// Bars of seconds are wanted.
     keeps_bars: bool,
+    /// Bars of the past are in the table.
+    is_warming_up: bool,
 }
 
 /// Names of the built-in kinds of events.
@@ -96,6 +101,7 @@ impl Engine {
             rules,
             ids: HashMap::new(),
             symbols: Vec::new(),
+            waiting: BTreeMap::new(),
             touched: Vec::new(),
             finished_bars: Vec::new(),
             rows: Rows::default(),
@@ -108,6 +114,7 @@ impl Engine {
             },
             progress: Progress::default(),
             keeps_bars: false,
+            is_warming_up: false,
         }
     }
 
@@ -119,10 +126,7 @@ impl Engine {
     }
 
     /// Takes rows of one partition in the order of arrival.
-    ///
-    /// # Errors
-    /// The condition of a rule can't be evaluated.
-    pub fn take(&mut self, origin: Origin, rows: &TickColumns) -> Result<(), QueryError> {
+    pub fn take(&mut self, origin: Origin, rows: &TickColumns) {
         let ids: Vec<u32> = rows.symbols.iter().map(|name| self.id(name, origin.partition)).collect();
         for row in 0..rows.len() {
             let point = Point {
@@ -136,21 +140,24 @@ impl Engine {
             };
             let (offset, index) = (rows.offset[row], rows.index[row]);
             let tick = TickId { epoch: origin.epoch, partition: origin.partition, offset, index };
-            self.arrive(ids[rows.symbol[row] as usize], point, tick, offset >= origin.told)?;
+            self.arrive(ids[rows.symbol[row] as usize], point, tick, offset >= origin.told);
         }
-        self.look()
+        self.look();
     }
 
     /// Takes a row of the table: the next of its symbol in (ts, partition, offset, index).
-    ///
-    /// # Errors
-    /// As [`Engine::take`].
-    pub fn warm_up(&mut self, symbol: &str, point: Point, tick: TickId, emits: bool) -> Result<(), QueryError> {
+    pub fn warm_up(&mut self, symbol: &str, point: Point, tick: TickId, emits: bool) {
+        self.is_warming_up = true;
         let id = self.id(symbol, tick.partition);
+        if self.reorder > 0 {
+            self.waiting.entry(tick.partition).or_default().passed(point.ts);
+        }
         if point.ts >= self.symbols[id as usize].newest {
             self.accept(id, point, tick, emits);
         }
-        if self.pending.len() >= RULE_ROWS { self.look() } else { Ok(()) }
+        if self.pending.len() >= RULE_ROWS {
+            self.look();
+        }
     }
 
     /// Rows that fill the windows of a symbol.
@@ -159,13 +166,10 @@ impl Engine {
     }
 
     /// After the last row of the table.
-    ///
-    /// # Errors
-    /// As [`Engine::take`].
-    pub fn end_warm_up(&mut self) -> Result<(), QueryError> {
-        self.look()?;
+    pub fn end_warm_up(&mut self) {
+        self.look();
+        self.is_warming_up = false;
         self.progress = Progress { newest_ts: self.progress.newest_ts, ..Progress::default() };
-        Ok(())
     }
 
     fn id(&mut self, name: &str, partition: i32) -> u32 {
@@ -183,30 +187,39 @@ impl Engine {
             signal: "Hold",
             bar: SecondBar::nothing(&name),
             touched: false,
-            waiting: Waiting::default(),
             name,
         });
         id
     }
 
     #[inline]
-    fn arrive(&mut self, id: u32, point: Point, tick: TickId, emits: bool) -> Result<(), QueryError> {
+    fn arrive(&mut self, id: u32, point: Point, tick: TickId, emits: bool) {
         let symbol = &mut self.symbols[id as usize];
         if symbol.partition != tick.partition && !symbol.scattered {
             symbol.scattered = true;
             self.progress.scattered_symbols += 1;
         }
-        if point.ts < symbol.newest {
-            self.progress.late += 1;
-        } else if self.reorder == 0 {
-            self.accept(id, point, tick, emits);
+        if self.reorder == 0 {
+            self.accept_in_order(id, point, tick, emits);
         } else {
-            symbol.waiting.push(point, tick, emits);
-            while let Some((point, tick, emits)) = self.symbols[id as usize].waiting.next_due(self.reorder) {
-                self.accept(id, point, tick, emits);
+            let partition = tick.partition;
+            self.waiting.entry(partition).or_default().push(Waited { symbol: id, point, tick, emits });
+            while let Some(due) = self.waiting.get_mut(&partition).and_then(|waiting| waiting.next_due(self.reorder)) {
+                self.accept_in_order(due.symbol, due.point, due.tick, due.emits);
             }
         }
-        if self.pending.len() >= RULE_ROWS { self.look() } else { Ok(()) }
+        if self.pending.len() >= RULE_ROWS {
+            self.look();
+        }
+    }
+
+    #[inline]
+    fn accept_in_order(&mut self, id: u32, point: Point, tick: TickId, emits: bool) {
+        if point.ts < self.symbols[id as usize].newest {
+            self.progress.late += 1;
+        } else {
+            self.accept(id, point, tick, emits);
+        }
     }
 
     /// The tick is the symbol's next.
@@ -223,6 +236,7 @@ impl Engine {
         }
         if self.keeps_bars
             && let Some(finished) = symbol.bar.push(&point)
+            && !self.is_warming_up
         {
             self.finished_bars.push(finished);
         }
@@ -274,12 +288,12 @@ impl Engine {
     }
 
     /// Lets the rules look at the rows that wait for them.
-    fn look(&mut self) -> Result<(), QueryError> {
+    fn look(&mut self) {
         if self.pending.is_empty() {
-            return Ok(());
+            return;
         }
         let tells = self.tells[Kind::Rule as usize];
-        for verdict in self.rules.look(&mut self.rows)? {
+        for verdict in self.rules.look(&mut self.rows) {
             for (row, Pending { symbol, point, tick, emits }) in self.pending.iter().enumerate() {
                 let symbol = &mut self.symbols[*symbol as usize];
                 if verdict.fires(row, &mut symbol.memories, point.ts, point.trade_date) && *emits && tells {
@@ -289,7 +303,6 @@ impl Engine {
             }
         }
         self.pending.clear();
-        Ok(())
     }
 
     /// What happened since this was asked last.
@@ -320,7 +333,7 @@ impl Engine {
 
     /// Lowest offset of the partition whose tick still waits in the re-order buffer.
     pub fn first_waiting(&self, partition: i32) -> Option<i64> {
-        self.symbols.iter().filter_map(|symbol| symbol.waiting.first_offset(partition)).min()
+        self.waiting.get(&partition).and_then(Waiting::first_offset)
     }
 
     pub fn progress(&self) -> &Progress {

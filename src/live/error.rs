@@ -34,6 +34,11 @@ pub enum LiveError {
         "Kafka doesn't hold offset {asked} of partition {partition} any more (it has {low} to {high}); start again"
     )]
     Lost { partition: i32, asked: i64, low: i64, high: i64 },
+    #[error(
+        "the table has nothing of partition {partition} yet, and ingest doesn't begin at its first offset (ingest.start): \
+         live begins once ingest has committed"
+    )]
+    NotYet { partition: i32 },
     #[error("follow the topic: {0}")]
     Failed(String),
     #[error("write events to topic '{topic}': {problem}")]

@@ -1,6 +1,7 @@
 //! Getting ready: where to begin, what was told before, and the state as the table has it.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast;
@@ -11,14 +12,14 @@ use super::error::LiveError;
 use super::recorder::Recorder;
 use super::rules::Rules;
 use super::settings::LiveSettings;
-use super::task::{EventSender, Live, UPDATES};
+use super::task::{EventSender, Live};
 use super::told::{told_beyond, told_since};
 use super::topic::{EventTopic, look};
-use super::update::Progress;
+use super::update::{Progress, Update};
 use super::warm_up::{Starts, warm_up};
 use super::webhook::Webhook;
 use crate::kafka::{KafkaSettings, Reader, TopicError};
-use crate::lake::{Lake, LakeVersion, Location, RetryPolicy, Signals, StoreSettings, Upkeep};
+use crate::lake::{Lake, LakeVersion, Location, Reached, RetryPolicy, Signals, StoreSettings, Upkeep};
 use crate::tail::{FollowSettings, Follower, lake_input, lake_zone};
 
 /// For the brokers, at the start.
@@ -38,6 +39,10 @@ pub struct LiveSpec {
     /// Updates hold bars of seconds.
     pub keeps_bars: bool,
     pub printer: Option<EventSender>,
+    /// For those who show what happens; the first update holds all symbols as they are after the warm-up.
+    pub updates: broadcast::Sender<Arc<Update>>,
+    /// A partition that the table doesn't have yet is read from its first offset, as ingest does; else it is waited for.
+    pub from_earliest: bool,
 }
 
 /// Opens the lake, reads back as far as windows need, and begins to follow the topic.
@@ -45,7 +50,7 @@ pub struct LiveSpec {
 /// # Errors
 /// A setting can't work, the lake or the brokers can't be read, or the topic is another.
 pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, LiveError> {
-    let LiveSpec { location, store, mut kafka, settings, records, upkeep, keeps_bars, printer } = spec;
+    let LiveSpec { location, store, mut kafka, settings, records, upkeep, .. } = spec;
     settings.validate().map_err(LiveError::Settings)?;
     let rules = Rules::plan(&settings.rules).await?;
     let lake = Lake::open(&location, &store).await?;
@@ -59,9 +64,10 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
         patience: PATIENCE,
     };
     kafka.validate().map_err(|error| LiveError::Settings(error.to_string()))?;
+    settings.require_own_topic(&kafka.topic).map_err(LiveError::Settings)?;
     let held = held(&kafka).await?;
     // Files and offsets of one and the same version.
-    let lake = lake.newest(held.low.len()).await?;
+    let lake = lake.newest(held.ends.len()).await?;
     lake.identity.require(&held.identity)?;
     let signals = match records {
         true => {
@@ -71,21 +77,26 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
         }
         false => None,
     };
-    let (starts, base) = starts(&lake, signals.as_ref(), &held).await?;
+    let (starts, base) = starts(&lake, signals.as_ref(), &held, spec.from_earliest).await?;
 
     let topic_kafka = settings.topic.clone().filter(|_| records).map(|topic| KafkaSettings { topic, ..kafka.clone() });
-    let topic = match (&topic_kafka, &signals) {
-        (Some(kafka), Some(signals)) => Some(open_topic(kafka, signals).await?),
-        _ => None,
+    let reached = match &signals {
+        Some(signals) => signals.reached().await?,
+        None => Reached::default(),
+    };
+    let knows_topic = topic_kafka.as_ref().is_none_or(|kafka| reached.topic_name.as_ref() == Some(&kafka.topic));
+    let topic = match &topic_kafka {
+        Some(kafka) => Some(open_topic(kafka, knows_topic.then_some(reached.topic)).await?),
+        None => None,
     };
     let mut webhooks = Vec::new();
     let mut recorder = None;
     if let Some(signals) = signals {
         for webhook in &settings.webhooks {
-            let started = Webhook::start(webhook, signals.own_store(), stop.child_token());
+            let started = Webhook::start(webhook, signals.own_store());
             webhooks.push(started.map_err(LiveError::Settings)?);
         }
-        if let Some(since) = signals.reached().await?.webhooks_since.filter(|_| !webhooks.is_empty()) {
+        if let Some(since) = reached.webhooks_since.filter(|_| !webhooks.is_empty()) {
             let again = told_since(&signals.files()?, since).await?;
             webhooks.iter_mut().for_each(|webhook| webhook.send(&again));
         }
@@ -93,11 +104,11 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
             true => HashSet::new(),
             false => told_beyond(&signals.files()?, lake.epoch, &base).await?,
         };
-        recorder = Some(Recorder::new(signals, base, have));
+        recorder = Some(Recorder::new(signals, base, have, knows_topic));
     }
 
     let mut engine = Engine::new(&settings, rules);
-    if keeps_bars {
+    if spec.keeps_bars {
         engine = engine.with_bars();
     }
     let begun = std::time::Instant::now();
@@ -115,12 +126,11 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
         topic,
         topic_name: settings.topic.unwrap_or_default(),
         webhooks,
-        printer,
-        updates: broadcast::Sender::new(UPDATES),
+        printer: spec.printer,
+        updates: spec.updates,
         commit_interval: settings.commit_interval,
         progress: Progress::default(),
         told: Vec::new(),
-        number: 0,
     })
 }
 
@@ -137,16 +147,16 @@ fn topic_of(lake: &Lake, kafka: &KafkaSettings) -> Result<String, LiveError> {
 /// What Kafka holds of the topic.
 struct Held {
     identity: crate::market::TopicIdentity,
-    /// First offset of each partition.
-    low: BTreeMap<i32, i64>,
+    /// First offset of each partition, and the one behind its last.
+    ends: BTreeMap<i32, (i64, i64)>,
 }
 
 async fn held(kafka: &KafkaSettings) -> Result<Held, LiveError> {
     let kafka = kafka.clone();
     let opened = tokio::task::spawn_blocking(move || -> Result<Held, TopicError> {
         let reader = Reader::open(&kafka, PATIENCE)?;
-        let low = reader.partitions().iter().map(|at| (at.partition, at.low)).collect();
-        Ok(Held { identity: reader.identity().clone(), low })
+        let ends = reader.partitions().iter().map(|at| (at.partition, (at.low, at.high))).collect();
+        Ok(Held { identity: reader.identity().clone(), ends })
     });
     Ok(opened.await.map_err(|error| LiveError::Internal(error.to_string()))??)
 }
@@ -157,18 +167,23 @@ async fn starts(
     lake: &LakeVersion,
     signals: Option<&Signals>,
     held: &Held,
+    from_earliest: bool,
 ) -> Result<(Starts, BTreeMap<i32, i64>), LiveError> {
     let mut starts = Starts { epoch: lake.epoch, ..Starts::default() };
     let mut base = BTreeMap::new();
-    for (&partition, &low) in &held.low {
+    for &partition in held.ends.keys() {
+        if let Some(signals) = signals {
+            base.extend(signals.next_offset(partition).await?.map(|told| (partition, told)));
+        }
+    }
+    for (&partition, &(low, high)) in &held.ends {
         let in_table = lake.next.get(&partition).copied();
-        let told = match signals {
-            Some(signals) => signals.next_offset(partition).await?,
-            None => None,
-        };
-        base.extend(told.map(|told| (partition, told)));
+        let told = base.get(&partition).copied();
         let Some(end) = in_table else {
             // Nothing of it was ever written: all of it is still to come.
+            if high > 0 && !from_earliest {
+                return Err(LiveError::NotYet { partition });
+            }
             starts.read.insert(partition, low);
             starts.told.insert(partition, told.unwrap_or(low));
             continue;
@@ -176,7 +191,8 @@ async fn starts(
         if low > end {
             return Err(LiveError::Gap { partition, low, next: end });
         }
-        let told = told.unwrap_or(end);
+        // A partition that came after the first start is told from its beginning.
+        let told = told.unwrap_or(if base.is_empty() { end } else { 0 });
         starts.told.insert(partition, told);
         // What Kafka has let go is in the table.
         starts.read.insert(partition, told.min(end).max(low));
@@ -184,11 +200,11 @@ async fn starts(
     Ok((starts, base))
 }
 
-async fn open_topic(kafka: &KafkaSettings, signals: &Signals) -> Result<EventTopic, LiveError> {
+/// `from`: how far it was at the newest commit; `None` if none says.
+async fn open_topic(kafka: &KafkaSettings, from: Option<BTreeMap<i32, i64>>) -> Result<EventTopic, LiveError> {
     let failed = |problem: String| LiveError::EventTopic { topic: kafka.topic.clone(), problem };
-    let from = signals.reached().await?.topic;
     let asked = kafka.clone();
-    let found = tokio::task::spawn_blocking(move || look(&asked, &from)).await;
+    let found = tokio::task::spawn_blocking(move || look(&asked, from.as_ref())).await;
     let found = found.map_err(|error| LiveError::Internal(error.to_string()))??;
     EventTopic::start(kafka, found).map_err(failed)
 }

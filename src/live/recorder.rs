@@ -34,6 +34,8 @@ pub(super) struct Recorder {
     /// Identities at or above the base that the table has: of ticks that overtook others in the re-order buffer.
     have: HashSet<String>,
     committed_at: Instant,
+    /// The table is told of a start before anything else.
+    begins: bool,
     pub(super) version: u64,
     pub(super) committed_events: u64,
 }
@@ -42,14 +44,16 @@ pub(super) struct Recorder {
 #[derive(Default)]
 pub(super) struct Elsewhere {
     /// Tells the ends of the topic of events, once all that was sent is there.
-    pub topic: Option<oneshot::Receiver<BTreeMap<i32, i64>>>,
+    pub topic: Option<(String, oneshot::Receiver<BTreeMap<i32, i64>>)>,
     /// Microseconds since the epoch; see [`Reached`].
     pub webhooks_since: Option<i64>,
 }
 
 impl Recorder {
-    pub(super) fn new(signals: Signals, base: BTreeMap<i32, i64>, have: HashSet<String>) -> Self {
+    /// `knows_topic`: the newest commit says how far the topic of events was.
+    pub(super) fn new(signals: Signals, base: BTreeMap<i32, i64>, have: HashSet<String>, knows_topic: bool) -> Self {
         Self {
+            begins: base.is_empty() || !knows_topic,
             version: signals.version(),
             signals: Some(signals),
             flight: None,
@@ -66,9 +70,9 @@ impl Recorder {
         self.waiting.extend(events.iter().filter(is_new).cloned());
     }
 
-    /// Nothing was ever committed.
-    pub(super) fn is_new(&self) -> bool {
-        self.base.is_empty()
+    /// Nothing was ever committed, or nothing of this topic of events.
+    pub(super) fn begins(&self) -> bool {
+        self.begins
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -123,6 +127,13 @@ impl Recorder {
         Ok(())
     }
 
+    /// As after a crash, the next start finds out what became of a commit in flight.
+    pub(super) fn abandon(&self) {
+        if let Some(flight) = &self.flight {
+            flight.abort();
+        }
+    }
+
     pub(super) fn is_in_flight(&self) -> bool {
         self.flight.is_some()
     }
@@ -134,12 +145,12 @@ async fn commit(
     advances: &[Advance],
     elsewhere: Elsewhere,
 ) -> Result<CommitOutcome, LiveError> {
-    let topic = match elsewhere.topic {
-        Some(flushed) => {
-            flushed.await.map_err(|_| LiveError::Internal("the events' topic was not flushed".to_owned()))?
-        }
-        None => BTreeMap::new(),
-    };
+    let mut reached = Reached { webhooks_since: elsewhere.webhooks_since, ..Reached::default() };
+    if let Some((name, flushed)) = elsewhere.topic {
+        reached.topic_name = Some(name);
+        reached.topic =
+            flushed.await.map_err(|_| LiveError::Internal("the events' topic was not flushed".to_owned()))?;
+    }
     let emitted_at = chrono::Utc::now().timestamp_micros();
     let files = encode(events, emitted_at).map_err(|error| LiveError::Internal(format!("encode events: {error}")))?;
     let mut added = Vec::with_capacity(files.len());
@@ -147,8 +158,7 @@ async fn commit(
         signals.put(&encoded.file.path, Bytes::from(encoded.bytes)).await?;
         added.push(encoded.file);
     }
-    let outcome =
-        signals.commit(&added, advances, &Reached { topic, webhooks_since: elsewhere.webhooks_since }).await?;
+    let outcome = signals.commit(&added, advances, &reached).await?;
     if let CommitOutcome::Committed { version } = &outcome {
         tracing::info!(version, events = events.len(), files = added.len(), "committed events");
     }

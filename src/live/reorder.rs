@@ -1,35 +1,71 @@
-//! Ticks of one symbol that wait for older ones, in event time, bounded.
+//! Ticks of one partition that wait for older ones, in event time, bounded.
+//!
+//! Invariant: when a tick leaves depends on the ticks of the partition up to some offset alone, so that a restart lets it
+//! go at the same place.
 
 use std::collections::BTreeMap;
 
 use super::event::TickId;
 use super::rolling::Point;
 
-/// A symbol's ticks that may wait; beyond, the oldest is let go early. Some seconds of a busy symbol.
-const MAX_WAITING: usize = 4_096;
+/// Offsets that a tick may wait; beyond, it leaves early with all that are older. Commits wait for it, too.
+const MOST_OFFSETS: i64 = 16_384;
 
-/// In the order of windows: event time, then partition, offset and index.
-#[derive(Debug, Default)]
-pub(super) struct Waiting(BTreeMap<Place, Waited>);
+/// Ticks that wait, by (event time, offset, index).
+#[derive(Debug)]
+pub(super) struct Waiting {
+    by_time: BTreeMap<(i64, i64, i32), Waited>,
+    /// Event time by (offset, index).
+    by_offset: BTreeMap<(i64, i32), i64>,
+    /// Newest event time of the partition.
+    clock: i64,
+    newest_offset: i64,
+}
 
-type Place = (i64, i32, i64, i32);
-/// Whether its events are wanted comes last.
-type Waited = (Point, TickId, bool);
+#[derive(Debug)]
+pub(super) struct Waited {
+    pub symbol: u32,
+    pub point: Point,
+    pub tick: TickId,
+    pub emits: bool,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        let (by_time, by_offset) = (BTreeMap::new(), BTreeMap::new());
+        Self { by_time, by_offset, clock: i64::MIN, newest_offset: i64::MIN }
+    }
+}
 
 impl Waiting {
-    pub(super) fn push(&mut self, point: Point, tick: TickId, emits: bool) {
-        self.0.insert((point.ts, tick.partition, tick.offset, tick.index), (point, tick, emits));
+    /// A tick of the partition that doesn't wait.
+    pub(super) fn passed(&mut self, ts: i64) {
+        self.clock = self.clock.max(ts);
     }
 
-    /// The oldest, when the newest is newer by `reorder` microseconds or too many wait.
+    pub(super) fn push(&mut self, waited: Waited) {
+        let Waited { point, tick: TickId { offset, index, .. }, .. } = &waited;
+        let (ts, offset, index) = (point.ts, *offset, *index);
+        self.passed(ts);
+        self.newest_offset = self.newest_offset.max(offset);
+        self.by_offset.insert((offset, index), ts);
+        self.by_time.insert((ts, offset, index), waited);
+    }
+
+    /// The oldest, when the partition is ahead of it by `reorder` microseconds, or one waits for too long.
     pub(super) fn next_due(&mut self, reorder: i64) -> Option<Waited> {
-        let (newest, oldest) = (self.0.last_key_value()?.0.0, self.0.first_key_value()?.0.0);
-        let is_due = oldest <= newest.saturating_sub(reorder) || self.0.len() > MAX_WAITING;
-        is_due.then(|| self.0.pop_first()).flatten().map(|(_, waited)| waited)
+        let oldest = self.by_time.first_key_value()?.0.0;
+        let is_late = |first: i64| self.newest_offset - first >= MOST_OFFSETS;
+        if oldest > self.clock.saturating_sub(reorder) && !self.first_offset().is_some_and(is_late) {
+            return None;
+        }
+        let ((_, offset, index), waited) = self.by_time.pop_first()?;
+        self.by_offset.remove(&(offset, index));
+        Some(waited)
     }
 
-    pub(super) fn first_offset(&self, partition: i32) -> Option<i64> {
-        self.0.keys().filter(|key| key.1 == partition).map(|key| key.2).min()
+    pub(super) fn first_offset(&self) -> Option<i64> {
+        self.by_offset.first_key_value().map(|((offset, _), _)| *offset)
     }
 }
 
@@ -39,7 +75,8 @@ mod tests {
 
     fn push(waiting: &mut Waiting, ts: i64, offset: i64) {
         let point = Point { ts, trade_date: 0, open: 1.0, high: 1.0, low: 1.0, close: 1.0, volume: 1.0 };
-        waiting.push(point, TickId { epoch: 0, partition: 3, offset, index: 0 }, true);
+        let tick = TickId { epoch: 0, partition: 3, offset, index: 0 };
+        waiting.push(Waited { symbol: 0, point, tick, emits: true });
     }
 
     #[test]
@@ -49,19 +86,27 @@ mod tests {
             push(&mut waiting, ts, offset);
         }
         assert!(waiting.next_due(21).is_none());
-        assert_eq!(waiting.first_offset(3), Some(1));
-        let mut leave = || waiting.next_due(10).map(|(point, tick, _)| (point.ts, tick.offset));
+        assert_eq!(waiting.first_offset(), Some(1));
+        let mut leave = || waiting.next_due(10).map(|waited| (waited.point.ts, waited.tick.offset));
         assert_eq!([leave(), leave(), leave()], [Some((40, 2)), Some((50, 1)), None]);
-        assert_eq!((waiting.first_offset(3), waiting.first_offset(4)), (Some(3), None));
+        assert_eq!(waiting.first_offset(), Some(3));
+        waiting.passed(70);
+        assert_eq!(waiting.next_due(10).map(|waited| waited.tick.offset), Some(3));
+        assert_eq!(waiting.first_offset(), None);
     }
 
     #[test]
-    fn no_more_wait_than_are_allowed() {
+    fn none_waits_for_more_offsets_than_are_allowed() {
         let mut waiting = Waiting::default();
-        for offset in 0..=MAX_WAITING as i64 {
+        // A clock that jumped: nothing gets ahead of it.
+        push(&mut waiting, i64::MAX, 0);
+        for offset in 1..MOST_OFFSETS {
             push(&mut waiting, offset, offset);
+            assert_eq!(waiting.next_due(0).map(|waited| waited.tick.offset), Some(offset));
         }
-        assert_eq!(waiting.next_due(i64::MAX).map(|(point, ..)| point.ts), Some(0));
-        assert!(waiting.next_due(i64::MAX).is_none());
+        assert_eq!(waiting.first_offset(), Some(0));
+        push(&mut waiting, 5, MOST_OFFSETS);
+        let left: Vec<i64> = std::iter::from_fn(|| waiting.next_due(1)).map(|waited| waited.tick.offset).collect();
+        assert_eq!(left, [MOST_OFFSETS, 0]);
     }
 }

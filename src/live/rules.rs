@@ -4,6 +4,7 @@
 //! every rule armed, so that a restart in its middle reads no further back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, new_null_array};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
@@ -31,6 +32,8 @@ struct Rule {
     cool_down: i64,
     when: Condition,
     until: Option<Condition>,
+    /// Said once.
+    failed: AtomicBool,
 }
 
 /// All rules, planned.
@@ -103,6 +106,7 @@ impl Rules {
                 cool_down: i64::try_from(rule.cool_down.as_micros()).unwrap_or(i64::MAX),
                 when: conditions.plan(&rule.when).await.map_err(fail(rule, "when"))?,
                 until,
+                failed: AtomicBool::new(false),
             });
         }
         let conditions = rules.iter().flat_map(|rule| std::iter::once(&rule.when).chain(&rule.until));
@@ -121,24 +125,32 @@ impl Rules {
         Memories(self.rules.iter().map(|rule| is_meant(rule).then_some(begin)).collect())
     }
 
-    /// Evaluates all conditions on the rows, and empties them.
-    ///
-    /// # Errors
-    /// A condition can't be evaluated.
-    pub fn look(&self, rows: &mut Rows) -> Result<Vec<Verdict<'_>>, QueryError> {
+    /// Evaluates all conditions on the rows, and empties them. Where one can't be evaluated it is not true.
+    pub fn look(&self, rows: &mut Rows) -> Vec<Verdict<'_>> {
         let len = std::mem::take(&mut rows.len);
         let nothing: ArrayRef = new_null_array(&DataType::Float64, len);
         let mut columns: Vec<ArrayRef> = vec![nothing; VALUES];
         for (column, place) in rows.columns.iter_mut().zip(&self.used) {
             columns[*place] = known(std::mem::take(column));
         }
-        let verdict = |(at, rule): (usize, &'_ Rule)| {
-            let when = rule.when.evaluate(columns.clone(), len)?;
-            let until = rule.until.as_ref().map(|until| until.evaluate(columns.clone(), len)).transpose()?;
-            Ok((at, when, until))
+        let evaluate = |rule: &Rule, condition: &Condition| {
+            let (found, all) = condition.evaluate_each(&columns, len);
+            if !all && !rule.failed.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    rule = &*rule.name,
+                    "a condition can't be evaluated on some ticks, and is not true of them: a cast fails, or an integer is \
+                     divided by zero; TRY_CAST gives NULL"
+                );
+            }
+            found
         };
-        let found = self.rules.iter().enumerate().map(verdict).collect::<Result<Vec<_>, QueryError>>()?;
-        Ok(found.into_iter().map(|(at, when, until)| Verdict { at, rule: &self.rules[at], when, until }).collect())
+        let verdict = |(at, rule): (usize, &'_ Rule)| {
+            let when = evaluate(rule, &rule.when);
+            let until = rule.until.as_ref().map(|until| evaluate(rule, until));
+            (at, when, until)
+        };
+        let found: Vec<_> = self.rules.iter().enumerate().map(verdict).collect();
+        found.into_iter().map(|(at, when, until)| Verdict { at, rule: &self.rules[at], when, until }).collect()
     }
 }
 

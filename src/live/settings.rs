@@ -62,6 +62,17 @@ impl Default for LiveSettings {
 }
 
 impl LiveSettings {
+    /// # Errors
+    /// Events would land among the ticks, as ticks.
+    pub fn require_own_topic(&self, ticks: &str) -> Result<(), String> {
+        match &self.topic {
+            Some(topic) if topic == ticks => {
+                Err(format!("live.topic: '{topic}' is the topic of the ticks; name another one for events"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Conditions of rules are checked by [`super::Rules::plan`].
     ///
     /// # Errors

@@ -27,10 +27,8 @@ use super::webhook::Webhook;
 use crate::tail::{Chunk, Follower, Tail};
 
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
-/// Updates that a receiver may be behind: some seconds.
-pub(super) const UPDATES: usize = 64;
-/// For the last commit, at the stop.
-const LAST_COMMIT: Duration = Duration::from_secs(20);
+/// From the stop to the end of the last commit; webhooks have some seconds after it.
+const LAST_COMMIT: Duration = Duration::from_secs(15);
 
 /// Batches of events to somebody who shows them.
 pub type EventSender = mpsc::Sender<Vec<Arc<Event>>>;
@@ -62,36 +60,30 @@ pub struct Live {
     pub(super) progress: Progress,
     /// Since the last update.
     pub(super) told: Vec<Arc<Event>>,
-    pub(super) number: u64,
 }
 
 impl Live {
-    /// The first update holds all symbols as they are after the warm-up.
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Update>> {
-        self.updates.subscribe()
-    }
-
-    /// Tells its updates there instead.
-    #[must_use]
-    pub fn telling(mut self, updates: broadcast::Sender<Arc<Update>>) -> Self {
-        self.updates = updates;
-        self
-    }
-
     /// Runs until `stop`; then commits what was told.
     ///
     /// # Errors
     /// Kafka lost what was to be read, somebody else writes `signals`, or a sink can't go on.
     pub async fn run(mut self, stop: CancellationToken) -> Result<Summary, LiveError> {
-        let result = match self.begin().await {
-            Ok(()) => self.follow(&stop).await,
-            Err(error) => Err(error),
+        let too_late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_COMMIT).await;
         };
-        let result = match result {
-            Ok(()) => self.finish().await,
-            Err(error) => Err(error),
+        let result = tokio::select! {
+            biased;
+            result = self.work(&stop) => result,
+            () = too_late => Err(LiveError::Failed(format!(
+                "the last events were not committed within {} s; the next start tells them",
+                LAST_COMMIT.as_secs()
+            ))),
         };
         let Self { follower, topic, webhooks, engine, recorder, next, .. } = self;
+        if let Some(recorder) = &recorder {
+            recorder.abandon();
+        }
         follower.stop().await;
         if let Some(topic) = topic {
             topic.stop().await;
@@ -108,9 +100,15 @@ impl Live {
         })
     }
 
+    async fn work(&mut self, stop: &CancellationToken) -> Result<(), LiveError> {
+        self.begin().await?;
+        self.follow(stop).await?;
+        self.finish().await
+    }
+
     /// The table knows of a start before anything is told: else nobody could find out after a crash what was.
     async fn begin(&mut self) -> Result<(), LiveError> {
-        if self.recorder.as_ref().is_some_and(Recorder::is_new) {
+        if self.recorder.as_ref().is_some_and(Recorder::begins) {
             self.record().await?;
         }
         // Values as the table of ticks has them, and what it alone had to tell.
@@ -153,7 +151,7 @@ impl Live {
         match tail {
             Tail::Rows(chunks) => {
                 for Chunk { partition, range, rows, .. } in chunks {
-                    self.engine.take(self.starts.origin(partition), &rows)?;
+                    self.engine.take(self.starts.origin(partition), &rows);
                     self.next.insert(partition, range.next());
                 }
                 self.tell().await
@@ -242,34 +240,23 @@ impl Live {
             Some(topic) => {
                 let flushed = topic.flush().await;
                 let failed = |problem| LiveError::EventTopic { topic: self.topic_name.clone(), problem };
-                Some(flushed.map_err(failed)?)
+                Some((self.topic_name.clone(), flushed.map_err(failed)?))
             }
             None => None,
         };
         Ok(Elsewhere { topic, webhooks_since })
     }
 
-    /// What was told is in the table before the end, within a bound.
+    /// What was told is in the table before the end.
     async fn finish(&mut self) -> Result<(), LiveError> {
         self.publish();
-        let last = async {
-            let taken = self.taken();
-            while self.recorder.as_ref().is_some_and(Recorder::is_in_flight) {
-                if let Some(recorder) = &mut self.recorder {
-                    recorder.landed().await?;
-                }
-            }
-            match self.recorder.as_ref().is_some_and(|recorder| recorder.has_moved(&taken)) {
-                true => self.record().await,
-                false => Ok(()),
-            }
-        };
-        match tokio::time::timeout(LAST_COMMIT, last).await {
-            Ok(done) => done,
-            Err(_) => Err(LiveError::Failed(format!(
-                "the last events were not committed within {} s; the next start tells them",
-                LAST_COMMIT.as_secs()
-            ))),
+        if let Some(recorder) = self.recorder.as_mut().filter(|recorder| recorder.is_in_flight()) {
+            recorder.landed().await?;
+        }
+        let taken = self.taken();
+        match self.recorder.as_ref().is_some_and(|recorder| recorder.has_moved(&taken)) {
+            true => self.record().await,
+            false => Ok(()),
         }
     }
 
@@ -282,8 +269,7 @@ impl Live {
         let Progress { lag_messages, trouble, .. } = &self.progress;
         let (lag_messages, trouble) = (*lag_messages, trouble.clone());
         let progress = Progress { lag_messages, trouble, ..self.engine.progress().clone() };
-        self.number += 1;
-        let update = Update { number: self.number, states, bars, events, progress };
+        let update = Update { states, bars, events, progress };
         if self.updates.send(Arc::new(update)).is_err() {
             tracing::trace!("nobody listens any more");
         }

@@ -51,17 +51,20 @@ struct Identity {
     id: String,
 }
 
-/// Creates the topic if it isn't there, and reads what it holds from `from` on. Blocks.
+/// Creates the topic if it isn't there, and reads what it holds from `from` on, of partitions that this doesn't have
+/// everything; nothing without `from`. Blocks.
 ///
 /// # Errors
 /// The brokers don't have the topic and don't create it, or can't be read.
-pub(super) fn look(kafka: &KafkaSettings, from: &BTreeMap<i32, i64>) -> Result<Found, TopicError> {
+pub(super) fn look(kafka: &KafkaSettings, from: Option<&BTreeMap<i32, i64>>) -> Result<Found, TopicError> {
     ensure_topic(kafka, PARTITIONS, None, BROKER_ANSWER)?;
     let mut reader = Reader::open(kafka, BROKER_ANSWER)?;
     let ends: BTreeMap<i32, i64> = reader.partitions().iter().map(|at| (at.partition, at.high)).collect();
-    let begin = |at: &crate::kafka::Assigned| Some((at.partition, (*from.get(&at.partition)?).max(at.low)));
+    let begin = |at: &crate::kafka::Assigned| {
+        let start = from.map_or(at.high, |from| from.get(&at.partition).copied().unwrap_or(0).max(at.low));
+        (start < at.high).then_some((at.partition, start))
+    };
     let starts: Vec<(i32, i64)> = reader.partitions().iter().filter_map(begin).collect();
-    let starts: Vec<(i32, i64)> = starts.into_iter().filter(|(partition, start)| *start < ends[partition]).collect();
     let mut ids = HashSet::new();
     if !starts.is_empty() {
         reader.start(&starts)?;

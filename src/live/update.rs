@@ -9,8 +9,6 @@ use super::values::Values;
 /// lags behind begins again with what the table says.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
-    /// Counts by one.
-    pub number: u64,
     /// Symbols that had a tick.
     pub states: Vec<SymbolState>,
     /// Bars of a second that had a tick, whole: one that is sent again takes the place of the one before.

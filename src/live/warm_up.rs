@@ -2,6 +2,7 @@
 //! right; and what rules would have told of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use arrow::array::{Array, AsArray, Float64Array, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
@@ -11,20 +12,14 @@ use super::engine::{Engine, Origin};
 use super::event::{Event, TickId};
 use super::rolling::Point;
 use crate::lake::TableView;
-use crate::query::{DEFAULT_MEMORY_BYTES, Parsed, QueryError, QuerySession, TICKS};
+use crate::query::{DEFAULT_MEMORY_BYTES, Parsed, QueryError, QuerySession, Scope, TICKS};
 
 /// Newest partitions (trade dates) that are read whole: the session so far, and the one before it.
 const WHOLE: usize = 2;
-/// Farther back is read only until the windows of all symbols are full, and no farther than this.
+/// Farther back is read of symbols alone whose windows these don't fill, and no farther than this.
 const MOST_PARTITIONS: usize = 64;
 const MOST_ROWS: u64 = 50_000_000;
 const DAY_MICROS: i64 = 86_400_000_000;
-
-/// The window makes the rows of each symbol come in their order, without a sort over symbols.
-const ROWS: &str = "SELECT symbol, ts, open, high, low, close, volume, trade_date, kafka_epoch, kafka_partition, \
-     kafka_offset, kafka_index, LAG(close) OVER (PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, \
-     kafka_index) AS prev_close FROM ticks";
-const COUNTS: &str = "SELECT symbol, COUNT(*) AS rows FROM ticks GROUP BY symbol";
 
 /// Where the reading of each partition begins, and what was told of it before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,7 +52,12 @@ impl Starts {
 /// # Errors
 /// The table can't be read.
 pub async fn warm_up(engine: &mut Engine, view: &TableView, starts: &Starts) -> Result<u64, QueryError> {
-    feed(engine, needed(view, engine.rows_needed(), None).await?, |_, _, tick| starts.of_table(tick)).await
+    // Windows are full before rows that are still to be told, and those that are read from Kafka.
+    let least = |(partition, read): (&i32, &i64)| (*partition, (*read).min(starts.origin(*partition).told));
+    let beyond = counts(view.clone(), starts.epoch, Some(&starts.read.iter().map(least).collect())).await?;
+    let oldest = beyond.values().filter_map(|parts| parts.keys().next()).min().copied();
+    let needed = needed(view, engine.rows_needed(), oldest, &beyond).await?;
+    feed(engine, needed, |_, _, tick| starts.of_table(tick)).await
 }
 
 /// What would have been told of the ticks in `[since, until)` (microseconds since the epoch, UTC) of the symbols that
@@ -74,8 +74,8 @@ pub async fn history(
     let day = since.div_euclid(DAY_MICROS);
     // A trade date begins at most a day before or after the one of UTC.
     let day = i32::try_from(day - 1).unwrap_or(i32::MIN);
-    let view = needed(view, engine.rows_needed(), Some(day)).await?;
-    feed(engine, view, |symbol, ts, _| (ts < until && wants(symbol)).then_some(ts >= since)).await?;
+    let needed = needed(view, engine.rows_needed(), Some(day), &Counts::new()).await?;
+    feed(engine, needed, |symbol, ts, _| (ts < until && wants(symbol)).then_some(ts >= since)).await?;
     let mut events = engine.events();
     events.sort_by(|one, other| {
         let key = |event: &Event| (event.ts, event.tick);
@@ -84,62 +84,144 @@ pub async fn history(
     Ok(events)
 }
 
+/// What fills windows and sessions.
+struct Needed {
+    /// Of all symbols.
+    recent: TableView,
+    /// Of these symbols alone, each from its partition of the table on.
+    older: TableView,
+    few: BTreeMap<String, i32>,
+}
+
+/// Rows by symbol and partition of the table.
+type Counts = BTreeMap<String, BTreeMap<i32, i64>>;
+
+/// `oldest` partition is read whole, and all after it; rows `beyond` fill no window.
+async fn needed(
+    view: &TableView,
+    rows_needed: usize,
+    oldest: Option<i32>,
+    beyond: &Counts,
+) -> Result<Needed, QueryError> {
+    let mut rows_of: BTreeMap<i32, u64> = BTreeMap::new();
+    for file in &view.files {
+        *rows_of.entry(file.partition_value).or_default() += file.rows.unwrap_or(0);
+    }
+    let before = oldest.map_or(0, |oldest| rows_of.range(oldest..).count());
+    let mut rows = 0;
+    let farthest = rows_of.iter().rev().enumerate().take_while(|(at, (_, count))| {
+        rows += if *at < before { 0 } else { **count };
+        *at < before + WHOLE || (*at < before + MOST_PARTITIONS && rows <= MOST_ROWS)
+    });
+    let farthest = farthest.last().map_or(i32::MAX, |(_, (value, _))| *value);
+    let mut found = counts(part_of(view, farthest..=i32::MAX), 0, None).await?;
+    for (symbol, parts) in beyond {
+        for (value, count) in parts {
+            if let Some(rows) = found.get_mut(symbol).and_then(|parts| parts.get_mut(value)) {
+                *rows -= count;
+            }
+        }
+    }
+    let with_rows: BTreeSet<i32> =
+        found.values().flatten().filter(|(_, rows)| **rows > 0).map(|(value, _)| *value).collect();
+    let with_rows_before: Vec<i32> =
+        with_rows.iter().rev().copied().filter(|value| oldest.is_none_or(|oldest| *value <= oldest)).collect();
+    let recent = with_rows_before.get(WHOLE - 1).or(with_rows_before.last()).copied();
+    let recent = recent.into_iter().chain(oldest).min().unwrap_or(farthest);
+    let mut few = BTreeMap::new();
+    for (symbol, parts) in &found {
+        let (mut rows, mut from) = (0, i32::MAX);
+        for (value, count) in parts.iter().rev().filter(|(_, count)| **count > 0) {
+            if rows >= rows_needed as i64 {
+                break;
+            }
+            (rows, from) = (rows + count, *value);
+        }
+        if from < recent {
+            few.insert(symbol.clone(), from);
+        }
+    }
+    let oldest = few.values().min().copied().unwrap_or(recent);
+    let older = part_of(view, oldest..=recent.saturating_sub(1));
+    Ok(Needed { recent: part_of(view, recent..=i32::MAX), older, few })
+}
+
+fn part_of(view: &TableView, values: RangeInclusive<i32>) -> TableView {
+    let mut part = view.clone();
+    part.files.retain(|file| values.contains(&file.partition_value));
+    part
+}
+
 /// Gives the engine the rows for which `emits` says whether their events are wanted; `None` leaves a row out.
 async fn feed(
     engine: &mut Engine,
-    view: TableView,
+    needed: Needed,
     emits: impl Fn(&str, i64, TickId) -> Option<bool>,
 ) -> Result<u64, QueryError> {
+    let Needed { recent, older, few } = needed;
     let mut rows = 0;
-    let mut batches = run(view, ROWS).await?;
-    while let Some(batch) = batches.try_next().await? {
-        rows += take(engine, &batch, &emits)?;
+    for (view, few) in [(older, Some(&few)), (recent, None)] {
+        if view.files.is_empty() {
+            continue;
+        }
+        // The window makes the rows of each symbol come in their order, without a sort over symbols.
+        let sql = format!(
+            "SELECT symbol, ts, open, high, low, close, volume, trade_date, kafka_epoch, kafka_partition, kafka_offset, \
+             kafka_index, {} AS part, LAG(close) OVER (PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, \
+             kafka_index) AS prev_close FROM {TICKS}",
+            view.partition_column
+        );
+        let symbols = few.map(|few| few.keys().cloned().collect()).unwrap_or_default();
+        let mut batches = run(view, &sql, symbols).await?;
+        while let Some(batch) = batches.try_next().await? {
+            rows += take(engine, &batch, few, &emits)?;
+        }
     }
-    engine.end_warm_up()?;
+    engine.end_warm_up();
     Ok(rows)
 }
 
+/// Only rows of these symbols; of all if there are none.
 async fn run(
     view: TableView,
     sql: &str,
+    symbols: Vec<String>,
 ) -> Result<impl futures::Stream<Item = Result<RecordBatch, QueryError>> + Unpin, QueryError> {
     let mut session = QuerySession::new(DEFAULT_MEMORY_BYTES)?;
     session.register(TICKS, view)?;
-    let planned = session.plan(&Parsed::parse(sql)?).await?;
+    let mut parsed = Parsed::parse(sql)?;
+    parsed.restrict_table(&Scope { symbols, from: None, to: None }, TICKS)?;
+    let planned = session.plan(&parsed).await?;
     Ok(planned.run()?.map_err(|error| QueryError::Run(error.to_string())))
 }
 
-/// The newest partitions, as many as fill the windows of the symbols that are still alive, and those from `since` (days
-/// since 1970-01-01) on.
-async fn needed(view: &TableView, rows_needed: usize, since: Option<i32>) -> Result<TableView, QueryError> {
-    let values: BTreeSet<i32> = view.files.iter().map(|file| file.partition_value).collect();
-    let newest = |count: usize| {
-        let from = values.iter().nth_back(count.min(values.len()).saturating_sub(1)).copied().unwrap_or(i32::MAX);
-        let mut part = view.clone();
-        part.files.retain(|file| file.partition_value >= from);
-        part
-    };
-    let mut count = since.map_or(0, |since| values.iter().filter(|value| **value >= since).count()) + WHOLE;
-    let mut part = newest(count);
-    let alive: BTreeSet<String> = counts(part.clone()).await?.into_keys().collect();
-    loop {
-        let found = counts(part.clone()).await?;
-        let is_full = alive.iter().all(|symbol| found.get(symbol).is_some_and(|rows| *rows >= rows_needed as i64));
-        let rows: u64 = part.files.iter().filter_map(|file| file.rows).sum();
-        if is_full || count >= values.len().min(MOST_PARTITIONS) || rows > MOST_ROWS {
-            return Ok(part);
+/// Of all rows, or of those of an epoch at or beyond these offsets.
+async fn counts(view: TableView, epoch: i32, beyond: Option<&BTreeMap<i32, i64>>) -> Result<Counts, QueryError> {
+    let mut all = Counts::new();
+    let condition = match beyond {
+        None => "true".to_owned(),
+        // Files tell least and greatest offsets: those below are not read.
+        Some(offsets) => {
+            let each = |(partition, offset): (&i32, &i64)| {
+                format!("(kafka_partition = {partition} AND kafka_offset >= {offset})")
+            };
+            let each: Vec<String> = offsets.iter().map(each).collect();
+            if each.is_empty() {
+                return Ok(all);
+            }
+            format!("kafka_epoch = {epoch} AND ({})", each.join(" OR "))
         }
-        count *= 2;
-        part = newest(count);
-    }
-}
-
-async fn counts(view: TableView) -> Result<BTreeMap<String, i64>, QueryError> {
-    let batches: Vec<RecordBatch> = run(view, COUNTS).await?.try_collect().await?;
-    let mut all = BTreeMap::new();
+    };
+    let part = &view.partition_column;
+    let sql = format!("SELECT symbol, {part} AS part, COUNT(*) AS rows FROM {TICKS} WHERE {condition} GROUP BY 1, 2");
+    let batches: Vec<RecordBatch> = run(view, &sql, Vec::new()).await?.try_collect().await?;
     for batch in &batches {
-        let (symbols, rows) = (batch.column(0).as_string::<i32>(), batch.column(1).as_primitive::<Int64Type>());
-        all.extend(symbols.iter().zip(rows).filter_map(|(symbol, rows)| Some((symbol?.to_owned(), rows?))));
+        let symbols = batch.column(0).as_string::<i32>();
+        let (parts, rows) = (batch.column(1).as_primitive::<Date32Type>(), batch.column(2).as_primitive::<Int64Type>());
+        for row in 0..batch.num_rows() {
+            let symbol = all.entry(symbols.value(row).to_owned()).or_default();
+            symbol.insert(parts.value(row), rows.value(row));
+        }
     }
     Ok(all)
 }
@@ -147,6 +229,7 @@ async fn counts(view: TableView) -> Result<BTreeMap<String, i64>, QueryError> {
 fn take(
     engine: &mut Engine,
     batch: &RecordBatch,
+    few: Option<&BTreeMap<String, i32>>,
     emits: impl Fn(&str, i64, TickId) -> Option<bool>,
 ) -> Result<u64, QueryError> {
     let column = |name: &str| batch.column_by_name(name).expect("a column of the statement");
@@ -154,13 +237,16 @@ fn take(
     let ints = |name: &str| column(name).as_primitive::<Int32Type>();
     let symbols = column("symbol").as_string::<i32>();
     let ts = column("ts").as_primitive::<TimestampMicrosecondType>();
-    let dates = column("trade_date").as_primitive::<Date32Type>();
+    let [dates, parts] = ["trade_date", "part"].map(|name| column(name).as_primitive::<Date32Type>());
     let [open, high, low, close, volume] = ["open", "high", "low", "close", "volume"].map(doubles);
     let [epochs, partitions, indices] = ["kafka_epoch", "kafka_partition", "kafka_index"].map(ints);
     let offsets = column("kafka_offset").as_primitive::<Int64Type>();
     let known = |array: &Float64Array, row: usize| if array.is_valid(row) { array.value(row) } else { f64::NAN };
     let mut rows = 0;
     for row in 0..batch.num_rows() {
+        if few.is_some_and(|few| few.get(symbols.value(row)).is_none_or(|from| parts.value(row) < *from)) {
+            continue;
+        }
         let tick = TickId {
             epoch: epochs.value(row),
             partition: partitions.value(row),
@@ -177,7 +263,7 @@ fn take(
             close: close.value(row),
             volume: known(volume, row),
         };
-        engine.warm_up(symbols.value(row), point, tick, emits)?;
+        engine.warm_up(symbols.value(row), point, tick, emits);
         rows += 1;
     }
     Ok(rows)

@@ -14,14 +14,13 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use rand::Rng;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::encode::EventJson;
-use super::event::Event;
+use super::event::{Event, Kind, Severity};
 use super::settings::{WebhookFormat, WebhookSettings};
 use crate::throttle::Throttle;
 
@@ -35,15 +34,46 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Times of sending that are told apart.
 const ENTRY_MICROS: i64 = 10_000;
-/// At the stop, for what is queued.
-const LAST: Duration = Duration::from_secs(5);
+/// At the stop, for all that is queued; the rest is kept in the lake.
+const LAST: Duration = Duration::from_secs(3);
+/// For that, where the store is slow.
+const KEEPING: Duration = Duration::from_secs(3);
 
-/// Events of one webhook since the start.
+/// Events of one webhook that are settled, since the start: delivered, or kept in the lake, or given up with an error.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub delivered: AtomicU64,
-    /// Kept in the lake.
-    pub undelivered: AtomicU64,
+struct Settled {
+    queued: AtomicU64,
+    overflown: AtomicU64,
+}
+
+/// When events were handed over, in their order, as far as they may not be settled.
+#[derive(Default)]
+struct Ledger {
+    sent: u64,
+    /// The last number of each time.
+    unsettled: VecDeque<(u64, i64)>,
+}
+
+impl Ledger {
+    fn add(&mut self, count: usize, now: i64) {
+        if count == 0 {
+            return;
+        }
+        self.sent += count as u64;
+        match self.unsettled.back_mut() {
+            // So many entries a second at most: the queue is bounded, and so is this.
+            Some((number, since)) if now - *since < ENTRY_MICROS => *number = self.sent,
+            _ => self.unsettled.push_back((self.sent, now)),
+        }
+    }
+
+    fn since(&mut self, settled: &AtomicU64) -> Option<i64> {
+        let settled = settled.load(Ordering::Acquire);
+        while self.unsettled.front().is_some_and(|(number, _)| *number <= settled) {
+            self.unsettled.pop_front();
+        }
+        self.unsettled.front().map(|(_, since)| *since)
+    }
 }
 
 /// Owner's side of the task.
@@ -52,20 +82,21 @@ pub(super) struct Webhook {
     events: mpsc::Sender<Arc<Event>>,
     /// Events that found no room, for the task to keep.
     overflow: mpsc::Sender<Vec<Arc<Event>>>,
-    pub(super) counts: Arc<Counts>,
+    settled: Arc<Settled>,
     task: JoinHandle<()>,
+    stop: watch::Sender<Option<Instant>>,
     throttle: Throttle,
-    /// Events that were sent, and of each time of sending that may not be settled, its last number.
-    sent: u64,
-    unsettled: VecDeque<(u64, i64)>,
+    queued: Ledger,
+    overflown: Ledger,
 }
 
 struct Sending {
     client: Client,
     settings: WebhookSettings,
     store: Arc<dyn ObjectStore>,
-    counts: Arc<Counts>,
-    stop: CancellationToken,
+    settled: Arc<Settled>,
+    /// Until when is delivered, once it is stopped.
+    stop: watch::Receiver<Option<Instant>>,
 }
 
 impl Webhook {
@@ -73,58 +104,51 @@ impl Webhook {
     ///
     /// # Errors
     /// The HTTP client can't be set up.
-    pub(super) fn start(
-        settings: &WebhookSettings,
-        store: Arc<dyn ObjectStore>,
-        stop: CancellationToken,
-    ) -> Result<Self, String> {
+    pub(super) fn start(settings: &WebhookSettings, store: Arc<dyn ObjectStore>) -> Result<Self, String> {
         let client = Client::builder().timeout(ANSWER).redirect(reqwest::redirect::Policy::none()).build();
         let client = client.map_err(|error| format!("webhook '{}': {error}", settings.name))?;
-        let counts = Arc::<Counts>::default();
+        let (settled, (stop, stopped)) = (Arc::<Settled>::default(), watch::channel(None));
         let (events, queue) = mpsc::channel(QUEUE);
         let (overflow, overflown) = mpsc::channel(4);
-        let sending = Sending { client, settings: settings.clone(), store, counts: Arc::clone(&counts), stop };
+        let sending =
+            Sending { client, settings: settings.clone(), store, settled: Arc::clone(&settled), stop: stopped };
         let task = tokio::spawn(sending.run(queue, overflown));
         Ok(Self {
             settings: settings.clone(),
             events,
             overflow,
-            counts,
+            settled,
             task,
+            stop,
             throttle: Throttle::default(),
-            sent: 0,
-            unsettled: VecDeque::new(),
+            queued: Ledger::default(),
+            overflown: Ledger::default(),
         })
     }
 
     /// When the oldest of the events that are neither delivered nor kept was sent; microseconds since the epoch, UTC.
     pub(super) fn unsettled_since(&mut self) -> Option<i64> {
-        let settled = self.counts.delivered.load(Ordering::Relaxed) + self.counts.undelivered.load(Ordering::Relaxed);
-        while self.unsettled.front().is_some_and(|(number, _)| *number <= settled) {
-            self.unsettled.pop_front();
-        }
-        self.unsettled.front().map(|(_, since)| *since)
+        let queued = self.queued.since(&self.settled.queued);
+        let overflown = self.overflown.since(&self.settled.overflown);
+        queued.into_iter().chain(overflown).min()
     }
 
     /// Never waits.
     pub(super) fn send(&mut self, events: &[Arc<Event>]) {
         let mut left = Vec::new();
-        let wanted: Vec<&Arc<Event>> = events.iter().filter(|event| self.settings.takes(event)).collect();
+        let takes = |event: &Event| self.settings.takes(event.kind, &event.name, event.severity);
+        let wanted: Vec<&Arc<Event>> = events.iter().filter(|event| takes(event)).collect();
         if wanted.is_empty() {
             return;
         }
-        self.sent += wanted.len() as u64;
         let now = chrono::Utc::now().timestamp_micros();
-        match self.unsettled.back_mut() {
-            // One entry a millisecond at most: the queue is bounded, and so is this.
-            Some((number, since)) if now - *since < ENTRY_MICROS => *number = self.sent,
-            _ => self.unsettled.push_back((self.sent, now)),
-        }
-        for event in wanted {
+        for event in &wanted {
             if self.events.try_send(Arc::clone(event)).is_err() {
                 left.push(Arc::clone(event));
             }
         }
+        self.queued.add(wanted.len() - left.len(), now);
+        self.overflown.add(left.len(), now);
         let (name, count) = (&self.settings.name, left.len());
         if count == 0 {
             return;
@@ -135,7 +159,7 @@ impl Webhook {
         if let Err(mpsc::error::TrySendError::Full(left) | mpsc::error::TrySendError::Closed(left)) =
             self.overflow.try_send(left)
         {
-            self.counts.undelivered.fetch_add(left.len() as u64, Ordering::Relaxed);
+            self.settled.overflown.fetch_add(left.len() as u64, Ordering::Release);
             let (first, last) = (left[0].id().to_string(), left[left.len() - 1].id().to_string());
             tracing::error!(
                 webhook = name,
@@ -148,19 +172,25 @@ impl Webhook {
 
     /// Delivers or keeps what is queued, within a bound.
     pub(super) async fn stop(self) {
-        drop((self.events, self.overflow));
-        if let Err(error) = self.task.await {
-            tracing::error!(webhook = self.settings.name, %error, "the webhook's task failed");
+        let Self { settings, events, overflow, mut task, stop, .. } = self;
+        stop.send_replace(Some(Instant::now() + LAST));
+        drop((events, overflow));
+        match tokio::time::timeout(LAST + KEEPING, &mut task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(webhook = settings.name, %error, "the webhook's task failed"),
+            Err(_) => {
+                task.abort();
+                tracing::error!(webhook = settings.name, "events were not delivered; the next start sends them again");
+            }
         }
     }
 }
 
 impl WebhookSettings {
-    pub(super) fn takes(&self, event: &Event) -> bool {
-        let is_rule = event.kind == super::event::Kind::Rule;
-        self.kinds.contains(&event.kind)
-            && event.severity >= self.least_severity
-            && (!is_rule || self.rules.is_empty() || self.rules.iter().any(|name| **name == *event.name))
+    /// Whether it is sent events of this kind, name and severity.
+    pub fn takes(&self, kind: Kind, name: &str, severity: Severity) -> bool {
+        let is_meant = kind != Kind::Rule || self.rules.is_empty() || self.rules.iter().any(|rule| rule == name);
+        is_meant && self.kinds.contains(&kind) && severity >= self.least_severity
     }
 }
 
@@ -170,34 +200,49 @@ impl Sending {
         loop {
             tokio::select! {
                 biased;
-                Some(events) = overflown.recv() => self.keep(&events, "its queue was full").await,
+                Some(events) = overflown.recv() => self.keep_overflow(&events).await,
                 count = queue.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
                         break;
                     }
                     self.deliver(&batch).await;
+                    self.settled.queued.fetch_add(batch.len() as u64, Ordering::Release);
                     batch.clear();
                 }
             }
         }
         while let Some(events) = overflown.recv().await {
-            self.keep(&events, "its queue was full").await;
+            self.keep_overflow(&events).await;
         }
     }
 
+    async fn keep_overflow(&self, events: &[Arc<Event>]) {
+        self.keep(events, "its queue was full").await;
+        self.settled.overflown.fetch_add(events.len() as u64, Ordering::Release);
+    }
+
+    /// Keeps what is not delivered in time after a stop.
     async fn deliver(&self, events: &[Arc<Event>]) {
+        let mut stop = self.stop.clone();
+        let late = async {
+            // Else the owner has gone without a word.
+            if let Ok(Some(deadline)) = stop.wait_for(Option::is_some).await.map(|deadline| *deadline) {
+                tokio::time::sleep_until(deadline).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.attempt(events) => {}
+            () = late => self.keep(events, "it was stopped").await,
+        }
+    }
+
+    async fn attempt(&self, events: &[Arc<Event>]) {
         let body = self.body(events).to_string();
         let begun = Instant::now();
         for attempt in 0.. {
-            let problem = match self.post(body.clone()).await {
-                Ok(()) => {
-                    self.counts.delivered.fetch_add(events.len() as u64, Ordering::Relaxed);
-                    return;
-                }
-                Err(problem) => problem,
-            };
-            let patience = if self.stop.is_cancelled() { LAST } else { PATIENCE };
-            if !problem.may_pass || begun.elapsed() > patience {
+            let Err(problem) = self.post(body.clone()).await else { return };
+            if !problem.may_pass || begun.elapsed() > PATIENCE {
                 self.keep(events, &problem.text).await;
                 return;
             }
@@ -206,10 +251,7 @@ impl Sending {
             }
             let bound = BACKOFF.0.saturating_mul(1 << attempt.min(16)).min(BACKOFF.1);
             let pause = bound.mul_f64(rand::rng().random());
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.stop.cancelled(), if !self.stop.is_cancelled() => {}
-            }
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -229,9 +271,13 @@ impl Sending {
         let request =
             self.client.post(self.settings.url.reveal()).header("content-type", "application/json").body(body);
         // The address may hold a secret.
-        let sent = request.send().await.map_err(|error| Problem {
-            text: format!("webhook '{}': {}", self.settings.name, error.without_url()),
-            may_pass: true,
+        let sent = request.send().await.map_err(|error| {
+            let name = &self.settings.name;
+            let text = match error.is_timeout() {
+                true => format!("webhook '{name}' gave no answer within {} s", ANSWER.as_secs()),
+                false => format!("webhook '{name}': {}", error.without_url()),
+            };
+            Problem { text, may_pass: true }
         })?;
         let status = sent.status();
         if status.is_success() {
@@ -248,7 +294,6 @@ impl Sending {
         let now = chrono::Utc::now().format("%Y%m%dT%H%M%S");
         let path = format!("undelivered/{}/{now}-{}.ndjson", self.settings.name, Uuid::new_v4());
         let (webhook, count) = (&self.settings.name, events.len());
-        self.counts.undelivered.fetch_add(count as u64, Ordering::Relaxed);
         match self.store.put(&Path::from(path.as_str()), Bytes::from(lines).into()).await {
             Ok(_) => tracing::error!(webhook, events = count, file = path, "not delivered: {why}"),
             Err(error) => tracing::error!(webhook, events = count, %error, "neither delivered nor kept: {why}"),

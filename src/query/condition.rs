@@ -6,8 +6,9 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 
@@ -52,6 +53,9 @@ impl Conditions {
     /// # Errors
     /// The text is no condition on the names; the error shows where and lists them.
     pub async fn plan(&self, text: &str) -> Result<Condition, QueryError> {
+        if text.trim().is_empty() {
+            return Err(QueryError::usage("the condition is empty: write one, as in close > 100".to_owned()));
+        }
         if text.len() > MAX_BYTES {
             return Err(QueryError::usage(format!("the condition is longer than {MAX_BYTES} bytes")));
         }
@@ -70,6 +74,20 @@ impl Conditions {
             }
             _ => return Err(QueryError::usage(format!("'{text}' is no condition: write one, as in close > 100"))),
         };
+        let mut moody = None;
+        let apply = expr.apply(|expr| {
+            if let Expr::ScalarFunction(function) = expr
+                && function.func.signature().volatility != Volatility::Immutable
+            {
+                moody = Some(function.name().to_owned());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        apply.map_err(|error| problem(&error))?;
+        if let Some(function) = moody {
+            let said = format!("'{text}' is no condition: {function}() is another at every look, and the same ticks");
+            return Err(QueryError::usage(format!("{said} must tell the same")));
+        }
         let schema = DFSchema::try_from_qualified_schema(TABLE, &self.schema).map_err(|error| problem(&error))?;
         let expr = self.session.context().create_physical_expr(expr, &schema).map_err(|error| problem(&error))?;
         match expr.data_type(&self.schema).map_err(|error| problem(&error))? {
@@ -107,7 +125,7 @@ impl Condition {
     /// The columns in the order of the names; those that it doesn't look at may be anything of the same length.
     ///
     /// # Errors
-    /// The condition can't be evaluated, e.g. because it divides an integer by zero.
+    /// The condition can't be evaluated on one of the rows, e.g. because it divides an integer by zero.
     pub fn evaluate(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<BooleanArray, QueryError> {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options);
@@ -118,6 +136,20 @@ impl Condition {
             DataType::Null => BooleanArray::new_null(value.len()),
             _ => value.as_boolean().clone(),
         })
+    }
+
+    /// As [`Self::evaluate`]; unknown for the rows on which it can't be evaluated, and whether there were none. Why is not
+    /// told: it would name a value of a tick.
+    pub fn evaluate_each(&self, columns: &[ArrayRef], rows: usize) -> (BooleanArray, bool) {
+        if let Ok(found) = self.evaluate(columns.to_vec(), rows) {
+            return (found, true);
+        }
+        let one = |row: usize| {
+            let columns = columns.iter().map(|column| column.slice(row, 1)).collect();
+            let found = self.evaluate(columns, 1).ok()?;
+            found.is_valid(0).then(|| found.value(0))
+        };
+        ((0..rows).map(one).collect(), false)
     }
 }
 
@@ -155,5 +187,19 @@ mod tests {
         assert!(problem("close > (SELECT 1)").await.contains("ubquery"));
         assert!(problem("close > 'a lot'").await.contains("a lot"));
         assert!(problem("nosuch(close) > 1").await.contains("nosuch"));
+        assert!(problem("close > 1 OR random() > 0.5").await.contains("random() is another"));
+        assert!(problem("close > 1 AND now() > TIMESTAMP '2026-01-01'").await.contains("now() is another"));
+    }
+
+    #[tokio::test]
+    async fn a_row_that_can_t_be_looked_at_is_unknown() {
+        let conditions = Conditions::on(&["close", "volume"]).unwrap();
+        let condition = conditions.plan("CAST(volume AS INT) > 5").await.unwrap();
+        let volume: ArrayRef = Arc::new(Float64Array::from(vec![Some(9.0), Some(1e12), Some(1.0), None]));
+        let columns = [Arc::clone(&volume), volume];
+        assert!(condition.evaluate(columns.to_vec(), 4).is_err());
+        let (found, all) = condition.evaluate_each(&columns, 4);
+        assert_eq!(found.iter().collect::<Vec<_>>(), [Some(true), None, Some(false), None]);
+        assert!(!all);
     }
 }

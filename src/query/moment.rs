@@ -68,7 +68,7 @@ impl Moment {
     /// A local time that the zone skips or repeats, or one out of range.
     pub(super) fn fix(self, clock: &Clock) -> Result<Fixed, String> {
         let out_of_range = || format!("{self} is too far away");
-        Ok(match self {
+        let fixed = match self {
             Self::Date(date) => Fixed::Date(date),
             Self::DaysAgo(days) => {
                 let today = clock.now.with_timezone(&clock.zone).date_naive();
@@ -76,11 +76,14 @@ impl Moment {
             }
             Self::Time(time) => Fixed::Time(time),
             Self::Local(local) => Fixed::Time(local_instant(local, clock.zone)?),
-            Self::Ago(ago) => {
-                let time = clock.now.checked_sub_signed(ago).filter(|time| time.year() > 0);
-                Fixed::Time(time.ok_or_else(out_of_range)?)
-            }
-        })
+            Self::Ago(ago) => Fixed::Time(clock.now.checked_sub_signed(ago).ok_or_else(out_of_range)?),
+        };
+        let year = match fixed {
+            Fixed::Date(date) => date.year(),
+            Fixed::Time(time) => time.year(),
+        };
+        // A day more or less is still a time then.
+        if (1..9_999).contains(&year) { Ok(fixed) } else { Err(out_of_range()) }
     }
 
     /// As [`Self::fix`]; a day is its midnight in the zone of the clock.
@@ -138,6 +141,10 @@ mod tests {
         let yesterday = Moment::parse("yesterday").unwrap().fix(&clock);
         assert_eq!(yesterday, Ok(Fixed::Date("2026-06-30".parse().unwrap())));
         assert!(Moment::parse("2026-11-01T01:30").unwrap().fix(&clock).unwrap_err().contains("offset"));
+        for far in ["-262143-01-01", "+262142-12-31", "0000-12-31", "9999-01-01", "+262142-12-31T23:59:59Z"] {
+            let fixed = Moment::parse(far).and_then(|moment| moment.fix(&clock));
+            assert!(fixed.as_ref().is_err(), "{far}: {fixed:?}");
+        }
         assert!(Moment::parse("100000y").unwrap().fix(&clock).is_err_and(|problem| problem.contains("far")));
         for wrong in ["", "20260701", "5", "2 parsecs", "-2h", "2026-13-01"] {
             assert!(Moment::parse(wrong).unwrap_err().contains("2026-11-20"), "{wrong}");

@@ -36,7 +36,6 @@ pub struct Chunk {
     /// In arrival order.
     pub rows: TickColumns,
     pub dead: u64,
-    pub skipped: u64,
     /// Microseconds since the epoch, UTC.
     pub received_at: i64,
 }

@@ -34,7 +34,6 @@ struct Open {
     start: i64,
     rows: TickColumns,
     dead: u64,
-    skipped: u64,
 }
 
 /// Nobody listens any more.
@@ -108,7 +107,7 @@ impl Reading {
 impl Gathered {
     fn open(&mut self, partition: i32, start: i64) -> &mut Open {
         let Self { decoder, partitions } = self;
-        partitions.entry(partition).or_insert_with(|| Open { start, rows: decoder.columns(), dead: 0, skipped: 0 })
+        partitions.entry(partition).or_insert_with(|| Open { start, rows: decoder.columns(), dead: 0 })
     }
 
     fn add(&mut self, record: &Record<'_>) {
@@ -122,10 +121,8 @@ impl Gathered {
             offset: record.offset(),
             timestamp: record.timestamp(),
         };
-        match decoder.decode(&message, &mut open.rows) {
-            Verdict::Ticks(_) => {}
-            Verdict::Dead(_) => open.dead += 1,
-            Verdict::Skipped(_) => open.skipped += 1,
+        if let Verdict::Dead(_) = decoder.decode(&message, &mut open.rows) {
+            open.dead += 1;
         }
     }
 
@@ -134,9 +131,9 @@ impl Gathered {
         let open = self.open(partition, next);
         let range = OffsetRange::new(open.start, next).ok().filter(|range| !range.is_empty())?;
         open.start = next;
-        let (dead, skipped) = (mem::take(&mut open.dead), mem::take(&mut open.skipped));
+        let dead = mem::take(&mut open.dead);
         let empty = self.decoder.columns();
         let rows = mem::replace(&mut self.partitions.get_mut(&partition)?.rows, empty);
-        Some(Chunk { partition, range, rows, dead, skipped, received_at: Utc::now().timestamp_micros() })
+        Some(Chunk { partition, range, rows, dead, received_at: Utc::now().timestamp_micros() })
     }
 }

@@ -351,13 +351,15 @@ impl Task {
 /// The lake comes back in any case.
 async fn look(mut lake: Lake, known: (u64, usize), partitions: usize, reads_all: bool) -> Looked {
     let (version, looked_up) = known;
+    let before = lake.versions();
     let newest = async {
         if !reads_all && partitions <= looked_up && !lake.has_newer().await? {
             return Ok(None);
         }
         lake.refresh().await?;
         let newest = lake.newest(partitions).await?;
-        Ok((newest.version != version || newest.looked_up != looked_up).then_some(newest))
+        let is_same = newest.version == version && newest.looked_up == looked_up && lake.versions() == before;
+        Ok((!is_same).then_some(newest))
     };
     let newest = newest.await;
     (lake, newest)

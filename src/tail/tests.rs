@@ -137,7 +137,7 @@ fn chunk(partition: i32, range: std::ops::Range<i64>) -> Chunk {
         }
     }
     let range = OffsetRange::new(range.start, range.end).unwrap();
-    Chunk { partition, range, rows, dead: 0, skipped: 0, received_at: 1 }
+    Chunk { partition, range, rows, dead: 0, received_at: 1 }
 }
 
 #[test]

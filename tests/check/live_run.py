@@ -186,6 +186,16 @@ def end(process: subprocess.Popen, what: str, folder: Path) -> None:
         raise SystemExit(f"{what} ended with {process.returncode}:\n{logs}")
 
 
+def begin(run: Run, live: subprocess.Popen) -> None:
+    """Waits for the commit that says where live begins: a live that is killed before it never was."""
+    first = run.lake / "signals" / "_delta_log" / f"{1:020}.json"
+    deadline = time.monotonic() + SETTLED
+    while not first.exists():
+        if live.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit("live did not begin")
+        time.sleep(0.05)
+
+
 def stream(run: Run, dice: random.Random) -> int:
     """The market, the ingest, and live with its kills; returns how many messages there were."""
     args = run.args
@@ -194,6 +204,7 @@ def stream(run: Run, dice: random.Random) -> int:
     # Makes the lake, so that live begins with the first tick.
     subprocess.run(run.command(*ingest_words, "--until-latest"), check=True, capture_output=True)
     ingest, live = run.start(*ingest_words), run.live()
+    begin(run, live)
     market = run.start(
         *["produce", "simulate", "--brokers", args.brokers, "--topic", run.topic, "--symbols", str(SYMBOLS)],
         *["--rate", str(args.rate), "--duration", f"{args.seconds}s", "--anomalies", "0.01", "--seed", str(args.seed)],

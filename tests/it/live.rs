@@ -41,7 +41,11 @@ fn query(place: &Place, sql: &str) -> String {
 #[test]
 fn events_are_told_once_and_are_those_of_the_queries() {
     let (topic, place) = (Topic::new(1), Place::folder());
-    let rules = config(&place, "[[live.rule]]\nname = \"jump\"\nwhen = \"change_pct > 2\"\n");
+    // The webhook is for another rule, and never called.
+    let rules = "[[live.rule]]\nname = \"jump\"\nwhen = \"change_pct > 2\"\n\
+                 [[live.rule]]\nname = \"never\"\nwhen = \"close < 0 AND CAST(volume AS TINYINT) > 0\"\n\
+                 [[live.webhook]]\nname = \"w\"\nurl = \"http://127.0.0.1:1/\"\nrules = [\"never\"]\nkinds = [\"rule\"]\n";
+    let rules = config(&place, rules);
     send(&topic, 0..100);
     ingest(&topic, &place);
     let words = ["live", "--print", "--commit-interval", "100ms", "--config", &rules];
@@ -112,12 +116,23 @@ fn settings_that_can_t_work_are_told_at_the_start() {
             "live.webhook 'x': there is no rule 'y'",
         ),
         ("[live]\nkind = []", "unknown field `kind`"),
+        (&format!("[live]\ntopic = \"{}\"", topic.kafka.topic), "is the topic of the ticks"),
+        ("[[live.rule]]\nname = \"x\"\nwhen = \" \"", "the condition is empty"),
+        ("[[live.rule]]\nname = \"x\"\nwhen = \"random() > 0.5\"", "random() is another at every look"),
     ] {
         let path = config(&place, text);
         let live = run(&["live", "--config", &path], &topic, &place).secret("a-secret-path").run();
         assert_eq!(live.code, Some(2), "{text}: {live:?}");
         assert!(live.stderr.contains(told), "{text}: {live:?}");
+        let nowhere = Place::folder();
+        let ingest = run(&["ingest", "--live", "--config", &path], &topic, &nowhere).secret("a-secret-path").run();
+        assert_eq!(ingest.code, Some(2), "{text}: {ingest:?}");
+        assert!(!PathBuf::from(nowhere.location().to_string()).join("ticks").exists(), "{text}: a lake was made");
     }
+    let rule = config(&place, "[[live.rule]]\nname = \"x\"\nwhen = \"clos > 1\"");
+    let shown = run(&["config", "show", "--config", &rule], &topic, &place).run();
+    assert_eq!(shown.code, Some(2), "{shown:?}");
+    assert!(shown.stderr.contains("there is no column 'clos'"), "{shown:?}");
     let path = config(&place, &format!("[[live.webhook]]\nname = \"team\"\nurl = \"{secret}\"\n"));
     let shown = Tickhouse::new(&["config", "show", "--config", &path]).secret("a-secret-path").run();
     assert!(shown.stdout.contains("live.webhook") && shown.stdout.contains("url = \"***\""), "{shown:?}");

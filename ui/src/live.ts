@@ -40,7 +40,7 @@ export interface Pipeline {
 /** symbol, second in ms, open, high, low, close, volume, trades */
 export type SecondBar = [string, number, number, number, number, number, number, number];
 
-export type Link = 'connecting' | 'live' | 'snapshot' | 'reconnecting' | 'stale' | 'failed';
+export type Link = 'connecting' | 'live' | 'troubled' | 'snapshot' | 'reconnecting' | 'stale' | 'failed';
 
 interface Events extends Record<string, unknown> {
   hello: { columns: string[]; mode: 'live' | 'snapshot'; server_time: number };
@@ -111,7 +111,7 @@ export class Live extends Emitter<Events> {
         this.heard = Date.now();
         act?.(value);
         this.emit(name, value);
-        this.tell(this.mode);
+        this.tell(this.mode === 'live' && this.pipeline?.trouble ? 'troubled' : this.mode);
       });
     };
     listen('hello', (hello) => {
@@ -148,7 +148,7 @@ export class Live extends Emitter<Events> {
   }
 
   private watch(): void {
-    if (this.source && (this.link === 'live' || this.link === 'snapshot') && Date.now() - Math.max(this.heard, this.opened) > STALE_AFTER_MS) {
+    if (this.source && (this.link === 'live' || this.link === 'troubled' || this.link === 'snapshot') && Date.now() - Math.max(this.heard, this.opened) > STALE_AFTER_MS) {
       this.tell('stale');
     }
   }

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::beside::{Beside, Wanted};
+use super::beside::{Beside, Wanted, check};
 use crate::cli::DemoArgs;
 use crate::dashboard::DashboardSettings;
 use crate::decode::{InputSettings, Preset};
@@ -79,6 +79,13 @@ pub(super) async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Res
         until_latest: false,
         accept_input_change: false,
     };
+    let settings = Settings {
+        table: location.to_string(),
+        kafka: kafka.clone(),
+        dashboard: DashboardSettings { listen: args.listen, ..DashboardSettings::default() },
+        ..Settings::default()
+    };
+    check(&settings).await?;
     let Some(daemon) = Daemon::open(spec, &over).await? else { return Ok(ExitCode::SUCCESS) };
     let status = daemon.status();
     let mut producing = tokio::spawn(send_feed(feed, sending, kafka.clone(), Arc::clone(&progress), over.clone()));
@@ -88,12 +95,6 @@ pub(super) async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Res
     let mut screen = Screen::new(std::io::stderr().is_terminal());
     screen.greet(&folder, args.rate, args.symbols);
     let (printer, mut events) = mpsc::channel(EVENT_BATCHES);
-    let settings = Settings {
-        table: location.to_string(),
-        kafka,
-        dashboard: DashboardSettings { listen: args.listen, ..DashboardSettings::default() },
-        ..Settings::default()
-    };
     let started = Beside::start(&settings, Wanted::LiveAndPage, Some(status.clone()), Some(printer), &over).await;
     let sent = match &started {
         Ok(_) => show(&mut screen, &mut producing, &progress, &status, &mut events).await,

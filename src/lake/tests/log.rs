@@ -177,7 +177,7 @@ async fn the_log_of_signals_is_looked_after_by_who_writes_it() {
         let hint = Path::from("_delta_log/_last_checkpoint");
         for offset in 0..10 {
             let advance = Advance::dead(0, (offset > 0).then_some(offset), offset, offset + 1, 0);
-            let reached = Reached { topic: BTreeMap::from([(0, offset)]), webhooks_since: None };
+            let reached = Reached { topic: BTreeMap::from([(0, offset)]), ..Reached::default() };
             signals.commit(&[], &[advance], &reached).await.unwrap().committed();
             signals.maintain().await;
             assert_eq!(store.head(&hint).await.is_ok(), offset >= 3, "{offset}");

@@ -61,7 +61,7 @@ pub(super) fn columns(rows: &[Row]) -> TickColumns {
 pub(super) const ORIGIN: Origin = Origin { epoch: 0, partition: 0, told: 0 };
 
 pub(super) fn take(engine: &mut Engine, rows: &[Row]) -> Vec<Event> {
-    engine.take(ORIGIN, &columns(rows)).unwrap();
+    engine.take(ORIGIN, &columns(rows));
     engine.events()
 }
 

@@ -87,7 +87,6 @@ fn update(close: f64) -> Update {
         bars: vec![bar("AAPL"), bar("<script>")],
         events: vec![Arc::new(event)],
         progress: Progress { ticks: 12, late: 1, lag_messages: 7, ..Progress::default() },
-        ..Update::default()
     }
 }
 

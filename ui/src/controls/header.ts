@@ -80,6 +80,7 @@ export class Header {
     const texts: Record<typeof live.link, string> = {
       connecting: 'Connecting',
       live: 'Live',
+      troubled: 'In trouble: see Pipeline',
       snapshot: `Snapshot ${live.pipeline?.table_version ?? meta?.table_version ?? ''}`,
       reconnecting: `Reconnecting, stale since ${since}`,
       stale: `Stale since ${since}`,
