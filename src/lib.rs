@@ -30,7 +30,7 @@
 //! message format, deletion of data files by the ingest path.
 //!
 //! Modules in reading order. Arrows point one way: `main -> commands -> catalog -> engines -> query`,
-//! `{feeds, ingest, query} -> {kafka, lake, decode, signals} -> market`; `ingest` and `query` never import each other.
+//! `{feeds, ingest, query, verify} -> {kafka, lake, decode, signals} -> market`; `ingest` and `query` never import each other.
 
 pub mod market;
 
@@ -55,6 +55,8 @@ pub mod ingest;
 pub mod feeds;
 
 pub mod tail;
+
+pub mod verify;
 
 pub mod query;
 

@@ -14,6 +14,7 @@ mod offsets;
 mod produce;
 mod query;
 mod table;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
 pub use produce::{ColumnArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
 pub use query::{AskArgs, FormatChoice, QueryArgs};
 pub use table::TableArgs;
+pub use verify::VerifyArgs;
 
 /// One binary that turns a Kafka topic of market ticks into an open Delta lakehouse, exactly once
 #[derive(Debug, Parser)]
@@ -81,6 +83,7 @@ pub enum Command {
     Table(InspectArgs),
     Offsets(OffsetsArgs),
     DeadLetters(DeadLettersArgs),
+    Verify(VerifyArgs),
     Dashboard(DashboardArgs),
     Catalog(Box<CatalogArgs>),
     Config(ConfigArgs),

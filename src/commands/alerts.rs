@@ -11,6 +11,7 @@ use chrono::Utc;
 use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
+use super::FINDINGS;
 use super::print::tell;
 use super::query::output_of;
 use crate::cli::{AlertsArgs, AlertsCommand, AlertsTestArgs, GlobalArgs};
@@ -19,9 +20,6 @@ use crate::live::{Engine, Event, Kind, LiveSettings, RuleSettings, Rules, Webhoo
 use crate::query::{Clock, Format, Moment, Output, QueryError, write_batch};
 use crate::settings::{Settings, SettingsError};
 use crate::suggest::did_you_mean;
-
-/// As scripts rely on it.
-const FINDINGS: u8 = 4;
 
 /// # Errors
 /// There is no such rule, a condition is wrong, or the table can't be read.

@@ -22,6 +22,7 @@ pub mod query;
 mod repl;
 mod table;
 mod tables;
+mod verify;
 mod way_out;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ use crate::live::{LiveError, RuleError};
 use crate::query::QueryError;
 use crate::settings::{Settings, SettingsError};
 use crate::tail::{FollowError, UnionError};
+use crate::verify::VerifyError;
 use print::ReaderGone;
 pub use print::tell;
 
@@ -46,6 +48,7 @@ pub use print::tell;
 const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 const DATA_LOSS: u8 = 3;
+const FINDINGS: u8 = 4;
 
 /// # Errors
 /// What the subcommand could not do; [`exit_code`] says how to leave.
@@ -60,6 +63,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
         Command::Table(args) => table::run(&cli.global, args, &stop).await,
         Command::Offsets(args) => offsets::run(&cli.global, args, &stop).await,
         Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,
+        Command::Verify(args) => verify::run(&cli.global, args, &stop).await,
         Command::Dashboard(args) => dashboard::run(&cli.global, args, stop).await,
         Command::Catalog(args) => catalog::run(&cli.global, args, stop).await,
         Command::Config(args) => config::run(&cli.global, args).await,
@@ -84,7 +88,7 @@ fn is_reader_gone(error: &anyhow::Error) -> bool {
     error.is::<ReaderGone>() || matches!(error.downcast_ref(), Some(QueryError::BrokenPipe))
 }
 
-/// 1 failed, 2 usage or configuration, 3 data loss needs a decision.
+/// 1 failed, 2 usage or configuration, 3 data loss needs a decision; findings (4) are no error.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     let code = error.chain().find_map(|cause| {
         if cause.is::<SettingsError>()
@@ -106,6 +110,14 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
                 IngestError::Settings(_) | IngestError::Start(_) => Some(USAGE),
                 IngestError::Lake(error) => lake_code(error),
                 IngestError::Topic(error) => topic_code(error),
+                _ => None,
+            };
+        }
+        if let Some(error) = cause.downcast_ref::<VerifyError>() {
+            return match error {
+                VerifyError::Lake(error) => lake_code(error),
+                VerifyError::Topic(error) => topic_code(error),
+                VerifyError::Usage(_) => Some(USAGE),
                 _ => None,
             };
         }

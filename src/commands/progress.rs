@@ -1,4 +1,4 @@
-//! A line on standard error while a query takes long, where somebody reads it.
+//! A line on standard error while a query or a check takes long, where somebody reads it.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::engines::{EngineProgress, EngineRead};
 use crate::query::Progress;
+use crate::verify::{self, Checked};
 
 /// Quicker answers need no line.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -39,6 +40,18 @@ impl ProgressLine {
             match all_splits {
                 0 => format!("{} read", HumanBytes(bytes)),
                 all => format!("{} rows read, {} of {} splits", HumanCount(rows), HumanCount(splits), HumanCount(all)),
+            }
+        })
+    }
+
+    /// Of a check of a lake.
+    pub(super) fn verifying(progress: Arc<verify::Progress>) -> Self {
+        Self::telling(move || {
+            let Checked { rows, files, all_files, records, all_records } = progress.read();
+            let (rows, files, all_files) = (HumanCount(rows), HumanCount(files), HumanCount(all_files));
+            match all_records {
+                0 => format!("{rows} rows checked, {files} of {all_files} files"),
+                all => format!("{} of {} offsets compared with Kafka", HumanCount(records), HumanCount(all)),
             }
         })
     }

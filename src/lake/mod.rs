@@ -4,8 +4,11 @@
 //!  Location ──> root_store (DurableLocal | S3, probed) ──> Table (log, snapshot, transactions)
 //!                                                           ├─ commit: fence, one conditional put, resolver
 //!                                                           └─ TableView: files of one version, for readers
+//!  Audit ──> AuditedTable: the log read without the kernel, for who looks for damage
 //! ```
 
+mod actions;
+mod audit;
 #[cfg(feature = "aws")]
 mod aws;
 mod bucket;
@@ -20,6 +23,7 @@ mod handle;
 mod head;
 mod history;
 mod location;
+mod logged;
 mod maintain;
 mod manifest;
 mod offsets;
@@ -30,6 +34,7 @@ mod retry;
 mod schema;
 mod signals;
 mod store;
+mod stored_file;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -38,6 +43,7 @@ mod vacant;
 mod view;
 
 pub use crate::secret::Secret;
+pub use audit::{Audit, AuditedTable, LogDamage, LogProblem};
 #[cfg(feature = "aws")]
 pub use aws::{AwsAccess, aws_access};
 pub use commit::{Advance, CommitNote, CommitOutcome, NewFile, Reached};
@@ -47,6 +53,7 @@ pub use error::{Difference, LakeError, StoreProblem};
 pub use handle::Lake;
 pub use history::{AsOf, TableCommit};
 pub use location::{Location, LocationError};
+pub use logged::{LoggedCounters, LoggedFile, LoggedVersion};
 pub use maintain::{Maintained, Maintenance, Upkeep};
 pub use manifest::ManifestsWritten;
 pub use reading::LakeVersion;
@@ -55,5 +62,6 @@ pub use retry::RetryPolicy;
 pub use schema::{DEAD_DATE, SORT_ORDER, SORTED_BY, dead_letters_schema, signals_schema, ticks_schema};
 pub use signals::{SIGNALS, Signals};
 pub use store::{S3Access, ServerSideEncryption, StoreSettings, root_store};
+pub use stored_file::{FileError, StoredFile};
 pub use upload::store_result;
 pub use view::{DataFile, TableView};

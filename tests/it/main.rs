@@ -23,3 +23,4 @@ mod support;
 mod tidy;
 mod transactions;
 mod union;
+mod verify;

@@ -154,6 +154,7 @@ fn allowed(module: &str) -> Option<&'static [&'static str]> {
         "feeds" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "ingest" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "tail" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
+        "verify" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake", "tail"],
         "query" => &["market", "secret", "signals", "suggest", "throttle", "units", "decode", "kafka", "lake", "tail"],
         "live" => {
             &["market", "secret", "signals", "suggest", "throttle", "units", "decode", "kafka", "lake", "tail", "query"]

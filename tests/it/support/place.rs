@@ -37,6 +37,13 @@ impl Place {
         Some(Self { table, endpoint: Some(endpoint), _folder: None })
     }
 
+    /// Another folder with the same files.
+    pub fn copied(&self) -> Self {
+        let other = Self::folder();
+        copy(std::path::Path::new(&self.table), std::path::Path::new(&other.table));
+        other
+    }
+
     pub fn location(&self) -> Location {
         Location::parse(&self.table).unwrap()
     }
@@ -71,5 +78,16 @@ impl Place {
         let store = root_store(&location, &self.store()).unwrap();
         let bytes = store.get(&Path::from(prefix.as_str())).await.unwrap().bytes().await.unwrap();
         String::from_utf8(bytes.to_vec()).unwrap()
+    }
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to.join(entry.file_name())),
+            false => drop(std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
+        }
     }
 }

@@ -1,0 +1,188 @@
+//! Whether the counters of the newest commit say what the tables hold.
+//!
+//! A dead letter that was replayed is in both tables on purpose: its offset counts as dead, and its rows are no part of
+//! `rows`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use roaring::RoaringTreemap;
+
+use super::files::{Bounds, Held};
+use super::finding::{Findings, What};
+use super::identities::gaps;
+use super::{DEAD_LETTERS, TICKS};
+use crate::lake::{LoggedVersion, PartitionCounters};
+
+/// Gaps that are named.
+const GAPS: usize = 5;
+
+/// Counters of the table's epoch, by partition.
+pub(super) fn counters_of(ticks: &LoggedVersion) -> Option<&BTreeMap<i32, PartitionCounters>> {
+    ticks.counters.as_ref().filter(|counters| counters.epoch == ticks.epoch()).map(|counters| &counters.partitions)
+}
+
+/// What the counters allow in `ticks`; in `dead_letters` offsets below their own transaction, too, as a crash between
+/// the two commits leaves them.
+pub(super) fn bounds(ticks: &LoggedVersion, letters: Option<&LoggedVersion>) -> Option<Bounds> {
+    let epoch = ticks.epoch();
+    let range = |(partition, counters): (&i32, &PartitionCounters)| {
+        let ahead = letters.and_then(|letters| letters.next_offset(epoch, *partition)).unwrap_or(0);
+        (*partition, counters.first..counters.next.max(ahead))
+    };
+    Some(Bounds { epoch, partitions: counters_of(ticks)?.iter().map(range).collect() })
+}
+
+/// Rows and letters as they were read; a table with files that could not be read may have less than the counters say.
+pub(super) fn check(ticks: &LoggedVersion, rows: &Held, letters: &Held, findings: &mut Findings) {
+    let epoch = ticks.epoch();
+    let Some(counters) = counters_of(ticks) else {
+        let is_used = ticks.partitions(epoch).next().is_some()
+            || rows.identities.partitions().any(|(row_epoch, _)| row_epoch == epoch);
+        if is_used {
+            let known = ticks.counters.as_ref().map_or_else(
+                || "no commit in the log has any".to_owned(),
+                |counters| format!("the newest are of epoch {}, the table is at {epoch}", counters.epoch),
+            );
+            findings.add(TICKS, What::CountersMissing, || (format!("version {}", ticks.version), known));
+        }
+        return;
+    };
+    for partition in ticks.partitions(epoch).filter(|partition| !counters.contains_key(partition)) {
+        findings.add(TICKS, What::CountersTransaction, || {
+            (format!("partition {partition}"), "there is a transaction and no counters".to_owned())
+        });
+    }
+    for (partition, counters) in counters {
+        let next = ticks.next_offset(epoch, *partition);
+        check_partition(*partition, counters, next, &Both { epoch, rows, letters }, findings);
+    }
+}
+
+struct Both<'a> {
+    epoch: i32,
+    rows: &'a Held,
+    letters: &'a Held,
+}
+
+fn check_partition(
+    partition: i32,
+    counters: &PartitionCounters,
+    transaction: Option<i64>,
+    held: &Both<'_>,
+    findings: &mut Findings,
+) {
+    let place = || format!("partition {partition}");
+    let PartitionCounters { first, next, stored_offsets, rows, dead, skipped, holes, lost } = *counters;
+    if transaction != Some(next) {
+        let transaction = transaction.map_or_else(|| "missing".to_owned(), |next| next.to_string());
+        findings.add(TICKS, What::CountersTransaction, || {
+            (place(), format!("next is {next}, the transaction that ingest goes on from {transaction}"))
+        });
+    }
+    let parts = [first, next, stored_offsets, rows, dead, skipped, holes, lost];
+    if counters.offsets() != next - first || parts.iter().any(|part| *part < 0) {
+        findings.add(TICKS, What::CountersUnbalanced, || {
+            let parts =
+                format!("{stored_offsets} stored + {dead} dead + {skipped} skipped + {holes} holes + {lost} lost");
+            (place(), format!("[{first}, {next}) has {} offsets, the counters {parts}", next - first))
+        });
+    }
+    let (Ok(start), Ok(end)) = (u64::try_from(first), u64::try_from(next)) else { return };
+    let range = start..end.max(start);
+    let letters = held.letters.identities.of(held.epoch, partition);
+    let letters = letters.map_or_else(RoaringTreemap::new, |letters| letters.offsets());
+    let ticks = held.rows.identities.of(held.epoch, partition);
+    let offsets = ticks.map_or_else(RoaringTreemap::new, |ticks| ticks.offsets() - &letters);
+    let rows_held = ticks.map_or(0, |ticks| ticks.rows_beside(&range, &letters)) as i64;
+    let (stored_held, dead_held) =
+        (offsets.range_cardinality(range.clone()) as i64, letters.range_cardinality(range.clone()) as i64);
+
+    let in_neither = || told_gaps(&range, &(&offsets | &letters));
+    let rows_told = || {
+        let counted = format!("the counters say {rows} rows of {stored_offsets} offsets");
+        (place(), format!("{counted}, the table has {rows_held} of {stored_held}; {}", in_neither()))
+    };
+    let is_less = rows_held < rows || stored_held < stored_offsets;
+    if is_less && held.rows.unread == 0 {
+        findings.add(TICKS, What::RowsMissing, rows_told);
+    } else if rows_held > rows || stored_held > stored_offsets {
+        findings.add(TICKS, What::RowsSurplus, rows_told);
+    }
+    let letters_told = || (place(), format!("the counters say {dead}, the table has {dead_held}; {}", in_neither()));
+    if dead_held < dead && held.letters.unread == 0 {
+        findings.add(DEAD_LETTERS, What::LettersMissing, letters_told);
+    } else if dead_held > dead {
+        findings.add(DEAD_LETTERS, What::LettersSurplus, letters_told);
+    }
+}
+
+/// Where what is missing may have been: offsets in neither table, skips and holes among them.
+fn told_gaps(range: &Range<u64>, present: &RoaringTreemap) -> String {
+    let missing = (range.end - range.start) - present.range_cardinality(range.clone());
+    if missing == 0 {
+        return "every offset is in one of the two tables".to_owned();
+    }
+    let gaps = gaps(range, present, GAPS);
+    let told: u64 = gaps.iter().map(|gap| gap.end - gap.start).sum();
+    let text = |gap: &Range<u64>| match gap.end - gap.start {
+        1 => gap.start.to_string(),
+        _ => format!("{}-{}", gap.start, gap.end - 1),
+    };
+    let more = if told < missing { format!(" and {} more", missing - told) } else { String::new() };
+    format!("in neither table: {}{more}", gaps.iter().map(text).collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(identities: &[(i64, i32)]) -> Held {
+        let mut held = Held::default();
+        for (offset, index) in identities {
+            held.identities.add((0, 0), *offset as u64, *index);
+        }
+        held
+    }
+
+    fn found(
+        counters: PartitionCounters,
+        transaction: i64,
+        rows: &Held,
+        letters: &Held,
+    ) -> Vec<(&'static str, String)> {
+        let mut findings = Findings::new(10);
+        check_partition(0, &counters, Some(transaction), &Both { epoch: 0, rows, letters }, &mut findings);
+        findings.listed().into_iter().map(|finding| (finding.what.name(), finding.detail)).collect()
+    }
+
+    #[test]
+    fn counters_are_compared_with_both_tables() {
+        // Offset 3 carries two ticks, 5 is dead, 6 and 7 are skipped, 9 is dead and beyond.
+        let rows = held(&[(2, 0), (3, 0), (3, 1), (4, 0)]);
+        let letters = held(&[(5, 0), (9, 0)]);
+        let good =
+            PartitionCounters { first: 2, next: 8, stored_offsets: 3, rows: 4, dead: 1, skipped: 2, holes: 0, lost: 0 };
+        assert_eq!(found(good, 8, &rows, &letters), []);
+        let replayed = held(&[(2, 0), (3, 0), (3, 1), (4, 0), (5, 0)]);
+        assert_eq!(found(good, 8, &replayed, &letters), []);
+
+        let one = |counters, transaction, rows: &Held, letters: &Held| {
+            let all = found(counters, transaction, rows, letters);
+            assert_eq!(all.len(), 1, "{all:?}");
+            all[0].clone()
+        };
+        let (what, detail) = one(good, 8, &held(&[(2, 0), (3, 0), (3, 1)]), &letters);
+        assert_eq!(what, "rows-missing");
+        let told = "the counters say 4 rows of 3 offsets, the table has 3 of 2; in neither table: 4, 6-7";
+        assert_eq!(detail, told);
+        assert_eq!(one(good, 8, &held(&[(2, 0), (3, 0), (4, 0)]), &letters).0, "rows-missing");
+        assert_eq!(one(good, 8, &held(&[(2, 0), (3, 0), (3, 1), (4, 0), (6, 0)]), &letters).0, "rows-surplus");
+        assert_eq!(one(good, 8, &rows, &held(&[(9, 0)])).0, "dead-letters-missing");
+        assert_eq!(one(good, 8, &rows, &held(&[(5, 0), (6, 0)])).0, "dead-letters-surplus");
+        assert_eq!(one(good, 7, &rows, &letters).0, "counters-differ-from-transaction");
+        assert_eq!(one(PartitionCounters { skipped: 3, ..good }, 8, &rows, &letters).0, "counters-unbalanced");
+        let unread = Held { unread: 1, ..held(&[(2, 0)]) };
+        assert_eq!(found(good, 8, &unread, &letters), []);
+    }
+}

@@ -1,0 +1,218 @@
+//! One number for the rows of a message: equal for equal rows, whether they come from Parquet or from the decoder.
+//!
+//! The rows of an offset are added up, so their order doesn't matter. Of 4 billion changed offsets one keeps its number.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::Hasher;
+
+use arrow::array::{
+    Array, AsArray, BooleanArray, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+
+use crate::market::{ExtraColumn, TickColumns};
+
+/// Of one column.
+pub(super) enum Values<'a> {
+    Text(&'a StringArray),
+    Double(&'a Float64Array),
+    Long(&'a Int64Array),
+    Int(&'a Int32Array),
+    Time(&'a TimestampMicrosecondArray),
+    Flag(&'a BooleanArray),
+}
+
+/// Columns that are compared, beside the identity; extra columns follow.
+const COLUMNS: [&str; 10] =
+    ["symbol", "ts", "open", "high", "low", "close", "volume", "trade_id", "source", "kafka_ts"];
+
+/// A row as numbers, column by column.
+struct RowHasher(DefaultHasher);
+
+impl RowHasher {
+    fn new(index: i32) -> Self {
+        let mut hasher = Self(DefaultHasher::new());
+        hasher.0.write_i32(index);
+        hasher
+    }
+
+    fn text(&mut self, value: Option<&str>) {
+        match value {
+            None => self.0.write_u8(0),
+            Some(text) => {
+                self.0.write_u8(1);
+                self.0.write_usize(text.len());
+                self.0.write(text.as_bytes());
+            }
+        }
+    }
+
+    fn double(&mut self, value: Option<f64>) {
+        self.long(value.map(|value| value.to_bits() as i64));
+    }
+
+    fn long(&mut self, value: Option<i64>) {
+        self.0.write_u8(u8::from(value.is_some()));
+        self.0.write_i64(value.unwrap_or_default());
+    }
+
+    fn finish(self) -> u32 {
+        self.0.finish() as u32
+    }
+}
+
+/// What is compared of a row: its columns, the extra ones by name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Compared {
+    /// Name, and place among the decoder's extra columns.
+    pub extras: Vec<(String, usize)>,
+}
+
+/// The compared columns of a batch.
+pub(super) struct BatchRows<'a> {
+    pub epoch: &'a Int32Array,
+    pub partition: &'a Int32Array,
+    pub offset: &'a Int64Array,
+    pub index: &'a Int32Array,
+    values: Vec<Values<'a>>,
+}
+
+impl Compared {
+    fn names(&self) -> impl Iterator<Item = &str> {
+        COLUMNS.into_iter().chain(self.extras.iter().map(|(name, _)| name.as_str()))
+    }
+
+    /// `None`: the batch has not all of the columns.
+    pub(super) fn of_batch<'a>(&self, batch: &'a RecordBatch) -> Option<BatchRows<'a>> {
+        let int = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<Int32Type>();
+        let values = self.names().map(|name| Values::of(batch.column_by_name(name)?)).collect::<Option<Vec<_>>>()?;
+        Some(BatchRows {
+            epoch: int("kafka_epoch")?,
+            partition: int("kafka_partition")?,
+            offset: batch.column_by_name("kafka_offset")?.as_primitive_opt::<Int64Type>()?,
+            index: int("kafka_index")?,
+            values,
+        })
+    }
+
+    /// Of a row that was decoded.
+    pub(super) fn digest(&self, rows: &TickColumns, row: usize) -> u32 {
+        let mut hasher = RowHasher::new(rows.index[row]);
+        let known = |value: f64| (!value.is_nan()).then_some(value);
+        hasher.text(Some(&rows.symbols[rows.symbol[row] as usize]));
+        hasher.long(Some(rows.ts[row]));
+        for column in [&rows.open, &rows.high, &rows.low, &rows.close, &rows.volume] {
+            hasher.double(known(column[row]));
+        }
+        hasher.text(rows.trade_id.get(row));
+        hasher.text(rows.source.get(row));
+        let millis = rows.kafka_ts[row];
+        hasher.long((millis != i64::MIN).then(|| millis.saturating_mul(1_000)));
+        for (_, at) in &self.extras {
+            match &rows.extras[*at] {
+                ExtraColumn::Double(values) => hasher.double(values[row]),
+                ExtraColumn::Bigint(values) => hasher.long(values[row]),
+                ExtraColumn::String(values) => hasher.text(values.get(row)),
+                ExtraColumn::Boolean(values) => hasher.long(values[row].map(i64::from)),
+            }
+        }
+        hasher.finish()
+    }
+
+    /// Columns in which a stored row is not what was decoded.
+    pub(super) fn differing(&self, stored: &BatchRows<'_>, at: usize, decoded: &TickColumns, row: usize) -> Vec<&str> {
+        let known = |value: f64| (!value.is_nan()).then_some(value);
+        let doubles = [&decoded.open, &decoded.high, &decoded.low, &decoded.close, &decoded.volume];
+        let mut equal = vec![
+            stored.values[0].is_text(at, Some(&decoded.symbols[decoded.symbol[row] as usize])),
+            stored.values[1].is_long(at, Some(decoded.ts[row])),
+        ];
+        equal.extend(
+            doubles.iter().zip(&stored.values[2..]).map(|(column, values)| values.is_double(at, known(column[row]))),
+        );
+        equal.push(stored.values[7].is_text(at, decoded.trade_id.get(row)));
+        equal.push(stored.values[8].is_text(at, decoded.source.get(row)));
+        let millis = decoded.kafka_ts[row];
+        equal.push(stored.values[9].is_long(at, (millis != i64::MIN).then(|| millis.saturating_mul(1_000))));
+        for ((_, place), values) in self.extras.iter().zip(&stored.values[COLUMNS.len()..]) {
+            equal.push(match &decoded.extras[*place] {
+                ExtraColumn::Double(decoded) => values.is_double(at, decoded[row]),
+                ExtraColumn::Bigint(decoded) => values.is_long(at, decoded[row]),
+                ExtraColumn::String(decoded) => values.is_text(at, decoded.get(row)),
+                ExtraColumn::Boolean(decoded) => values.is_long(at, decoded[row].map(i64::from)),
+            });
+        }
+        self.names().zip(equal).filter(|(_, equal)| !equal).map(|(name, _)| name).collect()
+    }
+}
+
+impl BatchRows<'_> {
+    pub(super) fn digest(&self, row: usize) -> u32 {
+        let mut hasher = RowHasher::new(self.index.value(row));
+        for values in &self.values {
+            match values {
+                Values::Text(_) => hasher.text(values.text(row)),
+                Values::Double(_) => hasher.double(values.double(row)),
+                _ => hasher.long(values.long(row)),
+            }
+        }
+        hasher.finish()
+    }
+}
+
+impl<'a> Values<'a> {
+    fn of(column: &'a dyn Array) -> Option<Self> {
+        let text = || column.as_string_opt::<i32>().map(Self::Text);
+        let double = || column.as_primitive_opt::<Float64Type>().map(Self::Double);
+        let long = || column.as_primitive_opt::<Int64Type>().map(Self::Long);
+        let int = || column.as_primitive_opt::<Int32Type>().map(Self::Int);
+        let time = || column.as_primitive_opt::<TimestampMicrosecondType>().map(Self::Time);
+        let flag = || column.as_boolean_opt().map(Self::Flag);
+        text().or_else(double).or_else(long).or_else(int).or_else(time).or_else(flag)
+    }
+
+    fn text(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Text(values) => values.is_valid(row).then(|| values.value(row)),
+            _ => None,
+        }
+    }
+
+    fn double(&self, row: usize) -> Option<f64> {
+        match self {
+            Self::Double(values) => values.is_valid(row).then(|| values.value(row)),
+            _ => None,
+        }
+    }
+
+    fn long(&self, row: usize) -> Option<i64> {
+        match self {
+            Self::Long(values) => values.is_valid(row).then(|| values.value(row)),
+            Self::Int(values) => values.is_valid(row).then(|| values.value(row).into()),
+            Self::Time(values) => values.is_valid(row).then(|| values.value(row)),
+            Self::Flag(values) => values.is_valid(row).then(|| values.value(row).into()),
+            Self::Text(_) | Self::Double(_) => None,
+        }
+    }
+
+    fn is_text(&self, row: usize, value: Option<&str>) -> bool {
+        self.text(row) == value
+    }
+
+    fn is_double(&self, row: usize, value: Option<f64>) -> bool {
+        self.double(row).map(f64::to_bits) == value.map(f64::to_bits)
+    }
+
+    fn is_long(&self, row: usize, value: Option<i64>) -> bool {
+        self.long(row) == value
+    }
+}
+
+/// Of a dead letter: hash of the whole payload, in hexadecimal, and its length.
+pub(super) fn digest_letter(sha256: &str, bytes: i64) -> u32 {
+    let mut hasher = RowHasher::new(0);
+    hasher.text(Some(sha256));
+    hasher.long(Some(bytes));
+    hasher.finish()
+}

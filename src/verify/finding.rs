@@ -1,0 +1,175 @@
+//! What can be found wrong, under names that scripts rely on.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+macro_rules! kinds {
+    ($($variant:ident = $name:literal, $fix:expr;)+) => {
+        /// Kind of a finding.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum What { $($variant),+ }
+
+        impl What {
+            pub const ALL: &[What] = &[$(What::$variant),+];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// How to mend it, or what to do about it.
+            pub fn fix(self) -> &'static str {
+                match self { $(Self::$variant => $fix),+ }
+            }
+        }
+    };
+}
+
+const RESTORE_COMMIT: &str = "restore the commit from a backup; if it is the newest one and there is none, move it away: \
+                              ingest reads its messages again, as far as Kafka still holds them";
+const RESTORE_CHECKPOINT: &str = "move it away together with _last_checkpoint if the commits from the checkpoint before \
+                                  it (or version 0) on are still there, else restore it from a backup";
+const RESTORE_FILE: &str = "restore the file from a backup or an older version of the object; else what it held is lost \
+                            beyond what Kafka still holds";
+const RESTORE_TABLE: &str = "restore the table from a backup, or ingest the topic into a new lake as far as Kafka still \
+                             holds it; keep this one to find out what wrote to it";
+const OTHER_WRITER: &str = "find out which tool wrote to the table; lakes are written by tickhouse alone";
+
+kinds! {
+    LogHole = "log-hole", RESTORE_COMMIT;
+    CommitEmpty = "commit-empty", RESTORE_COMMIT;
+    CommitTorn = "commit-torn", RESTORE_COMMIT;
+    Checkpoint = "checkpoint-unreadable", RESTORE_CHECKPOINT;
+    CheckpointHint = "checkpoint-hint-wrong", "delete _last_checkpoint: readers then list the log, and the next \
+                                               checkpoint writes it anew";
+    NoBeginning = "log-without-beginning", "restore the oldest commits or a checkpoint from a backup";
+    PathTwice = "path-twice", OTHER_WRITER;
+    FileMissing = "file-missing", RESTORE_FILE;
+    FileTruncated = "file-truncated", RESTORE_FILE;
+    FileSize = "file-size-differs", RESTORE_FILE;
+    FileUnreadable = "file-unreadable", RESTORE_FILE;
+    Column = "column-wrong", OTHER_WRITER;
+    Statistics = "statistics-wrong", "queries may skip the file's rows; restore the commit that added it, or ingest the \
+                                      topic into a new lake";
+    PartitionDate = "partition-date-wrong", "queries by date miss these rows; restore the commit that added the file, or \
+                                             ingest the topic into a new lake";
+    IdentityTwice = "identity-twice", RESTORE_TABLE;
+    OffsetOutside = "offset-outside-counters", RESTORE_TABLE;
+    CountersMissing = "counters-missing", "restore the newest commits from a backup; the next ingest counts from zero";
+    CountersUnbalanced = "counters-unbalanced", RESTORE_TABLE;
+    CountersTransaction = "counters-differ-from-transaction", RESTORE_TABLE;
+    RowsMissing = "rows-missing", RESTORE_TABLE;
+    RowsSurplus = "rows-surplus", RESTORE_TABLE;
+    LettersMissing = "dead-letters-missing", RESTORE_TABLE;
+    LettersSurplus = "dead-letters-surplus", RESTORE_TABLE;
+    PayloadHash = "payload-hash-wrong", RESTORE_FILE;
+    KafkaEndsBefore = "kafka-ends-before-table", "the topic was recreated or truncated: `tickhouse offsets set \
+                                                  --new-epoch` counts its offsets anew";
+    KafkaNotStored = "kafka-record-not-stored", RESTORE_TABLE;
+    KafkaRow = "kafka-row-differs", "look at both (`tickhouse query`, `tickhouse ingest --dry-run`); rows of before an \
+                                     --accept-input-change were mapped otherwise and differ for that reason";
+    KafkaPayload = "kafka-payload-differs", "look at both (`tickhouse dead-letters show --offset`); the topic or the \
+                                             table was changed";
+    KafkaVerdict = "kafka-verdict-differs", "the record is no tick by the lake's mapping: it was mapped otherwise before \
+                                             an --accept-input-change, or the topic or the table was changed";
+    KafkaCounts = "kafka-counts-differ", RESTORE_TABLE;
+}
+
+impl Serialize for What {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    pub table: &'static str,
+    pub what: What,
+    /// A file, or a partition and an offset.
+    #[serde(rename = "where")]
+    pub place: String,
+    pub detail: String,
+    pub fix: &'static str,
+}
+
+/// Every finding is counted, the first of each kind are kept.
+#[derive(Debug)]
+pub struct Findings {
+    kept: Vec<Finding>,
+    counts: BTreeMap<What, u64>,
+    limit: u64,
+}
+
+impl Findings {
+    /// Keeps so many of each kind.
+    pub fn new(limit: u64) -> Self {
+        Self { kept: Vec::new(), counts: BTreeMap::new(), limit }
+    }
+
+    /// The words are made only if they are kept.
+    pub fn add(&mut self, table: &'static str, what: What, words: impl FnOnce() -> (String, String)) {
+        let count = self.counts.entry(what).or_default();
+        *count += 1;
+        if *count <= self.limit {
+            let (place, detail) = words();
+            self.kept.push(Finding { table, what, place, detail, fix: what.fix() });
+        }
+    }
+
+    /// Takes over what was found elsewhere.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (what, count) in other.counts {
+            let mut kept = other.kept.iter().filter(|finding| finding.what == what);
+            for _ in 0..count {
+                let finding = kept.next();
+                let table = finding.map_or("", |finding| finding.table);
+                self.add(table, what, || {
+                    finding.map(|finding| (finding.place.clone(), finding.detail.clone())).unwrap_or_default()
+                });
+            }
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// How many there are of each kind, kept or not.
+    pub fn counts(&self) -> impl Iterator<Item = (What, u64)> {
+        self.counts.iter().map(|(what, count)| (*what, *count))
+    }
+
+    /// What was kept, by kind and in the order of finding.
+    pub fn listed(mut self) -> Vec<Finding> {
+        self.kept.sort_by_key(|finding| finding.what);
+        self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_counted_and_the_first_are_kept() {
+        let mut findings = Findings::new(2);
+        for number in 0..5 {
+            findings.add("ticks", What::FileMissing, || (format!("file {number}"), String::new()));
+        }
+        findings.add("ticks", What::LogHole, || ("v".to_owned(), String::new()));
+        assert_eq!(findings.counts().collect::<Vec<_>>(), [(What::LogHole, 1), (What::FileMissing, 5)]);
+        let mut more = Findings::new(2);
+        more.add("ticks", What::LogHole, || ("w".to_owned(), String::new()));
+        findings.merge(more);
+        assert_eq!(findings.counts().next(), Some((What::LogHole, 2)));
+        let places: Vec<String> = findings.listed().into_iter().map(|finding| finding.place).collect();
+        assert_eq!(places, ["v", "w", "file 0", "file 1"]);
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: std::collections::BTreeSet<&str> = What::ALL.iter().map(|what| what.name()).collect();
+        assert_eq!(names.len(), What::ALL.len());
+    }
+}

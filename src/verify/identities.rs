@@ -1,0 +1,133 @@
+//! Which identities a table holds, in memory that 100 million of them fit into.
+//!
+//! A set of offsets for each (epoch, partition, index in the message), as compressed bitmaps. Offsets of a partition
+//! follow one another, so a set is dense: one bit an offset, 12 MiB for 100 million messages of one tick, and the same
+//! again for each further tick that every message carries. Where offsets are sparse, as behind filters or after
+//! compaction of the topic, a bitmap of 65,536 offsets is a list of 2 bytes a row instead, so 100 million rows take
+//! 200 MiB at the worst. Sorted runs on disk would bound more, and cost a second pass; a hash set costs 2 GiB.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use roaring::RoaringTreemap;
+
+/// Identities by epoch and partition.
+#[derive(Debug, Default)]
+pub(super) struct Identities {
+    partitions: BTreeMap<(i32, i32), Offsets>,
+}
+
+/// Of one partition.
+#[derive(Debug, Default)]
+pub(super) struct Offsets {
+    /// By position in the message.
+    levels: BTreeMap<i32, RoaringTreemap>,
+    /// Offsets of identities that came more than once.
+    twice: RoaringTreemap,
+}
+
+impl Identities {
+    /// False if it was there already.
+    pub(super) fn add(&mut self, partition: (i32, i32), offset: u64, index: i32) -> bool {
+        let offsets = self.partitions.entry(partition).or_default();
+        let is_new = offsets.levels.entry(index).or_default().insert(offset);
+        if !is_new {
+            offsets.twice.insert(offset);
+        }
+        is_new
+    }
+
+    pub(super) fn of(&self, epoch: i32, partition: i32) -> Option<&Offsets> {
+        self.partitions.get(&(epoch, partition))
+    }
+
+    /// (epoch, partition) of all rows.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = (i32, i32)> {
+        self.partitions.keys().copied()
+    }
+}
+
+impl Offsets {
+    /// Rows, each identity once, of offsets in the range that are not among `others`.
+    pub(super) fn rows_beside(&self, range: &Range<u64>, others: &RoaringTreemap) -> u64 {
+        let beside = |level: &RoaringTreemap| {
+            level.range_cardinality(range.clone()) - (level & others).range_cardinality(range.clone())
+        };
+        self.levels.values().map(beside).sum()
+    }
+
+    /// Offsets with a row.
+    pub(super) fn offsets(&self) -> RoaringTreemap {
+        self.levels.values().fold(RoaringTreemap::new(), |all, level| all | level)
+    }
+
+    pub(super) fn twice(&self) -> &RoaringTreemap {
+        &self.twice
+    }
+}
+
+/// The first `limit` runs of a range that a set doesn't have.
+pub(super) fn gaps(range: &Range<u64>, present: &RoaringTreemap, limit: usize) -> Vec<Range<u64>> {
+    let mut found = Vec::new();
+    let mut at = range.start;
+    while at < range.end && found.len() < limit {
+        // From `at` on all are there up to some offset, which halving finds.
+        let has_all = |end: u64| present.range_cardinality(at..end) == end - at;
+        let (mut full, mut lacks) = (at, range.end + 1);
+        while lacks - full > 1 {
+            let middle = full + (lacks - full) / 2;
+            if middle <= range.end && has_all(middle) { full = middle } else { lacks = middle }
+        }
+        if full >= range.end {
+            break;
+        }
+        let mut later = present.iter();
+        later.advance_to(full);
+        let end = later.next().map_or(range.end, |next| next.min(range.end));
+        found.push(full..end);
+        at = end;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_set_of_identities_is_what_a_plain_set_is(
+            rows in prop::collection::vec((0i32..2, 0i32..3, 0u64..200_000, 0i32..3), 0..300),
+        ) {
+            let (mut identities, mut plain) = (Identities::default(), BTreeSet::new());
+            for &(epoch, partition, offset, index) in &rows {
+                prop_assert_eq!(
+                    identities.add((epoch, partition), offset, index),
+                    plain.insert((epoch, partition, offset, index))
+                );
+            }
+            let (range, others) = (1_000..100_000, (0..200_000).step_by(7).collect::<RoaringTreemap>());
+            for (epoch, partition) in identities.partitions() {
+                let offsets = identities.of(epoch, partition).unwrap();
+                let here = || plain.iter().filter(|row| (row.0, row.1) == (epoch, partition));
+                let beside = here().filter(|row| range.contains(&row.2) && row.2 % 7 != 0).count();
+                prop_assert_eq!(offsets.rows_beside(&range, &others), beside as u64);
+                let distinct: BTreeSet<u64> = here().map(|row| row.2).collect();
+                prop_assert_eq!(offsets.offsets().len(), distinct.len() as u64);
+            }
+        }
+
+        #[test]
+        fn gaps_are_what_is_not_there(present in prop::collection::btree_set(0u64..40, 0..40), start in 0u64..20, length in 0u64..30) {
+            let range = start..start + length;
+            let set: RoaringTreemap = present.iter().copied().collect();
+            let all: Vec<u64> = gaps(&range, &set, usize::MAX).into_iter().flatten().collect();
+            let expected: Vec<u64> = range.clone().filter(|offset| !present.contains(offset)).collect();
+            prop_assert_eq!(all, expected);
+        }
+    }
+}

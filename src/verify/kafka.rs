@@ -1,0 +1,262 @@
+//! The tables against the topic, for every offset that Kafka still holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::digest::Compared;
+use super::files::Held;
+use super::finding::{Findings, What};
+use super::progress::Progress;
+use super::topic::{Comparison, Differing, PartitionCompared, Topic, place};
+use super::window::{Stored, Tables, Window, each_batch, offsets_of, rounds_of};
+use super::{Logged, TICKS, VerifyError, counters};
+use crate::decode::{Decoder, InputSettings};
+use crate::kafka::{Assigned, KafkaSettings, Reader};
+use crate::lake::{LoggedFile, LoggedVersion, PartitionCounters, RetryPolicy};
+use crate::market::MarketZone;
+
+const INPUT: &str = "tickhouse.input";
+
+/// How much was compared.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct KafkaReport {
+    pub topic: String,
+    pub records: u64,
+    pub rows: u64,
+    pub dead_letters: u64,
+    pub partitions: Vec<PartitionCompared>,
+}
+
+/// The tables and what the first look at them found.
+pub(super) struct TablesRead<'a> {
+    pub ticks: (&'a Logged, &'a LoggedVersion, &'a Held),
+    pub letters: (&'a Logged, &'a LoggedVersion, &'a Held),
+    pub zone: &'a MarketZone,
+}
+
+/// # Errors
+/// Kafka or the store doesn't answer, it is another topic, or the lake's mapping is of another version.
+pub(super) async fn compare(
+    mut kafka: KafkaSettings,
+    checked: &TablesRead<'_>,
+    limit: u64,
+    findings: &mut Findings,
+    not_checked: &mut Vec<String>,
+    progress: &Arc<Progress>,
+) -> Result<KafkaReport, VerifyError> {
+    let (ticks, version, _) = checked.ticks;
+    let decoder = decoder_of(version, checked.zone)?;
+    let topic = version.topic().unwrap_or_default().to_owned();
+    if kafka.topic.is_empty() {
+        kafka.topic.clone_from(&topic);
+    }
+    if kafka.topic != topic {
+        let problem = format!("the lake holds topic '{topic}', not '{}'; correct --topic or --table", kafka.topic);
+        return Err(VerifyError::Usage(problem));
+    }
+    kafka.validate().map_err(|error| VerifyError::Usage(error.to_string()))?;
+    let reader = blocking(move || Reader::open(&kafka, RetryPolicy::ONE_SHOT)).await??;
+    version.identity().require(reader.identity())?;
+    let Some(counters) = counters::counters_of(version) else {
+        not_checked.push("Kafka: no counters say which offsets the table has".to_owned());
+        return Ok(KafkaReport { topic, ..KafkaReport::default() });
+    };
+    let windows = windows_of(counters, reader.partitions(), findings);
+    progress.expect_records(windows.iter().map(|window| (window.range.end - window.range.start) as u64).sum());
+
+    let (compared, left_out) = compared_columns(&decoder, checked);
+    not_checked.extend(left_out);
+    let stored = Arc::new(stored_of(&windows, checked));
+    let tables = Tables {
+        ticks: (&ticks.table, version),
+        letters: (&checked.letters.0.table, checked.letters.1),
+        stored: Arc::clone(&stored),
+        prunes: findings.counts().all(|(what, _)| what != What::Statistics),
+    };
+    let mut work = Topic {
+        reader,
+        decoder: decoder.decoder,
+        compared: Arc::clone(&compared),
+        stored,
+        progress: Arc::clone(progress),
+    };
+    let mut comparison = Comparison::new(limit);
+    for window in &windows {
+        let Window { partition, range } = window.clone();
+        let told = PartitionCompared { partition, start: range.start, next: range.end, ..Default::default() };
+        comparison.partitions.insert(partition, told);
+    }
+    for round in rounds_of(&windows) {
+        let digests = tables.digests(version.epoch(), &round, &compared).await?;
+        let done = blocking(move || {
+            let result = work.compare(&round, &digests, &mut comparison);
+            (work, comparison, result)
+        });
+        let result;
+        (work, comparison, result) = done.await?;
+        result?;
+    }
+    let named = name_columns(&tables, version.epoch(), &comparison.differing, &compared).await?;
+    Ok(tell(topic, comparison, named, counters, findings))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, VerifyError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| VerifyError::Reader(error.to_string()))
+}
+
+struct LakeDecoder {
+    decoder: Decoder,
+    /// Names of the extra columns, in the decoder's order.
+    extras: Vec<String>,
+}
+
+/// As ingest decodes: the mapping is a property of the table.
+fn decoder_of(ticks: &LoggedVersion, zone: &MarketZone) -> Result<LakeDecoder, VerifyError> {
+    let problem = |problem: String| VerifyError::Mapping(problem);
+    let text = ticks.properties.get(INPUT).ok_or_else(|| problem("missing".to_owned()))?;
+    let input: InputSettings = serde_json::from_str(text).map_err(|error| problem(error.to_string()))?;
+    let decoder = Decoder::new(&input, zone.clone()).map_err(|error| problem(error.to_string()))?;
+    Ok(LakeDecoder { decoder, extras: input.columns.into_keys().collect() })
+}
+
+/// From the oldest record that Kafka holds to the end of the table.
+fn windows_of(counters: &BTreeMap<i32, PartitionCounters>, kafka: &[Assigned], findings: &mut Findings) -> Vec<Window> {
+    let mut windows = Vec::new();
+    for (&partition, counters) in counters {
+        let at = kafka.iter().find(|at| at.partition == partition);
+        let high = at.map_or(0, |at| at.high);
+        if high < counters.next {
+            findings.add(TICKS, What::KafkaEndsBefore, || {
+                let next = counters.next;
+                let held = at.map_or_else(|| "has no such partition".to_owned(), |at| format!("ends at {}", at.high));
+                (format!("partition {partition}"), format!("the table goes to {next}, Kafka {held}"))
+            });
+            continue;
+        }
+        let start = counters.first.max(at.map_or(0, |at| at.low));
+        if start < counters.next {
+            windows.push(Window { partition, range: start..counters.next });
+        }
+    }
+    windows
+}
+
+/// Extra columns that came later are NULL in older rows, whatever the messages held.
+fn compared_columns(decoder: &LakeDecoder, checked: &TablesRead<'_>) -> (Arc<Compared>, Option<String>) {
+    let (_, version, held) = checked.ticks;
+    let extras = decoder.extras.iter().enumerate().map(|(at, name)| (name.clone(), at));
+    let (extras, left_out): (Vec<_>, Vec<_>) =
+        extras.partition(|(name, _)| version.schema.field_with_name(name).is_ok() && !held.lacking.contains(name));
+    let names: Vec<String> = left_out.into_iter().map(|(name, _)| name).collect();
+    let told = (!names.is_empty()).then(|| format!("Kafka: columns younger than some files: {}", names.join(", ")));
+    (Arc::new(Compared { extras }), told)
+}
+
+fn stored_of(windows: &[Window], checked: &TablesRead<'_>) -> BTreeMap<i32, Stored> {
+    let ((_, version, rows), (_, _, letters)) = (checked.ticks, checked.letters);
+    let epoch = version.epoch();
+    let stored = |window: &Window| {
+        let rows = rows.identities.of(epoch, window.partition);
+        let letters = letters.identities.of(epoch, window.partition);
+        let mut twice = rows.map(|rows| rows.twice().clone()).unwrap_or_default();
+        twice |= letters.map(|letters| letters.twice().clone()).unwrap_or_default();
+        let stored = Stored {
+            rows: rows.map(|rows| rows.offsets()).unwrap_or_default(),
+            letters: letters.map(|letters| letters.offsets()).unwrap_or_default(),
+            twice,
+        };
+        (window.partition, stored)
+    };
+    windows.iter().map(stored).collect()
+}
+
+type Named = BTreeMap<(i32, i64), BTreeSet<String>>;
+
+/// Columns in which the first differing rows differ. A second look, at the files that may hold them.
+async fn name_columns(
+    tables: &Tables<'_>,
+    epoch: i32,
+    differing: &[Differing],
+    compared: &Arc<Compared>,
+) -> Result<Named, VerifyError> {
+    let named = Arc::new(Mutex::new(Named::new()));
+    if differing.is_empty() {
+        return Ok(Named::new());
+    }
+    let decoded = differing.iter().map(|one| ((one.partition, one.offset), one.decoded.clone()));
+    let decoded: Arc<BTreeMap<_, _>> = Arc::new(decoded.collect());
+    let (table, version) = tables.ticks;
+    let may_hold = |file: &&LoggedFile| match offsets_of(file) {
+        Some((low, high)) if tables.prunes => differing.iter().any(|one| (low..=high).contains(&one.offset)),
+        _ => true,
+    };
+    let (sink, compared) = (Arc::clone(&named), Arc::clone(compared));
+    each_batch(table, version.files.iter().filter(may_hold), move |batch| {
+        let Some(rows) = compared.of_batch(batch) else { return };
+        for at in (0..batch.num_rows()).filter(|at| rows.epoch.value(*at) == epoch) {
+            let key = (rows.partition.value(at), rows.offset.value(at));
+            let Some(decoded) = decoded.get(&key) else { continue };
+            let row = decoded.index.iter().position(|index| *index == rows.index.value(at));
+            let columns = match row {
+                Some(row) => compared.differing(&rows, at, decoded, row),
+                None => vec!["kafka_index"],
+            };
+            let mut named = sink.lock().unwrap_or_else(PoisonError::into_inner);
+            named.entry(key).or_default().extend(columns.into_iter().map(str::to_owned));
+        }
+    })
+    .await?;
+    let named = named.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(named.clone())
+}
+
+fn tell(
+    topic: String,
+    comparison: Comparison,
+    named: Named,
+    counters: &BTreeMap<i32, PartitionCounters>,
+    findings: &mut Findings,
+) -> KafkaReport {
+    let Comparison { partitions, findings: found, differing, differing_rows, not_stored, .. } = comparison;
+    findings.merge(found);
+    let mut differing = differing.into_iter();
+    for _ in 0..differing_rows {
+        findings.add(TICKS, What::KafkaRow, || {
+            let Some(Differing { partition, offset, .. }) = differing.next() else { return Default::default() };
+            let columns = named.get(&(partition, offset)).filter(|columns| !columns.is_empty());
+            let columns = columns.map(|columns| columns.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
+            // All that are stored are equal, and some are not stored.
+            let detail = columns.map_or("the message holds more ticks".to_owned(), |columns| format!("in {columns}"));
+            (place(partition, offset), detail)
+        });
+    }
+    for (partition, told) in &partitions {
+        let known = counters.get(partition).copied().unwrap_or_default();
+        // What the operator gave up may still be there.
+        if told.not_stored > known.lost.unsigned_abs() {
+            let mut kept = not_stored.get(partition).into_iter().flatten();
+            for _ in 0..told.not_stored {
+                findings.add(TICKS, What::KafkaNotStored, || {
+                    let Some((offset, detail)) = kept.next() else { return Default::default() };
+                    (place(*partition, *offset), format!("{detail}, and neither table has it"))
+                });
+            }
+        }
+        if told.skipped > known.skipped.unsigned_abs() {
+            findings.add(TICKS, What::KafkaCounts, || {
+                let detail = format!("Kafka holds {} skips, the counters say {}", told.skipped, known.skipped);
+                (format!("partition {partition}"), detail)
+            });
+        }
+    }
+    let sum = |of: fn(&PartitionCompared) -> u64| partitions.values().map(of).sum();
+    KafkaReport {
+        topic,
+        records: sum(|told| told.records),
+        rows: sum(|told| told.rows),
+        dead_letters: sum(|told| told.dead_letters),
+        partitions: partitions.into_values().collect(),
+    }
+}

@@ -1,0 +1,269 @@
+//! What is checked of the rows of one file, batch by batch.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, Int32Array, Int64Array};
+use arrow::datatypes::{Date32Type, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+use chrono::NaiveDate;
+use object_store::path::Path;
+use sha2::{Digest, Sha256};
+
+use super::finding::What;
+use super::statistics::{Extremes, Statistics};
+use crate::lake::LoggedFile;
+use crate::market::{EPOCH_DAYS_FROM_CE, MarketZone, PartitionBy};
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// How the partition value of a row follows from it.
+#[derive(Debug, Clone)]
+pub(super) enum DateRule {
+    /// Of `ts`, in the market's zone.
+    Trade(MarketZone, PartitionBy),
+    /// UTC date of `ingested_at`.
+    Ingest,
+}
+
+/// What holds for all files of a table.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    pub table: &'static str,
+    /// The partition column last.
+    pub schema: SchemaRef,
+    /// `None` where the zone isn't known.
+    pub date: Option<DateRule>,
+    /// Rows have an identity of their own.
+    pub has_identity: bool,
+    /// Rows hold a payload and its hash.
+    pub has_payload: bool,
+}
+
+/// Identities of some rows.
+#[derive(Debug, Clone)]
+pub(super) struct IdentityBatch {
+    pub file: Arc<Path>,
+    pub epoch: Int32Array,
+    pub partition: Int32Array,
+    pub offset: Int64Array,
+    pub index: Int32Array,
+}
+
+/// Something wrong of one file, as many rows as have it.
+#[derive(Debug, Default)]
+struct WrongRows {
+    count: u64,
+    /// Partition and offset of the first.
+    first: Option<(i32, i64)>,
+    detail: String,
+}
+
+impl WrongRows {
+    fn add(&mut self, at: Option<(i32, i64)>, detail: impl FnOnce() -> String) {
+        if self.count == 0 {
+            (self.first, self.detail) = (at, detail());
+        }
+        self.count += 1;
+    }
+
+    fn told(&self) -> String {
+        let first = self.first.map(|(partition, offset)| format!(" (partition {partition}, offset {offset})"));
+        let Self { count, detail, .. } = self;
+        format!("{count} rows; the first{}: {detail}", first.unwrap_or_default())
+    }
+}
+
+/// Rows of a file so far.
+pub(super) struct FileRows {
+    rules: Rules,
+    file: Arc<Path>,
+    partition_value: Option<i32>,
+    statistics: Result<Statistics, String>,
+    extremes: Extremes,
+    nulls: Vec<(String, u64)>,
+    lacking: Vec<String>,
+    dates: WrongRows,
+    payloads: WrongRows,
+}
+
+impl FileRows {
+    pub(super) fn new(rules: &Rules, file: &LoggedFile) -> Self {
+        let statistics = match &file.stats {
+            None => Err("the log has no statistics of it".to_owned()),
+            Some(text) => serde_json::from_str(text).map_err(|error| format!("can't be read: {error}")),
+        };
+        Self {
+            rules: rules.clone(),
+            file: Arc::new(file.path.clone()),
+            partition_value: file.partition_value,
+            extremes: statistics.as_ref().map(Extremes::of).unwrap_or_default(),
+            statistics,
+            nulls: Vec::new(),
+            lacking: Vec::new(),
+            dates: WrongRows::default(),
+            payloads: WrongRows::default(),
+        }
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.extremes.rows()
+    }
+
+    /// Columns of the table that the file doesn't have and doesn't need.
+    pub(super) fn lacking(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lacking)
+    }
+
+    /// What the columns of the file are not.
+    pub(super) fn compare_columns(&mut self, file: &SchemaRef) -> Vec<String> {
+        let lacking = &mut self.lacking;
+        let data = &self.rules.schema.fields()[..self.rules.schema.fields().len() - 1];
+        let wrong = data.iter().filter_map(|field| {
+            let name = field.name();
+            match file.field_with_name(name) {
+                // Names inside of lists differ from writer to writer.
+                Ok(found) if field.data_type().is_nested() || found.data_type() == field.data_type() => None,
+                Ok(found) => Some(format!("{name} is {}, the table has {}", found.data_type(), field.data_type())),
+                // Made before the column was added.
+                Err(_) if field.is_nullable() => {
+                    lacking.push(name.clone());
+                    None
+                }
+                Err(_) => Some(format!("there is no {name}")),
+            }
+        });
+        wrong.collect()
+    }
+
+    /// The columns are those of the table.
+    pub(super) fn add(&mut self, batch: &RecordBatch) -> Option<IdentityBatch> {
+        self.extremes.add(batch);
+        for field in self.rules.schema.fields().iter().filter(|field| !field.is_nullable()) {
+            let nulls = batch.column_by_name(field.name()).map_or(0, |column| column.null_count() as u64);
+            if nulls > 0 {
+                match self.nulls.iter_mut().find(|(name, _)| name == field.name()) {
+                    Some((_, count)) => *count += nulls,
+                    None => self.nulls.push((field.name().clone(), nulls)),
+                }
+            }
+        }
+        let identity = self.rules.has_identity.then(|| identity(&self.file, batch)).flatten();
+        self.check_dates(batch);
+        if self.rules.has_payload {
+            self.check_payloads(batch);
+        }
+        identity
+    }
+
+    fn check_dates(&mut self, batch: &RecordBatch) {
+        let times = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<TimestampMicrosecondType>().cloned();
+        let at = |row| place_of(batch, row);
+        match &mut self.rules.date {
+            None => {}
+            Some(DateRule::Ingest) => {
+                let Some(times) = times("ingested_at") else { return };
+                for (row, micros) in times.values().iter().enumerate() {
+                    let is = micros.div_euclid(DAY_MICROS) as i32;
+                    if Some(is) != self.partition_value {
+                        self.dates.add(at(row), || wrong_date(self.partition_value, is, "ingested_at"));
+                    }
+                }
+            }
+            Some(DateRule::Trade(zone, by)) => {
+                let Some(times) = times("ts") else { return };
+                let stored = batch.column_by_name(PartitionBy::Day.column());
+                let stored = stored.and_then(|column| column.as_primitive_opt::<Date32Type>());
+                for (row, micros) in times.values().iter().enumerate() {
+                    let date = zone.trade_date(*micros);
+                    let is = by.value(date);
+                    if Some(is) != self.partition_value {
+                        self.dates.add(at(row), || wrong_date(self.partition_value, is, "ts"));
+                    } else if let Some(stored) = stored.filter(|stored| stored.value(row) != date) {
+                        self.dates.add(at(row), || wrong_date(Some(stored.value(row)), date, "ts"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The hash is that of the whole message; a payload that was cut is shorter.
+    fn check_payloads(&mut self, batch: &RecordBatch) {
+        let column = |name: &str| batch.column_by_name(name);
+        let (Some(payloads), Some(sizes), Some(hashes)) = (
+            column("payload").and_then(|column| column.as_binary_opt::<i32>()),
+            column("payload_bytes").and_then(|column| column.as_primitive_opt::<Int64Type>()),
+            column("payload_sha256").and_then(|column| column.as_string_opt::<i32>()),
+        ) else {
+            return;
+        };
+        for row in 0..batch.num_rows() {
+            let (payload, size) = (payloads.value(row), sizes.value(row));
+            let wrong = match (payload.len() as i64).cmp(&size) {
+                std::cmp::Ordering::Less => continue,
+                std::cmp::Ordering::Equal => hex(&Sha256::digest(payload)) != hashes.value(row),
+                std::cmp::Ordering::Greater => true,
+            };
+            if wrong {
+                let length = payload.len();
+                let detail = || format!("{length} bytes that payload_sha256 or payload_bytes ({size}) don't fit");
+                self.payloads.add(place_of(batch, row), detail);
+            }
+        }
+    }
+
+    /// What is wrong with the whole file; every batch was added.
+    pub(super) fn finish(self) -> Vec<(What, String)> {
+        let mut wrong = Vec::new();
+        match &self.statistics {
+            Err(problem) => wrong.push((What::Statistics, problem.clone())),
+            Ok(statistics) => {
+                let differences = self.extremes.differences(statistics);
+                if !differences.is_empty() {
+                    wrong.push((What::Statistics, differences.join("; ")));
+                }
+            }
+        }
+        let nulls = self.nulls.iter().map(|(name, count)| (What::Column, format!("{name} is NULL in {count} rows")));
+        wrong.extend(nulls);
+        for (what, rows) in [(What::PartitionDate, &self.dates), (What::PayloadHash, &self.payloads)] {
+            if rows.count > 0 {
+                wrong.push((what, rows.told()));
+            }
+        }
+        wrong
+    }
+}
+
+fn identity(file: &Arc<Path>, batch: &RecordBatch) -> Option<IdentityBatch> {
+    let int = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<Int32Type>().cloned();
+    Some(IdentityBatch {
+        file: Arc::clone(file),
+        epoch: int("kafka_epoch")?,
+        partition: int("kafka_partition")?,
+        offset: batch.column_by_name("kafka_offset")?.as_primitive_opt::<Int64Type>()?.clone(),
+        index: int("kafka_index")?,
+    })
+}
+
+fn place_of(batch: &RecordBatch, row: usize) -> Option<(i32, i64)> {
+    let partition = batch.column_by_name("kafka_partition")?.as_primitive_opt::<Int32Type>()?.value(row);
+    Some((partition, batch.column_by_name("kafka_offset")?.as_primitive_opt::<Int64Type>()?.value(row)))
+}
+
+fn wrong_date(told: Option<i32>, is: i32, column: &str) -> String {
+    let shown = |days: i32| {
+        let date = NaiveDate::from_num_days_from_ce_opt(days.saturating_add(EPOCH_DAYS_FROM_CE));
+        date.map_or_else(|| format!("day {days}"), |date| date.to_string())
+    };
+    let told = told.map_or_else(|| "no date".to_owned(), shown);
+    format!("it is under {told}, its {column} says {}", shown(is))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("a string takes all text");
+    }
+    text
+}

@@ -1,0 +1,244 @@
+//! Whether the statistics of an Add are true of the file's rows.
+//!
+//! Numbers and times have to be exact. Texts may be cut, as other writers do with long ones: then the smallest is a
+//! beginning of the true one, and the largest is not below it.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::{max, max_string, min, min_string};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+use chrono::{DateTime, Datelike, NaiveDate};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::market::EPOCH_DAYS_FROM_CE;
+
+/// Texts shorter than this are nowhere cut.
+const SHORTEST_CUT: usize = 32;
+
+/// What an Add says of its file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Statistics {
+    pub num_records: Option<u64>,
+    min_values: Map<String, Value>,
+    max_values: Map<String, Value>,
+    null_count: Map<String, Value>,
+}
+
+/// A value of a column; those of one column are of one kind.
+#[derive(Debug, Clone, PartialEq, PartialOrd)]
+enum Bound {
+    /// Times in microseconds, dates in days.
+    Long(i64),
+    Double(f64),
+    Text(String),
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    low: Option<Bound>,
+    high: Option<Bound>,
+    nulls: u64,
+}
+
+/// Extremes of the columns that statistics speak of.
+#[derive(Debug, Default)]
+pub(super) struct Extremes {
+    columns: BTreeMap<String, (Option<DataType>, Seen)>,
+    rows: u64,
+}
+
+impl Extremes {
+    pub(super) fn of(statistics: &Statistics) -> Self {
+        let all = [&statistics.min_values, &statistics.max_values, &statistics.null_count];
+        let names = all.into_iter().flat_map(Map::keys);
+        Self { columns: names.map(|name| (name.clone(), Default::default())).collect(), rows: 0 }
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub(super) fn add(&mut self, batch: &RecordBatch) {
+        self.rows += batch.num_rows() as u64;
+        for (name, (kind, seen)) in &mut self.columns {
+            let Some(column) = batch.column_by_name(name) else { continue };
+            *kind = Some(column.data_type().clone());
+            seen.nulls += column.null_count() as u64;
+            let (low, high) = extremes(column.as_ref());
+            if low.is_some() && (seen.low.is_none() || low < seen.low) {
+                seen.low = low;
+            }
+            if high > seen.high {
+                seen.high = high;
+            }
+        }
+    }
+
+    /// What is not true of the rows.
+    pub(super) fn differences(&self, statistics: &Statistics) -> Vec<String> {
+        let mut wrong = Vec::new();
+        match statistics.num_records {
+            Some(told) if told == self.rows => {}
+            Some(told) => wrong.push(format!("numRecords is {told}, the file has {} rows", self.rows)),
+            None => wrong.push("there is no numRecords".to_owned()),
+        }
+        for (name, (kind, seen)) in &self.columns {
+            // Of a column that the file doesn't have, all values are NULL.
+            let Some(kind) = kind else { continue };
+            for (side, told, is) in [
+                ("minValues", statistics.min_values.get(name), &seen.low),
+                ("maxValues", statistics.max_values.get(name), &seen.high),
+            ] {
+                let Some(told) = told.filter(|told| !told.is_null()) else { continue };
+                let Some(is) = is else {
+                    // All rows are NULL, or the type has no order here.
+                    if self.rows == seen.nulls {
+                        wrong.push(format!("{side}.{name} is {told}, all rows are NULL"));
+                    }
+                    continue;
+                };
+                if !Bound::parse(told, kind).is_some_and(|told| is_true(side, &told, is)) {
+                    wrong.push(format!("{side}.{name} is {told}, that of the rows {}", is.shown(kind)));
+                }
+            }
+            let told = statistics.null_count.get(name).and_then(Value::as_u64);
+            if told.is_some_and(|told| told != seen.nulls) {
+                let told = told.unwrap_or_default();
+                wrong.push(format!("nullCount.{name} is {told}, the file has {}", seen.nulls));
+            }
+        }
+        wrong
+    }
+}
+
+fn is_true(side: &str, told: &Bound, is: &Bound) -> bool {
+    match (told, is) {
+        (Bound::Text(told), Bound::Text(is)) if is.len() > SHORTEST_CUT && told.len() >= SHORTEST_CUT => {
+            if side == "minValues" { is.starts_with(told.as_str()) } else { told >= is }
+        }
+        _ => told == is,
+    }
+}
+
+fn extremes(column: &dyn Array) -> (Option<Bound>, Option<Bound>) {
+    macro_rules! longs {
+        ($kind:ty) => {{
+            let values = column.as_primitive::<$kind>();
+            (min(values).map(|low| Bound::Long(low.into())), max(values).map(|high| Bound::Long(high.into())))
+        }};
+    }
+    match column.data_type() {
+        DataType::Int32 => longs!(Int32Type),
+        DataType::Int64 => longs!(Int64Type),
+        DataType::Date32 => longs!(Date32Type),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => longs!(TimestampMicrosecondType),
+        DataType::Float64 => {
+            let values = column.as_primitive::<Float64Type>();
+            (min(values).map(Bound::Double), max(values).map(Bound::Double))
+        }
+        DataType::Utf8 => {
+            let values = column.as_string::<i32>();
+            let text = |text: &str| Bound::Text(text.to_owned());
+            (min_string(values).map(text), max_string(values).map(text))
+        }
+        _ => (None, None),
+    }
+}
+
+impl Bound {
+    /// `None`: it is no value of such a column.
+    fn parse(told: &Value, kind: &DataType) -> Option<Self> {
+        Some(match (kind, told) {
+            (DataType::Timestamp(..), Value::String(text)) => {
+                Self::Long(DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
+            }
+            (DataType::Date32, Value::String(text)) => {
+                let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+                Self::Long((date.num_days_from_ce() - EPOCH_DAYS_FROM_CE).into())
+            }
+            (DataType::Int32 | DataType::Int64, Value::Number(number)) => Self::Long(number.as_i64()?),
+            (DataType::Float64, Value::Number(number)) => Self::Double(number.as_f64()?),
+            (DataType::Utf8, Value::String(text)) => Self::Text(text.clone()),
+            _ => return None,
+        })
+    }
+
+    fn shown(&self, kind: &DataType) -> String {
+        match (self, kind) {
+            (Self::Long(micros), DataType::Timestamp(..)) => DateTime::from_timestamp_micros(*micros)
+                .map_or_else(|| micros.to_string(), |time| time.format("\"%Y-%m-%dT%H:%M:%S%.6fZ\"").to_string()),
+            (Self::Long(number), _) => number.to_string(),
+            (Self::Double(number), _) => number.to_string(),
+            (Self::Text(text), _) => format!("{text:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray};
+
+    use super::*;
+
+    fn batch(symbols: &[&str], closes: &[Option<f64>]) -> RecordBatch {
+        let times = TimestampMicrosecondArray::from_iter_values((0..symbols.len() as i64).map(|at| at * 1_500_000));
+        RecordBatch::try_from_iter_with_nullable([
+            ("symbol", Arc::new(StringArray::from(symbols.to_vec())) as ArrayRef, false),
+            ("ts", Arc::new(times.with_timezone("UTC")), false),
+            ("close", Arc::new(Float64Array::from(closes.to_vec())), true),
+        ])
+        .unwrap()
+    }
+
+    fn differences(statistics: &str, batches: &[RecordBatch]) -> Vec<String> {
+        let statistics: Statistics = serde_json::from_str(statistics).unwrap();
+        let mut extremes = Extremes::of(&statistics);
+        batches.iter().for_each(|batch| extremes.add(batch));
+        extremes.differences(&statistics)
+    }
+
+    #[test]
+    fn what_is_not_true_is_named() {
+        let rows = [batch(&["b", "a"], &[Some(2.5), None]), batch(&["c"], &[Some(-1.0)])];
+        let stats = |rows: u64, low: &str, high: &str, nulls: u64| {
+            format!(
+                r#"{{"numRecords":{rows},"minValues":{{"symbol":"{low}","ts":"1970-01-01T00:00:00.000000Z","close":-1.0}},
+                "maxValues":{{"symbol":"c","ts":"1970-01-01T00:00:01.5Z","close":{high}}},
+                "nullCount":{{"close":{nulls},"symbol":0}}}}"#
+            )
+        };
+        assert_eq!(differences(&stats(3, "a", "2.5", 1), &rows), [] as [&str; 0]);
+        for (wrong, told) in [
+            (stats(4, "a", "2.5", 1), "numRecords is 4, the file has 3 rows"),
+            (stats(3, "b", "2.5", 1), "minValues.symbol is \"b\", that of the rows \"a\""),
+            (stats(3, "a", "2.6", 1), "maxValues.close is 2.6, that of the rows 2.5"),
+            (stats(3, "a", "\"2.5\"", 1), "maxValues.close is \"2.5\", that of the rows 2.5"),
+            (stats(3, "a", "2.5", 0), "nullCount.close is 0, the file has 1"),
+        ] {
+            assert_eq!(differences(&wrong, &rows), [told]);
+        }
+        let no_rows = r#"{"minValues":{"close":1.0},"maxValues":{"close":null}}"#;
+        let told = differences(no_rows, &[batch(&["a"], &[None])]);
+        assert_eq!(told, ["there is no numRecords", "minValues.close is 1.0, all rows are NULL"]);
+    }
+
+    #[test]
+    fn long_texts_may_be_cut() {
+        let long = "x".repeat(40);
+        let rows = [batch(&[long.as_str()], &[None])];
+        let stats = |low: &str, high: &str| {
+            format!(r#"{{"numRecords":1,"minValues":{{"symbol":"{low}"}},"maxValues":{{"symbol":"{high}"}}}}"#)
+        };
+        let cut = &long[..32];
+        assert!(differences(&stats(cut, &format!("{cut}z")), &rows).is_empty());
+        assert!(differences(&stats(&long, &long), &rows).is_empty());
+        assert_eq!(differences(&stats(&format!("{cut}y"), cut), &rows).len(), 2);
+        assert_eq!(differences(&stats("x", &format!("{cut}z")), &rows).len(), 1);
+    }
+}

@@ -1,0 +1,244 @@
+//! Reads the topic again, decodes it with the lake's own mapping, and compares it with what the tables hold.
+//!
+//! Blocks. One partition after the other, so that nothing is read beyond what is compared.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::digest::{Compared, digest_letter};
+use super::finding::{Findings, What};
+use super::progress::Progress;
+use super::rows::hex;
+use super::window::{Digests, Stored, Window};
+use super::{DEAD_LETTERS, TICKS};
+use crate::decode::{Decoder, Message, Verdict};
+use crate::kafka::{self, Reader, Record, TopicError};
+use crate::market::TickColumns;
+
+/// What was compared of a partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PartitionCompared {
+    pub partition: i32,
+    /// Oldest offset that Kafka holds and the table knows of, and the end of the table.
+    pub start: i64,
+    pub next: i64,
+    pub records: u64,
+    pub rows: u64,
+    pub dead_letters: u64,
+    pub skipped: u64,
+    /// Offsets that neither Kafka nor the tables have.
+    pub holes: u64,
+    /// Offsets of the tables that Kafka no longer has, as after compaction of the topic.
+    pub gone: u64,
+    /// Records that Kafka has and the tables don't.
+    pub not_stored: u64,
+}
+
+/// An offset whose stored rows are not what was decoded.
+pub(super) struct Differing {
+    pub partition: i32,
+    pub offset: i64,
+    pub decoded: TickColumns,
+}
+
+/// What was found so far; rounds add to it.
+pub(super) struct Comparison {
+    pub partitions: BTreeMap<i32, PartitionCompared>,
+    pub findings: Findings,
+    /// The first of them; all are in `row_findings`.
+    pub differing: Vec<Differing>,
+    pub differing_rows: u64,
+    /// The first records of each partition that are not stored, in words.
+    pub not_stored: BTreeMap<i32, Vec<(i64, String)>>,
+    limit: usize,
+}
+
+/// What stays the same over all records.
+pub(super) struct Topic {
+    pub reader: Reader,
+    pub decoder: Decoder,
+    pub compared: Arc<Compared>,
+    pub stored: Arc<BTreeMap<i32, Stored>>,
+    pub progress: Arc<Progress>,
+}
+
+impl Comparison {
+    pub(super) fn new(limit: u64) -> Self {
+        Self {
+            partitions: BTreeMap::new(),
+            findings: Findings::new(limit),
+            differing: Vec::new(),
+            differing_rows: 0,
+            not_stored: BTreeMap::new(),
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+impl Topic {
+    /// Compares one round.
+    ///
+    /// # Errors
+    /// Kafka can't be read, or dropped records that were to be read.
+    pub(super) fn compare(
+        &mut self,
+        round: &[Window],
+        digests: &Digests,
+        comparison: &mut Comparison,
+    ) -> Result<(), TopicError> {
+        let none = Stored::default();
+        let Self { reader, decoder, compared, stored, progress } = self;
+        for window in round {
+            let partition = window.partition;
+            let mut at = At {
+                decoder,
+                compared,
+                digests,
+                stored: stored.get(&partition).unwrap_or(&none),
+                window,
+                rows: TickColumns::default(),
+                next: window.range.start,
+                delivered: 0,
+                known: 0,
+                comparison,
+            };
+            at.rows = at.decoder.columns();
+            reader.start(&[(partition, window.range.start)])?;
+            let mut more = kafka::Progress::More;
+            let mut told = at.next;
+            while more == kafka::Progress::More && at.next < window.range.end {
+                more = reader.read(|record| at.record(record))?;
+                progress.read_records((at.next - told) as u64);
+                told = at.next;
+            }
+            progress.read_records((window.range.end - told) as u64);
+            at.finish();
+        }
+        Ok(())
+    }
+}
+
+/// The window that is being read.
+struct At<'a> {
+    decoder: &'a mut Decoder,
+    compared: &'a Compared,
+    digests: &'a Digests,
+    stored: &'a Stored,
+    window: &'a Window,
+    rows: TickColumns,
+    next: i64,
+    delivered: u64,
+    /// Of these, offsets that a table has.
+    known: u64,
+    comparison: &'a mut Comparison,
+}
+
+impl At<'_> {
+    fn record(&mut self, record: &Record<'_>) {
+        let (partition, offset) = (self.window.partition, record.offset());
+        if record.partition() != partition || offset < self.next {
+            return;
+        }
+        if offset >= self.window.range.end {
+            self.next = self.window.range.end;
+            return;
+        }
+        self.next = offset + 1;
+        self.delivered += 1;
+        let told = self.comparison.partitions.entry(partition).or_default();
+        told.records += 1;
+        let (is_letter, has_rows) =
+            (self.stored.letters.contains(offset as u64), self.stored.rows.contains(offset as u64));
+        self.known += u64::from(is_letter || has_rows);
+        if self.stored.twice.contains(offset as u64) {
+            return;
+        }
+        if is_letter {
+            told.dead_letters += 1;
+            self.compare_letter(record);
+            return;
+        }
+        self.rows.clear();
+        let headers = if self.decoder.needs_headers() { record.headers() } else { Vec::new() };
+        let message = Message {
+            payload: record.payload(),
+            key: record.key(),
+            headers: &headers,
+            offset,
+            timestamp: record.timestamp(),
+        };
+        match (self.decoder.decode(&message, &mut self.rows), has_rows) {
+            (Verdict::Ticks(rows), true) => {
+                told.rows += rows as u64;
+                self.compare_rows(offset);
+            }
+            (Verdict::Skipped(_), false) => told.skipped += 1,
+            (Verdict::Ticks(rows), false) => self.not_stored(offset, || format!("it holds {rows} ticks")),
+            (Verdict::Dead(rejection), false) => {
+                self.not_stored(offset, || format!("it is a dead letter ({})", rejection.reason));
+            }
+            (Verdict::Skipped(kind), true) => self.wrong_verdict(offset, || format!("a skip ({kind})")),
+            (Verdict::Dead(rejection), true) => {
+                self.wrong_verdict(offset, || format!("a dead letter ({})", rejection.reason));
+            }
+        }
+    }
+
+    fn compare_rows(&mut self, offset: i64) {
+        let digest =
+            (0..self.rows.len()).fold(0u32, |sum, row| sum.wrapping_add(self.compared.digest(&self.rows, row)));
+        if digest == self.digests.of(self.window.partition, offset) {
+            return;
+        }
+        let comparison = &mut *self.comparison;
+        comparison.differing_rows += 1;
+        if comparison.differing.len() < comparison.limit {
+            let decoded = self.rows.clone();
+            comparison.differing.push(Differing { partition: self.window.partition, offset, decoded });
+        }
+    }
+
+    fn compare_letter(&mut self, record: &Record<'_>) {
+        let payload = record.payload().unwrap_or_default();
+        let hash = hex(&Sha256::digest(payload));
+        if digest_letter(&hash, payload.len() as i64) != self.digests.of(self.window.partition, record.offset()) {
+            self.comparison.findings.add(DEAD_LETTERS, What::KafkaPayload, || {
+                (
+                    place(self.window.partition, record.offset()),
+                    format!("Kafka's has {} bytes and SHA-256 {hash}", payload.len()),
+                )
+            });
+        }
+    }
+
+    fn wrong_verdict(&mut self, offset: i64, decoded: impl FnOnce() -> String) {
+        self.comparison.findings.add(TICKS, What::KafkaVerdict, || {
+            (place(self.window.partition, offset), format!("the table has rows, Kafka's record is {}", decoded()))
+        });
+    }
+
+    fn not_stored(&mut self, offset: i64, decoded: impl FnOnce() -> String) {
+        let partition = self.window.partition;
+        self.comparison.partitions.entry(partition).or_default().not_stored += 1;
+        let kept = self.comparison.not_stored.entry(partition).or_default();
+        if kept.len() < self.comparison.limit {
+            kept.push((offset, decoded()));
+        }
+    }
+
+    fn finish(self) {
+        let range = self.window.range.start as u64..self.window.range.end as u64;
+        let tables = (&self.stored.rows | &self.stored.letters).range_cardinality(range.clone());
+        let told = self.comparison.partitions.entry(self.window.partition).or_default();
+        let gone = tables - self.known;
+        told.gone += gone;
+        told.holes += (range.end - range.start) - self.delivered - gone;
+    }
+}
+
+pub(super) fn place(partition: i32, offset: i64) -> String {
+    format!("partition {partition}, offset {offset}")
+}
