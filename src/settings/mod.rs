@@ -320,7 +320,9 @@ mod tests {
             let mapped = ["symbol", "ts", "close", "volume", "trade_id", "source"];
             let field = key.strip_prefix("input.").is_some_and(|key| mapped.contains(&key));
             let live = ["fast", "slow", "anomaly", "change", "kinds"];
-            let live = key.strip_prefix("live.").is_some_and(|key| live.contains(&key) || key.starts_with("rule"));
+            let live = key
+                .strip_prefix("live.")
+                .is_some_and(|key| live.contains(&key) || key.starts_with("rule.") || key.starts_with("webhook."));
             field || live || key == "store.sse" || key.starts_with("kafka.properties.") || key.starts_with("columns.")
         };
         let keys = documented();
