@@ -22,11 +22,13 @@ fn main() {
     let settings = settings();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let rules = |settings: &LiveSettings| runtime.block_on(Rules::plan(&settings.rules)).unwrap();
-    // First, while nothing that was freed can be used again.
+    // First, while little that was freed can be used again; the program itself and the plans are there.
+    let (planned, mut few) = (rules(&settings), Engine::new(&settings, rules(&settings)));
+    few.take(ORIGIN, &chunk(10, 0, 1_000));
     let before = resident();
-    let mut engine = Engine::new(&settings, rules(&settings)).with_bars();
-    for round in 0..30 {
-        engine.take(ORIGIN, &chunk(10_000, round * 10_000, 10_000));
+    let mut engine = Engine::new(&settings, planned).with_bars();
+    for round in 0..300 {
+        engine.take(ORIGIN, &chunk(10_000, round * 1_000, 1_000));
         engine.events();
         engine.changed();
     }
