@@ -119,8 +119,9 @@ export abstract class Panel implements Drawable {
 
   private every(): number {
     const { refresh } = this.app.view;
-    if (refresh === 'off') return Infinity;
+    // Without a refresh, too: what is off is asking again for what is there.
     if (this.el.dataset['state'] === 'empty' && !this.heavy) return EMPTY_EVERY_MS;
+    if (refresh === 'off') return Infinity;
     const light = Number.parseInt(refresh, 10) * 1000;
     return Math.max(light, this.heavy ? HEAVY_EVERY_MS : 0, this.took * REST);
   }

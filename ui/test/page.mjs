@@ -9,7 +9,7 @@ import { firstPaint, hostile, moves, paging, roundTrip } from './behaviour.mjs';
 import { faults } from './faults.mjs';
 import { tasks, weight } from './load.mjs';
 import { looks } from './looks.mjs';
-import { failed, folder, launch, section } from './support.mjs';
+import { failed, folder, launch, section, someSymbols } from './support.mjs';
 
 const { values } = parseArgs({
   options: { base: { type: 'string' }, out: { type: 'string', default: 'shots' }, only: { type: 'string' }, seconds: { type: 'string', default: '12' } },
@@ -17,7 +17,7 @@ const { values } = parseArgs({
 const server = values.base === undefined ? await start() : null;
 const base = values.base?.replace(/\/$/, '') ?? server.url;
 const out = folder(values.out, '.');
-const symbols = server ? ['AAPL', 'MSFT', 'NVDA'] : (await (await fetch(`${base}/api/symbols`)).json()).symbols.slice(0, 3);
+const symbols = server ? ['AAPL', 'MSFT', 'NVDA'] : await someSymbols(base);
 const several = new URLSearchParams(symbols.map((symbol) => ['symbol', symbol])).toString();
 const one = new URLSearchParams([['symbol', symbols[0]]]).toString();
 const isLive = (await (await fetch(`${base}/api/meta`)).json()).mode === 'live';

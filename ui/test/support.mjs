@@ -55,6 +55,16 @@ export async function open(browser, base, search = '', { width = 1440, height = 
   return { page, close };
 }
 
+/** Three symbols of a server that may have been started a moment ago, and then has none yet. */
+export async function someSymbols(base) {
+  for (const until = Date.now() + 30_000; Date.now() < until; ) {
+    const { symbols } = await (await fetch(`${base}/api/symbols`)).json();
+    if (symbols.length >= 3) return symbols.slice(0, 3);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`${base} has no three symbols after 30 s`);
+}
+
 export const ready = (page) => page.waitForSelector('html[data-ready="true"]', { timeout: 15_000 });
 
 /** All panels have been seen, asked and drawn. */
