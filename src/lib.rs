@@ -42,6 +42,8 @@ pub mod units;
 
 pub mod throttle;
 
+pub mod crash;
+
 pub mod suggest;
 
 pub mod decode;

@@ -17,6 +17,7 @@ use super::encode::{EncodedFile, TickEncoder};
 use super::error::IngestError;
 use super::letters::encode_letters;
 use super::spare::ColumnsReturn;
+use crate::crash::{self, CrashPoint};
 use crate::decode::{Reason, SkipKind};
 use crate::kafka::TopicIdAnswer;
 use crate::lake::{Advance, CommitNote, CommitOutcome, Lake, NewFile};
@@ -106,10 +107,14 @@ pub(super) async fn flush(
     let store = lake.ticks_store();
     let (count, bytes) = (files.len(), files.iter().map(|file| file.file.bytes).sum());
     let files = upload(lake, &store, files).await?;
+    crash::at(CrashPoint::TicksUploaded);
     let dead_next = match bury(lake, &letters, &dead_bases).await? {
         Bury::Done { dead_next } => dead_next,
         Bury::Fenced { partitions } => return Ok(done(Outcome::Fenced { partitions }, BTreeMap::new(), count, bytes)),
     };
+    if !dead_next.is_empty() {
+        crash::at(CrashPoint::LettersCommitted);
+    }
     let outcome = match lake.commit_ticks(&files, &advances, &note).await? {
         CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
             Outcome::Committed { version }

@@ -24,6 +24,7 @@ use super::policy::{DataLoss, FlushPolicy};
 use super::settings::{DataLossPolicy, StartPolicy};
 use super::spare::ColumnsReturn;
 use super::status::Status;
+use crate::crash::{self, CrashPoint};
 use crate::decode::Decoder;
 use crate::kafka::{Assigned, Command, Consumer, Event};
 use crate::lake::{Advance, Lake};
@@ -410,6 +411,7 @@ impl Pipeline {
             ranges = ranges.join(" "),
             "committed"
         );
+        crash::at(CrashPoint::OffsetsCommitting);
         self.consumer.send(Command::Commit(offsets))?;
         self.status.send_modify(|status| {
             status.version = version;

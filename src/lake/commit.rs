@@ -15,6 +15,7 @@ use super::error::LakeError;
 use super::record::{CommitRecord, advanced};
 use super::retry::{Attempts, RetryPolicy};
 use super::table::{Put, Table};
+use crate::crash::{self, CrashPoint};
 use crate::market::{Counts, EPOCH_DAYS_FROM_CE, OffsetRange};
 
 /// How one partition moves in a commit.
@@ -139,7 +140,14 @@ async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Resul
         partition_by: Some(vec![batch.partition_column.to_owned()]),
         predicate: None,
     };
-    match table.put_next(batch.adds(), operation, Some(&record), batch.transactions()).await? {
+    if batch.epoch_property.is_some() {
+        crash::at(CrashPoint::TicksCommitting);
+    }
+    let put = table.put_next(batch.adds(), operation, Some(&record), batch.transactions()).await?;
+    if batch.epoch_property.is_some() {
+        crash::at(CrashPoint::TicksCommitted);
+    }
+    match put {
         (version, Put::Stored) => Ok(Some(CommitOutcome::Committed { version })),
         (_, Put::Exists) => {
             table.catch_up().await?;
