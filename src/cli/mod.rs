@@ -10,6 +10,7 @@ mod ingest;
 mod inspect;
 mod kafka;
 mod live;
+mod maintain;
 mod offsets;
 mod produce;
 mod query;
@@ -35,6 +36,7 @@ pub use ingest::{IngestArgs, InputArgs};
 pub use inspect::{AsOfText, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs};
 pub use kafka::KafkaArgs;
 pub use live::{AlertsArgs, AlertsCommand, AlertsTestArgs, EventArgs, LiveArgs};
+pub use maintain::MaintainArgs;
 pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
 pub use produce::{ColumnArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
 pub use query::{AskArgs, FormatChoice, QueryArgs};
@@ -84,6 +86,7 @@ pub enum Command {
     Offsets(OffsetsArgs),
     DeadLetters(DeadLettersArgs),
     Verify(VerifyArgs),
+    Maintain(MaintainArgs),
     Dashboard(DashboardArgs),
     Catalog(Box<CatalogArgs>),
     Config(ConfigArgs),

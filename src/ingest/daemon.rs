@@ -1,7 +1,7 @@
 //! From settings to a running ingest: topic, lake, group, pipeline, and the maintenance beside it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,9 +17,10 @@ use super::policy::FlushPolicy;
 use super::settings::IngestSettings;
 use super::spare::spare_columns;
 use super::status::Status;
+use super::upkeep::{Looked, look_after};
 use crate::decode::{Decoder, InputSettings};
 use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
-use crate::lake::{Lake, LakeError, LakeSpec, Location, Maintenance, RetryPolicy, StoreSettings, Upkeep};
+use crate::lake::{Lake, LakeError, LakeSpec, Location, RetryPolicy, StoreSettings};
 use crate::throttle::Throttle;
 
 /// Contract: one-shot commands try for 60 s, the daemon for ever.
@@ -45,7 +46,8 @@ pub struct IngestSpec {
 /// An ingest that is ready to run.
 pub struct Daemon {
     pub(super) pipeline: Pipeline,
-    maintenance: Option<(Maintenance, Upkeep)>,
+    looked: Option<Looked>,
+    behind: Arc<AtomicBool>,
     pub table_id: String,
     pub group: String,
 }
@@ -86,22 +88,29 @@ impl Daemon {
         let table_id = lake.table_id().to_owned();
         let id: String = table_id.chars().take(GROUP_ID_CHARACTERS).collect();
         let group = kafka.group.clone().unwrap_or_else(|| format!("tickhouse-{id}"));
-        let maintenance = settings.upkeep().map(|upkeep| (lake.maintenance(), upkeep));
+        let looked = settings.upkeep().map(|upkeep| Looked {
+            location: location.clone(),
+            store: store.clone(),
+            maintain: settings.maintain,
+            upkeep,
+        });
         let already_applied = Arc::new(AtomicU64::new(0));
         let (columns_return, spare) = spare_columns();
         let assembler = Assembler::new(decoder.clone(), spare, Arc::clone(&already_applied));
         let consumer = Consumer::start(&kafka, &group, tells_topic_id, assembler).map_err(IngestError::Kafka)?;
         let encoder = TickEncoder::new(lake.epoch(), settings.partition_by, &extras);
+        let behind = Arc::new(AtomicBool::new(false));
         let options = PipelineOptions {
             flush: FlushPolicy::new(&settings),
             start: settings.start,
             on_data_loss: settings.on_data_loss,
             until_latest,
             stop_timeout: settings.stop_timeout,
+            behind: Arc::clone(&behind),
         };
         let pipeline =
             Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, already_applied, give_up);
-        Ok(Some(Self { pipeline, maintenance, table_id, group }))
+        Ok(Some(Self { pipeline, looked, behind, table_id, group }))
     }
 
     pub fn status(&self) -> watch::Receiver<Status> {
@@ -114,9 +123,9 @@ impl Daemon {
     /// As [`Pipeline::run`].
     pub async fn run(self, stop: CancellationToken) -> Result<Status, IngestError> {
         let over = stop.child_token();
-        let maintainer = self.maintenance.map(|(maintenance, upkeep)| {
-            tokio::spawn(maintain(maintenance, upkeep, self.pipeline.status(), over.clone()))
-        });
+        let behind = self.behind;
+        let maintainer =
+            self.looked.map(|looked| tokio::spawn(look_after(looked, self.pipeline.status(), behind, over.clone())));
         let result = self.pipeline.run(stop).await;
         over.cancel();
         join(maintainer).await;
@@ -124,42 +133,16 @@ impl Daemon {
     }
 }
 
-/// A checkpoint that is being written may end; the log is whole without it too.
+/// What is under way may end; the tables are whole without it too.
 async fn join(maintainer: Option<JoinHandle<()>>) {
     let Some(mut maintainer) = maintainer else { return };
     match tokio::time::timeout(LAST_MAINTENANCE, &mut maintainer).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "the maintenance task failed"),
         Err(_) => {
-            tracing::debug!("the checkpoint takes too long; leaving without it");
+            tracing::debug!("the maintenance takes too long; leaving without it");
             maintainer.abort();
         }
-    }
-}
-
-/// Work for the log, off the hot path: looks after every so many commits of this worker.
-async fn maintain(
-    mut maintenance: Maintenance,
-    upkeep: Upkeep,
-    mut status: watch::Receiver<Status>,
-    over: CancellationToken,
-) {
-    let mut done_at = 0;
-    loop {
-        let newest = tokio::select! {
-            biased;
-            () = over.cancelled() => return,
-            status = status.wait_for(|status| status.version >= done_at + upkeep.commits) => match status {
-                Ok(status) => status.version,
-                Err(_) => return,
-            },
-        };
-        // Not dropped half-way: what the Delta kernel does in threads of its own would outlive it.
-        match maintenance.run(upkeep).await {
-            Ok(done) => tracing::debug!(?done, "maintained the log"),
-            Err(error) => tracing::warn!(%error, "the log was not maintained, trying again later"),
-        }
-        done_at = newest;
     }
 }
 

@@ -23,6 +23,7 @@ mod stats;
 mod status;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use batch::{Batch, Chunk};
 pub use daemon::{Daemon, IngestSpec};
