@@ -95,9 +95,8 @@ impl Replay {
     pub(super) fn apply(&mut self, version: u64, actions: Vec<Action>, twice: &mut Vec<String>) {
         self.record = record_of(&actions).map(|record| (version, record)).or(self.record.take());
         // A commit may take a file away and add it again.
-        for remove in actions.iter().filter_map(|action| action.remove.as_ref()) {
-            self.files.remove(&remove.path);
-            self.removed.insert(remove.path.clone(), remove.deletion_timestamp);
+        for path in actions.iter().filter_map(|action| Some(&action.remove.as_ref()?.path)) {
+            self.files.remove(path);
         }
         actions.into_iter().for_each(|action| self.take(action, twice));
     }
@@ -109,6 +108,9 @@ impl Replay {
         self.metadata = action.metadata.or(self.metadata.take());
         if let Some(protocol) = action.protocol {
             self.protocol = Some((protocol.min_reader_version, protocol.min_writer_version));
+        }
+        if let Some(remove) = action.remove {
+            self.removed.insert(remove.path, remove.deletion_timestamp);
         }
         let Some(add) = action.add else { return };
         self.removed.remove(&add.path);

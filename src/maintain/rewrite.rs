@@ -14,7 +14,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::{cast, concat_batches, interleave_record_batch};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef, TimestampMicrosecondType};
 use chrono::NaiveDate;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
@@ -36,6 +36,7 @@ use crate::market::EPOCH_DAYS_FROM_CE;
 /// Rows that are decoded at once, of each input; fewer where they are large.
 const BATCH_ROWS: usize = 4 * 1024;
 const BATCH_BYTES: i64 = 1 << 20;
+const OPENED_AT_ONCE: usize = 8;
 /// Rows that are encoded at once.
 const WRITE_ROWS: usize = 16 * 1024;
 /// Runs this short are copied row by row.
@@ -98,10 +99,8 @@ impl Rewrite<'_> {
     /// A file can't be read, isn't what its footer says, or the store can't be written.
     pub(super) async fn run(&self, stop: &CancellationToken) -> Result<Vec<NewFile>, RewriteError> {
         let schema = self.schema();
-        let mut sources = Vec::with_capacity(self.files.len());
-        for file in self.files {
-            sources.push(self.open(file).await?);
-        }
+        let opening = stream::iter(self.files).map(|file| self.open(file)).buffered(OPENED_AT_ONCE);
+        let mut sources: Vec<Source> = opening.try_collect().await?;
         let mut outputs: Vec<Output> = (0..=self.cuts.len()).map(|_| Output::new(&schema, self.statistics)).collect();
         let result = match self.order {
             Order::Ticks => self.merge(&schema, &mut sources, &mut outputs, stop).await,
@@ -125,6 +124,13 @@ impl Rewrite<'_> {
 
     async fn open(&self, file: &DataFile) -> Result<Source, RewriteError> {
         let stored = self.view.stored(file);
+        let size = stored.size().await?;
+        if size != Some(file.bytes) {
+            let size =
+                size.map_or_else(|| "it is not in the store".to_owned(), |size| format!("{size} bytes are there"));
+            let detail = format!("{size}, the log says {}", file.bytes);
+            return Err(RewriteError::Damaged { path: file.path.clone(), detail });
+        }
         let built = ParquetRecordBatchStreamBuilder::new(stored.clone()).await;
         let builder = built.map_err(|error| read_error(&stored, &file.path, error))?;
         let footer = builder.metadata();
