@@ -16,15 +16,21 @@ pub enum CrashPoint {
     TicksCommitted,
     /// Before the offsets go to Kafka, for lag tools.
     OffsetsCommitting,
+    /// The data files of a replay of dead letters are in the store; nothing names them.
+    ReplayUploaded,
+    /// The commit of a replay is in the store; nobody was told.
+    ReplayCommitted,
 }
 
 impl CrashPoint {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::TicksUploaded,
         Self::LettersCommitted,
         Self::TicksCommitting,
         Self::TicksCommitted,
         Self::OffsetsCommitting,
+        Self::ReplayUploaded,
+        Self::ReplayCommitted,
     ];
 
     /// As `TICKHOUSE_TEST_CRASH` takes it.
@@ -35,6 +41,8 @@ impl CrashPoint {
             Self::TicksCommitting => "ticks-committing",
             Self::TicksCommitted => "ticks-committed",
             Self::OffsetsCommitting => "offsets-committing",
+            Self::ReplayUploaded => "replay-uploaded",
+            Self::ReplayCommitted => "replay-committed",
         }
     }
 }

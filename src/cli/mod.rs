@@ -28,7 +28,7 @@ pub use catalog::{
 };
 pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
 pub use dashboard::{DashboardArgs, ServeArgs};
-pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
+pub use dead_letters::{DeadLettersArgs, DeadLettersCommand, DeadLettersReplayArgs};
 pub use demo::DemoArgs;
 pub use engines::EngineArgs;
 pub use ingest::{IngestArgs, InputArgs};

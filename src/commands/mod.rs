@@ -38,6 +38,7 @@ use crate::kafka::TopicError;
 use crate::lake::{LakeError, StoreProblem};
 use crate::live::{LiveError, RuleError};
 use crate::query::QueryError;
+use crate::replay::ReplayError;
 use crate::settings::{Settings, SettingsError};
 use crate::tail::{FollowError, UnionError};
 use crate::verify::VerifyError;
@@ -118,6 +119,13 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
                 VerifyError::Lake(error) => lake_code(error),
                 VerifyError::Topic(error) => topic_code(error),
                 VerifyError::Usage(_) => Some(USAGE),
+                _ => None,
+            };
+        }
+        if let Some(error) = cause.downcast_ref::<ReplayError>() {
+            return match error {
+                ReplayError::Lake(error) => lake_code(error),
+                ReplayError::Input(_) | ReplayError::Column { .. } => Some(USAGE),
                 _ => None,
             };
         }

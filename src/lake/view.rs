@@ -11,6 +11,7 @@ use url::Url;
 
 use super::error::LakeError;
 use super::schema::{arrow_schema, read_columns};
+use super::stored_file::StoredFile;
 use super::table::Table;
 use crate::market::EPOCH_DAYS_FROM_CE;
 
@@ -45,6 +46,12 @@ impl fmt::Debug for TableView {
 }
 
 impl TableView {
+    /// One of its files, for reading in parts.
+    pub fn stored(&self, file: &DataFile) -> StoredFile {
+        let place = self.table_url.as_str().trim_end_matches('/').into();
+        StoredFile { place, store: Arc::clone(&self.store), path: file.path.clone(), bytes: file.bytes }
+    }
+
     pub(super) fn of(table: &Table) -> Result<Self, LakeError> {
         let state = table.snapshot()?;
         let columns = read_columns(&state.schema(), &table.name)?;

@@ -15,6 +15,7 @@ mod loss;
 mod past;
 mod poison;
 mod prompt;
+mod replay;
 mod secrets;
 mod security;
 mod start;

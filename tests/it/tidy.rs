@@ -155,6 +155,7 @@ fn allowed(module: &str) -> Option<&'static [&'static str]> {
         "ingest" => &["crash", "market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "tail" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "verify" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake", "tail"],
+        "replay" => &["crash", "market", "decode", "ingest", "lake", "tail"],
         "query" => &["market", "secret", "signals", "suggest", "throttle", "units", "decode", "kafka", "lake", "tail"],
         "live" => {
             &["market", "secret", "signals", "suggest", "throttle", "units", "decode", "kafka", "lake", "tail", "query"]

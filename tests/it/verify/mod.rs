@@ -1,6 +1,6 @@
 //! `tickhouse verify`: healthy lakes, damaged ones, and ones that differ from their topic.
 
-mod damage;
+pub(crate) mod damage;
 mod damaged;
 mod kafka;
 
