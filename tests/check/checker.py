@@ -79,7 +79,7 @@ def check(dump: Dump, ticks: Table, dead: Table, tick_files: list[Path], dead_fi
     check_values(database, findings)
     check_transactions(database, findings, state, ticks, dead, epoch)
     if options.expected:
-        check_expected(database, findings, options.expected)
+        check_expected(database, findings, options)
 
     summary = {
         "topic_offsets": sum(high - low for low, high in dump.bounds.values()),
@@ -340,9 +340,9 @@ def check_transactions(database, findings: Findings, state, ticks: Table, dead: 
             findings.add(f"P3 partition {partition}: dead letters go to {end}, their transaction is {txn}")
 
 
-def check_expected(database, findings: Findings, expected: Path) -> None:
+def check_expected(database, findings: Findings, options: Options) -> None:
     """A side-file of the producer: partition, offset, verdict (tick, dead, skip), reason."""
-    database.execute(f"""CREATE TABLE expected AS SELECT * FROM read_csv('{expected}', header = true,
+    database.execute(f"""CREATE TABLE expected AS SELECT * FROM read_csv('{options.expected}', header = true,
         columns = {{'partition': 'INT', 'off': 'BIGINT', 'verdict': 'TEXT', 'reason': 'TEXT'}})""")
     # The producer tells what ingest makes of a message; a replay adds ticks to dead letters.
     ingested = "in_ticks AND NOT in_dead" if options.replayed else "in_ticks"
