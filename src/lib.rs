@@ -63,6 +63,8 @@ pub mod replay;
 
 pub mod verify;
 
+pub mod doctor;
+
 pub mod query;
 
 pub mod engines;

@@ -51,6 +51,7 @@ pub(super) struct Txn {
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MetaData {
+    pub id: Option<String>,
     pub schema_string: String,
     #[serde(default)]
     pub partition_columns: Vec<String>,
@@ -86,7 +87,7 @@ pub(super) fn parse_commit(commit: &[u8]) -> Result<Vec<Action>, String> {
 /// # Errors
 /// It is no Parquet file of actions.
 pub(super) fn read_checkpoint(bytes: Bytes, mut take: impl FnMut(Action)) -> Result<(), String> {
-    const WANTED: [&str; 4] = ["add", "txn", "metaData", "protocol"];
+    const WANTED: [&str; 5] = ["add", "remove", "txn", "metaData", "protocol"];
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| error.to_string())?;
     let schema = builder.parquet_schema();
     let leaves = (0..schema.num_columns()).filter(|leaf| {

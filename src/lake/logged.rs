@@ -1,6 +1,6 @@
 //! One version of a table, put together from the actions of its log.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::datatypes::SchemaRef;
 use chrono::{Datelike, NaiveDate};
@@ -44,6 +44,10 @@ pub struct LoggedVersion {
     pub properties: BTreeMap<String, String>,
     /// By path.
     pub files: Vec<LoggedFile>,
+    /// Files that were taken out of the table, which older versions need, as far as the log tells of them.
+    pub removed: BTreeSet<Path>,
+    /// Delta id of the table; never changes.
+    pub id: String,
     transactions: HashMap<String, i64>,
     pub counters: Option<LoggedCounters>,
 }
@@ -81,6 +85,7 @@ impl LoggedVersion {
 #[derive(Default)]
 pub(super) struct Replay {
     files: BTreeMap<String, Add>,
+    removed: BTreeSet<String>,
     transactions: HashMap<String, i64>,
     pub metadata: Option<MetaData>,
     protocol: Option<(i32, i32)>,
@@ -105,6 +110,9 @@ impl Replay {
         self.metadata = action.metadata.or(self.metadata.take());
         if let Some(protocol) = action.protocol {
             self.protocol = Some((protocol.min_reader_version, protocol.min_writer_version));
+        }
+        if let Some(remove) = action.remove {
+            self.removed.insert(remove.path);
         }
         let Some(add) = action.add else { return };
         if add.deletion_vector.is_some() {
@@ -147,6 +155,8 @@ impl Replay {
             schema: arrow_schema(&columns, &partition_column),
             partition_column,
             properties: metadata.configuration.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
+            removed: self.removed.iter().filter_map(|path| Path::from_url_path(path).ok()).collect(),
+            id: metadata.id.unwrap_or_default(),
             files,
             transactions: self.transactions,
             counters: self.record.map(|(version, record)| LoggedCounters {

@@ -15,7 +15,7 @@ use super::location::Location;
 use super::table::Table;
 
 /// A temporary file this old belongs to no upload that is still going on.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+pub(super) const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 /// Handles of its own on some tables.
 pub struct Maintenance {

@@ -150,6 +150,7 @@ fn allowed(module: &str) -> Option<&'static [&'static str]> {
     Some(match module {
         "crash" | "market" | "secret" | "signals" | "suggest" | "throttle" | "units" => &[],
         "decode" | "lake" | "kafka" => &["crash", "market", "secret", "throttle", "units"],
+        "doctor" => &["market", "decode", "kafka", "lake"],
         "engines" => &["market", "secret", "units", "lake", "query"],
         "feeds" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "ingest" => &["crash", "market", "secret", "throttle", "units", "decode", "kafka", "lake"],
