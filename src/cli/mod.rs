@@ -5,6 +5,7 @@ mod config;
 mod dashboard;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod engines;
 mod ingest;
 mod inspect;
@@ -30,6 +31,7 @@ pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
 pub use dashboard::{DashboardArgs, ServeArgs};
 pub use dead_letters::{DeadLettersArgs, DeadLettersCommand, DeadLettersReplayArgs};
 pub use demo::DemoArgs;
+pub use doctor::DoctorArgs;
 pub use engines::EngineArgs;
 pub use ingest::{IngestArgs, InputArgs};
 pub use inspect::{AsOfText, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs};
@@ -84,6 +86,7 @@ pub enum Command {
     Offsets(OffsetsArgs),
     DeadLetters(DeadLettersArgs),
     Verify(VerifyArgs),
+    Doctor(Box<DoctorArgs>),
     Dashboard(DashboardArgs),
     Catalog(Box<CatalogArgs>),
     Config(ConfigArgs),

@@ -8,6 +8,7 @@ mod consume_only;
 mod dashboard;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod dry_run;
 mod elsewhere;
 mod explain;
@@ -65,6 +66,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
         Command::Offsets(args) => offsets::run(&cli.global, args, &stop).await,
         Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,
         Command::Verify(args) => verify::run(&cli.global, args, &stop).await,
+        Command::Doctor(args) => doctor::run(&cli.global, args, &stop).await,
         Command::Dashboard(args) => dashboard::run(&cli.global, args, stop).await,
         Command::Catalog(args) => catalog::run(&cli.global, args, stop).await,
         Command::Config(args) => config::run(&cli.global, args).await,

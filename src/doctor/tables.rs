@@ -102,7 +102,13 @@ async fn one(name: &str, table: &AuditedTable, settings: &DoctorSettings, found:
         found.checks.extend(properties(state, &settings.expected).into_iter().map(|check| (check, None)));
     }
     match table.listed().await {
-        Ok(listed) => found.checks.extend(files(name, state, &listed).into_iter().map(|check| (check, None))),
+        Ok(listed) => {
+            found.checks.extend(files(name, state, &listed).into_iter().map(|check| (check, None)));
+            // Commits that can't be read name files, too.
+            if state.version == table.newest {
+                found.checks.extend(orphans(name, state, &listed).map(|check| (check, None)));
+            }
+        }
         Err(error) => found.not_checked.push(format!("{name}: {error}")),
     }
     found.checks.extend(upkeep(name, table, state).into_iter().map(|check| (check, None)));
@@ -204,7 +210,6 @@ fn files(name: &str, state: &LoggedVersion, listed: &[ListedFile]) -> Vec<Check>
         let bytes: u64 = state.files.iter().map(|file| file.bytes).sum();
         checks.push(Check::ok(format!("{name}/files"), format!("{} files, {bytes} bytes", state.files.len())));
     }
-    checks.extend(orphans(name, state, listed));
     checks
 }
 

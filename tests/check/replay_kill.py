@@ -81,7 +81,7 @@ class Run:
         replays = [self.start(self.args.binary) for _ in range(self.random.choice((1, 1, 2)))]
         way = self.random.choice(("random", "data file", "commit"))
         if way == "random":
-            time.sleep(self.random.uniform(0.05, 2.0))
+            time.sleep(self.random.uniform(0.05, 1.0))
         else:
             ending, folder = (".parquet", "ticks") if way == "data file" else (".json", "ticks/_delta_log")
             new_file(self.objects / folder, 10, ending)
@@ -255,7 +255,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--letters", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=12, help="rounds, each of one replay or two at once")
-    parser.add_argument("--commit-letters", type=int, default=100, help="letters of one commit")
+    parser.add_argument("--commit-letters", type=int, default=20, help="letters of one commit")
     parser.add_argument("--rate", type=int, default=200, help="other messages a second")
     parser.add_argument("--seed", type=int, default=None, help="default: a random one, which is printed")
     parser.add_argument("--store", choices=["local", "s3"], default="local")

@@ -7,6 +7,7 @@
 
 mod commands;
 mod dashboard;
+mod doctor;
 mod groups;
 mod ingest;
 mod layout;
