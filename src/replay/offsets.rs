@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Int32Type, Int64Type};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::file::statistics::Statistics;
@@ -13,7 +13,9 @@ use roaring::RoaringTreemap;
 use super::error::ReplayError;
 use crate::lake::{DataFile, TableView};
 
-pub(super) const IDENTITY: [&str; 3] = ["kafka_epoch", "kafka_partition", "kafka_offset"];
+/// Files that are read at once, so that a store's answers are not waited for one by one.
+pub(super) const READERS: usize = 4;
+const IDENTITY: [&str; 3] = ["kafka_epoch", "kafka_partition", "kafka_offset"];
 
 /// (epoch, partition, offset) of a message.
 pub(super) type Identity = (i32, i32, i64);
@@ -59,26 +61,46 @@ impl Offsets {
         offset("minValues").zip(offset("maxValues")).is_none_or(|range| self.has_any_of(range))
     }
 
+    /// Takes over the offsets of another set that this one doesn't have, and leaves only those there.
+    pub(super) fn take_new(&mut self, other: &mut Self) {
+        for (partition, new) in &mut other.sets {
+            let own = self.sets.entry(*partition).or_default();
+            *new -= &*own;
+            *own |= &*new;
+        }
+    }
+
+    /// Puts another set's offsets to those of this one.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (partition, offsets) in &other.sets {
+            *self.sets.entry(*partition).or_default() |= offsets;
+        }
+    }
+
     /// Takes away the offsets that a table has rows of.
     ///
     /// # Errors
     /// A file can't be read.
     pub(super) async fn remove_rows(&mut self, ticks: &TableView) -> Result<(), ReplayError> {
-        let mut found = Vec::new();
-        for file in &ticks.files {
-            if self.may_be_in(file) {
-                self.remove_rows_of(ticks, file, &mut found).await?;
+        let files: Vec<&DataFile> = ticks.files.iter().filter(|file| self.may_be_in(file)).collect();
+        let mut taken = Self::default();
+        {
+            let mut found =
+                futures::stream::iter(files).map(|file| self.of_rows(ticks, file)).buffer_unordered(READERS);
+            while let Some(found) = found.try_next().await? {
+                taken.add(&found);
+            }
+        }
+        for (partition, offsets) in taken.sets {
+            if let Some(own) = self.sets.get_mut(&partition) {
+                *own -= offsets;
             }
         }
         Ok(())
     }
 
-    async fn remove_rows_of(
-        &mut self,
-        ticks: &TableView,
-        file: &DataFile,
-        found: &mut Vec<Identity>,
-    ) -> Result<(), ReplayError> {
+    /// Those of a file's rows that are in this set, too.
+    async fn of_rows(&self, ticks: &TableView, file: &DataFile) -> Result<Self, ReplayError> {
         let stored = ticks.stored(file);
         let name = file.path.to_string();
         let failed = |error| ReplayError::of_file(&name, stored.error(error));
@@ -98,6 +120,7 @@ impl Offsets {
         };
         let mask = ProjectionMask::columns(builder.parquet_schema(), IDENTITY);
         let mut batches = builder.with_projection(mask).with_row_groups(groups).build().map_err(failed)?;
+        let mut found = Self::default();
         while let Some(batch) = batches.try_next().await.map_err(failed)? {
             let lacks = |column: &str| ReplayError::File { file: name.clone(), detail: format!("no column {column}") };
             let int = |name: &'static str| {
@@ -109,14 +132,18 @@ impl Offsets {
             let (epochs, partitions) = (int("kafka_epoch")?, int("kafka_partition")?);
             let offsets = offsets.ok_or_else(|| lacks("kafka_offset"))?;
             let rows = epochs.values().iter().zip(partitions.values()).zip(offsets.values());
-            found.clear();
-            found.extend(rows.map(|((epoch, partition), offset)| (*epoch, *partition, *offset)));
-            // Rows of one message are of the same offset, so only the first of them is there.
-            for row in found.iter() {
-                self.remove(*row);
+            for ((epoch, partition), offset) in rows {
+                if self.has((*epoch, *partition, *offset)) {
+                    found.insert((*epoch, *partition, *offset));
+                }
             }
         }
-        Ok(())
+        Ok(found)
+    }
+
+    fn has(&self, (epoch, partition, offset): Identity) -> bool {
+        let set = self.sets.get(&(epoch, partition));
+        u64::try_from(offset).is_ok_and(|offset| set.is_some_and(|set| set.contains(offset)))
     }
 }
 
@@ -144,6 +171,10 @@ mod tests {
         let mut other = Offsets::default();
         assert!(other.insert((1, 0, 900)) && other.insert((1, 0, 901)) && other.insert((0, 0, 5)));
         assert_eq!((open.len(), other.len(), open.in_common(&other), other.in_common(&open)), (2, 3, 1, 1));
+        let mut all = open.clone();
+        all.take_new(&mut other);
+        assert_eq!((all.len(), other.len(), other.in_common(&open)), (4, 2, 0));
+        assert!(all.has((1, 0, 901)) && !other.has((1, 0, 900)));
         assert!(open.remove((0, 1, 5)) && !open.remove((0, 1, 5)) && !open.remove((9, 9, 9)));
     }
 }

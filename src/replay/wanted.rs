@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use futures::{StreamExt, TryStreamExt};
+
 use super::error::ReplayError;
 use super::letters::{Letters, MARKS};
-use super::offsets::Offsets;
+use super::offsets::{Offsets, READERS};
 use crate::decode::Reason;
-use crate::lake::LakeVersion;
+use crate::lake::{DataFile, LakeVersion};
 
 /// All of what is given has to be so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,30 +56,45 @@ pub(super) struct Selection {
 /// The letters or the ticks can't be read.
 pub(super) async fn select(version: &LakeVersion, wanted: &Wanted) -> Result<Selection, ReplayError> {
     let mut selection = Selection::default();
-    let view = &version.dead_letters;
-    for file in &view.files {
-        let mut letters = Letters::of_columns(view, file, &MARKS).await?;
-        while let Some(rows) = letters.next().await? {
-            for mark in rows.marks() {
-                if !wanted.has(&mark) {
-                    continue;
-                }
-                let (epoch, partition, offset) = mark.identity;
-                let next = version.next.get(&partition).copied().unwrap_or(0);
-                if epoch == version.epoch && offset >= next {
-                    selection.ahead += 1;
-                } else if selection.open.insert(mark.identity) {
-                    if !selection.wanted.contains_key(mark.reason) {
-                        selection.wanted.insert(mark.reason.to_owned(), Offsets::default());
-                    }
-                    let of_reason = selection.wanted.get_mut(mark.reason).expect("it was put there");
-                    of_reason.insert(mark.identity);
-                }
-            }
+    let files = futures::stream::iter(&version.dead_letters.files);
+    let mut files = files.map(|file| marks_of(version, file, wanted)).buffered(READERS);
+    while let Some(Marks { by_reason, ahead }) = files.try_next().await? {
+        selection.ahead += ahead;
+        for (reason, mut offsets) in by_reason {
+            // A letter that is in the table twice counts once.
+            selection.open.take_new(&mut offsets);
+            selection.wanted.entry(reason).or_default().add(&offsets);
         }
     }
     selection.open.remove_rows(&version.ticks).await?;
     Ok(selection)
+}
+
+/// Letters of one file.
+#[derive(Default)]
+struct Marks {
+    by_reason: BTreeMap<String, Offsets>,
+    ahead: u64,
+}
+
+async fn marks_of(version: &LakeVersion, file: &DataFile, wanted: &Wanted) -> Result<Marks, ReplayError> {
+    let mut marks = Marks::default();
+    let mut letters = Letters::of_columns(&version.dead_letters, file, &MARKS).await?;
+    while let Some(rows) = letters.next().await? {
+        for mark in rows.marks().filter(|mark| wanted.has(mark)) {
+            let (epoch, partition, offset) = mark.identity;
+            let next = version.next.get(&partition).copied().unwrap_or(0);
+            if epoch == version.epoch && offset >= next {
+                marks.ahead += 1;
+                continue;
+            }
+            if !marks.by_reason.contains_key(mark.reason) {
+                marks.by_reason.insert(mark.reason.to_owned(), Offsets::default());
+            }
+            marks.by_reason.get_mut(mark.reason).expect("it was put there").insert(mark.identity);
+        }
+    }
+    Ok(marks)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ from checker import active_files
 from delta_log import open_store, read_table
 from producer import Source, make_topic
 from servers import REPOSITORY, Servers, unwind_on_sigterm
-from worker import READING, Launcher, new_file
+from worker import READING, Launcher, Worker, new_file
 
 PARTITIONS = 4
 # 23:30 in New York: the trade date is that of the day, the UTC date the next one.
@@ -64,11 +64,14 @@ class Run:
         table = ["--table", self.launcher.table, *store_flags(self.launcher.flags)]
         return [str(binary), "dead-letters", "replay", *table, *MAPPING, "--format", "json", *words]
 
-    def start(self, binary: Path, crash: str | None = None) -> subprocess.Popen:
+    def start(self, binary: Path, crash: str | None = None) -> Worker:
         environment = os.environ | self.launcher.environment | ({"TICKHOUSE_TEST_CRASH": crash} if crash else {})
-        command = self.command(binary, "--commit-letters", str(self.args.commit_letters))
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                env=environment)
+        command = self.command(binary, "--commit-letters", str(self.args.commit_letters), "--log", "info")
+        self.launcher.started += 1
+        log = self.launcher.folder / f"replay-{self.launcher.started:04}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
+        return Worker("replay", process, log)
 
     def say(self, text: str) -> None:
         print(f"{time.monotonic() - self.begun:7.1f} s  {text}; {self.version()}", flush=True)
@@ -79,30 +82,33 @@ class Run:
 
     def kill(self, number: int) -> None:
         replays = [self.start(self.args.binary) for _ in range(self.random.choice((1, 1, 2)))]
-        way = self.random.choice(("random", "data file", "commit"))
+        way = self.random.choice(("random", "commit", "commit", "data file"))
         if way == "random":
-            time.sleep(self.random.uniform(0.05, 1.0))
+            time.sleep(self.random.uniform(0.05, 2.0))
         else:
-            ending, folder = (".parquet", "ticks") if way == "data file" else (".json", "ticks/_delta_log")
-            new_file(self.objects / folder, 10, ending)
+            wait_for_commits(replays[0], self.random.randint(1, 12))
+            if way == "data file":
+                new_file(self.objects / "ticks", 5, ".parquet")
+            else:
+                time.sleep(self.random.uniform(0, 0.05))
         killed = 0
         for replay in replays:
             replay.kill()
-            code = replay.wait()
+            code = replay.process.returncode
             killed += code == -signal.SIGKILL
             if code not in (0, -signal.SIGKILL):
-                self.findings.append(f"a replay ended with {code}: {replay.stderr.read().decode()[-500:]}")
+                self.findings.append(f"a replay ended with {code}: {replay.tail()}")
         self.kills += killed
         self.say(f"{number:3}/{self.args.kills}  {killed} of {len(replays)} killed ({way})")
 
     def crash(self, point: str, times: int) -> None:
         replay = self.start(self.args.faults_binary, f"{point}:{times}")
-        _, errors = replay.communicate(timeout=END_SECONDS)
-        if replay.returncode != -signal.SIGKILL:
-            self.findings.append(f"{point}:{times} did not fire: exit {replay.returncode}, {errors.decode()[-500:]}")
+        code = replay.process.wait(END_SECONDS)
+        if code != -signal.SIGKILL:
+            self.findings.append(f"{point}:{times} did not fire: exit {code}, {replay.tail()}")
         else:
             self.fired[point] = self.fired.get(point, 0) + 1
-        self.say(f"crash point {point}, the {times}. time: exit {replay.returncode}")
+        self.say(f"crash point {point}, the {times}. time: exit {code}")
 
     def to_the_end(self, *words: str) -> dict:
         done = subprocess.run(self.command(self.args.binary, *words), capture_output=True, text=True,
@@ -111,6 +117,11 @@ class Run:
             self.findings.append(f"a replay ended with {done.returncode}: {done.stderr[-1000:]}")
             return {"reasons": {}}
         return json.loads(done.stdout)
+
+
+def wait_for_commits(replay: Worker, commits: int) -> None:
+    while replay.alive() and replay.log.read_bytes().count(b"replayed dead letters") < commits:
+        time.sleep(0.002)
 
 
 def store_flags(flags: list[str]) -> list[str]:
@@ -255,7 +266,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--letters", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=12, help="rounds, each of one replay or two at once")
-    parser.add_argument("--commit-letters", type=int, default=20, help="letters of one commit")
+    parser.add_argument("--commit-letters", type=int, default=50, help="letters of one commit")
     parser.add_argument("--rate", type=int, default=200, help="other messages a second")
     parser.add_argument("--seed", type=int, default=None, help="default: a random one, which is printed")
     parser.add_argument("--store", choices=["local", "s3"], default="local")

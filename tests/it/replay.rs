@@ -1,6 +1,7 @@
 //! `tickhouse dead-letters replay`: every open letter becomes ticks once, whoever runs it and how often.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
@@ -11,7 +12,10 @@ use tickhouse::market::PartitionBy;
 use tickhouse::replay::{ReplaySettings, Report, Wanted, replay};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Contents, Outgoing, Place, Tickhouse, Topic, ingest, over_stores, spec, ticks, until_latest};
+use crate::support::{
+    Contents, Letter, Outgoing, Place, Tickhouse, Topic, ingest, over_stores, spec, ticks, until_latest,
+};
+use crate::verify::damage::{TableFolder, with_column};
 
 /// A message of the preset price-change; no tick for a canonical lake. Half an hour before midnight in New York.
 fn price(number: usize) -> String {
@@ -124,8 +128,7 @@ async fn letters_become_ticks_by_another_mapping_once() {
         assert_eq!(added.len(), 30);
         for row in added {
             let number = row.volume.unwrap() as usize;
-            let letter =
-                |letter: &&crate::support::Letter| (letter.partition, letter.offset) == (row.partition, row.offset);
+            let letter = |letter: &&Letter| (letter.partition, letter.offset) == (row.partition, row.offset);
             let letter = before.letters.iter().find(letter).unwrap();
             assert_eq!(letter.payload, price(number).as_bytes());
             // 23:30 in New York is 04:30 UTC of the day after, which may be of the next month.
@@ -313,11 +316,11 @@ async fn a_letter_that_is_not_what_its_hash_says_is_refused() {
     let topic = Topic::new(1);
     topic.send(&prices(0..3));
     until_latest(spec(&topic, &place)).await.unwrap();
-    let letters = crate::verify::damage::TableFolder::new(&place, "dead_letters");
+    let letters = TableFolder::new(&place, "dead_letters");
     letters.rewrite(|rows| {
         let payloads: Vec<&[u8]> = vec![b"{}"; rows.num_rows()];
         let payloads = arrow::array::BinaryArray::from_vec(payloads);
-        crate::verify::damage::with_column(&rows, "payload", std::sync::Arc::new(payloads))
+        with_column(&rows, "payload", Arc::new(payloads))
     });
     let refused = command(&place, &PRICES).run();
     // Two bytes are less than the message had.
@@ -325,10 +328,59 @@ async fn a_letter_that_is_not_what_its_hash_says_is_refused() {
     assert!(refused.stderr.contains("3 are too large"), "{refused:?}");
     letters.rewrite(|rows| {
         let sizes = arrow::array::Int64Array::from(vec![2; rows.num_rows()]);
-        crate::verify::damage::with_column(&rows, "payload_bytes", std::sync::Arc::new(sizes))
+        with_column(&rows, "payload_bytes", Arc::new(sizes))
     });
     let refused = command(&place, &PRICES).run();
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("payload_sha256"), "{refused:?}");
     assert!(Contents::of(&place).await.rows.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_sees_damage_to_what_was_replayed() {
+    let healthy = Place::folder();
+    let topic = Topic::new(1);
+    topic.send(&prices(0..20));
+    topic.send(&ticks(0..5));
+    until_latest(spec(&topic, &healthy)).await.unwrap();
+    assert_eq!(run(settings(&healthy)).await.all().replayed, 20);
+    assert_healthy(&healthy, Some(&topic));
+    let findings = |place: &Place| {
+        let finished = Tickhouse::new(&["verify", "--format", "json"]).flags(&place.flags()).run();
+        let report: Value = serde_json::from_str(&finished.stdout).unwrap();
+        let counts: BTreeMap<String, u64> = serde_json::from_value(report["counts"].clone()).unwrap();
+        (finished.code, counts.into_keys().collect::<Vec<String>>())
+    };
+    let only = |what: &str| (Some(4), vec![what.to_owned()]);
+
+    // The rows of the replay go, its counters stay.
+    let place = healthy.copied();
+    let table = TableFolder::new(&place, "ticks");
+    let mut actions = table.actions(table.newest());
+    actions.retain(|action| action["add"].is_null());
+    table.write(table.newest(), &actions);
+    assert_eq!(findings(&place), only("replayed-rows-missing"));
+
+    // Rows of dead letters that no replay counted.
+    let place = healthy.copied();
+    let table = TableFolder::new(&place, "ticks");
+    table.edit(table.newest(), |action| {
+        if let Some(counters) = action.pointer_mut("/commitInfo/tickhouse/partitions/0") {
+            counters["replayed_rows"] = 19.into();
+            counters["replayed_offsets"] = 19.into();
+        }
+    });
+    assert_eq!(findings(&place), only("replayed-rows-surplus"));
+
+    // The same rows once more.
+    let place = healthy.copied();
+    let table = TableFolder::new(&place, "ticks");
+    let (_, add) = table.newest_add();
+    let mut again = add.clone();
+    again["path"] = add["path"].as_str().unwrap().replace("part-", "part-again-").into();
+    std::fs::copy(table.file(&add), table.file(&again)).unwrap();
+    let mut actions = table.actions(table.newest());
+    actions.push(serde_json::json!({ "add": again }));
+    table.write(table.newest(), &actions);
+    assert_eq!(findings(&place), only("identity-twice"));
 }
