@@ -82,7 +82,8 @@ impl Offsets {
     /// # Errors
     /// A file can't be read.
     pub(super) async fn remove_rows(&mut self, ticks: &TableView) -> Result<(), ReplayError> {
-        let files: Vec<&DataFile> = ticks.files.iter().filter(|file| self.may_be_in(file)).collect();
+        // Owned: with borrowed ones the compiler can't tell that the future may cross threads.
+        let files: Vec<DataFile> = ticks.files.iter().filter(|file| self.may_be_in(file)).cloned().collect();
         let mut taken = Self::default();
         {
             let mut found =
@@ -100,8 +101,8 @@ impl Offsets {
     }
 
     /// Those of a file's rows that are in this set, too.
-    async fn of_rows(&self, ticks: &TableView, file: &DataFile) -> Result<Self, ReplayError> {
-        let stored = ticks.stored(file);
+    async fn of_rows(&self, ticks: &TableView, file: DataFile) -> Result<Self, ReplayError> {
+        let stored = ticks.stored(&file);
         let name = file.path.to_string();
         let failed = |error| ReplayError::of_file(&name, stored.error(error));
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);

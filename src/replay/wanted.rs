@@ -56,7 +56,7 @@ pub(super) struct Selection {
 /// The letters or the ticks can't be read.
 pub(super) async fn select(version: &LakeVersion, wanted: &Wanted) -> Result<Selection, ReplayError> {
     let mut selection = Selection::default();
-    let files = futures::stream::iter(&version.dead_letters.files);
+    let files = futures::stream::iter(version.dead_letters.files.clone());
     let mut files = files.map(|file| marks_of(version, file, wanted)).buffered(READERS);
     while let Some(Marks { by_reason, ahead }) = files.try_next().await? {
         selection.ahead += ahead;
@@ -77,9 +77,9 @@ struct Marks {
     ahead: u64,
 }
 
-async fn marks_of(version: &LakeVersion, file: &DataFile, wanted: &Wanted) -> Result<Marks, ReplayError> {
+async fn marks_of(version: &LakeVersion, file: DataFile, wanted: &Wanted) -> Result<Marks, ReplayError> {
     let mut marks = Marks::default();
-    let mut letters = Letters::of_columns(&version.dead_letters, file, &MARKS).await?;
+    let mut letters = Letters::of_columns(&version.dead_letters, &file, &MARKS).await?;
     while let Some(rows) = letters.next().await? {
         for mark in rows.marks().filter(|mark| wanted.has(mark)) {
             let (epoch, partition, offset) = mark.identity;
