@@ -8,6 +8,7 @@ mod consume_only;
 mod dashboard;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod dry_run;
 mod elsewhere;
 mod explain;
@@ -39,6 +40,7 @@ use crate::kafka::TopicError;
 use crate::lake::{LakeError, StoreProblem};
 use crate::live::{LiveError, RuleError};
 use crate::query::QueryError;
+use crate::replay::ReplayError;
 use crate::settings::{Settings, SettingsError};
 use crate::tail::{FollowError, UnionError};
 use crate::verify::VerifyError;
@@ -66,6 +68,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
         Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,
         Command::Maintain(args) => maintain::run(&cli.global, args, &stop).await,
         Command::Verify(args) => verify::run(&cli.global, args, &stop).await,
+        Command::Doctor(args) => doctor::run(&cli.global, args, &stop).await,
         Command::Dashboard(args) => dashboard::run(&cli.global, args, stop).await,
         Command::Catalog(args) => catalog::run(&cli.global, args, stop).await,
         Command::Config(args) => config::run(&cli.global, args).await,
@@ -120,6 +123,13 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
                 VerifyError::Lake(error) => lake_code(error),
                 VerifyError::Topic(error) => topic_code(error),
                 VerifyError::Usage(_) => Some(USAGE),
+                _ => None,
+            };
+        }
+        if let Some(error) = cause.downcast_ref::<ReplayError>() {
+            return match error {
+                ReplayError::Lake(error) => lake_code(error),
+                ReplayError::Input(_) | ReplayError::Column { .. } => Some(USAGE),
                 _ => None,
             };
         }

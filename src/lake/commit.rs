@@ -135,15 +135,13 @@ async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Resul
         }
         None => batch.record(commit_id, &CommitNote::default(), None),
     };
-    let operation = DeltaOperation::Write {
-        mode: SaveMode::Append,
-        partition_by: Some(vec![batch.partition_column.to_owned()]),
-        predicate: None,
-    };
+    let operation = append(batch.partition_column);
     if batch.epoch_property.is_some() {
         crash::at(CrashPoint::TicksCommitting);
     }
-    let put = table.put_next(batch.adds(), operation, Some(&record), batch.transactions()).await?;
+    let put = table
+        .put_next(adds(batch.partition_column, batch.files), operation, Some(&record), batch.transactions())
+        .await?;
     if batch.epoch_property.is_some() {
         crash::at(CrashPoint::TicksCommitted);
     }
@@ -236,6 +234,7 @@ impl Batch<'_> {
                 Some(_) => advanced(newest, self.epoch, self.advances),
                 None => BTreeMap::new(),
             },
+            replay: None,
             events_topic_name: self.reached.and_then(|reached| reached.topic_name.clone()),
             events_topic: self.reached.map(|reached| reached.topic.clone()).unwrap_or_default(),
             webhooks_since: self.reached.and_then(|reached| reached.webhooks_since),
@@ -247,28 +246,37 @@ impl Batch<'_> {
         let next = |advance: &Advance| Transaction::new(app_id(self.epoch, advance.partition), advance.range.next());
         self.advances.iter().map(next).collect()
     }
+}
 
-    fn adds(&self) -> Vec<Action> {
-        let now = chrono::Utc::now().timestamp_millis();
-        let add = |file: &NewFile| {
-            let date = NaiveDate::from_num_days_from_ce_opt(file.partition_value + EPOCH_DAYS_FROM_CE);
-            Action::Add(Add {
-                path: file.path.clone(),
-                partition_values: HashMap::from([(
-                    self.partition_column.to_owned(),
-                    date.map(|date| date.format("%Y-%m-%d").to_string()),
-                )]),
-                size: file.bytes,
-                modification_time: now,
-                data_change: true,
-                stats: Some(file.stats.clone()),
-                tags: None,
-                deletion_vector: None,
-                base_row_id: None,
-                default_row_commit_version: None,
-                clustering_provider: None,
-            })
-        };
-        self.files.iter().map(add).collect()
+pub(super) fn append(partition_column: &str) -> DeltaOperation {
+    DeltaOperation::Write {
+        mode: SaveMode::Append,
+        partition_by: Some(vec![partition_column.to_owned()]),
+        predicate: None,
     }
+}
+
+/// Actions that add files to a table.
+pub(super) fn adds(partition_column: &str, files: &[NewFile]) -> Vec<Action> {
+    let now = chrono::Utc::now().timestamp_millis();
+    let add = |file: &NewFile| {
+        let date = NaiveDate::from_num_days_from_ce_opt(file.partition_value + EPOCH_DAYS_FROM_CE);
+        Action::Add(Add {
+            path: file.path.clone(),
+            partition_values: HashMap::from([(
+                partition_column.to_owned(),
+                date.map(|date| date.format("%Y-%m-%d").to_string()),
+            )]),
+            size: file.bytes,
+            modification_time: now,
+            data_change: true,
+            stats: Some(file.stats.clone()),
+            tags: None,
+            deletion_vector: None,
+            base_row_id: None,
+            default_row_commit_version: None,
+            clustering_provider: None,
+        })
+    };
+    files.iter().map(add).collect()
 }

@@ -36,7 +36,7 @@ pub struct Lake {
     dead_letters: Table,
     /// Readers alone look for it.
     pub(super) signals: Option<SignalsTable>,
-    partition_column: String,
+    pub(super) partition_column: String,
     /// As of the last refresh, not of the head: what was read under it must not be committed under another.
     pub(super) epoch: i32,
     pub(super) retry: RetryPolicy,

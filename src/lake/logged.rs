@@ -46,6 +46,8 @@ pub struct LoggedVersion {
     pub files: Vec<LoggedFile>,
     /// Files that left the table, with the time of it in milliseconds since the epoch: as far as the log still knows.
     pub removed: HashMap<Path, Option<i64>>,
+    /// Delta id of the table; never changes.
+    pub id: String,
     transactions: HashMap<String, i64>,
     pub counters: Option<LoggedCounters>,
 }
@@ -157,6 +159,7 @@ impl Replay {
             schema: arrow_schema(&columns, &partition_column),
             partition_column,
             properties: metadata.configuration.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
+            id: metadata.id.unwrap_or_default(),
             files,
             removed,
             transactions: self.transactions,

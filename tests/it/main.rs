@@ -7,6 +7,7 @@
 
 mod commands;
 mod dashboard;
+mod doctor;
 mod groups;
 mod ingest;
 mod layout;
@@ -16,6 +17,7 @@ mod maintain;
 mod past;
 mod poison;
 mod prompt;
+mod replay;
 mod secrets;
 mod security;
 mod start;
