@@ -24,10 +24,11 @@ class Servers:
     folder: Path
     running: list[tuple[str, Path]] = field(default_factory=list)
 
-    def start(self, script: str) -> dict[str, str]:
+    def start(self, script: str, *more: str) -> dict[str, str]:
         home = self.folder / script.removesuffix(".sh")
-        self.running.append((script, home))
-        done = subprocess.run([SERVERS / script, "start", home], stdout=subprocess.PIPE, text=True)
+        if (script, home) not in self.running:
+            self.running.append((script, home))
+        done = subprocess.run([SERVERS / script, "start", home, *more], stdout=subprocess.PIPE, text=True)
         if done.returncode != 0:
             raise SystemExit(f"{script} did not start")
         return dict(line.split("=", 1) for line in done.stdout.splitlines())
