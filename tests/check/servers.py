@@ -17,6 +17,12 @@ def unwind_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
+def free_ports(count: int) -> list[int]:
+    """Of the loopback; see lib.sh for which."""
+    script = f"source '{SERVERS}/lib.sh' && free_ports {count}"
+    return [int(port) for port in subprocess.check_output(["bash", "-c", script], text=True).split()]
+
+
 @dataclass
 class Servers:
     """Kafka and, if wanted, the S3 server, in a folder of the run."""
@@ -36,3 +42,8 @@ class Servers:
     def stop(self) -> None:
         for script, home in reversed(self.running):
             subprocess.run([SERVERS / script, "stop", home], check=False)
+
+    def stop_one(self, script: str) -> None:
+        for started in [one for one in self.running if one[0] == script]:
+            subprocess.run([SERVERS / script, "stop", started[1]], check=False)
+            self.running.remove(started)

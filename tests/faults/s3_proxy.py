@@ -111,8 +111,8 @@ def refusal(code: str) -> bytes:
     return head.encode() + body
 
 
-def without_new(answer: Message, seconds: float) -> Message:
-    """A listing as it was `seconds` ago."""
+def without_new(answer: Message, seconds: float) -> Message | None:
+    """A listing as it was `seconds` ago; None where that is the same one."""
     then = datetime.now(timezone.utc) - timedelta(seconds=seconds)
     left = 0
 
@@ -122,7 +122,10 @@ def without_new(answer: Message, seconds: float) -> Message:
         left += modified <= then
         return entry[0] if modified <= then else b""
 
-    body = CONTENTS.sub(keep, dechunked(answer))
+    whole = dechunked(answer)
+    body = CONTENTS.sub(keep, whole)
+    if body == whole:
+        return None
     return answer.with_body(COUNT.sub(b"<KeyCount>%d</KeyCount>" % left, body))
 
 
@@ -170,8 +173,10 @@ class S3Proxy:
         answer = await read_message(upstream[0], has_body=method != "HEAD")
         if answer is None:
             return False
-        answered = {"lie": answer.status == 412, "truncate": answer.status < 300 and len(answer.body) > 1}
-        if rule is not None and answered.get(do, answer.status < 300):
+        stale = without_new(answer, rule.seconds) if do == "stale-list" and answer.status < 300 else None
+        strikes = {"lie": answer.status == 412, "truncate": answer.status < 300 and len(answer.body) > 1}
+        strikes["stale-list"] = stale is not None
+        if rule is not None and strikes.get(do, answer.status < 300):
             rule.hits += 1
             if do == "503-after":
                 writer.write(refusal("503"))
@@ -188,7 +193,7 @@ class S3Proxy:
             if do in ("drop-after", "hang-after"):
                 return False
             if do == "stale-list":
-                answer = without_new(answer, rule.seconds)
+                answer = stale
             if do == "lie":
                 answer = Message(b"HTTP/1.1 200 OK\r\nETag: \"0\"\r\nContent-Length: 0\r\n\r\n", b"")
         writer.write(answer.head + answer.body)
