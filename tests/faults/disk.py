@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
-
-from kinds import Skipped
 
 SIZE = "256m"
 BALLAST = "ballast"
@@ -14,11 +13,22 @@ PIECE = 1 << 16
 
 
 def mount(place: Path) -> None:
-    if os.geteuid() != 0:
-        raise Skipped("a disk to fill needs root")
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", place], capture_output=True, text=True)
     if done.returncode != 0:
-        raise Skipped(f"a disk to fill can't be mounted: {done.stderr.strip()}")
+        raise RuntimeError(f"a disk to fill can't be mounted: {done.stderr.strip()}")
+
+
+def missing() -> str | None:
+    """Why this machine can't have one."""
+    if os.geteuid() != 0:
+        return "a disk to fill needs root"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            mount(Path(folder))
+        except RuntimeError as error:
+            return str(error)
+        unmount(Path(folder))
+    return None
 
 
 def unmount(place: Path) -> None:

@@ -25,6 +25,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import disk
 import kinds as registry
 from ground import Ground
 from rounds import Result, run_round
@@ -40,7 +41,8 @@ def has_crash_points(binary: Path) -> bool:
         return text.find(b"TICKHOUSE_TEST_CRASH") >= 0
 
 
-def chosen(kinds: dict[str, registry.Kind], only: str | None, binary: Path, stores: list[str]) -> list[registry.Kind]:
+def chosen(kinds: dict[str, registry.Kind], only: str | None, binary: Path, stores: list[str]) -> tuple[list, dict]:
+    """The kinds of a run, and why others can't be part of it."""
     picked = list(kinds.values())
     if only:
         wanted = only.split(",")
@@ -49,12 +51,18 @@ def chosen(kinds: dict[str, registry.Kind], only: str | None, binary: Path, stor
                 raise SystemExit(f"no kind of fault is named {word}: see --list")
         picked = [kind for kind in picked if any(kind.name.startswith(word) for word in wanted)]
     picked = [kind for kind in picked if kind.store is None or kind.store in stores]
-    if any(kind.crash_point for kind in picked) and not has_crash_points(binary):
-        print(f"left out: crash points, which {binary} has none of (cargo build --features faults)", file=sys.stderr)
-        picked = [kind for kind in picked if not kind.crash_point]
+    left_out = {}
+    if not has_crash_points(binary):
+        reason = "the binary has no crash points: cargo build --features faults"
+        left_out |= {kind.name: reason for kind in picked if kind.crash_point}
+    if reason := disk.missing():
+        left_out |= {kind.name: reason for kind in picked if kind.disk}
+    for name, reason in left_out.items():
+        print(f"left out: {name}: {reason}", file=sys.stderr)
+    picked = [kind for kind in picked if kind.name not in left_out]
     if not picked:
         raise SystemExit("no kind of fault is left")
-    return picked
+    return picked, left_out
 
 
 class Run:
@@ -64,6 +72,7 @@ class Run:
         self.folder, self.settings, self.binary = folder, settings, binary
         self.kinds = registry.load()
         self.results: list[dict] = []
+        self.left_out: dict[str, str] = {}
         self.before = 0.0
         self.begun = time.monotonic()
         self.ground = Ground(folder, Servers(folder))
@@ -132,7 +141,6 @@ class Run:
             for name, seconds in result["recoveries"].items():
                 if name in kinds:
                     kinds[name]["recovery_s"] += seconds
-        skipped = {name: reason for result in self.results for name, reason in result["skipped"].items()}
         return {
             **self.settings,
             "seconds": self.seconds(),
@@ -142,7 +150,7 @@ class Run:
             "lost": sum(result["missing"] for result in self.results),
             "duplicated": sum(result["repeated"] for result in self.results),
             "findings": sum(len(result["findings"]) for result in self.results),
-            "skipped": skipped,
+            "left_out": self.left_out,
             "kinds": dict(sorted(kinds.items())),
         }
 
@@ -208,7 +216,7 @@ def main() -> int:
             wanted = run.settings
             print(f"seed {wanted['seed']}, in {folder}", flush=True)
             stores = [wanted["store"]] if wanted["store"] else ["local", "s3"]
-            kinds = chosen(run.kinds, wanted["only"], run.binary, stores)
+            kinds, run.left_out = chosen(run.kinds, wanted["only"], run.binary, stores)
             rounds = plan(kinds, wanted["faults"], wanted["seed"], stores, wanted["workers"])
             good = run.run(rounds, args.minutes, args.until_failure)
     finally:

@@ -19,10 +19,6 @@ class Missed(Exception):
     """The fault did not strike: the run shows nothing about it."""
 
 
-class Skipped(Exception):
-    """This machine can't make the fault; the reason is told and counted."""
-
-
 @dataclass(frozen=True)
 class Kind:
     name: str

@@ -143,8 +143,6 @@ def scale(stage: Stage, chance: random.Random) -> str:
 @fault("created-at-once", alone=True, weight=6)
 def created_at_once(stage: Stage, chance: random.Random) -> str:
     """Workers that all find no lake."""
-    import aftermath
-
     stage.produce(2_000)
     count = chance.randint(2, 4)
     for number in range(count):
@@ -153,5 +151,5 @@ def created_at_once(stage: Stage, chance: random.Random) -> str:
         stage.findings.append(f"{count} workers at once, and no commit within {START_SECONDS} s")
     stage.produce(2_000)
     stage.expect_alive()
-    aftermath.settle_round(stage)
+    stage.finish()
     return f"{count} workers on a fresh lake of {PARTITIONS} partitions"

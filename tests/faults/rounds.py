@@ -8,9 +8,8 @@ import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from aftermath import settle_round
 from ground import Ground
-from kinds import Kind, Missed, Skipped
+from kinds import Kind, Missed
 from schedule import Round
 from stage import Stage
 
@@ -21,7 +20,6 @@ class Result:
 
     round: int
     faults: dict[str, int] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
     recoveries: dict[str, list[float]] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     missing: int = 0
@@ -29,7 +27,8 @@ class Result:
     messages: int = 0
     seconds: float = 0.0
 
-    def take(self, stage: Stage, summary: dict) -> None:
+    def take(self, stage: Stage) -> None:
+        summary = stage.summary
         self.findings += stage.findings
         self.recoveries = stage.recoveries
         self.missing, self.repeated = summary.get("missing", 0), summary.get("repeated", 0)
@@ -44,7 +43,7 @@ def run_round(ground: Ground, plan: Round, kinds: dict[str, Kind], binary: Path,
         return [run_alone(ground, plan, kinds, binary, folder, place) for place in range(len(plan.faults))]
     result = Result(plan.number)
     begun = time.monotonic()
-    stage, summary = None, {}
+    stage = None
     try:
         stage = Stage(ground, plan, binary, folder, disk=any(kinds[fault.kind].disk for fault in plan.faults))
         stage.begin()
@@ -53,13 +52,13 @@ def run_round(ground: Ground, plan: Round, kinds: dict[str, Kind], binary: Path,
             if fault.settle:
                 stage.settle(fault.kind)
             stage.expect_alive()
-        summary = settle_round(stage)
+        stage.finish()
     except Exception as error:
         result.findings.append(f"the round broke off: {error!r}\n{traceback.format_exc()}")
     finally:
         if stage:
             stage.close()
-            result.take(stage, summary)
+            result.take(stage)
     result.seconds = round(time.monotonic() - begun, 1)
     return [result]
 
@@ -77,7 +76,7 @@ def run_alone(ground: Ground, plan: Round, kinds: dict[str, Kind], binary: Path,
     finally:
         if stage:
             stage.close()
-            result.take(stage, stage.summary)
+            result.take(stage)
     result.seconds = round(time.monotonic() - begun, 1)
     return result
 
@@ -90,9 +89,6 @@ def strike(stage: Stage, fault, kind: Kind, result: Result, where: str) -> None:
     except Missed as missed:
         line = f"MISSED: {missed}"
         stage.findings.append(f"{kind.name} missed: {missed}")
-    except Skipped as skipped:
-        line = f"SKIPPED: {skipped}"
-        result.skipped[kind.name] = str(skipped)
     finally:
         stage.calm()
     seconds = time.monotonic() - begun

@@ -13,7 +13,8 @@ how often the rule before has struck. ACTIONs:
 
 503-after     forwards, and answers 503 whatever the server said      503, 403, 409, 412   answers so and forwards nothing
 drop-after    forwards, and closes the connection in place of the answer
-hang          forwards nothing, answers nothing, closes after `seconds`     hang-after   the same after it forwarded
+hang          forwards nothing, answers nothing, closes after `seconds` or at the next order
+hang-after    the same after it forwarded
 truncate      half of the body of a successful answer, then closes
 stale-list    an answer to LIST without what was stored in the last `seconds`
 lie           answers 200 where the server said 412, as one that ignores If-None-Match
@@ -133,14 +134,29 @@ class S3Proxy:
     def __init__(self, port: int, host: str, target: int):
         self.port, self.host, self.target = port, host, target
         self.rule: Rule | None = None
+        self.over = asyncio.Event()
+        # The loop itself holds on to none of them.
+        self.connections: set[asyncio.Task] = set()
 
     async def tell(self, order: dict) -> dict:
         hits = self.rule.hits if self.rule else 0
         if "rule" in order:
             self.rule = Rule(**order["rule"]) if order["rule"] else None
+            self.over.set()
+            self.over = asyncio.Event()
         return {"hits": hits}
 
+    async def hang(self, seconds: float) -> None:
+        """Or until there is another rule."""
+        try:
+            await asyncio.wait_for(self.over.wait(), seconds)
+        except TimeoutError:
+            pass
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self.connections.add(task)
+        task.add_done_callback(self.connections.discard)
         upstream = None
         try:
             while (request := await read_message(reader)) is not None:
@@ -167,7 +183,7 @@ class S3Proxy:
                 await writer.drain()
                 return True
             if do == "hang":
-                await asyncio.sleep(rule.seconds)
+                await self.hang(rule.seconds)
             return False
         upstream[1].write(request.head + request.body)
         answer = await read_message(upstream[0], has_body=method != "HEAD")
@@ -189,7 +205,7 @@ class S3Proxy:
                 await writer.wait_closed()
                 return False
             if do == "hang-after":
-                await asyncio.sleep(rule.seconds)
+                await self.hang(rule.seconds)
             if do in ("drop-after", "hang-after"):
                 return False
             if do == "stale-list":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import subprocess
@@ -9,11 +10,16 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow.parquet as parquet
+
+import aftermath
+from delta_log import Folder, read_table
 from disk import mount, unmount
 from ground import Ground
 from kinds import Missed
 from producer import Source, make_topic
 from schedule import Round
+from topic_dump import dump_topic
 from worker import READING, Launcher, Worker
 
 SESSION_MS = 3_000
@@ -24,8 +30,8 @@ PARTITIONS = 4
 FLAGS = ["--flush-rows", "5000", "--flush-bytes", "1MiB", "--flush-interval", "200ms"]
 FLAGS += ["-X", f"session.timeout.ms={SESSION_MS}", "-X", "heartbeat.interval.ms=500"]
 FLAGS += ["-X", "topic.metadata.refresh.interval.ms=1000"]
-# So often that checkpoints are part of every round.
-ENVIRONMENT = {"TICKHOUSE_INGEST_CHECKPOINT_COMMITS": "10"}
+# So often that checkpoints are part of every round, and no long wait for a store that is away.
+ENVIRONMENT = {"TICKHOUSE_INGEST_CHECKPOINT_COMMITS": "10", "TICKHOUSE_INGEST_STOP_TIMEOUT": "10s"}
 
 
 @dataclass
@@ -183,7 +189,34 @@ class Stage:
             self.findings.append(f"it refused, and yet ticks went from version {before} to {self.version()}")
         return done
 
+    def command(self, *words: str) -> subprocess.CompletedProcess:
+        environment = os.environ | self.launcher.environment | {"NO_COLOR": "1"}
+        return subprocess.run([self.binary, *words], env=environment, capture_output=True, text=True)
+
+    def messages(self) -> int:
+        """That the topic still has."""
+        path = self.folder / "messages.parquet"
+        dump_topic(self.kafka.direct, self.topic, path, False, "read_committed")
+        return parquet.read_metadata(path).num_rows
+
+    def next_offsets(self) -> dict[int, int]:
+        record = read_table(Folder(self.objects / "ticks")).record
+        return {int(number): one["next"] for number, one in record["partitions"].items()}
+
     # The end.
+
+    def check(self, expected: bool = True, first: str = "low") -> None:
+        self.summary = aftermath.check(self, expected, first)
+
+    def finish(self) -> None:
+        """Ends the load, reads the rest of the topic and checks."""
+        self.source.finish()
+        self.stop_workers()
+        begun = time.monotonic()
+        self.expect_ingest()
+        if (seconds := time.monotonic() - begun) > CATCH_UP_SECONDS / 2:
+            self.findings.append(f"P8 the rest of the topic took {seconds:.0f} s")
+        self.check()
 
     def stop_workers(self) -> None:
         for name, worker in self.workers.items():

@@ -29,6 +29,8 @@ class TcpProxy:
         self.server: asyncio.Server | None = None
         self.open: set[asyncio.StreamWriter] = set()
         self.spoilt: set[asyncio.StreamWriter] = set()
+        # The loop itself holds on to none of them.
+        self.connections: set[asyncio.Task] = set()
 
     async def listen(self) -> None:
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", self.port)
@@ -52,6 +54,9 @@ class TcpProxy:
         writers.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self.connections.add(task)
+        task.add_done_callback(self.connections.discard)
         try:
             upstream_reader, upstream = await asyncio.open_connection(self.host, self.target)
         except OSError:
