@@ -79,6 +79,8 @@ class Source(threading.Thread):
                 "linger.ms": 20,
                 "queue.buffering.max.messages": 200_000,
                 "topic.metadata.refresh.interval.ms": 1_000,
+                # What fails is in `failed`; brokers that are away for a while are no news here.
+                "log_level": 2,
             }
         )
 

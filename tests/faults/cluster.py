@@ -10,6 +10,8 @@ import time
 import uuid
 from pathlib import Path
 
+from confluent_kafka.admin import AdminClient
+
 from servers import REPOSITORY, SERVERS, free_ports
 
 NODES = (1, 2, 3)
@@ -95,6 +97,16 @@ rootLogger.appenderRef.console.ref=console
                 raise RuntimeError(f"node {node} has ended: see {self.home(node)}/kafka.log")
             time.sleep(0.1)
         raise RuntimeError(f"node {node} did not open its port within {READY_SECONDS} s: see {self.home(node)}/kafka.log")
+
+    def wait_for_topic(self, topic: str) -> None:
+        """A broker learns of a new topic a little later than the one that made it."""
+        end = time.monotonic() + READY_SECONDS
+        for port in self.clients.values():
+            admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{port}"})
+            while topic not in admin.list_topics(timeout=30).topics:
+                if time.monotonic() > end:
+                    raise RuntimeError(f"the broker at port {port} does not know {topic}")
+                time.sleep(0.1)
 
     def kill(self, node: int) -> None:
         self.processes[node].kill()

@@ -149,6 +149,7 @@ class Run:
             "messages": sum(result["messages"] for result in self.results),
             "lost": sum(result["missing"] for result in self.results),
             "duplicated": sum(result["repeated"] for result in self.results),
+            "self_fenced": sum(result["self_fenced"] for result in self.results),
             "findings": sum(len(result["findings"]) for result in self.results),
             "left_out": self.left_out,
             "kinds": dict(sorted(kinds.items())),

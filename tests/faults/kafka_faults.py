@@ -38,13 +38,13 @@ def broker_of_three_kill(stage: Stage, chance: random.Random) -> str:
     return f"broker {node} killed; the next commit came after {seconds or 0:.1f} s; started again"
 
 
-def network(stage: Stage, seconds: float, **order) -> str:
+def network(stage: Stage, lasts: float, **order) -> str:
     stage.kafka.proxy.tell(**order)
-    time.sleep(seconds)
+    time.sleep(lasts)
     hits = stage.kafka.proxy.tell(mode="pass")["hits"]
     if hits == 0:
         raise Missed(f"nothing went through the proxy while it was to be {order['mode']}")
-    return f"{order['mode']} for {seconds:.1f} s, {hits} times"
+    return f"{order['mode']} for {lasts:.1f} s, {hits} times"
 
 
 @fault("kafka-cut", weight=15)

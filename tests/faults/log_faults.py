@@ -11,15 +11,18 @@ from kinds import Missed, fault
 from stage import Stage
 
 COMMITS = 14
+COMMIT_SECONDS = 30
 
 
 def grown(stage: Stage, chance: random.Random) -> Path:
     """A lake of some commits with a checkpoint, and messages beyond it; its log."""
-    for number in range(COMMITS):
+    worker = stage.start("grower")
+    for _ in range(COMMITS):
+        before = stage.version()
         stage.produce(20 + chance.randrange(80))
-        if stage.version() >= 0 and number % 4:
-            continue
-        stage.expect_ingest("--flush-rows", "30")
+        if stage.next_commit(before, COMMIT_SECONDS) is None:
+            raise Missed(f"no commit within {COMMIT_SECONDS} s: {worker.tail()}")
+    stage.stop_workers()
     stage.produce(100)
     return stage.objects / "ticks" / "_delta_log"
 

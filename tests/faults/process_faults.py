@@ -82,11 +82,9 @@ def sigterm(stage: Stage, chance: random.Random) -> str:
     name = stage.any_worker(chance)
     worker = stage.working(name)
     time.sleep(moment(chance) / 2)
-    code, seconds = worker.terminate()
-    if code != 0:
-        stage.findings.append(f"{name}: SIGTERM ended with {code} after {seconds:.1f} s: {worker.tail()}")
+    line = stage.terminate(worker)
     stage.start(name)
-    return f"{name} left with {code} after {seconds:.1f} s"
+    return line
 
 
 @fault("sigterm-store-down", store="s3", weight=8)
@@ -134,9 +132,7 @@ def scale(stage: Stage, chance: random.Random) -> str:
         if chance.random() < 0.5:
             worker.kill()
             continue
-        code, seconds = worker.terminate()
-        if code != 0:
-            stage.findings.append(f"{worker.name}: SIGTERM ended with {code} after {seconds:.1f} s: {worker.tail()}")
+        stage.terminate(worker)
     return "two more workers came and went"
 
 

@@ -25,6 +25,7 @@ class Result:
     missing: int = 0
     repeated: int = 0
     messages: int = 0
+    self_fenced: int = 0
     seconds: float = 0.0
 
     def take(self, stage: Stage) -> None:
@@ -32,6 +33,7 @@ class Result:
         self.findings += stage.findings
         self.recoveries = stage.recoveries
         self.missing, self.repeated = summary.get("missing", 0), summary.get("repeated", 0)
+        self.self_fenced = stage.self_fenced
         self.messages = summary.get("topic_messages", 0)
 
     def dump(self) -> dict:

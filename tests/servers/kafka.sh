@@ -87,6 +87,8 @@ configure_proxied() {
 listeners=PLAINTEXT://127.0.0.1:$1,CONTROLLER://127.0.0.1:$2,PROXIED://127.0.0.1:$3
 advertised.listeners=PLAINTEXT://127.0.0.1:$1,PROXIED://127.0.0.1:$4
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 log.cleaner.backoff.ms=500
 log.initial.task.delay.ms=500
 CONF
