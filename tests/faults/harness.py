@@ -176,6 +176,7 @@ def main() -> int:
     parser.add_argument("--only", metavar="KIND,..", help="kinds whose names begin so")
     parser.add_argument("--store", choices=["local", "s3"], help="default: both")
     parser.add_argument("--workers", type=int, choices=[1, 2], help="default: by the seed")
+    parser.add_argument("--rate", type=int, help="messages a second; default: by the seed")
     parser.add_argument("--minutes", type=float, help="begins no round after that time")
     parser.add_argument("--until-failure", action="store_true", help="ends with the first round that has findings")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="goes on with the run of that folder")
@@ -198,7 +199,8 @@ def main() -> int:
     folder = args.resume or args.keep or Path(tempfile.mkdtemp(prefix="tickhouse-faults-"))
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
-    settings = {"seed": seed, "faults": args.faults, "only": args.only, "store": args.store, "workers": args.workers}
+    settings = {"seed": seed, "faults": args.faults, "only": args.only, "store": args.store}
+    settings |= {"workers": args.workers, "rate": args.rate}
     run = Run(folder, settings, args.binary.resolve())
     if args.resume:
         run.load()
@@ -218,7 +220,7 @@ def main() -> int:
             print(f"seed {wanted['seed']}, in {folder}", flush=True)
             stores = [wanted["store"]] if wanted["store"] else ["local", "s3"]
             kinds, run.left_out = chosen(run.kinds, wanted["only"], run.binary, stores)
-            rounds = plan(kinds, wanted["faults"], wanted["seed"], stores, wanted["workers"])
+            rounds = plan(kinds, wanted["faults"], wanted["seed"], stores, wanted["workers"], wanted["rate"])
             good = run.run(rounds, args.minutes, args.until_failure)
     finally:
         run.ground.stop()

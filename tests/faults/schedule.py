@@ -43,10 +43,15 @@ class Round:
         return Round(**fields, faults=faults)
 
 
-def deal(kinds: list[Kind], count: int, chance: random.Random) -> list[Kind]:
-    """Every kind once before any is there twice, then by weight."""
+def deal(kinds: list[Kind], count: int, seed: int, chance: random.Random) -> list[Kind]:
+    """Every kind once before any is there twice, then by weight. Where there is no room for all of them, the next seed
+    takes those that come next."""
     if count <= len(kinds):
-        return chance.sample(kinds, count)
+        order = random.Random(0).sample(kinds, len(kinds))
+        begin = seed * count % len(kinds)
+        dealt = (order + order)[begin : begin + count]
+        chance.shuffle(dealt)
+        return dealt
     whole = sum(kind.weight for kind in kinds)
     rest = count - len(kinds)
     dealt = [*kinds, *(kind for kind in kinds for _ in range(rest * kind.weight // whole))]
@@ -55,11 +60,12 @@ def deal(kinds: list[Kind], count: int, chance: random.Random) -> list[Kind]:
     return dealt
 
 
-def plan(kinds: list[Kind], count: int, seed: int, stores: list[str], workers: int | None = None) -> list[Round]:
+def plan(kinds: list[Kind], count: int, seed: int, stores: list[str], workers: int | None = None,
+         rate: int | None = None) -> list[Round]:
     """Faults that need the same servers share a round. Rounds come in random order, those with three brokers last."""
     chance = random.Random(seed)
     groups: dict[tuple, list[Kind]] = {}
-    for kind in deal(kinds, count, chance):
+    for kind in deal(kinds, count, seed, chance):
         store = kind.store or chance.choice(stores)
         groups.setdefault((kind.brokers, store, kind.alone), []).append(kind)
     rounds = []
@@ -71,7 +77,7 @@ def plan(kinds: list[Kind], count: int, seed: int, stores: list[str], workers: i
                 store,
                 brokers,
                 workers=workers or chance.choice((1, 1, 2)),
-                rate=chance.choice(RATES),
+                rate=rate or chance.choice(RATES),
                 poison=0.02,
             )
             for kind in dealt[begin : begin + FAULTS_A_ROUND]:
