@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shlex
-import subprocess
 import time
 
 from confluent_kafka import TopicPartition

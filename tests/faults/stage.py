@@ -75,16 +75,16 @@ class Stage:
         else:
             self.objects = self.folder / "disk" / "lake"
             self.objects.parent.mkdir()
-            if self.disk:
-                mount(self.objects.parent)
             table = str(self.objects)
         self.launcher = Launcher(self.binary, self.kafka.proxied, self.topic, table, self.folder, flags, environment)
         copies = 3 if self.plan.brokers == 3 else 1
         make_topic(self.kafka.direct, self.topic, PARTITIONS, copies, self.topic_config)
-        if self.ground.cluster:
+        if self.plan.brokers == 3:
             self.ground.cluster.wait_for_topic(self.topic)
         self.expected = self.folder / "expected.csv"
         self.source = Source(self.kafka.direct, self.topic, self.plan.rate, self.plan.poison, self.plan.seed, 100, self.expected)
+        if self.disk:
+            mount(self.objects.parent)
 
     # The load.
 
