@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -22,6 +23,7 @@ READY_SECONDS = 90
 class Cluster:
     def __init__(self, folder: Path):
         self.folder = folder
+        shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([SERVERS / "kafka.sh", "download"], check=True)
         cache = Path(os.environ.get("TICKHOUSE_CACHE", REPOSITORY / "target" / "servers"))
         self.libs = next(cache.glob("kafka-*/libs"))

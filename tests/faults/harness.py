@@ -55,7 +55,7 @@ def chosen(kinds: dict[str, registry.Kind], only: str | None, binary: Path, stor
     if not has_crash_points(binary):
         reason = "the binary has no crash points: cargo build --features faults"
         left_out |= {kind.name: reason for kind in picked if kind.crash_point}
-    if reason := disk.missing():
+    if any(kind.disk for kind in picked) and (reason := disk.missing()):
         left_out |= {kind.name: reason for kind in picked if kind.disk}
     for name, reason in left_out.items():
         print(f"left out: {name}: {reason}", file=sys.stderr)
