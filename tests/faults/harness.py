@@ -141,6 +141,10 @@ class Run:
             for name, seconds in result["recoveries"].items():
                 if name in kinds:
                     kinds[name]["recovery_s"] += seconds
+        exits: dict[str, int] = {}
+        for result in self.results:
+            for words, count in result["exits"].items():
+                exits[words] = exits.get(words, 0) + count
         return {
             **self.settings,
             "seconds": self.seconds(),
@@ -149,7 +153,7 @@ class Run:
             "messages": sum(result["messages"] for result in self.results),
             "lost": sum(result["missing"] for result in self.results),
             "duplicated": sum(result["repeated"] for result in self.results),
-            "self_fenced": sum(result["self_fenced"] for result in self.results),
+            "exits": exits,
             "findings": sum(len(result["findings"]) for result in self.results),
             "left_out": self.left_out,
             "kinds": dict(sorted(kinds.items())),

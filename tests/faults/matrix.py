@@ -30,7 +30,7 @@ def table(result: dict, command: str) -> str:
         f"`{command}`, {date.today().isoformat()}, development build, two cores: {result['faults_done']:,} faults in "
         f"{result['rounds']} rounds, {result['messages']:,} messages, {result['seconds'] / 60:.0f} minutes{only}. "
         f"Lost: {result['lost']}. Duplicated: {result['duplicated']}. Findings: {result['findings']}. "
-        f"Exits after a fatal error of librdkafka (below): {result['self_fenced']}.",
+        f"Workers that ended and had to be started again (known limits): {sum(result['exits'].values())}.",
         "",
     ]
     lines += [f"Left out: {name} ({reason})." for name, reason in result["left_out"].items()]

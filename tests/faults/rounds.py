@@ -25,7 +25,8 @@ class Result:
     missing: int = 0
     repeated: int = 0
     messages: int = 0
-    self_fenced: int = 0
+    """Ends of workers that a supervisor answers."""
+    exits: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     def take(self, stage: Stage) -> None:
@@ -33,7 +34,7 @@ class Result:
         self.findings += stage.findings
         self.recoveries = stage.recoveries
         self.missing, self.repeated = summary.get("missing", 0), summary.get("repeated", 0)
-        self.self_fenced = stage.self_fenced
+        self.exits = stage.exits
         self.messages = summary.get("topic_messages", 0)
 
     def dump(self) -> dict:

@@ -30,8 +30,12 @@ PARTITIONS = 4
 FLAGS = ["--flush-rows", "5000", "--flush-bytes", "1MiB", "--flush-interval", "200ms"]
 FLAGS += ["-X", f"session.timeout.ms={SESSION_MS}", "-X", "heartbeat.interval.ms=500"]
 FLAGS += ["-X", "topic.metadata.refresh.interval.ms=1000"]
-# A fatal error of librdkafka: it commits offsets while it joins again as a static member. A supervisor starts it again.
-SELF_FENCED = "Static consumer fenced by other consumer"
+# Ends of a worker that a supervisor answers, by what it says and, where not always, the kind of fault that may cause it:
+# docs/reliability.md, known limits.
+EXITS = {
+    "Static consumer fenced by other consumer": None,
+    "Had a _last_checkpoint hint but didn't find any checkpoints": "s3-stale-list",
+}
 # So often that checkpoints are part of every round, and no long wait for a store that is away.
 ENVIRONMENT = {"TICKHOUSE_INGEST_CHECKPOINT_COMMITS": "10", "TICKHOUSE_INGEST_STOP_TIMEOUT": "10s"}
 
@@ -56,8 +60,8 @@ class Stage:
     lost: int = 0
     disk: bool = False
     topic_config: dict[str, str] | None = None
-    """Workers that Kafka has taken for a second one of their own --instance-id, after their session was over."""
-    self_fenced: int = 0
+    """How often a worker ended as in EXITS."""
+    exits: dict[str, int] = field(default_factory=dict)
     """Of the checker, once it has run."""
     summary: dict = field(default_factory=dict)
 
@@ -110,20 +114,24 @@ class Stage:
             self.findings.append(f"{name} got no partition within {START_SECONDS} s: {worker.tail()}")
         return worker
 
+    def is_known_exit(self, worker: Worker) -> bool:
+        kinds = [fault.kind for fault in self.plan.faults]
+        for words, cause in EXITS.items():
+            if words in worker.tail() and (cause is None or cause in kinds):
+                self.exits[words] = self.exits.get(words, 0) + 1
+                return True
+        return False
+
     def terminate(self, worker: Worker) -> str:
         code, seconds = worker.terminate()
-        if code != 0 and SELF_FENCED in worker.tail():
-            self.self_fenced += 1
-        elif code != 0:
+        if code != 0 and not self.is_known_exit(worker):
             self.findings.append(f"{worker.name}: SIGTERM ended with {code} after {seconds:.1f} s: {worker.tail()}")
         return f"{worker.name} left with {code} after {seconds:.1f} s"
 
     def expect_alive(self) -> None:
         for name, worker in list(self.workers.items()):
             if not worker.alive():
-                if SELF_FENCED in worker.tail():
-                    self.self_fenced += 1
-                else:
+                if not self.is_known_exit(worker):
                     code = worker.process.returncode
                     self.findings.append(f"{name} left by itself with {code}: {worker.tail()}")
                 self.start(name)
