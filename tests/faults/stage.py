@@ -110,7 +110,7 @@ class Stage:
     def working(self, name: str) -> Worker:
         """A worker that has begun to read, or had the time to."""
         worker = self.workers[name]
-        if not worker.wait_for(READING, START_SECONDS) and worker.alive() and len(self.workers) == 1:
+        if not worker.wait_for(READING, START_SECONDS) and worker.alive():
             self.findings.append(f"{name} got no partition within {START_SECONDS} s: {worker.tail()}")
         return worker
 
