@@ -20,7 +20,7 @@ PAGE, PART = "reliability.md", "matrix"
 
 def seconds(values: list[float]) -> str:
     if not values:
-        return "| "
+        return " | "
     return f"{statistics.median(values):.1f} | {max(values):.1f}"
 
 
