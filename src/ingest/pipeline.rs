@@ -168,13 +168,26 @@ impl Pipeline {
     /// # Errors
     /// Data loss that needs a decision, a lake that can't be written, or a consumer that has failed.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<Status, IngestError> {
-        let result = self.turns(&stop).await;
+        let result = self.turns(&stop).await.map_err(|error| self.reason_of(error));
         if let Some(in_flight) = self.in_flight.take() {
             self.give_up.cancel();
             abandon(in_flight.task).await;
         }
         self.consumer.stop().await;
         result.map(|()| self.status.borrow().clone())
+    }
+
+    /// Why the consumer thread has ended may wait behind the event that a command of ours answers.
+    fn reason_of(&mut self, error: IngestError) -> IngestError {
+        if !matches!(error, IngestError::Consumer(_)) {
+            return error;
+        }
+        while let Ok(event) = self.consumer.events.try_recv() {
+            if let Event::Failed { text } = event {
+                return IngestError::Kafka(text);
+            }
+        }
+        error
     }
 
     async fn turns(&mut self, stop: &CancellationToken) -> Result<(), IngestError> {
@@ -307,8 +320,10 @@ impl Pipeline {
         self.unannounced.retain(|partition| !revoked.contains(partition));
         for partition in &revoked {
             self.asked_again.remove(partition);
-            self.partitions.remove(*partition);
-            self.batch.drop_partition(*partition);
+            if cfg!(not(feature = "mutant-no-fence")) {
+                self.partitions.remove(*partition);
+                self.batch.drop_partition(*partition);
+            }
         }
         match &mut self.in_flight {
             Some(flush) if revoked.iter().any(|partition| flush.partitions.contains(partition)) => {

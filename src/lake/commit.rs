@@ -114,8 +114,10 @@ pub(super) async fn commit(
     table.forget_commits();
     let commit_id = Uuid::new_v4().to_string();
     let mut attempts = Attempts::new("commit not confirmed", retry, &table.name);
+    let mut blind = false;
     loop {
-        let result = attempt(table, batch, &commit_id).await;
+        let result = attempt(table, batch, &commit_id, blind).await;
+        blind = cfg!(feature = "mutant-blind-retry");
         if let Some(outcome) = attempts.settle(result).await? {
             return Ok(outcome);
         }
@@ -123,9 +125,14 @@ pub(super) async fn commit(
 }
 
 /// `None`: another writer was faster, and the batch is still to be committed.
-async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Option<CommitOutcome>, LakeError> {
+async fn attempt(
+    table: &mut Table,
+    batch: &Batch<'_>,
+    commit_id: &str,
+    blind: bool,
+) -> Result<Option<CommitOutcome>, LakeError> {
     table.settle_head().await?;
-    if let Some(outcome) = settle(table, batch, commit_id).await? {
+    if !blind && let Some(outcome) = settle(table, batch, commit_id).await? {
         return Ok(Some(outcome));
     }
     let record = match batch.note {
@@ -147,6 +154,7 @@ async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Resul
     }
     match put {
         (version, Put::Stored) => Ok(Some(CommitOutcome::Committed { version })),
+        (_, Put::Exists) if cfg!(feature = "mutant-blind-retry") => Ok(None),
         (_, Put::Exists) => {
             table.catch_up().await?;
             settle(table, batch, commit_id).await
@@ -168,7 +176,8 @@ async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result
         if current == Some(advance.range.next()) {
             applied += 1;
         }
-        if current != advance.base {
+        let fenced = cfg!(not(any(feature = "mutant-no-fence", feature = "mutant-offsets-elsewhere")));
+        if fenced && current != advance.base {
             strangers.push(advance.partition);
         }
     }

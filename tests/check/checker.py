@@ -42,12 +42,13 @@ class Findings:
     def add(self, text: str) -> None:
         self.listed.append(text)
 
-    def rows(self, what: str, relation: duckdb.DuckDBPyRelation) -> None:
-        """One finding for all rows of a relation, with a few of them as examples."""
+    def rows(self, what: str, relation: duckdb.DuckDBPyRelation) -> int:
+        """One finding for all rows of a relation, with a few of them as examples; their number."""
         count = relation.aggregate("count(*)").fetchone()[0]
         if count:
             examples = [dict(zip(relation.columns, row)) for row in relation.limit(EXAMPLES).fetchall()]
             self.add(f"{what}: {count}, as in {examples}")
+        return count
 
 
 @dataclass
@@ -58,6 +59,8 @@ class Options:
     first: str = "low"
     replayed: bool = False
     expected: Path | None = None
+    """Offsets that an operator gave up."""
+    lost: int = 0
 
 
 def check(dump: Dump, ticks: Table, dead: Table, tick_files: list[Path], dead_files: list[Path], options: Options,
@@ -74,8 +77,8 @@ def check(dump: Dump, ticks: Table, dead: Table, tick_files: list[Path], dead_fi
     database.execute("SET threads = 2")
     database.execute(f"SET temp_directory = '{scratch}'")
     load(database, dump, tick_files, dead_files, epoch)
-    check_identities(database, findings)
-    check_places(database, findings, options, state, dump)
+    repeated = check_identities(database, findings)
+    missing, twice = check_places(database, findings, options, state, dump)
     check_values(database, findings)
     check_transactions(database, findings, state, ticks, dead, epoch)
     if options.expected:
@@ -92,6 +95,10 @@ def check(dump: Dump, ticks: Table, dead: Table, tick_files: list[Path], dead_fi
         "lost": sum(one.get("lost", 0) for one in state.values()),
         "replayed": sum(replayed(one)["replayed_offsets"] for one in state.values()),
         "replayed_rows": sum(replayed(one)["replayed_rows"] for one in state.values()),
+        "missing": missing,
+        "repeated": repeated + twice,
+        "sum_volume": scalar(database, "SELECT coalesce(sum(volume), 0) FROM all_ticks"),
+        "sum_close": scalar(database, "SELECT coalesce(sum(close), 0) FROM all_ticks"),
         "epoch": epoch,
         "ticks_version": ticks.version,
         "dead_letters_version": dead.version,
@@ -215,29 +222,35 @@ def load(database: duckdb.DuckDBPyConnection, dump: Dump, tick_files, dead_files
     database.execute("CREATE TABLE dead_offsets AS SELECT DISTINCT partition, off FROM dead")
 
 
-def check_identities(database: duckdb.DuckDBPyConnection, findings: Findings) -> None:
+def check_identities(database: duckdb.DuckDBPyConnection, findings: Findings) -> int:
+    """P1: how many identities are there more than once."""
+    repeated = 0
     for name in ("ticks", "dead"):
-        findings.rows(f"P1 identity more than once in {name}", database.sql(
+        repeated += findings.rows(f"P1 identity more than once in {name}", database.sql(
             f"SELECT epoch, partition, off, idx, count(*) AS times FROM all_{name} GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL"))
     findings.rows("P1 rows of one message are not numbered 0, 1, ..", database.sql(
         "SELECT * FROM tick_offsets WHERE zero <> 0 OR last <> n - 1 ORDER BY ALL"))
+    return repeated
 
 
-def check_places(database, findings: Findings, options: Options, state: dict[int, dict], dump: Dump) -> None:
-    """P1: where each offset is, compared with the topic and with the counters."""
+def check_places(database, findings: Findings, options: Options, state: dict[int, dict], dump: Dump) -> tuple[int, int]:
+    """P1: where each offset is, compared with the topic and with the counters; how many are nowhere, how many twice."""
     database.execute("CREATE TABLE spans (partition INT, first BIGINT, next BIGINT)")
     # Offsets below the topic's low end can't be compared any more.
     database.execute("CREATE TABLE gone (partition INT, low BIGINT)")
     for partition, (low, _) in dump.bounds.items():
         database.execute("INSERT INTO gone VALUES (?, ?)", [partition, low])
+    missing = 0
     for partition, (low, high) in sorted(dump.bounds.items()):
         one = state.get(partition)
         if one is None:
             if options.complete and high > low:
+                missing += high - low
                 findings.add(f"P1 partition {partition}: {high - low} offsets in the topic, none in the lake")
             continue
         database.execute("INSERT INTO spans VALUES (?, ?, ?)", [partition, one["first"], one["next"]])
         if options.complete and one["next"] != high:
+            missing += max(0, high - one["next"])
             findings.add(f"P1 partition {partition}: the lake ends at {one['next']}, the topic at {high}")
         if one["next"] > high:
             findings.add(f"P1 partition {partition}: the lake is at {one['next']}, beyond the topic's end {high}")
@@ -252,12 +265,13 @@ def check_places(database, findings: Findings, options: Options, state: dict[int
         FROM topic JOIN spans ON topic.partition = spans.partition AND topic.off >= first AND topic.off < next
         LEFT JOIN tick_offsets ON tick_offsets.partition = topic.partition AND tick_offsets.off = topic.off
         LEFT JOIN dead_offsets ON dead_offsets.partition = topic.partition AND dead_offsets.off = topic.off""")
-    findings.rows("P1 lost: a tick that is nowhere", database.sql(
+    missing += findings.rows("P1 lost: a tick that is nowhere", database.sql(
         "FROM places WHERE verdict = 'tick' AND NOT in_ticks AND NOT in_dead ORDER BY ALL"))
-    findings.rows("P1 lost: a bad message that is no dead letter", database.sql(
+    missing += findings.rows("P1 lost: a bad message that is no dead letter", database.sql(
         "FROM places WHERE verdict = 'dead' AND NOT in_ticks AND NOT in_dead ORDER BY ALL"))
+    twice = 0
     if not options.replayed:
-        findings.rows("P1 in two places", database.sql("FROM places WHERE in_ticks AND in_dead ORDER BY ALL"))
+        twice = findings.rows("P1 in two places", database.sql("FROM places WHERE in_ticks AND in_dead ORDER BY ALL"))
     findings.rows("P1 a good tick among the dead letters", database.sql(
         "FROM places WHERE verdict = 'tick' AND in_dead ORDER BY ALL"))
     # By the mapping of a replay it was a good one.
@@ -276,6 +290,7 @@ def check_places(database, findings: Findings, options: Options, state: dict[int
                   AND NOT EXISTS (FROM gone WHERE gone.partition = o.partition AND o.off < gone.low)
                 ORDER BY ALL"""))
     check_totals(database, findings, state, dump, options)
+    return missing, twice
 
 
 def check_totals(database, findings: Findings, state: dict[int, dict], dump: Dump, options: Options) -> None:
@@ -301,8 +316,9 @@ def check_totals(database, findings: Findings, state: dict[int, dict], dump: Dum
         for name, value in measured.items():
             if one.get(name, 0) != value:
                 findings.add(f"P1 partition {partition}: the counters say {name} {one.get(name, 0)}, found {value}")
-        if one["lost"] and options.complete:
-            findings.add(f"P1 partition {partition}: {one['lost']} offsets given up as lost")
+    lost = sum(one["lost"] for one in state.values())
+    if options.complete and lost != options.lost:
+        findings.add(f"P1 {lost} offsets given up as lost, expected {options.lost}")
 
 
 def check_values(database, findings: Findings) -> None:
@@ -371,10 +387,11 @@ def main() -> int:
     parser.add_argument("--incomplete", action="store_true", help="the ingest is not at the end of the topic")
     parser.add_argument("--any-start", action="store_true", help="the lake may begin after the topic's low end")
     parser.add_argument("--replayed", action="store_true", help="dead letters were replayed into ticks")
+    parser.add_argument("--lost", type=int, default=0, help="offsets that an operator gave up")
     parser.add_argument("--isolation", default="read_uncommitted", choices=["read_uncommitted", "read_committed"])
     parser.add_argument("--json", type=Path, help="write summary and findings to this file too")
     args = parser.parse_args()
-    options = Options(not args.incomplete, "any" if args.any_start else "low", args.replayed, args.expected)
+    options = Options(not args.incomplete, "any" if args.any_start else "low", args.replayed, args.expected, args.lost)
     with tempfile.TemporaryDirectory(prefix="tickhouse-check-") as folder:
         scratch = Path(folder)
         tables = {}

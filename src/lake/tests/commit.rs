@@ -120,7 +120,7 @@ async fn one_of_two_writers_of_the_same_offsets_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_after_a_durable_write_is_one_commit() {
-    for fault in [Fault::FailAfterStoring, Fault::SpuriousExists, Fault::FailBeforeStoring] {
+    for fault in [Fault::FailAfterStoring, Fault::SpuriousExists, Fault::FailBeforeStoring, Fault::Conflict] {
         for place in everywhere() {
             let (mut lake, store) = place.faulty_lake(fault).await;
             append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
