@@ -14,7 +14,8 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::{cast, concat_batches, interleave_record_batch};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef, TimestampMicrosecondType};
 use chrono::NaiveDate;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::TryStreamExt;
+use futures::future::try_join_all;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
@@ -36,7 +37,6 @@ use crate::market::EPOCH_DAYS_FROM_CE;
 /// Rows that are decoded at once, of each input; fewer where they are large.
 const BATCH_ROWS: usize = 4 * 1024;
 const BATCH_BYTES: i64 = 1 << 20;
-const OPENED_AT_ONCE: usize = 8;
 /// Rows that are encoded at once.
 const WRITE_ROWS: usize = 16 * 1024;
 /// Runs this short are copied row by row.
@@ -99,8 +99,7 @@ impl Rewrite<'_> {
     /// A file can't be read, isn't what its footer says, or the store can't be written.
     pub(super) async fn run(&self, stop: &CancellationToken) -> Result<Vec<NewFile>, RewriteError> {
         let schema = self.schema();
-        let opening = stream::iter(self.files).map(|file| self.open(file)).buffered(OPENED_AT_ONCE);
-        let mut sources: Vec<Source> = opening.try_collect().await?;
+        let mut sources: Vec<Source> = try_join_all(self.files.iter().map(|file| self.open(file))).await?;
         let mut outputs: Vec<Output> = (0..=self.cuts.len()).map(|_| Output::new(&schema, self.statistics)).collect();
         let result = match self.order {
             Order::Ticks => self.merge(&schema, &mut sources, &mut outputs, stop).await,

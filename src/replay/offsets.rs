@@ -154,7 +154,7 @@ mod tests {
 
     fn file(stats: Option<&str>) -> DataFile {
         let stats = stats.map(str::to_owned);
-        DataFile { path: "a".into(), bytes: 1, rows: None, partition_value: 0, stats }
+        DataFile { path: "a".into(), bytes: 1, rows: None, partition_value: 0, stats, modified_ms: 0 }
     }
 
     #[test]
