@@ -11,7 +11,7 @@ from typing import Callable
 
 from servers import REPOSITORY
 
-MODULES = ("process_faults", "kafka_faults", "store_faults", "input_faults", "log_faults", "loss_faults")
+MODULES = ("process_faults", "kafka_faults", "store_faults", "input_faults", "log_faults", "loss_faults", "maintain_faults")
 CRASH_POINT = re.compile(r'Self::\w+ => "([a-z-]+)"')
 
 
@@ -55,7 +55,9 @@ def fault(name: str, **needs):
 
 
 def crash_points() -> list[str]:
-    return CRASH_POINT.findall((REPOSITORY / "src" / "crash.rs").read_text())
+    """Those of a replay are walked by tests/check/replay_kill.py."""
+    points = CRASH_POINT.findall((REPOSITORY / "src" / "crash.rs").read_text())
+    return [point for point in points if not point.startswith("replay-")]
 
 
 def load() -> dict[str, Kind]:

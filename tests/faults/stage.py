@@ -248,6 +248,8 @@ class Stage:
         if (seconds := time.monotonic() - begun) > CATCH_UP_SECONDS / 2:
             self.findings.append(f"P8 the rest of the topic took {seconds:.0f} s")
         self.check()
+        if self.plan.store == "local":
+            aftermath.sweep(self)
 
     def stop_workers(self) -> None:
         for name, worker in self.workers.items():
