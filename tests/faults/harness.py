@@ -34,6 +34,7 @@ from servers import REPOSITORY, Servers, unwind_on_sigterm
 
 #: A failure that hangs on an instant may stay away once.
 TRIES = 3
+SHOWN = 20
 
 
 def has_crash_points(binary: Path) -> bool:
@@ -104,8 +105,10 @@ class Run:
         print(f"round {one.number}: {len(one.faults)} faults, {one.store}, {one.brokers} brokers, {load}", flush=True)
         results = run_round(self.ground, one, self.kinds, self.binary, home)
         findings = [finding for result in results for finding in result.findings]
-        for finding in findings:
+        for finding in findings[:SHOWN]:
             print(f"FINDING {finding}", file=sys.stderr, flush=True)
+        if len(findings) > SHOWN:
+            print(f"and {len(findings) - SHOWN} more, in {self.state}", file=sys.stderr, flush=True)
         if findings:
             print(f"round {one.number} of seed {self.settings.get('seed')} failed; again: "
                   f"tests/faults/run --schedule {home}/schedule.json", file=sys.stderr, flush=True)
