@@ -1,7 +1,6 @@
 //! Ticks of some letters on their way into one commit.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 use super::error::ReplayError;
 use super::letters::Letter;
@@ -19,7 +18,8 @@ const BYTES: usize = 64 << 20;
 #[derive(Debug)]
 struct Part {
     rows: TickColumns,
-    offsets: RangeInclusive<i64>,
+    /// The lowest and the highest.
+    offsets: (i64, i64),
     replayed: Replayed,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Ready {
 impl Decoded {
     /// Where the decoder puts the rows of a letter.
     pub(super) fn columns(&mut self, partition: (i32, i32), decoder: &Decoder) -> &mut TickColumns {
-        let empty = || Part { rows: decoder.columns(), offsets: i64::MAX..=0, replayed: Replayed::default() };
+        let empty = || Part { rows: decoder.columns(), offsets: (i64::MAX, i64::MIN), replayed: Replayed::default() };
         &mut self.parts.entry(partition).or_insert_with(empty).rows
     }
 
@@ -56,7 +56,7 @@ impl Decoded {
         let (epoch, partition, offset) = letter.identity;
         let replayed = Replayed { letters: 1, rows: rows as i64 };
         if let Some(part) = self.parts.get_mut(&(epoch, partition)) {
-            part.offsets = offset.min(*part.offsets.start())..=offset.max(*part.offsets.end());
+            part.offsets = (offset.min(part.offsets.0), offset.max(part.offsets.1));
             part.replayed.add(replayed);
         }
         match self.by_reason.get_mut(letter.reason) {
@@ -94,8 +94,8 @@ impl Decoded {
                 continue;
             }
             event_ts = rows.ts.iter().fold(event_ts, |(low, high), ts| (low.min(*ts), high.max(*ts)));
-            let mut chunk = Chunk::empty(partition, *offsets.start(), rows, received_at);
-            chunk.range = OffsetRange::new(*offsets.start(), *offsets.end() + 1).expect("a letter is in it");
+            let mut chunk = Chunk::empty(partition, offsets.0, rows, received_at);
+            chunk.range = OffsetRange::new(offsets.0, offsets.1 + 1).expect("a letter is in it");
             batches.entry(epoch).or_default().push(chunk).expect("a partition has one chunk");
         }
         let mut files = Vec::new();

@@ -188,8 +188,15 @@ async fn what_would_lose_something_is_only_told() {
     assert_eq!(files(&place), before);
     // Ingest has yet to commit what is beside these letters.
     let ticks = TableFolder::new(&place, "ticks");
-    fs::remove_file(ticks.commit(ticks.newest())).unwrap();
-    examine(&place, &["--fix"]).only("dead_letters/log", "fixed");
+    let fixed = loop {
+        assert!(ticks.newest() > ticks.checkpoint(), "a commit of the last messages counts the letters");
+        fs::remove_file(ticks.commit(ticks.newest())).unwrap();
+        let examined = examine(&place, &["--fix"]);
+        if examined.code == Some(0) {
+            break examined;
+        }
+    };
+    fixed.only("dead_letters/log", "fixed");
     goes_on(&place, &filled).await;
 
     let place = healthy.copied();
