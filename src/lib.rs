@@ -68,6 +68,10 @@ pub mod catalog;
 
 pub mod live;
 
+pub mod http;
+
+pub mod metrics;
+
 pub mod dashboard;
 
 pub mod cli;

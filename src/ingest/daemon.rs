@@ -1,33 +1,31 @@
 //! From settings to a running ingest: topic, lake, group, pipeline, and the maintenance beside it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::Assembler;
 use super::encode::TickEncoder;
 use super::error::IngestError;
+use super::maintenance::{Maintainer, join};
 use super::pipeline::{Pipeline, PipelineOptions};
 use super::policy::FlushPolicy;
+use super::report::{Counted, beating};
 use super::settings::IngestSettings;
 use super::spare::spare_columns;
-use super::status::Status;
-use crate::decode::{Decoder, InputSettings};
+use super::status::{MaintenanceStatus, Status, Volume};
+use crate::decode::{Coercions, Decoder, InputSettings};
 use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
-use crate::lake::{Lake, LakeError, LakeSpec, Location, Maintenance, RetryPolicy, StoreSettings, Upkeep};
+use crate::lake::{Lake, LakeError, LakeSpec, Location, RetryPolicy, StoreSettings, Tally};
 use crate::throttle::Throttle;
 
 /// Contract: one-shot commands try for 60 s, the daemon for ever.
 const ONE_SHOT: Duration = RetryPolicy::ONE_SHOT;
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// A checkpoint under way has had the time of the last flush too.
-const LAST_MAINTENANCE: Duration = Duration::from_secs(1);
 const GROUP_ID_CHARACTERS: usize = 8;
 
 /// Everything that an ingest is made of.
@@ -45,7 +43,7 @@ pub struct IngestSpec {
 /// An ingest that is ready to run.
 pub struct Daemon {
     pub(super) pipeline: Pipeline,
-    maintenance: Option<(Maintenance, Upkeep)>,
+    maintainer: Maintainer,
     pub table_id: String,
     pub group: String,
 }
@@ -56,6 +54,28 @@ impl Daemon {
     /// # Errors
     /// A setting can't work, the topic doesn't exist, the lake belongs to something else or can't be written.
     pub async fn open(spec: IngestSpec, stop: &CancellationToken) -> Result<Option<Self>, IngestError> {
+        Self::open_telling(spec, watch::Sender::default(), stop).await
+    }
+
+    /// As [`Self::open`]; tells from the beginning, while brokers and store are waited for, too.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_telling(
+        spec: IngestSpec,
+        status: watch::Sender<Status>,
+        stop: &CancellationToken,
+    ) -> Result<Option<Self>, IngestError> {
+        let nothing_yet = Tally::default();
+        let opening = Self::open_with(spec, status.clone(), stop);
+        Box::pin(beating(&status, &nothing_yet, opening)).await
+    }
+
+    async fn open_with(
+        spec: IngestSpec,
+        status: watch::Sender<Status>,
+        stop: &CancellationToken,
+    ) -> Result<Option<Self>, IngestError> {
         let IngestSpec { location, store, kafka, input, settings, until_latest, accept_input_change } = spec;
         let zone = settings.validate().map_err(IngestError::Settings)?;
         kafka.validate().map_err(|error| IngestError::Settings(error.to_string()))?;
@@ -79,17 +99,28 @@ impl Daemon {
         let Some(lake) = open_lake(&location, &store, &lake_spec, until_latest, stop).await? else { return Ok(None) };
         let give_up = CancellationToken::new();
         let retry = match until_latest {
-            true => RetryPolicy { deadline: Some(ONE_SHOT), cancel: give_up.clone() },
+            true => RetryPolicy { deadline: Some(ONE_SHOT), ..RetryPolicy::for_ever(give_up.clone()) },
             false => RetryPolicy::for_ever(give_up.clone()),
         };
         let lake = lake.with_retry(retry);
         let table_id = lake.table_id().to_owned();
         let id: String = table_id.chars().take(GROUP_ID_CHARACTERS).collect();
         let group = kafka.group.clone().unwrap_or_else(|| format!("tickhouse-{id}"));
-        let maintenance = settings.upkeep().map(|upkeep| (lake.maintenance(), upkeep));
-        let already_applied = Arc::new(AtomicU64::new(0));
+        let (told, maintenance) = watch::channel(MaintenanceStatus::default());
+        let (upkeep, every) = (settings.upkeep(), settings.checkpoint_commits);
+        let maintainer = Maintainer { maintenance: lake.maintenance(), upkeep, every, told };
+        let counted = Counted {
+            read: Volume::default(),
+            coercions: Coercions::default(),
+            rebalances: 0,
+            is_spare: false,
+            writing: Volume::default(),
+            already_applied: Arc::default(),
+            tally: Arc::clone(lake.tally()),
+            maintenance,
+        };
         let (columns_return, spare) = spare_columns();
-        let assembler = Assembler::new(decoder.clone(), spare, Arc::clone(&already_applied));
+        let assembler = Assembler::new(decoder.clone(), spare, Arc::clone(&counted.already_applied));
         let consumer = Consumer::start(&kafka, &group, tells_topic_id, assembler).map_err(IngestError::Kafka)?;
         let encoder = TickEncoder::new(lake.epoch(), settings.partition_by, &extras);
         let options = PipelineOptions {
@@ -100,8 +131,8 @@ impl Daemon {
             stop_timeout: settings.stop_timeout,
         };
         let pipeline =
-            Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, already_applied, give_up);
-        Ok(Some(Self { pipeline, maintenance, table_id, group }))
+            Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, status, counted, give_up);
+        Ok(Some(Self { pipeline, maintainer, table_id, group }))
     }
 
     pub fn status(&self) -> watch::Receiver<Status> {
@@ -114,52 +145,11 @@ impl Daemon {
     /// As [`Pipeline::run`].
     pub async fn run(self, stop: CancellationToken) -> Result<Status, IngestError> {
         let over = stop.child_token();
-        let maintainer = self.maintenance.map(|(maintenance, upkeep)| {
-            tokio::spawn(maintain(maintenance, upkeep, self.pipeline.status(), over.clone()))
-        });
+        let maintainer = tokio::spawn(self.maintainer.run(self.pipeline.status(), over.clone()));
         let result = self.pipeline.run(stop).await;
         over.cancel();
         join(maintainer).await;
         result
-    }
-}
-
-/// A checkpoint that is being written may end; the log is whole without it too.
-async fn join(maintainer: Option<JoinHandle<()>>) {
-    let Some(mut maintainer) = maintainer else { return };
-    match tokio::time::timeout(LAST_MAINTENANCE, &mut maintainer).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(%error, "the maintenance task failed"),
-        Err(_) => {
-            tracing::debug!("the checkpoint takes too long; leaving without it");
-            maintainer.abort();
-        }
-    }
-}
-
-/// Work for the log, off the hot path: looks after every so many commits of this worker.
-async fn maintain(
-    mut maintenance: Maintenance,
-    upkeep: Upkeep,
-    mut status: watch::Receiver<Status>,
-    over: CancellationToken,
-) {
-    let mut done_at = 0;
-    loop {
-        let newest = tokio::select! {
-            biased;
-            () = over.cancelled() => return,
-            status = status.wait_for(|status| status.version >= done_at + upkeep.commits) => match status {
-                Ok(status) => status.version,
-                Err(_) => return,
-            },
-        };
-        // Not dropped half-way: what the Delta kernel does in threads of its own would outlive it.
-        match maintenance.run(upkeep).await {
-            Ok(done) => tracing::debug!(?done, "maintained the log"),
-            Err(error) => tracing::warn!(%error, "the log was not maintained, trying again later"),
-        }
-        done_at = newest;
     }
 }
 

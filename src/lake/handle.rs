@@ -23,6 +23,7 @@ use super::schema::DEAD_DATE;
 use super::signals::SignalsTable;
 use super::store::{StoreSettings, root_store};
 use super::table::Table;
+use super::tally::{CommittedTable, Tally};
 use super::upload;
 use super::vacant::{require_folder, require_vacant};
 use super::view::{DataFile, TableView};
@@ -166,6 +167,16 @@ impl Lake {
     pub fn versions(&self) -> [Option<u64>; 3] {
         let signals = self.signals.as_ref().and_then(SignalsTable::version);
         [Some(self.ticks.version()), Some(self.dead_letters.version()), signals]
+    }
+
+    /// Counts what the requests of this handle come to.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.retry.tally
+    }
+
+    /// Data files of `ticks` at [`Lake::version`].
+    pub fn file_count(&self) -> u64 {
+        self.ticks.file_count()
     }
 
     /// Delta id of `ticks`; never changes.
@@ -330,6 +341,7 @@ impl Lake {
         advances: &[Advance],
     ) -> Result<CommitOutcome, LakeError> {
         let batch = Batch {
+            table: Some(CommittedTable::DeadLetters),
             epoch: self.epoch(),
             epoch_property: None,
             partition_column: DEAD_DATE,
@@ -353,6 +365,7 @@ impl Lake {
         note: &CommitNote,
     ) -> Result<CommitOutcome, LakeError> {
         let batch = Batch {
+            table: Some(CommittedTable::Ticks),
             epoch: self.epoch(),
             epoch_property: Some(EPOCH),
             partition_column: &self.partition_column,

@@ -36,18 +36,33 @@ pub struct Upkeep {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Maintained {
     pub checkpoints: usize,
+    /// Of the checkpoints that were written.
+    pub checkpoint_bytes: u64,
     pub log_files_deleted: usize,
     pub temporary_files_deleted: usize,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct LastCheckpoint {
     version: u64,
+    size_in_bytes: Option<u64>,
 }
 
 impl Maintenance {
     pub(super) fn new(location: &Location, tables: Vec<Table>) -> Self {
         Self { location: location.clone(), tables }
+    }
+
+    /// Version of the first table that its newest checkpoint holds; 0 where there is none.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn checkpoint(&self) -> Result<u64, LakeError> {
+        match self.tables.first() {
+            Some(table) => Ok(last_checkpoint(table).await?.version),
+            None => Ok(0),
+        }
     }
 
     /// Writes a checkpoint of each table that is `commits` or more ahead of its last one; with `clean` also deletes
@@ -59,12 +74,13 @@ impl Maintenance {
         let mut done = Maintained::default();
         for table in &mut self.tables {
             table.load().await?;
-            if table.snapshot()?.version() < last_checkpoint(table).await? + commits.max(1) {
+            if table.snapshot()?.version() < last_checkpoint(table).await?.version + commits.max(1) {
                 continue;
             }
             let written = create_checkpoint(table.delta(), None).await;
             written.map_err(|error| table.error("write a checkpoint", error))?;
             done.checkpoints += 1;
+            done.checkpoint_bytes += last_checkpoint(table).await?.size_in_bytes.unwrap_or(0);
             if !clean {
                 continue;
             }
@@ -84,12 +100,12 @@ impl Maintenance {
     }
 }
 
-/// Version of the newest checkpoint by the table's hint; 0 where there is none or it can't be read.
-async fn last_checkpoint(table: &Table) -> Result<u64, LakeError> {
+/// The newest checkpoint by the table's hint; version 0 where there is none or it can't be read.
+async fn last_checkpoint(table: &Table) -> Result<LastCheckpoint, LakeError> {
     let read = async { table.store.get(&Path::from("_delta_log/_last_checkpoint")).await?.bytes().await };
     match read.await {
-        Ok(hint) => Ok(serde_json::from_slice::<LastCheckpoint>(&hint).map_or(0, |hint| hint.version)),
-        Err(object_store::Error::NotFound { .. }) => Ok(0),
+        Ok(hint) => Ok(serde_json::from_slice(&hint).unwrap_or_default()),
+        Err(object_store::Error::NotFound { .. }) => Ok(LastCheckpoint::default()),
         Err(error) => Err(LakeError::store("read the checkpoint hint", &table.name, &error)),
     }
 }

@@ -36,6 +36,7 @@ mod signals;
 mod store;
 mod stored_file;
 mod table;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -63,5 +64,6 @@ pub use schema::{DEAD_DATE, SORT_ORDER, SORTED_BY, dead_letters_schema, signals_
 pub use signals::{SIGNALS, Signals};
 pub use store::{S3Access, ServerSideEncryption, StoreSettings, root_store};
 pub use stored_file::{FileError, StoredFile};
+pub use tally::{Attempt, CommittedTable, Tallied, Tally};
 pub use upload::store_result;
 pub use view::{DataFile, TableView};
