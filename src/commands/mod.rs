@@ -14,6 +14,7 @@ mod explain;
 mod ingest;
 mod live;
 mod live_tables;
+mod metrics;
 mod offsets;
 mod print;
 pub mod produce;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::assemble::Assembler;
 use super::encode::TickEncoder;
@@ -145,7 +146,7 @@ impl Daemon {
     /// As [`Pipeline::run`].
     pub async fn run(self, stop: CancellationToken) -> Result<Status, IngestError> {
         let over = stop.child_token();
-        let maintainer = tokio::spawn(self.maintainer.run(self.pipeline.status(), over.clone()));
+        let maintainer = tokio::spawn(self.maintainer.run(self.pipeline.status(), over.clone()).in_current_span());
         let result = self.pipeline.run(stop).await;
         over.cancel();
         join(maintainer).await;

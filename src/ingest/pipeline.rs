@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::assemble::{Deliveries, Delivery};
 use super::batch::Batch;
@@ -288,7 +289,7 @@ impl Pipeline {
             }
             Some(Event::Trouble { code, text, refused, all_down }) => {
                 if all_down || refused {
-                    self.brokers.have_gone();
+                    self.brokers.have_gone(Instant::now());
                 }
                 self.on_trouble(&format!("{code}: {text}"), refused);
             }
@@ -386,10 +387,11 @@ impl Pipeline {
         let (encoder, spare) = (Arc::clone(&self.encoder), self.spare.clone());
         let (answer, topic_id) = oneshot::channel();
         self.consumer.send(Command::TopicId { answer })?;
-        let task = tokio::spawn(async move {
+        let flushing = async move {
             let result = flush(&mut lake, encoder, spare, Flush { batch, advances, dead_bases, topic_id }).await;
             (lake, result)
-        });
+        };
+        let task = tokio::spawn(flushing.in_current_span());
         self.in_flight = Some(InFlight { task, partitions, release: false, newest });
         Ok(())
     }

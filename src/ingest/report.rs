@@ -154,7 +154,7 @@ impl Pipeline {
 
     /// Nothing else has happened for a while.
     pub(super) fn beat(&mut self) {
-        if let Some(answer) = self.brokers.question()
+        if let Some(answer) = self.brokers.question(Instant::now())
             && let Err(gone) = self.consumer.send(Command::TopicId { answer })
         {
             tracing::debug!("{gone}");
