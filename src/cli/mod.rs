@@ -11,6 +11,7 @@ mod inspect;
 mod kafka;
 mod live;
 mod offsets;
+mod probe;
 mod produce;
 mod query;
 mod table;
@@ -36,6 +37,7 @@ pub use inspect::{AsOfText, InspectArgs, InspectCommand, InspectCommon, LakeTabl
 pub use kafka::KafkaArgs;
 pub use live::{AlertsArgs, AlertsCommand, AlertsTestArgs, EventArgs, LiveArgs};
 pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
+pub use probe::{ProbeArgs, Question};
 pub use produce::{ColumnArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
 pub use query::{AskArgs, FormatChoice, QueryArgs};
 pub use table::TableArgs;
@@ -86,6 +88,7 @@ pub enum Command {
     Verify(VerifyArgs),
     Dashboard(DashboardArgs),
     Catalog(Box<CatalogArgs>),
+    Probe(ProbeArgs),
     Config(ConfigArgs),
     Completions(CompletionsArgs),
     /// Read a topic and drop it, as the yardstick of the benchmark

@@ -17,6 +17,7 @@ mod live_tables;
 mod metrics;
 mod offsets;
 mod print;
+mod probe;
 pub mod produce;
 mod progress;
 pub mod query;
@@ -67,6 +68,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
         Command::Verify(args) => verify::run(&cli.global, args, &stop).await,
         Command::Dashboard(args) => dashboard::run(&cli.global, args, stop).await,
         Command::Catalog(args) => catalog::run(&cli.global, args, stop).await,
+        Command::Probe(args) => probe::run(args).await,
         Command::Config(args) => config::run(&cli.global, args).await,
         Command::Completions(args) => config::completions(args),
         Command::ConsumeOnly(args) => {

@@ -99,6 +99,7 @@ impl Pipeline {
         self.status.send_modify(|status| {
             status.version = version;
             status.commits += 1;
+            status.writing = Volume::default();
             status.last_commit = Some(LastCommit { version, at, rows, files, bytes, elapsed });
             status.measures.commit.record(elapsed.as_micros() as u64);
             flushed.file_bytes.iter().for_each(|bytes| status.measures.file_bytes.record(*bytes));

@@ -78,6 +78,9 @@ async fn the_numbers_of_a_running_ingest_agree_with_its_table() {
     assert_eq!(scraper.json("/livez").await.0, StatusCode::OK);
     let (ready, reasons) = scraper.json("/readyz").await;
     assert_eq!((ready, &reasons["reasons"]), (StatusCode::OK, &serde_json::json!([])));
+    let address = scraper.url.strip_prefix("http://").unwrap();
+    let probed = Tickhouse::new(&["probe", "readyz", "--address", address]).succeed();
+    assert!(probed.contains(r#""ready":true"#), "{probed}");
     let bytes: usize = payloads.iter().map(String::len).sum();
     let samples = scraper.samples().await;
     for (name, value) in [
@@ -136,6 +139,9 @@ async fn an_ingest_that_waits_for_brokers_is_alive_and_not_ready() {
     let (status, body) = scraper.json("/readyz").await;
     assert_eq!((status, &body["reasons"][0]["code"]), (StatusCode::SERVICE_UNAVAILABLE, &"opening".into()));
     assert_eq!(scraper.samples().await["tickhouse_ready"], 0.0);
+    let address = scraper.url.strip_prefix("http://").unwrap();
+    let probed = Tickhouse::new(&["probe", "--address", address]).run();
+    assert!(probed.code == Some(1) && probed.stderr.contains("opening"), "{probed:?}");
     running.signal("TERM");
     assert_eq!(running.finish().code, Some(0));
 }
