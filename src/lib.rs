@@ -31,6 +31,7 @@
 //!
 //! Modules in reading order. Arrows point one way: `main -> commands -> catalog -> engines -> query`,
 //! `{feeds, ingest, query, verify} -> {kafka, lake, decode, signals} -> market`; `ingest` and `query` never import each other.
+//! `dashboard` and `metrics` stand on `http`; `metrics` reads what `ingest` tells of itself.
 
 pub mod market;
 
