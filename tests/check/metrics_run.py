@@ -131,7 +131,10 @@ def execute(args: argparse.Namespace, servers: Servers, running: list[Worker]) -
         running.append(Worker(name, process, log, b""))
         return running[-1]
 
-    start("simulate", "produce", "simulate", "--partitions", "2", "--symbols", "50", "--rate", "2000")
+    simulate = ["produce", "simulate", "--partitions", "2", "--symbols", "50", "--rate", "2000"]
+    if code := start("first", *simulate, "--duration", "1s").process.wait(PATIENCE):
+        raise SystemExit(f"the producer ended with {code}:\n{running[-1].tail()}")
+    start("simulate", *simulate)
     ingest = start(
         "ingest", "ingest", "--table", f"s3://{s3['S3_BUCKET']}/metrics", "--s3-endpoint", s3["S3_ENDPOINT"],
         "--s3-region", s3["S3_REGION"], "--s3-allow-http", "--flush-interval", "1s", "--metrics-listen", "127.0.0.1:0",
