@@ -50,7 +50,8 @@ async fn a_worker_of_another_group_is_fenced() {
         let slow = of_group("slow", &topic, &place);
         let never = Duration::from_secs(3_600);
         let settings = IngestSettings { flush_rows: 75, flush_interval: never, ..slow.settings };
-        let mut slow = ingest(IngestSpec { settings, ..slow }).await;
+        let slow = ingest(IngestSpec { settings, ..slow }).await;
+        let mut slow = slow.expect_warnings(&["another worker was faster"]);
         slow.until("50 rows", |status| status.buffered_rows == 50).await;
 
         let mut fast = ingest(of_group("fast", &topic, &place)).await;
