@@ -5,9 +5,7 @@ use std::time::Duration;
 use tickhouse::ingest::{IngestSettings, IngestSpec};
 use tickhouse::kafka::KafkaSettings;
 
-use crate::support::{
-    Contents, Place, Topic, ingest, landed, over_stores, spec, ticks, until_latest, until_latest_warning,
-};
+use crate::support::{Contents, Place, Topic, ingest, landed, over_stores, spec, ticks, until_latest_warning};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_of_a_group_share_the_partitions_and_hand_them_over() {
