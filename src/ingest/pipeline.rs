@@ -382,7 +382,7 @@ impl Pipeline {
             owned.base = Some(range.next());
         }
         let partitions = advances.iter().map(|advance| advance.partition).collect();
-        let newest = Newest { by_partition: batch.newest().collect() };
+        let newest = batch.newest().collect();
         self.counted.writing = Volume { count: batch.rows() as u64, bytes: batch.bytes() as u64 };
         let (encoder, spare) = (Arc::clone(&self.encoder), self.spare.clone());
         let (answer, topic_id) = oneshot::channel();

@@ -35,11 +35,8 @@ pub(super) struct Counted {
     pub maintenance: watch::Receiver<MaintenanceStatus>,
 }
 
-/// What a flush took along for the report on it.
-pub(super) struct Newest {
-    /// Kafka timestamp of the last record, by partition; milliseconds since the epoch.
-    pub by_partition: BTreeMap<i32, i64>,
-}
+/// Kafka timestamp of the last record of a batch, by partition; milliseconds since the epoch.
+pub(super) type Newest = BTreeMap<i32, i64>;
 
 /// Waits, and shows meanwhile that the task is alive.
 pub(super) async fn beating<T>(status: &watch::Sender<Status>, tally: &Tally, future: impl Future<Output = T>) -> T {
@@ -73,7 +70,7 @@ impl Pipeline {
             if let Some(partition) = self.partitions.get_mut(advance.partition) {
                 partition.committed = Some(advance.range.next());
                 partition.dead_base = flushed.dead_next.get(&advance.partition).copied().or(partition.dead_base);
-                partition.newest = newest.by_partition.get(&advance.partition).copied().or(partition.newest);
+                partition.newest = newest.get(&advance.partition).copied().or(partition.newest);
                 offsets.push((advance.partition, advance.range.next()));
             }
         }
@@ -103,7 +100,7 @@ impl Pipeline {
             status.last_commit = Some(LastCommit { version, at, rows, files, bytes, elapsed });
             status.measures.commit.record(elapsed.as_micros() as u64);
             flushed.file_bytes.iter().for_each(|bytes| status.measures.file_bytes.record(*bytes));
-            if let Some(newest) = newest.by_partition.values().max() {
+            if let Some(newest) = newest.values().max() {
                 // A producer's clock may be ahead of ours.
                 let waited = at.saturating_sub(newest.saturating_mul(1_000));
                 status.measures.end_to_end.record(u64::try_from(waited).unwrap_or(0));
