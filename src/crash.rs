@@ -16,15 +16,27 @@ pub enum CrashPoint {
     TicksCommitted,
     /// Before the offsets go to Kafka, for lag tools.
     OffsetsCommitting,
+    /// Compacted files are in the store; nothing names them.
+    Compacted,
+    /// The commit that puts files in the place of others is the next request.
+    Replacing,
+    /// That commit is in the store; nobody was told.
+    Replaced,
+    /// Some of the files that no version needs are deleted.
+    Vacuuming,
 }
 
 impl CrashPoint {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::TicksUploaded,
         Self::LettersCommitted,
         Self::TicksCommitting,
         Self::TicksCommitted,
         Self::OffsetsCommitting,
+        Self::Compacted,
+        Self::Replacing,
+        Self::Replaced,
+        Self::Vacuuming,
     ];
 
     /// As `TICKHOUSE_TEST_CRASH` takes it.
@@ -35,6 +47,10 @@ impl CrashPoint {
             Self::TicksCommitting => "ticks-committing",
             Self::TicksCommitted => "ticks-committed",
             Self::OffsetsCommitting => "offsets-committing",
+            Self::Compacted => "compacted",
+            Self::Replacing => "replacing",
+            Self::Replaced => "replaced",
+            Self::Vacuuming => "vacuuming",
         }
     }
 }

@@ -53,6 +53,8 @@ pub mod kafka;
 
 pub mod lake;
 
+pub mod maintain;
+
 pub mod ingest;
 
 pub mod feeds;

@@ -10,6 +10,7 @@ mod ingest;
 mod inspect;
 mod kafka;
 mod live;
+mod maintain;
 mod offsets;
 mod probe;
 mod produce;
@@ -36,6 +37,7 @@ pub use ingest::{IngestArgs, InputArgs};
 pub use inspect::{AsOfText, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs};
 pub use kafka::KafkaArgs;
 pub use live::{AlertsArgs, AlertsCommand, AlertsTestArgs, EventArgs, LiveArgs};
+pub use maintain::MaintainArgs;
 pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
 pub use probe::{ProbeArgs, Question};
 pub use produce::{ColumnArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
@@ -86,6 +88,7 @@ pub enum Command {
     Offsets(OffsetsArgs),
     DeadLetters(DeadLettersArgs),
     Verify(VerifyArgs),
+    Maintain(MaintainArgs),
     Dashboard(DashboardArgs),
     Catalog(Box<CatalogArgs>),
     Probe(ProbeArgs),

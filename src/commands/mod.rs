@@ -14,6 +14,7 @@ mod explain;
 mod ingest;
 mod live;
 mod live_tables;
+mod maintain;
 mod metrics;
 mod offsets;
 mod print;
@@ -65,6 +66,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
         Command::Table(args) => table::run(&cli.global, args, &stop).await,
         Command::Offsets(args) => offsets::run(&cli.global, args, &stop).await,
         Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,
+        Command::Maintain(args) => maintain::run(&cli.global, args, &stop).await,
         Command::Verify(args) => verify::run(&cli.global, args, &stop).await,
         Command::Dashboard(args) => dashboard::run(&cli.global, args, stop).await,
         Command::Catalog(args) => catalog::run(&cli.global, args, stop).await,

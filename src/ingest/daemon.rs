@@ -1,9 +1,11 @@
 //! From settings to a running ingest: topic, lake, group, pipeline, and the maintenance beside it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -11,13 +13,13 @@ use tracing::Instrument;
 use super::assemble::Assembler;
 use super::encode::TickEncoder;
 use super::error::IngestError;
-use super::maintenance::{Maintainer, join};
 use super::pipeline::{Pipeline, PipelineOptions};
 use super::policy::FlushPolicy;
 use super::report::{Counted, beating};
 use super::settings::IngestSettings;
 use super::spare::spare_columns;
 use super::status::{MaintenanceStatus, Status, Volume};
+use super::upkeep::{Caretaker, Looked};
 use crate::decode::{Coercions, Decoder, InputSettings};
 use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
 use crate::lake::{Lake, LakeError, LakeSpec, Location, RetryPolicy, StoreSettings, Tally};
@@ -27,6 +29,8 @@ use crate::throttle::Throttle;
 const ONE_SHOT: Duration = RetryPolicy::ONE_SHOT;
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// What is under way has had the time of the last flush too.
+const LAST_MAINTENANCE: Duration = Duration::from_secs(1);
 const GROUP_ID_CHARACTERS: usize = 8;
 
 /// Everything that an ingest is made of.
@@ -44,7 +48,9 @@ pub struct IngestSpec {
 /// An ingest that is ready to run.
 pub struct Daemon {
     pub(super) pipeline: Pipeline,
-    maintainer: Maintainer,
+    looked: Option<Looked>,
+    behind: Arc<AtomicBool>,
+    told: watch::Sender<MaintenanceStatus>,
     pub table_id: String,
     pub group: String,
 }
@@ -107,9 +113,15 @@ impl Daemon {
         let table_id = lake.table_id().to_owned();
         let id: String = table_id.chars().take(GROUP_ID_CHARACTERS).collect();
         let group = kafka.group.clone().unwrap_or_else(|| format!("tickhouse-{id}"));
-        let (told, maintenance) = watch::channel(MaintenanceStatus::default());
-        let (upkeep, every) = (settings.upkeep(), settings.checkpoint_commits);
-        let maintainer = Maintainer { maintenance: lake.maintenance(), upkeep, every, told };
+        let looked = settings.upkeep().map(|upkeep| Looked {
+            location: location.clone(),
+            store: store.clone(),
+            maintain: settings.maintain,
+            upkeep,
+        });
+        // A table that begins has no checkpoint.
+        let checkpoint = (lake.version() == 0).then_some(0);
+        let (told, maintenance) = watch::channel(MaintenanceStatus { checkpoint, ..MaintenanceStatus::default() });
         let counted = Counted {
             read: Volume::default(),
             coercions: Coercions::default(),
@@ -124,16 +136,18 @@ impl Daemon {
         let assembler = Assembler::new(decoder.clone(), spare, Arc::clone(&counted.already_applied));
         let consumer = Consumer::start(&kafka, &group, tells_topic_id, assembler).map_err(IngestError::Kafka)?;
         let encoder = TickEncoder::new(lake.epoch(), settings.partition_by, &extras);
+        let behind = Arc::new(AtomicBool::new(false));
         let options = PipelineOptions {
             flush: FlushPolicy::new(&settings),
             start: settings.start,
             on_data_loss: settings.on_data_loss,
             until_latest,
             stop_timeout: settings.stop_timeout,
+            behind: Arc::clone(&behind),
         };
         let pipeline =
             Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, status, counted, give_up);
-        Ok(Some(Self { pipeline, maintainer, table_id, group }))
+        Ok(Some(Self { pipeline, looked, behind, told, table_id, group }))
     }
 
     pub fn status(&self) -> watch::Receiver<Status> {
@@ -146,11 +160,28 @@ impl Daemon {
     /// As [`Pipeline::run`].
     pub async fn run(self, stop: CancellationToken) -> Result<Status, IngestError> {
         let over = stop.child_token();
-        let maintainer = tokio::spawn(self.maintainer.run(self.pipeline.status(), over.clone()).in_current_span());
-        let result = self.pipeline.run(stop).await;
+        let Self { pipeline, looked, behind, told, .. } = self;
+        let maintainer = looked.map(|looked| {
+            let caretaker = Caretaker::new(looked, behind, told, over.clone());
+            tokio::spawn(caretaker.run(pipeline.status()).in_current_span())
+        });
+        let result = pipeline.run(stop).await;
         over.cancel();
         join(maintainer).await;
         result
+    }
+}
+
+/// What is under way may end; the tables are whole without it too.
+async fn join(maintainer: Option<JoinHandle<()>>) {
+    let Some(mut maintainer) = maintainer else { return };
+    match tokio::time::timeout(LAST_MAINTENANCE, &mut maintainer).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the maintenance task failed"),
+        Err(_) => {
+            tracing::debug!("the maintenance takes too long; leaving without it");
+            maintainer.abort();
+        }
     }
 }
 

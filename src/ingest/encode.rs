@@ -14,21 +14,14 @@ use chrono::NaiveDate;
 use hashbrown::HashMap;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::WriterProperties;
 use uuid::Uuid;
 
 use super::batch::{Batch, Chunk};
 use super::stats::ColumnStats;
-use crate::lake::{NewFile, SORT_ORDER, SORTED_BY, ticks_schema};
+use crate::lake::{NewFile, ticks_properties, ticks_schema};
 use crate::market::{EPOCH_DAYS_FROM_CE, ExtraColumn, ExtraSpec, PartitionBy};
 
-/// Rows of a row group: large enough to compress, small enough to prune by symbol inside a file.
-const ROW_GROUP_ROWS: usize = 128 * 1024;
-/// What is read at least for one row: the last ticks of a symbol lie somewhere in a page of each column.
-const PAGE_ROWS: usize = 4 * 1024;
 /// Rows gathered at once; bounds what lives beside the chunks.
 const GATHER_ROWS: usize = 16 * 1024;
 
@@ -59,7 +52,7 @@ impl TickEncoder {
         let table = ticks_schema(partition_by, extras);
         let in_file = |field: &&FieldRef| field.name() != partition_by.column();
         let fields: Vec<_> = table.fields().iter().filter(in_file).map(as_encoded).collect();
-        Self { epoch, partition_by, schema: Arc::new(Schema::new(fields)), properties: properties() }
+        Self { epoch, partition_by, schema: Arc::new(Schema::new(fields)), properties: ticks_properties() }
     }
 
     pub(super) fn epoch(&self) -> i32 {
@@ -310,24 +303,4 @@ impl Gather<'_> {
             }),
         }
     }
-}
-
-fn properties() -> WriterProperties {
-    let mut builder = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a zstd level")))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_dictionary_enabled(false)
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_key_value_metadata(Some(vec![KeyValue::new(SORTED_BY.to_owned(), SORT_ORDER.to_owned())]));
-    for name in ["symbol", "source"] {
-        builder = builder.set_column_dictionary_enabled(ColumnPath::from(name), true);
-    }
-    for name in ["ts", "kafka_epoch", "kafka_partition", "kafka_offset", "kafka_index", "kafka_ts", "ingested_at"] {
-        builder = builder.set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
-    }
-    for name in ["symbol", "ts", "close", "kafka_offset"] {
-        builder = builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Chunk);
-    }
-    builder.build()
 }

@@ -10,15 +10,13 @@ use arrow::datatypes::{DataType, Field, Fields, Schema};
 use arrow::record_batch::RecordBatch;
 use chrono::DateTime;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::batch::DeadLetter;
 use super::encode::EncodedFile;
-use crate::lake::{DEAD_DATE, NewFile, dead_letters_schema};
+use crate::lake::{DEAD_DATE, NewFile, dead_letters_schema, zstd_properties};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 /// Payloads gathered at once: letters may be 1 MiB each.
@@ -36,10 +34,7 @@ pub(super) fn encode_letters(
     let table = dead_letters_schema();
     let fields: Vec<_> = table.fields().iter().filter(|field| field.name() != DEAD_DATE).cloned().collect();
     let schema = Arc::new(Schema::new(fields));
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a zstd level")))
-        .build();
-    let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties))?;
+    let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(zstd_properties()))?;
     for slice in letters.chunks(SLICE_LETTERS) {
         let columns = schema.fields().iter().map(|field| column(field, slice, epoch, ingested_at)).collect();
         writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;

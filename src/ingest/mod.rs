@@ -16,7 +16,6 @@ mod error;
 mod flush;
 mod histogram;
 mod letters;
-mod maintenance;
 mod partitions;
 mod pipeline;
 mod policy;
@@ -27,6 +26,7 @@ mod stats;
 mod status;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use batch::{Batch, Chunk};
 pub use daemon::{Daemon, IngestSpec};

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -42,6 +43,9 @@ const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// Of the time for a stop: that answer, the way out of the group, the end of the maintenance.
 const LEAVING: Duration = Duration::from_secs(5);
 
+/// Flush intervals while compaction is behind.
+const STRETCHED: u32 = 4;
+
 /// What the loop needs to know.
 #[derive(Debug, Clone)]
 pub(super) struct PipelineOptions {
@@ -52,6 +56,8 @@ pub(super) struct PipelineOptions {
     pub until_latest: bool,
     /// From `stop` to the end.
     pub stop_timeout: Duration,
+    /// Small files come faster than they are compacted: flush less often.
+    pub behind: Arc<AtomicBool>,
 }
 
 impl PipelineOptions {
@@ -227,8 +233,9 @@ impl Pipeline {
 
     async fn next_turn(&mut self, stop: &CancellationToken, stop_by: Option<Instant>, stopping: bool) -> Turn {
         let far = Instant::now() + Duration::from_secs(3600);
+        let stretch = if self.options.behind.load(Ordering::Relaxed) { STRETCHED } else { 1 };
         let due = match (&self.in_flight, self.options.flush.wait(&self.batch)) {
-            (None, Some(wait)) => Some(self.batch_since + wait),
+            (None, Some(wait)) => Some(self.batch_since + wait * stretch),
             _ => None,
         };
         let waits_for_flush = self.in_flight.is_some() && self.options.flush.full(&self.batch);

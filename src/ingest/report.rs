@@ -144,9 +144,7 @@ impl Pipeline {
             if let Some(lake) = &self.lake {
                 status.files = lake.file_count();
             }
-            if counted.maintenance.has_changed().unwrap_or(false) {
-                status.maintenance.clone_from(&counted.maintenance.borrow_and_update());
-            }
+            status.maintenance.clone_from(&counted.maintenance.borrow_and_update());
         });
     }
 

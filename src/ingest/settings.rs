@@ -56,7 +56,7 @@ impl Default for IngestSettings {
             idle_commit_interval: Duration::from_secs(60),
             memory: 512 << 20,
             stop_timeout: Duration::from_secs(25),
-            maintain: Maintain::Checkpoint,
+            maintain: Maintain::Compact,
             checkpoint_commits: 100,
         }
     }
@@ -157,9 +157,11 @@ pub enum DataLossPolicy {
 #[serde(rename_all = "lowercase")]
 pub enum Maintain {
     Off,
-    /// Checkpoints only: needs no permission to delete.
+    /// Checkpoints alone.
     Checkpoint,
-    /// Also deletes log files that are older than the table's log retention.
+    /// Checkpoints, and small files become large ones: needs no permission to delete.
+    Compact,
+    /// Also deletes what is older than a week: log files, and data files that no version needs.
     Full,
 }
 
@@ -167,6 +169,8 @@ pub enum Maintain {
 const LEAST_MEMORY: u64 = 192 << 20;
 /// librdkafka's queue, and chunks on their way to the pipeline.
 const QUEUES: u64 = 96 << 20;
+/// What a compaction has open.
+const COMPACTION: u64 = 64 << 20;
 
 impl IngestSettings {
     /// # Errors
@@ -194,7 +198,8 @@ impl IngestSettings {
 
     /// Decoded bytes at which a batch is full: one grows while another one is written, sorted and encoded.
     pub fn batch_bytes(&self) -> usize {
-        let share = self.memory.saturating_sub(QUEUES) / 4;
+        let compaction = if matches!(self.maintain, Maintain::Compact | Maintain::Full) { COMPACTION } else { 0 };
+        let share = self.memory.saturating_sub(QUEUES + compaction) / 4;
         usize::try_from(self.flush_bytes.min(share)).unwrap_or(usize::MAX)
     }
 }

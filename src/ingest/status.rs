@@ -157,23 +157,29 @@ pub struct MaintenanceStatus {
     pub checkpoint: Option<u64>,
     /// Runs by kind of work and outcome.
     pub runs: BTreeMap<(Work, Ran), u64>,
-    /// Written, by kind of work.
+    /// Written by it, of a vacuum deleted.
     pub bytes: BTreeMap<Work, u64>,
 }
 
 /// A kind of work for the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
-    /// Checkpoints, and what is cleaned up after them.
+    /// Checkpoints, and old files of the log that go after them.
     Checkpoint,
+    /// Small files become large ones.
+    Compaction,
+    /// Files that no version needs are deleted.
+    Vacuum,
 }
 
 impl Work {
-    pub const ALL: [Self; 1] = [Self::Checkpoint];
+    pub const ALL: [Self; 3] = [Self::Checkpoint, Self::Compaction, Self::Vacuum];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Checkpoint => "checkpoint",
+            Self::Compaction => "compaction",
+            Self::Vacuum => "vacuum",
         }
     }
 }

@@ -37,8 +37,11 @@ pub(super) struct Add {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Remove {
     pub path: String,
+    /// Milliseconds since the epoch.
+    pub deletion_timestamp: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +71,9 @@ pub(super) struct Protocol {
 #[derive(Deserialize)]
 pub(super) struct Info {
     pub tickhouse: Option<CommitRecord>,
+    /// Id of a commit that changes files and no rows.
+    #[serde(rename = "tickhouseMaintenance")]
+    pub maintenance: Option<String>,
 }
 
 /// # Errors
@@ -86,7 +92,7 @@ pub(super) fn parse_commit(commit: &[u8]) -> Result<Vec<Action>, String> {
 /// # Errors
 /// It is no Parquet file of actions.
 pub(super) fn read_checkpoint(bytes: Bytes, mut take: impl FnMut(Action)) -> Result<(), String> {
-    const WANTED: [&str; 4] = ["add", "txn", "metaData", "protocol"];
+    const WANTED: [&str; 5] = ["add", "remove", "txn", "metaData", "protocol"];
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| error.to_string())?;
     let schema = builder.parquet_schema();
     let leaves = (0..schema.num_columns()).filter(|leaf| {

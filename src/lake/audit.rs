@@ -108,7 +108,11 @@ impl Audit {
     /// The settings don't describe a store.
     pub fn new(location: &Location, store: &StoreSettings) -> Result<Self, LakeError> {
         require_folder(location)?;
-        Ok(Self { location: location.clone(), root: root_store(location, store)? })
+        Ok(Self::of(location, &root_store(location, store)?))
+    }
+
+    pub(super) fn of(location: &Location, root: &Arc<dyn ObjectStore>) -> Self {
+        Self { location: location.clone(), root: Arc::clone(root) }
     }
 
     /// `None` where there is no such table.

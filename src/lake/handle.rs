@@ -15,7 +15,6 @@ use super::create::{EPOCH, LakeSpec, MARKET_ZONE, TOPIC, create_or_check, identi
 use super::error::{LakeError, StoreProblem};
 use super::history::{AsOf, TableCommit};
 use super::location::Location;
-use super::maintain::Maintenance;
 use super::probe::require_conditional_put;
 use super::record::PartitionCounters;
 use super::retry::{Attempts, RetryPolicy, patiently};
@@ -320,11 +319,6 @@ impl Lake {
             view.store.get(&file.path).await.map_err(failed)?.bytes().await.map_err(failed)
         })
         .await
-    }
-
-    /// A handle of its own for a task beside the commits.
-    pub fn maintenance(&self) -> Maintenance {
-        Maintenance::new(&self.location, vec![self.ticks.clone(), self.dead_letters.clone()])
     }
 
     /// Adds dead letters under their own transaction, before the ticks of the same batch.

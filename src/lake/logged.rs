@@ -44,6 +44,8 @@ pub struct LoggedVersion {
     pub properties: BTreeMap<String, String>,
     /// By path.
     pub files: Vec<LoggedFile>,
+    /// Files that left the table, with the time of it in milliseconds since the epoch: as far as the log still knows.
+    pub removed: HashMap<Path, Option<i64>>,
     transactions: HashMap<String, i64>,
     pub counters: Option<LoggedCounters>,
 }
@@ -81,6 +83,7 @@ impl LoggedVersion {
 #[derive(Default)]
 pub(super) struct Replay {
     files: BTreeMap<String, Add>,
+    removed: HashMap<String, Option<i64>>,
     transactions: HashMap<String, i64>,
     pub metadata: Option<MetaData>,
     protocol: Option<(i32, i32)>,
@@ -92,8 +95,9 @@ impl Replay {
     pub(super) fn apply(&mut self, version: u64, actions: Vec<Action>, twice: &mut Vec<String>) {
         self.record = record_of(&actions).map(|record| (version, record)).or(self.record.take());
         // A commit may take a file away and add it again.
-        for path in actions.iter().filter_map(|action| Some(&action.remove.as_ref()?.path)) {
-            self.files.remove(path);
+        for remove in actions.iter().filter_map(|action| action.remove.as_ref()) {
+            self.files.remove(&remove.path);
+            self.removed.insert(remove.path.clone(), remove.deletion_timestamp);
         }
         actions.into_iter().for_each(|action| self.take(action, twice));
     }
@@ -107,6 +111,7 @@ impl Replay {
             self.protocol = Some((protocol.min_reader_version, protocol.min_writer_version));
         }
         let Some(add) = action.add else { return };
+        self.removed.remove(&add.path);
         if add.deletion_vector.is_some() {
             // Only a higher protocol has them.
             self.protocol = Some((3, 7));
@@ -131,10 +136,13 @@ impl Replay {
         let columns = read_columns(&schema, place)?;
         let partition_column = metadata.partition_columns.first().cloned().unwrap_or_default();
         let mut files = Vec::with_capacity(self.files.len());
+        let decoded = |path: String| Path::from_url_path(&path).map_err(|error| wrong(format!("path {path}: {error}")));
+        let removed = self.removed.into_iter().map(|(path, time)| Ok((decoded(path)?, time)));
+        let removed = removed.collect::<Result<_, LakeError>>()?;
         for (path, add) in self.files {
             let value = add.partition_values.get(&partition_column).and_then(Option::as_deref);
             let date = value.and_then(|text| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok());
-            let path = Path::from_url_path(&path).map_err(|error| wrong(format!("path {path}: {error}")))?;
+            let path = decoded(path)?;
             files.push(LoggedFile {
                 path,
                 bytes: add.size.unsigned_abs(),
@@ -148,6 +156,7 @@ impl Replay {
             partition_column,
             properties: metadata.configuration.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
             files,
+            removed,
             transactions: self.transactions,
             counters: self.record.map(|(version, record)| LoggedCounters {
                 version,

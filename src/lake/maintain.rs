@@ -1,18 +1,29 @@
-//! Work beside the commits: checkpoints, clean-up of the log, temporary files of killed processes.
+//! Work beside the commits: checkpoints, clean-up of the log, temporary files of killed processes, and what a compaction
+//! needs of a table.
 //!
-//! Never touches data files. Any number of workers may run it; a checkpoint is the same whoever writes it.
+//! Any number of workers may do it; a checkpoint is the same whoever writes it, and of two that replace files one
+//! commits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use deltalake::checkpoints::{cleanup_metadata, create_checkpoint};
-use object_store::ObjectStoreExt;
+use chrono::{DateTime, TimeDelta, Utc};
+use deltalake::checkpoints::{cleanup_expired_logs_for, create_checkpoint};
+use deltalake::table::config::TablePropertiesExt;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
 
 use super::durable::remove_abandoned;
 use super::error::LakeError;
 use super::location::Location;
+use super::replace::{Chosen, Replaced, Replacement, chosen, replace};
+use super::retry::RetryPolicy;
+use super::signals::SIGNALS;
+use super::store::{StoreSettings, root_store};
 use super::table::Table;
+use super::vacant::require_folder;
+use super::view::TableView;
 
 /// A temporary file this old belongs to no upload that is still going on.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
@@ -20,7 +31,15 @@ const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 /// Handles of its own on some tables.
 pub struct Maintenance {
     location: Location,
-    tables: Vec<Table>,
+    root: Arc<dyn ObjectStore>,
+    tables: Vec<MaintainedTable>,
+}
+
+/// A table of the lake that is looked after.
+pub struct MaintainedTable {
+    /// As in `ticks`.
+    pub name: &'static str,
+    table: Table,
 }
 
 /// How much is done beside the commits.
@@ -32,7 +51,7 @@ pub struct Upkeep {
     pub clean: bool,
 }
 
-/// What one run did.
+/// What one run did for the logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Maintained {
     pub checkpoints: usize,
@@ -50,8 +69,50 @@ struct LastCheckpoint {
 }
 
 impl Maintenance {
-    pub(super) fn new(location: &Location, tables: Vec<Table>) -> Self {
-        Self { location: location.clone(), tables }
+    /// The tables of a lake; `signals` where it is.
+    ///
+    /// # Errors
+    /// There is no lake, or it can't be read.
+    pub async fn open(location: &Location, store: &StoreSettings) -> Result<Self, LakeError> {
+        require_folder(location)?;
+        let root = root_store(location, store)?;
+        let mut maintenance = Self { location: location.clone(), root, tables: Vec::new() };
+        maintenance.refresh().await?;
+        if maintenance.tables.is_empty() {
+            return Err(LakeError::NoTable { location: location.to_string() });
+        }
+        Ok(maintenance)
+    }
+
+    /// Loads the newest versions, and takes up tables that came since.
+    ///
+    /// # Errors
+    /// A log can't be read.
+    pub async fn refresh(&mut self) -> Result<(), LakeError> {
+        for name in ["ticks", "dead_letters", SIGNALS] {
+            if self.tables.iter().all(|table| table.name != name) {
+                let table = Table::new(&self.root, &self.location, name)?;
+                if table.exists().await? {
+                    self.tables.push(MaintainedTable { name, table });
+                }
+            }
+        }
+        for MaintainedTable { table, .. } in &mut self.tables {
+            table.load().await?;
+        }
+        Ok(())
+    }
+
+    pub fn tables(&mut self) -> &mut [MaintainedTable] {
+        &mut self.tables
+    }
+
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    pub(super) fn root(&self) -> &Arc<dyn ObjectStore> {
+        &self.root
     }
 
     /// Version of the first table that its newest checkpoint holds; 0 where there is none.
@@ -60,7 +121,7 @@ impl Maintenance {
     /// The store can't be read.
     pub async fn checkpoint(&self) -> Result<u64, LakeError> {
         match self.tables.first() {
-            Some(table) => Ok(last_checkpoint(table).await?.version),
+            Some(ticks) => Ok(last_checkpoint(&ticks.table).await?.version),
             None => Ok(0),
         }
     }
@@ -70,24 +131,15 @@ impl Maintenance {
     ///
     /// # Errors
     /// The store can't be read or written. The tables are whole in any case.
-    pub async fn run(&mut self, Upkeep { commits, clean }: Upkeep) -> Result<Maintained, LakeError> {
+    pub async fn run(&mut self, upkeep: Upkeep, now: DateTime<Utc>) -> Result<Maintained, LakeError> {
         let mut done = Maintained::default();
-        for table in &mut self.tables {
-            table.load().await?;
-            if table.snapshot()?.version() < last_checkpoint(table).await?.version + commits.max(1) {
-                continue;
-            }
-            let written = create_checkpoint(table.delta(), None).await;
-            written.map_err(|error| table.error("write a checkpoint", error))?;
-            done.checkpoints += 1;
-            done.checkpoint_bytes += last_checkpoint(table).await?.size_in_bytes.unwrap_or(0);
-            if !clean {
-                continue;
-            }
-            let deleted = cleanup_metadata(table.delta(), None).await;
-            done.log_files_deleted += deleted.map_err(|error| table.error("clean the log", error))?;
+        for MaintainedTable { table, .. } in &mut self.tables {
+            let of_table = keep_log(table, upkeep, now).await?;
+            done.checkpoints += of_table.checkpoints;
+            done.checkpoint_bytes += of_table.checkpoint_bytes;
+            done.log_files_deleted += of_table.log_files_deleted;
         }
-        if let (Location::Folder(folder), 1.., true) = (&self.location, done.checkpoints, clean) {
+        if let (Location::Folder(folder), 1.., true) = (&self.location, done.checkpoints, upkeep.clean) {
             let (folder, place) = (folder.clone(), self.location.to_string());
             let removed = tokio::task::spawn_blocking(move || remove_abandoned(&folder, ABANDONED)).await;
             let removed = removed.map_err(object_store::Error::from).and_then(|removed| {
@@ -98,6 +150,80 @@ impl Maintenance {
         }
         Ok(done)
     }
+}
+
+impl MaintainedTable {
+    /// # Errors
+    /// The log can't be read.
+    pub async fn load(&mut self) -> Result<(), LakeError> {
+        self.table.load().await
+    }
+
+    pub fn version(&self) -> u64 {
+        self.table.version()
+    }
+
+    /// Commits that a reader replays: those behind the last checkpoint.
+    ///
+    /// # Errors
+    /// The store doesn't answer.
+    pub async fn commits_since_checkpoint(&self) -> Result<u64, LakeError> {
+        Ok(self.table.version().saturating_sub(last_checkpoint(&self.table).await?.version))
+    }
+
+    /// Files of the newest version that was loaded.
+    ///
+    /// # Errors
+    /// As [`super::Lake::ticks`].
+    pub fn files(&self) -> Result<TableView, LakeError> {
+        TableView::of(&self.table)
+    }
+
+    /// To be asked before files are chosen of [`Self::files`], for [`Self::replace`].
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn chosen(&self) -> Result<Chosen, LakeError> {
+        chosen(&self.table).await
+    }
+
+    /// A property such as `delta.dataSkippingStatsColumns`.
+    pub fn property(&self, key: &str) -> Option<&str> {
+        self.table.property(key)
+    }
+
+    /// Takes files out of the table and puts others in, in one commit.
+    ///
+    /// # Errors
+    /// The rows of both differ; the outcome could not be found out within the retry policy.
+    pub async fn replace(&mut self, replacement: &Replacement<'_>, retry: &RetryPolicy) -> Result<Replaced, LakeError> {
+        replace(&mut self.table, retry, replacement).await
+    }
+}
+
+/// See [`Maintenance::run`].
+pub(super) async fn keep_log(
+    table: &mut Table,
+    Upkeep { commits, clean }: Upkeep,
+    now: DateTime<Utc>,
+) -> Result<Maintained, LakeError> {
+    let mut done = Maintained::default();
+    table.load().await?;
+    if table.snapshot()?.version() < last_checkpoint(table).await?.version + commits.max(1) {
+        return Ok(done);
+    }
+    let written = create_checkpoint(table.delta(), None).await;
+    written.map_err(|error| table.error("write a checkpoint", error))?;
+    done.checkpoints = 1;
+    done.checkpoint_bytes = last_checkpoint(table).await?.size_in_bytes.unwrap_or(0);
+    if clean {
+        let state = table.snapshot()?;
+        let retention = TimeDelta::from_std(state.table_config().log_retention_duration()).unwrap_or(TimeDelta::MAX);
+        let before = now.checked_sub_signed(retention).unwrap_or(DateTime::<Utc>::MIN_UTC).timestamp_millis();
+        let deleted = cleanup_expired_logs_for(state.version(), table.log.as_ref(), before, None).await;
+        done.log_files_deleted = deleted.map_err(|error| table.error("clean the log", error))?;
+    }
+    Ok(done)
 }
 
 /// The newest checkpoint by the table's hint; version 0 where there is none or it can't be read.

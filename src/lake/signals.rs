@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::Utc;
 use object_store::ObjectStore;
 
 use super::commit::{Advance, Batch, CommitOutcome, NewFile, Reached, app_id, commit};
 use super::create::open_or_create_signals;
 use super::error::LakeError;
 use super::location::Location;
-use super::maintain::{Maintenance, Upkeep};
+use super::maintain::{Upkeep, keep_log};
 use super::reading::{has, has_newer};
 use super::record::CommitRecord;
 use super::retry::{RetryPolicy, patiently};
@@ -141,7 +142,7 @@ impl Signals {
         let version = self.version();
         let Some(upkeep) = self.upkeep.filter(|upkeep| version >= self.maintained_at + upkeep.commits) else { return };
         // A handle of its own, that commits don't see.
-        match Maintenance::new(&self.location, vec![self.table.clone()]).run(upkeep).await {
+        match keep_log(&mut self.table.clone(), upkeep, Utc::now()).await {
             Ok(done) => tracing::debug!(?done, "maintained the log of signals"),
             Err(error) => tracing::warn!(%error, "the log of signals was not maintained, trying again later"),
         }

@@ -15,6 +15,7 @@ use deltalake::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, commit_uri_
 use deltalake::protocol::DeltaOperation;
 use deltalake::table::state::DeltaTableState;
 use object_store::{ObjectStore, ObjectStoreExt};
+use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
@@ -289,8 +290,19 @@ impl Table {
         record: Option<&CommitRecord>,
         transactions: Vec<Transaction>,
     ) -> Result<(u64, Put), LakeError> {
+        self.put_next_with(HashMap::new(), actions, operation, record, transactions).await
+    }
+
+    /// The same, with more in its commitInfo.
+    pub(super) async fn put_next_with(
+        &mut self,
+        mut info: HashMap<String, Value>,
+        actions: Vec<Action>,
+        operation: DeltaOperation,
+        record: Option<&CommitRecord>,
+        transactions: Vec<Transaction>,
+    ) -> Result<(u64, Put), LakeError> {
         let version = self.head.as_ref().map_or(0, |head| head.version + 1);
-        let mut info = HashMap::new();
         if let Some(record) = record {
             let record = serde_json::to_value(record).expect("a record holds text, numbers and maps of them");
             info.insert(RECORD_KEY.to_owned(), record);

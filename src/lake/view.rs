@@ -11,6 +11,7 @@ use url::Url;
 
 use super::error::LakeError;
 use super::schema::{arrow_schema, read_columns};
+use super::stored_file::StoredFile;
 use super::table::Table;
 use crate::market::EPOCH_DAYS_FROM_CE;
 
@@ -36,6 +37,8 @@ pub struct DataFile {
     pub partition_value: i32,
     /// Delta statistics as JSON.
     pub stats: Option<String>,
+    /// When the writer had made it, milliseconds since the epoch.
+    pub modified_ms: i64,
 }
 
 impl fmt::Debug for TableView {
@@ -45,6 +48,12 @@ impl fmt::Debug for TableView {
 }
 
 impl TableView {
+    /// One of its files, for reading in parts.
+    pub fn stored(&self, file: &DataFile) -> StoredFile {
+        let place = self.table_url.as_str().trim_end_matches('/').into();
+        StoredFile { place, store: Arc::clone(&self.store), path: file.path.clone(), bytes: file.bytes }
+    }
+
     pub(super) fn of(table: &Table) -> Result<Self, LakeError> {
         let state = table.snapshot()?;
         let columns = read_columns(&state.schema(), &table.name)?;
@@ -66,6 +75,7 @@ impl TableView {
                 rows: file.num_records().map(|rows| rows as u64),
                 partition_value: date.num_days_from_ce() - EPOCH_DAYS_FROM_CE,
                 stats: file.stats(),
+                modified_ms: file.modification_time(),
             });
         }
         Ok(Self {

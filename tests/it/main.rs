@@ -12,6 +12,7 @@ mod ingest;
 mod layout;
 mod live;
 mod loss;
+mod maintain;
 mod metrics;
 mod past;
 mod poison;

@@ -136,14 +136,20 @@ async fn offsets_and_counters_outlive_checkpoint_and_log_clean_up() {
             append(&mut lake, advance(0, base, start, start + 3)).await.unwrap().committed();
             base = Some(start + 3);
         }
-        let mut maintenance = lake.maintenance();
-        assert_eq!(maintenance.run(Upkeep { commits: 100, clean: true }).await.unwrap(), Maintained::default());
-        let mut others: Vec<Maintenance> = (0..3).map(|_| lake.maintenance()).collect();
-        let runs = others.iter_mut().map(|other| other.run(Upkeep { commits: 5, clean: true }));
+        let mut maintenance = place.maintenance().await;
+        assert_eq!(
+            maintenance.run(Upkeep { commits: 100, clean: true }, chrono::Utc::now()).await.unwrap(),
+            Maintained::default()
+        );
+        let mut others: Vec<Maintenance> = futures::future::join_all((0..3).map(|_| place.maintenance())).await;
+        let runs = others.iter_mut().map(|other| other.run(Upkeep { commits: 5, clean: true }, chrono::Utc::now()));
         for run in futures::future::join_all(runs).await {
             assert!(run.unwrap().checkpoints <= 1);
         }
-        assert_eq!(maintenance.run(Upkeep { commits: 5, clean: true }).await.unwrap(), Maintained::default());
+        assert_eq!(
+            maintenance.run(Upkeep { commits: 5, clean: true }, chrono::Utc::now()).await.unwrap(),
+            Maintained::default()
+        );
 
         forget_log(&lake.ticks_store(), 0..10).await;
         let mut reader = place.reader().await.unwrap();

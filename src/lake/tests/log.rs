@@ -10,7 +10,16 @@ async fn checkpointed(place: &Place) -> Lake {
         append(&mut lake, advance(0, base, start, start + 3)).await.unwrap().committed();
         base = Some(start + 3);
     }
-    assert_eq!(lake.maintenance().run(Upkeep { commits: 5, clean: true }).await.unwrap().checkpoints, 1);
+    assert_eq!(
+        place
+            .maintenance()
+            .await
+            .run(Upkeep { commits: 5, clean: true }, chrono::Utc::now())
+            .await
+            .unwrap()
+            .checkpoints,
+        1
+    );
     lake
 }
 
@@ -154,7 +163,7 @@ async fn a_log_that_can_t_be_read_is_told_by_the_file() {
         store.put(&log_path(2), whole.into()).await.unwrap();
         place.reader().await.unwrap();
 
-        lake.maintenance().run(Upkeep { commits: 1, clean: false }).await.unwrap();
+        place.maintenance().await.run(Upkeep { commits: 1, clean: false }, chrono::Utc::now()).await.unwrap();
         let checkpoint = Path::from("_delta_log/00000000000000000003.checkpoint.parquet");
         let bytes = store.get(&checkpoint).await.unwrap().bytes().await.unwrap();
         for damage in [bytes.slice(..bytes.len() / 2), bytes::Bytes::from_static(b"PAR1")] {

@@ -56,6 +56,10 @@ impl Place {
         Lake::open(&self.location, &self.settings).await
     }
 
+    pub(super) async fn maintenance(&self) -> Maintenance {
+        Maintenance::open(&self.location, &self.settings).await.unwrap()
+    }
+
     pub(super) async fn faulty_lake(&self, fault: Fault) -> (Lake, Arc<FaultyStore>) {
         let store = Arc::new(FaultyStore::new(root_store(&self.location, &self.settings).unwrap(), fault));
         let root: Arc<dyn ObjectStore> = Arc::clone(&store) as _;

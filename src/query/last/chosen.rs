@@ -21,7 +21,8 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::dictionary::{Parts, parquet_error, texts};
-use crate::query::rolling::{SYMBOL, Span, footer_says_sorted};
+use crate::lake::footer_says_sorted;
+use crate::query::rolling::{SYMBOL, Span};
 
 /// Row groups whose symbols are decoded side by side.
 const DECODED_AT_ONCE: usize = 2;

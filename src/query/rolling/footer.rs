@@ -4,9 +4,8 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use parquet::file::metadata::ParquetMetaData;
 
-use crate::lake::{SORT_ORDER, SORTED_BY};
+use crate::lake::footer_says_sorted;
 
 /// Rows of a file whose order must be known before a plan relies on holding or streaming it.
 pub(in crate::query) const MANY_ROWS: u64 = if cfg!(test) { 1 } else { 1_000_000 };
@@ -28,10 +27,4 @@ pub(in crate::query) async fn says_sorted(
     let mut reader = readers.create_reader(0, file.clone(), hint, &ExecutionPlanMetricsSet::new())?;
     let footer = reader.get_metadata(None).await.map_err(|error| DataFusionError::ParquetError(Box::new(error)))?;
     Ok(SaysSorted(footer_says_sorted(&footer)))
-}
-
-pub(in crate::query) fn footer_says_sorted(footer: &ParquetMetaData) -> bool {
-    let pairs = footer.file_metadata().key_value_metadata();
-    let order = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == SORTED_BY)?.value.as_deref());
-    order == Some(SORT_ORDER)
 }

@@ -36,7 +36,7 @@ mod symbols;
 mod tail;
 mod windows;
 
-pub(super) use footer::{MANY_ROWS, footer_says_sorted, says_sorted};
+pub(super) use footer::{MANY_ROWS, says_sorted};
 pub(super) use merge::Keys;
 pub(super) use rule::{RollingWindows, SCHEME, SYMBOL, origin, union_of, windows_of};
 pub(super) use span::{Span, spans};

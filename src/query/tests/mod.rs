@@ -91,6 +91,7 @@ pub(crate) async fn table_of(by: PartitionBy, slices: &[Vec<Row>]) -> TableView 
                 rows: Some(rows.len() as u64),
                 partition_value: value,
                 stats: Some(stats(&rows)),
+                modified_ms: 0,
             });
         }
     }

@@ -3,7 +3,7 @@
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use tempfile::TempDir;
-use tickhouse::lake::{Lake, Location, StoreSettings, root_store};
+use tickhouse::lake::{Lake, Location, Maintenance, StoreSettings, root_store};
 use uuid::Uuid;
 
 use super::setting;
@@ -65,6 +65,10 @@ impl Place {
             flags.extend(["--s3-endpoint", endpoint, "--s3-region", "us-east-1", "--s3-allow-http"].map(str::to_owned));
         }
         flags
+    }
+
+    pub async fn maintenance(&self) -> Maintenance {
+        Maintenance::open(&self.location(), &self.store()).await.unwrap()
     }
 
     pub async fn lake(&self) -> Lake {

@@ -43,8 +43,8 @@ async fn filled(place: &Place) -> Filled {
     assert!(matches!(given_up, CommitOutcome::Committed { .. }));
     until_latest(spec(&topic, place)).await.unwrap();
 
-    let mut maintenance = place.lake().await.maintenance();
-    let done = maintenance.run(Upkeep { commits: 1, clean: false }).await.unwrap();
+    let mut maintenance = place.maintenance().await;
+    let done = maintenance.run(Upkeep { commits: 1, clean: false }, chrono::Utc::now()).await.unwrap();
     assert_eq!(done.checkpoints, 2);
     for range in [210..400, 400..600] {
         topic.send_all(range.map(at).chain([no_tick(1, Some(b"no tick")), no_tick(0, Some(b"again"))]));

@@ -1,0 +1,180 @@
+//! `tickhouse maintain`: what was done for each table on standard output.
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use chrono::{TimeDelta, Utc};
+use indicatif::HumanBytes;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::print::tell;
+use super::query::output_of;
+use crate::cli::{GlobalArgs, MaintainArgs};
+use crate::lake::{Maintenance, RetryPolicy, Unreferenced, Upkeep};
+use crate::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped};
+use crate::query::{Output, write_batch};
+use crate::settings::{Settings, SettingsError};
+
+/// Longer than any flush waits for its commit.
+const LEAST_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Between two commits of a compaction.
+const LEASE: Duration = Duration::from_secs(10 * 60);
+
+/// What was done for a table, or would be.
+#[derive(Default)]
+struct Line {
+    table: &'static str,
+    what: &'static str,
+    files: u64,
+    bytes: u64,
+    into_files: Option<u64>,
+    into_bytes: Option<u64>,
+}
+
+/// # Errors
+/// There is no lake, it can't be written, or a file is damaged.
+pub(super) async fn run(
+    global: &GlobalArgs,
+    args: &MaintainArgs,
+    stop: &CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let (format, _) = output_of(args.format, None)?;
+    let settings = Settings::resolve(global.config.as_deref(), |layers| args.table.apply(layers))?.settings;
+    if args.delete_after < LEAST_AGE {
+        let text = "--delete-after: less than 1d, which files of a commit under way may be old; the default is 7d";
+        return Err(SettingsError::Value(text.to_owned()).into());
+    }
+    let mut maintenance = Maintenance::open(&settings.location()?, &settings.store).await?;
+    let lines = match args.dry_run {
+        true => planned(&mut maintenance, args).await?,
+        false => done(&mut maintenance, args, stop).await?,
+    };
+    write_batch(&batch(&lines)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn limits(args: &MaintainArgs) -> Limits {
+    let settled_ms = i64::try_from(args.settled_after.as_millis()).unwrap_or(i64::MAX);
+    Limits { settled_ms, ..Limits::default() }
+}
+
+fn now_ms() -> i64 {
+    Utc::now().timestamp_millis()
+}
+
+async fn unreferenced(maintenance: &mut Maintenance, args: &MaintainArgs) -> anyhow::Result<Vec<Unreferenced>> {
+    let age = TimeDelta::from_std(args.delete_after).unwrap_or(TimeDelta::MAX);
+    let before = Utc::now().checked_sub_signed(age);
+    let Some(before) = before else { bail!("--delete-after: there was no such time") };
+    Ok(maintenance.unreferenced(before).await?)
+}
+
+async fn planned(maintenance: &mut Maintenance, args: &MaintainArgs) -> anyhow::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for table in maintenance.tables() {
+        let jobs = Compaction::new(limits(args)).plan(table.name, &table.files()?, now_ms());
+        lines.push(Line {
+            table: table.name,
+            what: "would compact",
+            files: jobs.iter().map(|job| job.files.len() as u64).sum(),
+            bytes: jobs.iter().map(|job| job.bytes).sum(),
+            into_files: Some(jobs.iter().map(|job| job.cuts.len() as u64 + 1).sum()),
+            into_bytes: None,
+        });
+        let files = table.commits_since_checkpoint().await?;
+        lines.push(Line { table: table.name, what: "would write a checkpoint over commits", files, ..Line::default() });
+    }
+    if !args.no_delete {
+        lines.extend(deletions(&unreferenced(maintenance, args).await?, "would delete"));
+    }
+    Ok(lines)
+}
+
+async fn done(
+    maintenance: &mut Maintenance,
+    args: &MaintainArgs,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<Line>> {
+    let holder = Uuid::new_v4().to_string();
+    ensure!(
+        args.ignore_lease || maintenance.lease(&holder, LEASE).await?,
+        "another maintainer is at work on this lake, perhaps inside ingest: wait up to 10 minutes, or say --ignore-lease"
+    );
+    let mut lines = Vec::new();
+    let retry = RetryPolicy { cancel: stop.clone(), ..RetryPolicy::default() };
+    for table in maintenance.tables() {
+        let (started, mut all) = (Instant::now(), Compacted::default());
+        let mut compaction = Compaction::new(limits(args));
+        let ended = compaction.run(table, &retry, stop, now_ms, |done| all.add(done)).await;
+        match ended.map_err(plain)? {
+            Stopped::Done => {}
+            Stopped::Outrun => tell(&format!("{}: another maintainer is at work; left to it\n", table.name)),
+            Stopped::Asked => bail!("stopped; what was committed before stays"),
+        }
+        if all.jobs > 0 {
+            let rate = HumanBytes((all.bytes_before as f64 / started.elapsed().as_secs_f64()) as u64);
+            tell(&format!("{}: {} rows compacted, {rate}/s\n", table.name, all.rows));
+        }
+        lines.push(Line {
+            table: table.name,
+            what: "compacted",
+            files: all.files_before,
+            bytes: all.bytes_before,
+            into_files: Some(all.files_after),
+            into_bytes: Some(all.bytes_after),
+        });
+    }
+    let logs = maintenance.run(Upkeep { commits: 1, clean: !args.no_delete }, Utc::now()).await?;
+    let of_logs = |what, files: usize| Line { table: "all", what, files: files as u64, ..Line::default() };
+    lines.push(of_logs("checkpoints written", logs.checkpoints));
+    if !args.no_delete {
+        lines.push(of_logs("log files deleted", logs.log_files_deleted));
+        lines.push(of_logs("temporary files deleted", logs.temporary_files_deleted));
+        let files = unreferenced(maintenance, args).await?;
+        maintenance.delete(&files).await?;
+        lines.extend(deletions(&files, "deleted"));
+    }
+    if !args.ignore_lease {
+        maintenance.lease(&holder, Duration::ZERO).await?;
+    }
+    Ok(lines)
+}
+
+/// As the exit code knows it.
+fn plain(error: RewriteError) -> anyhow::Error {
+    match error {
+        RewriteError::Lake(error) => error.into(),
+        error => error.into(),
+    }
+}
+
+fn deletions(files: &[Unreferenced], what: &'static str) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for file in files {
+        let place = lines.iter().position(|line| line.table == file.table).unwrap_or_else(|| {
+            lines.push(Line { table: file.table, what, ..Line::default() });
+            lines.len() - 1
+        });
+        lines[place].files += 1;
+        lines[place].bytes += file.bytes;
+    }
+    lines
+}
+
+fn batch(lines: &[Line]) -> anyhow::Result<RecordBatch> {
+    let texts = |of: fn(&Line) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(lines.iter().map(of))) };
+    let counts = |of: fn(&Line) -> Option<u64>| -> ArrayRef { Arc::new(lines.iter().map(of).collect::<UInt64Array>()) };
+    Ok(RecordBatch::try_from_iter_with_nullable([
+        ("table", texts(|line| line.table), false),
+        ("what", texts(|line| line.what), false),
+        ("files", counts(|line| Some(line.files)), false),
+        ("bytes", counts(|line| Some(line.bytes)), false),
+        ("into_files", counts(|line| line.into_files), true),
+        ("into_bytes", counts(|line| line.into_bytes), true),
+    ])?)
+}

@@ -1,0 +1,172 @@
+//! Work for the tables beside an ingest: checkpoints, compaction, and with `full` what deletes.
+//!
+//! It runs in threads of its own that give way to the ingest, and an ingest that is faster than it flushes less often.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::settings::Maintain;
+use super::status::{MaintenanceStatus, Ran, Status, Work};
+use crate::lake::{Location, Maintenance, RetryPolicy, StoreSettings, Upkeep};
+use crate::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped, candidates};
+
+/// Commits from one look at the files to the next.
+const COMMITS: u64 = 32;
+/// The same where no commit comes: a date may have settled.
+const IDLE: Duration = Duration::from_secs(15 * 60);
+/// How long another maintainer waits for one that died.
+const LEASE: Duration = Duration::from_secs(10 * 60);
+/// From one clean-up of files to the next.
+const VACUUM_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// Small files of one date at which flushes are stretched.
+const BACKLOG_FILES: usize = 1_000;
+
+/// What is looked after, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Looked {
+    pub location: Location,
+    pub store: StoreSettings,
+    pub maintain: Maintain,
+    pub upkeep: Upkeep,
+}
+
+/// Does the work.
+pub(super) struct Caretaker {
+    looked: Looked,
+    /// Of this process, for the lease.
+    holder: String,
+    maintenance: Option<Maintenance>,
+    compactions: BTreeMap<&'static str, Compaction>,
+    vacuumed: Option<Instant>,
+    behind: Arc<AtomicBool>,
+    told: watch::Sender<MaintenanceStatus>,
+    /// What fails if something does.
+    doing: Work,
+    over: CancellationToken,
+}
+
+impl Caretaker {
+    /// `behind` says that small files come faster than they go; `told` what was done.
+    pub(super) fn new(
+        looked: Looked,
+        behind: Arc<AtomicBool>,
+        told: watch::Sender<MaintenanceStatus>,
+        over: CancellationToken,
+    ) -> Self {
+        Self {
+            looked,
+            holder: Uuid::new_v4().to_string(),
+            maintenance: None,
+            compactions: BTreeMap::new(),
+            vacuumed: None,
+            behind,
+            told,
+            doing: Work::Checkpoint,
+            over,
+        }
+    }
+
+    /// Looks after every so many commits of this worker, until it is over.
+    pub(super) async fn run(mut self, mut status: watch::Receiver<Status>) {
+        let every = self.looked.upkeep.commits.min(COMMITS);
+        let over = self.over.clone();
+        let mut done_at = 0;
+        loop {
+            let newest = tokio::select! {
+                biased;
+                () = over.cancelled() => return,
+                status = status.wait_for(|status| status.version >= done_at + every) => match status {
+                    Ok(status) => status.version,
+                    Err(_) => return,
+                },
+                () = tokio::time::sleep(IDLE) => done_at,
+            };
+            // Not dropped half-way: what the Delta kernel does in threads of its own would outlive it.
+            if let Err(error) = self.round().await {
+                tracing::warn!(%error, "the tables were not maintained, trying again later");
+                self.tell(Ran::Failed, 0);
+            }
+            done_at = newest;
+        }
+    }
+
+    fn tell(&self, outcome: Ran, bytes: u64) {
+        self.told.send_modify(|told| told.ran(self.doing, outcome, bytes));
+    }
+
+    async fn round(&mut self) -> Result<(), RewriteError> {
+        self.doing = Work::Checkpoint;
+        let maintenance = match &mut self.maintenance {
+            Some(maintenance) => {
+                maintenance.refresh().await?;
+                maintenance
+            }
+            none => none.insert(Maintenance::open(&self.looked.location, &self.looked.store).await?),
+        };
+        let done = maintenance.run(self.looked.upkeep, Utc::now()).await?;
+        tracing::debug!(?done, "maintained the logs");
+        let checkpoint = maintenance.checkpoint().await?;
+        self.told.send_modify(|told| {
+            let outcome = if done.checkpoints > 0 { Ran::Done } else { Ran::NothingToDo };
+            told.ran(Work::Checkpoint, outcome, done.checkpoint_bytes);
+            told.checkpoint = Some(checkpoint);
+        });
+        if self.looked.maintain == Maintain::Checkpoint || !maintenance.lease(&self.holder, LEASE).await? {
+            return Ok(());
+        }
+        self.doing = Work::Compaction;
+        let retry = RetryPolicy { cancel: self.over.clone(), ..RetryPolicy::default() };
+        let mut small = 0;
+        for table in maintenance.tables() {
+            let compaction = self.compactions.entry(table.name).or_default();
+            let mut all = Compacted::default();
+            let now = || Utc::now().timestamp_millis();
+            let ended = compaction.run(table, &retry, &self.over, now, |done| all.add(done)).await?;
+            tracing::debug!(table = table.name, ?all, ?ended, "looked for files to compact");
+            let outcome = if all.jobs > 0 { Ran::Done } else { Ran::NothingToDo };
+            self.told.send_modify(|told| told.ran(Work::Compaction, outcome, all.bytes_after));
+            if ended == Stopped::Asked {
+                return Ok(());
+            }
+            small = small.max(most_small_files(&candidates(table.name, &table.files()?), compaction.limits));
+        }
+        let behind = small > BACKLOG_FILES;
+        if self.behind.swap(behind, Ordering::Relaxed) != behind {
+            tracing::info!(files = small, behind, "small files of one date");
+        }
+        self.vacuum().await
+    }
+
+    async fn vacuum(&mut self) -> Result<(), RewriteError> {
+        let is_due = self.vacuumed.is_none_or(|at| at.elapsed() >= VACUUM_EVERY);
+        let Some(maintenance) = self.maintenance.as_mut().filter(|_| self.looked.maintain == Maintain::Full && is_due)
+        else {
+            return Ok(());
+        };
+        self.doing = Work::Vacuum;
+        let files = maintenance.unreferenced(Utc::now() - TimeDelta::days(7)).await?;
+        maintenance.delete(&files).await?;
+        let bytes = files.iter().map(|file| file.bytes).sum::<u64>();
+        tracing::info!(files = files.len(), bytes, "deleted files");
+        self.tell(if files.is_empty() { Ran::NothingToDo } else { Ran::Done }, bytes);
+        self.vacuumed = Some(Instant::now());
+        Ok(())
+    }
+}
+
+/// Of the date that has most.
+fn most_small_files(files: &[crate::maintain::Candidate], limits: Limits) -> usize {
+    let mut dates: BTreeMap<i32, usize> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.bytes < limits.done_bytes) {
+        *dates.entry(file.partition_value).or_default() += 1;
+    }
+    dates.into_values().max().unwrap_or(0)
+}

@@ -1,0 +1,52 @@
+//! Who maintains a lake just now. It spares two maintainers the same work, and nothing more: what goes into a table is
+//! decided by its log.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutPayload};
+use serde::{Deserialize, Serialize};
+
+use super::error::LakeError;
+use super::maintain::Maintenance;
+use super::store::prefixed;
+
+const FOLDER: &str = "_tickhouse";
+const LEASE: &str = "maintain.lease";
+
+#[derive(Serialize, Deserialize)]
+struct Lease {
+    holder: String,
+    until: DateTime<Utc>,
+}
+
+impl Maintenance {
+    /// Whether `holder` may go on for this long; `false` while another one holds the lease. Zero gives it back.
+    ///
+    /// # Errors
+    /// The store can't be read or written.
+    pub async fn lease(&self, holder: &str, duration: Duration) -> Result<bool, LakeError> {
+        let store = prefixed(self.root(), &self.location().table_url(FOLDER))?;
+        let path = Path::from(LEASE);
+        let failed = |action, error: object_store::Error| LakeError::store(action, self.location(), &error);
+        let held = match store.get(&path).await {
+            Ok(found) => {
+                let bytes = found.bytes().await.map_err(|error| failed("read the lease", error))?;
+                // What can't be read was written by a newer tickhouse or was torn: it is taken over.
+                serde_json::from_slice::<Lease>(&bytes).ok()
+            }
+            Err(object_store::Error::NotFound { .. }) => None,
+            Err(error) => return Err(failed("read the lease", error)),
+        };
+        let now = Utc::now();
+        if held.is_some_and(|held| held.holder != holder && held.until > now) {
+            return Ok(false);
+        }
+        let until = now + TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
+        let lease = Lease { holder: holder.to_owned(), until };
+        let bytes = serde_json::to_vec(&lease).expect("a lease is text and a time");
+        let put = store.put(&path, PutPayload::from(bytes)).await;
+        put.map(|_| true).map_err(|error| failed("write the lease", error))
+    }
+}

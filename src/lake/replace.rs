@@ -1,0 +1,220 @@
+//! Files that take the place of others with the same rows, in one commit; and files that leave.
+//!
+//! Nothing here goes by a clock or by a lease: a commit goes in only while the transaction of maintenance is what it was
+//! when the files were chosen, so of two maintainers that chose at the same time one commits. Commits of ingest in
+//! between don't matter: they add files and take none away.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::NaiveDate;
+use deltalake::kernel::{Action, Add, Remove, Transaction};
+use deltalake::logstore::LogStore;
+use deltalake::protocol::DeltaOperation;
+use uuid::Uuid;
+
+use super::actions::parse_commit;
+use super::commit::NewFile;
+use super::damage::damaged_commit;
+use super::error::LakeError;
+use super::retry::{Attempts, RetryPolicy};
+use super::table::{Put, Table};
+use super::view::DataFile;
+use crate::crash::{self, CrashPoint};
+use crate::market::EPOCH_DAYS_FROM_CE;
+
+const APP_ID: &str = "tickhouse/maintain";
+const INFO_KEY: &str = "tickhouseMaintenance";
+
+/// What maintenance goes by: the state of a table when files were chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chosen {
+    /// Version of the snapshot.
+    pub(super) version: u64,
+    /// Transaction of maintenance.
+    pub(super) base: Option<i64>,
+}
+
+impl Chosen {
+    /// The state after an own commit, for files that were chosen before it.
+    #[must_use]
+    pub fn after(self, version: u64) -> Self {
+        Self { version, base: Some(self.next()) }
+    }
+
+    fn next(self) -> i64 {
+        self.base.unwrap_or(0) + 1
+    }
+}
+
+/// Files that leave a table, and those that come for them.
+#[derive(Debug, Clone, Copy)]
+pub struct Replacement<'a> {
+    pub chosen: Chosen,
+    pub removed: &'a [DataFile],
+    pub added: &'a [NewFile],
+    pub partition_column: &'a str,
+    /// When the files leave, milliseconds since the epoch.
+    pub now_ms: i64,
+}
+
+/// What became of it.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    Committed {
+        version: u64,
+    },
+    /// Somebody else changed files since: what was made is an orphan, and the files are chosen again.
+    Outrun,
+}
+
+pub(super) async fn chosen(table: &Table) -> Result<Chosen, LakeError> {
+    let state = table.snapshot()?;
+    let version = state.version();
+    let base = state.transaction_version(table.log.as_ref(), APP_ID).await;
+    Ok(Chosen { version, base: base.map_err(|error| table.error("read the transaction", error))? })
+}
+
+pub(super) async fn replace(
+    table: &mut Table,
+    retry: &RetryPolicy,
+    replacement: &Replacement<'_>,
+) -> Result<Replaced, LakeError> {
+    replacement.check(&table.name)?;
+    let mut commit =
+        Commit { replacement, id: Uuid::new_v4().to_string(), seen: replacement.chosen.version, table: &mut *table };
+    let name = commit.table.name.clone();
+    let mut attempts = Attempts::new("maintenance not confirmed", retry, &name);
+    loop {
+        let result = commit.attempt().await;
+        if let Some(outcome) = attempts.settle(result).await? {
+            return Ok(outcome);
+        }
+    }
+}
+
+struct Commit<'a> {
+    replacement: &'a Replacement<'a>,
+    /// Tells it from what another maintainer commits.
+    id: String,
+    /// Commits up to this one were looked at.
+    seen: u64,
+    table: &'a mut Table,
+}
+
+impl Commit<'_> {
+    /// `None`: another writer was faster, and it is still to be committed.
+    async fn attempt(&mut self) -> Result<Option<Replaced>, LakeError> {
+        self.table.settle_head().await?;
+        if let Some(outcome) = self.look().await? {
+            return Ok(Some(outcome));
+        }
+        // One commit tells the state, whatever is cleaned from the log.
+        let record = self.table.remember_record().await?;
+        let info = HashMap::from([(INFO_KEY.to_owned(), self.id.clone().into())]);
+        let transactions = vec![Transaction::new(APP_ID, self.replacement.chosen.next())];
+        let (actions, operation) = (self.replacement.actions(), self.replacement.operation());
+        crash::at(CrashPoint::Replacing);
+        let put = self.table.put_next_with(info, actions, operation, record.as_ref(), transactions).await?;
+        crash::at(CrashPoint::Replaced);
+        match put {
+            (version, Put::Stored) => Ok(Some(Replaced::Committed { version })),
+            (_, Put::Exists) => {
+                self.table.catch_up().await?;
+                self.look().await
+            }
+        }
+    }
+
+    /// Looks at the commits since: whether it is there, or can't be any more.
+    async fn look(&mut self) -> Result<Option<Replaced>, LakeError> {
+        let removed: HashSet<&str> = self.replacement.removed.iter().map(|file| file.path.as_ref()).collect();
+        for version in self.seen + 1..=self.table.version() {
+            let read = self.table.log.read_commit_entry(version).await;
+            let Some(commit) = read.map_err(|error| self.table.error("read a commit", error))? else {
+                // Cleaned away: this process slept for days.
+                return Ok(Some(Replaced::Outrun));
+            };
+            let actions = parse_commit(&commit).map_err(|detail| damaged_commit(&self.table.name, version, detail))?;
+            let id = actions.iter().find_map(|action| action.info.as_ref()?.maintenance.as_deref());
+            if id == Some(&self.id) {
+                return Ok(Some(Replaced::Committed { version }));
+            }
+            let of_maintenance = |action: &super::actions::Action| {
+                action.txn.as_ref().is_some_and(|txn| txn.app_id == APP_ID)
+                    || action.remove.as_ref().is_some_and(|remove| removed.contains(remove.path.as_str()))
+            };
+            if actions.iter().any(of_maintenance) {
+                return Ok(Some(Replaced::Outrun));
+            }
+            self.seen = version;
+        }
+        Ok(None)
+    }
+}
+
+impl Replacement<'_> {
+    /// What is added takes the place of what is removed, row for row; or nothing is added, and rows leave.
+    fn is_rewrite(&self) -> bool {
+        !self.added.is_empty()
+    }
+
+    fn check(&self, table: &str) -> Result<(), LakeError> {
+        if !self.is_rewrite() {
+            return Ok(());
+        }
+        let rows = |file: &DataFile| file.rows.and_then(|rows| i64::try_from(rows).ok());
+        let removed: Option<i64> = self.removed.iter().map(rows).sum();
+        let added: i64 = self.added.iter().map(|file| file.rows).sum();
+        if removed == Some(added) {
+            return Ok(());
+        }
+        let removed = removed.map_or_else(|| "an unknown number of".to_owned(), |rows| rows.to_string());
+        Err(LakeError::Unbalanced(format!("{table}: {added} rows in the place of {removed} rows")))
+    }
+
+    fn operation(&self) -> DeltaOperation {
+        match self.is_rewrite() {
+            true => DeltaOperation::Optimize { predicate: None, target_size: 0 },
+            false => DeltaOperation::Delete { predicate: None },
+        }
+    }
+
+    fn actions(&self) -> Vec<Action> {
+        let value = |days: i32| {
+            let date = NaiveDate::from_num_days_from_ce_opt(days + EPOCH_DAYS_FROM_CE);
+            let date = date.map(|date| date.format("%Y-%m-%d").to_string());
+            HashMap::from([(self.partition_column.to_owned(), date)])
+        };
+        let remove = |file: &DataFile| {
+            Action::Remove(Remove {
+                path: file.path.to_string(),
+                data_change: !self.is_rewrite(),
+                deletion_timestamp: Some(self.now_ms),
+                extended_file_metadata: Some(true),
+                partition_values: Some(value(file.partition_value)),
+                size: i64::try_from(file.bytes).ok(),
+                tags: None,
+                deletion_vector: None,
+                base_row_id: None,
+                default_row_commit_version: None,
+            })
+        };
+        let add = |file: &NewFile| {
+            Action::Add(Add {
+                path: file.path.clone(),
+                partition_values: value(file.partition_value),
+                size: file.bytes,
+                modification_time: self.now_ms,
+                data_change: false,
+                stats: Some(file.stats.clone()),
+                tags: None,
+                deletion_vector: None,
+                base_row_id: None,
+                default_row_commit_version: None,
+                clustering_provider: None,
+            })
+        };
+        self.removed.iter().map(remove).chain(self.added.iter().map(add)).collect()
+    }
+}

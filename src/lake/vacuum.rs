@@ -1,0 +1,108 @@
+//! Files that no version needs any more: those that left the table long ago, and those that nothing ever named.
+//!
+//! What is deleted is older than a week by both of its times, so neither a reader of an older version within the log
+//! retention nor a writer whose commit is still under way misses it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStore;
+use object_store::path::Path;
+
+use super::audit::Audit;
+use super::error::LakeError;
+use super::maintain::Maintenance;
+use super::store::prefixed;
+use crate::crash::{self, CrashPoint};
+
+/// Files that one request, or a round of them, deletes.
+const AT_ONCE: usize = 1_000;
+
+/// A file in the folder of a table that its newest version doesn't have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreferenced {
+    /// As in `ticks`.
+    pub table: &'static str,
+    pub path: Path,
+    pub bytes: u64,
+    /// The log knows that it left the table; otherwise nothing names it: a killed writer left it behind.
+    pub was_removed: bool,
+}
+
+impl Maintenance {
+    /// Files that are older than `before` and left their table, if they ever were in it, before that.
+    ///
+    /// # Errors
+    /// The store doesn't answer; a log is damaged, so that it can't be told what the table needs.
+    pub async fn unreferenced(&mut self, before: DateTime<Utc>) -> Result<Vec<Unreferenced>, LakeError> {
+        let names: Vec<&'static str> = self.tables().iter().map(|table| table.name).collect();
+        let mut found = Vec::new();
+        for name in names {
+            // Listed before the log is read: what is committed in between is in the log.
+            let listed = self.data_files(name, before).await?;
+            let Some(audited) = Audit::of(self.location(), self.root()).table(name).await? else { continue };
+            let place = format!("{}/{name}", self.location());
+            let state = audited.state.filter(|state| audited.problems.is_empty() && state.version == audited.newest);
+            let state = state.ok_or_else(|| LakeError::Table {
+                action: "look for files that nothing needs",
+                table: place,
+                detail: "its log is damaged: run tickhouse verify".to_owned(),
+            })?;
+            let needed: HashSet<&Path> = state.files.iter().map(|file| &file.path).collect();
+            let before = before.timestamp_millis();
+            for (path, bytes) in listed {
+                let removed = state.removed.get(&path);
+                let recently = removed.is_some_and(|time| time.is_none_or(|time| time >= before));
+                if !needed.contains(&path) && !recently && path.as_ref().starts_with(&state.partition_column) {
+                    found.push(Unreferenced { table: name, path, bytes, was_removed: removed.is_some() });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn data_files(&self, name: &str, before: DateTime<Utc>) -> Result<Vec<(Path, u64)>, LakeError> {
+        let store = prefixed(self.root(), &self.location().table_url(name))?;
+        let failed = |error: object_store::Error| LakeError::store("list the files", self.location(), &error);
+        let mut found = Vec::new();
+        let mut listed = store.list(None);
+        while let Some(object) = listed.try_next().await.map_err(failed)? {
+            let is_data = object.location.as_ref().ends_with(".parquet") && object.location.parts().count() > 1;
+            let in_log = object.location.prefix_matches(&Path::from("_delta_log"));
+            if is_data && !in_log && object.last_modified < before {
+                found.push((object.location, object.size));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes what [`Self::unreferenced`] found. Files that are gone already are no failure.
+    ///
+    /// # Errors
+    /// The store refuses; some of them are deleted then.
+    pub async fn delete(&self, files: &[Unreferenced]) -> Result<(), LakeError> {
+        let failed = |error: object_store::Error| LakeError::store("delete a data file", self.location(), &error);
+        for chunk in files.chunks(AT_ONCE) {
+            let locations: Vec<object_store::Result<Path>> = chunk
+                .iter()
+                .map(|file| {
+                    let url = self.location().table_url(file.table);
+                    let root = Path::from_url_path(url.path())?;
+                    Ok(root.parts().chain(file.path.parts()).collect())
+                })
+                .collect();
+            let root: &Arc<dyn ObjectStore> = self.root();
+            let mut deleted = root.delete_stream(stream::iter(locations).boxed());
+            while let Some(one) = deleted.next().await {
+                match one {
+                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(failed(error)),
+                }
+            }
+            crash::at(CrashPoint::Vacuuming);
+        }
+        Ok(())
+    }
+}

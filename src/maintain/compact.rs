@@ -1,0 +1,179 @@
+//! Jobs of a table, one after the other, until the plan has none.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use object_store::path::Path;
+use tokio_util::sync::CancellationToken;
+
+use super::plan::{Candidate, Job, Limits, plan};
+use super::rewrite::{Order, Rewrite, RewriteError};
+use super::statistics::times_of;
+use crate::crash::{self, CrashPoint};
+use crate::lake::{DataFile, MaintainedTable, Replaced, Replacement, RetryPolicy, TableView};
+
+/// Another maintainer is at work: these times in a row, and it is left to it.
+const OUTRUN: u32 = 3;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compacted {
+    pub jobs: u64,
+    pub files_before: u64,
+    pub files_after: u64,
+    pub rows: u64,
+    pub bytes_before: u64,
+    pub bytes_after: u64,
+}
+
+/// Why it ended.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Nothing is left to do.
+    Done,
+    /// Another maintainer replaced files meanwhile.
+    Outrun,
+    /// It was asked to stop.
+    Asked,
+}
+
+/// A compaction of one table, and what it learned of files.
+#[derive(Debug, Default)]
+pub struct Compaction {
+    pub limits: Limits,
+    /// Files of other programs, in no known order.
+    foreign: HashSet<Path>,
+}
+
+impl Compaction {
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, foreign: HashSet::new() }
+    }
+
+    /// What there is to do, by the files that were loaded last.
+    pub fn plan(&self, name: &str, view: &TableView, now_ms: i64) -> Vec<Job> {
+        let mut files = candidates(name, view);
+        files.retain(|file| !self.foreign.contains(&view.files[file.file].path));
+        plan(&files, &self.limits, now_ms)
+    }
+
+    /// Does all that there is to do; `done` is told after every commit. `now_ms` is asked before each round.
+    ///
+    /// # Errors
+    /// The store can't be read or written, or a file is damaged. What was committed before stays.
+    pub async fn run(
+        &mut self,
+        table: &mut MaintainedTable,
+        retry: &RetryPolicy,
+        stop: &CancellationToken,
+        now_ms: impl Fn() -> i64,
+        mut done: impl FnMut(&Compacted),
+    ) -> Result<Stopped, RewriteError> {
+        let mut outrun = 0;
+        loop {
+            table.load().await?;
+            let mut chosen = table.chosen().await?;
+            let view = table.files()?;
+            let jobs = self.plan(table.name, &view, now_ms());
+            if jobs.is_empty() {
+                return Ok(Stopped::Done);
+            }
+            for job in jobs {
+                if stop.is_cancelled() {
+                    return Ok(Stopped::Asked);
+                }
+                let removed: Vec<DataFile> = job.files.iter().map(|file| view.files[*file].clone()).collect();
+                let (name, started) = (table.name, Instant::now());
+                let added = match rewrite_of(table, &view, &removed, &job).run(stop).await {
+                    Ok(added) => added,
+                    Err(RewriteError::Foreign(path)) => {
+                        tracing::info!(table = name, %path, "left as it is: another program wrote it, in no known order");
+                        self.foreign.insert(path);
+                        break;
+                    }
+                    Err(RewriteError::Stopped) => return Ok(Stopped::Asked),
+                    Err(error) => return Err(error),
+                };
+                crash::at(CrashPoint::Compacted);
+                let replacement = Replacement {
+                    chosen,
+                    removed: &removed,
+                    added: &added,
+                    partition_column: &view.partition_column,
+                    now_ms: now_ms(),
+                };
+                let Replaced::Committed { version } = table.replace(&replacement, retry).await? else {
+                    outrun += 1;
+                    break;
+                };
+                (chosen, outrun) = (chosen.after(version), 0);
+                let sum = |bytes: &mut dyn Iterator<Item = u64>| bytes.sum();
+                let of_job = Compacted {
+                    jobs: 1,
+                    files_before: removed.len() as u64,
+                    files_after: added.len() as u64,
+                    rows: sum(&mut added.iter().map(|file| file.rows.unsigned_abs())),
+                    bytes_before: job.bytes,
+                    bytes_after: sum(&mut added.iter().map(|file| file.bytes.unsigned_abs())),
+                };
+                tracing::info!(
+                    table = name,
+                    version,
+                    rows = of_job.rows,
+                    files = of_job.files_before,
+                    into = of_job.files_after,
+                    bytes = of_job.bytes_after,
+                    ms = started.elapsed().as_millis() as u64,
+                    "compacted"
+                );
+                done(&of_job);
+            }
+            if outrun == OUTRUN {
+                return Ok(Stopped::Outrun);
+            }
+        }
+    }
+}
+
+fn rewrite_of<'a>(table: &'a MaintainedTable, view: &'a TableView, files: &'a [DataFile], job: &'a Job) -> Rewrite<'a> {
+    let order = if table.name == "ticks" { Order::Ticks } else { Order::AsTheyCame };
+    Rewrite {
+        view,
+        files,
+        cuts: if order == Order::Ticks { &job.cuts } else { &[] },
+        order,
+        statistics: table.property("delta.dataSkippingStatsColumns").unwrap_or_default(),
+    }
+}
+
+/// The files that a plan may choose: those whose rows and times the log tells, under a name that no reader spells in
+/// another way.
+pub fn candidates(name: &str, view: &TableView) -> Vec<Candidate> {
+    let column = if name == "dead_letters" { "ingested_at" } else { "ts" };
+    let is_plain = |path: &Path| {
+        path.as_ref().chars().all(|one| one.is_ascii_alphanumeric() || matches!(one, '=' | '-' | '_' | '.' | '/'))
+    };
+    let candidate = |(at, file): (usize, &DataFile)| {
+        let times = times_of(file.stats.as_deref(), column)?;
+        (file.rows.is_some() && is_plain(&file.path)).then_some(Candidate {
+            file: at,
+            partition_value: file.partition_value,
+            bytes: file.bytes,
+            times,
+            modified_ms: file.modified_ms,
+        })
+    };
+    view.files.iter().enumerate().filter_map(candidate).collect()
+}
+
+impl Compacted {
+    pub fn add(&mut self, other: &Self) {
+        self.jobs += other.jobs;
+        self.files_before += other.files_before;
+        self.files_after += other.files_after;
+        self.rows += other.rows;
+        self.bytes_before += other.bytes_before;
+        self.bytes_after += other.bytes_after;
+    }
+}

@@ -1,0 +1,25 @@
+//! What keeps a table fast and small for months: small files become large sorted ones, and what no version needs goes.
+//!
+//! ```text
+//!  lake::Maintenance: snapshot ──> plan (pure) ──> jobs of one date each
+//!                                                   │ rewrite: files ──merge──> new files, named by nothing yet
+//!                                                   ▼
+//!                              lake::replace: one commit, rows removed == rows added, under its own transaction
+//! ```
+//!
+//! Invariants:
+//! - No row is added, changed or lost: a killed job leaves files that nothing names, and nothing else.
+//! - Whether a commit goes in is decided by the log alone. The lease spares two maintainers the same work; neither it nor
+//!   a clock keeps the table right.
+//! - Nothing is deleted here unless it was asked for.
+
+mod compact;
+mod merge;
+mod plan;
+mod rewrite;
+mod statistics;
+
+pub use compact::{Compacted, Compaction, Stopped, candidates};
+pub use merge::MergeError;
+pub use plan::{Candidate, Job, Limits, plan};
+pub use rewrite::RewriteError;

@@ -1,0 +1,370 @@
+//! Some files of a date become others with the same rows.
+//!
+//! ```text
+//!  files ── a batch of each ──> Merge (which rows come next) ──> Output per stretch of time ──> multipart upload
+//! ```
+//!
+//! Memory is that of a batch and a row group of each input and a row group of each output, whatever the sizes of the
+//! files.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
+use arrow::compute::{cast, concat_batches, interleave_record_batch};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef, TimestampMicrosecondType};
+use chrono::NaiveDate;
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{AsyncArrowWriter, ParquetRecordBatchStreamBuilder, async_reader::ParquetRecordBatchStream};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::merge::{Merge, MergeError, Step};
+use super::statistics::FileStatistics;
+use crate::lake::{
+    DataFile, FileError, LakeError, NewFile, StoredFile, TableView, footer_says_sorted, ticks_properties,
+    zstd_properties,
+};
+use crate::market::EPOCH_DAYS_FROM_CE;
+
+/// Rows that are decoded at once, of each input; fewer where they are large.
+const BATCH_ROWS: usize = 4 * 1024;
+const BATCH_BYTES: i64 = 1 << 20;
+/// Rows that are encoded at once.
+const WRITE_ROWS: usize = 16 * 1024;
+/// Runs this short are copied row by row.
+const SHORT_RUN: usize = 8;
+/// Encoded bytes at which a row group ends, where rows don't end it before.
+const ROW_GROUP_BYTES: usize = 32 << 20;
+/// Parts of an upload: S3 takes 10,000 of them.
+const PART_BYTES: usize = 10 << 20;
+
+/// Why files are not rewritten. The table is as it was; what was uploaded is an orphan at most.
+#[derive(Debug, thiserror::Error)]
+pub enum RewriteError {
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// Written by another program, in no order that is known; readers read it, and it stays as it is.
+    #[error("{0} is not in the order of ticks: another program wrote it")]
+    Foreign(Path),
+    #[error("{path}: {detail}; tickhouse verify tells more")]
+    Damaged { path: Path, detail: String },
+    #[error("{path}: {cause}")]
+    Merge { path: Path, cause: MergeError },
+    #[error("write {path}: {detail}")]
+    Write { path: String, detail: String },
+    #[error("stopped")]
+    Stopped,
+}
+
+/// How the rows of a table follow each other in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// By symbol and time, as [`SORT_ORDER`] has it.
+    Ticks,
+    /// File after file, as they came.
+    AsTheyCame,
+}
+
+/// What is to be made of which files.
+pub(super) struct Rewrite<'a> {
+    pub view: &'a TableView,
+    pub files: &'a [DataFile],
+    /// See [`super::plan::Job::cuts`]; for ticks alone.
+    pub cuts: &'a [i64],
+    pub order: Order,
+    /// Names of the columns that statistics are kept of, with commas.
+    pub statistics: &'a str,
+}
+
+struct Source {
+    path: Path,
+    file: StoredFile,
+    stream: ParquetRecordBatchStream<StoredFile>,
+    /// The batch that is being merged.
+    batch: RecordBatch,
+}
+
+impl Rewrite<'_> {
+    /// Stores the new files; nothing names them yet.
+    ///
+    /// # Errors
+    /// A file can't be read, isn't what its footer says, or the store can't be written.
+    pub(super) async fn run(&self, stop: &CancellationToken) -> Result<Vec<NewFile>, RewriteError> {
+        let schema = self.schema();
+        let mut sources = Vec::with_capacity(self.files.len());
+        for file in self.files {
+            sources.push(self.open(file).await?);
+        }
+        let mut outputs: Vec<Output> = (0..=self.cuts.len()).map(|_| Output::new(&schema, self.statistics)).collect();
+        let result = match self.order {
+            Order::Ticks => self.merge(&schema, &mut sources, &mut outputs, stop).await,
+            Order::AsTheyCame => self.append(&schema, &mut sources, &mut outputs[0], stop).await,
+        };
+        let mut files = Vec::new();
+        for output in outputs {
+            match &result {
+                Ok(()) => files.extend(output.finish(self).await?),
+                Err(_) => output.abort().await,
+            }
+        }
+        result.map(|()| files)
+    }
+
+    /// Columns of the files: all of the table but the one that is in the path.
+    fn schema(&self) -> SchemaRef {
+        let in_file = |field: &&FieldRef| *field.name() != self.view.partition_column;
+        Arc::new(Schema::new(self.view.schema.fields().iter().filter(in_file).cloned().collect::<Vec<_>>()))
+    }
+
+    async fn open(&self, file: &DataFile) -> Result<Source, RewriteError> {
+        let stored = self.view.stored(file);
+        let built = ParquetRecordBatchStreamBuilder::new(stored.clone()).await;
+        let builder = built.map_err(|error| read_error(&stored, &file.path, error))?;
+        let footer = builder.metadata();
+        if self.order == Order::Ticks && !footer_says_sorted(footer) {
+            return Err(RewriteError::Foreign(file.path.clone()));
+        }
+        let rows = footer.file_metadata().num_rows();
+        if u64::try_from(rows).ok() != file.rows {
+            let detail = format!("it has {rows} rows, the log says {:?}", file.rows);
+            return Err(RewriteError::Damaged { path: file.path.clone(), detail });
+        }
+        let bytes: i64 = footer.row_groups().iter().map(|group| group.total_byte_size()).sum();
+        let at_once = BATCH_BYTES * rows.max(1) / bytes.max(1);
+        let builder = builder.with_batch_size(usize::try_from(at_once).unwrap_or(BATCH_ROWS).clamp(1, BATCH_ROWS));
+        let stream = builder.build().map_err(|error| read_error(&stored, &file.path, error))?;
+        let batch = RecordBatch::new_empty(self.schema());
+        Ok(Source { path: file.path.clone(), file: stored, stream, batch })
+    }
+
+    async fn merge(
+        &self,
+        schema: &SchemaRef,
+        sources: &mut [Source],
+        outputs: &mut [Output],
+        stop: &CancellationToken,
+    ) -> Result<(), RewriteError> {
+        let mut merge = Merge::new(sources.len());
+        let failed = |source: &Source, cause| RewriteError::Merge { path: source.path.clone(), cause };
+        loop {
+            match merge.step().map_err(|(input, cause)| failed(&sources[input], cause))? {
+                Step::Done => return Ok(()),
+                Step::Wanted(input) => {
+                    if stop.is_cancelled() {
+                        return Err(RewriteError::Stopped);
+                    }
+                    let source = &mut sources[input];
+                    let batch = source.next(schema).await?;
+                    merge.give(input, batch.as_ref()).map_err(|cause| failed(source, cause))?;
+                    source.batch = batch.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(schema)));
+                }
+                Step::Run(input, rows) => {
+                    let batch = &sources[input].batch;
+                    for (output, rows) in self.shares(batch, rows) {
+                        outputs[output].push(self, batch, rows).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Which rows go into which output.
+    fn shares(&self, batch: &RecordBatch, rows: Range<usize>) -> Vec<(usize, Range<usize>)> {
+        let times = batch.column_by_name("ts").filter(|_| !self.cuts.is_empty());
+        let Some(times) = times else { return vec![(0, rows)] };
+        let times = times.as_primitive::<TimestampMicrosecondType>().values();
+        let output = |row: usize| self.cuts.partition_point(|cut| *cut <= times[row]);
+        let mut shares = Vec::new();
+        let mut start = rows.start;
+        while start < rows.end {
+            let of = output(start);
+            let end = (start + 1..rows.end).find(|row| output(*row) != of).unwrap_or(rows.end);
+            shares.push((of, start..end));
+            start = end;
+        }
+        shares
+    }
+
+    async fn append(
+        &self,
+        schema: &SchemaRef,
+        sources: &mut [Source],
+        output: &mut Output,
+        stop: &CancellationToken,
+    ) -> Result<(), RewriteError> {
+        for source in sources {
+            while let Some(batch) = source.next(schema).await? {
+                if stop.is_cancelled() {
+                    return Err(RewriteError::Stopped);
+                }
+                output.push(self, &batch, 0..batch.num_rows()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn new_path(&self) -> String {
+        let value = self.files.first().map_or(0, |file| file.partition_value);
+        let date = NaiveDate::from_num_days_from_ce_opt(value + EPOCH_DAYS_FROM_CE).unwrap_or_default();
+        format!("{}={date}/part-{}.zstd.parquet", self.view.partition_column, Uuid::new_v4())
+    }
+
+    fn properties(&self) -> WriterProperties {
+        match self.order {
+            Order::Ticks => ticks_properties(),
+            Order::AsTheyCame => zstd_properties(),
+        }
+    }
+}
+
+impl Source {
+    async fn next(&mut self, schema: &SchemaRef) -> Result<Option<RecordBatch>, RewriteError> {
+        let read = self.stream.try_next().await;
+        let batch = read.map_err(|error| read_error(&self.file, &self.path, error))?;
+        let fitted = batch.map(|batch| fitted(&batch, schema)).transpose();
+        fitted.map_err(|detail| RewriteError::Damaged { path: self.path.clone(), detail })
+    }
+}
+
+fn read_error(file: &StoredFile, path: &Path, error: ParquetError) -> RewriteError {
+    match file.error(error) {
+        FileError::Store(error) => RewriteError::Lake(error),
+        FileError::Missing => RewriteError::Damaged { path: path.clone(), detail: "it is not in the store".to_owned() },
+        FileError::Damaged(detail) => RewriteError::Damaged { path: path.clone(), detail },
+    }
+}
+
+/// The columns of the table; those that the file is older than are NULL.
+fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+    let column = |field: &FieldRef| -> Result<ArrayRef, String> {
+        let Some(column) = batch.column_by_name(field.name()) else {
+            return match field.is_nullable() {
+                true => Ok(new_null_array(field.data_type(), batch.num_rows())),
+                false => Err(format!("it has no column {}", field.name())),
+            };
+        };
+        match column.data_type() == field.data_type() {
+            true => Ok(Arc::clone(column)),
+            false => cast(column, field.data_type()).map_err(|error| error.to_string()),
+        }
+    };
+    let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| error.to_string())
+}
+
+/// A file that is being written.
+struct Output {
+    schema: SchemaRef,
+    statistics: FileStatistics,
+    /// Rows that are not encoded yet.
+    pieces: Vec<(RecordBatch, Range<usize>)>,
+    rows: usize,
+    /// From the first row on.
+    upload: Option<(String, AsyncArrowWriter<BufWriter>)>,
+}
+
+impl Output {
+    fn new(schema: &SchemaRef, statistics: &str) -> Self {
+        let statistics = FileStatistics::new(schema, statistics);
+        Self { schema: Arc::clone(schema), statistics, pieces: Vec::new(), rows: 0, upload: None }
+    }
+
+    async fn push(
+        &mut self,
+        rewrite: &Rewrite<'_>,
+        batch: &RecordBatch,
+        rows: Range<usize>,
+    ) -> Result<(), RewriteError> {
+        self.rows += rows.len();
+        self.pieces.push((batch.clone(), rows));
+        // Of large rows a batch has few.
+        if self.rows >= WRITE_ROWS || self.pieces.len() >= WRITE_ROWS { self.encode(rewrite).await } else { Ok(()) }
+    }
+
+    async fn encode(&mut self, rewrite: &Rewrite<'_>) -> Result<(), RewriteError> {
+        if self.pieces.is_empty() {
+            return Ok(());
+        }
+        let (path, writer) = match &mut self.upload {
+            Some(upload) => upload,
+            None => {
+                let path = rewrite.new_path();
+                let failed =
+                    |error: ParquetError| RewriteError::Write { path: path.clone(), detail: error.to_string() };
+                let store: Arc<dyn ObjectStore> = Arc::clone(&rewrite.view.store);
+                let upload = BufWriter::with_capacity(store, Path::from(path.as_str()), PART_BYTES);
+                let options = ArrowWriterOptions::new().with_properties(rewrite.properties());
+                let options = options.with_skip_arrow_metadata(rewrite.order == Order::Ticks);
+                let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(&self.schema), options);
+                let writer = writer.map_err(failed)?;
+                self.upload.insert((path, writer))
+            }
+        };
+        let failed = |error: ParquetError| RewriteError::Write { path: path.clone(), detail: error.to_string() };
+        let pieces = std::mem::take(&mut self.pieces);
+        let batch = assemble(&self.schema, &pieces, self.rows).map_err(|error| failed(error.into()))?;
+        self.rows = 0;
+        self.statistics.add(&batch);
+        writer.write(&batch).await.map_err(failed)?;
+        if writer.in_progress_size() >= ROW_GROUP_BYTES {
+            writer.flush().await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// `None` where no row came.
+    async fn finish(mut self, rewrite: &Rewrite<'_>) -> Result<Option<NewFile>, RewriteError> {
+        self.encode(rewrite).await?;
+        let Some((path, mut writer)) = self.upload else { return Ok(None) };
+        let finished = writer.finish().await;
+        finished.map_err(|error| RewriteError::Write { path: path.clone(), detail: error.to_string() })?;
+        Ok(Some(NewFile {
+            bytes: writer.bytes_written() as i64,
+            rows: self.statistics.rows as i64,
+            partition_value: rewrite.files.first().map_or(0, |file| file.partition_value),
+            stats: self.statistics.to_json(),
+            path,
+        }))
+    }
+
+    /// What was sent so far is dropped by the store; if it can't be told, it stays until the store forgets it.
+    async fn abort(self) {
+        let Some((path, writer)) = self.upload else { return };
+        if let Err(error) = writer.into_inner().abort().await {
+            tracing::debug!(path, %error, "an unfinished upload stays behind");
+        }
+    }
+}
+
+fn assemble(
+    schema: &SchemaRef,
+    pieces: &[(RecordBatch, Range<usize>)],
+    rows: usize,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
+    if let [(batch, range)] = pieces {
+        return Ok(batch.slice(range.start, range.len()));
+    }
+    if rows >= pieces.len() * SHORT_RUN {
+        let slices: Vec<RecordBatch> =
+            pieces.iter().map(|(batch, range)| batch.slice(range.start, range.len())).collect();
+        return concat_batches(schema, &slices);
+    }
+    let mut batches: Vec<&RecordBatch> = Vec::new();
+    let mut places: Vec<(usize, usize)> = Vec::with_capacity(rows);
+    for (batch, range) in pieces {
+        let is_same = |other: &&RecordBatch| Arc::ptr_eq(other.column(0), batch.column(0));
+        let at = batches.iter().position(is_same).unwrap_or_else(|| {
+            batches.push(batch);
+            batches.len() - 1
+        });
+        places.extend(range.clone().map(|row| (at, row)));
+    }
+    interleave_record_batch(&batches, &places)
+}

@@ -1,0 +1,340 @@
+//! Small files into large ones, and away with what no version needs: no row is lost, added or changed.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tickhouse::ingest::{IngestSettings, IngestSpec, Maintain};
+use tickhouse::lake::{DataFile, MaintainedTable, Replaced, Replacement, RetryPolicy, TableView};
+use tickhouse::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Contents, Place, Tickhouse, Topic, ingest, over_stores, spec, until_latest};
+
+/// Messages of a commit.
+const CRUMB: usize = 30;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Ticks of two dates, some late, some equal in time; every eleventh message is none.
+fn payload(number: usize) -> String {
+    if number % 11 == 10 {
+        return format!("no tick {number}");
+    }
+    let late = if number.is_multiple_of(17) { 1_500 } else { 0 };
+    let seconds = 84_000 + (number * 10 / 3 * 2).saturating_sub(late);
+    let (date, time) = (5 + seconds / 86_400, seconds % 86_400);
+    let at = format!("2026-01-{date:02}T{:02}:{:02}:{:02}Z", time / 3600, time / 60 % 60, time % 60);
+    format!(r#"{{"symbol":"S{}","ts":"{at}","close":{}.25,"volume":{number}}}"#, number % 7, number % 50)
+}
+
+/// A lake of many small commits, which nobody maintained.
+async fn crumbs(place: &Place, messages: usize) -> Topic {
+    let topic = Topic::new(2);
+    let mut worker = ingest(unmaintained(&topic, place)).await;
+    for start in (0..messages).step_by(CRUMB) {
+        let payloads: Vec<String> = (start..start + CRUMB).map(payload).collect();
+        topic.send(&payloads);
+        worker.committed(start + CRUMB).await;
+    }
+    worker.stop().await;
+    topic
+}
+
+fn unmaintained(topic: &Topic, place: &Place) -> IngestSpec {
+    let spec = spec(topic, place);
+    let settings = IngestSettings { flush_rows: CRUMB, maintain: Maintain::Off, ..spec.settings };
+    IngestSpec { settings, ..spec }
+}
+
+/// Sizes at which a few crumbs are a file's worth.
+fn tiny() -> Limits {
+    Limits { done_bytes: 12_000, target_bytes: 16_000, job_bytes: 400_000, settled_ms: 0, ..Limits::default() }
+}
+
+async fn compact(table: &mut MaintainedTable, limits: Limits) -> Result<(Stopped, Compacted), RewriteError> {
+    let mut all = Compacted::default();
+    let (retry, stop) = (RetryPolicy::default(), CancellationToken::new());
+    let ended = Compaction::new(limits).run(table, &retry, &stop, || i64::MAX, |done| all.add(done)).await?;
+    Ok((ended, all))
+}
+
+fn assert_healthy(place: &Place, topic: &Topic) {
+    let finished = Tickhouse::new(&["verify", "--against-kafka"]).flags(&place.flags()).flags(&topic.flags()).run();
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "table,what,where,detail,fix\n"), "{finished:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_counters_and_offsets_are_the_same_after_it() {
+    over_stores(async |place: Place| {
+        let topic = crumbs(&place, 900).await;
+        let before = Contents::of(&place).await;
+        let files = before.lake.ticks().unwrap().files.len();
+        assert!(files > 20, "{files} files");
+
+        let mut maintenance = place.maintenance().await;
+        for table in maintenance.tables() {
+            let (ended, done) = compact(table, Limits { settled_ms: 0, ..Limits::default() }).await.unwrap();
+            assert_eq!(ended, Stopped::Done);
+            assert!(done.files_before > done.files_after && done.jobs > 0, "{}: {done:?}", table.name);
+        }
+        let after = Contents::of(&place).await;
+        assert_eq!(after.lake.ticks().unwrap().files.len(), 2, "one of each date");
+        assert_eq!(after.lake.dead_letters().unwrap().files.len(), 1);
+        assert_eq!((after.rows, after.letters, after.counters), (before.rows, before.letters, before.counters));
+        assert_healthy(&place, &topic);
+        let (ended, done) = compact(&mut maintenance.tables()[0], Limits::default()).await.unwrap();
+        assert_eq!((ended, done), (Stopped::Done, Compacted::default()), "nothing is left to do");
+
+        // Ingest goes on where it was, late rows and all.
+        let more: Vec<String> = (300..420).map(payload).collect();
+        topic.send(&more);
+        until_latest(unmaintained(&topic, &place)).await.unwrap();
+        assert_healthy(&place, &topic);
+        let (_, done) =
+            compact(&mut maintenance.tables()[0], Limits { settled_ms: 0, ..Limits::default() }).await.unwrap();
+        assert!(done.jobs > 0);
+        assert_eq!(Contents::of(&place).await.lake.ticks().unwrap().files.len(), 2);
+        assert_healthy(&place, &topic);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_dates_become_files_that_do_not_overlap_in_time() {
+    let place = Place::folder();
+    let topic = crumbs(&place, 1_500).await;
+    let before = Contents::of(&place).await;
+    let mut maintenance = place.maintenance().await;
+    let (ended, _) = compact(&mut maintenance.tables()[0], tiny()).await.unwrap();
+    assert_eq!(ended, Stopped::Done);
+    let after = Contents::of(&place).await;
+    assert_eq!(after.rows, before.rows);
+    let view = after.lake.ticks().unwrap();
+    let mut spans: Vec<(i32, String, String)> = view.files.iter().map(span).collect();
+    spans.sort();
+    assert!(spans.len() > 3, "{spans:?}");
+    for pair in spans.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        assert!(pair[0].2 < pair[1].1, "{pair:?}");
+    }
+    assert_healthy(&place, &topic);
+}
+
+/// Date, and first and last time by the statistics.
+fn span(file: &DataFile) -> (i32, String, String) {
+    let stats: serde_json::Value = serde_json::from_str(file.stats.as_deref().unwrap()).unwrap();
+    let time = |side: &str| stats[side]["ts"].as_str().unwrap().to_owned();
+    (file.partition_value, time("minValues"), time("maxValues"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_maintainers_one_commits() {
+    over_stores(async |place: Place| {
+        let topic = crumbs(&place, 900).await;
+        let before = Contents::of(&place).await;
+        let (mut one, mut other) = (place.maintenance().await, place.maintenance().await);
+        let limits = || Limits { settled_ms: 0, job_files: 4, ..Limits::default() };
+        let ends = tokio::join!(compact(&mut one.tables()[0], limits()), compact(&mut other.tables()[0], limits()));
+        let ends = [ends.0.unwrap().0, ends.1.unwrap().0];
+        assert!(ends.contains(&Stopped::Done), "{ends:?}");
+        let after = Contents::of(&place).await;
+        assert_eq!((after.rows, after.counters), (before.rows, before.counters));
+        assert_healthy(&place, &topic);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_somebody_else_took_are_not_replaced() {
+    let place = Place::folder();
+    crumbs(&place, 300).await;
+    let (mut one, mut other) = (place.maintenance().await, place.maintenance().await);
+    let table = &mut one.tables()[0];
+    let (chosen, view) = (table.chosen().await.unwrap(), table.files().unwrap());
+    let (ended, _) = compact(&mut other.tables()[0], Limits { settled_ms: 0, ..Limits::default() }).await.unwrap();
+    assert_eq!(ended, Stopped::Done);
+    let before = Contents::of(&place).await;
+    let replaced = take_out(table, chosen, &view, &view.files[..1]).await;
+    assert_eq!(replaced, Replaced::Outrun);
+    assert_eq!(Contents::of(&place).await.rows, before.rows);
+}
+
+async fn take_out(
+    table: &mut MaintainedTable,
+    chosen: tickhouse::lake::Chosen,
+    view: &TableView,
+    removed: &[DataFile],
+) -> Replaced {
+    let replacement = Replacement { chosen, removed, added: &[], partition_column: &view.partition_column, now_ms: 0 };
+    table.replace(&replacement, &RetryPolicy::default()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_of_ingest_in_between_do_not_matter() {
+    let place = Place::folder();
+    let topic = crumbs(&place, 300).await;
+    let mut maintenance = place.maintenance().await;
+    let table = &mut maintenance.tables()[0];
+    let (chosen, view) = (table.chosen().await.unwrap(), table.files().unwrap());
+    let more: Vec<String> = (300..400).map(payload).collect();
+    topic.send(&more);
+    until_latest(unmaintained(&topic, &place)).await.unwrap();
+    let before = Contents::of(&place).await;
+    let replaced = take_out(table, chosen, &view, &view.files[..1]).await;
+    assert!(matches!(replaced, Replaced::Committed { .. }), "{replaced:?}");
+    let after = Contents::of(&place).await;
+    let gone = view.files[0].rows.unwrap() as usize;
+    assert_eq!(after.rows.len(), before.rows.len() - gone);
+    assert_eq!(after.counters, before.counters, "the newest commit tells the state, whoever made it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingest_compacts_what_it_writes() {
+    over_stores(async |place: Place| {
+        let topic = Topic::new(2);
+        let spec = IngestSpec {
+            settings: IngestSettings { flush_rows: 5, ..spec(&topic, &place).settings },
+            ..spec(&topic, &place)
+        };
+        let mut worker = ingest(spec).await;
+        let mut lake = place.lake().await;
+        let mut sent = 0;
+        // Looked at every 32 commits; a tier of 8 files is worth a job.
+        let files = loop {
+            let payloads: Vec<String> = (sent..sent + 200).map(payload).collect();
+            topic.send(&payloads);
+            sent += payloads.len();
+            worker.committed(sent).await;
+            lake.refresh().await.unwrap();
+            let history = lake.ticks_history(usize::MAX).await.unwrap();
+            if history.iter().any(|commit| commit.operation.as_deref() == Some("OPTIMIZE")) {
+                break lake.ticks().unwrap().files.len();
+            }
+            assert!(sent < 20_000, "no compaction in {} commits", lake.version());
+        };
+        worker.stop().await;
+        assert!((files as u64) < lake.version(), "{files} files after {} commits", lake.version());
+        assert_healthy(&place, &topic);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_files_stop_it_and_stay() {
+    let place = Place::folder();
+    crumbs(&place, 300).await;
+    let view = place.lake().await.ticks().unwrap();
+    let path = folder(&place).join(view.files[3].path.as_ref());
+    let whole = std::fs::read(&path).unwrap();
+    for damage in [&whole[..whole.len() / 2], &[]] {
+        std::fs::write(&path, damage).unwrap();
+        let mut maintenance = place.maintenance().await;
+        let error =
+            compact(&mut maintenance.tables()[0], Limits { settled_ms: 0, ..Limits::default() }).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(view.files[3].path.as_ref()) && text.contains("tickhouse verify"), "{text}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    let finished = Tickhouse::new(&["maintain", "--settled-after", "0s"]).flags(&place.flags()).run();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("it is not in the store"), "{finished:?}");
+    std::fs::write(&path, &whole).unwrap();
+    assert_eq!(Contents::of(&place).await.lake.ticks().unwrap().files.len(), view.files.len(), "as it was");
+}
+
+fn folder(place: &Place) -> PathBuf {
+    Path::new(&place.table).join("ticks")
+}
+
+fn age(path: &Path, age: Duration) {
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(SystemTime::now() - age).unwrap();
+}
+
+fn data_files(folder: &Path) -> Vec<PathBuf> {
+    let dates = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let dates = dates.filter(|path| path.is_dir() && !path.ends_with("_delta_log"));
+    dates.flat_map(|date| std::fs::read_dir(date).unwrap().map(|entry| entry.unwrap().path())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_no_version_needs_for_a_week_is_deleted() {
+    let place = Place::folder();
+    let topic = crumbs(&place, 300).await;
+    let before = Contents::of(&place).await;
+    let maintain = |flags: &[&str]| {
+        Tickhouse::new(&["maintain", "--settled-after", "0s"])
+            .flags(&place.flags())
+            .flags(&flags.iter().map(|flag| (*flag).to_owned()).collect::<Vec<_>>())
+            .succeed()
+    };
+    maintain(&[]);
+    let all = data_files(&folder(&place));
+    // A killed writer's file; one that is being written; one of somebody else.
+    let date = all[0].parent().unwrap();
+    let (orphan, young, other) =
+        (date.join("part-1.zstd.parquet"), date.join("part-2.zstd.parquet"), folder(&place).join("mine.parquet"));
+    for path in [&orphan, &young, &other] {
+        std::fs::write(path, "x").unwrap();
+        age(path, 8 * DAY);
+    }
+    age(&young, 6 * DAY);
+    all.iter().for_each(|path| age(path, 30 * DAY));
+
+    let told = maintain(&["--dry-run"]);
+    assert!(told.contains("ticks,would delete,1,1"), "{told}");
+    assert!(orphan.exists());
+    // What was compacted away today is still read by whoever reads yesterday's version.
+    let told = maintain(&[]);
+    assert!(told.contains("ticks,deleted,1,1"), "{told}");
+    assert!(!orphan.exists() && young.exists() && other.exists());
+    assert_eq!(data_files(&folder(&place)).len(), all.len() + 1);
+    assert_eq!(Contents::of(&place).await.rows, before.rows);
+
+    let finished = Tickhouse::new(&["maintain", "--delete-after", "1h"]).flags(&place.flags()).run();
+    assert_eq!(finished.code, Some(2), "{finished:?}");
+    assert!(finished.stderr.contains("1d"), "{finished:?}");
+    assert_healthy(&place, &topic);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_deleted_by_a_log_that_is_damaged() {
+    let place = Place::folder();
+    crumbs(&place, 300).await;
+    let orphan = data_files(&folder(&place))[0].parent().unwrap().join("part-1.zstd.parquet");
+    std::fs::write(&orphan, "x").unwrap();
+    age(&orphan, 30 * DAY);
+    let mut maintenance = place.maintenance().await;
+    std::fs::remove_file(folder(&place).join("_delta_log/00000000000000000002.json")).unwrap();
+    let error = maintenance.unreferenced(chrono::Utc::now()).await.unwrap_err().to_string();
+    assert!(error.contains("tickhouse verify"), "{error}");
+    assert!(orphan.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_spares_the_same_work() {
+    over_stores(async |place: Place| {
+        crumbs(&place, 100).await;
+        let maintenance = place.maintenance().await;
+        assert!(maintenance.lease("one", DAY).await.unwrap());
+        assert!(maintenance.lease("one", DAY).await.unwrap());
+        assert!(!maintenance.lease("other", DAY).await.unwrap());
+        let finished = Tickhouse::new(&["maintain"]).flags(&place.flags()).run();
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert!(finished.stderr.contains("--ignore-lease"), "{finished:?}");
+        let told = Tickhouse::new(&["maintain", "--ignore-lease"]).flags(&place.flags()).succeed();
+        assert!(told.contains("ticks,compacted,"), "{told}");
+        assert!(maintenance.lease("one", Duration::ZERO).await.unwrap());
+        assert!(maintenance.lease("other", DAY).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_changes_nothing() {
+    let place = Place::folder();
+    crumbs(&place, 90).await;
+    let before = place.lake().await.versions();
+    let told = Tickhouse::new(&["maintain", "--dry-run", "--settled-after", "0s"]).flags(&place.flags()).succeed();
+    assert!(told.starts_with("table,what,files,bytes,into_files,into_bytes\nticks,would compact,"), "{told}");
+    assert_eq!(place.lake().await.versions(), before);
+    assert!(!Path::new(&place.table).join("_tickhouse/maintain.lease").exists());
+}
