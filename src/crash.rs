@@ -24,10 +24,14 @@ pub enum CrashPoint {
     Replaced,
     /// Some of the files that no version needs are deleted.
     Vacuuming,
+    /// The data files of a replay of dead letters are in the store; nothing names them.
+    ReplayUploaded,
+    /// The commit of a replay is in the store; nobody was told.
+    ReplayCommitted,
 }
 
 impl CrashPoint {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::TicksUploaded,
         Self::LettersCommitted,
         Self::TicksCommitting,
@@ -37,6 +41,8 @@ impl CrashPoint {
         Self::Replacing,
         Self::Replaced,
         Self::Vacuuming,
+        Self::ReplayUploaded,
+        Self::ReplayCommitted,
     ];
 
     /// As `TICKHOUSE_TEST_CRASH` takes it.
@@ -51,6 +57,8 @@ impl CrashPoint {
             Self::Replacing => "replacing",
             Self::Replaced => "replaced",
             Self::Vacuuming => "vacuuming",
+            Self::ReplayUploaded => "replay-uploaded",
+            Self::ReplayCommitted => "replay-committed",
         }
     }
 }

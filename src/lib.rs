@@ -30,8 +30,8 @@
 //! message format, deletion of data files by the ingest path.
 //!
 //! Modules in reading order. Arrows point one way: `main -> commands -> catalog -> engines -> query`,
-//! `{feeds, ingest, query, verify} -> {kafka, lake, decode, signals} -> market`; `ingest` and `query` never import each other.
-//! `dashboard` and `metrics` stand on `http`; `metrics` reads what `ingest` tells of itself.
+//! `{feeds, ingest, query, verify} -> {kafka, lake, decode, signals} -> market`, `replay -> {ingest, tail}`; `ingest` and
+//! `query` never import each other. `dashboard` and `metrics` stand on `http`; `metrics` reads what `ingest` tells of itself.
 
 pub mod market;
 
@@ -61,7 +61,11 @@ pub mod feeds;
 
 pub mod tail;
 
+pub mod replay;
+
 pub mod verify;
+
+pub mod doctor;
 
 pub mod query;
 

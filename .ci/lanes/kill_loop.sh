@@ -2,6 +2,5 @@
 # 25 times kill -9 under load, into the S3 server.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-python=$(tests/servers/python.sh)
-"$python" tests/check/kill_loop.py --kills "${KILLS:-25}" --store "${STORE:-s3}" ${SEED:+--seed "$SEED"} \
+tests/faults/run --faults "${KILLS:-25}" --only kill --store "${STORE:-s3}" ${SEED:+--seed "$SEED"} \
   --binary "${TICKHOUSE_BINARY:-target/debug/tickhouse}"

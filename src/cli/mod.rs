@@ -5,6 +5,7 @@ mod config;
 mod dashboard;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod engines;
 mod ingest;
 mod inspect;
@@ -30,8 +31,9 @@ pub use catalog::{
 };
 pub use config::{CompletionsArgs, ConfigArgs, ConfigCommand};
 pub use dashboard::{DashboardArgs, ServeArgs};
-pub use dead_letters::{DeadLettersArgs, DeadLettersCommand};
+pub use dead_letters::{DeadLettersArgs, DeadLettersCommand, DeadLettersReplayArgs};
 pub use demo::DemoArgs;
+pub use doctor::DoctorArgs;
 pub use engines::EngineArgs;
 pub use ingest::{IngestArgs, InputArgs};
 pub use inspect::{AsOfText, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs};
@@ -89,6 +91,7 @@ pub enum Command {
     DeadLetters(DeadLettersArgs),
     Verify(VerifyArgs),
     Maintain(MaintainArgs),
+    Doctor(Box<DoctorArgs>),
     Dashboard(DashboardArgs),
     Catalog(Box<CatalogArgs>),
     Probe(ProbeArgs),

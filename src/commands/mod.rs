@@ -8,6 +8,7 @@ mod consume_only;
 mod dashboard;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod dry_run;
 mod elsewhere;
 mod explain;
@@ -41,6 +42,7 @@ use crate::kafka::TopicError;
 use crate::lake::{LakeError, StoreProblem};
 use crate::live::{LiveError, RuleError};
 use crate::query::QueryError;
+use crate::replay::ReplayError;
 use crate::settings::{Settings, SettingsError};
 use crate::tail::{FollowError, UnionError};
 use crate::verify::VerifyError;
@@ -68,6 +70,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
         Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,
         Command::Maintain(args) => maintain::run(&cli.global, args, &stop).await,
         Command::Verify(args) => verify::run(&cli.global, args, &stop).await,
+        Command::Doctor(args) => doctor::run(&cli.global, args, &stop).await,
         Command::Dashboard(args) => dashboard::run(&cli.global, args, stop).await,
         Command::Catalog(args) => catalog::run(&cli.global, args, stop).await,
         Command::Probe(args) => probe::run(args).await,
@@ -123,6 +126,13 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
                 VerifyError::Lake(error) => lake_code(error),
                 VerifyError::Topic(error) => topic_code(error),
                 VerifyError::Usage(_) => Some(USAGE),
+                _ => None,
+            };
+        }
+        if let Some(error) = cause.downcast_ref::<ReplayError>() {
+            return match error {
+                ReplayError::Lake(error) => lake_code(error),
+                ReplayError::Input(_) | ReplayError::Column { .. } => Some(USAGE),
                 _ => None,
             };
         }

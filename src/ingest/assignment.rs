@@ -108,7 +108,10 @@ impl Pipeline {
         let mut places = Places::default();
         for &assigned in assigned {
             let Assigned { partition, high, .. } = assigned;
-            let base = lake.next_offset(partition).await?;
+            let base = match cfg!(feature = "mutant-offsets-elsewhere") {
+                true => self.offset_at(partition, 0).await?,
+                false => lake.next_offset(partition).await?,
+            };
             let begin = match begin(assigned, base, &self.options.start, self.options.on_data_loss) {
                 Err(BeginError::DataLoss(DataLoss::Shrunk { next, .. }))
                     if self.asked_again.get(&partition).is_none_or(|known| high >= *known) =>

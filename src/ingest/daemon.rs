@@ -104,10 +104,9 @@ impl Daemon {
             accept_input_change,
         };
         let Some(lake) = open_lake(&location, &store, &lake_spec, until_latest, stop).await? else { return Ok(None) };
-        let give_up = CancellationToken::new();
         let retry = match until_latest {
-            true => RetryPolicy { deadline: Some(ONE_SHOT), ..RetryPolicy::for_ever(give_up.clone()) },
-            false => RetryPolicy::for_ever(give_up.clone()),
+            true => RetryPolicy { deadline: Some(ONE_SHOT), ..RetryPolicy::default() },
+            false => RetryPolicy::for_ever(CancellationToken::new()),
         };
         let lake = lake.with_retry(retry);
         let table_id = lake.table_id().to_owned();
@@ -129,7 +128,7 @@ impl Daemon {
             is_spare: false,
             writing: Volume::default(),
             already_applied: Arc::default(),
-            tally: Arc::clone(lake.tally()),
+            tally: Arc::clone(&lake.retry().tally),
             maintenance,
         };
         let (columns_return, spare) = spare_columns();
@@ -145,8 +144,7 @@ impl Daemon {
             stop_timeout: settings.stop_timeout,
             behind: Arc::clone(&behind),
         };
-        let pipeline =
-            Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, status, counted, give_up);
+        let pipeline = Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, status, counted);
         Ok(Some(Self { pipeline, looked, behind, told, table_id, group }))
     }
 

@@ -60,7 +60,8 @@ impl TickEncoder {
     }
 
     /// The same for rows of another incarnation of the topic.
-    pub(super) fn with_epoch(&self, epoch: i32) -> Self {
+    #[must_use]
+    pub fn with_epoch(&self, epoch: i32) -> Self {
         Self { epoch, ..self.clone() }
     }
 

@@ -113,7 +113,7 @@ pub(super) async fn flush(
     if !dead_next.is_empty() {
         crash::at(CrashPoint::LettersCommitted);
     }
-    let resolved = |lake: &Lake| lake.tally().read().commits(CommittedTable::Ticks, Attempt::UnknownResolved);
+    let resolved = |lake: &Lake| lake.retry().tally.read().commits(CommittedTable::Ticks, Attempt::UnknownResolved);
     let before = resolved(lake);
     let outcome = match lake.commit_ticks(&files, &advances, &note).await? {
         CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {

@@ -90,7 +90,7 @@ pub(super) struct Pipeline {
     pub(super) status: watch::Sender<Status>,
     pub(super) counted: Counted,
     pub(super) brokers: Brokers,
-    /// Gives up retries of the lake; cancelled when the stop takes too long.
+    /// Of the lake's retry policy: gives up; cancelled when the stop takes too long.
     give_up: CancellationToken,
     trouble: Throttle,
     refusal: Throttle,
@@ -127,7 +127,6 @@ enum Turn {
 }
 
 impl Pipeline {
-    /// `give_up` is the token of the lake's retry policy.
     pub(super) fn new(
         options: PipelineOptions,
         consumer: Consumer<Deliveries>,
@@ -137,8 +136,8 @@ impl Pipeline {
         spare: ColumnsReturn,
         status: watch::Sender<Status>,
         counted: Counted,
-        give_up: CancellationToken,
     ) -> Self {
+        let give_up = lake.retry().cancel.clone();
         status.send_modify(|status| status.version = lake.version());
         let leave_at = options.until_latest.then(|| Instant::now() + FIRST_ASSIGNMENT);
         Self {
@@ -178,13 +177,26 @@ impl Pipeline {
     /// Data loss that needs a decision, a lake that can't be written, or a consumer that has failed.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<Status, IngestError> {
         self.status.send_modify(|status| status.phase = Phase::Running);
-        let result = self.turns(&stop).await;
+        let result = self.turns(&stop).await.map_err(|error| self.reason_of(error));
         if let Some(in_flight) = self.in_flight.take() {
             self.give_up.cancel();
             abandon(in_flight.task).await;
         }
         self.consumer.stop().await;
         result.map(|()| self.status.borrow().clone())
+    }
+
+    /// Why the consumer thread has ended may wait behind the event that a command of ours answers.
+    fn reason_of(&mut self, error: IngestError) -> IngestError {
+        if !matches!(error, IngestError::Consumer(_)) {
+            return error;
+        }
+        while let Ok(event) = self.consumer.events.try_recv() {
+            if let Event::Failed { text } = event {
+                return IngestError::Kafka(text);
+            }
+        }
+        error
     }
 
     async fn turns(&mut self, stop: &CancellationToken) -> Result<(), IngestError> {
@@ -344,8 +356,10 @@ impl Pipeline {
         self.unannounced.retain(|partition| !revoked.contains(partition));
         for partition in &revoked {
             self.asked_again.remove(partition);
-            self.partitions.remove(*partition);
-            self.batch.drop_partition(*partition);
+            if cfg!(not(feature = "mutant-no-fence")) {
+                self.partitions.remove(*partition);
+                self.batch.drop_partition(*partition);
+            }
         }
         match &mut self.in_flight {
             Some(flush) if revoked.iter().any(|partition| flush.partitions.contains(partition)) => {

@@ -9,6 +9,7 @@ mod events;
 mod following;
 #[cfg(test)]
 mod following_tests;
+mod group;
 mod notice;
 mod producer;
 mod raw;
@@ -22,6 +23,7 @@ pub use consumer::{Consumer, ConsumerGone};
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
 pub use events::{Assigned, Command, Event, Handler, Record, TimeAnswer, TopicIdAnswer};
 pub use following::{Following, News};
+pub use group::{GroupInfo, group_info};
 pub use producer::{Delivered, Producer, ProducerError, ProducerRecord, Queued};
 pub use reader::{Progress, Reader};
 pub use refusal::Refusal;

@@ -235,10 +235,12 @@ impl RawConsumer {
         timeout: Duration,
     ) -> Result<Option<i64>, RawError> {
         let list = self.list([(partition, Some(timestamp_ms))])?;
+        #[cfg(feature = "mutant-offsets-elsewhere")]
+        use rd::rd_kafka_committed as find;
+        #[cfg(not(feature = "mutant-offsets-elsewhere"))]
+        use rd::rd_kafka_offsets_for_times as find;
         // SAFETY: the list lives through the call, which writes the offsets into it.
-        check("offsets for times", unsafe {
-            rd::rd_kafka_offsets_for_times(self.handle, list.ptr(), millis(timeout))
-        })?;
+        check("offsets for times", unsafe { find(self.handle, list.ptr(), millis(timeout)) })?;
         Ok(list.find_partition(&self.topic_name, partition).and_then(|found| match found.offset() {
             Offset::Offset(offset) => Some(offset),
             _ => None,

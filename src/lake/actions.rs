@@ -54,6 +54,7 @@ pub(super) struct Txn {
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MetaData {
+    pub id: Option<String>,
     pub schema_string: String,
     #[serde(default)]
     pub partition_columns: Vec<String>,

@@ -24,10 +24,10 @@ use super::store::{StoreSettings, prefixed, root_store};
 use super::stored_file::StoredFile;
 use super::vacant::require_folder;
 
-const LOG: &str = "_delta_log";
-const HINT: &str = "_last_checkpoint";
+pub(super) const LOG: &str = "_delta_log";
+pub(super) const HINT: &str = "_last_checkpoint";
 /// Digits of a version in the name of a log file.
-const VERSION_DIGITS: usize = 20;
+pub(super) const VERSION_DIGITS: usize = 20;
 /// Commits that are fetched at once.
 const FETCHES: usize = 16;
 /// Readings of a log from which somebody cleans files away meanwhile.
@@ -57,9 +57,9 @@ pub struct LogProblem {
 #[derive(Clone)]
 pub struct AuditedTable {
     /// As it appears in messages.
-    place: Arc<str>,
+    pub(super) place: Arc<str>,
     /// Begins at the root of the table.
-    store: Arc<dyn ObjectStore>,
+    pub(super) store: Arc<dyn ObjectStore>,
     /// Newest version that the log names.
     pub newest: u64,
     /// Commits that were read.
@@ -99,8 +99,8 @@ impl AuditedTable {
 
 /// Reads the logs of a lake.
 pub struct Audit {
-    location: Location,
-    root: Arc<dyn ObjectStore>,
+    pub(super) location: Location,
+    pub(super) root: Arc<dyn ObjectStore>,
 }
 
 impl Audit {
@@ -167,8 +167,8 @@ struct Told {
 }
 
 #[derive(Deserialize)]
-struct LastCheckpoint {
-    version: u64,
+pub(super) struct LastCheckpoint {
+    pub version: u64,
 }
 
 impl LogReader<'_> {
@@ -341,7 +341,7 @@ fn check_hint(hint: &[u8], listed: &Listed) -> Option<LogProblem> {
     Some(LogProblem { damage: LogDamage::CheckpointHint, place: format!("{LOG}/{HINT}"), detail })
 }
 
-fn commit_name(version: u64) -> String {
+pub(super) fn commit_name(version: u64) -> String {
     format!("{LOG}/{version:020}.json")
 }
 

@@ -117,8 +117,10 @@ pub(super) async fn commit(
     table.forget_commits();
     let commit_id = Uuid::new_v4().to_string();
     let mut attempts = Attempts::new("commit not confirmed", retry, &table.name);
+    let mut blind = false;
     loop {
-        let result = attempt(table, batch, &commit_id).await;
+        let result = attempt(table, batch, &commit_id, blind).await;
+        blind = cfg!(feature = "mutant-blind-retry");
         if let Some(committed) = batch.table {
             retry.tally.commit(committed, attempt_of(&result));
         }
@@ -151,10 +153,10 @@ fn attempt_of(result: &Result<Ended, LakeError>) -> Attempt {
     }
 }
 
-async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Ended, LakeError> {
+async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str, blind: bool) -> Result<Ended, LakeError> {
     let by_log = |outcome| (outcome, Landed::Log);
     table.settle_head().await?;
-    if let Some(outcome) = settle(table, batch, commit_id).await? {
+    if !blind && let Some(outcome) = settle(table, batch, commit_id).await? {
         return Ok(Some(by_log(outcome)));
     }
     let record = match batch.note {
@@ -164,20 +166,19 @@ async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Resul
         }
         None => batch.record(commit_id, &CommitNote::default(), None),
     };
-    let operation = DeltaOperation::Write {
-        mode: SaveMode::Append,
-        partition_by: Some(vec![batch.partition_column.to_owned()]),
-        predicate: None,
-    };
+    let operation = append(batch.partition_column);
     if batch.epoch_property.is_some() {
         crash::at(CrashPoint::TicksCommitting);
     }
-    let put = table.put_next(batch.adds(), operation, Some(&record), batch.transactions()).await?;
+    let put = table
+        .put_next(adds(batch.partition_column, batch.files), operation, Some(&record), batch.transactions())
+        .await?;
     if batch.epoch_property.is_some() {
         crash::at(CrashPoint::TicksCommitted);
     }
     match put {
         (version, Put::Stored) => Ok(Some((CommitOutcome::Committed { version }, Landed::Put))),
+        (_, Put::Exists) if cfg!(feature = "mutant-blind-retry") => Ok(None),
         (_, Put::Exists) => {
             table.catch_up().await?;
             Ok(settle(table, batch, commit_id).await?.map(by_log))
@@ -199,7 +200,8 @@ async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result
         if current == Some(advance.range.next()) {
             applied += 1;
         }
-        if current != advance.base {
+        let fenced = cfg!(not(any(feature = "mutant-no-fence", feature = "mutant-offsets-elsewhere")));
+        if fenced && current != advance.base {
             strangers.push(advance.partition);
         }
     }
@@ -265,6 +267,7 @@ impl Batch<'_> {
                 Some(_) => advanced(newest, self.epoch, self.advances),
                 None => BTreeMap::new(),
             },
+            replay: None,
             events_topic_name: self.reached.and_then(|reached| reached.topic_name.clone()),
             events_topic: self.reached.map(|reached| reached.topic.clone()).unwrap_or_default(),
             webhooks_since: self.reached.and_then(|reached| reached.webhooks_since),
@@ -276,28 +279,37 @@ impl Batch<'_> {
         let next = |advance: &Advance| Transaction::new(app_id(self.epoch, advance.partition), advance.range.next());
         self.advances.iter().map(next).collect()
     }
+}
 
-    fn adds(&self) -> Vec<Action> {
-        let now = chrono::Utc::now().timestamp_millis();
-        let add = |file: &NewFile| {
-            let date = NaiveDate::from_num_days_from_ce_opt(file.partition_value + EPOCH_DAYS_FROM_CE);
-            Action::Add(Add {
-                path: file.path.clone(),
-                partition_values: HashMap::from([(
-                    self.partition_column.to_owned(),
-                    date.map(|date| date.format("%Y-%m-%d").to_string()),
-                )]),
-                size: file.bytes,
-                modification_time: now,
-                data_change: true,
-                stats: Some(file.stats.clone()),
-                tags: None,
-                deletion_vector: None,
-                base_row_id: None,
-                default_row_commit_version: None,
-                clustering_provider: None,
-            })
-        };
-        self.files.iter().map(add).collect()
+pub(super) fn append(partition_column: &str) -> DeltaOperation {
+    DeltaOperation::Write {
+        mode: SaveMode::Append,
+        partition_by: Some(vec![partition_column.to_owned()]),
+        predicate: None,
     }
+}
+
+/// Actions that add files to a table.
+pub(super) fn adds(partition_column: &str, files: &[NewFile]) -> Vec<Action> {
+    let now = chrono::Utc::now().timestamp_millis();
+    let add = |file: &NewFile| {
+        let date = NaiveDate::from_num_days_from_ce_opt(file.partition_value + EPOCH_DAYS_FROM_CE);
+        Action::Add(Add {
+            path: file.path.clone(),
+            partition_values: HashMap::from([(
+                partition_column.to_owned(),
+                date.map(|date| date.format("%Y-%m-%d").to_string()),
+            )]),
+            size: file.bytes,
+            modification_time: now,
+            data_change: true,
+            stats: Some(file.stats.clone()),
+            tags: None,
+            deletion_vector: None,
+            base_row_id: None,
+            default_row_commit_version: None,
+            clustering_provider: None,
+        })
+    };
+    files.iter().map(add).collect()
 }

@@ -107,9 +107,13 @@ async fn create(
     partition_column: &str,
     properties: HashMap<&'static str, String>,
 ) -> Result<(), LakeError> {
-    if !table.exists().await? {
+    // S3 answers 409 beside another put of the same key, and then there may be no table yet.
+    for _ in 0..METADATA_ATTEMPTS {
+        if table.exists().await? {
+            break;
+        }
         let schema = delta_schema(columns).map_err(|error| table.error("create", error))?;
-        let metadata = new_metadata(&schema, [partition_column], properties);
+        let metadata = new_metadata(&schema, [partition_column], properties.clone());
         let metadata = metadata.map_err(|error| table.error("create", error))?;
         let protocol: Protocol = serde_json::from_value(json!({"minReaderVersion": 1, "minWriterVersion": 2}))
             .expect("this is a protocol action");

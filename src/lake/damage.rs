@@ -23,6 +23,8 @@ const COMMIT_FIX: &str = "restore it from a backup; if it is the newest commit a
                           reads its messages again, as far as Kafka still holds them";
 const CHECKPOINT_FIX: &str = "restore it from a backup, or move it and _last_checkpoint away if the commits from the \
                               checkpoint before it (or version 0) on are still there";
+const GAP_FIX: &str = "restore it from a backup: without it the commits after it say nothing";
+
 /// The damaged file among those that a load reads: the newest checkpoint and the commits after it.
 ///
 /// # Errors
@@ -34,6 +36,12 @@ pub(super) async fn find(store: &Arc<dyn ObjectStore>, table: &str) -> Result<()
     files.sort();
     let checkpoint = files.iter().rfind(|file| name(file).contains(".checkpoint.")).cloned();
     let from = checkpoint.as_ref().and_then(|file| name(file).get(VERSION)).unwrap_or_default().to_owned();
+    let commits = files.iter().filter(|file| name(file).ends_with(".json")).filter_map(version);
+    let first = checkpoint.as_ref().and_then(version).map_or(0, |version| version + 1);
+    let expected_and_found = (first..).zip(commits.filter(|version| *version >= first));
+    if let Some((missing, _)) = { expected_and_found }.find(|(expected, found)| expected != found) {
+        return Err(damaged(table, &format!("{missing:020}.json"), "it is not there".to_owned(), GAP_FIX));
+    }
     for file in files {
         let is_commit = name(&file).ends_with(".json") && name(&file).get(VERSION) >= Some(from.as_str());
         let is_checkpoint = checkpoint.as_ref() == Some(&file) && name(&file).ends_with(".parquet");
@@ -81,6 +89,10 @@ pub(super) fn damaged_commit(table: &str, version: u64, detail: String) -> LakeE
 
 fn damaged(table: &str, name: &str, detail: String, fix: &'static str) -> LakeError {
     LakeError::Damaged { file: format!("{table}/{LOG}/{name}"), detail, fix }
+}
+
+fn version(file: &Path) -> Option<u64> {
+    name(file).get(VERSION)?.parse().ok()
 }
 
 fn name(file: &Path) -> &str {

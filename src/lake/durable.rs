@@ -137,29 +137,44 @@ impl Drop for Temporary {
     }
 }
 
+/// A file that a killed process left, or one that is being written.
+pub(super) struct Abandoned {
+    pub path: PathBuf,
+    pub bytes: u64,
+    pub age: Duration,
+}
+
+/// All temporary files below `folder`.
+///
+/// # Errors
+/// A directory can't be read.
+pub(super) fn temporary_files(folder: &FilePath) -> io::Result<Vec<Abandoned>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.extend(temporary_files(&entry.path())?);
+        } else if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            let metadata = match entry.metadata() {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                metadata => metadata?,
+            };
+            // One from the future is as good as new.
+            let age = metadata.modified()?.elapsed().unwrap_or_default();
+            found.push(Abandoned { path: entry.path(), bytes: metadata.len(), age });
+        }
+    }
+    Ok(found)
+}
+
 /// Deletes temporary files that a killed process left below `folder`, if they are older than `age`.
 ///
 /// # Errors
 /// A directory can't be read or a file not deleted.
 pub(super) fn remove_abandoned(folder: &FilePath, age: Duration) -> io::Result<usize> {
-    let mut removed = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            removed += remove_abandoned(&entry.path(), age)?;
-        } else if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-            let modified = match entry.metadata() {
-                Ok(metadata) => metadata.modified()?,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            if modified.elapsed().is_ok_and(|elapsed| elapsed >= age) {
-                std::fs::remove_file(entry.path())?;
-                removed += 1;
-            }
-        }
-    }
-    Ok(removed)
+    let old: Vec<Abandoned> = temporary_files(folder)?.into_iter().filter(|file| file.age >= age).collect();
+    old.iter().try_for_each(|file| std::fs::remove_file(&file.path))?;
+    Ok(old.len())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

@@ -22,6 +22,8 @@ pub(super) enum Fault {
     FailBeforeStoring,
     /// The next `n` log entries are stored, and "already exists" is returned, as after a retried request.
     SpuriousExists,
+    /// The next `n` log entries are not stored, and "already exists" is returned, as S3 does beside another put.
+    Conflict,
 }
 
 #[derive(Debug)]
@@ -59,11 +61,11 @@ impl ObjectStore for FaultyStore {
         if !hit {
             return self.inner.put_opts(location, payload, options).await;
         }
-        if self.fault != Fault::FailBeforeStoring {
+        if !matches!(self.fault, Fault::FailBeforeStoring | Fault::Conflict) {
             self.inner.put_opts(location, payload, options).await?;
         }
         match self.fault {
-            Fault::SpuriousExists => {
+            Fault::SpuriousExists | Fault::Conflict => {
                 Err(Error::AlreadyExists { path: location.to_string(), source: "412 Precondition Failed".into() })
             }
             _ => Err(dropped()),

@@ -22,7 +22,7 @@ use super::schema::DEAD_DATE;
 use super::signals::SignalsTable;
 use super::store::{StoreSettings, root_store};
 use super::table::Table;
-use super::tally::{CommittedTable, Tally};
+use super::tally::CommittedTable;
 use super::upload;
 use super::vacant::{require_folder, require_vacant};
 use super::view::{DataFile, TableView};
@@ -37,7 +37,7 @@ pub struct Lake {
     dead_letters: Table,
     /// Readers alone look for it.
     pub(super) signals: Option<SignalsTable>,
-    partition_column: String,
+    pub(super) partition_column: String,
     /// As of the last refresh, not of the head: what was read under it must not be committed under another.
     pub(super) epoch: i32,
     pub(super) retry: RetryPolicy,
@@ -168,9 +168,9 @@ impl Lake {
         [Some(self.ticks.version()), Some(self.dead_letters.version()), signals]
     }
 
-    /// Counts what the requests of this handle come to.
-    pub fn tally(&self) -> &Arc<Tally> {
-        &self.retry.tally
+    /// How it tries again, and what it counts of that.
+    pub fn retry(&self) -> &RetryPolicy {
+        &self.retry
     }
 
     /// Data files of `ticks` at [`Lake::version`].

@@ -46,6 +46,8 @@ pub struct LoggedVersion {
     pub files: Vec<LoggedFile>,
     /// Files that left the table, with the time of it in milliseconds since the epoch: as far as the log still knows.
     pub removed: HashMap<Path, Option<i64>>,
+    /// Delta id of the table; never changes.
+    pub id: String,
     transactions: HashMap<String, i64>,
     pub counters: Option<LoggedCounters>,
 }
@@ -95,9 +97,8 @@ impl Replay {
     pub(super) fn apply(&mut self, version: u64, actions: Vec<Action>, twice: &mut Vec<String>) {
         self.record = record_of(&actions).map(|record| (version, record)).or(self.record.take());
         // A commit may take a file away and add it again.
-        for remove in actions.iter().filter_map(|action| action.remove.as_ref()) {
-            self.files.remove(&remove.path);
-            self.removed.insert(remove.path.clone(), remove.deletion_timestamp);
+        for path in actions.iter().filter_map(|action| Some(&action.remove.as_ref()?.path)) {
+            self.files.remove(path);
         }
         actions.into_iter().for_each(|action| self.take(action, twice));
     }
@@ -109,6 +110,9 @@ impl Replay {
         self.metadata = action.metadata.or(self.metadata.take());
         if let Some(protocol) = action.protocol {
             self.protocol = Some((protocol.min_reader_version, protocol.min_writer_version));
+        }
+        if let Some(remove) = action.remove {
+            self.removed.insert(remove.path, remove.deletion_timestamp);
         }
         let Some(add) = action.add else { return };
         self.removed.remove(&add.path);
@@ -155,6 +159,7 @@ impl Replay {
             schema: arrow_schema(&columns, &partition_column),
             partition_column,
             properties: metadata.configuration.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
+            id: metadata.id.unwrap_or_default(),
             files,
             removed,
             transactions: self.transactions,

@@ -26,7 +26,7 @@ use super::vacant::require_folder;
 use super::view::TableView;
 
 /// A temporary file this old belongs to no upload that is still going on.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+pub(super) const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 /// Handles of its own on some tables.
 pub struct Maintenance {

@@ -21,6 +21,15 @@ pub struct PartitionCounters {
     pub skipped: i64,
     pub holes: i64,
     pub lost: i64,
+    /// Of the `dead`, those whose ticks were added later, and these rows; they are no part of `rows`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub replayed_offsets: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub replayed_rows: i64,
+}
+
+fn is_zero(count: &i64) -> bool {
+    *count == 0
 }
 
 impl PartitionCounters {
@@ -42,6 +51,21 @@ impl PartitionCounters {
     }
 }
 
+/// Dead letters that became ticks, and the rows of these.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Replayed {
+    pub letters: i64,
+    pub rows: i64,
+}
+
+impl Replayed {
+    pub fn add(&mut self, other: Self) {
+        self.letters += other.letters;
+        self.rows += other.rows;
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct CommitRecord {
@@ -59,6 +83,9 @@ pub(super) struct CommitRecord {
     pub reason: Option<String>,
     /// Every partition of the epoch, so that the newest commit tells the state.
     pub partitions: BTreeMap<i32, PartitionCounters>,
+    /// Of a commit that replayed dead letters; those of earlier epochs have no counters any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replayed>,
     /// Topic of events and the next offset of each of its partitions, in `signals`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events_topic_name: Option<String>,
@@ -68,6 +95,21 @@ pub(super) struct CommitRecord {
     /// epoch, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhooks_since: Option<i64>,
+}
+
+/// The counters after some dead letters were replayed, or the partition that has none.
+pub(super) fn with_replayed(
+    newest: Option<&CommitRecord>,
+    epoch: i32,
+    replayed: &BTreeMap<(i32, i32), Replayed>,
+) -> Result<BTreeMap<i32, PartitionCounters>, i32> {
+    let mut all = advanced(newest, epoch, &[]);
+    for ((_, partition), Replayed { letters, rows }) in replayed.iter().filter(|((of, _), _)| *of == epoch) {
+        let counters = all.get_mut(partition).ok_or(*partition)?;
+        counters.replayed_offsets += letters;
+        counters.replayed_rows += rows;
+    }
+    Ok(all)
 }
 
 /// The counters after `advances`; those of an older epoch are not carried over.

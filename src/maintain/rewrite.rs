@@ -15,6 +15,7 @@ use arrow::compute::{cast, concat_batches, interleave_record_batch};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef, TimestampMicrosecondType};
 use chrono::NaiveDate;
 use futures::TryStreamExt;
+use futures::future::try_join_all;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
@@ -98,10 +99,7 @@ impl Rewrite<'_> {
     /// A file can't be read, isn't what its footer says, or the store can't be written.
     pub(super) async fn run(&self, stop: &CancellationToken) -> Result<Vec<NewFile>, RewriteError> {
         let schema = self.schema();
-        let mut sources = Vec::with_capacity(self.files.len());
-        for file in self.files {
-            sources.push(self.open(file).await?);
-        }
+        let mut sources: Vec<Source> = try_join_all(self.files.iter().map(|file| self.open(file))).await?;
         let mut outputs: Vec<Output> = (0..=self.cuts.len()).map(|_| Output::new(&schema, self.statistics)).collect();
         let result = match self.order {
             Order::Ticks => self.merge(&schema, &mut sources, &mut outputs, stop).await,
@@ -125,6 +123,13 @@ impl Rewrite<'_> {
 
     async fn open(&self, file: &DataFile) -> Result<Source, RewriteError> {
         let stored = self.view.stored(file);
+        let size = stored.size().await?;
+        if size != Some(file.bytes) {
+            let size =
+                size.map_or_else(|| "it is not in the store".to_owned(), |size| format!("{size} bytes are there"));
+            let detail = format!("{size}, the log says {}", file.bytes);
+            return Err(RewriteError::Damaged { path: file.path.clone(), detail });
+        }
         let built = ParquetRecordBatchStreamBuilder::new(stored.clone()).await;
         let builder = built.map_err(|error| read_error(&stored, &file.path, error))?;
         let footer = builder.metadata();

@@ -153,6 +153,16 @@ impl Resolved {
         Ok(keys.into_iter().map(|key| (key.clone(), value(&key), origin(&key))).collect())
     }
 
+    /// Somebody set it, so that it isn't a default.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.layers.origins.contains_key(key)
+    }
+
+    /// Something says how messages are read.
+    pub fn has_input(&self) -> bool {
+        self.layers.origins.keys().any(|key| key.starts_with("input.") || key.starts_with("columns."))
+    }
+
     /// The flags that set keys of this kind, as words of a command line.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Whether the counters of the newest commit say what the tables hold.
 //!
 //! A dead letter that was replayed is in both tables on purpose: its offset counts as dead, and its rows are no part of
-//! `rows`.
+//! `rows`, but have counters of their own.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -73,19 +73,34 @@ fn check_partition(
     findings: &mut Findings,
 ) {
     let place = || format!("partition {partition}");
-    let PartitionCounters { first, next, stored_offsets, rows, dead, skipped, holes, lost } = *counters;
+    let PartitionCounters {
+        first,
+        next,
+        stored_offsets,
+        rows,
+        dead,
+        skipped,
+        holes,
+        lost,
+        replayed_offsets,
+        replayed_rows,
+    } = *counters;
     if transaction != Some(next) {
         let transaction = transaction.map_or_else(|| "missing".to_owned(), |next| next.to_string());
         findings.add(TICKS, What::CountersTransaction, || {
             (place(), format!("next is {next}, the transaction that ingest goes on from {transaction}"))
         });
     }
-    let parts = [first, next, stored_offsets, rows, dead, skipped, holes, lost];
-    if counters.offsets() != next - first || parts.iter().any(|part| *part < 0) {
+    let parts = [first, next, stored_offsets, rows, dead, skipped, holes, lost, replayed_offsets, replayed_rows];
+    if counters.offsets() != next - first || parts.iter().any(|part| *part < 0) || replayed_offsets > dead {
         findings.add(TICKS, What::CountersUnbalanced, || {
             let parts =
                 format!("{stored_offsets} stored + {dead} dead + {skipped} skipped + {holes} holes + {lost} lost");
-            (place(), format!("[{first}, {next}) has {} offsets, the counters {parts}", next - first))
+            let replayed = match replayed_offsets {
+                0 => String::new(),
+                _ => format!("; {replayed_offsets} of the dead replayed"),
+            };
+            (place(), format!("[{first}, {next}) has {} offsets, the counters {parts}{replayed}", next - first))
         });
     }
     let (Ok(start), Ok(end)) = (u64::try_from(first), u64::try_from(next)) else { return };
@@ -93,10 +108,13 @@ fn check_partition(
     let letters = held.letters.identities.of(held.epoch, partition);
     let letters = letters.map_or_else(RoaringTreemap::new, |letters| letters.offsets());
     let ticks = held.rows.identities.of(held.epoch, partition);
-    let offsets = ticks.map_or_else(RoaringTreemap::new, |ticks| ticks.offsets() - &letters);
+    let all = ticks.map_or_else(RoaringTreemap::new, |ticks| ticks.offsets());
+    let offsets = &all - &letters;
     let rows_held = ticks.map_or(0, |ticks| ticks.rows_beside(&range, &letters)) as i64;
+    let all_rows = ticks.map_or(0, |ticks| ticks.rows_beside(&range, &RoaringTreemap::new())) as i64;
     let (stored_held, dead_held) =
         (offsets.range_cardinality(range.clone()) as i64, letters.range_cardinality(range.clone()) as i64);
+    let both_held = (&all & &letters).range_cardinality(range.clone()) as i64;
 
     let in_neither = || told_gaps(&range, &(&offsets | &letters));
     let rows_told = || {
@@ -104,10 +122,27 @@ fn check_partition(
         (place(), format!("{counted}, the table has {rows_held} of {stored_held}; {}", in_neither()))
     };
     let is_less = rows_held < rows || stored_held < stored_offsets;
+    // Where letters could not be read, nobody knows which rows were replayed.
+    let is_known = held.letters.unread == 0;
+    let is_more = match is_known {
+        true => rows_held > rows || stored_held > stored_offsets,
+        false => all_rows > rows + replayed_rows,
+    };
     if is_less && held.rows.unread == 0 {
         findings.add(TICKS, What::RowsMissing, rows_told);
-    } else if rows_held > rows || stored_held > stored_offsets {
+    } else if is_more {
         findings.add(TICKS, What::RowsSurplus, rows_told);
+    }
+    let replayed_held = all_rows - rows_held;
+    let replayed_told = || {
+        let counted = format!("the counters say {replayed_rows} rows of {replayed_offsets} replayed dead letters");
+        (place(), format!("{counted}, the table has {replayed_held} of {both_held}"))
+    };
+    let is_less = replayed_held < replayed_rows || both_held < replayed_offsets;
+    if is_less && is_known && held.rows.unread == 0 {
+        findings.add(TICKS, What::ReplayedMissing, replayed_told);
+    } else if replayed_held > replayed_rows || both_held > replayed_offsets {
+        findings.add(TICKS, What::ReplayedSurplus, replayed_told);
     }
     let letters_told = || (place(), format!("the counters say {dead}, the table has {dead_held}; {}", in_neither()));
     if dead_held < dead && held.letters.unread == 0 {
@@ -161,17 +196,34 @@ mod tests {
         // Offset 3 carries two ticks, 5 is dead, 6 and 7 are skipped, 9 is dead and beyond.
         let rows = held(&[(2, 0), (3, 0), (3, 1), (4, 0)]);
         let letters = held(&[(5, 0), (9, 0)]);
-        let good =
-            PartitionCounters { first: 2, next: 8, stored_offsets: 3, rows: 4, dead: 1, skipped: 2, holes: 0, lost: 0 };
+        let good = PartitionCounters {
+            first: 2,
+            next: 8,
+            stored_offsets: 3,
+            rows: 4,
+            dead: 1,
+            skipped: 2,
+            ..Default::default()
+        };
         assert_eq!(found(good, 8, &rows, &letters), []);
-        let replayed = held(&[(2, 0), (3, 0), (3, 1), (4, 0), (5, 0)]);
-        assert_eq!(found(good, 8, &replayed, &letters), []);
+        let replayed = held(&[(2, 0), (3, 0), (3, 1), (4, 0), (5, 0), (5, 1)]);
+        let counted = PartitionCounters { replayed_offsets: 1, replayed_rows: 2, ..good };
+        assert_eq!(found(counted, 8, &replayed, &letters), []);
 
         let one = |counters, transaction, rows: &Held, letters: &Held| {
             let all = found(counters, transaction, rows, letters);
             assert_eq!(all.len(), 1, "{all:?}");
             all[0].clone()
         };
+        let (what, detail) = one(good, 8, &replayed, &letters);
+        assert_eq!(what, "replayed-rows-surplus");
+        assert_eq!(detail, "the counters say 0 rows of 0 replayed dead letters, the table has 2 of 1");
+        assert_eq!(one(counted, 8, &rows, &letters).0, "replayed-rows-missing");
+        let half = held(&[(2, 0), (3, 0), (3, 1), (4, 0), (5, 0)]);
+        assert_eq!(one(counted, 8, &half, &letters).0, "replayed-rows-missing");
+        let more = PartitionCounters { replayed_offsets: 2, replayed_rows: 2, ..good };
+        let whats: Vec<_> = found(more, 8, &replayed, &letters).into_iter().map(|(what, _)| what).collect();
+        assert_eq!(whats, ["counters-unbalanced", "replayed-rows-missing"]);
         let (what, detail) = one(good, 8, &held(&[(2, 0), (3, 0), (3, 1)]), &letters);
         assert_eq!(what, "rows-missing");
         let told = "the counters say 4 rows of 3 offsets, the table has 3 of 2; in neither table: 4, 6-7";
@@ -184,5 +236,7 @@ mod tests {
         assert_eq!(one(PartitionCounters { skipped: 3, ..good }, 8, &rows, &letters).0, "counters-unbalanced");
         let unread = Held { unread: 1, ..held(&[(2, 0)]) };
         assert_eq!(found(good, 8, &unread, &letters), []);
+        let no_letters = Held { unread: 1, ..Held::default() };
+        assert_eq!(found(counted, 8, &replayed, &no_letters), []);
     }
 }

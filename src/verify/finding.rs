@@ -60,6 +60,8 @@ kinds! {
     CountersTransaction = "counters-differ-from-transaction", RESTORE_TABLE;
     RowsMissing = "rows-missing", RESTORE_TABLE;
     RowsSurplus = "rows-surplus", RESTORE_TABLE;
+    ReplayedMissing = "replayed-rows-missing", RESTORE_TABLE;
+    ReplayedSurplus = "replayed-rows-surplus", RESTORE_TABLE;
     LettersMissing = "dead-letters-missing", RESTORE_TABLE;
     LettersSurplus = "dead-letters-surplus", RESTORE_TABLE;
     PayloadHash = "payload-hash-wrong", RESTORE_FILE;

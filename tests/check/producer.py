@@ -52,9 +52,10 @@ POISON = [
 ]
 
 
-def make_topic(brokers: str, topic: str, partitions: int) -> None:
+def make_topic(brokers: str, topic: str, partitions: int, copies: int = 1, config: dict[str, str] | None = None) -> None:
     admin = AdminClient({"bootstrap.servers": brokers})
-    created = admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)])
+    new = NewTopic(topic, num_partitions=partitions, replication_factor=copies, config=config or {})
+    created = admin.create_topics([new])
     created[topic].result(timeout=30)
 
 
@@ -77,6 +78,9 @@ class Source(threading.Thread):
                 "compression.type": "lz4",
                 "linger.ms": 20,
                 "queue.buffering.max.messages": 200_000,
+                "topic.metadata.refresh.interval.ms": 1_000,
+                # What fails is in `failed`; brokers that are away for a while are no news here.
+                "log_level": 2,
             }
         )
 

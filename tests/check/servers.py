@@ -17,6 +17,12 @@ def unwind_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
+def free_ports(count: int) -> list[int]:
+    """Of the loopback; see lib.sh for which."""
+    script = f"source '{SERVERS}/lib.sh' && free_ports {count}"
+    return [int(port) for port in subprocess.check_output(["bash", "-c", script], text=True).split()]
+
+
 @dataclass
 class Servers:
     """Kafka and, if wanted, the S3 server, in a folder of the run."""
@@ -24,10 +30,11 @@ class Servers:
     folder: Path
     running: list[tuple[str, Path]] = field(default_factory=list)
 
-    def start(self, script: str) -> dict[str, str]:
+    def start(self, script: str, *more: str) -> dict[str, str]:
         home = self.folder / script.removesuffix(".sh")
-        self.running.append((script, home))
-        done = subprocess.run([SERVERS / script, "start", home], stdout=subprocess.PIPE, text=True)
+        if (script, home) not in self.running:
+            self.running.append((script, home))
+        done = subprocess.run([SERVERS / script, "start", home, *more], stdout=subprocess.PIPE, text=True)
         if done.returncode != 0:
             raise SystemExit(f"{script} did not start")
         return dict(line.split("=", 1) for line in done.stdout.splitlines())
@@ -35,3 +42,8 @@ class Servers:
     def stop(self) -> None:
         for script, home in reversed(self.running):
             subprocess.run([SERVERS / script, "stop", home], check=False)
+
+    def stop_one(self, script: str) -> None:
+        for started in [one for one in self.running if one[0] == script]:
+            subprocess.run([SERVERS / script, "stop", started[1]], check=False)
+            self.running.remove(started)

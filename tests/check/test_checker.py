@@ -174,6 +174,47 @@ def test_a_message_in_both_tables_is_found(lake):
     one(findings, "a good tick among the dead letters: 1")
 
 
+def replay(lake, **counters) -> None:
+    """A commit that adds rows of two ticks for the dead letter 7."""
+    lake.write()
+    lake.rows = [(7, 0, 1.0), (7, 1, 2.0)]
+    table = lake.root / "ticks"
+    parquet.write_table(lake.tick_table(), table / "part-2.parquet")
+    size = (table / "part-2.parquet").stat().st_size
+    add = {"path": "part-2.parquet", "size": size, "stats": json.dumps({"numRecords": 2}), "dataChange": True, "partitionValues": {}}
+    counted = lake.counters | {"replayed_offsets": 1, "replayed_rows": 2} | counters
+    record = {"commit_id": "r", "epoch": 0, "ranges": {}, "partitions": {"0": counted}, "replay": {"letters": 1, "rows": 2}}
+    txn = {"appId": "tickhouse/replay", "version": 1}
+    lake.commit("ticks", 2, {"commitInfo": {"timestamp": 0, "tickhouse": record}}, {"add": add}, {"txn": txn})
+
+
+def test_a_replayed_letter_is_in_both_tables_when_said_so(lake):
+    replay(lake)
+    assert lake.findings(replayed=True) == []
+    one(lake.findings(), "in two places: 1")
+
+
+def test_a_replay_that_counts_wrongly_is_found(lake):
+    replay(lake, replayed_rows=1)
+    one(lake.findings(replayed=True), "the counters say replayed_rows 1, found 2")
+
+
+def test_a_replay_that_counts_its_rows_as_ingested_is_found(lake):
+    replay(lake, rows=11)
+    findings = lake.findings(replayed=True)
+    one(findings, "changed without a range")
+    one(findings, "a replay counts 2 rows as ingested")
+    one(findings, "the counters say rows 11, found 9")
+
+
+def test_a_replay_beside_another_is_found(lake):
+    replay(lake)
+    info, add, txn = lake.read_commit("ticks", 2)
+    info["commitInfo"]["tickhouse"] |= {"commit_id": "s"}
+    lake.commit("ticks", 3, info, txn)
+    one(lake.findings(replayed=True), "the replay after the one of transaction 1 has 1")
+
+
 def test_rows_beyond_the_end_are_found(lake):
     lake.counters |= {"next": 12, "stored_offsets": 8, "rows": 9}
     lake.txn = 12

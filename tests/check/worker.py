@@ -29,7 +29,7 @@ class Launcher:
     environment: dict[str, str] = field(default_factory=dict)
     started: int = 0
 
-    def start(self, name: str, *more: str) -> Worker:
+    def start(self, name: str, *more: str, environment: dict[str, str] | None = None) -> Worker:
         self.started += 1
         log = self.folder / f"{name}-{self.started:04}.log"
         command = [str(self.binary), "ingest", "--brokers", self.brokers, "--topic", self.topic, "--table", self.table]
@@ -39,7 +39,7 @@ class Launcher:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env=os.environ | self.environment | {"NO_COLOR": "1"},
+                env=os.environ | self.environment | (environment or {}) | {"NO_COLOR": "1"},
             )
         return Worker(name, process, log)
 

@@ -7,6 +7,7 @@
 
 mod commands;
 mod dashboard;
+mod doctor;
 mod groups;
 mod ingest;
 mod layout;
@@ -17,6 +18,7 @@ mod metrics;
 mod past;
 mod poison;
 mod prompt;
+mod replay;
 mod secrets;
 mod security;
 mod start;

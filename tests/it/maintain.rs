@@ -47,7 +47,7 @@ fn unmaintained(topic: &Topic, place: &Place) -> IngestSpec {
 
 /// Sizes at which a few crumbs are a file's worth.
 fn tiny() -> Limits {
-    Limits { done_bytes: 12_000, target_bytes: 16_000, job_bytes: 400_000, settled_ms: 0, ..Limits::default() }
+    Limits { done_bytes: 4_000, target_bytes: 6_000, job_bytes: 400_000, settled_ms: 0, ..Limits::default() }
 }
 
 async fn compact(table: &mut MaintainedTable, limits: Limits) -> Result<(Stopped, Compacted), RewriteError> {

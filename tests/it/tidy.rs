@@ -150,12 +150,14 @@ fn allowed(module: &str) -> Option<&'static [&'static str]> {
     Some(match module {
         "crash" | "market" | "secret" | "signals" | "suggest" | "throttle" | "units" => &[],
         "decode" | "lake" | "kafka" => &["crash", "market", "secret", "throttle", "units"],
+        "doctor" => &["market", "decode", "kafka", "lake"],
         "engines" => &["market", "secret", "units", "lake", "query"],
         "feeds" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "maintain" => &["crash", "market", "throttle", "units", "lake"],
         "ingest" => &["crash", "market", "maintain", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "tail" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "verify" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake", "tail"],
+        "replay" => &["crash", "market", "decode", "ingest", "lake", "tail"],
         "query" => &["market", "secret", "signals", "suggest", "throttle", "units", "decode", "kafka", "lake", "tail"],
         "live" => {
             &["market", "secret", "signals", "suggest", "throttle", "units", "decode", "kafka", "lake", "tail", "query"]

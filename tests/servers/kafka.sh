@@ -8,7 +8,7 @@ version=4.3.1
 
 usage() {
   cat <<'TEXT'
-usage: kafka.sh start DIR [secure] | stop DIR | download | tool CLASS [ARG..]
+usage: kafka.sh start DIR [secure|proxied] | stop DIR | download | tool CLASS [ARG..]
 
   start DIR     start a broker whose data, log and process id live in DIR; prints BROKERS=host:port.
                 A broker that runs already is left alone. A stopped one starts again with its data and port.
@@ -20,6 +20,10 @@ usage: kafka.sh start DIR [secure] | stop DIR | download | tool CLASS [ARG..]
                 ELSEWHERE_BROKERS  TLS with a certificate for another host
                 KAFKA_CERTIFICATES folder of what certificates.sh makes
                 KAFKA_USER and KAFKA_PASSWORD_FILE
+  start DIR proxied
+                the same with one more listener for a proxy to stand before; prints too
+                PROXY_TARGET       where the broker listens for the proxy
+                PROXIED_BROKERS    where it tells clients to find it: the proxy has to listen there
   stop DIR      stop it; the data stay (remove DIR to be rid of them)
   download      fetch the jars only
   tool CLASS    run one of Kafka's tools, as in: tool org.apache.kafka.tools.TopicCommand --list --bootstrap-server ..
@@ -40,7 +44,7 @@ download() {
   touch "$libs/.complete"
 }
 
-# configure DIR CLIENT_PORT CONTROLLER_PORT [SASL_PORT SASL_TLS_PORT TLS_PORT ELSEWHERE_PORT]
+# configure DIR CLIENT_PORT CONTROLLER_PORT [TARGET_PORT PROXY_PORT | SASL_PORT SASL_TLS_PORT TLS_PORT ELSEWHERE_PORT]
 configure() {
   local dir=$1 client=$2 controller=$3
   cat >"$dir/broker.properties" <<CONF
@@ -65,7 +69,8 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=500
 log.retention.ms=-1
 CONF
-  [[ $# -eq 3 ]] || configure_security "$dir" "$client" "$controller" "${@:4}" >>"$dir/broker.properties"
+  [[ $# -ne 5 ]] || configure_proxied "$client" "$controller" "${@:4}" >>"$dir/broker.properties"
+  [[ $# -ne 7 ]] || configure_security "$dir" "$client" "$controller" "${@:4}" >>"$dir/broker.properties"
   cat >"$dir/log4j2.properties" <<'CONF'
 status=error
 appender.console.type=Console
@@ -74,6 +79,18 @@ appender.console.layout.type=PatternLayout
 appender.console.layout.pattern=%d %-5p %c - %m%n
 rootLogger.level=warn
 rootLogger.appenderRef.console.ref=console
+CONF
+}
+
+configure_proxied() {
+  cat <<CONF
+listeners=PLAINTEXT://127.0.0.1:$1,CONTROLLER://127.0.0.1:$2,PROXIED://127.0.0.1:$3
+advertised.listeners=PLAINTEXT://127.0.0.1:$1,PROXIED://127.0.0.1:$4
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+log.cleaner.backoff.ms=500
+log.initial.task.delay.ms=500
 CONF
 }
 
@@ -139,7 +156,11 @@ launch() {
 
 describe() {
   echo "BROKERS=127.0.0.1:$2"
-  [[ $# -gt 3 ]] || return 0
+  if [[ $# -eq 5 ]]; then
+    echo "PROXY_TARGET=127.0.0.1:$4"
+    echo "PROXIED_BROKERS=127.0.0.1:$5"
+  fi
+  [[ $# -eq 7 ]] || return 0
   cat <<TEXT
 SASL_BROKERS=127.0.0.1:$4
 SASL_TLS_BROKERS=127.0.0.1:$5
@@ -162,10 +183,13 @@ start() {
     return
   fi
   download
-  if [[ ${2:-} == secure ]]; then
-    count=6
-    secure "$dir"
-  fi
+  case ${2:-} in
+    secure)
+      count=6
+      secure "$dir"
+      ;;
+    proxied) count=4 ;;
+  esac
   for try in 1 2 3; do
     if [[ ${#ports[@]} -ne $count || $try -gt 1 ]] || port_open "${ports[0]}"; then
       read -ra ports < <(free_ports "$count")
@@ -184,7 +208,7 @@ start() {
 
 case ${1:-} in
   start)
-    [[ $# -eq 2 || ($# -eq 3 && $3 == secure) ]] || { usage >&2; exit 2; }
+    [[ $# -eq 2 || ($# -eq 3 && ($3 == secure || $3 == proxied)) ]] || { usage >&2; exit 2; }
     start "$2" "${3:-}"
     ;;
   stop)

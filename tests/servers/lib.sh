@@ -16,13 +16,22 @@ need() {
   command -v "$1" >/dev/null 2>&1 || die "$1 is missing: $2"
 }
 
-# free_ports N: prints N ports of the loopback that nobody listens on.
+# free_ports N: prints N ports of the loopback that nobody listens on. None of those that outgoing connections get: one
+# of these could take the port of a server that is down for a moment.
 free_ports() {
   python3 - "$1" <<'PY'
-import socket, sys
-held = [socket.socket() for _ in range(int(sys.argv[1]))]
-for one in held:
-    one.bind(("127.0.0.1", 0))
+import random, socket, sys
+from pathlib import Path
+outgoing = Path("/proc/sys/net/ipv4/ip_local_port_range")
+end = int(outgoing.read_text().split()[0]) if outgoing.exists() else 32768
+held = []
+while len(held) < int(sys.argv[1]):
+    one = socket.socket()
+    try:
+        one.bind(("127.0.0.1", random.randrange(min(10000, end - 1000), end)))
+        held.append(one)
+    except OSError:
+        one.close()
 print(" ".join(str(one.getsockname()[1]) for one in held))
 PY
 }

@@ -125,6 +125,7 @@ async fn an_error_after_a_durable_write_is_one_commit() {
         (Fault::FailAfterStoring, [2, 1, 1]),
         (Fault::SpuriousExists, [2, 1, 0]),
         (Fault::FailBeforeStoring, [3, 0, 1]),
+        (Fault::Conflict, [3, 0, 0]),
     ] {
         for place in everywhere() {
             let (mut lake, store) = place.faulty_lake(fault).await;
@@ -136,7 +137,7 @@ async fn an_error_after_a_durable_write_is_one_commit() {
             append(&mut lake, advance(0, Some(9), 9, 12)).await.unwrap().committed();
             let mut reader = place.reader().await.unwrap();
             assert_eq!((reader.version(), rows(&mut reader).await), (3, 12), "{fault:?}");
-            let tallied = lake.tally().read();
+            let tallied = lake.retry.tally.read();
             let count = |attempt| tallied.commits(CommittedTable::Ticks, attempt);
             let found = [Attempt::Ok, Attempt::UnknownResolved, Attempt::Error].map(count);
             assert_eq!((found, tallied.faults, tallied.failing), (counted, counted[2], 0), "{fault:?}");

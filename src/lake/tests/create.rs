@@ -18,6 +18,18 @@ async fn the_protocol_stays_readable_for_everybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_while_there_is_no_table_yet_is_tried_again() {
+    for place in everywhere() {
+        let store = place.faulty_store(Fault::Conflict);
+        store.left.store(2, Ordering::SeqCst);
+        let root: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
+        let mut lake = Lake::open_or_create_on(&root, &place.location, &spec()).await.unwrap();
+        assert_eq!(store.left.load(Ordering::SeqCst), 0, "it never fired");
+        append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lake_of_something_else_is_refused_with_both_sides() {
     for place in everywhere() {
         let lake = place.lake().await;

@@ -101,6 +101,19 @@ async fn a_damaged_commit_is_named_and_nothing_goes_on_top_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hole_in_the_log_is_named() {
+    for place in everywhere() {
+        let mut lake = checkpointed(&place).await;
+        for start in [30, 33, 36] {
+            append(&mut lake, advance(0, Some(start), start, start + 3)).await.unwrap().committed();
+        }
+        forget_log(&lake.ticks_store(), 12..13).await;
+        let failed = place.reader().await.unwrap_err().to_string();
+        assert!(failed.contains("00000000000000000012.json is damaged (it is not there): restore it"), "{failed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn commits_of_other_tools_are_passed_over() {
     for place in everywhere() {
         let mut lake = place.lake().await;

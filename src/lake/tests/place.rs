@@ -60,8 +60,12 @@ impl Place {
         Maintenance::open(&self.location, &self.settings).await.unwrap()
     }
 
+    pub(super) fn faulty_store(&self, fault: Fault) -> Arc<FaultyStore> {
+        Arc::new(FaultyStore::new(root_store(&self.location, &self.settings).unwrap(), fault))
+    }
+
     pub(super) async fn faulty_lake(&self, fault: Fault) -> (Lake, Arc<FaultyStore>) {
-        let store = Arc::new(FaultyStore::new(root_store(&self.location, &self.settings).unwrap(), fault));
+        let store = self.faulty_store(fault);
         let root: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
         (Lake::open_or_create_on(&root, &self.location, &spec()).await.unwrap(), store)
     }

@@ -1,6 +1,6 @@
 //! `tickhouse verify`: healthy lakes, damaged ones, and ones that differ from their topic.
 
-mod damage;
+pub(crate) mod damage;
 mod damaged;
 mod kafka;
 
@@ -13,17 +13,17 @@ use self::damage::TableFolder;
 use crate::support::{Contents, Outgoing, Place, Tickhouse, Topic, ingest, over_stores, spec, ticks, until_latest};
 
 /// What was sent of each kind.
-struct Filled {
-    topic: Topic,
-    rows: u64,
-    dead: u64,
+pub(crate) struct Filled {
+    pub(crate) topic: Topic,
+    pub(crate) rows: u64,
+    pub(crate) dead: u64,
     skipped: u64,
     /// Given up by the operator's word.
     lost: u64,
 }
 
 /// Rows of three dates, dead letters, skips, a range that was given up, and a checkpoint between the commits.
-async fn filled(place: &Place) -> Filled {
+pub(crate) async fn filled(place: &Place) -> Filled {
     let topic = Topic::new(2);
     let payloads = ticks(0..600);
     let at = |number: usize| Outgoing {

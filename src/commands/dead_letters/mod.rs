@@ -1,4 +1,6 @@
-//! `tickhouse dead-letters list|show`.
+//! `tickhouse dead-letters list|show|replay`.
+
+mod replay;
 
 use std::process::ExitCode;
 
@@ -16,6 +18,21 @@ SELECT
   MIN(ingested_at) AS first_seen, MAX(ingested_at) AS last_seen, MIN(detail) AS example
 FROM dead_letters
 WHERE $reason = '' OR reason = $reason
+GROUP BY reason, kafka_epoch, kafka_partition
+ORDER BY count DESC, reason, epoch, partition";
+
+const LIST_OPEN: &str = "\
+-- Dead letters without a tick, by reason
+-- param reason string '' Only this reason; '' for all
+SELECT
+  reason, kafka_epoch AS epoch, kafka_partition AS partition, COUNT(*) AS count,
+  MIN(kafka_offset) AS first_offset, MAX(kafka_offset) AS last_offset,
+  MIN(ingested_at) AS first_seen, MAX(ingested_at) AS last_seen, MIN(detail) AS example
+FROM dead_letters
+WHERE ($reason = '' OR reason = $reason) AND NOT EXISTS (
+  SELECT 1 FROM ticks
+  WHERE ticks.kafka_epoch = dead_letters.kafka_epoch AND ticks.kafka_partition = dead_letters.kafka_partition
+    AND ticks.kafka_offset = dead_letters.kafka_offset)
 GROUP BY reason, kafka_epoch, kafka_partition
 ORDER BY count DESC, reason, epoch, partition";
 
@@ -48,7 +65,8 @@ pub(super) async fn run(
     match &args.command {
         DeadLettersCommand::List(args) => {
             let params = [reason(&args.reason)];
-            run_text(global, &args.table, LIST, &params, args.format, &stop).await
+            let text = if args.open { LIST_OPEN } else { LIST };
+            run_text(global, &args.table, text, &params, args.format, &stop).await
         }
         DeadLettersCommand::Show(args) => {
             let params = [
@@ -59,5 +77,6 @@ pub(super) async fn run(
             ];
             run_text(global, &args.table, SHOW, &params, args.format, &stop).await
         }
+        DeadLettersCommand::Replay(args) => replay::run(global, args, &stop).await,
     }
 }

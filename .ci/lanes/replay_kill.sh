@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# A replay of 10,000 dead letters, killed 12 times beside a running ingest, into the S3 server.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+python=$(tests/servers/python.sh)
+"$python" tests/check/replay_kill.py --kills "${KILLS:-12}" --store "${STORE:-s3}" ${SEED:+--seed "$SEED"} \
+  --binary "${TICKHOUSE_BINARY:-target/debug/tickhouse}"

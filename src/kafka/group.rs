@@ -1,0 +1,33 @@
+//! What the brokers know about a consumer group, asked from outside of it.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use super::client::KafkaSettings;
+use super::refusal::{Trouble, configuration_problem};
+use super::topic::TopicError;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupInfo {
+    /// As the brokers name it: `Stable`, `Empty`, `PreparingRebalance`, `Dead` ..
+    pub state: String,
+    pub members: usize,
+}
+
+/// `None`: no broker knows the group. Blocks.
+///
+/// # Errors
+/// The brokers don't answer in time, or don't say.
+pub fn group_info(settings: &KafkaSettings, group: &str, patience: Duration) -> Result<Option<GroupInfo>, TopicError> {
+    let config = settings.client_config();
+    let consumer: BaseConsumer<Trouble> = config
+        .create_with_context(Trouble::new(&config))
+        .map_err(|error| TopicError::Configuration(configuration_problem(&error)))?;
+    let listed = consumer.fetch_group_list(Some(group), patience).map_err(|error| TopicError::Unreachable {
+        brokers: settings.brokers.clone(),
+        detail: format!("ask for group '{group}': {error}"),
+    })?;
+    let found = listed.groups().iter().find(|found| found.name() == group);
+    Ok(found.map(|found| GroupInfo { state: found.state().to_owned(), members: found.members().len() }))
+}

@@ -1,0 +1,47 @@
+//! Why dead letters can't be replayed.
+
+use parquet::errors::ParquetError;
+
+use crate::decode::InputError;
+use crate::lake::{FileError, LakeError};
+use crate::tail::MappingError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(
+        "the mapping has the column '{column}', which ticks doesn't have, or has with another type: run `tickhouse \
+         ingest` with that mapping first, it adds new columns"
+    )]
+    Column { column: String },
+    #[error("ticks is partitioned by '{column}', which tickhouse doesn't know")]
+    Partition { column: String },
+    #[error("read {file}: {detail}; see `tickhouse verify`")]
+    File { file: String, detail: String },
+    #[error(
+        "the dead letter of partition {partition}, offset {offset} is not what its payload_sha256 says: see `tickhouse \
+         verify`, and leave it out with --offsets"
+    )]
+    Payload { partition: i32, offset: i64 },
+    #[error("encode Parquet")]
+    Encode(#[from] ParquetError),
+    #[error("run encoder task")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl ReplayError {
+    /// What reading a file of a table came to.
+    pub(super) fn of_file(file: &str, error: FileError) -> Self {
+        let detail = match error {
+            FileError::Store(error) => return error.into(),
+            FileError::Missing => "the log has it, the store doesn't".to_owned(),
+            FileError::Damaged(detail) => detail,
+        };
+        Self::File { file: file.to_owned(), detail }
+    }
+}
