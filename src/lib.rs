@@ -31,7 +31,7 @@
 //!
 //! Modules in reading order. Arrows point one way: `main -> commands -> catalog -> engines -> query`,
 //! `{feeds, ingest, query, verify} -> {kafka, lake, decode, signals} -> market`, `replay -> {ingest, tail}`; `ingest` and
-//! `query` never import each other.
+//! `query` never import each other. `dashboard` and `metrics` stand on `http`; `metrics` reads what `ingest` tells of itself.
 
 pub mod market;
 
@@ -74,6 +74,10 @@ pub mod engines;
 pub mod catalog;
 
 pub mod live;
+
+pub mod http;
+
+pub mod metrics;
 
 pub mod dashboard;
 

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{KafkaArgs, TableArgs};
-use crate::dashboard::Listen;
+use crate::http::Listen;
 use crate::settings::Layers;
 
 const AFTER_HELP: &str = "\

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::dashboard::Listen;
+use crate::http::Listen;
 use crate::units::parse_duration;
 
 /// Everything in one process: an embedded broker, a simulated market, ingest into a local table, signals

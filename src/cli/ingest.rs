@@ -6,8 +6,10 @@ use clap::{Args, ValueEnum};
 
 use super::{EventArgs, KafkaArgs, ServeArgs, TableArgs};
 use crate::decode::Preset;
+use crate::http::Listen;
 use crate::ingest::{DataLossPolicy, Maintain, StartPolicy};
 use crate::market::PartitionBy;
+use crate::metrics::DEFAULT_LISTEN;
 use crate::settings::Layers;
 use crate::units::{parse_duration, parse_size};
 
@@ -72,6 +74,11 @@ pub struct IngestArgs {
     pub dashboard: bool,
     #[command(flatten)]
     pub serve: ServeArgs,
+    /// Serve /livez, /readyz, /metrics and /status [default address: 127.0.0.1:9464]; one that others reach needs a token
+    /// in TICKHOUSE_METRICS_TOKEN or TICKHOUSE_METRICS_TOKEN_FILE
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = DEFAULT_LISTEN)]
+    #[arg(help_heading = "Metrics", conflicts_with = "dry_run")]
+    pub metrics_listen: Option<Listen>,
     /// Print the verdict of messages and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -132,6 +139,7 @@ impl IngestArgs {
         self.input.apply(layers);
         self.events.apply(layers);
         self.serve.apply(layers);
+        layers.flag("metrics.listen", "--metrics-listen", self.metrics_listen.map(|listen| listen.to_string()));
         layers.flag("store.create_bucket", "--s3-create-bucket", self.s3_create_bucket.then_some(true));
         layers.flag("kafka.group", "--group", self.group.clone());
         layers.flag("kafka.instance_id", "--instance-id", self.instance_id.clone());

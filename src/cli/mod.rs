@@ -13,6 +13,7 @@ mod kafka;
 mod live;
 mod maintain;
 mod offsets;
+mod probe;
 mod produce;
 mod query;
 mod table;
@@ -40,6 +41,7 @@ pub use kafka::KafkaArgs;
 pub use live::{AlertsArgs, AlertsCommand, AlertsTestArgs, EventArgs, LiveArgs};
 pub use maintain::MaintainArgs;
 pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
+pub use probe::{ProbeArgs, Question};
 pub use produce::{ColumnArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
 pub use query::{AskArgs, FormatChoice, QueryArgs};
 pub use table::TableArgs;
@@ -92,6 +94,7 @@ pub enum Command {
     Doctor(Box<DoctorArgs>),
     Dashboard(DashboardArgs),
     Catalog(Box<CatalogArgs>),
+    Probe(ProbeArgs),
     Config(ConfigArgs),
     Completions(CompletionsArgs),
     /// Read a topic and drop it, as the yardstick of the benchmark

@@ -16,6 +16,7 @@ use super::print::tell;
 use crate::dashboard::{PipelineView, Server};
 use crate::ingest::Status;
 use crate::live::{EventSender, LiveError, Progress, Rules, Update, open};
+use crate::metrics::{View, routes};
 use crate::settings::{Settings, SettingsError};
 
 /// Updates that the dashboard may be behind: some seconds.
@@ -59,20 +60,23 @@ impl Beside {
     pub(super) async fn start(
         settings: &Settings,
         wanted: Wanted,
-        status: Option<watch::Receiver<Status>>,
+        ingest: Option<View>,
         printer: Option<EventSender>,
         stop: &CancellationToken,
     ) -> anyhow::Result<Self> {
         let mut tasks = JoinSet::new();
         let updates = broadcast::Sender::new(UPDATES);
         if wanted != Wanted::Live {
-            let pipeline = status.map(|status| {
+            let pipeline = ingest.as_ref().map(|ingest| {
                 let (sender, view) = watch::channel(PipelineView::default());
-                tasks.spawn(map(status, sender, stop.clone()));
+                tasks.spawn(map(ingest.status.clone(), sender, stop.clone()));
                 view
             });
             let live = Some(updates.subscribe());
-            let server = Server::bind(&settings.dashboard, source_of(settings)?, live, pipeline).await?;
+            let mut server = Server::bind(&settings.dashboard, source_of(settings)?, live, pipeline).await?;
+            if let Some(ingest) = ingest {
+                server = server.with(routes(ingest));
+            }
             tell(&place(&server, &settings.dashboard));
             let stop = stop.clone();
             tasks.spawn(async move {

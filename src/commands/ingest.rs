@@ -3,15 +3,18 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::beside::{Beside, Wanted, check};
 use super::live::printer;
+use super::metrics::{Listening, view};
 use super::print::tell;
 use super::{dry_run, way_out};
 use crate::cli::{GlobalArgs, IngestArgs};
 use crate::ingest::{Daemon, IngestSpec, Status};
-use crate::settings::Settings;
+use crate::metrics::View;
+use crate::settings::{Resolved, Settings};
 
 /// # Errors
 /// See [`Daemon::open`] and [`Daemon::run`].
@@ -22,6 +25,26 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
         let limit = args.limit;
         return tokio::task::spawn_blocking(move || dry_run::run(&settings, limit, &stop)).await?;
     }
+    let told = watch::Sender::default();
+    let view = view(&settings, told.subscribe());
+    let listening = Listening::start(&settings, view.clone())?;
+    let ended = ingest(global, args, resolved, told, view, stop).await;
+    // What ended the ingest decides the exit code.
+    let listened = listening.end().await;
+    let ended = ended?;
+    listened?;
+    Ok(ended)
+}
+
+async fn ingest(
+    global: &GlobalArgs,
+    args: &IngestArgs,
+    resolved: Resolved,
+    told: watch::Sender<Status>,
+    view: View,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let settings = resolved.settings.clone();
     let location = settings.location()?;
     let wanted = match (args.live, args.dashboard) {
         (false, false) => None,
@@ -42,7 +65,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
         accept_input_change: args.accept_input_change,
     };
     let way_out = |error| way_out::show(error, global, &resolved);
-    let Some(daemon) = Daemon::open(spec, &stop).await.map_err(way_out)? else {
+    let Some(daemon) = Daemon::open_telling(spec, told, &stop).await.map_err(way_out)? else {
         ensure!(!args.until_latest, "stopped before anything was read; run it again");
         tell("stopped before anything was read\n");
         return Ok(ExitCode::SUCCESS);
@@ -51,7 +74,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &IngestArgs, stop: Cancellati
     let over = stop.child_token();
     let (printer, printing) = printer(settings.live.print && args.live);
     let beside = match wanted {
-        Some(wanted) => Some(Beside::start(&settings, wanted, Some(daemon.status()), printer, &over).await?),
+        Some(wanted) => Some(Beside::start(&settings, wanted, Some(view), printer, &over).await?),
         None => None,
     };
     let status = daemon.run(stop).await;

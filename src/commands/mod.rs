@@ -16,8 +16,10 @@ mod ingest;
 mod live;
 mod live_tables;
 mod maintain;
+mod metrics;
 mod offsets;
 mod print;
+mod probe;
 pub mod produce;
 mod progress;
 pub mod query;
@@ -71,6 +73,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
         Command::Doctor(args) => doctor::run(&cli.global, args, &stop).await,
         Command::Dashboard(args) => dashboard::run(&cli.global, args, stop).await,
         Command::Catalog(args) => catalog::run(&cli.global, args, stop).await,
+        Command::Probe(args) => probe::run(args).await,
         Command::Config(args) => config::run(&cli.global, args).await,
         Command::Completions(args) => config::completions(args),
         Command::ConsumeOnly(args) => {

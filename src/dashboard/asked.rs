@@ -4,7 +4,7 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 use url::form_urlencoded;
 
-use super::error::Problem;
+use crate::http::Problem;
 use crate::query::{Ask, Format};
 use crate::suggest::did_you_mean;
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, WeakShared};
 
-use super::error::Problem;
+use crate::http::Problem;
 
 /// Bytes of all answers that are kept.
 const MOST_BYTES: usize = 64 << 20;

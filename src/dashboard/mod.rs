@@ -1,7 +1,7 @@
 //! The live page over HTTP: history as columns, live values as a stream, assets of `ui/`.
 //!
 //! ```text
-//!  connection (512) ──> guard: host, method, token ──> routes ──> assets
+//!  http: connection (512) ──> guard: host, method, token ──> routes ──> assets
 //!                                                        │
 //!        /api/q/NAME: asked ──> named ──> cache (64 MiB, one makes what many ask) ──> queries (2 a core, 64 wait)
 //!                                                        │                                │ view
@@ -19,9 +19,7 @@ mod assets;
 mod beyond;
 mod cache;
 mod columns;
-mod connection;
 mod error;
-mod guard;
 mod hub;
 mod json;
 mod mode;
@@ -32,11 +30,10 @@ mod routes;
 mod server;
 mod settings;
 mod source;
-mod token;
 
 pub use error::DashboardError;
 pub use pipeline::PipelineView;
 pub use queries::Limits;
 pub use server::Server;
-pub use settings::{DEFAULT_LISTEN, DashboardSettings, Listen};
+pub use settings::{DEFAULT_LISTEN, DashboardSettings};
 pub use source::SourceSpec;

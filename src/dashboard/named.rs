@@ -3,7 +3,7 @@
 use chrono::{DateTime, SubsecRound, Utc};
 
 use super::asked::{Asked, DOWNLOAD_LIMIT, ROW_LIMIT};
-use super::error::Problem;
+use crate::http::Problem;
 use crate::live::Kind;
 use crate::query::{Catalog, Clock, Column, Dialect, Header, Param, Parsed, TICKS};
 use crate::suggest::did_you_mean;

@@ -14,10 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::asked::Asked;
 use super::cache::{Cache, Key};
 use super::columns::{self, keep};
-use super::error::Problem;
 use super::json;
 use super::named::{Named, Prepared, SIGNALS};
 use super::source::{Source, View};
+use crate::http::Problem;
 use crate::query::{Encoded, Format, Parsed, QueryError, TICKS};
 
 /// What one server may do at once.

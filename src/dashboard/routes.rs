@@ -19,12 +19,12 @@ use url::form_urlencoded;
 
 use super::asked::{Asked, DOWNLOAD_LIMIT, ROW_LIMIT, add_symbol, ending};
 use super::assets::Assets;
-use super::error::Problem;
-use super::guard::{Guard, guard};
 use super::hub::{Hub, Message};
 use super::mode::Mode;
 use super::queries::{Download, Queries};
 use super::source::{Known, Source, View};
+
+use crate::http::{Guard, Problem, guard};
 
 /// Symbols of one listing.
 const MOST_SYMBOLS: usize = 20_000;
@@ -43,7 +43,7 @@ pub(super) struct App {
 
 type Shared = State<Arc<App>>;
 
-pub(super) fn routes(app: Arc<App>, guarded: Guard) -> Router {
+pub(super) fn routes(app: Arc<App>, guarded: Arc<Guard>) -> Router {
     Router::new()
         .route("/api/meta", get(meta))
         .route("/api/symbols", get(symbols))
@@ -52,7 +52,7 @@ pub(super) fn routes(app: Arc<App>, guarded: Guard) -> Router {
         .route("/api/q/{name}/sql", get(sql))
         .fallback(asset)
         .with_state(app)
-        .layer(middleware::from_fn_with_state(Arc::new(guarded), guard))
+        .layer(middleware::from_fn_with_state(guarded, guard))
 }
 
 async fn asset(State(app): Shared, uri: Uri, headers: HeaderMap) -> Response {

@@ -3,18 +3,15 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::{Semaphore, broadcast, watch};
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::assets::Assets;
-use super::connection::{Patience, serve};
 use super::error::DashboardError;
-use super::guard::Guard;
 use super::hub::{Teller, hub};
 use super::mode::Mode;
 use super::named::Named;
@@ -23,26 +20,21 @@ use super::queries::{Limits, Queries};
 use super::routes::{App, routes};
 use super::settings::{DEFAULT_LISTEN, DashboardSettings};
 use super::source::{Looker, SourceSpec, source};
-use super::token::Token;
+use crate::http::{Guard, Hosts, Token, accept, guard, listen_at};
 use crate::live::Update;
 use crate::query::Catalog;
 
 /// Ports that are tried after the default one.
 const MORE_PORTS: u16 = 20;
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 256;
-/// Open ones; each tab holds one, and a few more while it asks.
+/// Open at a time; each tab holds one, and a few more while it asks.
 const MOST_CONNECTIONS: usize = 512;
-/// What the kernel holds for a reader: a slow one shall not get what is long past.
-const SEND_BUFFER_BYTES: u32 = 256 * 1024;
-/// Until another connection is tried, where there are no more files to be had.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A server that has its port and answers once it runs.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     has_token: bool,
+    guard: Arc<Guard>,
     routes: Router,
     looker: Looker,
     teller: Teller,
@@ -77,7 +69,7 @@ impl Server {
     ) -> Result<Self, DashboardError> {
         settings.validate()?;
         let listener = match settings.listen {
-            Some(listen) => listen_at(listen.0)?,
+            Some(listen) => open(listen.0)?,
             None => listen_near_default()?,
         };
         let address =
@@ -93,8 +85,17 @@ impl Server {
         let app = Arc::new(App { assets, queries, source, hub, mode, place, patience, stop });
         let token = settings.token.as_ref().map(|token| Token::new(token, address.port()));
         let has_token = token.is_some();
-        let guard = Guard::new(hosts(settings, address), token, stopping.clone());
-        Ok(Self { listener, address, has_token, routes: routes(app, guard), looker, teller, stopping })
+        let guard = Arc::new(Guard::new(hosts(settings, address), token, stopping.clone()));
+        let routes = routes(app, Arc::clone(&guard));
+        Ok(Self { listener, address, has_token, guard, routes, looker, teller, stopping })
+    }
+
+    /// Answers these too, behind the same guard.
+    #[must_use]
+    pub fn with(mut self, routes: Router) -> Self {
+        let guarded = middleware::from_fn_with_state(Arc::clone(&self.guard), guard);
+        self.routes = self.routes.merge(routes.layer(guarded));
+        self
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -129,7 +130,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(looker.run(stopping.clone()));
         tasks.spawn(teller.run(stopping.clone()));
-        tasks.spawn(accept(listener, routes, stopping.clone()));
+        tasks.spawn(accept(listener, routes, MOST_CONNECTIONS, stopping.clone()));
         let ended = tokio::select! {
             biased;
             () = stop.cancelled() => None,
@@ -150,7 +151,7 @@ fn task_error(error: JoinError) -> String {
 }
 
 /// Names that the page may be reached by, beside the loopback's.
-fn hosts(settings: &DashboardSettings, address: SocketAddr) -> Vec<String> {
+fn hosts(settings: &DashboardSettings, address: SocketAddr) -> Hosts {
     let mut hosts = settings.allow_host.clone();
     // No name of a stranger's is an address.
     match address {
@@ -158,19 +159,11 @@ fn hosts(settings: &DashboardSettings, address: SocketAddr) -> Vec<String> {
         SocketAddr::V6(address) if !address.ip().is_unspecified() => hosts.push(format!("[{}]", address.ip())),
         _ => {}
     }
-    hosts
+    Hosts::Named { more: hosts, hint: "start the dashboard with --allow-host NAME for each name it is reached by" }
 }
 
-fn listen_at(address: SocketAddr) -> Result<TcpListener, DashboardError> {
-    let listen = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_reuseaddr(true)?;
-        // Accepted connections have it from the listener.
-        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    listen().map_err(|source: io::Error| match source.kind() {
+fn open(address: SocketAddr) -> Result<TcpListener, DashboardError> {
+    listen_at(address).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => DashboardError::Busy { address },
         _ => DashboardError::Listen { address, source },
     })
@@ -179,51 +172,10 @@ fn listen_at(address: SocketAddr) -> Result<TcpListener, DashboardError> {
 fn listen_near_default() -> Result<TcpListener, DashboardError> {
     let first = DEFAULT_LISTEN.port();
     for port in first..first + MORE_PORTS {
-        match listen_at(SocketAddr::new(DEFAULT_LISTEN.ip(), port)) {
+        match open(SocketAddr::new(DEFAULT_LISTEN.ip(), port)) {
             Err(DashboardError::Busy { .. }) => {}
             other => return other,
         }
     }
     Err(DashboardError::Busy { address: DEFAULT_LISTEN })
-}
-
-/// Accepts connections until `stop` and joins them.
-async fn accept(listener: TcpListener, routes: Router, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
-            Ok::<_, io::Error>((place, listener.accept().await?.0))
-        };
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            Some(ended) = connections.join_next() => log_panic(ended),
-            accepted = accepted => match accepted {
-                Ok((place, stream)) => {
-                    let (Ok(()) | Err(_)) = stream.set_nodelay(true);
-                    let (routes, stop) = (routes.clone(), stop.clone());
-                    connections.spawn(async move {
-                        serve(stream, routes, stop, Patience::default()).await;
-                        drop(place);
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the dashboard can't accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
-    }
-    drop(listener);
-    while let Some(ended) = connections.join_next().await {
-        log_panic(ended);
-    }
-}
-
-fn log_panic(ended: Result<(), JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "a connection of the dashboard ended");
-    }
 }

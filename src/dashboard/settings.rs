@@ -1,19 +1,16 @@
 //! `[dashboard]`: where it listens and who may ask. An address that others reach needs a token.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::error::DashboardError;
+use crate::http::{Listen, require_strong};
 use crate::secret::Secret;
 use crate::units::size;
 
 /// Where it listens unless it is told; if that is taken, at one of the next ports.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-/// Fewer could be guessed.
-const LEAST_TOKEN: usize = 16;
 const LEAST_MEMORY: u64 = 16 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,39 +33,6 @@ impl Default for DashboardSettings {
     }
 }
 
-/// An address and a port; 0 is any free one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listen(pub SocketAddr);
-
-impl FromStr for Listen {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let address =
-            text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
-        let address = address.parse().map(Self);
-        address.map_err(|_| format!("'{text}' is no address: write ADDRESS:PORT, as in 127.0.0.1:8080 or [::]:8080"))
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Serialize for Listen {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Listen {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
 impl DashboardSettings {
     /// # Errors
     /// Others could reach it without a token, the token is a weak one, a name is none.
@@ -82,15 +46,8 @@ impl DashboardSettings {
                      or TICKHOUSE_DASHBOARD_TOKEN_FILE, as from `openssl rand -hex 16`"
                 ));
             }
-            Some(token) if token.reveal().len() < LEAST_TOKEN => {
-                return refused(format!(
-                    "the token (dashboard.token) is shorter than {LEAST_TOKEN} bytes: use one from `openssl rand -hex 16`"
-                ));
-            }
-            Some(token) if !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) => {
-                return refused("the token (dashboard.token) holds more than visible ASCII characters".to_owned());
-            }
-            _ => {}
+            Some(token) => require_strong(token, "dashboard.token").or_else(refused)?,
+            None => {}
         }
         for host in &self.allow_host {
             let is_name = |c: char| c.is_ascii_alphanumeric() || ".-:[]_".contains(c);

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::beyond::Beyond;
-use super::error::Problem;
 use super::mode::Mode;
+use crate::http::Problem;
 use crate::lake::{Lake, LakeError, Location, SIGNALS, StoreSettings};
 use crate::query::{DEAD_LETTERS, QueryError, QuerySession, TICKS};
 use crate::tail::{self, UnionSettings, UnionView};

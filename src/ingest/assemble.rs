@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::batch::{Chunk, DeadLetter};
 use super::spare::SpareColumns;
-use crate::decode::{Decoder, Message, Reason, Rejection, Verdict};
+use crate::decode::{Coercions, Decoder, Message, Reason, Rejection, Verdict};
 use crate::kafka::{Handler, Record};
 use crate::market::{OffsetRange, TickColumns};
 
@@ -25,10 +25,19 @@ const OPEN_BYTES: usize = 8 << 20;
 /// What a dead letter keeps of a message above the limit.
 const TOO_LARGE_KEPT: usize = 64 << 10;
 
+/// What crosses the queue at one time.
+pub(super) struct Deliveries {
+    pub list: Vec<Delivery>,
+    /// Since the start.
+    pub coercions: Coercions,
+}
+
 /// Chunks of one generation of a partition's assignment.
 pub(super) struct Delivery {
     pub generation: u64,
     pub chunk: Chunk,
+    /// Of the messages' payloads.
+    pub bytes: usize,
 }
 
 struct Partition {
@@ -76,15 +85,15 @@ impl Partition {
     }
 
     /// Closes the open chunk if it is `due`.
-    fn close(&mut self, due: impl FnOnce(&Open) -> bool) -> Option<(usize, Delivery)> {
+    fn close(&mut self, due: impl FnOnce(&Open) -> bool) -> Option<Delivery> {
         let Open { mut chunk, bytes, .. } = self.open.take_if(|open| due(open))?;
         chunk.range = OffsetRange::new(chunk.range.start(), self.next).expect("next only grows from start");
-        Some((bytes, Delivery { generation: self.generation, chunk }))
+        Some(Delivery { generation: self.generation, chunk, bytes })
     }
 }
 
 impl Handler for Assembler {
-    type Output = Vec<Delivery>;
+    type Output = Deliveries;
 
     fn start(&mut self, partition: i32, generation: u64, offset: i64) {
         self.release(partition);
@@ -132,8 +141,8 @@ impl Handler for Assembler {
             }
         }
         state.next = offset + 1;
-        if let Some((bytes, full)) = state.close(|open| open.chunk.rows.len() >= CHUNK_ROWS) {
-            self.open_bytes -= bytes;
+        if let Some(full) = state.close(|open| open.chunk.rows.len() >= CHUNK_ROWS) {
+            self.open_bytes -= full.bytes;
             self.ready.push(full);
         }
     }
@@ -146,15 +155,16 @@ impl Handler for Assembler {
         }
     }
 
-    fn take(&mut self) -> Option<Vec<Delivery>> {
+    fn take(&mut self) -> Option<Deliveries> {
         let all = self.open_bytes >= OPEN_BYTES;
         for state in self.partitions.values_mut() {
-            if let Some((bytes, due)) = state.close(|open| all || open.since.elapsed() >= CHUNK_AGE) {
-                self.open_bytes -= bytes;
+            if let Some(due) = state.close(|open| all || open.since.elapsed() >= CHUNK_AGE) {
+                self.open_bytes -= due.bytes;
                 self.ready.push(due);
             }
         }
-        (!self.ready.is_empty()).then(|| std::mem::take(&mut self.ready))
+        let coercions = *self.decoder.coercions();
+        (!self.ready.is_empty()).then(|| Deliveries { list: std::mem::take(&mut self.ready), coercions })
     }
 }
 

@@ -14,6 +14,7 @@ use super::error::IngestError;
 use super::partitions::Partition;
 use super::pipeline::Pipeline;
 use super::policy::{Begin, BeginError, DataLoss, begin};
+use super::report::beating;
 use super::settings::StartPolicy;
 use crate::kafka::{Assigned, Command};
 use crate::lake::Lake;
@@ -60,7 +61,7 @@ impl Pipeline {
         let places = tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            places = self.places(&mut lake, kafka, assigned) => Some(places),
+            places = beating(&self.status, &self.counted.tally, self.places(&mut lake, kafka, assigned)) => Some(places),
         };
         let epoch = lake.epoch();
         self.lake = Some(lake);
@@ -154,7 +155,8 @@ impl Pipeline {
             tracing::info!(partition, offset = next, end = high, "reading");
             let generation = self.partitions.new_generation();
             let (committed, first, end) = (base, next, high);
-            let state = Partition { generation, base, dead_base, next, committed, first, end, target, buried };
+            let newest = None;
+            let state = Partition { generation, base, dead_base, next, committed, first, end, newest, target, buried };
             self.partitions.insert(partition, state);
             starts.push((partition, generation, next));
         }

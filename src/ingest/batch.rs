@@ -55,6 +55,12 @@ impl Chunk {
         Self { range, counts, ..Self::empty(partition, range.start(), rows, received_at) }
     }
 
+    /// Kafka timestamp of its last record that has one; skipped records are not asked.
+    fn newest(&self) -> Option<i64> {
+        let row = self.rows.kafka_ts.last().copied().filter(|time| *time != i64::MIN);
+        row.max(self.dead.last().and_then(|letter| letter.kafka_ts))
+    }
+
     /// Bytes held, for the memory limit.
     pub fn memory_bytes(&self) -> usize {
         let header = |(name, value): &(String, Option<Vec<u8>>)| name.len() + value.as_ref().map_or(0, Vec::len) + 48;
@@ -124,6 +130,13 @@ impl Batch {
 
     pub fn chunks(&self) -> impl Iterator<Item = &Chunk> {
         self.partitions.values().flatten()
+    }
+
+    /// Kafka timestamp of the last record of each partition that has one, milliseconds since the epoch.
+    pub fn newest(&self) -> impl Iterator<Item = (i32, i64)> {
+        self.partitions
+            .iter()
+            .filter_map(|(partition, chunks)| Some((*partition, chunks.iter().rev().find_map(Chunk::newest)?)))
     }
 
     /// What doesn't go into files of ticks: dead letters in the order of partition and offset, and skips by kind.

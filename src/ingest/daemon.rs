@@ -1,33 +1,35 @@
 //! From settings to a running ingest: topic, lake, group, pipeline, and the maintenance beside it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::assemble::Assembler;
 use super::encode::TickEncoder;
 use super::error::IngestError;
 use super::pipeline::{Pipeline, PipelineOptions};
 use super::policy::FlushPolicy;
+use super::report::{Counted, beating};
 use super::settings::IngestSettings;
 use super::spare::spare_columns;
-use super::status::Status;
-use super::upkeep::{Looked, look_after};
-use crate::decode::{Decoder, InputSettings};
+use super::status::{MaintenanceStatus, Status, Volume};
+use super::upkeep::{Caretaker, Looked};
+use crate::decode::{Coercions, Decoder, InputSettings};
 use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
-use crate::lake::{Lake, LakeError, LakeSpec, Location, RetryPolicy, StoreSettings};
+use crate::lake::{Lake, LakeError, LakeSpec, Location, RetryPolicy, StoreSettings, Tally};
 use crate::throttle::Throttle;
 
 /// Contract: one-shot commands try for 60 s, the daemon for ever.
 const ONE_SHOT: Duration = RetryPolicy::ONE_SHOT;
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// A checkpoint under way has had the time of the last flush too.
+/// What is under way has had the time of the last flush too.
 const LAST_MAINTENANCE: Duration = Duration::from_secs(1);
 const GROUP_ID_CHARACTERS: usize = 8;
 
@@ -48,6 +50,7 @@ pub struct Daemon {
     pub(super) pipeline: Pipeline,
     looked: Option<Looked>,
     behind: Arc<AtomicBool>,
+    told: watch::Sender<MaintenanceStatus>,
     pub table_id: String,
     pub group: String,
 }
@@ -58,6 +61,28 @@ impl Daemon {
     /// # Errors
     /// A setting can't work, the topic doesn't exist, the lake belongs to something else or can't be written.
     pub async fn open(spec: IngestSpec, stop: &CancellationToken) -> Result<Option<Self>, IngestError> {
+        Self::open_telling(spec, watch::Sender::default(), stop).await
+    }
+
+    /// As [`Self::open`]; tells from the beginning, while brokers and store are waited for, too.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_telling(
+        spec: IngestSpec,
+        status: watch::Sender<Status>,
+        stop: &CancellationToken,
+    ) -> Result<Option<Self>, IngestError> {
+        let nothing_yet = Tally::default();
+        let opening = Self::open_with(spec, status.clone(), stop);
+        Box::pin(beating(&status, &nothing_yet, opening)).await
+    }
+
+    async fn open_with(
+        spec: IngestSpec,
+        status: watch::Sender<Status>,
+        stop: &CancellationToken,
+    ) -> Result<Option<Self>, IngestError> {
         let IngestSpec { location, store, kafka, input, settings, until_latest, accept_input_change } = spec;
         let zone = settings.validate().map_err(IngestError::Settings)?;
         kafka.validate().map_err(|error| IngestError::Settings(error.to_string()))?;
@@ -79,10 +104,9 @@ impl Daemon {
             accept_input_change,
         };
         let Some(lake) = open_lake(&location, &store, &lake_spec, until_latest, stop).await? else { return Ok(None) };
-        let give_up = CancellationToken::new();
         let retry = match until_latest {
-            true => RetryPolicy { deadline: Some(ONE_SHOT), cancel: give_up.clone() },
-            false => RetryPolicy::for_ever(give_up.clone()),
+            true => RetryPolicy { deadline: Some(ONE_SHOT), ..RetryPolicy::default() },
+            false => RetryPolicy::for_ever(CancellationToken::new()),
         };
         let lake = lake.with_retry(retry);
         let table_id = lake.table_id().to_owned();
@@ -94,9 +118,21 @@ impl Daemon {
             maintain: settings.maintain,
             upkeep,
         });
-        let already_applied = Arc::new(AtomicU64::new(0));
+        // A table that begins has no checkpoint.
+        let checkpoint = (lake.version() == 0).then_some(0);
+        let (told, maintenance) = watch::channel(MaintenanceStatus { checkpoint, ..MaintenanceStatus::default() });
+        let counted = Counted {
+            read: Volume::default(),
+            coercions: Coercions::default(),
+            rebalances: 0,
+            is_spare: false,
+            writing: Volume::default(),
+            already_applied: Arc::default(),
+            tally: Arc::clone(&lake.retry().tally),
+            maintenance,
+        };
         let (columns_return, spare) = spare_columns();
-        let assembler = Assembler::new(decoder.clone(), spare, Arc::clone(&already_applied));
+        let assembler = Assembler::new(decoder.clone(), spare, Arc::clone(&counted.already_applied));
         let consumer = Consumer::start(&kafka, &group, tells_topic_id, assembler).map_err(IngestError::Kafka)?;
         let encoder = TickEncoder::new(lake.epoch(), settings.partition_by, &extras);
         let behind = Arc::new(AtomicBool::new(false));
@@ -108,9 +144,8 @@ impl Daemon {
             stop_timeout: settings.stop_timeout,
             behind: Arc::clone(&behind),
         };
-        let pipeline =
-            Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, already_applied, give_up);
-        Ok(Some(Self { pipeline, looked, behind, table_id, group }))
+        let pipeline = Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, status, counted);
+        Ok(Some(Self { pipeline, looked, behind, told, table_id, group }))
     }
 
     pub fn status(&self) -> watch::Receiver<Status> {
@@ -123,10 +158,12 @@ impl Daemon {
     /// As [`Pipeline::run`].
     pub async fn run(self, stop: CancellationToken) -> Result<Status, IngestError> {
         let over = stop.child_token();
-        let behind = self.behind;
-        let maintainer =
-            self.looked.map(|looked| tokio::spawn(look_after(looked, self.pipeline.status(), behind, over.clone())));
-        let result = self.pipeline.run(stop).await;
+        let Self { pipeline, looked, behind, told, .. } = self;
+        let maintainer = looked.map(|looked| {
+            let caretaker = Caretaker::new(looked, behind, told, over.clone());
+            tokio::spawn(caretaker.run(pipeline.status()).in_current_span())
+        });
+        let result = pipeline.run(stop).await;
         over.cancel();
         join(maintainer).await;
         result

@@ -20,7 +20,7 @@ use super::spare::ColumnsReturn;
 use crate::crash::{self, CrashPoint};
 use crate::decode::{Reason, SkipKind};
 use crate::kafka::TopicIdAnswer;
-use crate::lake::{Advance, CommitNote, CommitOutcome, Lake, NewFile};
+use crate::lake::{Advance, Attempt, CommitNote, CommitOutcome, CommittedTable, Lake, NewFile};
 
 /// Files of one flush on their way to the store at the same time.
 const PARALLEL_UPLOADS: usize = 4;
@@ -38,15 +38,13 @@ pub(super) struct Flush {
 pub(super) enum Outcome {
     Committed {
         version: u64,
+        /// The log had to be asked whether it is there.
+        resolved: bool,
     },
     /// See [`CommitOutcome::Fenced`].
-    Fenced {
-        partitions: Vec<i32>,
-    },
+    Fenced { partitions: Vec<i32> },
     /// Kafka has another topic than the table: records of the batch may be of either, so nothing was written.
-    OtherTopic {
-        id: String,
-    },
+    OtherTopic { id: String },
 }
 
 /// What became of a flush.
@@ -57,8 +55,8 @@ pub(super) struct Flushed {
     pub dead_next: BTreeMap<i32, i64>,
     pub dead: BTreeMap<Reason, u64>,
     pub skips: BTreeMap<SkipKind, u64>,
-    pub files: usize,
-    pub bytes: i64,
+    /// Of each file of ticks.
+    pub file_bytes: Vec<u64>,
     pub encoding: Duration,
     pub elapsed: Duration,
 }
@@ -97,31 +95,33 @@ pub(super) async fn flush(
     for letter in &letters {
         *dead.entry(letter.rejection.reason).or_default() += 1;
     }
-    let done = |outcome, dead_next, count, bytes| {
+    let file_bytes = files.iter().map(|file| u64::try_from(file.file.bytes).unwrap_or(0)).collect();
+    let done = |outcome, dead_next| {
         let elapsed = started.elapsed();
-        Flushed { advances: advances.clone(), outcome, dead_next, dead, skips, files: count, bytes, encoding, elapsed }
+        Flushed { advances: advances.clone(), outcome, dead_next, dead, skips, file_bytes, encoding, elapsed }
     };
     if let Some(id) = other_topic(lake, topic_id).await {
-        return Ok(done(Outcome::OtherTopic { id }, BTreeMap::new(), 0, 0));
+        return Ok(done(Outcome::OtherTopic { id }, BTreeMap::new()));
     }
     let store = lake.ticks_store();
-    let (count, bytes) = (files.len(), files.iter().map(|file| file.file.bytes).sum());
     let files = upload(lake, &store, files).await?;
     crash::at(CrashPoint::TicksUploaded);
     let dead_next = match bury(lake, &letters, &dead_bases).await? {
         Bury::Done { dead_next } => dead_next,
-        Bury::Fenced { partitions } => return Ok(done(Outcome::Fenced { partitions }, BTreeMap::new(), count, bytes)),
+        Bury::Fenced { partitions } => return Ok(done(Outcome::Fenced { partitions }, BTreeMap::new())),
     };
     if !dead_next.is_empty() {
         crash::at(CrashPoint::LettersCommitted);
     }
+    let resolved = |lake: &Lake| lake.retry().tally.read().commits(CommittedTable::Ticks, Attempt::UnknownResolved);
+    let before = resolved(lake);
     let outcome = match lake.commit_ticks(&files, &advances, &note).await? {
         CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
-            Outcome::Committed { version }
+            Outcome::Committed { version, resolved: resolved(lake) > before }
         }
         CommitOutcome::Fenced { partitions } => Outcome::Fenced { partitions },
     };
-    Ok(done(outcome, dead_next, count, bytes))
+    Ok(done(outcome, dead_next))
 }
 
 /// The id of the topic, if it is known to be another than the table's. Brokers that are away show no other one: the

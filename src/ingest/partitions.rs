@@ -23,6 +23,8 @@ pub(super) struct Partition {
     pub first: i64,
     /// End of the partition, as last heard.
     pub end: i64,
+    /// Kafka timestamp of the newest record that was committed, milliseconds since the epoch.
+    pub newest: Option<i64>,
     /// Where `--until-latest` stops.
     pub target: Option<i64>,
     /// Verdicts that were committed already.
@@ -30,6 +32,11 @@ pub(super) struct Partition {
 }
 
 impl Partition {
+    /// Messages from what is committed to the end.
+    pub(super) fn lag(&self) -> i64 {
+        (self.end - self.committed.unwrap_or(self.first)).max(0)
+    }
+
     fn is_done(&self) -> bool {
         self.target.is_some_and(|target| self.next >= target)
     }
@@ -114,8 +121,7 @@ impl Partitions {
     }
 
     pub(super) fn lag(&self) -> i64 {
-        let behind = |partition: &Partition| (partition.end - partition.committed.unwrap_or(partition.first)).max(0);
-        self.owned.values().map(behind).sum()
+        self.owned.values().map(Partition::lag).sum()
     }
 }
 
@@ -126,8 +132,9 @@ mod tests {
 
     fn partition(generation: u64, next: i64) -> Partition {
         let at = Some(next);
-        let (base, dead_base, committed) = (at, None, at);
-        Partition { generation, base, dead_base, next, committed, first: 0, end: 50, target: Some(50), buried: None }
+        let (base, dead_base, committed, newest) = (at, None, at, None);
+        let (first, end, target, buried) = (0, 50, Some(50), None);
+        Partition { generation, base, dead_base, next, committed, first, end, newest, target, buried }
     }
 
     fn chunk(number: i32, start: i64, next: i64) -> Chunk {

@@ -6,25 +6,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
-use super::assemble::Delivery;
+use super::assemble::{Deliveries, Delivery};
 use super::batch::Batch;
+use super::brokers::Brokers;
 use super::encode::TickEncoder;
 use super::error::IngestError;
 use super::flush::{Flush, Flushed, Outcome, flush};
 use super::partitions::Partitions;
 use super::policy::{DataLoss, FlushPolicy};
+use super::report::{BEAT, Counted, Newest};
 use super::settings::{DataLossPolicy, StartPolicy};
 use super::spare::ColumnsReturn;
-use super::status::Status;
-use crate::crash::{self, CrashPoint};
+use super::status::{Phase, Status, Volume};
 use crate::decode::Decoder;
 use crate::kafka::{Assigned, Command, Consumer, Event};
 use crate::lake::{Advance, Lake};
@@ -67,7 +69,7 @@ impl PipelineOptions {
 
 pub(super) struct Pipeline {
     pub(super) options: PipelineOptions,
-    pub(super) consumer: Consumer<Vec<Delivery>>,
+    pub(super) consumer: Consumer<Deliveries>,
     pub(super) partitions: Partitions,
     pub(super) batch: Batch,
     /// Present unless a flush is in flight.
@@ -80,17 +82,19 @@ pub(super) struct Pipeline {
     /// First chunk of the batch.
     batch_since: Instant,
     /// Owned partitions of which the brokers don't tell enough to read them.
-    unannounced: Vec<i32>,
+    pub(super) unannounced: Vec<i32>,
     /// Owned partitions whose table was ahead of their watermarks, by the offset that the table has next.
     pub(super) asked_again: BTreeMap<i32, i64>,
     /// Assignments that wait for the lake.
     pub(super) waiting: Vec<(TopicIdentity, Vec<Assigned>)>,
-    status: watch::Sender<Status>,
-    already_applied: Arc<AtomicU64>,
-    /// Gives up retries of the lake; cancelled when the stop takes too long.
+    pub(super) status: watch::Sender<Status>,
+    pub(super) counted: Counted,
+    pub(super) brokers: Brokers,
+    /// Of the lake's retry policy: gives up; cancelled when the stop takes too long.
     give_up: CancellationToken,
     trouble: Throttle,
     refusal: Throttle,
+    beat_at: Instant,
     /// `--until-latest` without a partition leaves then.
     leave_at: Option<Instant>,
 }
@@ -100,6 +104,7 @@ struct InFlight {
     partitions: BTreeSet<i32>,
     /// The hand-over of revoked partitions waits for the commit.
     release: bool,
+    newest: Newest,
 }
 
 /// Ends a flush whose outcome nobody waits for; as after a crash, the next start finds it out.
@@ -117,22 +122,23 @@ enum Turn {
     Due,
     Leave,
     TooLate,
-    Event(Option<Event<Vec<Delivery>>>),
+    Event(Option<Event<Deliveries>>),
+    Beat,
 }
 
 impl Pipeline {
-    /// `give_up` is the token of the lake's retry policy.
     pub(super) fn new(
         options: PipelineOptions,
-        consumer: Consumer<Vec<Delivery>>,
+        consumer: Consumer<Deliveries>,
         lake: Lake,
         decoder: Decoder,
         encoder: TickEncoder,
         spare: ColumnsReturn,
-        already_applied: Arc<AtomicU64>,
-        give_up: CancellationToken,
+        status: watch::Sender<Status>,
+        counted: Counted,
     ) -> Self {
-        let status = Status { version: lake.version(), ..Status::default() };
+        let give_up = lake.retry().cancel.clone();
+        status.send_modify(|status| status.version = lake.version());
         let leave_at = options.until_latest.then(|| Instant::now() + FIRST_ASSIGNMENT);
         Self {
             options,
@@ -148,11 +154,13 @@ impl Pipeline {
             unannounced: Vec::new(),
             asked_again: BTreeMap::new(),
             waiting: Vec::new(),
-            status: watch::Sender::new(status),
-            already_applied,
+            status,
+            counted,
+            brokers: Brokers::new(),
             give_up,
             trouble: Throttle::default(),
             refusal: Throttle::default(),
+            beat_at: Instant::now(),
             leave_at,
         }
     }
@@ -168,6 +176,7 @@ impl Pipeline {
     /// # Errors
     /// Data loss that needs a decision, a lake that can't be written, or a consumer that has failed.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<Status, IngestError> {
+        self.status.send_modify(|status| status.phase = Phase::Running);
         let result = self.turns(&stop).await.map_err(|error| self.reason_of(error));
         if let Some(in_flight) = self.in_flight.take() {
             self.give_up.cancel();
@@ -200,19 +209,31 @@ impl Pipeline {
                 }
                 self.start_flush()?;
             }
-            match self.next_turn(stop, stop_by, stopping).await {
+            let turn = self.next_turn(stop, stop_by, stopping).await;
+            let is_data = matches!(turn, Turn::Event(Some(Event::Data(_))));
+            match turn {
                 Turn::Stop => {
                     stop_by = Some(Instant::now() + self.options.last_flush());
                     let cut_short = self.options.until_latest && !self.all_done();
-                    self.status.send_modify(|status| status.cut_short = cut_short);
+                    self.status.send_modify(|status| {
+                        status.phase = Phase::Stopping;
+                        status.cut_short = cut_short;
+                    });
                 }
                 Turn::Flushed(joined) => self.on_flushed(joined, stop).await?,
                 Turn::Due => self.start_flush()?,
                 Turn::Leave => return self.leave_without_partitions(),
                 Turn::TooLate => return Err(IngestError::StopTimeout),
+                Turn::Beat => {
+                    self.beat_at = Instant::now() + BEAT;
+                    // A flush asks for the topic's id itself, and one question at a time is answered.
+                    if self.in_flight.is_none() {
+                        self.beat();
+                    }
+                }
                 Turn::Event(event) => self.on_event(event, stop).await?,
             }
-            self.publish();
+            self.publish(!is_data);
         }
     }
 
@@ -242,13 +263,14 @@ impl Pipeline {
             () = sleep_until(stop_by.unwrap_or(far)), if stop_by.is_some() => Turn::TooLate,
             () = sleep_until(due.unwrap_or(far)), if due.is_some() => Turn::Due,
             () = sleep_until(leave.unwrap_or(far)), if leave.is_some() => Turn::Leave,
+            () = sleep_until(self.beat_at) => Turn::Beat,
             event = self.consumer.events.recv(), if receiving => Turn::Event(event),
         }
     }
 
     async fn on_event(
         &mut self,
-        event: Option<Event<Vec<Delivery>>>,
+        event: Option<Event<Deliveries>>,
         stop: &CancellationToken,
     ) -> Result<(), IngestError> {
         match event {
@@ -259,10 +281,13 @@ impl Pipeline {
                 self.settle_assignments(stop).await?;
             }
             Some(Event::Unannounced { partitions }) => {
+                self.counted.rebalances += 1;
+                self.counted.is_spare = false;
                 self.unannounced = partitions;
                 self.leave_at = self.leave_at.map(|_| Instant::now() + FIRST_ASSIGNMENT);
             }
             Some(Event::NothingAssigned) => {
+                self.counted.is_spare = true;
                 self.leave_at = self.leave_at.map(|_| Instant::now() + ASSIGNMENT_PATIENCE);
                 tracing::info!("no partition for this worker: the group has enough members");
             }
@@ -281,18 +306,28 @@ impl Pipeline {
                     }
                 }
             }
-            Some(Event::Trouble { code, text, refused }) => self.on_trouble(&format!("{code}: {text}"), refused),
+            Some(Event::Trouble { code, text, refused, all_down }) => {
+                if all_down || refused {
+                    self.brokers.have_gone(Instant::now());
+                }
+                self.on_trouble(&format!("{code}: {text}"), refused);
+            }
             Some(Event::Failed { text }) => return Err(IngestError::Kafka(text)),
             None => return Err(IngestError::Kafka("the consumer thread has ended".to_owned())),
         }
         Ok(())
     }
 
-    fn take_in(&mut self, deliveries: Vec<Delivery>) -> Result<(), IngestError> {
-        for Delivery { generation, chunk } in deliveries {
+    fn take_in(&mut self, deliveries: Deliveries) -> Result<(), IngestError> {
+        self.brokers.are_back();
+        self.counted.coercions = deliveries.coercions;
+        for Delivery { generation, chunk, bytes } in deliveries.list {
             if !self.partitions.accept(generation, &chunk)? {
                 continue;
             }
+            let counts = chunk.counts;
+            self.counted.read.count += (counts.stored_offsets + counts.dead + counts.skipped).unsigned_abs();
+            self.counted.read.bytes += bytes as u64;
             if self.batch.is_empty() {
                 self.batch_since = Instant::now();
             }
@@ -314,6 +349,7 @@ impl Pipeline {
 
     fn on_revoked(&mut self, revoked: Vec<i32>) -> Result<(), IngestError> {
         tracing::info!(partitions = ?revoked, "handing over");
+        self.counted.rebalances += 1;
         for (_, assigned) in &mut self.waiting {
             assigned.retain(|assigned| !revoked.contains(&assigned.partition));
         }
@@ -367,14 +403,17 @@ impl Pipeline {
             owned.base = Some(range.next());
         }
         let partitions = advances.iter().map(|advance| advance.partition).collect();
+        let newest = batch.newest().collect();
+        self.counted.writing = Volume { count: batch.rows() as u64, bytes: batch.bytes() as u64 };
         let (encoder, spare) = (Arc::clone(&self.encoder), self.spare.clone());
         let (answer, topic_id) = oneshot::channel();
         self.consumer.send(Command::TopicId { answer })?;
-        let task = tokio::spawn(async move {
+        let flushing = async move {
             let result = flush(&mut lake, encoder, spare, Flush { batch, advances, dead_bases, topic_id }).await;
             (lake, result)
-        });
-        self.in_flight = Some(InFlight { task, partitions, release: false });
+        };
+        let task = tokio::spawn(flushing.in_current_span());
+        self.in_flight = Some(InFlight { task, partitions, release: false, newest });
         Ok(())
     }
 
@@ -383,77 +422,32 @@ impl Pipeline {
         joined: Result<(Lake, Result<Flushed, IngestError>), tokio::task::JoinError>,
         stop: &CancellationToken,
     ) -> Result<(), IngestError> {
-        let in_flight = self.in_flight.take();
+        let Some(in_flight) = self.in_flight.take() else { return Ok(()) };
+        self.counted.writing = Volume::default();
         let (lake, result) = joined?;
         let flushed = result?;
         self.lake = Some(lake);
-        if in_flight.is_some_and(|flush| flush.release) {
+        if in_flight.release {
             self.consumer.send(Command::Release)?;
         }
         match &flushed.outcome {
-            Outcome::Committed { version } => self.on_committed(*version, &flushed)?,
+            Outcome::Committed { version, resolved } => {
+                self.on_committed(*version, *resolved, &flushed, &in_flight.newest)?;
+            }
             Outcome::Fenced { partitions } => {
-                tracing::warn!(?partitions, "another worker was faster; reading its offsets again");
+                tracing::warn!(?partitions, outcome = "fenced", "another worker was faster; reading its offsets again");
                 self.status.send_modify(|status| status.fenced += 1);
                 self.restart(&flushed.partitions())?;
             }
             Outcome::OtherTopic { id } => {
                 tracing::warn!(
                     topic_id = id,
+                    outcome = "other_topic",
                     "Kafka has another topic of this name now; the last batch is not written"
                 );
                 self.restart(&flushed.partitions())?;
             }
         }
         self.settle_assignments(stop).await
-    }
-
-    fn on_committed(&mut self, version: u64, flushed: &Flushed) -> Result<(), IngestError> {
-        let mut rows = 0;
-        let mut offsets = Vec::new();
-        for advance in &flushed.advances {
-            rows += advance.counts.rows;
-            if let Some(partition) = self.partitions.get_mut(advance.partition) {
-                partition.committed = Some(advance.range.next());
-                partition.dead_base = flushed.dead_next.get(&advance.partition).copied().or(partition.dead_base);
-                offsets.push((advance.partition, advance.range.next()));
-            }
-        }
-        let ranges: Vec<String> =
-            flushed.advances.iter().map(|advance| format!("{}:{}", advance.partition, advance.range)).collect();
-        tracing::info!(
-            version,
-            rows,
-            files = flushed.files,
-            bytes = flushed.bytes,
-            encode_ms = flushed.encoding.as_millis() as u64,
-            ms = flushed.elapsed.as_millis() as u64,
-            dead = flushed.dead.values().sum::<u64>(),
-            ranges = ranges.join(" "),
-            "committed"
-        );
-        crash::at(CrashPoint::OffsetsCommitting);
-        self.consumer.send(Command::Commit(offsets))?;
-        self.status.send_modify(|status| {
-            status.version = version;
-            status.commits += 1;
-            flushed.advances.iter().for_each(|advance| status.committed.add(&advance.counts));
-            for (reason, count) in &flushed.dead {
-                *status.dead.entry(*reason).or_default() += count;
-            }
-            for (kind, count) in &flushed.skips {
-                *status.skips.entry(kind.clone()).or_default() += count;
-            }
-        });
-        Ok(())
-    }
-
-    fn publish(&self) {
-        self.status.send_modify(|status| {
-            status.buffered_rows = self.batch.rows();
-            status.lag = self.partitions.lag();
-            status.already_applied = self.already_applied.load(Ordering::Relaxed);
-            status.next = self.partitions.iter().filter_map(|(number, p)| Some((number, p.committed?))).collect();
-        });
     }
 }

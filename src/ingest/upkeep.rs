@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::settings::Maintain;
-use super::status::Status;
+use super::status::{MaintenanceStatus, Ran, Status, Work};
 use crate::lake::{Location, Maintenance, RetryPolicy, StoreSettings, Upkeep};
 use crate::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped, candidates};
 
@@ -38,7 +38,8 @@ pub(super) struct Looked {
     pub upkeep: Upkeep,
 }
 
-struct Caretaker {
+/// Does the work.
+pub(super) struct Caretaker {
     looked: Looked,
     /// Of this process, for the lease.
     holder: String,
@@ -46,48 +47,63 @@ struct Caretaker {
     compactions: BTreeMap<&'static str, Compaction>,
     vacuumed: Option<Instant>,
     behind: Arc<AtomicBool>,
+    told: watch::Sender<MaintenanceStatus>,
+    /// What fails if something does.
+    doing: Work,
     over: CancellationToken,
-}
-
-/// Looks after every so many commits of this worker, until `over`. `behind` says that small files come faster than they
-/// go.
-pub(super) async fn look_after(
-    looked: Looked,
-    mut status: watch::Receiver<Status>,
-    behind: Arc<AtomicBool>,
-    over: CancellationToken,
-) {
-    let every = looked.upkeep.commits.min(COMMITS);
-    let mut caretaker = Caretaker {
-        looked,
-        holder: Uuid::new_v4().to_string(),
-        maintenance: None,
-        compactions: BTreeMap::new(),
-        vacuumed: None,
-        behind,
-        over: over.clone(),
-    };
-    let mut done_at = 0;
-    loop {
-        let newest = tokio::select! {
-            biased;
-            () = over.cancelled() => return,
-            status = status.wait_for(|status| status.version >= done_at + every) => match status {
-                Ok(status) => status.version,
-                Err(_) => return,
-            },
-            () = tokio::time::sleep(IDLE) => done_at,
-        };
-        // Not dropped half-way: what the Delta kernel does in threads of its own would outlive it.
-        if let Err(error) = caretaker.round().await {
-            tracing::warn!(%error, "the tables were not maintained, trying again later");
-        }
-        done_at = newest;
-    }
 }
 
 impl Caretaker {
+    /// `behind` says that small files come faster than they go; `told` what was done.
+    pub(super) fn new(
+        looked: Looked,
+        behind: Arc<AtomicBool>,
+        told: watch::Sender<MaintenanceStatus>,
+        over: CancellationToken,
+    ) -> Self {
+        Self {
+            looked,
+            holder: Uuid::new_v4().to_string(),
+            maintenance: None,
+            compactions: BTreeMap::new(),
+            vacuumed: None,
+            behind,
+            told,
+            doing: Work::Checkpoint,
+            over,
+        }
+    }
+
+    /// Looks after every so many commits of this worker, until it is over.
+    pub(super) async fn run(mut self, mut status: watch::Receiver<Status>) {
+        let every = self.looked.upkeep.commits.min(COMMITS);
+        let over = self.over.clone();
+        let mut done_at = 0;
+        loop {
+            let newest = tokio::select! {
+                biased;
+                () = over.cancelled() => return,
+                status = status.wait_for(|status| status.version >= done_at + every) => match status {
+                    Ok(status) => status.version,
+                    Err(_) => return,
+                },
+                () = tokio::time::sleep(IDLE) => done_at,
+            };
+            // Not dropped half-way: what the Delta kernel does in threads of its own would outlive it.
+            if let Err(error) = self.round().await {
+                tracing::warn!(%error, "the tables were not maintained, trying again later");
+                self.tell(Ran::Failed, 0);
+            }
+            done_at = newest;
+        }
+    }
+
+    fn tell(&self, outcome: Ran, bytes: u64) {
+        self.told.send_modify(|told| told.ran(self.doing, outcome, bytes));
+    }
+
     async fn round(&mut self) -> Result<(), RewriteError> {
+        self.doing = Work::Checkpoint;
         let maintenance = match &mut self.maintenance {
             Some(maintenance) => {
                 maintenance.refresh().await?;
@@ -97,9 +113,16 @@ impl Caretaker {
         };
         let done = maintenance.run(self.looked.upkeep, Utc::now()).await?;
         tracing::debug!(?done, "maintained the logs");
+        let checkpoint = maintenance.checkpoint().await?;
+        self.told.send_modify(|told| {
+            let outcome = if done.checkpoints > 0 { Ran::Done } else { Ran::NothingToDo };
+            told.ran(Work::Checkpoint, outcome, done.checkpoint_bytes);
+            told.checkpoint = Some(checkpoint);
+        });
         if self.looked.maintain == Maintain::Checkpoint || !maintenance.lease(&self.holder, LEASE).await? {
             return Ok(());
         }
+        self.doing = Work::Compaction;
         let retry = RetryPolicy { cancel: self.over.clone(), ..RetryPolicy::default() };
         let mut small = 0;
         for table in maintenance.tables() {
@@ -108,6 +131,8 @@ impl Caretaker {
             let now = || Utc::now().timestamp_millis();
             let ended = compaction.run(table, &retry, &self.over, now, |done| all.add(done)).await?;
             tracing::debug!(table = table.name, ?all, ?ended, "looked for files to compact");
+            let outcome = if all.jobs > 0 { Ran::Done } else { Ran::NothingToDo };
+            self.told.send_modify(|told| told.ran(Work::Compaction, outcome, all.bytes_after));
             if ended == Stopped::Asked {
                 return Ok(());
             }
@@ -126,9 +151,12 @@ impl Caretaker {
         else {
             return Ok(());
         };
+        self.doing = Work::Vacuum;
         let files = maintenance.unreferenced(Utc::now() - TimeDelta::days(7)).await?;
         maintenance.delete(&files).await?;
-        tracing::info!(files = files.len(), bytes = files.iter().map(|file| file.bytes).sum::<u64>(), "deleted files");
+        let bytes = files.iter().map(|file| file.bytes).sum::<u64>();
+        tracing::info!(files = files.len(), bytes, "deleted files");
+        self.tell(if files.is_empty() { Ran::NothingToDo } else { Ran::Done }, bytes);
         self.vacuumed = Some(Instant::now());
         Ok(())
     }

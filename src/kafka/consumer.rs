@@ -55,9 +55,10 @@ impl<T: Send + 'static> Consumer<T> {
         let (commands, command_receiver) = std_mpsc::sync_channel(COMMAND_QUEUE);
         let access = Access::of(&config);
         let mut worker = Worker::new(raw, access, tells_topic_id, handler, event_sender, command_receiver);
+        let span = tracing::Span::current();
         let thread = std::thread::Builder::new()
             .name("kafka-consumer".to_owned())
-            .spawn(move || worker.run())
+            .spawn(move || span.in_scope(|| worker.run()))
             .map_err(|error| format!("start consumer thread: {error}"))?;
         Ok(Self { events, commands, thread })
     }

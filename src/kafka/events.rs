@@ -102,6 +102,8 @@ pub enum Event<T> {
         text: String,
         /// They are there and turn this client away.
         refused: bool,
+        /// None of them answers.
+        all_down: bool,
     },
     /// The thread has ended.
     Failed {

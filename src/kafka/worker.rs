@@ -200,7 +200,8 @@ impl<H: Handler> Worker<H> {
                     let refusal = self.access.refusal(code, &text).filter(Refusal::is_certain);
                     let refused = refusal.is_some();
                     let text = refusal.map_or(text, |refusal| refusal.to_string());
-                    self.send(Event::Trouble { code, text, refused });
+                    let all_down = code == RDKafkaErrorCode::AllBrokersDown;
+                    self.send(Event::Trouble { code, text, refused, all_down });
                 }
                 Notice::Message { code: RDKafkaErrorCode::Fatal, text, .. } => {
                     self.send(Event::Failed { text });
@@ -211,7 +212,9 @@ impl<H: Handler> Worker<H> {
                 }
                 // What became of the offset shows when the partition is announced again.
                 Notice::Message { code: RDKafkaErrorCode::AutoOffsetReset, text, .. } => tracing::debug!("{text}"),
-                Notice::Message { code, text, .. } => self.send(Event::Trouble { code, text, refused: false }),
+                Notice::Message { code, text, .. } => {
+                    self.send(Event::Trouble { code, text, refused: false, all_down: false })
+                }
             }
         }
         for partition in std::mem::take(&mut self.lost_place) {
@@ -387,7 +390,7 @@ impl<H: Handler> Worker<H> {
         };
         self.announce_at = Instant::now() + self.announce_pause;
         self.announce_pause = (self.announce_pause * 2).min(LONGEST_BROKER_RETRY);
-        self.send(Event::Trouble { code, text, refused: false });
+        self.send(Event::Trouble { code, text, refused: false, all_down: false });
     }
 
     /// Those that have a leader that answers; one without is no reason to leave the others alone, and is asked last

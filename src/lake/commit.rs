@@ -15,6 +15,7 @@ use super::error::LakeError;
 use super::record::{CommitRecord, advanced};
 use super::retry::{Attempts, RetryPolicy};
 use super::table::{Put, Table};
+use super::tally::{Attempt, CommittedTable};
 use crate::crash::{self, CrashPoint};
 use crate::market::{Counts, EPOCH_DAYS_FROM_CE, OffsetRange};
 
@@ -93,6 +94,8 @@ pub(super) fn app_id(epoch: i32, partition: i32) -> String {
 }
 
 pub(super) struct Batch<'a> {
+    /// Whose attempts are counted; `signals` has no metrics.
+    pub table: Option<CommittedTable>,
     pub epoch: i32,
     /// Property that holds the epoch, where the table has one.
     pub epoch_property: Option<&'static str>,
@@ -118,22 +121,43 @@ pub(super) async fn commit(
     loop {
         let result = attempt(table, batch, &commit_id, blind).await;
         blind = cfg!(feature = "mutant-blind-retry");
+        if let Some(committed) = batch.table {
+            retry.tally.commit(committed, attempt_of(&result));
+        }
+        let result = result.map(|ended| ended.map(|(outcome, _)| outcome));
         if let Some(outcome) = attempts.settle(result).await? {
             return Ok(outcome);
         }
     }
 }
 
-/// `None`: another writer was faster, and the batch is still to be committed.
-async fn attempt(
-    table: &mut Table,
-    batch: &Batch<'_>,
-    commit_id: &str,
-    blind: bool,
-) -> Result<Option<CommitOutcome>, LakeError> {
+/// How an attempt ended; `None`: another writer was faster, and the batch is still to be committed.
+type Ended = Option<(CommitOutcome, Landed)>;
+
+/// Who says that a commit is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Landed {
+    /// The answer to the put.
+    Put,
+    /// The log, which was asked after an answer that said nothing, or another.
+    Log,
+}
+
+fn attempt_of(result: &Result<Ended, LakeError>) -> Attempt {
+    match result {
+        Ok(Some((CommitOutcome::Fenced { .. }, _))) => Attempt::Fenced,
+        Ok(Some((_, Landed::Put))) => Attempt::Ok,
+        Ok(Some((_, Landed::Log))) => Attempt::UnknownResolved,
+        Ok(None) => Attempt::Conflict,
+        Err(_) => Attempt::Error,
+    }
+}
+
+async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str, blind: bool) -> Result<Ended, LakeError> {
+    let by_log = |outcome| (outcome, Landed::Log);
     table.settle_head().await?;
     if !blind && let Some(outcome) = settle(table, batch, commit_id).await? {
-        return Ok(Some(outcome));
+        return Ok(Some(by_log(outcome)));
     }
     let record = match batch.note {
         Some(note) => {
@@ -153,11 +177,11 @@ async fn attempt(
         crash::at(CrashPoint::TicksCommitted);
     }
     match put {
-        (version, Put::Stored) => Ok(Some(CommitOutcome::Committed { version })),
+        (version, Put::Stored) => Ok(Some((CommitOutcome::Committed { version }, Landed::Put))),
         (_, Put::Exists) if cfg!(feature = "mutant-blind-retry") => Ok(None),
         (_, Put::Exists) => {
             table.catch_up().await?;
-            settle(table, batch, commit_id).await
+            Ok(settle(table, batch, commit_id).await?.map(by_log))
         }
     }
 }

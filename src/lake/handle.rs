@@ -22,6 +22,7 @@ use super::schema::DEAD_DATE;
 use super::signals::SignalsTable;
 use super::store::{StoreSettings, root_store};
 use super::table::Table;
+use super::tally::CommittedTable;
 use super::upload;
 use super::vacant::{require_folder, require_vacant};
 use super::view::{DataFile, TableView};
@@ -165,6 +166,16 @@ impl Lake {
     pub fn versions(&self) -> [Option<u64>; 3] {
         let signals = self.signals.as_ref().and_then(SignalsTable::version);
         [Some(self.ticks.version()), Some(self.dead_letters.version()), signals]
+    }
+
+    /// How it tries again, and what it counts of that.
+    pub fn retry(&self) -> &RetryPolicy {
+        &self.retry
+    }
+
+    /// Data files of `ticks` at [`Lake::version`].
+    pub fn file_count(&self) -> u64 {
+        self.ticks.file_count()
     }
 
     /// Delta id of `ticks`; never changes.
@@ -324,6 +335,7 @@ impl Lake {
         advances: &[Advance],
     ) -> Result<CommitOutcome, LakeError> {
         let batch = Batch {
+            table: Some(CommittedTable::DeadLetters),
             epoch: self.epoch(),
             epoch_property: None,
             partition_column: DEAD_DATE,
@@ -347,6 +359,7 @@ impl Lake {
         note: &CommitNote,
     ) -> Result<CommitOutcome, LakeError> {
         let batch = Batch {
+            table: Some(CommittedTable::Ticks),
             epoch: self.epoch(),
             epoch_property: Some(EPOCH),
             partition_column: &self.partition_column,

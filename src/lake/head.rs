@@ -1,4 +1,4 @@
-//! The newest version that a handle knows, and what the log holds for it beside files.
+//! The newest version that a handle knows, and what the log holds for it: of files the number alone.
 //!
 //! A writer moves it forward commit by commit, so a commit costs the same whatever the table's size.
 
@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use deltalake::kernel::{Metadata, Transaction};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::record::CommitRecord;
 
@@ -14,6 +15,8 @@ use super::record::CommitRecord;
 pub(super) struct Head {
     pub version: u64,
     pub metadata: Metadata,
+    /// Data files of the table.
+    pub files: u64,
     /// By application id; `None` inside for those that the log doesn't have.
     pub transactions: HashMap<String, Option<i64>>,
     pub record: Option<CommitRecord>,
@@ -21,9 +24,11 @@ pub(super) struct Head {
     pub commits: HashMap<String, u64>,
 }
 
-/// What one commit changes beside files.
+/// What one commit changes.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
+    files_added: u64,
+    files_removed: u64,
     transactions: Vec<Transaction>,
     pub record: Option<CommitRecord>,
     pub metadata: Option<Metadata>,
@@ -39,6 +44,8 @@ struct Line {
     #[serde(rename = "metaData")]
     metadata: Option<Metadata>,
     protocol: Option<Protocol>,
+    add: Option<IgnoredAny>,
+    remove: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +70,8 @@ impl Changes {
         }
         for line in commit.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
             let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+            changes.files_added += u64::from(line.add.is_some());
+            changes.files_removed += u64::from(line.remove.is_some());
             changes.transactions.extend(line.txn);
             changes.record = line.commit_info.and_then(|info| info.tickhouse).or(changes.record);
             changes.metadata = line.metadata.or(changes.metadata);
@@ -74,13 +83,14 @@ impl Changes {
 }
 
 impl Head {
-    pub(super) fn new(version: u64, metadata: Metadata) -> Self {
-        Self { version, metadata, transactions: HashMap::new(), record: None, commits: HashMap::new() }
+    pub(super) fn new(version: u64, metadata: Metadata, files: u64) -> Self {
+        Self { version, metadata, files, transactions: HashMap::new(), record: None, commits: HashMap::new() }
     }
 
     /// Moves to the next version.
     pub(super) fn advance(&mut self, changes: Changes) {
         self.version += 1;
+        self.files = (self.files + changes.files_added).saturating_sub(changes.files_removed);
         for txn in changes.transactions {
             self.transactions.insert(txn.app_id, Some(txn.version));
         }

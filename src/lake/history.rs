@@ -164,7 +164,7 @@ impl Table {
         delta.load_version(version).await.map_err(|error| self.error("load an older version", error))?;
         let mut table = self.clone();
         table.delta = delta;
-        table.head = Some(Head::new(version, table.snapshot()?.metadata().clone()));
+        table.head = Some(Head::new(version, table.snapshot()?.metadata().clone(), table.snapshot_files()?));
         Ok(table)
     }
 

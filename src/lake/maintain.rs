@@ -55,13 +55,17 @@ pub struct Upkeep {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Maintained {
     pub checkpoints: usize,
+    /// Of the checkpoints that were written.
+    pub checkpoint_bytes: u64,
     pub log_files_deleted: usize,
     pub temporary_files_deleted: usize,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct LastCheckpoint {
     version: u64,
+    size_in_bytes: Option<u64>,
 }
 
 impl Maintenance {
@@ -111,6 +115,17 @@ impl Maintenance {
         &self.root
     }
 
+    /// Version of the first table that its newest checkpoint holds; 0 where there is none.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn checkpoint(&self) -> Result<u64, LakeError> {
+        match self.tables.first() {
+            Some(ticks) => Ok(last_checkpoint(&ticks.table).await?.version),
+            None => Ok(0),
+        }
+    }
+
     /// Writes a checkpoint of each table that is `commits` or more ahead of its last one; with `clean` also deletes
     /// what the log retention of the table (7 days) lets go. Does nothing but two small reads otherwise.
     ///
@@ -121,6 +136,7 @@ impl Maintenance {
         for MaintainedTable { table, .. } in &mut self.tables {
             let of_table = keep_log(table, upkeep, now).await?;
             done.checkpoints += of_table.checkpoints;
+            done.checkpoint_bytes += of_table.checkpoint_bytes;
             done.log_files_deleted += of_table.log_files_deleted;
         }
         if let (Location::Folder(folder), 1.., true) = (&self.location, done.checkpoints, upkeep.clean) {
@@ -152,7 +168,7 @@ impl MaintainedTable {
     /// # Errors
     /// The store doesn't answer.
     pub async fn commits_since_checkpoint(&self) -> Result<u64, LakeError> {
-        Ok(self.table.version().saturating_sub(last_checkpoint(&self.table).await?))
+        Ok(self.table.version().saturating_sub(last_checkpoint(&self.table).await?.version))
     }
 
     /// Files of the newest version that was loaded.
@@ -193,12 +209,13 @@ pub(super) async fn keep_log(
 ) -> Result<Maintained, LakeError> {
     let mut done = Maintained::default();
     table.load().await?;
-    if table.snapshot()?.version() < last_checkpoint(table).await? + commits.max(1) {
+    if table.snapshot()?.version() < last_checkpoint(table).await?.version + commits.max(1) {
         return Ok(done);
     }
     let written = create_checkpoint(table.delta(), None).await;
     written.map_err(|error| table.error("write a checkpoint", error))?;
     done.checkpoints = 1;
+    done.checkpoint_bytes = last_checkpoint(table).await?.size_in_bytes.unwrap_or(0);
     if clean {
         let state = table.snapshot()?;
         let retention = TimeDelta::from_std(state.table_config().log_retention_duration()).unwrap_or(TimeDelta::MAX);
@@ -209,12 +226,12 @@ pub(super) async fn keep_log(
     Ok(done)
 }
 
-/// Version of the newest checkpoint by the table's hint; 0 where there is none or it can't be read.
-async fn last_checkpoint(table: &Table) -> Result<u64, LakeError> {
+/// The newest checkpoint by the table's hint; version 0 where there is none or it can't be read.
+async fn last_checkpoint(table: &Table) -> Result<LastCheckpoint, LakeError> {
     let read = async { table.store.get(&Path::from("_delta_log/_last_checkpoint")).await?.bytes().await };
     match read.await {
-        Ok(hint) => Ok(serde_json::from_slice::<LastCheckpoint>(&hint).map_or(0, |hint| hint.version)),
-        Err(object_store::Error::NotFound { .. }) => Ok(0),
+        Ok(hint) => Ok(serde_json::from_slice(&hint).unwrap_or_default()),
+        Err(object_store::Error::NotFound { .. }) => Ok(LastCheckpoint::default()),
         Err(error) => Err(LakeError::store("read the checkpoint hint", &table.name, &error)),
     }
 }

@@ -41,6 +41,7 @@ mod signals;
 mod store;
 mod stored_file;
 mod table;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -74,6 +75,7 @@ pub use schema::{DEAD_DATE, SORT_ORDER, SORTED_BY, dead_letters_schema, signals_
 pub use signals::{SIGNALS, Signals};
 pub use store::{S3Access, ServerSideEncryption, StoreSettings, root_store};
 pub use stored_file::{FileError, StoredFile};
+pub use tally::{Attempt, CommittedTable, Tallied, Tally};
 pub use upload::store_result;
 pub use vacuum::Unreferenced;
 pub use view::{DataFile, TableView};

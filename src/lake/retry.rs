@@ -1,5 +1,6 @@
 //! How long, and with which pauses, to go on finding out what became of a write.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -7,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error::LakeError;
+use super::tally::Tally;
 use crate::throttle::Throttle;
 
 /// How long to go on finding out what became of a commit.
@@ -15,6 +17,8 @@ pub struct RetryPolicy {
     /// `None`: for ever, with one log line a minute.
     pub deadline: Option<Duration>,
     pub cancel: CancellationToken,
+    /// Counts what the requests come to.
+    pub tally: Arc<Tally>,
 }
 
 impl RetryPolicy {
@@ -22,13 +26,13 @@ impl RetryPolicy {
     pub const ONE_SHOT: Duration = Duration::from_secs(60);
 
     pub fn for_ever(cancel: CancellationToken) -> Self {
-        Self { deadline: None, cancel }
+        Self { deadline: None, cancel, tally: Arc::default() }
     }
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { deadline: Some(Self::ONE_SHOT), cancel: CancellationToken::new() }
+        Self { deadline: Some(Self::ONE_SHOT), cancel: CancellationToken::new(), tally: Arc::default() }
     }
 }
 
@@ -111,6 +115,10 @@ impl<'a> Attempts<'a> {
                 if self.throttle.is_due() {
                     tracing::warn!(table = %self.table, error = %self.last, "{}, trying again", self.failure);
                 }
+                self.retry.tally.fault();
+                if self.faults == 0 {
+                    self.retry.tally.begins_to_fail();
+                }
                 self.faults += 1;
                 pause(FAULT_BACKOFF, self.faults)
             }
@@ -126,6 +134,14 @@ impl<'a> Attempts<'a> {
                 Err(LakeError::Stopped { table: table.clone(), last: last.clone() })
             }
             () = tokio::time::sleep(wait) => Ok(None),
+        }
+    }
+}
+
+impl Drop for Attempts<'_> {
+    fn drop(&mut self) {
+        if self.faults > 0 {
+            self.retry.tally.ends_to_fail();
         }
     }
 }

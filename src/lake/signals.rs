@@ -169,6 +169,7 @@ impl Signals {
         reached: &Reached,
     ) -> Result<CommitOutcome, LakeError> {
         let batch = Batch {
+            table: None,
             epoch: self.epoch,
             epoch_property: None,
             partition_column: TRADE_DATE,

@@ -91,6 +91,12 @@ impl Table {
         self.delta.snapshot().map_err(|error| self.error("read the snapshot", error))
     }
 
+    /// Data files of the snapshot.
+    pub(super) fn snapshot_files(&self) -> Result<u64, LakeError> {
+        let log_data = self.snapshot()?.snapshot().try_log_data();
+        Ok(log_data.map_err(|error| self.error("count the files", error))?.num_files() as u64)
+    }
+
     fn head(&self) -> &Head {
         self.head.as_ref().expect("a table is loaded before it is used")
     }
@@ -101,6 +107,10 @@ impl Table {
 
     pub(super) fn version(&self) -> u64 {
         self.head().version
+    }
+
+    pub(super) fn file_count(&self) -> u64 {
+        self.head().files
     }
 
     pub(super) fn metadata(&self) -> &Metadata {
@@ -137,6 +147,7 @@ impl Table {
         let state = self.snapshot()?;
         let (version, metadata) = (state.version(), state.metadata().clone());
         let protocol = (state.protocol().min_reader_version(), state.protocol().min_writer_version());
+        let files = self.snapshot_files()?;
         self.require_protocol(protocol)?;
         if self.head.as_ref().is_some_and(|head| head.metadata.id() != metadata.id()) {
             return Err(LakeError::Replaced { table: self.name.clone() });
@@ -146,7 +157,7 @@ impl Table {
         }
         // Too far behind, or the commits in between were cleaned up.
         if self.head.as_ref().is_none_or(|head| head.version < version) {
-            self.head = Some(Head::new(version, metadata));
+            self.head = Some(Head::new(version, metadata, files));
         }
         self.follow().await
     }

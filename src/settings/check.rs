@@ -19,6 +19,7 @@ impl Settings {
             Err(problem) => problems.push(problem),
         }
         problems.extend(self.live.validate().err());
+        problems.extend(self.metrics.validate().err());
         problems.extend(self.live.require_own_topic(&self.kafka.topic).err());
         if problems.is_empty() { Ok(()) } else { Err(SettingsError::Refused(problems)) }
     }

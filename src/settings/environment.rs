@@ -17,7 +17,7 @@ const NO_SETTINGS: [&str; 3] = ["TICKHOUSE_TEST_", "TICKHOUSE_BINARY", "TICKHOUS
 const OF_SERVICES: [&str; 3] = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
 
 /// Keys that the environment can set, as `TICKHOUSE_` and the key in capitals with `_` for the dots.
-pub(super) const ENVIRONMENT: [(&str, Kind); 61] = [
+pub(super) const ENVIRONMENT: [(&str, Kind); 63] = [
     ("table", Kind::Text),
     ("kafka.brokers", Kind::Text),
     ("kafka.topic", Kind::Text),
@@ -79,6 +79,8 @@ pub(super) const ENVIRONMENT: [(&str, Kind); 61] = [
     ("dashboard.token", Kind::Secret),
     ("dashboard.allow_host", Kind::List),
     ("dashboard.memory", Kind::Text),
+    ("metrics.listen", Kind::Text),
+    ("metrics.token", Kind::Secret),
 ];
 
 /// Keys that a variable of others sets where nothing else does.

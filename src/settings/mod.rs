@@ -18,6 +18,7 @@ use crate::kafka::{KafkaSettings, KafkaSettingsError, Properties};
 use crate::lake::{Location, LocationError, StoreSettings};
 use crate::live::LiveSettings;
 use crate::market::ExtraSpec;
+use crate::metrics::MetricsSettings;
 use environment::ENVIRONMENT;
 pub use environment::state_folder;
 pub use layers::{Layers, Origin};
@@ -40,6 +41,7 @@ pub struct Settings {
     pub clickhouse: ClickhouseSettings,
     pub trino: TrinoSettings,
     pub dashboard: DashboardSettings,
+    pub metrics: MetricsSettings,
     /// Extra columns by name; part of the input.
     #[serde(skip_serializing)]
     pub columns: BTreeMap<String, ExtraSpec>,
@@ -344,7 +346,14 @@ mod tests {
         let of_store = ["store.access_key_id", "store.secret_access_key", "store.session_token"];
         let secret = [
             &of_store[..],
-            &["kafka.password", "trino.password", "trino.token", "clickhouse.password", "dashboard.token"],
+            &[
+                "kafka.password",
+                "trino.password",
+                "trino.token",
+                "clickhouse.password",
+                "dashboard.token",
+                "metrics.token",
+            ],
         ]
         .concat();
         let undocumented: Vec<&&str> =

@@ -4,7 +4,7 @@
     compose_run.py CONFIG --folder DIR      CONFIG: the output of docker-compose config
 
 Kafka and the S3 server come from tests/servers; only the host names of the services are replaced. The producer and the
-ingest run until three commits are there, then the query of the file must answer, both must stop on SIGTERM with 0, and
+ingest run until three commits are there, then the health check and the query of the file must answer, both must stop on SIGTERM with 0, and
 the checker must find nothing.
 """
 
@@ -81,6 +81,9 @@ def execute(args: argparse.Namespace, servers: Servers) -> int:
             if time.monotonic() > end or not ingest.alive() or not simulate.alive():
                 raise SystemExit(f"no {COMMITS} commits:\n{ingest.tail()}\n{simulate.tail()}")
             time.sleep(0.2)
+        probe = containers.services["ingest"]["healthcheck"]["test"]
+        if probe[0] != "CMD" or subprocess.run([str(containers.binary), *probe[2:]], env=containers.environment).returncode:
+            raise SystemExit(f"the ingest is not healthy by {probe}")
         answer = subprocess.run(containers.command("query"), stdout=subprocess.PIPE, text=True, env=containers.environment)
         print(answer.stdout)
         if answer.returncode != 0 or len(answer.stdout.splitlines()) < 2:

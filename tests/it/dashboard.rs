@@ -15,6 +15,7 @@ use serde_json::Value;
 use tickhouse::dashboard::{DashboardError, DashboardSettings, Limits, PipelineView, Server, SourceSpec};
 use tickhouse::kafka::KafkaSettings;
 use tickhouse::live::Update;
+use tickhouse::metrics::{Facts, View, routes};
 use tickhouse::secret::Secret;
 use tickhouse::tail::UnionSettings;
 use tokio::sync::{broadcast, watch};
@@ -42,6 +43,8 @@ struct Options {
     pipeline: Option<watch::Receiver<PipelineView>>,
     /// What it holds beyond the table shows too.
     kafka: Option<KafkaSettings>,
+    /// Runs beside it.
+    ingest: Option<View>,
 }
 
 struct Running {
@@ -80,6 +83,10 @@ async fn start(place: &Place, options: Options) -> Running {
         SourceSpec { beyond, location: place.location(), store: place.store(), topic: None, memory_bytes: 64 << 20 };
     let limits = options.limits.unwrap_or_default();
     let server = Server::bind_within(&settings, source, options.live, options.pipeline, limits).await.unwrap();
+    let server = match options.ingest {
+        Some(view) => server.with(routes(view)),
+        None => server,
+    };
     let (url, stop) = (server.url(), CancellationToken::new());
     let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     Running { url, client, task: tokio::spawn(server.run(stop.clone())), stop }

@@ -4,7 +4,9 @@ use tickhouse::ingest::{DataLossPolicy, IngestSettings, IngestSpec};
 use tickhouse::lake::{Lake, LakeSpec};
 use tickhouse::market::TopicIdentity;
 
-use crate::support::{Contents, Finished, Place, Tickhouse, Topic, over_stores, spec, tick, ticks, until_latest};
+use crate::support::{
+    Contents, Finished, Place, Tickhouse, Topic, over_stores, spec, tick, ticks, until_latest, until_latest_warning,
+};
 
 const DATA_LOSS: Option<i32> = Some(3);
 
@@ -223,7 +225,8 @@ async fn expired_messages_are_given_up_by_the_operator_s_word_only() {
 
         let on_data_loss = DataLossPolicy::Earliest;
         let settings = IngestSettings { on_data_loss, ..spec(&topic, &place).settings };
-        let status = until_latest(IngestSpec { settings, ..spec(&topic, &place) }).await.unwrap();
+        let spec = IngestSpec { settings, ..spec(&topic, &place) };
+        let status = until_latest_warning(spec, &["recording them as lost"]).await.unwrap();
         assert_eq!((status.committed.lost, status.lag), (low - 10, 0));
         let contents = Contents::of(&place).await;
         contents.assert_balanced().await;

@@ -14,6 +14,7 @@ mod layout;
 mod live;
 mod loss;
 mod maintain;
+mod metrics;
 mod past;
 mod poison;
 mod prompt;

@@ -162,7 +162,9 @@ fn allowed(module: &str) -> Option<&'static [&'static str]> {
         "live" => {
             &["market", "secret", "signals", "suggest", "throttle", "units", "decode", "kafka", "lake", "tail", "query"]
         }
-        "dashboard" => &["market", "secret", "suggest", "throttle", "units", "lake", "tail", "query", "live"],
+        "http" => &["secret"],
+        "metrics" => &["http", "secret", "decode", "lake", "ingest"],
+        "dashboard" => &["http", "market", "secret", "suggest", "throttle", "units", "lake", "tail", "query", "live"],
         "catalog" => &["engines", "lake", "market", "query"],
         _ => return None,
     })

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::beside::{Beside, Wanted, check};
+use super::metrics::view;
 use crate::cli::DemoArgs;
 use crate::dashboard::DashboardSettings;
 use crate::decode::{InputSettings, Preset};
@@ -95,7 +96,9 @@ pub(super) async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Res
     let mut screen = Screen::new(std::io::stderr().is_terminal());
     screen.greet(&folder, args.rate, args.symbols);
     let (printer, mut events) = mpsc::channel(EVENT_BATCHES);
-    let started = Beside::start(&settings, Wanted::LiveAndPage, Some(status.clone()), Some(printer), &over).await;
+    let started =
+        Beside::start(&settings, Wanted::LiveAndPage, Some(view(&settings, status.clone())), Some(printer), &over)
+            .await;
     let sent = match &started {
         Ok(_) => show(&mut screen, &mut producing, &progress, &status, &mut events).await,
         // The port is taken: what was begun ends as it does at a stop.

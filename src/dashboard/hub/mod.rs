@@ -17,10 +17,10 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::error::Problem;
 use super::mode::Mode;
 use super::pipeline::{PipelineLine, PipelineView};
 use super::source::{Known, Source};
+use crate::http::Problem;
 use crate::live::Update;
 use board::Board;
 

@@ -120,7 +120,13 @@ async fn one_of_two_writers_of_the_same_offsets_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_after_a_durable_write_is_one_commit() {
-    for fault in [Fault::FailAfterStoring, Fault::SpuriousExists, Fault::FailBeforeStoring, Fault::Conflict] {
+    // Of three commits: those that the put told, those that the log told, and attempts that failed.
+    for (fault, counted) in [
+        (Fault::FailAfterStoring, [2, 1, 1]),
+        (Fault::SpuriousExists, [2, 1, 0]),
+        (Fault::FailBeforeStoring, [3, 0, 1]),
+        (Fault::Conflict, [3, 0, 0]),
+    ] {
         for place in everywhere() {
             let (mut lake, store) = place.faulty_lake(fault).await;
             append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
@@ -131,6 +137,11 @@ async fn an_error_after_a_durable_write_is_one_commit() {
             append(&mut lake, advance(0, Some(9), 9, 12)).await.unwrap().committed();
             let mut reader = place.reader().await.unwrap();
             assert_eq!((reader.version(), rows(&mut reader).await), (3, 12), "{fault:?}");
+            let tallied = lake.retry.tally.read();
+            let count = |attempt| tallied.commits(CommittedTable::Ticks, attempt);
+            let found = [Attempt::Ok, Attempt::UnknownResolved, Attempt::Error].map(count);
+            assert_eq!((found, tallied.faults, tallied.failing), (counted, counted[2], 0), "{fault:?}");
+            assert_eq!((lake.file_count(), lake.version()), (lake.ticks().unwrap().files.len() as u64 + 3, 3));
         }
     }
 }

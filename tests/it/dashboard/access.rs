@@ -103,3 +103,24 @@ async fn urls_and_headers_have_bounds() {
     assert_eq!(response.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_an_ingest_are_behind_the_same_guard_and_probes_are_not() {
+    let place = Place::folder();
+    let status = watch::Sender::new(tickhouse::ingest::Status::default());
+    let view = View::new(Facts::new("lake".to_owned(), "topic".to_owned(), 0), status.subscribe());
+    let server = start(&place, Options { token: true, ingest: Some(view), ..Options::default() }).await;
+    let bearer = format!("Bearer {TOKEN}");
+    let stranger = ("host", "10.0.0.1:8080");
+    for path in ["/metrics", "/status"] {
+        server.problem(path, StatusCode::UNAUTHORIZED).await;
+        let known = server.send(Method::GET, path, &[("authorization", &bearer)]).await;
+        assert_eq!(known.status(), StatusCode::OK, "{path}");
+        let elsewhere = server.send(Method::GET, path, &[("authorization", &bearer), stranger]).await;
+        assert_eq!(elsewhere.status(), StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(server.send(Method::GET, "/livez", &[stranger]).await.status(), StatusCode::OK);
+    assert_eq!(server.send(Method::GET, "/readyz", &[stranger]).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(server.send(Method::POST, "/livez", &[]).await.status(), StatusCode::METHOD_NOT_ALLOWED);
+    server.stop().await;
+}

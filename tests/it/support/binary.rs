@@ -23,9 +23,21 @@ pub struct Finished {
     pub stderr: String,
 }
 
+/// Does not outlive a test that fails.
+struct Mortal(Child);
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        // One that has ended and was waited for takes no signal.
+        if self.0.kill().is_ok() {
+            self.0.wait().unwrap();
+        }
+    }
+}
+
 /// A run that has not ended yet.
 pub struct Live {
-    child: Child,
+    child: Mortal,
     lines: Receiver<String>,
     stderr: String,
     stdout: JoinHandle<Vec<u8>>,
@@ -111,6 +123,7 @@ impl Tickhouse {
             }
         });
         let (expected, secrets) = (self.expected, self.secrets);
+        let child = Mortal(child);
         Live { child, lines, stderr: String::new(), stdout, expected, secrets, by: Instant::now() + PATIENCE }
     }
 
@@ -147,7 +160,7 @@ impl Live {
             }
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => {
-                self.child.kill().unwrap();
+                self.child.0.kill().unwrap();
                 panic!("not done within {PATIENCE:?}: {}", self.stderr);
             }
         }
@@ -164,13 +177,13 @@ impl Live {
     }
 
     pub fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
+        let id = self.child.0.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
     pub fn finish(mut self) -> Finished {
         while self.next_line().is_some() {}
-        let code = self.child.wait().unwrap().code();
+        let code = self.child.0.wait().unwrap().code();
         let stdout = String::from_utf8_lossy(&self.stdout.join().unwrap()).into_owned();
         let stderr = self.stderr;
         for line in stderr.lines().filter(|line| line.contains(" WARN ") || line.contains("ERROR ")) {

@@ -8,13 +8,16 @@ use tickhouse::lake::PartitionCounters;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
+use super::log::Log;
 use super::{PATIENCE, Place, Topic};
 
 pub struct Running {
     pub status: watch::Receiver<Status>,
     stop: CancellationToken,
     task: JoinHandle<Result<Status, IngestError>>,
+    log: Log,
 }
 
 /// Canonical messages, a commit ten times a second.
@@ -38,20 +41,36 @@ pub fn spec(topic: &Topic, place: &Place) -> IngestSpec {
 /// Starts an ingest that runs until it is stopped.
 pub async fn ingest(spec: IngestSpec) -> Running {
     let stop = CancellationToken::new();
-    let daemon = Daemon::open(spec, &stop).await.unwrap().unwrap();
+    let log = Log::new(&[]);
+    let daemon = Daemon::open(spec, &stop).instrument(log.span.clone()).await.unwrap().unwrap();
     let status = daemon.status();
-    let task = tokio::spawn(daemon.run(stop.clone()));
-    Running { status, stop, task }
+    let task = tokio::spawn(daemon.run(stop.clone()).instrument(log.span.clone()));
+    Running { status, stop, task, log }
 }
 
 /// Runs to the end of the topic.
 pub async fn until_latest(spec: IngestSpec) -> Result<Status, IngestError> {
-    let stop = CancellationToken::new();
-    let daemon = Daemon::open(IngestSpec { until_latest: true, ..spec }, &stop).await?.unwrap();
-    tokio::time::timeout(PATIENCE, daemon.run(stop)).await.expect("the end of the topic is reached")
+    until_latest_warning(spec, &[]).await
+}
+
+/// The same; WARN and ERROR lines with one of these texts are all right.
+pub async fn until_latest_warning(spec: IngestSpec, expected: &'static [&'static str]) -> Result<Status, IngestError> {
+    let log = Log::new(expected);
+    let ingesting = async {
+        let stop = CancellationToken::new();
+        let daemon = Daemon::open(IngestSpec { until_latest: true, ..spec }, &stop).await?.unwrap();
+        tokio::time::timeout(PATIENCE, daemon.run(stop)).await.expect("the end of the topic is reached")
+    };
+    ingesting.instrument(log.span.clone()).await
 }
 
 impl Running {
+    /// WARN and ERROR lines with one of these texts are all right.
+    pub fn expect_warnings(mut self, expected: &'static [&'static str]) -> Self {
+        self.log.expect(expected);
+        self
+    }
+
     /// Waits until the status is so.
     pub async fn until(&mut self, what: &str, is_so: impl FnMut(&Status) -> bool) {
         let reached = tokio::time::timeout(PATIENCE, self.status.wait_for(is_so)).await;

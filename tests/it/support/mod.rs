@@ -2,6 +2,7 @@
 
 mod binary;
 mod daemon;
+mod log;
 mod place;
 mod table;
 mod terminal;
@@ -10,7 +11,7 @@ mod topic;
 use std::time::Duration;
 
 pub use binary::{Finished, Tickhouse};
-pub use daemon::{ingest, landed, spec, until_latest};
+pub use daemon::{ingest, landed, spec, until_latest, until_latest_warning};
 pub use place::{Place, over_stores};
 pub use table::{Contents, Letter};
 pub use topic::{Outgoing, Topic, tick, ticks};
@@ -21,14 +22,4 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// A setting of the test run itself.
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// The log of what runs in this process, with TICKHOUSE_TEST_LOG=debug.
-fn show_log() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        if let Some(filter) = setting("TICKHOUSE_TEST_LOG") {
-            tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().init();
-        }
-    });
 }

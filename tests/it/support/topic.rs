@@ -12,7 +12,7 @@ use tickhouse::kafka::{EmbeddedBroker, KafkaSettings, Properties, Reader, ensure
 use tickhouse::market::TopicIdentity;
 use uuid::Uuid;
 
-use super::{PATIENCE, setting, show_log};
+use super::{PATIENCE, log, setting};
 
 pub struct Topic {
     pub kafka: KafkaSettings,
@@ -68,7 +68,7 @@ impl Topic {
     }
 
     pub fn named(name: &str, partitions: i32) -> Self {
-        show_log();
+        log::listen();
         let settings = |brokers: &str| KafkaSettings {
             brokers: brokers.to_owned(),
             topic: name.to_owned(),

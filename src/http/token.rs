@@ -1,4 +1,4 @@
-//! The token: who knows it gets a cookie, because neither links nor event streams send headers.
+//! The token: programs send it in a header; a browser gets a cookie, because neither links nor event streams send headers.
 //!
 //! Only digests are kept and compared, in constant time. The cookie holds a digest too, so that it doesn't tell the
 //! token, and is the same after a restart.
@@ -11,13 +11,32 @@ use crate::secret::Secret;
 
 type Sum = [u8; 32];
 
+/// Fewer could be guessed.
+const LEAST_BYTES: usize = 16;
 /// How long a browser remembers it.
 const MAX_AGE_SECONDS: u32 = 30 * 86_400;
 
-pub(super) struct Token {
+pub struct Token {
     digest: Sum,
     cookie_name: String,
     cookie_value: String,
+}
+
+/// What every server asks of its token; `key` names the setting.
+///
+/// # Errors
+/// It is short, or holds what a header can't.
+pub fn require_strong(token: &Secret, key: &str) -> Result<(), String> {
+    let bytes = token.reveal().as_bytes();
+    if bytes.len() < LEAST_BYTES {
+        return Err(format!(
+            "the token ({key}) is shorter than {LEAST_BYTES} bytes: use one from `openssl rand -hex 16`"
+        ));
+    }
+    if !bytes.iter().all(u8::is_ascii_graphic) {
+        return Err(format!("the token ({key}) holds more than visible ASCII characters"));
+    }
+    Ok(())
 }
 
 fn digest(purpose: &str, text: &str) -> Sum {
@@ -30,7 +49,7 @@ fn hex(sum: &Sum) -> String {
 
 impl Token {
     /// Browsers keep one cookie of a name for all ports of a host, so the port is in the name.
-    pub(super) fn new(token: &Secret, port: u16) -> Self {
+    pub fn new(token: &Secret, port: u16) -> Self {
         let cookie_value = hex(&digest("tickhouse dashboard cookie", token.reveal()));
         Self { digest: digest("token", token.reveal()), cookie_name: format!("tickhouse_{port}"), cookie_value }
     }

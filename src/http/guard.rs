@@ -1,7 +1,8 @@
 //! What every request passes and every answer carries.
 //!
-//! A page of a stranger must not read the lake: no CORS, names of hosts are checked (a name of the stranger's may lead
-//! to this machine), and browsers that say that another site asks are refused. Text is never run: see [`POLICY`].
+//! A page of a stranger must not read what is served: no CORS, names of hosts are checked (a name of the stranger's may
+//! lead to this machine), and browsers that say that another site asks are refused. Text is never run: see [`POLICY`].
+//! The probes of an orchestrator come under any name and without a token, and learn no more than yes or no.
 
 use std::sync::Arc;
 
@@ -12,11 +13,11 @@ use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 use url::form_urlencoded;
 
-use super::error::Problem;
+use super::problem::Problem;
 use super::token::Token;
 
 /// Content-Security-Policy of every answer.
-pub(super) const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// Twenty symbols of 64 bytes that are all escaped take half of it.
@@ -24,17 +25,26 @@ const LONGEST_URL: usize = 8 * 1024;
 const LARGEST_HEADERS: usize = 16 * 1024;
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-pub(super) struct Guard {
-    /// In lower case, without ports.
-    hosts: Vec<String>,
+/// Paths that tell nothing of the data: they pass without a token and under any name.
+const PROBES: [&str; 2] = ["/livez", "/readyz"];
+
+/// Names under which a server is asked.
+pub enum Hosts {
+    /// Who asks has to know the token, which no page of a stranger's does.
+    Any,
+    /// Those of the loopback and these. The hint tells strangers how to become known.
+    Named { more: Vec<String>, hint: &'static str },
+}
+
+pub struct Guard {
+    hosts: Hosts,
     token: Option<Token>,
     stop: CancellationToken,
 }
 
 impl Guard {
-    pub(super) fn new(hosts: Vec<String>, token: Option<Token>, stop: CancellationToken) -> Self {
-        let hosts = LOOPBACK.map(str::to_owned).into_iter().chain(hosts);
-        Self { hosts: hosts.map(|host| host.to_ascii_lowercase()).collect(), token, stop }
+    pub fn new(hosts: Hosts, token: Option<Token>, stop: CancellationToken) -> Self {
+        Self { hosts, token, stop }
     }
 
     /// `Ok` for what may pass; else what is answered.
@@ -51,7 +61,10 @@ impl Guard {
             let message = format!("the headers are larger than {LARGEST_HEADERS} bytes");
             return refuse(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message));
         }
-        self.require_host(uri, headers).or_else(refuse)?;
+        let is_probe = PROBES.contains(&uri.path());
+        if !is_probe {
+            self.require_host(uri, headers).or_else(refuse)?;
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered");
             let mut response = problem.into_response();
@@ -61,7 +74,7 @@ impl Guard {
         if uri.path().starts_with("/api/") {
             require_same_origin(headers).or_else(refuse)?;
         }
-        let Some(token) = &self.token else { return Ok(()) };
+        let Some(token) = self.token.as_ref().filter(|_| !is_probe) else { return Ok(()) };
         if uri.path() == "/"
             && let Some((given, rest)) = token_of(uri)
         {
@@ -80,17 +93,19 @@ impl Guard {
             _ => None,
         };
         let host = host.ok_or_else(|| Problem::wrong("the request names no host"))?;
+        let Hosts::Named { more, hint } = &self.hosts else { return Ok(()) };
         let authorities = [Some(&host), uri.authority()];
         let is_allowed = |authority: &&Authority| {
-            let name = authority.host().to_ascii_lowercase();
-            self.hosts.iter().any(|host| host == name.trim_end_matches('.')) && !authority.as_str().contains('@')
+            let name = authority.host().trim_end_matches('.');
+            let mut known = LOOPBACK.into_iter().chain(more.iter().map(String::as_str));
+            known.any(|host| host.eq_ignore_ascii_case(name)) && !authority.as_str().contains('@')
         };
         match authorities.into_iter().flatten().find(|authority| !is_allowed(authority)) {
             None => Ok(()),
             Some(stranger) => {
                 let name = stranger.host();
                 let problem = Problem::new(StatusCode::FORBIDDEN, format!("the host '{name}' is not allowed"));
-                Err(problem.hint("start the dashboard with --allow-host NAME for each name it is reached by"))
+                Err(problem.hint(*hint))
             }
         }
     }
@@ -105,7 +120,7 @@ fn unauthorized(message: &str) -> Problem {
 fn require_same_origin(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         None | Some(b"none" | b"same-origin") => Ok(()),
-        Some(_) => Err(Problem::new(StatusCode::FORBIDDEN, "another site may not ask the dashboard")),
+        Some(_) => Err(Problem::new(StatusCode::FORBIDDEN, "another site may not ask")),
     }
 }
 
@@ -126,7 +141,7 @@ fn let_in(token: &Token, rest: &str) -> Response {
 }
 
 /// Around all routes.
-pub(super) async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let mut response = match guard.judge(&request) {
         Ok(()) => tokio::select! {
             biased;
