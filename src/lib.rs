@@ -45,6 +45,8 @@ pub mod throttle;
 
 pub mod crash;
 
+pub mod priority;
+
 pub mod suggest;
 
 pub mod decode;

@@ -5,12 +5,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 use super::assemble::Assembler;
+use super::beside::Beside;
 use super::encode::TickEncoder;
 use super::error::IngestError;
 use super::pipeline::{Pipeline, PipelineOptions};
@@ -29,8 +28,6 @@ use crate::throttle::Throttle;
 const ONE_SHOT: Duration = RetryPolicy::ONE_SHOT;
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// What is under way has had the time of the last flush too.
-const LAST_MAINTENANCE: Duration = Duration::from_secs(1);
 const GROUP_ID_CHARACTERS: usize = 8;
 
 /// Everything that an ingest is made of.
@@ -159,27 +156,14 @@ impl Daemon {
     pub async fn run(self, stop: CancellationToken) -> Result<Status, IngestError> {
         let over = stop.child_token();
         let Self { pipeline, looked, behind, told, .. } = self;
-        let maintainer = looked.map(|looked| {
-            let caretaker = Caretaker::new(looked, behind, told, over.clone());
-            tokio::spawn(caretaker.run(pipeline.status()).in_current_span())
-        });
+        let start = |looked| Beside::start(Caretaker::new(looked, behind, told, over.clone()), pipeline.status());
+        let beside = looked.map(start).transpose().map_err(IngestError::Threads)?;
         let result = pipeline.run(stop).await;
         over.cancel();
-        join(maintainer).await;
-        result
-    }
-}
-
-/// What is under way may end; the tables are whole without it too.
-async fn join(maintainer: Option<JoinHandle<()>>) {
-    let Some(mut maintainer) = maintainer else { return };
-    match tokio::time::timeout(LAST_MAINTENANCE, &mut maintainer).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(%error, "the maintenance task failed"),
-        Err(_) => {
-            tracing::debug!("the maintenance takes too long; leaving without it");
-            maintainer.abort();
+        if let Some(beside) = beside {
+            beside.end().await;
         }
+        result
     }
 }
 

@@ -38,6 +38,8 @@ pub enum IngestError {
     StopTimeout,
     #[error("read Kafka: {0}")]
     Consumer(#[from] ConsumerGone),
+    #[error("start the threads of maintenance: {0}")]
+    Threads(std::io::Error),
     #[error("run flush task")]
     Task(#[from] tokio::task::JoinError),
 }

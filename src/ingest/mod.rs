@@ -8,6 +8,7 @@
 mod assemble;
 mod assignment;
 mod batch;
+mod beside;
 mod brokers;
 mod buried;
 mod daemon;

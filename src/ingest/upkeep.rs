@@ -1,6 +1,6 @@
 //! Work for the tables beside an ingest: checkpoints, compaction, and with `full` what deletes.
 //!
-//! It runs in threads of its own that give way to the ingest, and an ingest that is faster than it flushes less often.
+//! An ingest that is faster than it flushes less often.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

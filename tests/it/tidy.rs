@@ -148,13 +148,15 @@ fn one_module_names_each_big_crate() {
 /// What a module of ours may import; everything else stands below nothing.
 fn allowed(module: &str) -> Option<&'static [&'static str]> {
     Some(match module {
-        "crash" | "market" | "secret" | "signals" | "suggest" | "throttle" | "units" => &[],
+        "crash" | "priority" | "market" | "secret" | "signals" | "suggest" | "throttle" | "units" => &[],
         "decode" | "lake" | "kafka" => &["crash", "market", "secret", "throttle", "units"],
         "doctor" => &["market", "decode", "kafka", "lake"],
         "engines" => &["market", "secret", "units", "lake", "query"],
         "feeds" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "maintain" => &["crash", "market", "throttle", "units", "lake"],
-        "ingest" => &["crash", "market", "maintain", "secret", "throttle", "units", "decode", "kafka", "lake"],
+        "ingest" => {
+            &["crash", "priority", "market", "maintain", "secret", "throttle", "units", "decode", "kafka", "lake"]
+        }
         "tail" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "verify" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake", "tail"],
         "replay" => &["crash", "market", "decode", "ingest", "lake", "tail"],
