@@ -122,6 +122,16 @@ impl Caretaker {
         if self.looked.maintain == Maintain::Checkpoint || !maintenance.lease(&self.holder, LEASE).await? {
             return Ok(());
         }
+        let done = self.change_files().await;
+        if let Some(maintenance) = &self.maintenance {
+            // For `tickhouse maintain` and other workers; one that dies makes them wait.
+            maintenance.lease(&self.holder, Duration::ZERO).await?;
+        }
+        done
+    }
+
+    async fn change_files(&mut self) -> Result<(), RewriteError> {
+        let Some(maintenance) = &mut self.maintenance else { return Ok(()) };
         self.doing = Work::Compaction;
         let retry = RetryPolicy { cancel: self.over.clone(), ..RetryPolicy::default() };
         let mut small = 0;
