@@ -3,7 +3,7 @@
 
     compose_run.py CONFIG --folder DIR      CONFIG: the output of docker-compose config
 
-Kafka and the S3 server come from tests/servers; only the host names of the services are replaced. The producer and the
+Kafka and the S3 server come from tests/servers; only the host names of the services and the port of /metrics are replaced. The producer and the
 ingest run until three commits are there, then the health check and the query of the file must answer, both must stop on SIGTERM with 0, and
 the checker must find nothing.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -22,8 +23,16 @@ import yaml
 from servers import REPOSITORY, Servers, unwind_on_sigterm
 from worker import OPENED, Worker
 
+#: Where the ingest of the file listens; somebody else may have it here.
+METRICS = "127.0.0.1:9464"
 COMMITS = 3
 SECONDS = 120
+
+
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return held.getsockname()[1]
 
 
 class Containers:
@@ -32,7 +41,10 @@ class Containers:
         self.names, self.environment = names, environment
 
     def command(self, service: str) -> list[str]:
-        command = [str(part) for part in self.services[service]["command"]]
+        return self.here(self.services[service]["command"])
+
+    def here(self, words: list[str]) -> list[str]:
+        command = [str(part) for part in words]
         for name, here in self.names.items():
             command = [part.replace(name, here) for part in command]
         return [str(self.binary), *command]
@@ -67,7 +79,7 @@ def execute(args: argparse.Namespace, servers: Servers) -> int:
     s3 = servers.start("s3.sh")
     config = yaml.safe_load(args.config.read_text())
     # The containers know these two by name; their keys are those of the server that runs here.
-    names = {"kafka:9092": brokers, "http://s3:7070": s3["S3_ENDPOINT"]}
+    names = {"kafka:9092": brokers, "http://s3:7070": s3["S3_ENDPOINT"], METRICS: f"127.0.0.1:{free_port()}"}
     keys = {name: s3[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     containers = Containers(config, args.binary.resolve(), args.folder, names, os.environ | keys | {"NO_COLOR": "1"})
     running = []
@@ -82,7 +94,7 @@ def execute(args: argparse.Namespace, servers: Servers) -> int:
                 raise SystemExit(f"no {COMMITS} commits:\n{ingest.tail()}\n{simulate.tail()}")
             time.sleep(0.2)
         probe = containers.services["ingest"]["healthcheck"]["test"]
-        if probe[0] != "CMD" or subprocess.run([str(containers.binary), *probe[2:]], env=containers.environment).returncode:
+        if probe[0] != "CMD" or subprocess.run(containers.here(probe[2:]), env=containers.environment).returncode:
             raise SystemExit(f"the ingest is not healthy by {probe}")
         answer = subprocess.run(containers.command("query"), stdout=subprocess.PIPE, text=True, env=containers.environment)
         print(answer.stdout)
