@@ -90,9 +90,14 @@ impl Caretaker {
                 () = tokio::time::sleep(IDLE) => done_at,
             };
             // Not dropped half-way: what the Delta kernel does in threads of its own would outlive it.
-            if let Err(error) = self.round().await {
-                tracing::warn!(%error, "the tables were not maintained, trying again later");
-                self.tell(Ran::Failed, 0);
+            match self.round().await {
+                // What was under way is an orphan at most.
+                Err(error) if over.is_cancelled() => tracing::debug!(%error, "left before the tables were maintained"),
+                Err(error) => {
+                    tracing::warn!(%error, "the tables were not maintained, trying again later");
+                    self.tell(Ran::Failed, 0);
+                }
+                Ok(()) => {}
             }
             done_at = newest;
         }
