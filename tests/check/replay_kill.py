@@ -64,9 +64,14 @@ class Run:
         table = ["--table", self.launcher.table, *store_flags(self.launcher.flags)]
         return [str(binary), "dead-letters", "replay", *table, *MAPPING, "--format", "json", *words]
 
-    def start(self, binary: Path, crash: str | None = None) -> Worker:
+    def reached(self, number: int) -> int:
+        """Offset up to which runs of a round replay: however fast they are, letters are left for the next one."""
+        return self.args.letters // PARTITIONS * number // (self.args.kills + 1)
+
+    def start(self, binary: Path, number: int, crash: str | None = None) -> Worker:
         environment = os.environ | self.launcher.environment | ({"TICKHOUSE_TEST_CRASH": crash} if crash else {})
-        command = self.command(binary, "--commit-letters", str(self.args.commit_letters), "--log", "info")
+        some = ["--offsets", f"0..{self.reached(number)}", "--commit-letters", str(self.args.commit_letters)]
+        command = self.command(binary, *some, "--log", "info")
         self.launcher.started += 1
         log = self.launcher.folder / f"replay-{self.launcher.started:04}.log"
         with log.open("wb") as out:
@@ -81,7 +86,7 @@ class Run:
         return f"ticks at version {int(found[-1])}"
 
     def kill(self, number: int) -> None:
-        replays = [self.start(self.args.binary) for _ in range(self.random.choice((1, 1, 2)))]
+        replays = [self.start(self.args.binary, number) for _ in range(self.random.choice((1, 1, 2)))]
         way = self.random.choice(("random", "commit", "commit", "data file"))
         if way == "random":
             time.sleep(self.random.uniform(0.05, 2.0))
@@ -101,8 +106,8 @@ class Run:
         self.kills += killed
         self.say(f"{number:3}/{self.args.kills}  {killed} of {len(replays)} killed ({way})")
 
-    def crash(self, point: str, times: int) -> None:
-        replay = self.start(self.args.faults_binary, f"{point}:{times}")
+    def crash(self, number: int, point: str, times: int) -> None:
+        replay = self.start(self.args.faults_binary, number + 1, f"{point}:{times}")
         code = replay.process.wait(END_SECONDS)
         if code != -signal.SIGKILL:
             self.findings.append(f"{point}:{times} did not fire: exit {code}, {replay.tail()}")
@@ -232,7 +237,7 @@ def execute(args: argparse.Namespace, folder: Path, servers: Servers) -> int:
         for number in range(1, args.kills + 1):
             run.kill(number)
             if args.faults_binary and number <= 2 * len(POINTS):
-                run.crash(POINTS[number % len(POINTS)], 1 + number // 2)
+                run.crash(number, POINTS[number % len(POINTS)], 1 + number // 2)
         middle = run.to_the_end()
         run.say(f"to the end: {count(middle, 'replayed')} replayed, {count(middle, 'replayed_before')} before")
         before_it = count(middle, "replayed_before")
@@ -266,7 +271,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--letters", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=12, help="rounds, each of one replay or two at once")
-    parser.add_argument("--commit-letters", type=int, default=50, help="letters of one commit")
+    parser.add_argument("--commit-letters", type=int, default=20, help="letters of one commit")
     parser.add_argument("--rate", type=int, default=200, help="other messages a second")
     parser.add_argument("--seed", type=int, default=None, help="default: a random one, which is printed")
     parser.add_argument("--store", choices=["local", "s3"], default="local")
