@@ -15,6 +15,9 @@ use crate::lake::{DataFile, MaintainedTable, Replaced, Replacement, RetryPolicy,
 /// Another maintainer is at work: these times in a row, and it is left to it.
 const OUTRUN: u32 = 3;
 
+/// Rounds of a run. 17,280 files become one in three; beyond that it would follow an ingest for ever.
+const ROUNDS: u32 = 8;
+
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Compacted {
@@ -30,7 +33,7 @@ pub struct Compacted {
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// Nothing is left to do.
+    /// Nothing is left to do, but for files that came meanwhile.
     Done,
     /// Another maintainer replaced files meanwhile.
     Outrun,
@@ -58,7 +61,7 @@ impl Compaction {
         plan(&files, &self.limits, now_ms)
     }
 
-    /// Does all that there is to do; `done` is told after every commit. `now_ms` is asked before each round.
+    /// Does all that there is to do with the files that are there; `done` is told after every commit. `now_ms` is asked before each round.
     ///
     /// # Errors
     /// The store can't be read or written, or a file is damaged. What was committed before stays.
@@ -70,8 +73,9 @@ impl Compaction {
         now_ms: impl Fn() -> i64,
         mut done: impl FnMut(&Compacted),
     ) -> Result<Stopped, RewriteError> {
-        let mut outrun = 0;
-        loop {
+        let (mut outrun, mut rounds) = (0, 0);
+        while rounds < ROUNDS {
+            rounds += 1;
             table.load().await?;
             let mut chosen = table.chosen().await?;
             let view = table.files()?;
@@ -90,6 +94,7 @@ impl Compaction {
                     Err(RewriteError::Foreign(path)) => {
                         tracing::info!(table = name, %path, "left as it is: another program wrote it, in no known order");
                         self.foreign.insert(path);
+                        rounds -= 1;
                         break;
                     }
                     Err(RewriteError::Stopped) => return Ok(Stopped::Asked),
@@ -133,6 +138,7 @@ impl Compaction {
                 return Ok(Stopped::Outrun);
             }
         }
+        Ok(Stopped::Done)
     }
 }
 
