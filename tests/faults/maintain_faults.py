@@ -14,7 +14,7 @@ from stage import START_SECONDS, Stage
 from worker import Worker
 
 POINTS = ("compacted", "replacing", "replaced", "vacuuming")
-END_SECONDS = 60
+END_SECONDS = 180
 WEEK = 8 * 24 * 3600
 
 
