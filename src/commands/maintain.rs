@@ -22,8 +22,6 @@ use crate::settings::{Settings, SettingsError};
 
 /// Longer than any flush waits for its commit.
 const LEAST_AGE: Duration = Duration::from_secs(24 * 3600);
-/// Between two commits of a compaction.
-const LEASE: Duration = Duration::from_secs(10 * 60);
 
 /// What was done for a table, or would be.
 #[derive(Default)]
@@ -102,7 +100,7 @@ async fn done(
 ) -> anyhow::Result<Vec<Line>> {
     let holder = Uuid::new_v4().to_string();
     ensure!(
-        args.ignore_lease || maintenance.lease(&holder, LEASE).await?,
+        args.ignore_lease || maintenance.lease(&holder, Maintenance::LEASE).await?,
         "another maintainer is at work on this lake, perhaps inside ingest: wait up to 10 minutes, or say --ignore-lease"
     );
     let mut lines = Vec::new();

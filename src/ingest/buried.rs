@@ -14,7 +14,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::batch::Chunk;
 use super::error::IngestError;
-use crate::lake::{DataFile, Lake};
+use crate::lake::{DataFile, Lake, offset_bounds};
 use crate::market::OffsetRange;
 
 const COLUMNS: [&str; 3] = ["kafka_epoch", "kafka_partition", "kafka_offset"];
@@ -81,12 +81,8 @@ impl Buried {
 }
 
 fn may_hold(file: &DataFile, window: OffsetRange) -> bool {
-    let stats = file.stats.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-    let offset = |side: &str| stats.as_ref()?.get(side)?.get("kafka_offset")?.as_i64();
-    match (offset("minValues"), offset("maxValues")) {
-        (Some(first), Some(last)) => first < window.next() && last >= window.start(),
-        _ => true,
-    }
+    let holds = |(first, last)| first < window.next() && last >= window.start();
+    offset_bounds(file.stats.as_deref()).is_none_or(holds)
 }
 
 /// Dead offsets of the partition in one file; a flush of letters fits into memory, so the file does.

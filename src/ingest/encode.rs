@@ -10,17 +10,15 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, FieldRef, Int32Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use chrono::NaiveDate;
 use hashbrown::HashMap;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::file::properties::WriterProperties;
-use uuid::Uuid;
 
 use super::batch::{Batch, Chunk};
 use super::stats::ColumnStats;
-use crate::lake::{NewFile, ticks_properties, ticks_schema};
-use crate::market::{EPOCH_DAYS_FROM_CE, ExtraColumn, ExtraSpec, PartitionBy};
+use crate::lake::{NewFile, new_data_path, ticks_properties, ticks_schema};
+use crate::market::{ExtraColumn, ExtraSpec, PartitionBy};
 
 /// Rows gathered at once; bounds what lives beside the chunks.
 const GATHER_ROWS: usize = 16 * 1024;
@@ -107,10 +105,10 @@ impl TickEncoder {
             writer.write(&self.record_batch(&gather, names)?)?;
         }
         let bytes = writer.into_inner()?;
-        let date = NaiveDate::from_num_days_from_ce_opt(value + EPOCH_DAYS_FROM_CE).map(|date| date.to_string());
-        let date = date.ok_or_else(|| parquet::errors::ParquetError::General(format!("date {value} out of range")))?;
+        let path = new_data_path(self.partition_by.column(), value);
+        let path = path.ok_or_else(|| parquet::errors::ParquetError::General(format!("date {value} out of range")))?;
         let file = NewFile {
-            path: format!("{}={date}/part-{}.zstd.parquet", self.partition_by.column(), Uuid::new_v4()),
+            path,
             bytes: bytes.len() as i64,
             rows: rows.len() as i64,
             partition_value: value,

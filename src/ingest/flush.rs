@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use tokio::sync::oneshot;
 
@@ -21,9 +20,6 @@ use crate::crash::{self, CrashPoint};
 use crate::decode::{Reason, SkipKind};
 use crate::kafka::TopicIdAnswer;
 use crate::lake::{Advance, Attempt, CommitNote, CommitOutcome, CommittedTable, Lake, NewFile};
-
-/// Files of one flush on their way to the store at the same time.
-const PARALLEL_UPLOADS: usize = 4;
 
 /// A batch and what the table must look like for it to go in.
 pub(super) struct Flush {
@@ -150,11 +146,8 @@ async fn upload(
     store: &Arc<dyn ObjectStore>,
     files: Vec<EncodedFile>,
 ) -> Result<Vec<NewFile>, IngestError> {
-    let put = |EncodedFile { file, bytes }: EncodedFile| async move {
-        lake.put(store, &file.path, bytes.into()).await?;
-        Ok::<_, IngestError>(file)
-    };
-    futures::stream::iter(files).map(put).buffered(PARALLEL_UPLOADS).try_collect().await
+    let files = files.into_iter().map(|EncodedFile { file, bytes }| (file, bytes)).collect();
+    Ok(lake.put_all(store, files).await?)
 }
 
 enum Bury {

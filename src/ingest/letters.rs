@@ -8,15 +8,14 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use arrow::record_batch::RecordBatch;
-use chrono::DateTime;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::batch::DeadLetter;
 use super::encode::EncodedFile;
-use crate::lake::{DEAD_DATE, NewFile, dead_letters_schema, zstd_properties};
+use crate::lake::{DEAD_DATE, NewFile, dead_letters_schema, new_data_path, zstd_properties};
+use crate::market::rfc3339;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 /// Payloads gathered at once: letters may be 1 MiB each.
@@ -40,12 +39,14 @@ pub(super) fn encode_letters(
         writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
     }
     let bytes = writer.into_inner()?;
-    let date = DateTime::from_timestamp_micros(ingested_at).unwrap_or_default().date_naive();
+    let partition_value = i32::try_from(ingested_at.div_euclid(DAY_MICROS)).unwrap_or(i32::MAX);
+    let path = new_data_path(DEAD_DATE, partition_value);
+    let path = path.ok_or_else(|| ParquetError::General(format!("date {partition_value} out of range")))?;
     let file = NewFile {
-        path: format!("{DEAD_DATE}={date}/part-{}.zstd.parquet", Uuid::new_v4()),
+        path,
         bytes: bytes.len() as i64,
         rows: letters.len() as i64,
-        partition_value: i32::try_from(ingested_at.div_euclid(DAY_MICROS)).unwrap_or(i32::MAX),
+        partition_value,
         stats: stats(letters, ingested_at),
     };
     Ok(EncodedFile { file, bytes })
@@ -105,7 +106,7 @@ fn stats(letters: &[&DeadLetter], ingested_at: i64) -> String {
     };
     let partition = extremes(|letter| i64::from(letter.partition));
     let offset = extremes(|letter| letter.offset);
-    let time = DateTime::from_timestamp_micros(ingested_at).map(|at| at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
+    let time = rfc3339(ingested_at);
     json!({
         "numRecords": letters.len(),
         "minValues": { "kafka_partition": partition.0, "kafka_offset": offset.0, "ingested_at": time },

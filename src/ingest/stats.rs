@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::encode::{Gather, SymbolNames};
+use crate::market::rfc3339;
 
 /// Smallest and largest values seen so far.
 #[derive(Debug, Default)]
@@ -60,8 +61,4 @@ impl ColumnStats {
         })
         .to_string()
     }
-}
-
-fn rfc3339(ts: i64) -> Option<String> {
-    chrono::DateTime::from_timestamp_micros(ts).map(|ts| ts.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
 }

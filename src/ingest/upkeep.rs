@@ -16,14 +16,12 @@ use uuid::Uuid;
 use super::settings::Maintain;
 use super::status::{MaintenanceStatus, Ran, Status, Work};
 use crate::lake::{Location, Maintenance, RetryPolicy, StoreSettings, Upkeep};
-use crate::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped, candidates};
+use crate::maintain::{Compacted, Compaction, RewriteError, Stopped};
 
 /// Commits from one look at the files to the next.
 const COMMITS: u64 = 32;
 /// The same where no commit comes: a date may have settled.
 const IDLE: Duration = Duration::from_secs(15 * 60);
-/// How long another maintainer waits for one that died.
-const LEASE: Duration = Duration::from_secs(10 * 60);
 /// From one clean-up of files to the next.
 const VACUUM_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Small files of one date at which flushes are stretched.
@@ -124,7 +122,7 @@ impl Caretaker {
             told.ran(Work::Checkpoint, outcome, done.checkpoint_bytes);
             told.checkpoint = Some(checkpoint);
         });
-        if self.looked.maintain == Maintain::Checkpoint || !maintenance.lease(&self.holder, LEASE).await? {
+        if self.looked.maintain == Maintain::Checkpoint || !maintenance.lease(&self.holder, Maintenance::LEASE).await? {
             return Ok(());
         }
         let done = self.change_files().await;
@@ -151,7 +149,7 @@ impl Caretaker {
             if ended == Stopped::Asked {
                 return Ok(());
             }
-            small = small.max(most_small_files(&candidates(table.name, &table.files()?), compaction.limits));
+            small = small.max(compaction.small_files);
         }
         let behind = small > BACKLOG_FILES;
         if self.behind.swap(behind, Ordering::Relaxed) != behind {
@@ -175,13 +173,4 @@ impl Caretaker {
         self.vacuumed = Some(Instant::now());
         Ok(())
     }
-}
-
-/// Of the date that has most.
-fn most_small_files(files: &[crate::maintain::Candidate], limits: Limits) -> usize {
-    let mut dates: BTreeMap<i32, usize> = BTreeMap::new();
-    for file in files.iter().filter(|file| file.bytes < limits.done_bytes) {
-        *dates.entry(file.partition_value).or_default() += 1;
-    }
-    dates.into_values().max().unwrap_or(0)
 }

@@ -1,6 +1,7 @@
 //! What a lake needs of its store, tried out, and what lies in the store beside the tables.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
@@ -11,15 +12,15 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use super::audit::{Audit, AuditedTable};
 use super::durable::{remove_abandoned, temporary_files};
 use super::error::LakeError;
-use super::location::Location;
-use super::maintain::ABANDONED;
+use super::location::{Location, OWN};
 use super::probe::require_conditional_put;
 use super::store::prefixed;
 
-/// Own files, under the root of the lake.
-pub(super) const OWN: &str = "_tickhouse";
 /// Written over at each check, so that there is only one.
 const TRIED: &str = "doctor/tried";
+
+/// A temporary file this old belongs to no upload that is still going on.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 /// A right that was tried out.
 #[derive(Debug)]
@@ -148,21 +149,26 @@ impl Audit {
 }
 
 impl AuditedTable {
-    /// Data files that the store has. Folders whose names begin with `_` or `.` are not the table's.
+    /// Data files that the store has.
     ///
     /// # Errors
     /// The store doesn't answer.
     pub async fn listed(&self) -> Result<Vec<ListedFile>, LakeError> {
-        let failed = |error: object_store::Error| LakeError::store("list the files", &self.place, &error);
-        let mut found = Vec::new();
-        let mut listed = self.store.list(None);
-        while let Some(object) = listed.try_next().await.map_err(failed)? {
-            let is_hidden = object.location.parts().any(|part| part.as_ref().starts_with(['_', '.']));
-            if !is_hidden {
-                let (path, bytes, modified) = (object.location, object.size, object.last_modified);
-                found.push(ListedFile { path, bytes, modified });
-            }
-        }
-        Ok(found)
+        data_files(&self.store, &self.place).await
     }
+}
+
+/// Data files below the root of a table, which `place` names. Folders whose names begin with `_` or `.` are not its own.
+pub(super) async fn data_files(store: &Arc<dyn ObjectStore>, place: &str) -> Result<Vec<ListedFile>, LakeError> {
+    let failed = |error: object_store::Error| LakeError::store("list the files", place, &error);
+    let mut found = Vec::new();
+    let mut listed = store.list(None);
+    while let Some(object) = listed.try_next().await.map_err(failed)? {
+        let is_hidden = object.location.parts().any(|part| part.as_ref().starts_with(['_', '.']));
+        if !is_hidden {
+            let (path, bytes, modified) = (object.location, object.size, object.last_modified);
+            found.push(ListedFile { path, bytes, modified });
+        }
+    }
+    Ok(found)
 }

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::NaiveDate;
 use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use uuid::Uuid;
@@ -16,8 +15,9 @@ use super::record::{CommitRecord, advanced};
 use super::retry::{Attempts, RetryPolicy};
 use super::table::{Put, Table};
 use super::tally::{Attempt, CommittedTable};
+use super::writing::date_text;
 use crate::crash::{self, CrashPoint};
-use crate::market::{Counts, EPOCH_DAYS_FROM_CE, OffsetRange};
+use crate::market::{Counts, OffsetRange};
 
 /// How one partition moves in a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -289,27 +289,31 @@ pub(super) fn append(partition_column: &str) -> DeltaOperation {
     }
 }
 
-/// Actions that add files to a table.
+/// Actions that add files with new rows to a table.
 pub(super) fn adds(partition_column: &str, files: &[NewFile]) -> Vec<Action> {
     let now = chrono::Utc::now().timestamp_millis();
-    let add = |file: &NewFile| {
-        let date = NaiveDate::from_num_days_from_ce_opt(file.partition_value + EPOCH_DAYS_FROM_CE);
-        Action::Add(Add {
-            path: file.path.clone(),
-            partition_values: HashMap::from([(
-                partition_column.to_owned(),
-                date.map(|date| date.format("%Y-%m-%d").to_string()),
-            )]),
-            size: file.bytes,
-            modification_time: now,
-            data_change: true,
-            stats: Some(file.stats.clone()),
-            tags: None,
-            deletion_vector: None,
-            base_row_id: None,
-            default_row_commit_version: None,
-            clustering_provider: None,
-        })
-    };
+    let add = |file| Action::Add(Add { data_change: true, ..add_without_rows(partition_column, file, now) });
     files.iter().map(add).collect()
+}
+
+/// Of a file whose rows were in the table before, in another one.
+pub(super) fn add_without_rows(partition_column: &str, file: &NewFile, now_ms: i64) -> Add {
+    Add {
+        path: file.path.clone(),
+        partition_values: partition_values(partition_column, file.partition_value),
+        size: file.bytes,
+        modification_time: now_ms,
+        data_change: false,
+        stats: Some(file.stats.clone()),
+        tags: None,
+        deletion_vector: None,
+        base_row_id: None,
+        default_row_commit_version: None,
+        clustering_provider: None,
+    }
+}
+
+/// As actions have them; `days` since 1970-01-01.
+pub(super) fn partition_values(partition_column: &str, days: i32) -> HashMap<String, Option<String>> {
+    HashMap::from([(partition_column.to_owned(), date_text(days))])
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -27,6 +28,9 @@ use super::upload;
 use super::vacant::{require_folder, require_vacant};
 use super::view::{DataFile, TableView};
 use crate::market::TopicIdentity;
+
+/// Files of one commit on their way to the store at the same time.
+const PARALLEL_UPLOADS: usize = 4;
 
 const NOT_READ: &str = "lake not read";
 
@@ -306,6 +310,22 @@ impl Lake {
     /// The file is not in the store when the policy gives up.
     pub async fn put(&self, store: &Arc<dyn ObjectStore>, path: &str, bytes: Bytes) -> Result<(), LakeError> {
         upload::put(store, &self.location.to_string(), path, bytes, &self.retry).await
+    }
+
+    /// The same for several, some of them at a time; returns them in their order.
+    ///
+    /// # Errors
+    /// As [`Lake::put`].
+    pub async fn put_all(
+        &self,
+        store: &Arc<dyn ObjectStore>,
+        files: Vec<(NewFile, Vec<u8>)>,
+    ) -> Result<Vec<NewFile>, LakeError> {
+        let put = |(file, bytes): (NewFile, Vec<u8>)| async move {
+            self.put(store, &file.path, bytes.into()).await?;
+            Ok(file)
+        };
+        stream::iter(files).map(put).buffered(PARALLEL_UPLOADS).try_collect().await
     }
 
     /// A whole file of one of the two tables, by the retry policy.

@@ -9,10 +9,10 @@ use object_store::{ObjectStoreExt, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use super::error::LakeError;
+use super::location::OWN;
 use super::maintain::Maintenance;
 use super::store::prefixed;
 
-const FOLDER: &str = "_tickhouse";
 const LEASE: &str = "maintain.lease";
 
 #[derive(Serialize, Deserialize)]
@@ -22,12 +22,15 @@ struct Lease {
 }
 
 impl Maintenance {
+    /// How long others wait for one that died. Longer than from one commit of a compaction to the next.
+    pub const LEASE: Duration = Duration::from_secs(10 * 60);
+
     /// Whether `holder` may go on for this long; `false` while another one holds the lease. Zero gives it back.
     ///
     /// # Errors
     /// The store can't be read or written.
     pub async fn lease(&self, holder: &str, duration: Duration) -> Result<bool, LakeError> {
-        let store = prefixed(self.root(), &self.location().table_url(FOLDER))?;
+        let store = prefixed(self.root(), &self.location().table_url(OWN))?;
         let path = Path::from(LEASE);
         let failed = |action, error: object_store::Error| LakeError::store(action, self.location(), &error);
         let held = match store.get(&path).await {

@@ -5,6 +5,9 @@ use std::path::{Path as FilePath, PathBuf};
 
 use url::Url;
 
+/// Folder of what is neither table nor data of one, under the root of a lake.
+pub(super) const OWN: &str = "_tickhouse";
+
 /// Root of a lake. A folder is absolute, an S3 prefix has no slash at either end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {

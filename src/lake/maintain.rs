@@ -5,7 +5,6 @@
 //! commits.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use deltalake::checkpoints::{cleanup_expired_logs_for, create_checkpoint};
@@ -14,7 +13,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
 
-use super::durable::remove_abandoned;
+use super::audit::Audit;
 use super::error::LakeError;
 use super::location::Location;
 use super::replace::{Chosen, Replaced, Replacement, chosen, replace};
@@ -24,9 +23,6 @@ use super::store::{StoreSettings, root_store};
 use super::table::Table;
 use super::vacant::require_folder;
 use super::view::TableView;
-
-/// A temporary file this old belongs to no upload that is still going on.
-pub(super) const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 /// Handles of its own on some tables.
 pub struct Maintenance {
@@ -139,14 +135,8 @@ impl Maintenance {
             done.checkpoint_bytes += of_table.checkpoint_bytes;
             done.log_files_deleted += of_table.log_files_deleted;
         }
-        if let (Location::Folder(folder), 1.., true) = (&self.location, done.checkpoints, upkeep.clean) {
-            let (folder, place) = (folder.clone(), self.location.to_string());
-            let removed = tokio::task::spawn_blocking(move || remove_abandoned(&folder, ABANDONED)).await;
-            let removed = removed.map_err(object_store::Error::from).and_then(|removed| {
-                removed.map_err(|error| object_store::Error::Generic { store: "local disk", source: Box::new(error) })
-            });
-            let action = "delete temporary files";
-            done.temporary_files_deleted = removed.map_err(|error| LakeError::store(action, place, &error))?;
+        if done.checkpoints > 0 && upkeep.clean {
+            done.temporary_files_deleted = Audit::of(&self.location, &self.root).remove_temporary_files().await?;
         }
         Ok(done)
     }

@@ -10,8 +10,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::audit::{Audit, AuditedTable, HINT, LOG, LastCheckpoint, VERSION_DIGITS, commit_name};
-use super::checkup::OWN;
 use super::error::LakeError;
+use super::location::OWN;
 use super::store::prefixed;
 
 /// Where copies go: `_tickhouse/doctor/<time>/<table>/_delta_log/..` under the root of the lake.

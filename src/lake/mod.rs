@@ -78,5 +78,5 @@ pub use stored_file::{FileError, StoredFile};
 pub use tally::{Attempt, CommittedTable, Tallied, Tally};
 pub use upload::store_result;
 pub use vacuum::Unreferenced;
-pub use view::{DataFile, TableView};
-pub use writing::{footer_says_sorted, ticks_properties, zstd_properties};
+pub use view::{DataFile, TableView, offset_bounds};
+pub use writing::{footer_says_sorted, new_data_path, ticks_properties, zstd_properties};

@@ -6,21 +6,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::NaiveDate;
-use deltalake::kernel::{Action, Add, Remove, Transaction};
+use deltalake::kernel::{Action, Remove, Transaction};
 use deltalake::logstore::LogStore;
 use deltalake::protocol::DeltaOperation;
 use uuid::Uuid;
 
 use super::actions::parse_commit;
-use super::commit::NewFile;
+use super::commit::{NewFile, add_without_rows, partition_values};
 use super::damage::damaged_commit;
 use super::error::LakeError;
 use super::retry::{Attempts, RetryPolicy};
 use super::table::{Put, Table};
 use super::view::DataFile;
 use crate::crash::{self, CrashPoint};
-use crate::market::EPOCH_DAYS_FROM_CE;
 
 const APP_ID: &str = "tickhouse/maintain";
 const INFO_KEY: &str = "tickhouseMaintenance";
@@ -181,18 +179,13 @@ impl Replacement<'_> {
     }
 
     fn actions(&self) -> Vec<Action> {
-        let value = |days: i32| {
-            let date = NaiveDate::from_num_days_from_ce_opt(days + EPOCH_DAYS_FROM_CE);
-            let date = date.map(|date| date.format("%Y-%m-%d").to_string());
-            HashMap::from([(self.partition_column.to_owned(), date)])
-        };
         let remove = |file: &DataFile| {
             Action::Remove(Remove {
                 path: file.path.to_string(),
                 data_change: !self.is_rewrite(),
                 deletion_timestamp: Some(self.now_ms),
                 extended_file_metadata: Some(true),
-                partition_values: Some(value(file.partition_value)),
+                partition_values: Some(partition_values(self.partition_column, file.partition_value)),
                 size: i64::try_from(file.bytes).ok(),
                 tags: None,
                 deletion_vector: None,
@@ -200,21 +193,7 @@ impl Replacement<'_> {
                 default_row_commit_version: None,
             })
         };
-        let add = |file: &NewFile| {
-            Action::Add(Add {
-                path: file.path.clone(),
-                partition_values: value(file.partition_value),
-                size: file.bytes,
-                modification_time: self.now_ms,
-                data_change: false,
-                stats: Some(file.stats.clone()),
-                tags: None,
-                deletion_vector: None,
-                base_row_id: None,
-                default_row_commit_version: None,
-                clustering_provider: None,
-            })
-        };
+        let add = |file| Action::Add(add_without_rows(self.partition_column, file, self.now_ms));
         self.removed.iter().map(remove).chain(self.added.iter().map(add)).collect()
     }
 }

@@ -12,7 +12,7 @@ use object_store::ObjectStore;
 use super::commit::{Advance, Batch, CommitOutcome, NewFile, Reached, app_id, commit};
 use super::create::open_or_create_signals;
 use super::error::LakeError;
-use super::location::Location;
+use super::location::{Location, OWN};
 use super::maintain::{Upkeep, keep_log};
 use super::reading::{has, has_newer};
 use super::record::CommitRecord;
@@ -25,9 +25,6 @@ use super::view::TableView;
 
 /// Name of the table, under the root of the lake.
 pub const SIGNALS: &str = "signals";
-
-/// What is neither table nor data of one.
-const OWN_FOLDER: &str = "_tickhouse";
 
 /// For readers, who may come before the table.
 pub(super) struct SignalsTable {
@@ -83,7 +80,7 @@ impl Signals {
         let root = root_store(location, store)?;
         let mut table = Table::new(&root, location, SIGNALS)?;
         open_or_create_signals(location, &mut table).await?;
-        let own_store = prefixed(&root, &location.table_url(OWN_FOLDER))?;
+        let own_store = prefixed(&root, &location.table_url(OWN))?;
         let (location, retry) = (location.clone(), RetryPolicy::default());
         Ok(Self { location, table, own_store, epoch, retry, upkeep: None, maintained_at: 0 })
     }

@@ -8,10 +8,10 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 
 use super::error::LakeError;
-use super::location::Location;
+use super::location::{Location, OWN};
 
 /// What a creation that was interrupted leaves.
-const OURS: [&str; 4] = ["ticks", "dead_letters", "signals", "_tickhouse"];
+const OURS: [&str; 4] = ["ticks", "dead_letters", "signals", OWN];
 /// A disk that was just mounted is empty.
 const OF_FILE_SYSTEM: &str = "lost+found";
 

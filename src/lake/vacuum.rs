@@ -7,11 +7,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use object_store::ObjectStore;
 use object_store::path::Path;
 
 use super::audit::Audit;
+use super::checkup::{ListedFile, data_files};
 use super::error::LakeError;
 use super::maintain::Maintenance;
 use super::store::prefixed;
@@ -41,9 +42,10 @@ impl Maintenance {
         let mut found = Vec::new();
         for name in names {
             // Listed before the log is read: what is committed in between is in the log.
-            let listed = self.data_files(name, before).await?;
-            let Some(audited) = Audit::of(self.location(), self.root()).table(name).await? else { continue };
             let place = format!("{}/{name}", self.location());
+            let store = prefixed(self.root(), &self.location().table_url(name))?;
+            let listed = data_files(&store, &place).await?;
+            let Some(audited) = Audit::of(self.location(), self.root()).table(name).await? else { continue };
             let state = audited.state.filter(|state| audited.problems.is_empty() && state.version == audited.newest);
             let state = state.ok_or_else(|| LakeError::Table {
                 action: "look for files that nothing needs",
@@ -51,28 +53,17 @@ impl Maintenance {
                 detail: "its log is damaged: run tickhouse verify".to_owned(),
             })?;
             let needed: HashSet<&Path> = state.files.iter().map(|file| &file.path).collect();
-            let before = before.timestamp_millis();
-            for (path, bytes) in listed {
+            let is_old_data = |file: &ListedFile| {
+                let (path, is_in_folder) = (file.path.as_ref(), file.path.parts().count() > 1);
+                let is_data = is_in_folder && path.starts_with(&state.partition_column) && path.ends_with(".parquet");
+                is_data && file.modified < before
+            };
+            for ListedFile { path, bytes, .. } in listed.into_iter().filter(is_old_data) {
                 let removed = state.removed.get(&path);
-                let recently = removed.is_some_and(|time| time.is_none_or(|time| time >= before));
-                if !needed.contains(&path) && !recently && path.as_ref().starts_with(&state.partition_column) {
+                let recently = removed.is_some_and(|time| time.is_none_or(|time| time >= before.timestamp_millis()));
+                if !needed.contains(&path) && !recently {
                     found.push(Unreferenced { table: name, path, bytes, was_removed: removed.is_some() });
                 }
-            }
-        }
-        Ok(found)
-    }
-
-    async fn data_files(&self, name: &str, before: DateTime<Utc>) -> Result<Vec<(Path, u64)>, LakeError> {
-        let store = prefixed(self.root(), &self.location().table_url(name))?;
-        let failed = |error: object_store::Error| LakeError::store("list the files", self.location(), &error);
-        let mut found = Vec::new();
-        let mut listed = store.list(None);
-        while let Some(object) = listed.try_next().await.map_err(failed)? {
-            let is_data = object.location.as_ref().ends_with(".parquet") && object.location.parts().count() > 1;
-            let in_log = object.location.prefix_matches(&Path::from("_delta_log"));
-            if is_data && !in_log && object.last_modified < before {
-                found.push((object.location, object.size));
             }
         }
         Ok(found)

@@ -41,6 +41,13 @@ pub struct DataFile {
     pub modified_ms: i64,
 }
 
+/// Smallest and largest offset of a file by its Delta statistics; `None` where they don't tell.
+pub fn offset_bounds(stats: Option<&str>) -> Option<(i64, i64)> {
+    let stats: serde_json::Value = serde_json::from_str(stats?).ok()?;
+    let offset = |side: &str| stats.get(side)?.get("kafka_offset")?.as_i64();
+    offset("minValues").zip(offset("maxValues"))
+}
+
 impl fmt::Debug for TableView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TableView").field("url", &self.table_url.as_str()).finish_non_exhaustive()

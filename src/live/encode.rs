@@ -16,11 +16,10 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use serde::Serialize;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::event::{Event, Kind, Severity, TickId};
-use crate::lake::{NewFile, signals_schema};
-use crate::market::EPOCH_DAYS_FROM_CE;
+use crate::lake::{NewFile, new_data_path, signals_schema};
+use crate::market::{EPOCH_DAYS_FROM_CE, rfc3339};
 
 const TRADE_DATE: &str = "trade_date";
 
@@ -80,10 +79,6 @@ fn known(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn rfc3339(ts: i64) -> Option<String> {
-    chrono::DateTime::from_timestamp_micros(ts).map(|ts| ts.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
-}
-
 fn date(days: i32) -> Option<NaiveDate> {
     NaiveDate::from_num_days_from_ce_opt(days + EPOCH_DAYS_FROM_CE)
 }
@@ -119,9 +114,10 @@ fn encode_file(trade_date: i32, mut events: Vec<&Event>, emitted_at: i64) -> Res
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&schema), options)?;
     writer.write(&record_batch(schema, &events, emitted_at)?)?;
     let bytes = writer.into_inner()?;
-    let date = date(trade_date).ok_or_else(|| ParquetError::General(format!("date {trade_date} out of range")))?;
+    let path = new_data_path(TRADE_DATE, trade_date);
+    let path = path.ok_or_else(|| ParquetError::General(format!("date {trade_date} out of range")))?;
     let file = NewFile {
-        path: format!("{TRADE_DATE}={date}/part-{}.zstd.parquet", Uuid::new_v4()),
+        path,
         bytes: bytes.len() as i64,
         rows: events.len() as i64,
         partition_value: trade_date,

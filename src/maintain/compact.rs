@@ -1,6 +1,6 @@
 //! Jobs of a table, one after the other, until the plan has none.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
 
 use object_store::path::Path;
@@ -45,18 +45,23 @@ pub enum Stopped {
 #[derive(Debug, Default)]
 pub struct Compaction {
     pub limits: Limits,
+    /// Files that are not done, of the date that has most of them, as of the last plan of a run.
+    pub small_files: usize,
     /// Files of other programs, in no known order.
     foreign: HashSet<Path>,
 }
 
 impl Compaction {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, foreign: HashSet::new() }
+        Self { limits, ..Self::default() }
     }
 
     /// What there is to do, by the files that were loaded last.
     pub fn plan(&self, name: &str, view: &TableView, now_ms: i64) -> Vec<Job> {
-        let mut files = candidates(name, view);
+        self.plan_of(candidates(name, view), view, now_ms)
+    }
+
+    fn plan_of(&self, mut files: Vec<Candidate>, view: &TableView, now_ms: i64) -> Vec<Job> {
         files.retain(|file| !self.foreign.contains(&view.files[file.file].path));
         plan(&files, &self.limits, now_ms)
     }
@@ -79,7 +84,9 @@ impl Compaction {
             table.load().await?;
             let mut chosen = table.chosen().await?;
             let view = table.files()?;
-            let jobs = self.plan(table.name, &view, now_ms());
+            let files = candidates(table.name, &view);
+            self.small_files = most_small_files(&files, &self.limits);
+            let jobs = self.plan_of(files, &view, now_ms());
             if jobs.is_empty() {
                 return Ok(Stopped::Done);
             }
@@ -147,6 +154,7 @@ fn rewrite_of<'a>(table: &'a MaintainedTable, view: &'a TableView, files: &'a [D
     Rewrite {
         view,
         files,
+        partition_value: job.partition_value,
         cuts: if order == Order::Ticks { &job.cuts } else { &[] },
         order,
         statistics: table.property("delta.dataSkippingStatsColumns").unwrap_or_default(),
@@ -155,7 +163,7 @@ fn rewrite_of<'a>(table: &'a MaintainedTable, view: &'a TableView, files: &'a [D
 
 /// The files that a plan may choose: those whose rows and times the log tells, under a name that no reader spells in
 /// another way.
-pub fn candidates(name: &str, view: &TableView) -> Vec<Candidate> {
+fn candidates(name: &str, view: &TableView) -> Vec<Candidate> {
     let column = if name == "dead_letters" { "ingested_at" } else { "ts" };
     let is_plain = |path: &Path| {
         path.as_ref().chars().all(|one| one.is_ascii_alphanumeric() || matches!(one, '=' | '-' | '_' | '.' | '/'))
@@ -171,6 +179,15 @@ pub fn candidates(name: &str, view: &TableView) -> Vec<Candidate> {
         })
     };
     view.files.iter().enumerate().filter_map(candidate).collect()
+}
+
+/// Of the date that has most.
+fn most_small_files(files: &[Candidate], limits: &Limits) -> usize {
+    let mut dates: BTreeMap<i32, usize> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.bytes < limits.done_bytes) {
+        *dates.entry(file.partition_value).or_default() += 1;
+    }
+    dates.into_values().max().unwrap_or(0)
 }
 
 impl Compacted {

@@ -19,7 +19,7 @@ mod plan;
 mod rewrite;
 mod statistics;
 
-pub use compact::{Compacted, Compaction, Stopped, candidates};
+pub use compact::{Compacted, Compaction, Stopped};
 pub use merge::MergeError;
-pub use plan::{Candidate, Job, Limits, plan};
+pub use plan::{Job, Limits};
 pub use rewrite::RewriteError;

@@ -44,7 +44,7 @@ impl Default for Limits {
 
 /// A file as the plan sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Candidate {
+pub(super) struct Candidate {
     /// Place in the caller's list.
     pub file: usize,
     /// Days since 1970-01-01.
@@ -74,7 +74,7 @@ pub struct Job {
 }
 
 /// Jobs in the order of their dates. No file is in two of them; what they make may be planned again.
-pub fn plan(files: &[Candidate], limits: &Limits, now_ms: i64) -> Vec<Job> {
+pub(super) fn plan(files: &[Candidate], limits: &Limits, now_ms: i64) -> Vec<Job> {
     let mut dates: BTreeMap<i32, Vec<Candidate>> = BTreeMap::new();
     for file in files {
         dates.entry(file.partition_value).or_default().push(*file);

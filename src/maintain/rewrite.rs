@@ -13,7 +13,6 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::{cast, concat_batches, interleave_record_batch};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef, TimestampMicrosecondType};
-use chrono::NaiveDate;
 use futures::TryStreamExt;
 use futures::future::try_join_all;
 use object_store::ObjectStore;
@@ -24,15 +23,13 @@ use parquet::arrow::{AsyncArrowWriter, ParquetRecordBatchStreamBuilder, async_re
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::merge::{Merge, MergeError, Step};
 use super::statistics::FileStatistics;
 use crate::lake::{
-    DataFile, FileError, LakeError, NewFile, StoredFile, TableView, footer_says_sorted, ticks_properties,
-    zstd_properties,
+    DataFile, FileError, LakeError, NewFile, StoredFile, TableView, footer_says_sorted, new_data_path,
+    ticks_properties, zstd_properties,
 };
-use crate::market::EPOCH_DAYS_FROM_CE;
 
 /// Rows that are decoded at once, of each input; fewer where they are large.
 const BATCH_ROWS: usize = 4 * 1024;
@@ -77,6 +74,8 @@ pub(super) enum Order {
 pub(super) struct Rewrite<'a> {
     pub view: &'a TableView,
     pub files: &'a [DataFile],
+    /// Of all of them; days since 1970-01-01.
+    pub partition_value: i32,
     /// See [`super::plan::Job::cuts`]; for ticks alone.
     pub cuts: &'a [i64],
     pub order: Order,
@@ -215,12 +214,6 @@ impl Rewrite<'_> {
         Ok(())
     }
 
-    fn new_path(&self) -> String {
-        let value = self.files.first().map_or(0, |file| file.partition_value);
-        let date = NaiveDate::from_num_days_from_ce_opt(value + EPOCH_DAYS_FROM_CE).unwrap_or_default();
-        format!("{}={date}/part-{}.zstd.parquet", self.view.partition_column, Uuid::new_v4())
-    }
-
     fn properties(&self) -> WriterProperties {
         match self.order {
             Order::Ticks => ticks_properties(),
@@ -300,7 +293,11 @@ impl Output {
         let (path, writer) = match &mut self.upload {
             Some(upload) => upload,
             None => {
-                let path = rewrite.new_path();
+                let days = rewrite.partition_value;
+                let path = new_data_path(&rewrite.view.partition_column, days).ok_or_else(|| RewriteError::Write {
+                    path: rewrite.view.partition_column.clone(),
+                    detail: format!("date {days} out of range"),
+                })?;
                 let failed =
                     |error: ParquetError| RewriteError::Write { path: path.clone(), detail: error.to_string() };
                 let store: Arc<dyn ObjectStore> = Arc::clone(&rewrite.view.store);
@@ -333,7 +330,7 @@ impl Output {
         Ok(Some(NewFile {
             bytes: writer.bytes_written() as i64,
             rows: self.statistics.rows as i64,
-            partition_value: rewrite.files.first().map_or(0, |file| file.partition_value),
+            partition_value: rewrite.partition_value,
             stats: self.statistics.to_json(),
             path,
         }))

@@ -7,6 +7,8 @@ use arrow::record_batch::RecordBatch;
 use chrono::DateTime;
 use serde_json::{Map, Value, json};
 
+use crate::market::rfc3339;
+
 /// Values of one column so far; `None` while all were NULL.
 #[derive(Debug, Clone, PartialEq)]
 enum Extremes {
@@ -114,10 +116,6 @@ impl FileStatistics {
         json!({ "numRecords": self.rows, "minValues": side(false), "maxValues": side(true), "nullCount": nulls })
             .to_string()
     }
-}
-
-fn rfc3339(micros: i64) -> Option<String> {
-    DateTime::from_timestamp_micros(micros).map(|at| at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
 }
 
 /// First and last time of a file by its `stats`; `None` where they don't tell.

@@ -4,6 +4,7 @@ mod clock;
 mod columns;
 mod counts;
 mod offsets;
+mod time;
 mod topic;
 mod zone;
 
@@ -11,6 +12,7 @@ pub use clock::LocalClock;
 pub use columns::{ExtraColumn, ExtraSpec, ExtraType, Strings, TickColumns};
 pub use counts::Counts;
 pub use offsets::{InvalidRange, OffsetRange};
+pub use time::rfc3339;
 pub use topic::{OtherTopic, TopicIdentity};
 pub use zone::{EPOCH_DAYS_FROM_CE, MarketZone, PartitionBy};
 

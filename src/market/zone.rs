@@ -50,6 +50,11 @@ impl PartitionBy {
         }
     }
 
+    /// Whose partition column has this name.
+    pub fn of_column(name: &str) -> Option<Self> {
+        [Self::Day, Self::Month, Self::Year].into_iter().find(|by| by.column() == name)
+    }
+
     /// First day of the partition that holds `trade_date`; both are days since 1970-01-01.
     pub fn value(self, trade_date: i32) -> i32 {
         let Some(date) = NaiveDate::from_num_days_from_ce_opt(trade_date + EPOCH_DAYS_FROM_CE) else {

@@ -25,7 +25,6 @@ mod wanted;
 use std::sync::Arc;
 
 use arrow::datatypes::Field;
-use futures::{StreamExt, TryStreamExt};
 use tokio_util::sync::CancellationToken;
 
 pub use error::ReplayError;
@@ -35,17 +34,12 @@ pub use wanted::Wanted;
 use crate::crash::{self, CrashPoint};
 use crate::decode::{Decoder, InputSettings, Message, Verdict};
 use crate::ingest::TickEncoder;
-use crate::lake::{
-    Lake, Location, NewFile, ReplayBatch, ReplayOutcome, RetryPolicy, StoreSettings, TableView, ticks_schema,
-};
+use crate::lake::{Lake, Location, ReplayBatch, ReplayOutcome, RetryPolicy, StoreSettings, TableView, ticks_schema};
 use crate::market::{MarketZone, PartitionBy};
 use crate::tail::{lake_input, lake_zone};
 use batch::{Decoded, Ready};
 use letters::{Letter, Letters};
 use wanted::Selection;
-
-/// Files of one commit on their way to the store at the same time.
-const PARALLEL_UPLOADS: usize = 4;
 
 #[derive(Debug, Clone)]
 pub struct ReplaySettings {
@@ -199,16 +193,7 @@ impl Replay {
         let Ready { files, replayed, by_reason, event_ts } =
             tokio::task::spawn_blocking(move || decoded.encode(&encoder)).await??;
         let store = self.lake.ticks_store();
-        let lake = &self.lake;
-        let put = |(file, bytes): (NewFile, Vec<u8>)| {
-            let store = &store;
-            async move {
-                lake.put(store, &file.path, bytes.into()).await?;
-                Ok::<_, ReplayError>(file)
-            }
-        };
-        let files: Vec<NewFile> =
-            futures::stream::iter(files).map(put).buffered(PARALLEL_UPLOADS).try_collect().await?;
+        let files = self.lake.put_all(&store, files).await?;
         crash::at(CrashPoint::ReplayUploaded);
         let (min_event_ts, max_event_ts) = (Some(event_ts.0), Some(event_ts.1));
         let batch = ReplayBatch { base, files: &files, replayed: &replayed, min_event_ts, max_event_ts };
@@ -227,7 +212,6 @@ impl Replay {
 }
 
 fn partition_by(ticks: &TableView) -> Result<PartitionBy, ReplayError> {
-    let known = [PartitionBy::Day, PartitionBy::Month, PartitionBy::Year];
-    let by = known.into_iter().find(|by| by.column() == ticks.partition_column);
+    let by = PartitionBy::of_column(&ticks.partition_column);
     by.ok_or_else(|| ReplayError::Partition { column: ticks.partition_column.clone() })
 }

@@ -11,7 +11,7 @@ use parquet::file::statistics::Statistics;
 use roaring::RoaringTreemap;
 
 use super::error::ReplayError;
-use crate::lake::{DataFile, TableView};
+use crate::lake::{DataFile, TableView, offset_bounds};
 
 /// Files that are read at once, so that a store's answers are not waited for one by one.
 pub(super) const READERS: usize = 4;
@@ -56,9 +56,7 @@ impl Offsets {
 
     /// False where the statistics of a file rule it out.
     pub(super) fn may_be_in(&self, file: &DataFile) -> bool {
-        let stats = file.stats.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-        let offset = |side: &str| stats.as_ref()?.get(side)?.get("kafka_offset")?.as_i64();
-        offset("minValues").zip(offset("maxValues")).is_none_or(|range| self.has_any_of(range))
+        offset_bounds(file.stats.as_deref()).is_none_or(|range| self.has_any_of(range))
     }
 
     /// Takes over the offsets of another set that this one doesn't have, and leaves only those there.

@@ -88,8 +88,7 @@ pub(super) struct RowMaker {
 impl RowMaker {
     /// `extras` are the names of the mapping's extra columns, in its order.
     pub(super) fn new(view: &TableView, epoch: i32, extras: Vec<String>) -> Self {
-        let known = [PartitionBy::Day, PartitionBy::Month, PartitionBy::Year];
-        let partition_by = known.into_iter().find(|by| by.column() == view.partition_column);
+        let partition_by = PartitionBy::of_column(&view.partition_column);
         Self { schema: read_schema(view), epoch, partition_by, extras }
     }
 

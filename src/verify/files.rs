@@ -19,8 +19,7 @@ use super::finding::{Findings, What};
 use super::identities::Identities;
 use super::progress::Progress;
 use super::rows::{FileRows, IdentityBatch, Rules};
-use super::window::offsets_of;
-use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile};
+use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile, offset_bounds};
 
 /// Files that are decoded at once, at most one a core: more would wait for a core with a row group in memory.
 const READERS: usize = 4;
@@ -188,7 +187,8 @@ async fn read_rows(
 fn told_rows(file: &LoggedFile) -> Option<String> {
     let stats: serde_json::Value = serde_json::from_str(file.stats.as_deref()?).ok()?;
     let rows = stats.get("numRecords")?.as_u64()?;
-    let offsets = offsets_of(file).map_or_else(String::new, |(low, high)| format!(" of offsets {low} to {high}"));
+    let offsets = offset_bounds(file.stats.as_deref())
+        .map_or_else(String::new, |(low, high)| format!(" of offsets {low} to {high}"));
     Some(format!("it held {rows} rows{offsets}"))
 }
 

@@ -10,11 +10,11 @@ use super::files::Held;
 use super::finding::{Findings, What};
 use super::progress::Progress;
 use super::topic::{Comparison, Differing, PartitionCompared, Topic, place};
-use super::window::{Stored, Tables, Window, each_batch, offsets_of, rounds_of};
+use super::window::{Stored, Tables, Window, each_batch, rounds_of};
 use super::{Logged, TICKS, VerifyError, counters};
 use crate::decode::{Decoder, InputSettings};
 use crate::kafka::{Assigned, KafkaSettings, Reader};
-use crate::lake::{LoggedFile, LoggedVersion, PartitionCounters, RetryPolicy};
+use crate::lake::{LoggedFile, LoggedVersion, PartitionCounters, RetryPolicy, offset_bounds};
 use crate::market::MarketZone;
 
 const INPUT: &str = "tickhouse.input";
@@ -188,7 +188,7 @@ async fn name_columns(
     let decoded = differing.iter().map(|one| ((one.partition, one.offset), one.decoded.clone()));
     let decoded: Arc<BTreeMap<_, _>> = Arc::new(decoded.collect());
     let (table, version) = tables.ticks;
-    let may_hold = |file: &&LoggedFile| match offsets_of(file) {
+    let may_hold = |file: &&LoggedFile| match offset_bounds(file.stats.as_deref()) {
         Some((low, high)) if tables.prunes => differing.iter().any(|one| (low..=high).contains(&one.offset)),
         _ => true,
     };

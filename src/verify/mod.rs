@@ -186,8 +186,7 @@ fn zone_of(ticks: &LoggedVersion) -> Option<MarketZone> {
 }
 
 fn rules_of(name: &'static str, version: &LoggedVersion, zone: Option<&MarketZone>) -> Rules {
-    let known = [PartitionBy::Day, PartitionBy::Month, PartitionBy::Year];
-    let by = known.into_iter().find(|by| by.column() == version.partition_column);
+    let by = PartitionBy::of_column(&version.partition_column);
     let trade = || Some(DateRule::Trade(zone?.clone(), by?));
     Rules {
         table: name,

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use super::VerifyError;
 use super::digest::{Compared, digest_letter};
 use super::files::readers;
-use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile};
+use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile, offset_bounds};
 
 /// Offsets that are compared in one round.
 const ROUND_OFFSETS: u64 = 100_000_000;
@@ -135,7 +135,7 @@ impl Tables<'_> {
         digests: &Digests,
         add: impl Fn(&RecordBatch) + Clone + Send + Sync + 'static,
     ) -> Result<(), VerifyError> {
-        let is_of_round = |file: &&LoggedFile| match offsets_of(file) {
+        let is_of_round = |file: &&LoggedFile| match offset_bounds(file.stats.as_deref()) {
             Some((low, high)) if self.prunes => digests.overlaps(low, high),
             _ => true,
         };
@@ -207,13 +207,6 @@ fn add_letters(digests: &Digests, batch: &RecordBatch) {
             digest_letter(hashes.value(row), sizes.value(row))
         });
     }
-}
-
-/// Smallest and largest offset by the statistics of a file.
-pub(super) fn offsets_of(file: &LoggedFile) -> Option<(i64, i64)> {
-    let stats: serde_json::Value = serde_json::from_str(file.stats.as_deref()?).ok()?;
-    let offset = |side: &str| stats.get(side)?.get("kafka_offset")?.as_i64();
-    offset("minValues").zip(offset("maxValues"))
 }
 
 #[cfg(test)]
