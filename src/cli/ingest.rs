@@ -55,7 +55,7 @@ pub struct IngestArgs {
     /// Memory of the process [default: 512MiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<String>,
-    /// Work for the table beside the ingest [default: checkpoint]
+    /// Work for the table beside the ingest [default: compact]
     #[arg(long, value_name = "WORK")]
     pub maintain: Option<Maintain>,
     /// Take an input that differs from the one that the lake was made with

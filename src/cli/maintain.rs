@@ -20,6 +20,9 @@ pub struct MaintainArgs {
     /// Data files that no version needs are deleted when they are older than this; 1d at least
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = humantime::parse_duration)]
     pub delete_after: Duration,
+    /// Take dates older than this out of ticks and signals, as in 90d or 2y; dead letters stay. 1d at least
+    #[arg(long, value_name = "TIME", value_parser = retention)]
+    pub retain: Option<Duration>,
     /// Files of a date are merged for good when none came for this long
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
     pub settled_after: Duration,
@@ -29,4 +32,12 @@ pub struct MaintainArgs {
     /// Format of what is printed; auto is a table on a terminal and csv in a pipe
     #[arg(long, value_enum, default_value = "auto")]
     pub format: FormatChoice,
+}
+
+fn retention(text: &str) -> Result<Duration, String> {
+    let keep = humantime::parse_duration(text).map_err(|error| format!("{error}; write as in 90d, 18months or 2y"))?;
+    match keep < Duration::from_secs(24 * 3600) {
+        true => Err("less than 1d".to_owned()),
+        false => Ok(keep),
+    }
 }

@@ -71,7 +71,7 @@ async fn test(global: &GlobalArgs, args: &AlertsTestArgs) -> anyhow::Result<Exit
     live.validate().map_err(SettingsError::Value)?;
     let rules = Rules::plan(&live.rules).await?;
     let lake = Lake::open(&settings.location()?, &settings.store).await.context("open the lake")?;
-    let zone = lake.property("tickhouse.market_zone").and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC);
+    let zone = lake.market_zone().and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC);
     let clock = Clock::system(zone);
     let instant = |flag: &str, text: &str| {
         let instant = Moment::parse(text).and_then(|moment| moment.instant(&clock));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use chrono::{TimeDelta, Utc};
 use indicatif::HumanBytes;
@@ -15,8 +15,9 @@ use uuid::Uuid;
 use super::print::tell;
 use super::query::output_of;
 use crate::cli::{GlobalArgs, MaintainArgs};
-use crate::lake::{Maintenance, RetryPolicy, Unreferenced, Upkeep};
-use crate::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped};
+use crate::lake::{MARKET_ZONE, Maintenance, RetryPolicy, Unreferenced, Upkeep};
+use crate::maintain::{Compacted, Compaction, Dropped, Limits, Retention, RewriteError, Stopped};
+use crate::market::MarketZone;
 use crate::query::{Output, write_batch};
 use crate::settings::{Settings, SettingsError};
 
@@ -72,8 +73,28 @@ async fn unreferenced(maintenance: &mut Maintenance, args: &MaintainArgs) -> any
     Ok(maintenance.unreferenced(before).await?)
 }
 
+/// By the zone of the lake's trade dates.
+fn retention(maintenance: &mut Maintenance, args: &MaintainArgs) -> anyhow::Result<Option<Retention>> {
+    let Some(keep) = args.retain else { return Ok(None) };
+    let zone = maintenance.tables().first().and_then(|ticks| ticks.property(MARKET_ZONE)?.parse().ok());
+    let zone = zone.with_context(|| format!("--retain: the property {MARKET_ZONE} of ticks tells no zone"))?;
+    Ok(Some(Retention::new(keep, &mut MarketZone::new(zone), now_ms())))
+}
+
 async fn planned(maintenance: &mut Maintenance, args: &MaintainArgs) -> anyhow::Result<Vec<Line>> {
     let mut lines = Vec::new();
+    if let Some(retention) = retention(maintenance, args)? {
+        for table in maintenance.tables() {
+            let files = retention.expired(&table.files()?);
+            lines.extend((!files.is_empty()).then(|| Line {
+                table: table.name,
+                what: "would drop",
+                files: files.len() as u64,
+                bytes: files.iter().map(|file| file.bytes).sum(),
+                ..Line::default()
+            }));
+        }
+    }
     for table in maintenance.tables() {
         let jobs = Compaction::new(limits(args)).plan(table.name, &table.files()?, now_ms());
         lines.push(Line {
@@ -105,15 +126,22 @@ async fn done(
     );
     let mut lines = Vec::new();
     let retry = RetryPolicy { cancel: stop.clone(), ..RetryPolicy::default() };
+    let retention = retention(maintenance, args)?;
     for table in maintenance.tables() {
+        if let Some(retention) = retention {
+            let mut dropped = Dropped::default();
+            let ended = retention.run(table, &retry, stop, &mut dropped).await;
+            if dropped.files > 0 {
+                tell(&format!("{}: {} rows of old dates dropped\n", table.name, dropped.rows));
+                let Dropped { files, bytes, .. } = dropped;
+                lines.push(Line { table: table.name, what: "dropped", files, bytes, ..Line::default() });
+            }
+            left_to_another(ended, table.name)?;
+        }
         let (started, mut all) = (Instant::now(), Compacted::default());
         let mut compaction = Compaction::new(limits(args));
         let ended = compaction.run(table, &retry, stop, now_ms, |done| all.add(done)).await;
-        match ended.map_err(plain)? {
-            Stopped::Done => {}
-            Stopped::Outrun => tell(&format!("{}: another maintainer is at work; left to it\n", table.name)),
-            Stopped::Asked => bail!("stopped; what was committed before stays"),
-        }
+        left_to_another(ended, table.name)?;
         if all.jobs > 0 {
             let rate = HumanBytes((all.bytes_before as f64 / started.elapsed().as_secs_f64()) as u64);
             tell(&format!("{}: {} rows compacted, {rate}/s\n", table.name, all.rows));
@@ -141,6 +169,15 @@ async fn done(
         maintenance.lease(&holder, Duration::ZERO).await?;
     }
     Ok(lines)
+}
+
+fn left_to_another(ended: Result<Stopped, RewriteError>, table: &str) -> anyhow::Result<()> {
+    match ended.map_err(plain)? {
+        Stopped::Done => {}
+        Stopped::Outrun => tell(&format!("{table}: another maintainer is at work; left to it\n")),
+        Stopped::Asked => bail!("stopped; what was committed before stays"),
+    }
+    Ok(())
 }
 
 /// As the exit code knows it.

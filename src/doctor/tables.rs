@@ -10,14 +10,12 @@ use super::mend::Mend;
 use super::{DoctorSettings, Expected, Found};
 use crate::decode::InputSettings;
 use crate::lake::{
-    Audit, AuditedTable, LakeError, ListedFile, LogDamage, LogProblem, LoggedFile, LoggedVersion, SIGNALS,
+    Audit, AuditedTable, INPUT, LakeError, ListedFile, LogDamage, LogProblem, LoggedFile, LoggedVersion, MARKET_ZONE,
+    PARTITION_BY, SIGNALS,
 };
 
 const TICKS: &str = "ticks";
 const DEAD_LETTERS: &str = "dead_letters";
-const MARKET_ZONE: &str = "tickhouse.market_zone";
-const PARTITION_BY: &str = "tickhouse.partition_by";
-const INPUT: &str = "tickhouse.input";
 
 /// A file this old that no table names belongs to no commit that is being made.
 const ORPHANED: TimeDelta = TimeDelta::hours(24);

@@ -18,9 +18,12 @@ pub(super) const EPOCH: &str = "tickhouse.kafka_epoch";
 pub(super) const TOPIC: &str = "tickhouse.topic";
 pub(super) const CLUSTER_ID: &str = "tickhouse.cluster_id";
 pub(super) const TOPIC_ID: &str = "tickhouse.topic_id";
-pub(super) const MARKET_ZONE: &str = "tickhouse.market_zone";
-const PARTITION_BY: &str = "tickhouse.partition_by";
-pub(super) const INPUT: &str = "tickhouse.input";
+/// Table property: the zone of trade dates, an IANA name.
+pub const MARKET_ZONE: &str = "tickhouse.market_zone";
+/// Table property: a [`PartitionBy`].
+pub const PARTITION_BY: &str = "tickhouse.partition_by";
+/// Table property: the mapping of messages, as JSON.
+pub const INPUT: &str = "tickhouse.input";
 
 /// Attempts at a change of the schema or a property, each lost to another worker's.
 const METADATA_ATTEMPTS: usize = 20;

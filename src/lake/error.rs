@@ -63,10 +63,11 @@ pub enum LakeError {
     EpochMoved { table: String },
     #[error("the batch does not add up: {0}")]
     Unbalanced(String),
-    #[error("the outcome of a commit to {table} is unknown after {waited:?}, a restart finds out: {last}")]
-    Unresolved { table: String, waited: Duration, last: String },
-    #[error("stopped while the outcome of a commit to {table} was unknown, a restart finds out: {last}")]
-    Stopped { table: String, last: String },
+    /// Of a commit nobody knows what became of it; the log will tell.
+    #[error("{failure} after {} s, a restart finds out ({table}): {last}", waited.as_secs())]
+    Unresolved { failure: &'static str, table: String, waited: Duration, last: String },
+    #[error("stopped: {failure}, a restart finds out ({table}): {last}")]
+    Stopped { failure: &'static str, table: String, last: String },
 }
 
 /// One property in which a lake and the configuration disagree.
@@ -105,6 +106,8 @@ pub enum StoreProblem {
     Unreachable { detail: String },
     #[error("the disk is full")]
     Full,
+    #[error("the file system is read-only: make it writable, or give --table a folder on another one")]
+    ReadOnly,
     #[error("{detail}")]
     Other { detail: String },
 }
@@ -128,9 +131,9 @@ impl LakeError {
 
     /// The store understands and says no: somebody else has to change something.
     pub(super) fn is_refusal(&self) -> bool {
-        use StoreProblem::{Credentials, Denied, NoBucket, NoCredentials, Region};
+        use StoreProblem::{Credentials, Denied, NoBucket, NoCredentials, ReadOnly, Region};
         let Self::Store { problem, .. } = self else { return false };
-        matches!(problem, NoBucket | Region | Credentials { .. } | NoCredentials | Denied { .. })
+        matches!(problem, NoBucket | Region | Credentials { .. } | NoCredentials | Denied { .. } | ReadOnly)
     }
 
     /// Another attempt can't help.
@@ -165,6 +168,8 @@ impl StoreProblem {
             Self::Denied { detail: brief(&text) }
         } else if has(&["No space left on device"]) {
             Self::Full
+        } else if has(&["Read-only file system"]) {
+            Self::ReadOnly
         } else if has(&["error sending request", "Connection refused", "dns error", "operation timed out"]) {
             Self::Unreachable { detail: brief(&text) }
         } else {
@@ -260,6 +265,7 @@ mod tests {
         assert!(matches!(of("InvalidAccessKeyId"), StoreProblem::Credentials { .. }));
         assert!(matches!(of("status 403 Forbidden"), StoreProblem::Denied { .. }));
         assert_eq!(of("No space left on device (os error 28)"), StoreProblem::Full);
+        assert_eq!(of("Read-only file system (os error 30)"), StoreProblem::ReadOnly);
         assert!(matches!(of("tcp connect error: Connection refused"), StoreProblem::Unreachable { .. }));
         assert!(matches!(of("something"), StoreProblem::Other { .. }));
     }

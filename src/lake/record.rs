@@ -26,6 +26,12 @@ pub struct PartitionCounters {
     pub replayed_offsets: i64,
     #[serde(skip_serializing_if = "is_zero")]
     pub replayed_rows: i64,
+    /// Rows of all of these that left the table with old dates.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub expired_rows: i64,
+    /// Partition values below it left; days since 1970-01-01. Rows that came later may be below it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expired_before: Option<i32>,
 }
 
 fn is_zero(count: &i64) -> bool {
@@ -63,6 +69,25 @@ impl Replayed {
     pub fn add(&mut self, other: Self) {
         self.letters += other.letters;
         self.rows += other.rows;
+    }
+}
+
+/// Rows of old dates that leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expired {
+    /// By epoch and partition; those of earlier epochs have no counters any more.
+    pub rows: BTreeMap<(i32, i32), i64>,
+    /// See [`PartitionCounters::expired_before`].
+    pub before: i32,
+}
+
+impl CommitRecord {
+    pub(super) fn expire(&mut self, expired: &Expired) {
+        let epoch = self.epoch;
+        for (partition, counters) in &mut self.partitions {
+            counters.expired_rows += expired.rows.get(&(epoch, *partition)).copied().unwrap_or(0);
+            counters.expired_before = counters.expired_before.max(Some(expired.before));
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use super::actions::parse_commit;
 use super::commit::{NewFile, add_without_rows, partition_values};
 use super::damage::damaged_commit;
 use super::error::LakeError;
+use super::record::Expired;
 use super::retry::{Attempts, RetryPolicy};
 use super::table::{Put, Table};
 use super::view::DataFile;
@@ -51,6 +52,8 @@ pub struct Replacement<'a> {
     pub removed: &'a [DataFile],
     pub added: &'a [NewFile],
     pub partition_column: &'a str,
+    /// Where files of ticks leave for good: the counters tell of their rows.
+    pub expired: Option<&'a Expired>,
     /// When the files leave, milliseconds since the epoch.
     pub now_ms: i64,
 }
@@ -108,7 +111,10 @@ impl Commit<'_> {
             return Ok(Some(outcome));
         }
         // One commit tells the state, whatever is cleaned from the log.
-        let record = self.table.remember_record().await?;
+        let mut record = self.table.remember_record().await?;
+        if let Some((record, expired)) = record.as_mut().zip(self.replacement.expired) {
+            record.expire(expired);
+        }
         let info = HashMap::from([(INFO_KEY.to_owned(), self.id.clone().into())]);
         let transactions = vec![Transaction::new(APP_ID, self.replacement.chosen.next())];
         let (actions, operation) = (self.replacement.actions(), self.replacement.operation());
@@ -158,17 +164,18 @@ impl Replacement<'_> {
     }
 
     fn check(&self, table: &str) -> Result<(), LakeError> {
-        if !self.is_rewrite() {
-            return Ok(());
-        }
-        let rows = |file: &DataFile| file.rows.and_then(|rows| i64::try_from(rows).ok());
-        let removed: Option<i64> = self.removed.iter().map(rows).sum();
-        let added: i64 = self.added.iter().map(|file| file.rows).sum();
-        if removed == Some(added) {
+        let (rows, is_there) = match (self.is_rewrite(), self.expired) {
+            (true, _) => (self.added.iter().map(|file| file.rows).sum::<i64>(), "in the place of"),
+            (false, Some(expired)) => (expired.rows.values().sum(), "counted in files of"),
+            (false, None) => return Ok(()),
+        };
+        let of_file = |file: &DataFile| file.rows.and_then(|rows| i64::try_from(rows).ok());
+        let removed: Option<i64> = self.removed.iter().map(of_file).sum();
+        if removed == Some(rows) {
             return Ok(());
         }
         let removed = removed.map_or_else(|| "an unknown number of".to_owned(), |rows| rows.to_string());
-        Err(LakeError::Unbalanced(format!("{table}: {added} rows in the place of {removed} rows")))
+        Err(LakeError::Unbalanced(format!("{table}: {rows} rows {is_there} {removed} rows")))
     }
 
     fn operation(&self) -> DeltaOperation {

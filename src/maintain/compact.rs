@@ -13,7 +13,7 @@ use crate::crash::{self, CrashPoint};
 use crate::lake::{DataFile, MaintainedTable, Replaced, Replacement, RetryPolicy, TableView};
 
 /// Another maintainer is at work: these times in a row, and it is left to it.
-const OUTRUN: u32 = 3;
+pub(super) const OUTRUN: u32 = 3;
 
 /// Rounds of a run. 17,280 files become one in three; beyond that it would follow an ingest for ever.
 const ROUNDS: u32 = 8;
@@ -113,6 +113,7 @@ impl Compaction {
                     removed: &removed,
                     added: &added,
                     partition_column: &view.partition_column,
+                    expired: None,
                     now_ms: now_ms(),
                 };
                 let Replaced::Committed { version } = table.replace(&replacement, retry).await? else {

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Invariants:
-//! - No row is added, changed or lost: a killed job leaves files that nothing names, and nothing else.
+//! - Compaction adds, changes and loses no row: a killed job leaves files that nothing names, and nothing else. Rows
+//!   leave with whole dates by [`Retention`] alone, and the counters say how many.
 //! - Whether a commit goes in is decided by the log alone. The lease spares two maintainers the same work; neither it nor
 //!   a clock keeps the table right.
 //! - Nothing is deleted here unless it was asked for.
@@ -16,10 +17,12 @@
 mod compact;
 mod merge;
 mod plan;
+mod retention;
 mod rewrite;
 mod statistics;
 
 pub use compact::{Compacted, Compaction, Stopped};
 pub use merge::MergeError;
 pub use plan::{Job, Limits};
+pub use retention::{Dropped, Retention};
 pub use rewrite::RewriteError;

@@ -231,7 +231,7 @@ impl Source {
     }
 }
 
-fn read_error(file: &StoredFile, path: &Path, error: ParquetError) -> RewriteError {
+pub(super) fn read_error(file: &StoredFile, path: &Path, error: ParquetError) -> RewriteError {
     match file.error(error) {
         FileError::Store(error) => RewriteError::Lake(error),
         FileError::Missing => RewriteError::Damaged { path: path.clone(), detail: "it is not in the store".to_owned() },

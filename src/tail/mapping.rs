@@ -4,11 +4,8 @@
 use chrono_tz::Tz;
 
 use crate::decode::InputSettings;
-use crate::lake::{Lake, LakeVersion};
+use crate::lake::{INPUT, Lake, LakeVersion, MARKET_ZONE};
 use crate::market::MarketZone;
-
-const INPUT: &str = "tickhouse.input";
-const MARKET_ZONE: &str = "tickhouse.market_zone";
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("read the table property {key}: {problem}; was the table made by a newer tickhouse?")]

@@ -84,6 +84,8 @@ fn check_partition(
         lost,
         replayed_offsets,
         replayed_rows,
+        expired_rows,
+        expired_before: _,
     } = *counters;
     if transaction != Some(next) {
         let transaction = transaction.map_or_else(|| "missing".to_owned(), |next| next.to_string());
@@ -91,8 +93,13 @@ fn check_partition(
             (place(), format!("next is {next}, the transaction that ingest goes on from {transaction}"))
         });
     }
-    let parts = [first, next, stored_offsets, rows, dead, skipped, holes, lost, replayed_offsets, replayed_rows];
-    if counters.offsets() != next - first || parts.iter().any(|part| *part < 0) || replayed_offsets > dead {
+    let parts =
+        [first, next, stored_offsets, rows, dead, skipped, holes, lost, replayed_offsets, replayed_rows, expired_rows];
+    if expired_rows > rows + replayed_rows
+        || counters.offsets() != next - first
+        || parts.iter().any(|part| *part < 0)
+        || replayed_offsets > dead
+    {
         findings.add(TICKS, What::CountersUnbalanced, || {
             let parts =
                 format!("{stored_offsets} stored + {dead} dead + {skipped} skipped + {holes} holes + {lost} lost");
@@ -117,16 +124,23 @@ fn check_partition(
     let both_held = (&all & &letters).range_cardinality(range.clone()) as i64;
 
     let in_neither = || told_gaps(&range, &(&offsets | &letters));
+    let is_whole = expired_rows == 0;
     let rows_told = || {
-        let counted = format!("the counters say {rows} rows of {stored_offsets} offsets");
+        let left = if is_whole { String::new() } else { format!(", {expired_rows} rows left with old dates") };
+        let counted = format!("the counters say {rows} rows of {stored_offsets} offsets{left}");
         (place(), format!("{counted}, the table has {rows_held} of {stored_held}; {}", in_neither()))
     };
-    let is_less = rows_held < rows || stored_held < stored_offsets;
+    let staying = rows + replayed_rows - expired_rows;
+    // Where old dates left, nobody knows whether their rows were replayed, or the last ones of their offsets.
+    let is_less = match is_whole {
+        true => rows_held < rows || stored_held < stored_offsets,
+        false => all_rows < staying,
+    };
     // Where letters could not be read, nobody knows which rows were replayed.
     let is_known = held.letters.unread == 0;
-    let is_more = match is_known {
+    let is_more = match is_whole && is_known {
         true => rows_held > rows || stored_held > stored_offsets,
-        false => all_rows > rows + replayed_rows,
+        false => all_rows > staying,
     };
     if is_less && held.rows.unread == 0 {
         findings.add(TICKS, What::RowsMissing, rows_told);
@@ -138,7 +152,7 @@ fn check_partition(
         let counted = format!("the counters say {replayed_rows} rows of {replayed_offsets} replayed dead letters");
         (place(), format!("{counted}, the table has {replayed_held} of {both_held}"))
     };
-    let is_less = replayed_held < replayed_rows || both_held < replayed_offsets;
+    let is_less = is_whole && (replayed_held < replayed_rows || both_held < replayed_offsets);
     if is_less && is_known && held.rows.unread == 0 {
         findings.add(TICKS, What::ReplayedMissing, replayed_told);
     } else if replayed_held > replayed_rows || both_held > replayed_offsets {
@@ -236,6 +250,16 @@ mod tests {
         assert_eq!(one(PartitionCounters { skipped: 3, ..good }, 8, &rows, &letters).0, "counters-unbalanced");
         let unread = Held { unread: 1, ..held(&[(2, 0)]) };
         assert_eq!(found(good, 8, &unread, &letters), []);
+        // Offset 2 and one of the ticks of offset 3 are gone with their date.
+        let expired = PartitionCounters { expired_rows: 2, ..good };
+        let staying = held(&[(3, 1), (4, 0)]);
+        assert_eq!(found(expired, 8, &staying, &letters), []);
+        let (what, detail) = one(expired, 8, &held(&[(4, 0)]), &letters);
+        let told = "the counters say 4 rows of 3 offsets, 2 rows left with old dates, the table has 1 of 1";
+        assert_eq!((what, detail.split(';').next().unwrap()), ("rows-missing", told));
+        assert_eq!(one(expired, 8, &held(&[(3, 0), (3, 1), (4, 0)]), &letters).0, "rows-surplus");
+        let too_many = PartitionCounters { expired_rows: 5, ..good };
+        assert_eq!(found(too_many, 8, &held(&[]), &letters)[0].0, "counters-unbalanced");
         let no_letters = Held { unread: 1, ..Held::default() };
         assert_eq!(found(counted, 8, &replayed, &no_letters), []);
     }

@@ -2,6 +2,7 @@
 //!
 //! The rows of an offset are added up, so their order doesn't matter. Of 4 billion changed offsets one keeps its number.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
 
@@ -10,8 +11,10 @@ use arrow::array::{
 };
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
+use chrono::{Datelike, TimeZone};
+use chrono_tz::Tz;
 
-use crate::market::{ExtraColumn, TickColumns};
+use crate::market::{EPOCH_DAYS_FROM_CE, ExtraColumn, PartitionBy, TickColumns};
 
 /// Of one column.
 pub(super) enum Values<'a> {
@@ -67,6 +70,25 @@ impl RowHasher {
 pub(super) struct Compared {
     /// Name, and place among the decoder's extra columns.
     pub extras: Vec<(String, usize)>,
+    /// Rows that it says are not compared.
+    pub expiry: Option<Expiry>,
+}
+
+/// Old dates that left the table.
+#[derive(Debug, Clone)]
+pub(super) struct Expiry {
+    pub zone: Tz,
+    pub by: PartitionBy,
+    /// First partition value that stayed, by partition; days since 1970-01-01.
+    pub before: BTreeMap<i32, i32>,
+}
+
+impl Expiry {
+    fn is_of(&self, partition: i32, ts: i64) -> bool {
+        let date = |ts| Some(self.zone.timestamp_micros(ts).single()?.num_days_from_ce() - EPOCH_DAYS_FROM_CE);
+        let before = self.before.get(&partition);
+        before.is_some_and(|before| date(ts).is_some_and(|date| self.by.value(date) < *before))
+    }
 }
 
 /// The compared columns of a batch.
@@ -94,6 +116,11 @@ impl Compared {
             index: int("kafka_index")?,
             values,
         })
+    }
+
+    /// Whether rows of that time left the table with their date.
+    pub(super) fn is_expired(&self, partition: i32, ts: i64) -> bool {
+        self.expiry.as_ref().is_some_and(|expiry| expiry.is_of(partition, ts))
     }
 
     /// Of a row that was decoded.
@@ -148,6 +175,10 @@ impl Compared {
 }
 
 impl BatchRows<'_> {
+    pub(super) fn ts(&self, row: usize) -> i64 {
+        self.values[1].long(row).unwrap_or_default()
+    }
+
     pub(super) fn digest(&self, row: usize) -> u32 {
         let mut hasher = RowHasher::new(self.index.value(row));
         for values in &self.values {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::digest::Compared;
+use super::digest::{Compared, Expiry};
 use super::files::Held;
 use super::finding::{Findings, What};
 use super::progress::Progress;
@@ -14,10 +14,8 @@ use super::window::{Stored, Tables, Window, each_batch, rounds_of};
 use super::{Logged, TICKS, VerifyError, counters};
 use crate::decode::{Decoder, InputSettings};
 use crate::kafka::{Assigned, KafkaSettings, Reader};
-use crate::lake::{LoggedFile, LoggedVersion, PartitionCounters, RetryPolicy, offset_bounds};
-use crate::market::MarketZone;
-
-const INPUT: &str = "tickhouse.input";
+use crate::lake::{INPUT, LoggedFile, LoggedVersion, MARKET_ZONE, PartitionCounters, RetryPolicy, offset_bounds};
+use crate::market::{MarketZone, PartitionBy};
 
 /// How much was compared.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -66,7 +64,8 @@ pub(super) async fn compare(
     let windows = windows_of(counters, reader.partitions(), findings);
     progress.expect_records(windows.iter().map(|window| (window.range.end - window.range.start) as u64).sum());
 
-    let (compared, left_out) = compared_columns(&decoder, checked);
+    let (columns, left_out) = compared_columns(&decoder, checked);
+    let compared = Arc::new(Compared { extras: columns, expiry: expiry_of(version, counters) });
     not_checked.extend(left_out);
     let stored = Arc::new(stored_of(&windows, checked));
     let tables = Tables {
@@ -144,14 +143,23 @@ fn windows_of(counters: &BTreeMap<i32, PartitionCounters>, kafka: &[Assigned], f
 }
 
 /// Extra columns that came later are NULL in older rows, whatever the messages held.
-fn compared_columns(decoder: &LakeDecoder, checked: &TablesRead<'_>) -> (Arc<Compared>, Option<String>) {
+fn compared_columns(decoder: &LakeDecoder, checked: &TablesRead<'_>) -> (Vec<(String, usize)>, Option<String>) {
     let (_, version, held) = checked.ticks;
     let extras = decoder.extras.iter().enumerate().map(|(at, name)| (name.clone(), at));
     let (extras, left_out): (Vec<_>, Vec<_>) =
         extras.partition(|(name, _)| version.schema.field_with_name(name).is_ok() && !held.lacking.contains(name));
     let names: Vec<String> = left_out.into_iter().map(|(name, _)| name).collect();
     let told = (!names.is_empty()).then(|| format!("Kafka: columns younger than some files: {}", names.join(", ")));
-    (Arc::new(Compared { extras }), told)
+    (extras, told)
+}
+
+/// Of tables whose old dates left.
+fn expiry_of(version: &LoggedVersion, counters: &BTreeMap<i32, PartitionCounters>) -> Option<Expiry> {
+    let before = |(partition, counters): (&i32, &PartitionCounters)| Some((*partition, counters.expired_before?));
+    let before: BTreeMap<_, _> = counters.iter().filter_map(before).collect();
+    let zone = version.properties.get(MARKET_ZONE)?.parse().ok()?;
+    let by = PartitionBy::of_column(&version.partition_column)?;
+    (!before.is_empty()).then_some(Expiry { zone, by, before })
 }
 
 fn stored_of(windows: &[Window], checked: &TablesRead<'_>) -> BTreeMap<i32, Stored> {

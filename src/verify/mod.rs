@@ -40,14 +40,15 @@ pub use report::{Report, TableReport};
 pub use topic::PartitionCompared;
 
 use crate::kafka::{KafkaSettings, TopicError};
-use crate::lake::{Audit, AuditedTable, LakeError, Location, LogDamage, LoggedVersion, SIGNALS, StoreSettings};
+use crate::lake::{
+    Audit, AuditedTable, LakeError, Location, LogDamage, LoggedVersion, MARKET_ZONE, SIGNALS, StoreSettings,
+};
 use crate::market::{MarketZone, OtherTopic, PartitionBy};
 use files::{Held, read_all};
 use rows::{DateRule, Rules};
 
 const TICKS: &str = "ticks";
 const DEAD_LETTERS: &str = "dead_letters";
-const MARKET_ZONE: &str = "tickhouse.market_zone";
 
 /// Why a lake can't be checked; no finding says anything then.
 #[derive(Debug, thiserror::Error)]

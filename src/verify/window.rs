@@ -187,7 +187,8 @@ fn add_rows(digests: &Digests, stored: &BTreeMap<i32, Stored>, compared: &Compar
         let (epoch, partition, offset) = (rows.epoch.value(row), rows.partition.value(row), rows.offset.value(row));
         // Rows of a replayed letter are beside it.
         let is_letter = || stored.get(&partition).is_some_and(|stored| stored.letters.contains(offset as u64));
-        if digests.place(epoch, partition, offset).is_some() && !is_letter() {
+        let is_expired = || compared.is_expired(partition, rows.ts(row));
+        if digests.place(epoch, partition, offset).is_some() && !is_letter() && !is_expired() {
             digests.add(epoch, partition, offset, || rows.digest(row));
         }
     }

@@ -19,6 +19,7 @@ mod past;
 mod poison;
 mod prompt;
 mod replay;
+mod retention;
 mod secrets;
 mod security;
 mod start;

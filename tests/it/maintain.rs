@@ -163,7 +163,8 @@ async fn take_out(
     view: &TableView,
     removed: &[DataFile],
 ) -> Replaced {
-    let replacement = Replacement { chosen, removed, added: &[], partition_column: &view.partition_column, now_ms: 0 };
+    let replacement =
+        Replacement { chosen, removed, added: &[], partition_column: &view.partition_column, expired: None, now_ms: 0 };
     table.replace(&replacement, &RetryPolicy::default()).await.unwrap()
 }
 

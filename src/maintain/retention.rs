@@ -1,0 +1,175 @@
+//! Dates that leave a table because they are old, and the count of their rows, which the counters need.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int32Type;
+use futures::TryStreamExt;
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use tokio_util::sync::CancellationToken;
+
+use super::compact::{OUTRUN, Stopped};
+use super::rewrite::{RewriteError, read_error};
+use crate::lake::{DataFile, Expired, MaintainedTable, Replaced, Replacement, RetryPolicy, TableView};
+use crate::market::{MarketZone, PartitionBy};
+
+/// As far back as trade dates are told, 1700-01-01 in microseconds.
+const BEGINNING: i64 = -8_520_336_000_000_000;
+
+/// Files that leave in one commit.
+const COMMIT_FILES: usize = 1_000;
+
+/// How long dates stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// First trade date that stays, days since 1970-01-01.
+    first: i32,
+    now_ms: i64,
+}
+
+/// What left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    pub files: u64,
+    pub bytes: u64,
+    pub rows: u64,
+}
+
+impl Retention {
+    /// A date stays while some of it is no older than `keep`.
+    pub fn new(keep: Duration, zone: &mut MarketZone, now_ms: i64) -> Self {
+        let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+        let oldest = now_ms.saturating_sub(keep_ms).saturating_mul(1_000).max(BEGINNING);
+        Self { first: zone.trade_date(oldest), now_ms }
+    }
+
+    /// The files that leave, oldest first; none of a table that keeps its dates, as `dead_letters` does.
+    pub fn expired(&self, view: &TableView) -> Vec<DataFile> {
+        let Some(by) = PartitionBy::of_column(&view.partition_column) else { return Vec::new() };
+        let before = self.before(by);
+        let mut files: Vec<_> = view.files.iter().filter(|file| file.partition_value < before).cloned().collect();
+        files.sort_by_key(|file| file.partition_value);
+        files
+    }
+
+    /// First partition value that stays.
+    fn before(&self, by: PartitionBy) -> i32 {
+        by.value(self.first)
+    }
+
+    /// Takes them out of the table; they are deleted later, as all files that left.
+    ///
+    /// # Errors
+    /// The store can't be read or written, or a file is damaged, so that nobody knows whose rows leave.
+    pub async fn run(
+        &self,
+        table: &mut MaintainedTable,
+        retry: &RetryPolicy,
+        stop: &CancellationToken,
+        dropped: &mut Dropped,
+    ) -> Result<Stopped, RewriteError> {
+        let mut outrun = 0;
+        loop {
+            table.load().await?;
+            let chosen = table.chosen().await?;
+            let view = table.files()?;
+            let files = self.expired(&view);
+            let by = PartitionBy::of_column(&view.partition_column);
+            let Some(by) = by.filter(|_| !files.is_empty()) else { return Ok(Stopped::Done) };
+            let is_last = files.len() <= COMMIT_FILES;
+            let files = &files[..files.len().min(COMMIT_FILES)];
+            let expired = match table.name {
+                "ticks" => Some(Expired { rows: rows_of(&view, files, stop).await?, before: self.before(by) }),
+                _ => None,
+            };
+            let replacement = Replacement {
+                chosen,
+                removed: files,
+                added: &[],
+                partition_column: &view.partition_column,
+                expired: expired.as_ref(),
+                now_ms: self.now_ms,
+            };
+            match table.replace(&replacement, retry).await? {
+                Replaced::Committed { version } => {
+                    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+                    tracing::info!(table = table.name, version, files = files.len(), bytes, "dropped old dates");
+                    outrun = 0;
+                    dropped.files += files.len() as u64;
+                    dropped.bytes += bytes;
+                    dropped.rows += files.iter().filter_map(|file| file.rows).sum::<u64>();
+                    // What came meanwhile is for the next run: late rows could come for ever.
+                    if is_last {
+                        return Ok(Stopped::Done);
+                    }
+                }
+                Replaced::Outrun => outrun += 1,
+            }
+            if outrun == OUTRUN {
+                return Ok(Stopped::Outrun);
+            }
+            if stop.is_cancelled() {
+                return Ok(Stopped::Asked);
+            }
+        }
+    }
+}
+
+/// Rows by epoch and partition.
+async fn rows_of(
+    view: &TableView,
+    files: &[DataFile],
+    stop: &CancellationToken,
+) -> Result<BTreeMap<(i32, i32), i64>, RewriteError> {
+    let mut rows = BTreeMap::new();
+    for file in files {
+        if stop.is_cancelled() {
+            return Err(RewriteError::Stopped);
+        }
+        let stored = view.stored(file);
+        let failed = |error| read_error(&stored, &file.path, error);
+        let builder = ParquetRecordBatchStreamBuilder::new(stored.clone()).await.map_err(failed)?;
+        let columns = ["kafka_epoch", "kafka_partition"];
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
+        let mut batches = builder.with_projection(mask).build().map_err(failed)?;
+        while let Some(batch) = batches.try_next().await.map_err(failed)? {
+            let [epochs, partitions] = columns.map(|name| batch.column_by_name(name)?.as_primitive_opt::<Int32Type>());
+            let (Some(epochs), Some(partitions)) = (epochs, partitions) else {
+                let detail = format!("it has no {}", columns.join(" and "));
+                return Err(RewriteError::Damaged { path: file.path.clone(), detail });
+            };
+            for (epoch, partition) in epochs.values().iter().zip(partitions.values()) {
+                *rows.entry((*epoch, *partition)).or_default() += 1;
+            }
+        }
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Datelike, NaiveDate};
+
+    use super::*;
+    use crate::market::EPOCH_DAYS_FROM_CE;
+
+    fn first(keep: &str, now: &str, by: PartitionBy) -> String {
+        let now = DateTime::parse_from_rfc3339(now).unwrap().timestamp_millis();
+        let mut zone = MarketZone::new(chrono_tz::America::New_York);
+        let retention = Retention::new(humantime::parse_duration(keep).unwrap(), &mut zone, now);
+        let days = retention.before(by);
+        NaiveDate::from_num_days_from_ce_opt(days + EPOCH_DAYS_FROM_CE).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_date_stays_while_some_of_it_is_young_enough() {
+        // Midnight in New York is at 05:00 UTC.
+        assert_eq!(first("1d", "2026-01-10T04:59:59Z", PartitionBy::Day), "2026-01-08");
+        assert_eq!(first("1d", "2026-01-10T05:00:00Z", PartitionBy::Day), "2026-01-09");
+        assert_eq!(first("40d", "2026-03-15T12:00:00Z", PartitionBy::Month), "2026-02-01");
+        assert_eq!(first("1d", "2026-01-01T12:00:00Z", PartitionBy::Year), "2025-01-01");
+        let endless = first("1000000y", "2026-01-10T12:00:00Z", PartitionBy::Day).parse::<NaiveDate>().unwrap();
+        assert_eq!(endless.year(), 1699);
+    }
+}

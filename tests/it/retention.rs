@@ -1,0 +1,129 @@
+//! `tickhouse maintain --retain`: old dates leave, and the table that is left is a whole one.
+
+use chrono::{NaiveDate, TimeDelta, Utc};
+use tickhouse::decode::{InputSettings, Preset};
+use tickhouse::ingest::IngestSpec;
+use tickhouse::lake::{Replaced, Replacement, RetryPolicy};
+
+use crate::support::{Contents, Place, Tickhouse, Topic, over_stores, spec, until_latest};
+
+fn ago(days: i64) -> NaiveDate {
+    (Utc::now() - TimeDelta::days(days)).date_naive()
+}
+
+fn trade(date: NaiveDate, number: usize) -> String {
+    let at = date.and_hms_opt(12, 0, number as u32 % 60).unwrap().and_utc().timestamp_millis();
+    format!(r#"{{"s":"S{}","t":{at},"p":{number}.5,"v":1}}"#, number % 3)
+}
+
+/// A message with some ticks.
+fn message(trades: &[String]) -> String {
+    format!(r#"{{"type":"trade","data":[{}]}}"#, trades.join(","))
+}
+
+fn tick(date: NaiveDate, number: usize) -> String {
+    message(&[trade(date, number)])
+}
+
+async fn land(topic: &Topic, place: &Place) {
+    let input = InputSettings { preset: Some(Preset::Finnhub), ..InputSettings::default() };
+    until_latest(IngestSpec { input, ..spec(topic, place) }).await.unwrap();
+}
+
+fn maintain(place: &Place, arguments: &[&str]) -> String {
+    let flags = ["maintain", "--ignore-lease", "--format", "csv"];
+    Tickhouse::new(&[&flags, arguments].concat()).flags(&place.flags()).succeed()
+}
+
+fn assert_healthy(place: &Place, topic: &Topic) {
+    let finished = Tickhouse::new(&["verify", "--against-kafka"]).flags(&place.flags()).flags(&topic.flags()).run();
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "table,what,where,detail,fix\n"), "{finished:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_dates_leave_with_their_rows_counted() {
+    over_stores(async |place: Place| {
+        let topic = Topic::new(2);
+        let dates = [ago(900), ago(800), ago(3), ago(0)];
+        let mut payloads: Vec<String> = (0..80).map(|number| tick(dates[number % 4], number)).collect();
+        // One message of two dates, one that is no tick.
+        payloads.push(message(&[trade(dates[0], 80), trade(dates[2], 81)]));
+        payloads.push("no tick".to_owned());
+        topic.send(&payloads);
+        land(&topic, &place).await;
+        let before = Contents::of(&place).await;
+        let files = before.lake.ticks().unwrap().files.len();
+
+        let planned = maintain(&place, &["--retain", "2y", "--dry-run"]);
+        assert!(planned.contains("ticks,would drop,2,"), "{planned}");
+        assert_eq!(Contents::of(&place).await.rows, before.rows, "--dry-run changes nothing");
+
+        let done = maintain(&place, &["--retain", "2y"]);
+        assert!(done.contains("ticks,dropped,2,"), "{done}");
+        let after = Contents::of(&place).await;
+        let first = before.rows.iter().map(|row| row.date).max().unwrap() - 3;
+        let staying: Vec<_> = before.rows.iter().filter(|row| row.date >= first).cloned().collect();
+        assert_eq!((before.rows.len(), staying.len()), (82, 41));
+        assert_eq!((&after.rows, &after.letters), (&staying, &before.letters));
+        assert_eq!(after.lake.ticks().unwrap().files.len(), files - 2);
+        let expired: i64 = after.counters.values().map(|counters| counters.expired_rows).sum();
+        assert_eq!(expired, 41);
+        assert_healthy(&place, &topic);
+
+        // Time travel finds them until they are deleted.
+        let count = "SELECT count(*) AS n FROM ticks";
+        let version = before.lake.version().to_string();
+        let past = Tickhouse::new(&["query", count, "--as-of", &version]).flags(&place.flags()).succeed();
+        assert_eq!(past, "n\n82\n");
+
+        // Late rows of a date that left stay until the next time.
+        topic.send(&[tick(dates[1], 82), tick(dates[3], 83)]);
+        land(&topic, &place).await;
+        assert_eq!(Contents::of(&place).await.rows.len(), 43);
+        assert_healthy(&place, &topic);
+        maintain(&place, &["--retain", "2y"]);
+        assert_eq!(Contents::of(&place).await.rows.len(), 42);
+        assert_healthy(&place, &topic);
+        let done = maintain(&place, &["--retain", "2y"]);
+        assert!(!done.contains("dropped"), "{done}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_nobody_dropped_are_missed_all_the_same() {
+    let place = Place::folder();
+    let topic = Topic::new(1);
+    let old: Vec<String> = (0..10).map(|number| tick(ago(900), number)).collect();
+    topic.send(&old);
+    land(&topic, &place).await;
+    topic.send(&(10..20).map(|number| tick(ago(1), number)).collect::<Vec<_>>());
+    land(&topic, &place).await;
+    maintain(&place, &["--retain", "2y"]);
+    // As a tool does that knows nothing of counters.
+    let mut maintenance = place.maintenance().await;
+    let table = &mut maintenance.tables()[0];
+    let (chosen, view) = (table.chosen().await.unwrap(), table.files().unwrap());
+    let replacement = Replacement {
+        chosen,
+        removed: &view.files[..1],
+        added: &[],
+        partition_column: &view.partition_column,
+        expired: None,
+        now_ms: 0,
+    };
+    let replaced = table.replace(&replacement, &RetryPolicy::default()).await.unwrap();
+    assert!(matches!(replaced, Replaced::Committed { .. }), "{replaced:?}");
+    let finished = Tickhouse::new(&["verify"]).flags(&place.flags()).run();
+    assert_eq!(finished.code, Some(4), "{finished:?}");
+    assert!(finished.stdout.contains("rows-missing") && finished.stdout.contains("10 rows left"), "{finished:?}");
+}
+
+#[test]
+fn how_long_is_said_in_days_at_least() {
+    for (time, told) in [("12h", "less than 1d"), ("soon", "write as in 90d"), ("0d", "less than 1d")] {
+        let finished = Tickhouse::new(&["maintain", "--table", "unused", "--retain", time]).run();
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        assert!(finished.stderr.contains(told), "{finished:?}");
+    }
+}
