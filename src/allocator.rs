@@ -41,5 +41,18 @@ fn trim() {
     let gave = unsafe { libc::malloc_trim(0) } == 1;
     #[cfg(not(target_env = "gnu"))]
     let gave = false;
-    tracing::trace!(gave, micros = begun.elapsed().as_micros() as u64, "free memory");
+    let (used, free) = in_use();
+    tracing::trace!(gave, used, free, micros = begun.elapsed().as_micros() as u64, "free memory");
+}
+
+/// Bytes that are allocated, and those that glibc keeps free between them.
+fn in_use() -> (usize, usize) {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: mallinfo2 takes glibc's own locks and only counts.
+        let told = unsafe { libc::mallinfo2() };
+        (told.uordblks + told.hblkhd, told.fordblks)
+    }
+    #[cfg(not(target_env = "gnu"))]
+    (0, 0)
 }

@@ -163,7 +163,10 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::settings::Settings;
 
     #[test]
     fn a_negative_value_is_told_as_a_value() {
@@ -183,5 +186,32 @@ mod tests {
         let words = ["tickhouse", "query", "q", "--param", "x=-1", "--param", "y=-2.5"];
         let Command::Query(args) = Cli::from_words(words).unwrap().command else { panic!("the subcommand is query") };
         assert_eq!(args.ask.params, [("x".to_owned(), "-1".to_owned()), ("y".to_owned(), "-2.5".to_owned())]);
+    }
+
+    #[test]
+    fn what_the_help_calls_the_default_is_the_default() {
+        let resolved = |words: &[String]| {
+            let words = ["tickhouse", "ingest"].into_iter().map(str::to_owned).chain(words.iter().cloned());
+            let Command::Ingest(args) = Cli::from_words(words).unwrap().command else {
+                panic!("the subcommand is ingest")
+            };
+            Settings::resolve(None, |layers| args.apply(layers)).unwrap().settings
+        };
+        let command = Cli::command();
+        let ingest = command.find_subcommand("ingest").unwrap();
+        let mut told = 0;
+        for argument in ingest.get_arguments() {
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let Some((_, default)) = help.split_once("[default: ") else { continue };
+            let default = default.split(']').next().unwrap();
+            // Words are a description, and the mechanism is a default of logins alone.
+            if default.contains(' ') || argument.get_long() == Some("mechanism") {
+                continue;
+            }
+            let flag = format!("--{}", argument.get_long().unwrap());
+            assert_eq!(resolved(&[flag.clone(), default.to_owned()]), resolved(&[]), "{flag} {default}");
+            told += 1;
+        }
+        assert!(told >= 9, "{told} defaults");
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use indicatif::HumanBytes;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -66,9 +66,13 @@ fn now_ms() -> i64 {
     Utc::now().timestamp_millis()
 }
 
-async fn unreferenced(maintenance: &mut Maintenance, args: &MaintainArgs) -> anyhow::Result<Vec<Unreferenced>> {
+async fn unreferenced(
+    maintenance: &mut Maintenance,
+    args: &MaintainArgs,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Vec<Unreferenced>> {
     let age = TimeDelta::from_std(args.delete_after).unwrap_or(TimeDelta::MAX);
-    let before = Utc::now().checked_sub_signed(age);
+    let before = now.checked_sub_signed(age);
     let Some(before) = before else { bail!("--delete-after: there was no such time") };
     Ok(maintenance.unreferenced(before).await?)
 }
@@ -109,7 +113,7 @@ async fn planned(maintenance: &mut Maintenance, args: &MaintainArgs) -> anyhow::
         lines.push(Line { table: table.name, what: "would write a checkpoint over commits", files, ..Line::default() });
     }
     if !args.no_delete {
-        lines.extend(deletions(&unreferenced(maintenance, args).await?, "would delete"));
+        lines.extend(deletions(&unreferenced(maintenance, args, Utc::now()).await?, "would delete"));
     }
     Ok(lines)
 }
@@ -161,7 +165,8 @@ async fn done(
     if !args.no_delete {
         lines.push(of_logs("log files deleted", logs.log_files_deleted));
         lines.push(of_logs("temporary files deleted", logs.temporary_files_deleted));
-        let files = unreferenced(maintenance, args).await?;
+        let now = maintenance.earlier_now().await?;
+        let files = unreferenced(maintenance, args, now).await?;
         maintenance.delete(&files).await?;
         lines.extend(deletions(&files, "deleted"));
     }

@@ -165,7 +165,8 @@ impl Caretaker {
             return Ok(());
         };
         self.doing = Work::Vacuum;
-        let files = maintenance.unreferenced(Utc::now() - TimeDelta::days(7)).await?;
+        let now = maintenance.earlier_now().await?;
+        let files = maintenance.unreferenced(now - TimeDelta::days(7)).await?;
         maintenance.delete(&files).await?;
         let bytes = files.iter().map(|file| file.bytes).sum::<u64>();
         tracing::info!(files = files.len(), bytes, "deleted files");

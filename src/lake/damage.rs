@@ -12,10 +12,11 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use url::Url;
 
-use super::error::LakeError;
+use super::error::{LakeError, StoreProblem};
 use super::head::Changes;
 
 const LOG: &str = "_delta_log";
+const HINT: &str = "_delta_log/_last_checkpoint";
 /// Digits of a version in the name of a log file.
 const VERSION: Range<usize> = 0..20;
 
@@ -28,12 +29,13 @@ const GAP_FIX: &str = "restore it from a backup: without it the commits after it
 /// The damaged file among those that a load reads: the newest checkpoint and the commits after it.
 ///
 /// # Errors
-/// [`LakeError::Damaged`], or the log can't be listed or read.
+/// [`LakeError::Damaged`], the log can't be listed or read, or the list lacks what is there.
 pub(super) async fn find(store: &Arc<dyn ObjectStore>, table: &str) -> Result<(), LakeError> {
     let failed = |error: object_store::Error| LakeError::store("look for the damaged file", table, &error);
     let listed = store.list(Some(&Path::from(LOG))).map_ok(|file| file.location);
     let mut files: Vec<Path> = listed.try_collect().await.map_err(failed)?;
     files.sort();
+    require_listed(store, table, &files).await?;
     let checkpoint = files.iter().rfind(|file| name(file).contains(".checkpoint.")).cloned();
     let from = checkpoint.as_ref().and_then(|file| name(file).get(VERSION)).unwrap_or_default().to_owned();
     let commits = files.iter().filter(|file| name(file).ends_with(".json")).filter_map(version);
@@ -56,6 +58,33 @@ pub(super) async fn find(store: &Arc<dyn ObjectStore>, table: &str) -> Result<()
         checked.map_err(|detail| damaged(table, name(&file), detail, fix))?;
     }
     Ok(())
+}
+
+/// Whether the list has the checkpoint of the hint, or the first commit: a load begins with one of them.
+async fn require_listed(store: &Arc<dyn ObjectStore>, table: &str, listed: &[Path]) -> Result<(), LakeError> {
+    let failed = |error: object_store::Error| LakeError::store("look for the start of the log", table, &error);
+    let hint = match store.get(&Path::from(HINT)).await {
+        Ok(hint) => hint.bytes().await.map_err(failed)?,
+        Err(object_store::Error::NotFound { .. }) => Bytes::new(),
+        Err(error) => return Err(failed(error)),
+    };
+    let hint = serde_json::from_slice::<serde_json::Value>(&hint).ok();
+    let file = match hint.and_then(|hint| hint.get("version")?.as_u64()) {
+        Some(version) => format!("{version:020}.checkpoint.parquet"),
+        None => format!("{:020}.json", 0),
+    };
+    let path = Path::from(format!("{LOG}/{file}"));
+    if listed.contains(&path) {
+        return Ok(());
+    }
+    match store.head(&path).await {
+        Ok(_) => {
+            let problem = StoreProblem::StaleList { file: path.to_string() };
+            Err(LakeError::Store { action: "list the log", location: table.to_owned(), problem })
+        }
+        Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// Looks at the commits since the last checkpoint, on a local disk alone: other stores keep no half of a file.

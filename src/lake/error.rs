@@ -104,6 +104,9 @@ pub enum StoreProblem {
     Denied { detail: String },
     #[error("the store can't be reached: check the endpoint and the network ({detail})")]
     Unreachable { detail: String },
+    /// S3's doesn't.
+    #[error("its list of files lacks {file}, which is there: the list lags behind")]
+    StaleList { file: String },
     #[error("the disk is full")]
     Full,
     #[error("the file system is read-only: make it writable, or give --table a folder on another one")]
@@ -134,6 +137,10 @@ impl LakeError {
         use StoreProblem::{Credentials, Denied, NoBucket, NoCredentials, ReadOnly, Region};
         let Self::Store { problem, .. } = self else { return false };
         matches!(problem, NoBucket | Region | Credentials { .. } | NoCredentials | Denied { .. } | ReadOnly)
+    }
+
+    pub(super) fn is_stale_list(&self) -> bool {
+        matches!(self, Self::Store { problem: StoreProblem::StaleList { .. }, .. })
     }
 
     /// Another attempt can't help.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use futures::StreamExt;
+use futures::future::ready;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
@@ -24,6 +26,8 @@ pub(super) enum Fault {
     SpuriousExists,
     /// The next `n` log entries are not stored, and "already exists" is returned, as S3 does beside another put.
     Conflict,
+    /// The next `n` lists have nothing of the log.
+    StaleList,
 }
 
 #[derive(Debug)]
@@ -36,6 +40,10 @@ pub(super) struct FaultyStore {
 impl FaultyStore {
     pub(super) fn new(inner: Arc<dyn ObjectStore>, fault: Fault) -> Self {
         Self { inner, fault, left: AtomicUsize::new(0) }
+    }
+
+    fn strikes(&self) -> bool {
+        self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
     }
 }
 
@@ -56,9 +64,8 @@ impl ObjectStore for FaultyStore {
             options.mode = PutMode::Overwrite;
             return self.inner.put_opts(location, payload, options).await;
         }
-        let hit = location.as_ref().ends_with(".json")
-            && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        if !hit {
+        let is_log_entry = self.fault != Fault::StaleList && location.as_ref().ends_with(".json");
+        if !(is_log_entry && self.strikes()) {
             return self.inner.put_opts(location, payload, options).await;
         }
         if !matches!(self.fault, Fault::FailBeforeStoring | Fault::Conflict) {
@@ -89,7 +96,11 @@ impl ObjectStore for FaultyStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        let is_stale = self.fault == Fault::StaleList && self.strikes();
+        let of_log = move |object: &Result<ObjectMeta>| {
+            object.as_ref().is_ok_and(|object| object.location.as_ref().contains("_delta_log"))
+        };
+        self.inner.list(prefix).filter(move |object| ready(!(is_stale && of_log(object)))).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

@@ -126,7 +126,12 @@ impl<'a> Attempts<'a> {
         let (table, last) = (&self.table, &self.last);
         if self.retry.deadline.is_some_and(|deadline| self.started.elapsed() + wait > deadline) {
             let waited = self.started.elapsed();
-            return Err(LakeError::Unresolved { failure: self.failure, table: table.clone(), waited, last: last.clone() });
+            return Err(LakeError::Unresolved {
+                failure: self.failure,
+                table: table.clone(),
+                waited,
+                last: last.clone(),
+            });
         }
         tokio::select! {
             biased;

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deltalake::DeltaTable;
 use deltalake::DeltaTableError;
@@ -24,6 +25,7 @@ use super::error::LakeError;
 use super::head::{Changes, Head};
 use super::location::Location;
 use super::record::{CommitRecord, RECORD_KEY};
+use super::retry::{Attempts, RetryPolicy};
 use super::schema::{Column, read_columns};
 use super::store::prefixed;
 
@@ -32,6 +34,12 @@ const FOLLOW_COMMITS: u64 = 64;
 
 /// A snapshot that followed this many commits is loaded anew: it holds on to every log file since its checkpoint.
 const REBUILD_COMMITS: u64 = 1_000;
+
+/// For so long a store may list less than it has; S3 never does.
+const LIST_LAG: Duration = Duration::from_secs(20);
+
+/// Attempts to load a log that is whole.
+const LOADS: u32 = 4;
 
 #[derive(Clone)]
 pub(super) struct Table {
@@ -136,13 +144,8 @@ impl Table {
     /// Brings snapshot and head to the newest version.
     pub(super) async fn load(&mut self) -> Result<(), LakeError> {
         let rebuild = self.delta.version().is_none_or(|version| version >= self.built_at + REBUILD_COMMITS);
-        if rebuild {
+        if rebuild || self.delta.update_state().await.is_err() {
             self.load_anew().await?;
-        } else {
-            let updated = self.delta.update_state().await;
-            if let Err(error) = updated {
-                return Err(self.load_error(error).await);
-            }
         }
         let state = self.snapshot()?;
         let (version, metadata) = (state.version(), state.metadata().clone());
@@ -162,7 +165,23 @@ impl Table {
         self.follow().await
     }
 
+    /// A log in which nothing is damaged is read again: an answer may have been cut, or the list may lag behind.
     async fn load_anew(&mut self) -> Result<(), LakeError> {
+        let retry = RetryPolicy { deadline: Some(LIST_LAG), ..RetryPolicy::default() };
+        let name = self.name.clone();
+        let mut attempts = Attempts::new("log not loaded", &retry, &name);
+        let mut loads = 0;
+        loop {
+            loads += 1;
+            match self.try_load_anew().await {
+                Err(error) if error.is_stale_list() => attempts.settle::<()>(Err(error)).await?,
+                Err(error @ LakeError::Table { .. }) if loads < LOADS => attempts.settle(Err(error)).await?,
+                ended => return ended,
+            };
+        }
+    }
+
+    async fn try_load_anew(&mut self) -> Result<(), LakeError> {
         let mut fresh = DeltaTable::new(Arc::clone(&self.log));
         if let Err(error) = fresh.load().await {
             return Err(self.load_error(error).await);

@@ -30,12 +30,8 @@ PARTITIONS = 4
 FLAGS = ["--flush-rows", "5000", "--flush-bytes", "1MiB", "--flush-interval", "200ms"]
 FLAGS += ["-X", f"session.timeout.ms={SESSION_MS}", "-X", "heartbeat.interval.ms=500"]
 FLAGS += ["-X", "topic.metadata.refresh.interval.ms=1000"]
-# Ends of a worker that a supervisor answers, by what it says and, where not always, the kind of fault that may cause it:
-# docs/reliability.md, known limits.
-EXITS = {
-    "Static consumer fenced by other consumer": None,
-    "Had a _last_checkpoint hint but didn't find any checkpoints": "s3-stale-list",
-}
+# Ends of a worker that a supervisor answers, by what it says: docs/reliability.md, known limits.
+EXITS = ("Static consumer fenced by other consumer",)
 # So often that checkpoints are part of every round, and no long wait for a store that is away.
 ENVIRONMENT = {"TICKHOUSE_INGEST_CHECKPOINT_COMMITS": "10", "TICKHOUSE_INGEST_STOP_TIMEOUT": "10s"}
 
@@ -115,9 +111,8 @@ class Stage:
         return worker
 
     def is_known_exit(self, worker: Worker) -> bool:
-        kinds = [fault.kind for fault in self.plan.faults]
-        for words, cause in EXITS.items():
-            if words in worker.tail() and (cause is None or cause in kinds):
+        for words in EXITS:
+            if words in worker.tail():
                 self.exits[words] = self.exits.get(words, 0) + 1
                 return True
         return False

@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test may panic, and its helpers are for its own modules")]
 
+mod clock;
 mod commands;
 mod dashboard;
 mod doctor;

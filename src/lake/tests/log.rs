@@ -1,6 +1,7 @@
 //! The head of a writer against a log that others change, clean up or damage.
 
 use super::*;
+use crate::lake::table::Table;
 
 /// Ten commits of partition 0, a checkpoint at version 10.
 async fn checkpointed(place: &Place) -> Lake {
@@ -207,5 +208,27 @@ async fn the_log_of_signals_is_looked_after_by_who_writes_it() {
         let again = open().await.unwrap();
         assert_eq!((again.version(), again.next_offset(0).await.unwrap()), (10, Some(10)));
         assert_eq!(again.reached().await.unwrap().topic, BTreeMap::from([(0, 9)]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_lags_behind_is_asked_for_again() {
+    for place in everywhere() {
+        for commits in [0, 10] {
+            if commits > 0 {
+                checkpointed(&place).await;
+            }
+            let store = place.faulty_store(Fault::StaleList);
+            let root: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
+            Lake::open_or_create_on(&root, &place.location, &spec()).await.unwrap();
+            store.left.store(2, Ordering::SeqCst);
+            let mut ticks = Table::new(&root, &place.location, "ticks").unwrap();
+            ticks.load().await.unwrap();
+            assert_eq!((ticks.version(), store.left.load(Ordering::SeqCst)), (commits, 0));
+
+            store.left.store(usize::MAX, Ordering::SeqCst);
+            let error = damage::find(&ticks.store, &ticks.name).await.unwrap_err().to_string();
+            assert!(error.contains("its list of files lacks _delta_log/"), "{error}");
+        }
     }
 }
