@@ -182,3 +182,16 @@ refused 2 --s3-allow-http -- ingest --until-latest "${in_bucket[@]}" "${store[@]
 AWS_SECRET_ACCESS_KEY=$wrong TICKHOUSE_STORE_SESSION_TOKEN='' \
   refused 2 credentials "secret key" -- ingest --until-latest "${in_bucket[@]}" "${store[@]}" --s3-allow-http "${loudest[@]}"
 echo "a store's keys show nowhere"
+
+# The same store with TLS, under an authority of its own.
+set -a
+eval "$("$repo/tests/servers/s3.sh" start "$work/s3-tls" lake "$certificates")"
+set +a
+store=(--s3-endpoint "$S3_ENDPOINT" --s3-region "$S3_REGION")
+in_bucket=("${secured[@]}" "${topic[@]}" --table "s3://$S3_BUCKET/tls")
+SSL_CERT_FILE=$certificates/ca.pem works ingest --until-latest "${in_bucket[@]}" "${store[@]}" "${loudest[@]}"
+SSL_CERT_FILE=$certificates/ca.pem works query --table "s3://$S3_BUCKET/tls" "${store[@]}" --format csv "SELECT count(*) AS n FROM ticks"
+[[ $(tail -n 1 "$out") == 2008 ]] || die "over TLS: $(tail -n 1 "$out") rows, not 2008"
+refused 1 certificate SSL_CERT_FILE -- query --table "s3://$S3_BUCKET/tls" "${store[@]}" "SELECT count(*) FROM ticks"
+SSL_CERT_FILE=$certificates/other-ca.pem refused 1 certificate SSL_CERT_FILE -- ingest --until-latest "${in_bucket[@]}" "${store[@]}"
+echo "a store with TLS works with its authority, and is refused without"

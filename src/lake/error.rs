@@ -102,6 +102,10 @@ pub enum StoreProblem {
     NoCredentials,
     #[error("access is denied: allow reading, writing and listing there ({detail})")]
     Denied { detail: String },
+    #[error(
+        "the certificate of the store can't be trusted: name the PEM file of its authority in SSL_CERT_FILE ({detail})"
+    )]
+    Certificate { detail: String },
     #[error("the store can't be reached: check the endpoint and the network ({detail})")]
     Unreachable { detail: String },
     /// S3's doesn't.
@@ -134,9 +138,12 @@ impl LakeError {
 
     /// The store understands and says no: somebody else has to change something.
     pub(super) fn is_refusal(&self) -> bool {
-        use StoreProblem::{Credentials, Denied, NoBucket, NoCredentials, ReadOnly, Region};
+        use StoreProblem::{Certificate, Credentials, Denied, NoBucket, NoCredentials, ReadOnly, Region};
         let Self::Store { problem, .. } = self else { return false };
-        matches!(problem, NoBucket | Region | Credentials { .. } | NoCredentials | Denied { .. } | ReadOnly)
+        matches!(
+            problem,
+            NoBucket | Region | Certificate { .. } | Credentials { .. } | NoCredentials | Denied { .. } | ReadOnly
+        )
     }
 
     pub(super) fn is_stale_list(&self) -> bool {
@@ -177,6 +184,8 @@ impl StoreProblem {
             Self::Full
         } else if has(&["Read-only file system"]) {
             Self::ReadOnly
+        } else if has(&["invalid peer certificate"]) {
+            Self::Certificate { detail: brief(&text) }
         } else if has(&["error sending request", "Connection refused", "dns error", "operation timed out"]) {
             Self::Unreachable { detail: brief(&text) }
         } else {
@@ -272,6 +281,8 @@ mod tests {
         assert!(matches!(of("InvalidAccessKeyId"), StoreProblem::Credentials { .. }));
         assert!(matches!(of("status 403 Forbidden"), StoreProblem::Denied { .. }));
         assert_eq!(of("No space left on device (os error 28)"), StoreProblem::Full);
+        let stranger = "error sending request: client error (Connect): invalid peer certificate: UnknownIssuer";
+        assert!(matches!(of(stranger), StoreProblem::Certificate { .. }));
         assert_eq!(of("Read-only file system (os error 30)"), StoreProblem::ReadOnly);
         assert!(matches!(of("tcp connect error: Connection refused"), StoreProblem::Unreachable { .. }));
         assert!(matches!(of("something"), StoreProblem::Other { .. }));

@@ -44,7 +44,7 @@ fn assert_healthy(place: &Place, topic: &Topic) {
 async fn old_dates_leave_with_their_rows_counted() {
     over_stores(async |place: Place| {
         let topic = Topic::new(2);
-        let dates = [ago(900), ago(800), ago(3), ago(0)];
+        let dates = [ago(900), ago(800), ago(4), ago(1)];
         let mut payloads: Vec<String> = (0..80).map(|number| tick(dates[number % 4], number)).collect();
         // One message of two dates, one that is no tick.
         payloads.push(message(&[trade(dates[0], 80), trade(dates[2], 81)]));

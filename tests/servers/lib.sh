@@ -94,6 +94,7 @@ end_lane() {
   wait
   "$repo/tests/servers/kafka.sh" stop "$work/kafka"
   "$repo/tests/servers/s3.sh" stop "$work/s3"
+  "$repo/tests/servers/s3.sh" stop "$work/s3-tls"
   "$repo/tests/servers/trino.sh" stop "$work/trino"
   if [[ $code -eq 0 ]]; then
     rm -rf "$work"

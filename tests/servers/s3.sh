@@ -8,11 +8,12 @@ version=v1.8.0
 
 usage() {
   cat <<'TEXT'
-usage: s3.sh start DIR [BUCKET] | stop DIR | download
+usage: s3.sh start DIR [BUCKET [CERTIFICATES]] | stop DIR | download
 
   start DIR [BUCKET]   start a server whose objects are plain files under DIR/objects, make BUCKET (default lake)
                        and print S3_ENDPOINT, S3_REGION, S3_BUCKET, S3_OBJECTS, AWS_ACCESS_KEY_ID and
                        AWS_SECRET_ACCESS_KEY as lines for eval. One that runs already is left alone.
+                       With CERTIFICATES, a folder of certificates.sh, it speaks TLS.
   stop DIR             stop it; the objects stay
   download             build the server only
 
@@ -31,16 +32,19 @@ download() {
     die "can't build versitygw $version"
 }
 
+# healthy PORT
 healthy() {
-  python3 - "$1" 2>/dev/null <<'PY'
-import sys, urllib.request
-urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/healthz", timeout=1)
+  python3 - "$scheme" "$1" 2>/dev/null <<'PY'
+import ssl, sys, urllib.request
+scheme, port = sys.argv[1:]
+anyone = ssl._create_unverified_context() if scheme == "https" else None
+urllib.request.urlopen(f"{scheme}://127.0.0.1:{port}/healthz", timeout=1, context=anyone)
 PY
 }
 
 launch() {
   local dir=$1 port=$2 secret=$3
-  ROOT_ACCESS_KEY=tickhouse ROOT_SECRET_KEY=$secret setsid "$server" --quiet --region us-east-1 \
+  ROOT_ACCESS_KEY=tickhouse ROOT_SECRET_KEY=$secret setsid "$server" --quiet --region us-east-1 "${tls[@]}" \
     --health /healthz --port "127.0.0.1:$port" posix "$dir/objects" >>"$dir/s3.log" 2>&1 </dev/null &
   echo $! >"$dir/s3.pid"
   wait_until 20 $! healthy "$port"
@@ -51,7 +55,7 @@ describe() {
   # A folder below the root is a bucket.
   mkdir -p "$dir/objects/$bucket"
   cat <<TEXT
-S3_ENDPOINT=http://127.0.0.1:$port
+S3_ENDPOINT=$scheme://127.0.0.1:$port
 S3_REGION=us-east-1
 S3_BUCKET=$bucket
 S3_OBJECTS=$dir/objects
@@ -62,6 +66,10 @@ TEXT
 
 start() {
   local dir port='' bucket=$2 try
+  scheme=http tls=()
+  if [[ -n $3 ]]; then
+    scheme=https tls=(--cert "$3/server.pem" --key "$3/server.key")
+  fi
   need python3 "install Python 3.11"
   dir=$(absolute_dir "$1")
   mkdir -p "$dir/objects"
@@ -88,7 +96,7 @@ start() {
 }
 
 case ${1:-} in
-  start) [[ $# -eq 2 || $# -eq 3 ]] || { usage >&2; exit 2; }; start "$2" "${3:-lake}" ;;
+  start) [[ $# -ge 2 && $# -le 4 ]] || { usage >&2; exit 2; }; start "$2" "${3:-lake}" "${4:-}" ;;
   stop)
     [[ $# -eq 2 ]] || { usage >&2; exit 2; }
     [[ -d $2 ]] || exit 0
