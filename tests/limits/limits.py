@@ -153,7 +153,8 @@ def symbols(ground: Ground, folder: Path) -> None:
 
 
 DATES = 13_000
-OLDEST = date(1985, 1, 2)
+# Times before 1990 are dead letters.
+OLDEST = date(1990, 1, 2)
 
 
 def dates(ground: Ground, folder: Path) -> None:
