@@ -32,7 +32,8 @@ fuzz_target!(|data: &[u8]| {
     DECODERS.with_borrow_mut(|decoders| {
         for decoder in decoders {
             let mut rows = decoder.columns();
-            let message = Message { payload: Some(data), key: None, headers: &[], offset: 7, timestamp: Some(1_767_625_200_000) };
+            let message =
+                Message { payload: Some(data), key: None, headers: &[], offset: 7, timestamp: Some(1_767_625_200_000) };
             let told = match decoder.decode(&message, &mut rows) {
                 Verdict::Ticks(ticks) => ticks,
                 Verdict::Skipped(_) | Verdict::Dead(_) => 0,

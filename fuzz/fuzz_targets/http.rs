@@ -38,7 +38,8 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
     };
     let server = runtime.block_on(async {
         Lake::open_or_create(&location, &store, &spec).await.expect("a lake");
-        let settings = DashboardSettings { listen: Some("127.0.0.1:0".parse().expect("an address")), ..Default::default() };
+        let settings =
+            DashboardSettings { listen: Some("127.0.0.1:0".parse().expect("an address")), ..Default::default() };
         let source = SourceSpec { location, store, topic: None, memory_bytes: 64 << 20, beyond: None };
         Server::bind(&settings, source, None, None).await.expect("a server")
     });

@@ -24,12 +24,19 @@ fuzz_target!(|data: &[u8]| {
             Err(error) => assert!(!error.to_string().is_empty()),
             Ok(resolved) => {
                 let settings = resolved.settings;
-                if settings.input.validate().is_ok() && let Ok(zone) = settings.ingest.market_zone.parse() {
+                if settings.input.validate().is_ok()
+                    && let Ok(zone) = settings.ingest.market_zone.parse()
+                {
                     let decoder = Decoder::new(&settings.input, MarketZone::new(zone));
                     assert!(decoder.is_ok(), "valid settings make no decoder");
                 }
                 // Each may be refused; none may panic.
-                drop((settings.location(), settings.ingest.validate(), settings.kafka.validate(), settings.live.validate()));
+                drop((
+                    settings.location(),
+                    settings.ingest.validate(),
+                    settings.kafka.validate(),
+                    settings.live.validate(),
+                ));
             }
         }
     });
