@@ -4,23 +4,13 @@
 
 use std::cell::RefCell;
 
+use clap::ValueEnum;
 use libfuzzer_sys::fuzz_target;
 use tickhouse::decode::{Decoder, InputSettings, Message, Preset, Verdict};
 use tickhouse::market::MarketZone;
 
-const PRESETS: [Preset; 8] = [
-    Preset::Canonical,
-    Preset::SymbolClose,
-    Preset::PriceChange,
-    Preset::Binance,
-    Preset::Coinbase,
-    Preset::Finnhub,
-    Preset::Alpaca,
-    Preset::Massive,
-];
-
 thread_local! {
-    static DECODERS: RefCell<Vec<Decoder>> = RefCell::new(PRESETS.into_iter().map(decoder).collect());
+    static DECODERS: RefCell<Vec<Decoder>> = RefCell::new(Preset::value_variants().iter().copied().map(decoder).collect());
 }
 
 fn decoder(preset: Preset) -> Decoder {

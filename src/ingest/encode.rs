@@ -105,10 +105,8 @@ impl TickEncoder {
             writer.write(&self.record_batch(&gather, names)?)?;
         }
         let bytes = writer.into_inner()?;
-        let path = new_data_path(self.partition_by.column(), value);
-        let path = path.ok_or_else(|| parquet::errors::ParquetError::General(format!("date {value} out of range")))?;
         let file = NewFile {
-            path,
+            path: new_data_path(self.partition_by.column(), value)?,
             bytes: bytes.len() as i64,
             rows: rows.len() as i64,
             partition_value: value,

@@ -40,10 +40,8 @@ pub(super) fn encode_letters(
     }
     let bytes = writer.into_inner()?;
     let partition_value = i32::try_from(ingested_at.div_euclid(DAY_MICROS)).unwrap_or(i32::MAX);
-    let path = new_data_path(DEAD_DATE, partition_value);
-    let path = path.ok_or_else(|| ParquetError::General(format!("date {partition_value} out of range")))?;
     let file = NewFile {
-        path,
+        path: new_data_path(DEAD_DATE, partition_value)?,
         bytes: bytes.len() as i64,
         rows: letters.len() as i64,
         partition_value,

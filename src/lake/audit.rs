@@ -14,18 +14,16 @@ use deltalake::logstore::commit_uri_from_version;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use serde::Deserialize;
 
 use super::actions::{parse_commit, read_checkpoint};
 use super::error::LakeError;
+use super::hint::{HINT, LOG, LastCheckpoint};
 use super::location::Location;
 use super::logged::{LoggedFile, LoggedVersion, Replay, record_of};
 use super::store::{StoreSettings, prefixed, root_store};
 use super::stored_file::StoredFile;
 use super::vacant::require_folder;
 
-pub(super) const LOG: &str = "_delta_log";
-pub(super) const HINT: &str = "_last_checkpoint";
 /// Digits of a version in the name of a log file.
 pub(super) const VERSION_DIGITS: usize = 20;
 /// Commits that are fetched at once.
@@ -164,11 +162,6 @@ struct Told {
     /// Paths that were added while they were there already.
     twice: Vec<String>,
     commits: u64,
-}
-
-#[derive(Deserialize)]
-pub(super) struct LastCheckpoint {
-    pub version: u64,
 }
 
 impl LogReader<'_> {

@@ -18,6 +18,8 @@ use super::store::prefixed;
 
 /// Written over at each check, so that there is only one.
 const TRIED: &str = "doctor/tried";
+/// The same, to see the time: nobody deletes it meanwhile.
+const CLOCK: &str = "clock";
 
 /// A temporary file this old belongs to no upload that is still going on.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
@@ -90,16 +92,24 @@ impl Audit {
         if matches!(self.location, Location::Folder(_)) {
             return Ok(None);
         }
-        let own = prefixed(&self.root, &self.location.table_url(OWN))?;
-        let path = Path::from(TRIED);
-        let failed = |error: object_store::Error| LakeError::store("ask for the time", &self.location, &error);
         let before = Utc::now();
-        own.put(&path, PutPayload::from_static(b"doctor")).await.map_err(failed)?;
-        let after = Utc::now();
-        let stored = own.head(&path).await.map_err(failed)?.last_modified;
+        let (stored, after) = self.times().await?;
         // The store tells whole seconds, and the answer took a while.
         let (least, most) = (before - stored - TimeDelta::seconds(1), after - stored);
         Ok(Some(TimeDelta::zero().clamp(least, most)))
+    }
+
+    /// The store's time, by the stamp of a small file that is written there, and this machine's when that was done.
+    ///
+    /// # Errors
+    /// The store can't be written or read.
+    pub(super) async fn times(&self) -> Result<(DateTime<Utc>, DateTime<Utc>), LakeError> {
+        let own = prefixed(&self.root, &self.location.table_url(OWN))?;
+        let path = Path::from(CLOCK);
+        let failed = |error: object_store::Error| LakeError::store("ask for the time", &self.location, &error);
+        own.put(&path, PutPayload::from_static(b"now")).await.map_err(failed)?;
+        let after = Utc::now();
+        Ok((own.head(&path).await.map_err(failed)?.last_modified, after))
     }
 
     /// Files that belong to no write any more, or to one that goes on.

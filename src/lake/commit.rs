@@ -15,9 +15,8 @@ use super::record::{CommitRecord, advanced};
 use super::retry::{Attempts, RetryPolicy};
 use super::table::{Put, Table};
 use super::tally::{Attempt, CommittedTable};
-use super::writing::date_text;
 use crate::crash::{self, CrashPoint};
-use crate::market::{Counts, OffsetRange};
+use crate::market::{Counts, OffsetRange, date_text};
 
 /// How one partition moves in a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

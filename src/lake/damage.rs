@@ -14,9 +14,8 @@ use url::Url;
 
 use super::error::{LakeError, StoreProblem};
 use super::head::Changes;
+use super::hint::{HINT, LOG, LastCheckpoint, last_checkpoint};
 
-const LOG: &str = "_delta_log";
-const HINT: &str = "_delta_log/_last_checkpoint";
 /// Digits of a version in the name of a log file.
 const VERSION: Range<usize> = 0..20;
 
@@ -62,15 +61,8 @@ pub(super) async fn find(store: &Arc<dyn ObjectStore>, table: &str) -> Result<()
 
 /// Whether the list has the checkpoint of the hint, or the first commit: a load begins with one of them.
 async fn require_listed(store: &Arc<dyn ObjectStore>, table: &str, listed: &[Path]) -> Result<(), LakeError> {
-    let failed = |error: object_store::Error| LakeError::store("look for the start of the log", table, &error);
-    let hint = match store.get(&Path::from(HINT)).await {
-        Ok(hint) => hint.bytes().await.map_err(failed)?,
-        Err(object_store::Error::NotFound { .. }) => Bytes::new(),
-        Err(error) => return Err(failed(error)),
-    };
-    let hint = serde_json::from_slice::<serde_json::Value>(&hint).ok();
-    let file = match hint.and_then(|hint| hint.get("version")?.as_u64()) {
-        Some(version) => format!("{version:020}.checkpoint.parquet"),
+    let file = match last_checkpoint(store, table).await? {
+        Some(LastCheckpoint { version, .. }) => format!("{version:020}.checkpoint.parquet"),
         None => format!("{:020}.json", 0),
     };
     let path = Path::from(format!("{LOG}/{file}"));
@@ -83,7 +75,7 @@ async fn require_listed(store: &Arc<dyn ObjectStore>, table: &str, listed: &[Pat
             Err(LakeError::Store { action: "list the log", location: table.to_owned(), problem })
         }
         Err(object_store::Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(failed(error)),
+        Err(error) => Err(LakeError::store("look for the start of the log", table, &error)),
     }
 }
 
@@ -95,9 +87,8 @@ pub(super) async fn require_no_empty_commit(url: &Url, table: &str, version: Opt
     let (Ok(folder), Some(version)) = (url.to_file_path(), version) else { return Ok(()) };
     let log = folder.join(LOG);
     let look = move || {
-        let hint = std::fs::read(log.join("_last_checkpoint")).unwrap_or_default();
-        let checkpoint = serde_json::from_slice::<serde_json::Value>(&hint).ok();
-        let from = checkpoint.and_then(|hint| hint.get("version")?.as_u64()).unwrap_or(0);
+        let hint = std::fs::read(log.join(HINT)).unwrap_or_default();
+        let from = serde_json::from_slice::<LastCheckpoint>(&hint).map_or(0, |hint| hint.version);
         let is_empty = |version: &u64| {
             let commit = std::fs::metadata(log.join(format!("{version:020}.json")));
             commit.is_ok_and(|commit| commit.len() == 0)

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use deltalake::checkpoints::{cleanup_expired_logs_for, create_checkpoint};
 use deltalake::table::config::TablePropertiesExt;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
-use serde::Deserialize;
+use object_store::ObjectStore;
 
 use super::audit::Audit;
 use super::error::LakeError;
+use super::hint::last_checkpoint;
 use super::location::Location;
 use super::replace::{Chosen, Replaced, Replacement, chosen, replace};
 use super::retry::RetryPolicy;
@@ -55,13 +54,6 @@ pub struct Maintained {
     pub checkpoint_bytes: u64,
     pub log_files_deleted: usize,
     pub temporary_files_deleted: usize,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LastCheckpoint {
-    version: u64,
-    size_in_bytes: Option<u64>,
 }
 
 impl Maintenance {
@@ -117,7 +109,7 @@ impl Maintenance {
     /// The store can't be read.
     pub async fn checkpoint(&self) -> Result<u64, LakeError> {
         match self.tables.first() {
-            Some(ticks) => Ok(last_checkpoint(&ticks.table).await?.version),
+            Some(ticks) => newest_checkpoint(&ticks.table).await,
             None => Ok(0),
         }
     }
@@ -158,7 +150,7 @@ impl MaintainedTable {
     /// # Errors
     /// The store doesn't answer.
     pub async fn commits_since_checkpoint(&self) -> Result<u64, LakeError> {
-        Ok(self.table.version().saturating_sub(last_checkpoint(&self.table).await?.version))
+        Ok(self.table.version().saturating_sub(newest_checkpoint(&self.table).await?))
     }
 
     /// Files of the newest version that was loaded.
@@ -199,13 +191,14 @@ pub(super) async fn keep_log(
 ) -> Result<Maintained, LakeError> {
     let mut done = Maintained::default();
     table.load().await?;
-    if table.snapshot()?.version() < last_checkpoint(table).await?.version + commits.max(1) {
+    if table.snapshot()?.version() < newest_checkpoint(table).await? + commits.max(1) {
         return Ok(done);
     }
     let written = create_checkpoint(table.delta(), None).await;
     written.map_err(|error| table.error("write a checkpoint", error))?;
     done.checkpoints = 1;
-    done.checkpoint_bytes = last_checkpoint(table).await?.size_in_bytes.unwrap_or(0);
+    let hint = last_checkpoint(&table.store, &table.name).await?;
+    done.checkpoint_bytes = hint.and_then(|hint| hint.size_in_bytes).unwrap_or(0);
     if clean {
         let state = table.snapshot()?;
         let retention = TimeDelta::from_std(state.table_config().log_retention_duration()).unwrap_or(TimeDelta::MAX);
@@ -216,12 +209,7 @@ pub(super) async fn keep_log(
     Ok(done)
 }
 
-/// The newest checkpoint by the table's hint; version 0 where there is none or it can't be read.
-async fn last_checkpoint(table: &Table) -> Result<LastCheckpoint, LakeError> {
-    let read = async { table.store.get(&Path::from("_delta_log/_last_checkpoint")).await?.bytes().await };
-    match read.await {
-        Ok(hint) => Ok(serde_json::from_slice(&hint).unwrap_or_default()),
-        Err(object_store::Error::NotFound { .. }) => Ok(LastCheckpoint::default()),
-        Err(error) => Err(LakeError::store("read the checkpoint hint", &table.name, &error)),
-    }
+/// Version of the newest checkpoint by the table's hint; 0 where there is none.
+async fn newest_checkpoint(table: &Table) -> Result<u64, LakeError> {
+    Ok(last_checkpoint(&table.store, &table.name).await?.map_or(0, |hint| hint.version))
 }

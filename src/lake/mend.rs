@@ -9,8 +9,9 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
-use super::audit::{Audit, AuditedTable, HINT, LOG, LastCheckpoint, VERSION_DIGITS, commit_name};
+use super::audit::{Audit, AuditedTable, VERSION_DIGITS, commit_name};
 use super::error::LakeError;
+use super::hint::{HINT, LOG, LastCheckpoint};
 use super::location::OWN;
 use super::store::prefixed;
 

@@ -22,6 +22,7 @@ mod error;
 mod faulty;
 mod handle;
 mod head;
+mod hint;
 mod history;
 mod lease;
 mod location;

@@ -8,19 +8,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::audit::Audit;
 use super::checkup::{ListedFile, data_files};
 use super::error::LakeError;
-use super::location::OWN;
 use super::maintain::Maintenance;
 use super::store::prefixed;
 use crate::crash::{self, CrashPoint};
-
-/// What is written to see the time.
-const CLOCK: &str = "clock";
 
 /// Files that one request, or a round of them, deletes.
 const AT_ONCE: usize = 1_000;
@@ -43,12 +39,8 @@ impl Maintenance {
     /// # Errors
     /// The store can't be read or written.
     pub async fn earlier_now(&self) -> Result<DateTime<Utc>, LakeError> {
-        let store = prefixed(self.root(), &self.location().table_url(OWN))?;
-        let path = Path::from(CLOCK);
-        let failed = |error: object_store::Error| LakeError::store("ask for the store's time", self.location(), &error);
-        store.put(&path, PutPayload::from_static(b"now")).await.map_err(failed)?;
-        let stamped = store.head(&path).await.map_err(failed)?.last_modified;
-        Ok(stamped.min(Utc::now()))
+        let (stored, own) = Audit::of(self.location(), self.root()).times().await?;
+        Ok(stored.min(own))
     }
 
     /// Files that are older than `before` and left their table, if they ever were in it, before that.

@@ -1,24 +1,22 @@
 //! How data files are written.
 
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
-
-use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::schema::{SORT_ORDER, SORTED_BY};
-use crate::market::EPOCH_DAYS_FROM_CE;
+use crate::market::date_text;
 
-/// A date as partition values have it, from days since 1970-01-01; `None` beyond the calendar.
-pub(super) fn date_text(days: i32) -> Option<String> {
-    NaiveDate::from_num_days_from_ce_opt(days.checked_add(EPOCH_DAYS_FROM_CE)?).map(|date| date.to_string())
-}
-
-/// A new name for a data file, relative to the root of its table; `None` for a date beyond the calendar.
-pub fn new_data_path(partition_column: &str, days: i32) -> Option<String> {
-    date_text(days).map(|date| format!("{partition_column}={date}/part-{}.zstd.parquet", Uuid::new_v4()))
+/// A new name for a data file, relative to the root of its table.
+///
+/// # Errors
+/// The date is beyond the calendar.
+pub fn new_data_path(partition_column: &str, days: i32) -> Result<String, ParquetError> {
+    let date = date_text(days).ok_or_else(|| ParquetError::General(format!("date {days} out of range")))?;
+    Ok(format!("{partition_column}={date}/part-{}.zstd.parquet", Uuid::new_v4()))
 }
 
 /// Rows of a row group: large enough to compress, small enough to prune by symbol inside a file.

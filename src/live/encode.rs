@@ -8,7 +8,6 @@ use arrow::array::{
 };
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use chrono::NaiveDate;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
@@ -19,7 +18,7 @@ use serde_json::json;
 
 use super::event::{Event, Kind, Severity, TickId};
 use crate::lake::{NewFile, new_data_path, signals_schema};
-use crate::market::{EPOCH_DAYS_FROM_CE, rfc3339};
+use crate::market::{date_text, rfc3339};
 
 const TRADE_DATE: &str = "trade_date";
 
@@ -63,7 +62,7 @@ impl<'a> From<&'a Event> for EventJson<'a> {
             name: &event.name,
             symbol: &event.symbol,
             ts: rfc3339(event.ts),
-            trade_date: date(event.trade_date).map(|date| date.to_string()),
+            trade_date: date_text(event.trade_date),
             side: event.side,
             confirmed: event.confirmed,
             severity: event.severity,
@@ -77,10 +76,6 @@ impl<'a> From<&'a Event> for EventJson<'a> {
 
 fn known(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
-}
-
-fn date(days: i32) -> Option<NaiveDate> {
-    NaiveDate::from_num_days_from_ce_opt(days + EPOCH_DAYS_FROM_CE)
 }
 
 /// A file that is ready for the store.
@@ -114,10 +109,8 @@ fn encode_file(trade_date: i32, mut events: Vec<&Event>, emitted_at: i64) -> Res
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&schema), options)?;
     writer.write(&record_batch(schema, &events, emitted_at)?)?;
     let bytes = writer.into_inner()?;
-    let path = new_data_path(TRADE_DATE, trade_date);
-    let path = path.ok_or_else(|| ParquetError::General(format!("date {trade_date} out of range")))?;
     let file = NewFile {
-        path,
+        path: new_data_path(TRADE_DATE, trade_date)?,
         bytes: bytes.len() as i64,
         rows: events.len() as i64,
         partition_value: trade_date,

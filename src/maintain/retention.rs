@@ -46,11 +46,15 @@ impl Retention {
 
     /// The files that leave, oldest first; none of a table that keeps its dates, as `dead_letters` does.
     pub fn expired(&self, view: &TableView) -> Vec<DataFile> {
-        let Some(by) = PartitionBy::of_column(&view.partition_column) else { return Vec::new() };
-        let before = self.before(by);
+        self.leaving(view).map_or_else(Vec::new, |(_, files)| files)
+    }
+
+    /// The same, where there are some, and the first partition value that stays.
+    fn leaving(&self, view: &TableView) -> Option<(i32, Vec<DataFile>)> {
+        let before = self.before(PartitionBy::of_column(&view.partition_column)?);
         let mut files: Vec<_> = view.files.iter().filter(|file| file.partition_value < before).cloned().collect();
         files.sort_by_key(|file| file.partition_value);
-        files
+        (!files.is_empty()).then_some((before, files))
     }
 
     /// First partition value that stays.
@@ -74,13 +78,11 @@ impl Retention {
             table.load().await?;
             let chosen = table.chosen().await?;
             let view = table.files()?;
-            let files = self.expired(&view);
-            let by = PartitionBy::of_column(&view.partition_column);
-            let Some(by) = by.filter(|_| !files.is_empty()) else { return Ok(Stopped::Done) };
+            let Some((before, files)) = self.leaving(&view) else { return Ok(Stopped::Done) };
             let is_last = files.len() <= COMMIT_FILES;
             let files = &files[..files.len().min(COMMIT_FILES)];
             let expired = match table.name {
-                "ticks" => Some(Expired { rows: rows_of(&view, files, stop).await?, before: self.before(by) }),
+                "ticks" => Some(Expired { rows: rows_of(&view, files, stop).await?, before }),
                 _ => None,
             };
             let replacement = Replacement {

@@ -293,11 +293,9 @@ impl Output {
         let (path, writer) = match &mut self.upload {
             Some(upload) => upload,
             None => {
-                let days = rewrite.partition_value;
-                let path = new_data_path(&rewrite.view.partition_column, days).ok_or_else(|| RewriteError::Write {
-                    path: rewrite.view.partition_column.clone(),
-                    detail: format!("date {days} out of range"),
-                })?;
+                let column = &rewrite.view.partition_column;
+                let path = new_data_path(column, rewrite.partition_value)
+                    .map_err(|error| RewriteError::Write { path: column.clone(), detail: error.to_string() })?;
                 let failed =
                     |error: ParquetError| RewriteError::Write { path: path.clone(), detail: error.to_string() };
                 let store: Arc<dyn ObjectStore> = Arc::clone(&rewrite.view.store);

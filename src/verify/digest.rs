@@ -11,10 +11,8 @@ use arrow::array::{
 };
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use chrono::{Datelike, TimeZone};
-use chrono_tz::Tz;
 
-use crate::market::{EPOCH_DAYS_FROM_CE, ExtraColumn, PartitionBy, TickColumns};
+use crate::market::{ExtraColumn, MarketZone, PartitionBy, TickColumns};
 
 /// Of one column.
 pub(super) enum Values<'a> {
@@ -77,7 +75,7 @@ pub(super) struct Compared {
 /// Old dates that left the table.
 #[derive(Debug, Clone)]
 pub(super) struct Expiry {
-    pub zone: Tz,
+    pub zone: MarketZone,
     pub by: PartitionBy,
     /// First partition value that stayed, by partition; days since 1970-01-01.
     pub before: BTreeMap<i32, i32>,
@@ -85,9 +83,8 @@ pub(super) struct Expiry {
 
 impl Expiry {
     fn is_of(&self, partition: i32, ts: i64) -> bool {
-        let date = |ts| Some(self.zone.timestamp_micros(ts).single()?.num_days_from_ce() - EPOCH_DAYS_FROM_CE);
-        let before = self.before.get(&partition);
-        before.is_some_and(|before| date(ts).is_some_and(|date| self.by.value(date) < *before))
+        let value = || self.by.value(self.zone.clone().trade_date(ts));
+        self.before.get(&partition).is_some_and(|before| value() < *before)
     }
 }
 

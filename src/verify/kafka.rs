@@ -14,7 +14,7 @@ use super::window::{Stored, Tables, Window, each_batch, rounds_of};
 use super::{Logged, TICKS, VerifyError, counters};
 use crate::decode::{Decoder, InputSettings};
 use crate::kafka::{Assigned, KafkaSettings, Reader};
-use crate::lake::{INPUT, LoggedFile, LoggedVersion, MARKET_ZONE, PartitionCounters, RetryPolicy, offset_bounds};
+use crate::lake::{INPUT, LoggedFile, LoggedVersion, PartitionCounters, RetryPolicy, offset_bounds};
 use crate::market::{MarketZone, PartitionBy};
 
 /// How much was compared.
@@ -65,7 +65,7 @@ pub(super) async fn compare(
     progress.expect_records(windows.iter().map(|window| (window.range.end - window.range.start) as u64).sum());
 
     let (columns, left_out) = compared_columns(&decoder, checked);
-    let compared = Arc::new(Compared { extras: columns, expiry: expiry_of(version, counters) });
+    let compared = Arc::new(Compared { extras: columns, expiry: expiry_of(checked, counters) });
     not_checked.extend(left_out);
     let stored = Arc::new(stored_of(&windows, checked));
     let tables = Tables {
@@ -154,12 +154,11 @@ fn compared_columns(decoder: &LakeDecoder, checked: &TablesRead<'_>) -> (Vec<(St
 }
 
 /// Of tables whose old dates left.
-fn expiry_of(version: &LoggedVersion, counters: &BTreeMap<i32, PartitionCounters>) -> Option<Expiry> {
+fn expiry_of(checked: &TablesRead<'_>, counters: &BTreeMap<i32, PartitionCounters>) -> Option<Expiry> {
     let before = |(partition, counters): (&i32, &PartitionCounters)| Some((*partition, counters.expired_before?));
     let before: BTreeMap<_, _> = counters.iter().filter_map(before).collect();
-    let zone = version.properties.get(MARKET_ZONE)?.parse().ok()?;
-    let by = PartitionBy::of_column(&version.partition_column)?;
-    (!before.is_empty()).then_some(Expiry { zone, by, before })
+    let by = PartitionBy::of_column(&checked.ticks.1.partition_column)?;
+    (!before.is_empty()).then(|| Expiry { zone: checked.zone.clone(), by, before })
 }
 
 fn stored_of(windows: &[Window], checked: &TablesRead<'_>) -> BTreeMap<i32, Stored> {

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, Int32Array, Int64Array};
 use arrow::datatypes::{Date32Type, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use chrono::NaiveDate;
 use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::finding::What;
 use super::statistics::{Extremes, Statistics};
 use crate::lake::LoggedFile;
-use crate::market::{EPOCH_DAYS_FROM_CE, MarketZone, PartitionBy};
+use crate::market::{MarketZone, PartitionBy, date_text};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -251,10 +250,7 @@ fn place_of(batch: &RecordBatch, row: usize) -> Option<(i32, i64)> {
 }
 
 fn wrong_date(told: Option<i32>, is: i32, column: &str) -> String {
-    let shown = |days: i32| {
-        let date = NaiveDate::from_num_days_from_ce_opt(days.saturating_add(EPOCH_DAYS_FROM_CE));
-        date.map_or_else(|| format!("day {days}"), |date| date.to_string())
-    };
+    let shown = |days: i32| date_text(days).unwrap_or_else(|| format!("day {days}"));
     let told = told.map_or_else(|| "no date".to_owned(), shown);
     format!("it is under {told}, its {column} says {}", shown(is))
 }

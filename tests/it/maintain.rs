@@ -8,7 +8,7 @@ use tickhouse::lake::{DataFile, MaintainedTable, Replaced, Replacement, RetryPol
 use tickhouse::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Contents, Place, Tickhouse, Topic, ingest, over_stores, spec, until_latest};
+use crate::support::{Contents, Place, Tickhouse, Topic, assert_healthy, ingest, over_stores, spec, until_latest};
 
 /// Messages of a commit.
 const CRUMB: usize = 30;
@@ -55,11 +55,6 @@ async fn compact(table: &mut MaintainedTable, limits: Limits) -> Result<(Stopped
     let (retry, stop) = (RetryPolicy::default(), CancellationToken::new());
     let ended = Compaction::new(limits).run(table, &retry, &stop, || i64::MAX, |done| all.add(done)).await?;
     Ok((ended, all))
-}
-
-fn assert_healthy(place: &Place, topic: &Topic) {
-    let finished = Tickhouse::new(&["verify", "--against-kafka"]).flags(&place.flags()).flags(&topic.flags()).run();
-    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "table,what,where,detail,fix\n"), "{finished:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

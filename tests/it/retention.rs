@@ -5,7 +5,7 @@ use tickhouse::decode::{InputSettings, Preset};
 use tickhouse::ingest::IngestSpec;
 use tickhouse::lake::{Replaced, Replacement, RetryPolicy};
 
-use crate::support::{Contents, Place, Tickhouse, Topic, over_stores, spec, until_latest};
+use crate::support::{Contents, Place, Tickhouse, Topic, assert_healthy, over_stores, spec, until_latest};
 
 fn ago(days: i64) -> NaiveDate {
     (Utc::now() - TimeDelta::days(days)).date_naive()
@@ -33,11 +33,6 @@ async fn land(topic: &Topic, place: &Place) {
 fn maintain(place: &Place, arguments: &[&str]) -> String {
     let flags = ["maintain", "--ignore-lease", "--format", "csv"];
     Tickhouse::new(&[&flags, arguments].concat()).flags(&place.flags()).succeed()
-}
-
-fn assert_healthy(place: &Place, topic: &Topic) {
-    let finished = Tickhouse::new(&["verify", "--against-kafka"]).flags(&place.flags()).flags(&topic.flags()).run();
-    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "table,what,where,detail,fix\n"), "{finished:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

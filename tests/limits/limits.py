@@ -24,8 +24,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "check"))
+sys.path[:0] = [str(HERE.parent / "check"), str(HERE.parent / "faults")]
+import disk  # noqa: E402
 from servers import REPOSITORY, Servers, unwind_on_sigterm  # noqa: E402
+from worker import Launcher  # noqa: E402
 
 MIB = 1 << 20
 COUNT = re.compile(r"ticks version \d+: ([\d,]+) rows in ([\d,]+) files")
@@ -112,10 +114,9 @@ def mib(size: float) -> str:
 def backlog(ground: Ground, folder: Path) -> None:
     """2 GB of messages wait, the memory limit is the default of 512 MiB."""
     topic, table = "backlog", folder / "lake"
-    target, rows = 2_000_000_000, 0
-    ground.produce("simulate", topic, "--partitions", "4", "--rate", "0", "--count", "1000000")
+    target, rows = 2_000_000_000, 1_000_000
+    ground.produce("simulate", topic, "--partitions", "4", "--rate", "0", "--count", str(rows))
     size = topic_bytes(ground, topic)
-    rows = 1_000_000
     more = max(int(rows * target / size) - rows, 0)
     ground.produce("simulate", topic, "--rate", "0", "--count", str(more), "--seed", "2")
     size, rows = topic_bytes(ground, topic), rows + more
@@ -224,29 +225,29 @@ def messages(ground: Ground, folder: Path) -> None:
 
 def read_only(ground: Ground, folder: Path) -> None:
     """A lake on a file system that becomes read-only, and writable again. Needs root."""
-    topic, disk = "read-only", folder / "disk"
-    disk.mkdir()
+    topic, place = "read-only", folder / "disk"
+    place.mkdir()
     ground.produce("simulate", topic, "--partitions", "1", "--rate", "0", "--count", "1000")
-    mount(disk, "size=64m")
+    disk.mount(place)
     try:
-        ground.ingest(topic, disk / "lake")
-        mount(disk, "remount,ro")
+        ground.ingest(topic, place / "lake")
+        remount(place, "ro")
         ground.produce("simulate", topic, "--rate", "0", "--count", "1000", "--seed", "2")
-        refused = ground.ingest(topic, disk / "lake", code=None)
+        refused = ground.ingest(topic, place / "lake", code=None)
         expect(refused.code == 1, f"exit {refused.code}: {refused.err[-500:]}")
         error = next((line for line in refused.err.splitlines() if line.startswith("error: ")), "")
         expect("read-only" in error.lower(), f"the error does not say it: {refused.err[-800:]}")
-        expect(ground.verify(disk / "lake")[0] == 1_000, "verify reads a lake that can't be written")
-        mount(disk, "remount,rw")
-        ground.ingest(topic, disk / "lake")
-        expect(ground.verify(disk / "lake")[0] == 2_000, "rows after the repair")
+        expect(ground.verify(place / "lake")[0] == 1_000, "verify reads a lake that can't be written")
+        remount(place, "rw")
+        ground.ingest(topic, place / "lake")
+        expect(ground.verify(place / "lake")[0] == 2_000, "rows after the repair")
     finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
+        disk.unmount(place)
     ground.tell("read-only", "a folder that can't be written", f"exit 1 after {refused.seconds:.1f} s: `{shorter(error, folder)}`")
 
 
-def mount(place: Path, options: str) -> None:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True)
+def remount(place: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", place], check=True)
 
 
 def shorter(error: str, folder: Path) -> str:
@@ -259,37 +260,27 @@ def clock(ground: Ground, folder: Path) -> None:
     subprocess.run(["cc", "-shared", "-fPIC", "-o", shim, HERE / "clock.c", "-ldl"], check=True)
     off.write_text("0")
     ground.produce("simulate", topic, "--partitions", "2", "--rate", "0", "--count", "1")
-    log = folder / "ingest.log"
-    command = [ground.binary, "ingest", "--brokers", ground.brokers, "--topic", topic, "--table", table]
-    environment = os.environ | {"LD_PRELOAD": str(shim), "CLOCK_OFF_FILE": str(off)}
-    begun, jumps, rows = time.monotonic(), [172_800, -172_800, 0, 31_536_000, 0], 1
-    slowest = 0.0
-    with log.open("wb") as out:
-        ingest = subprocess.Popen(
-            [*command, "--flush-interval", "200ms", "--flush-rows", "500", "--maintain", "compact"],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            env=environment,
-        )
-        try:
-            for seed, jump in enumerate(jumps * 4):
-                off.write_text(str(jump))
-                ground.produce("simulate", topic, "--rate", "0", "--count", "2000", "--seed", str(seed))
-                rows += 2_000
-                at = time.monotonic()
-                while committed(log) < rows:
-                    expect(ingest.poll() is None, f"it ended: {log.read_text(errors='replace')[-2000:]}")
-                    expect(time.monotonic() - at < 30, f"no commit after a jump of {jump} s")
-                    time.sleep(0.02)
-                slowest = max(slowest, time.monotonic() - at)
-        finally:
-            ingest.terminate()
-            code = ingest.wait(30)
-    expect(code == 0, f"exit {code}: {log.read_text(errors='replace')[-2000:]}")
+    flags = ["--flush-interval", "200ms", "--flush-rows", "500", "--maintain", "compact"]
+    environment = {"LD_PRELOAD": str(shim), "CLOCK_OFF_FILE": str(off)}
+    begun, jumps, rows, slowest = time.monotonic(), [172_800, -172_800, 0, 31_536_000, 0], 1, 0.0
+    ingest = Launcher(ground.binary, ground.brokers, topic, str(table), folder, flags, environment).start("ingest")
+    try:
+        for seed, jump in enumerate(jumps * 4):
+            off.write_text(str(jump))
+            ground.produce("simulate", topic, "--rate", "0", "--count", "2000", "--seed", str(seed))
+            rows += 2_000
+            at = time.monotonic()
+            while committed(ingest.log) < rows:
+                expect(ingest.alive(), f"it ended: {ingest.tail()}")
+                expect(time.monotonic() - at < 30, f"no commit after a jump of {jump} s")
+                time.sleep(0.02)
+            slowest = max(slowest, time.monotonic() - at)
+    finally:
+        code, _ = ingest.terminate()
+    expect(code == 0, f"exit {code}: {ingest.tail()}")
     held, _ = ground.verify(table)
     expect(held == rows, f"{held} rows of {rows}")
-    told = log.read_text(errors="replace")
+    told = ingest.log.read_text(errors="replace")
     expect("WARN" not in told and "ERROR" not in told, f"it warns: {told[-3000:]}")
     ground.run("query", "--table", str(table), "--format", "csv", "latest")
     took = time.monotonic() - begun
@@ -299,11 +290,7 @@ def clock(ground: Ground, folder: Path) -> None:
 
 def committed(log: Path) -> int:
     """Rows that the log lines tell."""
-    return sum(int(text) for text in re.findall(rb" committed version=\d+ .*?rows=(\d+)", plain(log.read_bytes())))
-
-
-def plain(text: bytes) -> bytes:
-    return re.sub(rb"\x1b\[[0-9;]*m", b"", text)
+    return sum(int(text) for text in re.findall(rb" committed version=\d+ .*?rows=(\d+)", log.read_bytes()))
 
 
 SCENARIOS = {

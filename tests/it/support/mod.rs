@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use binary::{Finished, Tickhouse};
 pub use daemon::{ingest, landed, spec, until_latest, until_latest_warning};
-pub use place::{Place, over_stores};
+pub use place::{Place, assert_healthy, over_stores};
 pub use table::{Contents, Letter};
 pub use topic::{Outgoing, Topic, tick, ticks};
 

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tickhouse::lake::{Lake, Location, Maintenance, StoreSettings, root_store};
 use uuid::Uuid;
 
-use super::setting;
+use super::{Tickhouse, Topic, setting};
 
 pub struct Place {
     pub table: String,
@@ -83,6 +83,12 @@ impl Place {
         let bytes = store.get(&Path::from(prefix.as_str())).await.unwrap().bytes().await.unwrap();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
+}
+
+/// Verify finds nothing, in the tables and against the topic.
+pub fn assert_healthy(place: &Place, topic: &Topic) {
+    let finished = Tickhouse::new(&["verify", "--against-kafka"]).flags(&place.flags()).flags(&topic.flags()).run();
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "table,what,where,detail,fix\n"), "{finished:?}");
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {
