@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use tickhouse::cli::Cli;
-use tickhouse::{allocator, commands, telemetry};
+use tickhouse::{commands, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -15,9 +15,6 @@ fn main() -> ExitCode {
     if let Err(error) = telemetry::start(&cli.global, cli.command.default_log()) {
         commands::tell(&format!("error: {error}\n"));
         return ExitCode::from(commands::USAGE);
-    }
-    if cli.command.runs_long() {
-        allocator::share_arenas();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -32,12 +29,8 @@ fn main() -> ExitCode {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let keeps_interrupts = commands::keeps_interrupts(&cli.command);
         let signals = tokio::spawn(watch_signals([interrupt, terminate], stop.clone(), keeps_interrupts));
-        let giving_back = cli.command.runs_long().then(|| tokio::spawn(allocator::give_back()));
         let result = commands::run(cli, stop).await;
         signals.abort();
-        if let Some(giving_back) = giving_back {
-            giving_back.abort();
-        }
         result
     });
     // Whatever still hangs in a request ends with the process: the Delta kernel panics when its runtime ends first.

@@ -141,11 +141,6 @@ impl Command {
         }
     }
 
-    /// Its memory shall not grow with the hours.
-    pub fn runs_long(&self) -> bool {
-        self.is_daemon() || matches!(self, Self::Demo(_))
-    }
-
     /// Default of `--log`: a daemon tells what it does, a command only what is wrong.
     pub fn default_log(&self) -> &'static str {
         if self.is_daemon() { "info" } else { "warn" }

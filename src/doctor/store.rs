@@ -50,17 +50,41 @@ pub(super) async fn check(audit: &Audit, settings: &DoctorSettings, report: &mut
         }
         Err(error) => Check::fail("conditional-put", error.to_string(), RIGHTS),
     });
-    let clock = |status: fn(&'static str, String, String) -> Check, ahead: TimeDelta, fix: &str| {
-        let (seconds, side) =
-            (ahead.num_seconds().abs(), if ahead > TimeDelta::zero() { "ahead of" } else { "behind" });
-        status("clock", format!("this machine is {seconds} s {side} the store"), fix.to_owned())
-    };
-    const SYNCHRONIZE: &str = "synchronize the clock of this machine, as with chrony or systemd-timesyncd";
     report.checks.push(match audit.clock_ahead().await {
-        Ok(Some(ahead)) if ahead.abs() >= REFUSED => clock(Check::fail, ahead, SYNCHRONIZE),
-        Ok(Some(ahead)) if ahead.abs() >= WORTH_TELLING => clock(Check::warn, ahead, SYNCHRONIZE),
-        Ok(_) => Check::ok("clock", "this machine and the store agree on the time"),
+        Ok(ahead) => clock(ahead.unwrap_or_default()),
         Err(error) => Check::fail("clock", error.to_string(), RIGHTS),
     });
     Ok(readable)
+}
+
+fn clock(ahead: TimeDelta) -> Check {
+    const SYNCHRONIZE: &str = "synchronize the clock of this machine, as with chrony or systemd-timesyncd";
+    if ahead.abs() < WORTH_TELLING {
+        return Check::ok("clock", "this machine and the store agree on the time");
+    }
+    let side = if ahead > TimeDelta::zero() { "ahead of" } else { "behind" };
+    let detail = format!("this machine is {} s {side} the store", ahead.num_seconds().abs());
+    match ahead.abs() < REFUSED {
+        true => Check::warn("clock", detail, SYNCHRONIZE),
+        false => Check::fail("clock", detail, SYNCHRONIZE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::check::Status;
+
+    #[test]
+    fn a_clock_is_told_by_how_far_it_is_off() {
+        let of = |seconds| clock(TimeDelta::seconds(seconds));
+        for (seconds, status) in
+            [(0, Status::Ok), (59, Status::Ok), (60, Status::Warn), (899, Status::Warn), (900, Status::Fail)]
+        {
+            assert_eq!((of(seconds).status, of(-seconds).status), (status, status), "{seconds} s");
+        }
+        assert_eq!(of(75).detail, "this machine is 75 s ahead of the store");
+        assert_eq!(of(-3_600).detail, "this machine is 3600 s behind the store");
+        assert!(of(75).fix.contains("chrony"));
+    }
 }

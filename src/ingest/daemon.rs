@@ -114,6 +114,7 @@ impl Daemon {
             store: store.clone(),
             maintain: settings.maintain,
             upkeep,
+            batch_rows: settings.flush_rows,
         });
         // A table that begins has no checkpoint.
         let checkpoint = (lake.version() == 0).then_some(0);

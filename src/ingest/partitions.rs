@@ -37,6 +37,10 @@ impl Partition {
         (self.end - self.committed.unwrap_or(self.first)).max(0)
     }
 
+    fn unread(&self) -> i64 {
+        (self.end - self.next).max(0)
+    }
+
     fn is_done(&self) -> bool {
         self.target.is_some_and(|target| self.next >= target)
     }
@@ -122,6 +126,10 @@ impl Partitions {
 
     pub(super) fn lag(&self) -> i64 {
         self.owned.values().map(Partition::lag).sum()
+    }
+
+    pub(super) fn unread(&self) -> i64 {
+        self.owned.values().map(Partition::unread).sum()
     }
 }
 

@@ -126,6 +126,7 @@ impl Pipeline {
             status.read = counted.read;
             status.coercions = counted.coercions;
             status.lag = partitions.lag();
+            status.unread = partitions.unread();
             status.already_applied = counted.already_applied.load(Ordering::Relaxed);
             status.brokers_away = self.brokers.are_away();
             if !all {

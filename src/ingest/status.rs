@@ -35,6 +35,8 @@ pub struct Status {
     pub writing: Volume,
     /// Messages between what is committed and the end of the assigned partitions.
     pub lag: i64,
+    /// Messages from what was read to that end.
+    pub unread: i64,
     /// Next offset of every assigned partition, committed.
     pub next: BTreeMap<i32, i64>,
     pub partitions: BTreeMap<i32, PartitionStatus>,

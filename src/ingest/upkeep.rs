@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::settings::Maintain;
 use super::status::{MaintenanceStatus, Ran, Status, Work};
 use crate::lake::{Location, Maintenance, RetryPolicy, StoreSettings, Upkeep};
-use crate::maintain::{Compacted, Compaction, RewriteError, Stopped};
+use crate::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped};
 
 /// Commits from one look at the files to the next.
 const COMMITS: u64 = 32;
@@ -26,6 +26,8 @@ const IDLE: Duration = Duration::from_secs(15 * 60);
 const VACUUM_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Small files of one date at which flushes are stretched.
 const BACKLOG_FILES: usize = 1_000;
+/// Files of one date that an ingest which catches up leaves as they are: it needs the processors for itself.
+const LEFT_FILES: usize = BACKLOG_FILES / 2;
 
 /// What is looked after, and how.
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ pub(super) struct Looked {
     pub store: StoreSettings,
     pub maintain: Maintain,
     pub upkeep: Upkeep,
+    /// Rows of a full batch; an ingest that has as many messages to read catches up.
+    pub batch_rows: usize,
 }
 
 /// Does the work.
@@ -78,17 +82,18 @@ impl Caretaker {
         let over = self.over.clone();
         let mut done_at = 0;
         loop {
-            let newest = tokio::select! {
+            let (newest, unread) = tokio::select! {
                 biased;
                 () = over.cancelled() => return,
                 status = status.wait_for(|status| status.version >= done_at + every) => match status {
-                    Ok(status) => status.version,
+                    Ok(status) => (status.version, status.unread),
                     Err(_) => return,
                 },
-                () = tokio::time::sleep(IDLE) => done_at,
+                () = tokio::time::sleep(IDLE) => (done_at, 0),
             };
+            let catches_up = usize::try_from(unread).is_ok_and(|unread| unread >= self.looked.batch_rows);
             // Not dropped half-way: what the Delta kernel does in threads of its own would outlive it.
-            match self.round().await {
+            match self.round(catches_up).await {
                 // What was under way is an orphan at most.
                 Err(error) if over.is_cancelled() => tracing::debug!(%error, "left before the tables were maintained"),
                 Err(error) => {
@@ -105,7 +110,7 @@ impl Caretaker {
         self.told.send_modify(|told| told.ran(self.doing, outcome, bytes));
     }
 
-    async fn round(&mut self) -> Result<(), RewriteError> {
+    async fn round(&mut self, catches_up: bool) -> Result<(), RewriteError> {
         self.doing = Work::Checkpoint;
         let maintenance = match &mut self.maintenance {
             Some(maintenance) => {
@@ -125,7 +130,7 @@ impl Caretaker {
         if self.looked.maintain == Maintain::Checkpoint || !maintenance.lease(&self.holder, Maintenance::LEASE).await? {
             return Ok(());
         }
-        let done = self.change_files().await;
+        let done = self.change_files(catches_up).await;
         if let Some(maintenance) = &self.maintenance {
             // For `tickhouse maintain` and other workers; one that dies makes them wait.
             maintenance.lease(&self.holder, Duration::ZERO).await?;
@@ -133,13 +138,15 @@ impl Caretaker {
         done
     }
 
-    async fn change_files(&mut self) -> Result<(), RewriteError> {
+    async fn change_files(&mut self, catches_up: bool) -> Result<(), RewriteError> {
         let Some(maintenance) = &mut self.maintenance else { return Ok(()) };
         self.doing = Work::Compaction;
         let retry = RetryPolicy { cancel: self.over.clone(), ..RetryPolicy::default() };
         let mut small = 0;
         for table in maintenance.tables() {
             let compaction = self.compactions.entry(table.name).or_default();
+            let limits = Limits::default();
+            compaction.limits = if catches_up { Limits { left_files: LEFT_FILES, ..limits } } else { limits };
             let mut all = Compacted::default();
             let now = || Utc::now().timestamp_millis();
             let ended = compaction.run(table, &retry, &self.over, now, |done| all.add(done)).await?;

@@ -25,6 +25,8 @@ pub struct Limits {
     pub job_files: usize,
     /// Files of a tier that make a job worth its commit.
     pub tier_files: usize,
+    /// A date with no more files than this stays as it is.
+    pub left_files: usize,
     /// A date is settled when its newest file is this old; milliseconds.
     pub settled_ms: i64,
 }
@@ -37,6 +39,7 @@ impl Default for Limits {
             job_bytes: 2048 * MIB,
             job_files: 32,
             tier_files: 8,
+            left_files: 1,
             settled_ms: 15 * 60 * 1000,
         }
     }
@@ -81,7 +84,7 @@ pub(super) fn plan(files: &[Candidate], limits: &Limits, now_ms: i64) -> Vec<Job
     }
     let mut jobs = Vec::new();
     for (_, mut files) in dates {
-        if files.len() < 2 {
+        if files.len() <= limits.left_files {
             continue;
         }
         files.sort_by_key(|file| (file.times, file.file));
@@ -186,6 +189,7 @@ mod tests {
         job_bytes: 2048 * MIB,
         job_files: 32,
         tier_files: 8,
+        left_files: 1,
         settled_ms: 1_000,
     };
 
@@ -212,6 +216,12 @@ mod tests {
         // 32 at once, and 8 more are enough.
         let jobs = plan(&files(40, MIB / 2, 0), &LIMITS, 999);
         assert_eq!(jobs.iter().map(|job| job.files.len()).collect::<Vec<_>>(), [32, 8]);
+    }
+
+    #[test]
+    fn a_date_with_few_files_is_left_where_the_limits_say_so() {
+        let of = |left_files| plan(&files(32, MIB / 4, 0), &Limits { left_files, ..LIMITS }, 999).len();
+        assert_eq!((of(31), of(32)), (1, 0));
     }
 
     #[test]

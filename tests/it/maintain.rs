@@ -187,7 +187,7 @@ async fn an_ingest_compacts_what_it_writes() {
     over_stores(async |place: Place| {
         let topic = Topic::new(2);
         let spec = IngestSpec {
-            settings: IngestSettings { flush_rows: 5, ..spec(&topic, &place).settings },
+            settings: IngestSettings { flush_interval: Duration::from_millis(5), ..spec(&topic, &place).settings },
             ..spec(&topic, &place)
         };
         let mut worker = ingest(spec).await;
@@ -195,10 +195,12 @@ async fn an_ingest_compacts_what_it_writes() {
         let mut sent = 0;
         // Looked at every 32 commits; a tier of 8 files is worth a job.
         let (files, written) = loop {
-            let payloads: Vec<String> = (sent..sent + 200).map(payload).collect();
-            topic.send(&payloads);
-            sent += payloads.len();
-            worker.committed(sent).await;
+            for _ in 0..32 {
+                let payloads: Vec<String> = (sent..sent + 5).map(payload).collect();
+                topic.send(&payloads);
+                sent += payloads.len();
+                worker.committed(sent).await;
+            }
             lake.refresh().await.unwrap();
             let history = lake.ticks_history(usize::MAX).await.unwrap();
             let compacts = |commit: &&TableCommit| commit.operation.as_deref() == Some("OPTIMIZE");
