@@ -20,6 +20,7 @@ use super::retry::RetryPolicy;
 use super::signals::SIGNALS;
 use super::store::{StoreSettings, root_store};
 use super::table::Table;
+use super::thin::thin_checkpoints;
 use super::vacant::require_folder;
 use super::view::TableView;
 
@@ -204,7 +205,10 @@ pub(super) async fn keep_log(
         let retention = TimeDelta::from_std(state.table_config().log_retention_duration()).unwrap_or(TimeDelta::MAX);
         let before = now.checked_sub_signed(retention).unwrap_or(DateTime::<Utc>::MIN_UTC).timestamp_millis();
         let deleted = cleanup_expired_logs_for(state.version(), table.log.as_ref(), before, None).await;
-        done.log_files_deleted = deleted.map_err(|error| table.error("clean the log", error))?;
+        let deleted = deleted.map_err(|error| table.error("clean the log", error))?;
+        // A reader of an older version may be at one of them.
+        let before = now.checked_sub_signed(TimeDelta::days(1)).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        done.log_files_deleted = deleted + thin_checkpoints(table, before).await?;
     }
     Ok(done)
 }

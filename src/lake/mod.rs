@@ -45,6 +45,7 @@ mod table;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod thin;
 mod upload;
 mod vacant;
 mod vacuum;

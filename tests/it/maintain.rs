@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use chrono::{TimeDelta, Utc};
 use tickhouse::ingest::{IngestSettings, IngestSpec, Maintain};
-use tickhouse::lake::{DataFile, MaintainedTable, Replaced, Replacement, RetryPolicy, TableCommit, TableView};
+use tickhouse::lake::{DataFile, MaintainedTable, Replaced, Replacement, RetryPolicy, TableCommit, TableView, Upkeep};
 use tickhouse::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped};
 use tokio_util::sync::CancellationToken;
 
@@ -258,6 +259,29 @@ fn data_files(folder: &Path) -> Vec<PathBuf> {
     let dates = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let dates = dates.filter(|path| path.is_dir() && !path.ends_with("_delta_log"));
     dates.flat_map(|date| std::fs::read_dir(date).unwrap().map(|entry| entry.unwrap().path())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_checkpoints_are_thinned_and_every_version_is_read() {
+    let place = Place::folder();
+    let topic = crumbs(&place, 60).await;
+    let mut versions = Vec::new();
+    for start in (60..140).step_by(20) {
+        topic.send(&(start..start + 20).map(payload).collect::<Vec<_>>());
+        until_latest(unmaintained(&topic, &place)).await.unwrap();
+        let mut maintenance = place.maintenance().await;
+        // All of them are older than a day by this clock.
+        maintenance.run(Upkeep { commits: 1, clean: true }, Utc::now() + TimeDelta::hours(25)).await.unwrap();
+        versions.push(maintenance.tables()[0].version());
+    }
+    let checkpoint = |version: u64| folder(&place).join(format!("_delta_log/{version:020}.checkpoint.parquet"));
+    let left: Vec<bool> = versions.iter().map(|version| checkpoint(*version).exists()).collect();
+    assert_eq!(left, [true, false, false, true], "the first of a thousand commits, and the newest");
+    for version in 0..=versions[3] {
+        let as_of = ["query", "SELECT COUNT(*) AS n FROM ticks", "--as-of", &version.to_string()];
+        Tickhouse::new(&as_of).flags(&place.flags()).succeed();
+    }
+    assert_healthy(&place, &topic);
 }
 
 #[tokio::test(flavor = "multi_thread")]
