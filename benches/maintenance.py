@@ -35,9 +35,9 @@ def arrow_bytes_per_tick(lake: Path) -> float:
 
 
 def compaction(args: argparse.Namespace, folder: Path) -> None:
-    lakes = args.lakes or folder / "lakes"
+    lakes = (args.lakes or folder / "lakes").resolve()
     if not (lakes / "arrival").exists():
-        make = ["cargo", "bench", "--bench", "lake", "--", "--ticks", str(args.compacted), "--folder", str(lakes)]
+        make = ["cargo", "bench", "--locked", "--bench", "lake", "--", "--ticks", str(args.compacted), "--folder", str(lakes)]
         subprocess.run(make, cwd=REPOSITORY, check=True)
     decoded = arrow_bytes_per_tick(lakes / "arrival")
     rates = []
@@ -53,7 +53,9 @@ def compaction(args: argparse.Namespace, folder: Path) -> None:
         # Standard error is in it as well.
         lines = csv.reader(log.read_text().splitlines())
         files, read, into, written = next(map(int, line[2:]) for line in lines if line[:2] == ["ticks", "compacted"])
-        rows = next(int(line.split()[1]) for line in log.read_text().splitlines() if line.endswith("/s"))
+        rows = next((int(line.split()[1]) for line in log.read_text().splitlines() if line.endswith("/s")), 0)
+        if rows == 0:
+            raise SystemExit(f"nothing was compacted:\n{log.read_text()}")
         rates.append((rows / run.cpu_seconds, read / run.cpu_seconds, rows * decoded / run.cpu_seconds))
         print(
             f"{number + 1}/{args.runs}  {files} files, {read / MIB:.0f} MiB, into {into}, {written / MIB:.0f} MiB: "
@@ -82,14 +84,17 @@ def cost(args: argparse.Namespace, folder: Path, servers: Servers) -> None:
             run = measure(maintain, command, {}, folder / f"ingest-{number}-{maintain}.log")
             if (rows := table_rows(str(lake), None, "")) != args.ticks:
                 raise SystemExit(f"{rows} rows landed of {args.ticks} ticks")
-            files = sum(1 for _ in (lake / "ticks" / "_delta_log").glob("*.json"))
+            commits = [path.read_text() for path in (lake / "ticks" / "_delta_log").glob("*.json")]
+            compactions = sum('"OPTIMIZE"' in commit for commit in commits)
+            if (compactions > 0) != (maintain == "compact"):
+                raise SystemExit(f"{compactions} compactions with --maintain {maintain}: more ticks make more files")
             shutil.rmtree(lake)
             # The first round warms the broker's page cache.
             if number:
                 of.append(run)
                 print(
                     f"{number}/{args.runs}  --maintain {maintain:8} {run.wall_seconds:6.2f} s wall  "
-                    f"{run.cpu_seconds:6.2f} s CPU  {run.peak_rss_mib:.0f} MiB  {files} commits",
+                    f"{run.cpu_seconds:6.2f} s CPU  {run.peak_rss_mib:.0f} MiB  {len(commits)} commits, {compactions} compactions",
                     flush=True,
                 )
     off, on = (statistics.median(run.wall_seconds for run in of) for of in runs.values())
@@ -106,7 +111,7 @@ def main() -> int:
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--lakes", type=Path, help="what `cargo bench --bench lake` made there already")
-    parser.add_argument("--binary", type=Path, help="measure this one and build nothing")
+    parser.add_argument("--binary", type=Path, help="measure this one; with --lakes nothing is built")
     args = parser.parse_args()
     unwind_on_sigterm()
     if args.binary is None:

@@ -1,4 +1,4 @@
-//! The allocator of the process, of C code as well: jemalloc.
+//! The allocator of the process, on Linux of C code as well: jemalloc.
 //!
 //! Messages are allocated on librdkafka's threads and freed on the consumer's, and maintenance allocates beside both.
 //! glibc with one arena lets them wait for each other (ingest takes a quarter longer, and half as long again beside a
@@ -15,4 +15,4 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 /// `MALLOC_CONF` goes before it.
 // SAFETY: jemalloc declares it as `const char *`, and only reads it; it ends with a NUL.
 #[unsafe(export_name = "malloc_conf")]
-pub static SETTINGS: &[u8; 76] = b"background_thread:true,lg_tcache_max:13,dirty_decay_ms:200,muzzy_decay_ms:0\0";
+static SETTINGS: &[u8; 76] = b"background_thread:true,lg_tcache_max:13,dirty_decay_ms:200,muzzy_decay_ms:0\0";

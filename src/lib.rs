@@ -89,6 +89,6 @@ pub mod settings;
 
 pub mod telemetry;
 
-pub mod allocator;
+mod allocator;
 
 pub mod commands;

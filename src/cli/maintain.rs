@@ -14,7 +14,7 @@ pub struct MaintainArgs {
     /// Say what would be done, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Delete nothing: neither old log files nor data files that no version needs
+    /// Delete nothing: neither old log files and checkpoints nor data files that no version needs
     #[arg(long)]
     pub no_delete: bool,
     /// Data files that no version needs are deleted when they are older than this; 1d at least

@@ -20,7 +20,7 @@ use crate::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped};
 
 /// Commits from one look at the files to the next.
 const COMMITS: u64 = 32;
-/// The same where no commit comes: a date may have settled.
+/// The same where no commit comes, as a date may have settled, and for all files of an ingest that catches up.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 /// From one clean-up of files to the next.
 const VACUUM_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -48,6 +48,8 @@ pub(super) struct Caretaker {
     maintenance: Option<Maintenance>,
     compactions: BTreeMap<&'static str, Compaction>,
     vacuumed: Option<Instant>,
+    /// When no file was left for its date's small number of them.
+    looked_at_all: Instant,
     behind: Arc<AtomicBool>,
     told: watch::Sender<MaintenanceStatus>,
     /// What fails if something does.
@@ -69,6 +71,7 @@ impl Caretaker {
             maintenance: None,
             compactions: BTreeMap::new(),
             vacuumed: None,
+            looked_at_all: Instant::now(),
             behind,
             told,
             doing: Work::Checkpoint,
@@ -91,7 +94,11 @@ impl Caretaker {
                 },
                 () = tokio::time::sleep(IDLE) => (done_at, 0),
             };
-            let catches_up = usize::try_from(unread).is_ok_and(|unread| unread >= self.looked.batch_rows);
+            let catches_up = usize::try_from(unread).is_ok_and(|unread| unread >= self.looked.batch_rows)
+                && self.looked_at_all.elapsed() < IDLE;
+            if !catches_up {
+                self.looked_at_all = Instant::now();
+            }
             // Not dropped half-way: what the Delta kernel does in threads of its own would outlive it.
             match self.round(catches_up).await {
                 // What was under way is an orphan at most.

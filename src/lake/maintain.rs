@@ -199,16 +199,17 @@ pub(super) async fn keep_log(
     written.map_err(|error| table.error("write a checkpoint", error))?;
     done.checkpoints = 1;
     let hint = last_checkpoint(&table.store, &table.name).await?;
-    done.checkpoint_bytes = hint.and_then(|hint| hint.size_in_bytes).unwrap_or(0);
+    done.checkpoint_bytes = hint.as_ref().and_then(|hint| hint.size_in_bytes).unwrap_or(0);
     if clean {
         let state = table.snapshot()?;
         let retention = TimeDelta::from_std(state.table_config().log_retention_duration()).unwrap_or(TimeDelta::MAX);
-        let before = now.checked_sub_signed(retention).unwrap_or(DateTime::<Utc>::MIN_UTC).timestamp_millis();
-        let deleted = cleanup_expired_logs_for(state.version(), table.log.as_ref(), before, None).await;
-        let deleted = deleted.map_err(|error| table.error("clean the log", error))?;
-        // A reader of an older version may be at one of them.
-        let before = now.checked_sub_signed(TimeDelta::days(1)).unwrap_or(DateTime::<Utc>::MIN_UTC);
-        done.log_files_deleted = deleted + thin_checkpoints(table, before).await?;
+        let before = now.checked_sub_signed(retention).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let expired = cleanup_expired_logs_for(state.version(), table.log.as_ref(), before.timestamp_millis(), None);
+        let expired = expired.await.map_err(|error| table.error("clean the log", error))?;
+        let named = hint.map(|hint| hint.version);
+        // What was the newest within a day may still be read. The oldest are where another cleaner stops.
+        let day = TimeDelta::days(1);
+        done.log_files_deleted = expired + thin_checkpoints(table, before + day..now - day, named).await?;
     }
     Ok(done)
 }

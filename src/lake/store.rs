@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -66,6 +67,26 @@ pub(super) fn prefixed(root: &Arc<dyn ObjectStore>, url: &Url) -> Result<Arc<dyn
         LakeError::store("use path", url, &error)
     })?;
     Ok(Arc::new(PrefixStore::new(Arc::clone(root), path)))
+}
+
+/// How many it deleted; files that are gone already are no failure.
+///
+/// # Errors
+/// The store refuses; some of them are deleted then.
+pub(super) async fn delete_all(
+    store: &Arc<dyn ObjectStore>,
+    files: Vec<object_store::Result<Path>>,
+) -> object_store::Result<usize> {
+    let mut deleted = store.delete_stream(stream::iter(files).boxed());
+    let mut count = 0;
+    while let Some(one) = deleted.next().await {
+        match one {
+            Ok(_) => count += 1,
+            Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
 }
 
 /// How other programs reach the bucket of a lake; both are `None` for a folder.

@@ -1,71 +1,76 @@
 //! Checkpoints that newer ones replaced: each names every file that left the table within a week, so with a commit every
 //! few seconds a week of them would be larger than the data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
 use super::audit::VERSION_DIGITS;
 use super::error::LakeError;
 use super::hint::LOG;
+use super::store::delete_all;
 use super::table::Table;
 
 /// Commits between two that stay, for readers of older versions.
 const KEPT_EVERY: u64 = 1_000;
+/// Ending of a checkpoint in one file, behind its version; others are other writers', and stay.
+const SINGLE: &str = ".checkpoint.parquet";
 
-/// Deletes those older than `before`, but for one of every [`KEPT_EVERY`] commits and the newest.
+/// Deletes those that were written within `times`, but for one of every [`KEPT_EVERY`] commits, the newest, and the one
+/// that the hint `named`. Every version stays readable, from a checkpoint further back.
 ///
 /// # Errors
 /// The store can't be listed, or refuses to delete.
-pub(super) async fn thin_checkpoints(table: &Table, before: DateTime<Utc>) -> Result<usize, LakeError> {
+pub(super) async fn thin_checkpoints(
+    table: &Table,
+    times: Range<DateTime<Utc>>,
+    named: Option<u64>,
+) -> Result<usize, LakeError> {
     let failed = |error: object_store::Error| LakeError::store("thin the checkpoints", &table.name, &error);
-    let mut checkpoints: BTreeMap<u64, (DateTime<Utc>, Vec<Path>)> = BTreeMap::new();
+    let (mut commits, mut checkpoints) = (BTreeSet::new(), BTreeMap::new());
     let mut listed = table.store.list(Some(&Path::from(LOG)));
     while let Some(file) = listed.try_next().await.map_err(failed)? {
-        let name = file.location.filename().unwrap_or_default();
-        let Some((version, _)) =
-            name.split_at_checked(VERSION_DIGITS).filter(|(_, rest)| rest.starts_with(".checkpoint."))
-        else {
-            continue;
-        };
-        let Ok(version) = version.parse() else { continue };
-        let (modified, parts) = checkpoints.entry(version).or_default();
-        *modified = file.last_modified.max(*modified);
-        parts.push(file.location);
-    }
-    let dated: Vec<(u64, DateTime<Utc>)> =
-        checkpoints.iter().map(|(version, (modified, _))| (*version, *modified)).collect();
-    let files: Vec<Path> = replaced(&dated, before)
-        .filter_map(|version| checkpoints.remove(&version))
-        .flat_map(|(_, parts)| parts)
-        .collect();
-    let mut deleted = table.store.delete_stream(stream::iter(files).map(Ok).boxed());
-    let mut count = 0;
-    while let Some(one) = deleted.next().await {
-        match one {
-            Ok(_) => count += 1,
-            Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(failed(error)),
+        // What is in a folder below is no part of the log.
+        let name = file.location.filename().filter(|_| file.location.parts_count() == 2).unwrap_or_default();
+        let Some((version, ending)) = name.split_at_checked(VERSION_DIGITS) else { continue };
+        match (version.parse::<u64>(), ending) {
+            (Ok(version), ".json") => drop(commits.insert(version)),
+            (Ok(version), SINGLE) => drop(checkpoints.insert(version, file.last_modified)),
+            _ => {}
         }
     }
-    Ok(count)
+    let replaced = replaced(&checkpoints, &commits, &times, named);
+    let files = replaced.into_iter().map(|version| Ok(Path::from_iter([LOG, &format!("{version:020}{SINGLE}")])));
+    delete_all(&table.store, files.collect()).await.map_err(failed)
 }
 
-/// Of ascending versions those that may go.
-fn replaced(checkpoints: &[(u64, DateTime<Utc>)], before: DateTime<Utc>) -> impl Iterator<Item = u64> {
-    let newest = checkpoints.last().map(|(version, _)| *version);
+/// Versions of those that may go: all commits from one that stays are there.
+fn replaced(
+    checkpoints: &BTreeMap<u64, DateTime<Utc>>,
+    commits: &BTreeSet<u64>,
+    times: &Range<DateTime<Utc>>,
+    named: Option<u64>,
+) -> Vec<u64> {
+    let newest = checkpoints.last_key_value().map(|(version, _)| *version);
     let mut kept: Option<u64> = None;
-    checkpoints.iter().filter_map(move |(version, modified)| {
-        let is_far = kept.is_none_or(|kept| *version >= kept + KEPT_EVERY);
-        if is_far || *modified >= before || Some(*version) == newest {
+    let mut replaced = Vec::new();
+    for (version, written) in checkpoints {
+        let is_near = |kept: u64| {
+            let between = kept + 1..=*version;
+            *version < kept + KEPT_EVERY && commits.range(between.clone()).count() == between.count()
+        };
+        let may_go = times.contains(written) && Some(*version) != newest && Some(*version) != named;
+        if may_go && kept.is_some_and(is_near) {
+            replaced.push(*version);
+        } else {
             kept = Some(*version);
-            return None;
         }
-        Some(*version)
-    })
+    }
+    replaced
 }
 
 #[cfg(test)]
@@ -74,19 +79,37 @@ mod tests {
 
     use super::*;
 
+    const OLD: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    fn kept(checkpoints: &[(u64, DateTime<Utc>)], commits: &[u64], named: u64) -> Vec<u64> {
+        let checkpoints: BTreeMap<u64, DateTime<Utc>> = checkpoints.iter().copied().collect();
+        let times = OLD..OLD + TimeDelta::days(1);
+        let gone = replaced(&checkpoints, &commits.iter().copied().collect(), &times, Some(named));
+        checkpoints.into_keys().filter(|version| !gone.contains(version)).collect()
+    }
+
     #[test]
-    fn one_of_every_thousand_commits_the_young_and_the_newest_stay() {
-        let (old, before) = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH + TimeDelta::days(1));
-        let of = |checkpoints: &[(u64, DateTime<Utc>)]| replaced(checkpoints, before).collect::<Vec<_>>();
-        assert!(of(&[]).is_empty());
-        let all: Vec<_> = (1..=25).map(|nth| (nth * 100, old)).collect();
-        let gone = of(&all);
-        let kept: Vec<u64> =
-            all.iter().map(|(version, _)| *version).filter(|version| !gone.contains(version)).collect();
-        assert_eq!(kept, [100, 1_100, 2_100, 2_500]);
-        let young: Vec<_> = (1..=25).map(|nth| (nth * 100, if nth > 20 { before } else { old })).collect();
-        assert_eq!(of(&young).len(), 18, "all up to 2,000 but 100 and 1,100");
-        let far: Vec<_> = (1..=9).map(|nth| (nth * 2_000, old)).collect();
-        assert!(of(&far).is_empty());
+    fn one_of_every_thousand_commits_and_the_newest_stay() {
+        let all: Vec<_> = (1..=25).map(|nth| (nth * 100, OLD)).collect();
+        let commits: Vec<u64> = (101..=2_500).collect();
+        assert_eq!(kept(&[], &[], 0), [0_u64; 0]);
+        assert_eq!(kept(&all, &commits, 2_500), [100, 1_100, 2_100, 2_500]);
+        let far: Vec<_> = (1..=3).map(|nth| (nth * 1_000, OLD)).collect();
+        assert_eq!(kept(&far, &(1..=3_000).collect::<Vec<_>>(), 3_000), [1_000, 2_000, 3_000]);
+    }
+
+    #[test]
+    fn what_was_written_at_another_time_or_is_named_stays() {
+        let young = OLD + TimeDelta::days(1);
+        let before = OLD - TimeDelta::seconds(1);
+        let all = [(10, before), (20, before), (30, OLD), (40, OLD), (50, OLD), (60, young), (70, young)];
+        assert_eq!(kept(&all, &(1..=70).collect::<Vec<_>>(), 40), [10, 20, 40, 60, 70]);
+    }
+
+    #[test]
+    fn one_that_a_version_needs_whose_commits_are_gone_stays() {
+        let all = [(10, OLD), (20, OLD), (30, OLD), (40, OLD)];
+        // Another writer's checkpoint at 10 outlived the clean-up of the log up to 20.
+        assert_eq!(kept(&all, &(20..=40).collect::<Vec<_>>(), 40), [10, 20, 40]);
     }
 }

@@ -4,18 +4,15 @@
 //! retention nor a writer whose commit is still under way misses it.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, stream};
-use object_store::ObjectStore;
 use object_store::path::Path;
 
 use super::audit::Audit;
 use super::checkup::{ListedFile, data_files};
 use super::error::LakeError;
 use super::maintain::Maintenance;
-use super::store::prefixed;
+use super::store::{delete_all, prefixed};
 use crate::crash::{self, CrashPoint};
 
 /// Files that one request, or a round of them, deletes.
@@ -94,14 +91,7 @@ impl Maintenance {
                     Ok(root.parts().chain(file.path.parts()).collect())
                 })
                 .collect();
-            let root: &Arc<dyn ObjectStore> = self.root();
-            let mut deleted = root.delete_stream(stream::iter(locations).boxed());
-            while let Some(one) = deleted.next().await {
-                match one {
-                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                    Err(error) => return Err(failed(error)),
-                }
-            }
+            delete_all(self.root(), locations).await.map_err(failed)?;
             crash::at(CrashPoint::Vacuuming);
         }
         Ok(())

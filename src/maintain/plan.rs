@@ -25,7 +25,7 @@ pub struct Limits {
     pub job_files: usize,
     /// Files of a tier that make a job worth its commit.
     pub tier_files: usize,
-    /// A date with no more files than this stays as it is.
+    /// A date that gets files, and has no more than this, stays as it is.
     pub left_files: usize,
     /// A date is settled when its newest file is this old; milliseconds.
     pub settled_ms: i64,
@@ -39,7 +39,7 @@ impl Default for Limits {
             job_bytes: 2048 * MIB,
             job_files: 32,
             tier_files: 8,
-            left_files: 1,
+            left_files: 0,
             settled_ms: 15 * 60 * 1000,
         }
     }
@@ -84,14 +84,15 @@ pub(super) fn plan(files: &[Candidate], limits: &Limits, now_ms: i64) -> Vec<Job
     }
     let mut jobs = Vec::new();
     for (_, mut files) in dates {
-        if files.len() <= limits.left_files {
+        if files.len() < 2 {
             continue;
         }
         files.sort_by_key(|file| (file.times, file.file));
         let newest = files.iter().map(|file| file.modified_ms).max().unwrap_or(i64::MAX);
         match now_ms.saturating_sub(newest) >= limits.settled_ms {
             true => settled(&files, limits, &mut jobs),
-            false => by_tier(&files, limits, &mut jobs),
+            false if files.len() > limits.left_files => by_tier(&files, limits, &mut jobs),
+            false => {}
         }
     }
     jobs
@@ -189,7 +190,7 @@ mod tests {
         job_bytes: 2048 * MIB,
         job_files: 32,
         tier_files: 8,
-        left_files: 1,
+        left_files: 0,
         settled_ms: 1_000,
     };
 
