@@ -48,7 +48,7 @@ pub(super) struct Caretaker {
     maintenance: Option<Maintenance>,
     compactions: BTreeMap<&'static str, Compaction>,
     vacuumed: Option<Instant>,
-    /// When no file was left for its date's small number of them.
+    /// When dates of few files were looked at, too.
     looked_at_all: Instant,
     behind: Arc<AtomicBool>,
     told: watch::Sender<MaintenanceStatus>,
