@@ -14,6 +14,7 @@ use tickhouse::dashboard::{DashboardSettings, Server, SourceSpec};
 use tickhouse::lake::{Lake, LakeSpec, Location, StoreSettings};
 use tickhouse::market::{PartitionBy, TopicIdentity};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 struct Served {
@@ -37,6 +38,8 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
         accept_input_change: false,
     };
     let server = runtime.block_on(async {
+        // libFuzzer's main doesn't ignore it, as Rust's does: a connection that is closed early would end the process.
+        drop(signal(SignalKind::pipe()).expect("a handler, which stays"));
         Lake::open_or_create(&location, &store, &spec).await.expect("a lake");
         let settings =
             DashboardSettings { listen: Some("127.0.0.1:0".parse().expect("an address")), ..Default::default() };
