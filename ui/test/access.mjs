@@ -61,6 +61,14 @@ export async function keyboard(browser, base, symbol) {
   const before = await page.locator('.chip.first').textContent();
   await page.keyboard.press(']');
   check((await page.locator('.chip.first').textContent()) !== before, '] goes to the next symbol');
+  await page.locator('#price').scrollIntoViewIfNeeded();
+  const told = await page.waitForFunction(() => {
+    const symbol = document.querySelector('.chip.first .chip-name').textContent;
+    const panel = document.getElementById('price');
+    return panel.querySelector('.legend b')?.textContent === symbol && [panel.querySelector('.hidden-text').textContent, ` of ${symbol}.`];
+  });
+  const [summary, symbolNow] = await told.jsonValue();
+  check(summary.includes(symbolNow), `the words of the chart follow its symbol: ${summary}`);
   await page.keyboard.press('p');
   check((await page.locator('.badge').textContent()).startsWith('Paused'), 'p pauses');
   await page.keyboard.press('p');

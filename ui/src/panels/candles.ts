@@ -20,6 +20,7 @@ const MOST_BARS = 5000;
 const MOST_STEPS = 20_000;
 const MARKS_EVERY_MS = 15_000;
 const MARKS_PACE_MS = 1000;
+const SUMMARY_PACE_MS = 2000;
 
 export class CandlesPanel extends Panel {
   override pace = 100;
@@ -41,7 +42,7 @@ export class CandlesPanel extends Panel {
   private marksController: AbortController | null = null;
   private marksDrawn = -Infinity;
   private crosshair: number | null = null;
-  private summarized = 0;
+  private summarized = -Infinity;
 
   constructor(app: App) {
     super(app, { id: 'price', title: 'Price', area: 'area-price' });
@@ -90,6 +91,7 @@ export class CandlesPanel extends Panel {
       super.accept(answer);
       this.bars.load(bars, this.step);
       this.fit = true;
+      this.summarized = -Infinity;
       this.marks = [];
       this.marksDirty = true;
       this.marksAsked = -Infinity;
@@ -209,7 +211,7 @@ export class CandlesPanel extends Panel {
     const change = ((bar.close - bar.open) / bar.open) * 100;
     const value = (label: string, text: string): HTMLElement => h('span', {}, h('i', {}, label), text);
     const parts = [
-      h('b', {}, name(this.app.focus ?? '')),
+      h('b', {}, name(this.loaded ?? '')),
       h('span', { class: 'muted' }, this.app.interval + (this.app.view.interval === 'auto' ? ' auto' : '')),
       value('O', price(bar.open)),
       value('H', price(bar.high)),
@@ -233,15 +235,16 @@ export class CandlesPanel extends Panel {
     const now = performance.now();
     const { list } = this.bars;
     const [first, last] = [list[0], this.bars.last];
-    if (!first || !last || now - this.summarized < 2000) return;
+    if (!first || !last) return this.summarize('No ticks.');
+    if (now - this.summarized < SUMMARY_PACE_MS) return;
     this.summarized = now;
     const low = list.reduce((least, bar) => Math.min(least, bar.low), Infinity);
     const high = list.reduce((most, bar) => Math.max(most, bar.high), -Infinity);
     this.summarize(
-      `${list.length} bars of ${this.app.interval} of ${name(this.app.focus ?? '')}. Last close ${price(last.close)}, ` +
+      `${list.length} bars of ${this.app.interval} of ${name(this.loaded ?? '')}. Last close ${price(last.close)}, ` +
         `${percent(((last.close - first.open) / first.open) * 100)} over the range, low ${price(low)}, high ${price(high)}.`,
     );
-    this.box.setAttribute('aria-label', `Price chart of ${name(this.app.focus ?? '')}; arrow keys go from bar to bar`);
+    this.box.setAttribute('aria-label', `Price chart of ${name(this.loaded ?? '')}; arrow keys go from bar to bar`);
   }
 
   private onKey(event: KeyboardEvent): void {
