@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::settings::Maintain;
 use super::status::{MaintenanceStatus, Ran, Status, Work};
 use crate::lake::{Location, Maintenance, RetryPolicy, StoreSettings, Upkeep};
-use crate::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped};
+use crate::maintain::{Compacted, Compaction, RewriteError, Stopped};
 
 /// Commits from one look at the files to the next.
 const COMMITS: u64 = 32;
@@ -152,8 +152,7 @@ impl Caretaker {
         let mut small = 0;
         for table in maintenance.tables() {
             let compaction = self.compactions.entry(table.name).or_default();
-            let limits = Limits::default();
-            compaction.limits = if catches_up { Limits { left_files: LEFT_FILES, ..limits } } else { limits };
+            compaction.limits.left_files = if catches_up { LEFT_FILES } else { 0 };
             let mut all = Compacted::default();
             let now = || Utc::now().timestamp_millis();
             let ended = compaction.run(table, &retry, &self.over, now, |done| all.add(done)).await?;

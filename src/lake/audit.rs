@@ -17,15 +17,14 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::actions::{parse_commit, read_checkpoint};
 use super::error::LakeError;
-use super::hint::{HINT, LOG, LastCheckpoint};
+use super::hint::{HINT, LastCheckpoint};
 use super::location::Location;
+use super::log_file::{LOG, versioned};
 use super::logged::{LoggedFile, LoggedVersion, Replay, record_of};
 use super::store::{StoreSettings, prefixed, root_store};
 use super::stored_file::StoredFile;
 use super::vacant::require_folder;
 
-/// Digits of a version in the name of a log file.
-pub(super) const VERSION_DIGITS: usize = 20;
 /// Commits that are fetched at once.
 const FETCHES: usize = 16;
 /// Readings of a log from which somebody cleans files away meanwhile.
@@ -234,9 +233,7 @@ impl LogReader<'_> {
             if file.parts_count() != 2 {
                 continue;
             }
-            let name = file.filename().unwrap_or_default();
-            let version = name.get(..VERSION_DIGITS).and_then(|digits| digits.parse::<u64>().ok());
-            let (Some(version), Some(rest)) = (version, name.get(VERSION_DIGITS..)) else { continue };
+            let Some((version, rest)) = versioned(&file) else { continue };
             if rest == ".json" {
                 listed.commits.insert(version, file);
             } else if rest.starts_with(".checkpoint.") && rest.ends_with(".parquet") {

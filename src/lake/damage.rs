@@ -14,7 +14,8 @@ use url::Url;
 
 use super::error::{LakeError, StoreProblem};
 use super::head::Changes;
-use super::hint::{HINT, LOG, LastCheckpoint, last_checkpoint};
+use super::hint::{HINT, LastCheckpoint, last_checkpoint};
+use super::log_file::LOG;
 
 /// Digits of a version in the name of a log file.
 const VERSION: Range<usize> = 0..20;

@@ -7,8 +7,8 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
 
 use super::error::LakeError;
+use super::log_file::LOG;
 
-pub(super) const LOG: &str = "_delta_log";
 pub(super) const HINT: &str = "_last_checkpoint";
 
 #[derive(Deserialize)]

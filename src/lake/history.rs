@@ -15,12 +15,9 @@ use serde::Deserialize;
 use super::damage::damaged_commit;
 use super::error::LakeError;
 use super::head::Head;
+use super::log_file::{LOG, versioned};
 use super::record::CommitRecord;
 use super::table::Table;
-
-const LOG: &str = "_delta_log";
-/// Digits of a version in the name of a log file.
-const VERSION_DIGITS: usize = 20;
 
 /// Which version of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,9 +211,7 @@ impl Table {
         let files = self.store.list(Some(&Path::from(LOG))).map_ok(|file| file.location);
         let files: Vec<Path> = files.try_collect().await.map_err(failed)?;
         let oldest = |is_one: fn(&str) -> bool| {
-            let names = files.iter().filter_map(Path::filename);
-            let names = names.filter(|name| name.get(VERSION_DIGITS..).is_some_and(is_one));
-            names.filter_map(|name| name.get(..VERSION_DIGITS)?.parse::<u64>().ok()).min()
+            files.iter().filter_map(versioned).filter(|(_, rest)| is_one(rest)).map(|(version, _)| version).min()
         };
         let commit = oldest(|rest| rest == ".json").unwrap_or(self.version());
         let checkpoint = oldest(|rest| rest.starts_with(".checkpoint."));

@@ -9,10 +9,11 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
-use super::audit::{Audit, AuditedTable, VERSION_DIGITS, commit_name};
+use super::audit::{Audit, AuditedTable, commit_name};
 use super::error::LakeError;
-use super::hint::{HINT, LOG, LastCheckpoint};
+use super::hint::{HINT, LastCheckpoint};
 use super::location::OWN;
+use super::log_file::{LOG, versioned};
 use super::store::prefixed;
 
 /// Where copies go: `_tickhouse/doctor/<time>/<table>/_delta_log/..` under the root of the lake.
@@ -74,9 +75,7 @@ impl Mending {
         let files = table.store.list(Some(&Path::from(LOG))).map_ok(|file| file.location);
         let files: Vec<Path> = files.try_collect().await.map_err(failed)?;
         for file in files {
-            let name = file.filename().unwrap_or_default();
-            let is_of = name.get(..VERSION_DIGITS).and_then(|digits| digits.parse().ok()) == Some(version);
-            if is_of && name.get(VERSION_DIGITS..).is_some_and(|rest| rest.starts_with(".checkpoint.")) {
+            if versioned(&file).is_some_and(|(of, rest)| of == version && rest.starts_with(".checkpoint.")) {
                 self.set_aside(table, &file).await?;
             }
         }

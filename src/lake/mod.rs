@@ -26,6 +26,7 @@ mod hint;
 mod history;
 mod lease;
 mod location;
+mod log_file;
 mod logged;
 mod maintain;
 mod manifest;

@@ -9,9 +9,8 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
-use super::audit::VERSION_DIGITS;
 use super::error::LakeError;
-use super::hint::LOG;
+use super::log_file::{LOG, versioned};
 use super::store::delete_all;
 use super::table::Table;
 
@@ -35,11 +34,9 @@ pub(super) async fn thin_checkpoints(
     let mut listed = table.store.list(Some(&Path::from(LOG)));
     while let Some(file) = listed.try_next().await.map_err(failed)? {
         // What is in a folder below is no part of the log.
-        let name = file.location.filename().filter(|_| file.location.parts_count() == 2).unwrap_or_default();
-        let Some((version, ending)) = name.split_at_checked(VERSION_DIGITS) else { continue };
-        match (version.parse::<u64>(), ending) {
-            (Ok(version), ".json") => drop(commits.insert(version)),
-            (Ok(version), SINGLE) => drop(checkpoints.insert(version, file.last_modified)),
+        match versioned(&file.location).filter(|_| file.location.parts_count() == 2) {
+            Some((version, ".json")) => drop(commits.insert(version)),
+            Some((version, SINGLE)) => drop(checkpoints.insert(version, file.last_modified)),
             _ => {}
         }
     }
