@@ -25,8 +25,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "tests" / "check"))
+import built
+
+sys.path.insert(0, str(built.REPOSITORY / "tests" / "check"))
 
 from delta_log import open_store, read_table  # noqa: E402
 from servers import Servers, unwind_on_sigterm  # noqa: E402
@@ -165,15 +166,12 @@ def main() -> int:
     parser.add_argument("--binary", type=Path, help="measure this one and build nothing")
     parser.add_argument("--brokers", help="a Kafka that runs already")
     parser.add_argument("--topic", help="a topic there that holds --ticks messages already")
-    parser.add_argument("--json", type=Path, default=REPOSITORY / "target" / "compare.json")
+    parser.add_argument("--json", type=Path, default=built.REPOSITORY / "target" / "compare.json")
     args = parser.parse_args()
     unwind_on_sigterm()
     if args.topic and not args.brokers:
         parser.error("--topic needs --brokers")
-    if args.binary is None:
-        subprocess.run(["cargo", "build", "--locked", "--bin", "tickhouse", "--profile", args.profile], cwd=REPOSITORY, check=True)
-        args.binary = REPOSITORY / "target" / ("debug" if args.profile == "dev" else args.profile) / "tickhouse"
-    args.binary = args.binary.resolve()
+    args.binary = built.tickhouse(args.binary, args.profile)
     folder = Path(tempfile.mkdtemp(prefix="tickhouse-compare-"))
     servers = Servers(folder)
     try:

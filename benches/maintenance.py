@@ -16,13 +16,13 @@ import argparse
 import csv
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import built
 import pyarrow.parquet as pq
-from compare import REPOSITORY, Run, fill, measure, table_rows, topic_offsets
+from compare import Run, fill, measure, table_rows, topic_offsets
 from servers import Servers, unwind_on_sigterm
 
 MIB = 1 << 20
@@ -36,9 +36,8 @@ def arrow_bytes_per_tick(lake: Path) -> float:
 
 def compaction(args: argparse.Namespace, folder: Path) -> None:
     lakes = (args.lakes or folder / "lakes").resolve()
-    if not (lakes / "arrival").exists():
-        make = ["cargo", "bench", "--locked", "--bench", "lake", "--", "--ticks", str(args.compacted), "--folder", str(lakes)]
-        subprocess.run(make, cwd=REPOSITORY, check=True)
+    if args.lakes is None:
+        built.make_lakes(lakes, args.compacted)
     decoded = arrow_bytes_per_tick(lakes / "arrival")
     rates = []
     for number in range(args.runs):
@@ -114,10 +113,7 @@ def main() -> int:
     parser.add_argument("--binary", type=Path, help="measure this one; with --lakes nothing is built")
     args = parser.parse_args()
     unwind_on_sigterm()
-    if args.binary is None:
-        subprocess.run(["cargo", "build", "--locked", "--bin", "tickhouse", "--release"], cwd=REPOSITORY, check=True)
-        args.binary = REPOSITORY / "target" / "release" / "tickhouse"
-    args.binary = args.binary.resolve()
+    args.binary = built.tickhouse(args.binary)
     folder = Path(tempfile.mkdtemp(prefix="tickhouse-maintenance-"))
     servers = Servers(folder)
     try:

@@ -29,7 +29,8 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+import built
+
 START = date(2026, 1, 5)
 PER_DAY = 5_000_000
 SYMBOL = "SYM007"
@@ -137,14 +138,6 @@ def statements(query: str, args: argparse.Namespace) -> dict[str, str]:
     return texts
 
 
-def make_lakes(args: argparse.Namespace) -> None:
-    if (args.folder / "complete").exists():
-        return
-    make = ["cargo", "bench", "--bench", "lake", "--", "--ticks", str(args.ticks), "--folder", str(args.folder)]
-    subprocess.run([*make, "--ticks-per-day", str(PER_DAY)], cwd=REPOSITORY, check=True)
-    (args.folder / "complete").touch()
-
-
 def table(runs: list[Run], failures: dict[tuple[str, str, str], str], args: argparse.Namespace) -> str:
     cell = "median seconds (peak MiB)"
     head = " | ".join(args.engines)
@@ -177,18 +170,15 @@ def main() -> None:
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--layouts", default="compacted,arrival")
     parser.add_argument("--only", default=",".join(TIMES), help="queries")
-    parser.add_argument("--json", type=Path, default=REPOSITORY / "target" / "queries.json")
+    parser.add_argument("--json", type=Path, default=built.REPOSITORY / "target" / "queries.json")
     parser.add_argument("--polars-memory", type=int, default=12 << 30, help="bytes; beyond them it fails")
     args = parser.parse_args()
     args.engines, args.layouts, args.queries = args.engines.split(","), args.layouts.split(","), args.only.split(",")
-    args.folder = (args.folder or REPOSITORY / "target" / f"lakes-{args.ticks}").resolve()
-    if args.binary is None:
-        subprocess.run(["cargo", "build", "--release", "--bin", "tickhouse"], cwd=REPOSITORY, check=True)
-        args.binary = REPOSITORY / "target" / "release" / "tickhouse"
-    args.binary = args.binary.resolve()
+    args.folder = (args.folder or built.REPOSITORY / "target" / f"lakes-{args.ticks}").resolve()
+    args.binary = built.tickhouse(args.binary)
     last = START + timedelta(days=(args.ticks - 1) // PER_DAY)
     args.last_day, args.since = last.isoformat(), f"{(last - timedelta(days=6)).isoformat()}T00:00:00"
-    make_lakes(args)
+    built.make_lakes(args.folder, args.ticks, "--ticks-per-day", str(PER_DAY))
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
 
     runs: list[Run] = []
