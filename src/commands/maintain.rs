@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use indicatif::HumanBytes;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -15,14 +15,14 @@ use uuid::Uuid;
 use super::print::tell;
 use super::query::output_of;
 use crate::cli::{GlobalArgs, MaintainArgs};
-use crate::lake::{MARKET_ZONE, Maintenance, RetryPolicy, Unreferenced, Upkeep};
+use crate::lake::{MARKET_ZONE, Maintenance, NewFile, RetryPolicy, Unreferenced, Upkeep};
 use crate::maintain::{Compacted, Compaction, Dropped, Limits, Retention, RewriteError, Stopped};
 use crate::market::MarketZone;
 use crate::query::{Output, write_batch};
 use crate::settings::{Settings, SettingsError};
 
-/// Longer than any flush waits for its commit.
-const LEAST_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Longer than any file waits for its commit.
+const LEAST_AGE: Duration = Duration::from_secs(2 * NewFile::OFFERED_FOR.as_secs());
 
 /// What was done for a table, or would be.
 #[derive(Default)]
@@ -123,11 +123,27 @@ async fn done(
     args: &MaintainArgs,
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<Line>> {
+    if args.ignore_lease {
+        return changed(maintenance, args, stop).await;
+    }
     let holder = Uuid::new_v4().to_string();
-    ensure!(
-        args.ignore_lease || maintenance.lease(&holder, Maintenance::LEASE).await?,
-        "another maintainer is at work on this lake, perhaps inside ingest: wait up to 10 minutes, or say --ignore-lease"
-    );
+    if let Some(until) = maintenance.lease(&holder, Maintenance::LEASE).await? {
+        let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
+        bail!(
+            "another maintainer is at work on this lake, perhaps inside ingest, or died there: wait until {until}, or \
+             say --ignore-lease"
+        );
+    }
+    let lines = changed(maintenance, args, stop).await;
+    maintenance.lease(&holder, Duration::ZERO).await?;
+    lines
+}
+
+async fn changed(
+    maintenance: &mut Maintenance,
+    args: &MaintainArgs,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<Line>> {
     let mut lines = Vec::new();
     let retry = RetryPolicy { cancel: stop.clone(), ..RetryPolicy::default() };
     let retention = retention(maintenance, args)?;
@@ -164,14 +180,11 @@ async fn done(
     lines.push(of_logs("checkpoints written", logs.checkpoints));
     if !args.no_delete {
         lines.push(of_logs("log files deleted", logs.log_files_deleted));
-        lines.push(of_logs("temporary files deleted", logs.temporary_files_deleted));
+        lines.push(of_logs("temporary files deleted", maintenance.remove_temporary_files().await?));
         let now = maintenance.earlier_now().await?;
         let files = unreferenced(maintenance, args, now).await?;
         maintenance.delete(&files).await?;
         lines.extend(deletions(&files, "deleted"));
-    }
-    if !args.ignore_lease {
-        maintenance.lease(&holder, Duration::ZERO).await?;
     }
     Ok(lines)
 }

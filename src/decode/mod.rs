@@ -33,4 +33,4 @@ mod table_tests;
 pub use decoder::Decoder;
 pub use input::{InputError, InputSettings, Preset};
 pub use source::{Source, TimeUnit};
-pub use verdict::{Coercions, Message, Reason, Rejection, SkipKind, Verdict};
+pub use verdict::{Coercions, Message, Reason, Rejection, SkipKind, TOO_LARGE_KEPT, Verdict};

@@ -15,6 +15,9 @@ pub struct Message<'a> {
     pub timestamp: Option<i64>,
 }
 
+/// What a dead letter keeps of a message above the limit.
+pub const TOO_LARGE_KEPT: usize = 64 << 10;
+
 /// The one outcome of a message. `Ticks(n)`: `n >= 1` rows were appended.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,6 +29,10 @@ const EXAMPLES: usize = 3;
 
 const RESTORE_COMMIT: &str = "restore the commit from a backup; if it is the newest one and there is none, move it away: \
                               ingest reads its messages again, as far as Kafka still holds them";
+const RESTORE_OLD_COMMIT: &str = "restore the commit from a backup: nothing after it can be read without it";
+const RESTORE_WITH_CHECKPOINT: &str = "restore the commit from a backup; if there is none, and the commits before it are \
+                                       there, move it, the checkpoint of its version and _last_checkpoint away: ingest \
+                                       reads its messages again, as far as Kafka still holds them";
 const RESTORE_LETTERS: &str = "restore the commit from a backup: ticks has passed dead letters that were in it, so they \
                                are not read from Kafka again";
 const RESTORE_CHECKPOINT: &str = "move it away together with _last_checkpoint if the commits from the checkpoint before \
@@ -39,6 +43,7 @@ const RESTORE_FILES: &str = "restore them from a backup or an older version of t
 /// Never fails: what can't be read is a finding.
 pub(super) async fn check(audit: &Audit, settings: &DoctorSettings) -> Found {
     let mut found = Found::default();
+    let mut absent = Vec::new();
     for name in [TICKS, DEAD_LETTERS, SIGNALS] {
         match audit.table(name).await {
             Ok(Some(table)) => {
@@ -48,10 +53,7 @@ pub(super) async fn check(audit: &Audit, settings: &DoctorSettings) -> Found {
                 }
             }
             Ok(None) if name == SIGNALS => {}
-            Ok(None) => {
-                let detail = "there is no such table yet: ingest makes it";
-                found.checks.push((Check::ok(format!("{name}/log"), detail), None));
-            }
+            Ok(None) => absent.push(name),
             Err(error @ LakeError::Protocol { .. }) => {
                 let fix = "restore the table from before another tool upgraded it";
                 found.checks.push((Check::fail(format!("{name}/protocol"), error.to_string(), fix), None));
@@ -62,6 +64,15 @@ pub(super) async fn check(audit: &Audit, settings: &DoctorSettings) -> Found {
             }
         }
     }
+    // A lake that is being made has `ticks` alone, without a commit of ingest.
+    let is_new = absent.contains(&DEAD_LETTERS) && found.ticks.as_ref().is_none_or(|ticks| ticks.counters.is_none());
+    found.checks.extend(absent.into_iter().map(|name| {
+        let check = match is_new {
+            true => Check::ok(format!("{name}/log"), "there is no such table yet: ingest makes it"),
+            false => Check::fail(format!("{name}/log"), "the table is gone", "restore its folder from a backup"),
+        };
+        (check, None)
+    }));
     match audit.temporary_files().await {
         Err(error) => found.not_checked.push(format!("temporary files: {error}")),
         Ok(files) if files.abandoned > 0 => {
@@ -122,15 +133,17 @@ fn remedy(
     let state = table.state.as_ref();
     match problem.damage {
         LogDamage::EmptyCommit | LogDamage::TornCommit => {
-            let is_last = problem.place.ends_with(&format!("{:020}.json", table.newest))
-                && state.is_some_and(|state| state.version + 1 == table.newest);
+            let is_newest = problem.place.ends_with(&format!("{:020}.json", table.newest));
+            let is_last = is_newest && state.is_some_and(|state| state.version + 1 == table.newest);
+            let has_checkpoint = is_newest && state.is_some_and(|state| state.version == table.newest);
             match (is_last, name) {
-                (false, _) => (RESTORE_COMMIT, None),
+                (false, TICKS) if has_checkpoint => (RESTORE_WITH_CHECKPOINT, None),
+                (false, _) => (RESTORE_OLD_COMMIT, None),
                 (true, DEAD_LETTERS) if !has_all_letters(state, ticks) => (RESTORE_LETTERS, None),
                 (true, _) => (RESTORE_COMMIT, Some(Mend::LastCommit(Box::new(table.clone())))),
             }
         }
-        LogDamage::Hole => (RESTORE_COMMIT, None),
+        LogDamage::Hole => (RESTORE_OLD_COMMIT, None),
         LogDamage::CheckpointHint => {
             ("delete _last_checkpoint: readers then list the log", Some(Mend::Hint(Box::new(table.clone()))))
         }
@@ -231,7 +244,11 @@ fn orphans(name: &str, state: &LoggedVersion, listed: &[ListedFile]) -> Option<C
             let days = (now - oldest).num_days();
             let detail =
                 format!("{} files that no version names, {bytes} bytes, the oldest of {days} days ago", old.len());
-            Some(Check::warn(check, detail, "they only take room; `tickhouse maintain` removes them"))
+            Some(Check::warn(
+                check,
+                detail,
+                "they only take room; `tickhouse maintain` deletes data files of tickhouse when they are 7 days old",
+            ))
         }
         (None, 0) => None,
         (None, young) => Some(Check::ok(

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::batch::{Chunk, DeadLetter};
 use super::spare::SpareColumns;
-use crate::decode::{Coercions, Decoder, Message, Reason, Rejection, Verdict};
+use crate::decode::{Coercions, Decoder, Message, Reason, Rejection, TOO_LARGE_KEPT, Verdict};
 use crate::kafka::{Handler, Record};
 use crate::market::{OffsetRange, TickColumns};
 
@@ -22,9 +22,6 @@ pub(super) const CHUNK_ROWS: usize = 4_096;
 const CHUNK_AGE: Duration = Duration::from_millis(100);
 /// .. or, all of them, when their messages have this many bytes together.
 const OPEN_BYTES: usize = 8 << 20;
-/// What a dead letter keeps of a message above the limit.
-const TOO_LARGE_KEPT: usize = 64 << 10;
-
 /// What crosses the queue at one time.
 pub(super) struct Deliveries {
     pub list: Vec<Delivery>,

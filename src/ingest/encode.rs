@@ -10,6 +10,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, FieldRef, Int32Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use chrono::Utc;
 use hashbrown::HashMap;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -111,6 +112,7 @@ impl TickEncoder {
             rows: rows.len() as i64,
             partition_value: value,
             stats: stats.to_json(rows.len()),
+            made: Utc::now(),
         };
         Ok(EncodedFile { file, bytes })
     }

@@ -19,7 +19,7 @@ use super::spare::ColumnsReturn;
 use crate::crash::{self, CrashPoint};
 use crate::decode::{Reason, SkipKind};
 use crate::kafka::TopicIdAnswer;
-use crate::lake::{Advance, Attempt, CommitNote, CommitOutcome, CommittedTable, Lake, NewFile};
+use crate::lake::{Advance, Attempt, CommitNote, CommitOutcome, CommittedTable, Lake, LakeError, NewFile};
 
 /// A batch and what the table must look like for it to go in.
 pub(super) struct Flush {
@@ -111,13 +111,28 @@ pub(super) async fn flush(
     }
     let resolved = |lake: &Lake| lake.retry().tally.read().commits(CommittedTable::Ticks, Attempt::UnknownResolved);
     let before = resolved(lake);
-    let outcome = match lake.commit_ticks(&files, &advances, &note).await? {
+    let committed = lake.commit_ticks(&files, &advances, &note).await;
+    let outcome = match anew_if_outlived(committed, &advances)? {
         CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
             Outcome::Committed { version, resolved: resolved(lake) > before }
         }
         CommitOutcome::Fenced { partitions } => Outcome::Fenced { partitions },
     };
     Ok(done(outcome, dead_next))
+}
+
+/// A batch whose files may be gone is read and written again, as one that was fenced.
+fn anew_if_outlived(
+    committed: Result<CommitOutcome, LakeError>,
+    advances: &[Advance],
+) -> Result<CommitOutcome, LakeError> {
+    match committed {
+        Err(error @ LakeError::Outlived { .. }) => {
+            tracing::warn!("reading the batch again: {error}");
+            Ok(CommitOutcome::Fenced { partitions: advances.iter().map(|advance| advance.partition).collect() })
+        }
+        other => other,
+    }
 }
 
 /// The id of the topic, if it is known to be another than the table's. Brokers that are away show no other one: the
@@ -183,7 +198,8 @@ async fn bury(
     let store = lake.dead_store();
     let files = upload(lake, &store, vec![encoded]).await?;
     let advances: Vec<Advance> = advances.into_values().collect();
-    Ok(match lake.commit_dead_letters(&files, &advances).await? {
+    let committed = lake.commit_dead_letters(&files, &advances).await;
+    Ok(match anew_if_outlived(committed, &advances)? {
         CommitOutcome::Committed { .. } => Bury::Done { dead_next },
         CommitOutcome::Fenced { partitions } => Bury::Fenced { partitions },
         CommitOutcome::AlreadyApplied { .. } => Bury::Fenced { partitions: dead_next.into_keys().collect() },

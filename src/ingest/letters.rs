@@ -8,6 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use arrow::record_batch::RecordBatch;
+use chrono::Utc;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use serde_json::json;
@@ -46,6 +47,7 @@ pub(super) fn encode_letters(
         rows: letters.len() as i64,
         partition_value,
         stats: stats(letters, ingested_at),
+        made: Utc::now(),
     };
     Ok(EncodedFile { file, bytes })
 }

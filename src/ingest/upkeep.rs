@@ -134,7 +134,11 @@ impl Caretaker {
             told.ran(Work::Checkpoint, outcome, done.checkpoint_bytes);
             told.checkpoint = Some(checkpoint);
         });
-        if self.looked.maintain == Maintain::Checkpoint || !maintenance.lease(&self.holder, Maintenance::LEASE).await? {
+        if self.looked.maintain == Maintain::Checkpoint {
+            return Ok(());
+        }
+        if let Some(until) = maintenance.lease(&self.holder, Maintenance::LEASE).await? {
+            tracing::debug!(%until, "another maintainer is at work");
             return Ok(());
         }
         let done = self.change_files(catches_up).await;
@@ -181,8 +185,9 @@ impl Caretaker {
         let now = maintenance.earlier_now().await?;
         let files = maintenance.unreferenced(now - TimeDelta::days(7)).await?;
         maintenance.delete(&files).await?;
+        let temporary = maintenance.remove_temporary_files().await?;
         let bytes = files.iter().map(|file| file.bytes).sum::<u64>();
-        tracing::info!(files = files.len(), bytes, "deleted files");
+        tracing::info!(files = files.len(), bytes, temporary, "deleted files");
         self.tell(if files.is_empty() { Ran::NothingToDo } else { Ran::Done }, bytes);
         self.vacuumed = Some(Instant::now());
         Ok(())

@@ -15,11 +15,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::actions::{parse_commit, read_checkpoint};
+use super::actions::{Action, parse_commit, read_checkpoint};
 use super::error::LakeError;
 use super::hint::{HINT, LastCheckpoint};
 use super::location::Location;
-use super::log_file::{LOG, versioned};
+use super::log_file::{COMMIT, LOG, commit_name, versioned};
 use super::logged::{LoggedFile, LoggedVersion, Replay, record_of};
 use super::store::{StoreSettings, prefixed, root_store};
 use super::stored_file::StoredFile;
@@ -175,6 +175,12 @@ impl LogReader<'_> {
         told.problems.extend(hint.and_then(|hint| check_hint(&hint, &listed)));
         let mut state = None;
         if let Some((mut replay, from)) = self.base(&listed, &mut told).await? {
+            if from > newest
+                && let Some(commit) = self.fetch_commit(&listed, newest).await?
+                && let Err(problem) = parsed(newest, &commit)
+            {
+                told.problems.push(problem);
+            }
             let next = self.follow(&listed, from..=newest, &mut replay, &mut told).await?;
             if let Some(version) = next.checked_sub(1) {
                 state = Some(self.finish(replay, version, &listed).await?);
@@ -204,11 +210,11 @@ impl LogReader<'_> {
         while let Some((version, fetched)) = fetched.next().await {
             told.commits += 1;
             let parsed = match fetched? {
-                None => Err((LogDamage::Hole, format!("version {version} is missing, the newest is {newest}"))),
-                Some(bytes) if bytes.trim_ascii().is_empty() => {
-                    Err((LogDamage::EmptyCommit, format!("it has {} bytes and no action", bytes.len())))
+                Some(bytes) => parsed(version, &bytes),
+                None => {
+                    let detail = format!("version {version} is missing, the newest is {newest}");
+                    Err(of_commit(version, LogDamage::Hole, detail))
                 }
-                Some(bytes) => parse_commit(&bytes).map_err(|detail| (LogDamage::TornCommit, detail)),
             };
             match parsed {
                 Ok(actions) if next == version => {
@@ -216,9 +222,7 @@ impl LogReader<'_> {
                     next += 1;
                 }
                 Ok(_) => {}
-                Err((damage, detail)) => {
-                    told.problems.push(LogProblem { damage, place: commit_name(version), detail });
-                }
+                Err(problem) => told.problems.push(problem),
             }
         }
         Ok(next)
@@ -234,7 +238,7 @@ impl LogReader<'_> {
                 continue;
             }
             let Some((version, rest)) = versioned(&file) else { continue };
-            if rest == ".json" {
+            if rest == COMMIT {
                 listed.commits.insert(version, file);
             } else if rest.starts_with(".checkpoint.") && rest.ends_with(".parquet") {
                 listed.checkpoints.entry(version).or_default().push(file);
@@ -331,8 +335,16 @@ fn check_hint(hint: &[u8], listed: &Listed) -> Option<LogProblem> {
     Some(LogProblem { damage: LogDamage::CheckpointHint, place: format!("{LOG}/{HINT}"), detail })
 }
 
-pub(super) fn commit_name(version: u64) -> String {
-    format!("{LOG}/{version:020}.json")
+fn parsed(version: u64, commit: &Bytes) -> Result<Vec<Action>, LogProblem> {
+    if commit.trim_ascii().is_empty() {
+        let detail = format!("it has {} bytes and no action", commit.len());
+        return Err(of_commit(version, LogDamage::EmptyCommit, detail));
+    }
+    parse_commit(commit).map_err(|detail| of_commit(version, LogDamage::TornCommit, detail))
+}
+
+fn of_commit(version: u64, damage: LogDamage, detail: String) -> LogProblem {
+    LogProblem { damage, place: format!("{LOG}/{}", commit_name(version)), detail }
 }
 
 /// Of a checkpoint in several parts: `..checkpoint.0000000001.0000000003.parquet`.

@@ -11,6 +11,7 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use uuid::Uuid;
 
 use super::error::LakeError;
+use super::new_file::{NewFile, require_young};
 use super::record::{CommitRecord, advanced};
 use super::retry::{Attempts, RetryPolicy};
 use super::table::{Put, Table};
@@ -35,19 +36,6 @@ impl Advance {
         let range = OffsetRange::new(first, next.max(first)).expect("offsets are not negative");
         Self { partition, base, range, counts: Counts { dead, ..Counts::default() } }
     }
-}
-
-/// A Parquet file that is in the store already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewFile {
-    /// Relative to the root of the table, as in `trade_date=2026-11-20/part-<uuid>.zstd.parquet`.
-    pub path: String,
-    pub bytes: i64,
-    pub rows: i64,
-    /// Days since 1970-01-01.
-    pub partition_value: i32,
-    /// Delta statistics as JSON.
-    pub stats: String,
 }
 
 /// What goes into the commit info beside the counters.
@@ -166,6 +154,7 @@ async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str, blind: b
         None => batch.record(commit_id, &CommitNote::default(), None),
     };
     let operation = append(batch.partition_column);
+    require_young(&table.name, batch.files)?;
     if batch.epoch_property.is_some() {
         crash::at(CrashPoint::TicksCommitting);
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::{Difference, LakeError};
 use super::location::Location;
+use super::reading::has;
 use super::schema::{
     Column, DEAD_DATE, TRADE_DATE, dead_letters_columns, delta_schema, signals_columns, ticks_columns, with_new_extras,
 };
@@ -82,6 +83,9 @@ pub(super) async fn create_or_check(
     dead_letters: &mut Table,
     spec: &LakeSpec,
 ) -> Result<(), LakeError> {
+    if let Some(error @ LakeError::TableGone { .. }) = incomplete(location, ticks, dead_letters).await? {
+        return Err(error);
+    }
     let columns = ticks_columns(spec.partition_by, &spec.extras);
     let identity = identity_properties(&spec.identity).into_iter().filter_map(|(key, value)| Some((key, value?)));
     let properties = spec.properties().into_iter().chain(delta_properties("symbol,ts,close,kafka_offset"));
@@ -93,6 +97,35 @@ pub(super) async fn create_or_check(
     create(dead_letters, &columns, DEAD_DATE, properties.into_iter().collect()).await?;
     let differences = compare_columns("dead_letters", &dead_letters.columns()?, &columns).differences;
     refuse(location, differences)
+}
+
+/// What the lake lacks. One of its tables is never made anew beside the other: what was in it would be missing without
+/// a word.
+///
+/// # Errors
+/// The store doesn't answer.
+pub(super) async fn incomplete(
+    location: &Location,
+    ticks: &Table,
+    dead_letters: &Table,
+) -> Result<Option<LakeError>, LakeError> {
+    // In this order: `ticks` is made first.
+    let has_letters = is_there(dead_letters).await?;
+    let has_ticks = is_there(ticks).await?;
+    let gone =
+        |table: &Table, other: &Table| LakeError::TableGone { table: table.name.clone(), other: other.name.clone() };
+    Ok(match (has_ticks, has_letters) {
+        (true, true) => None,
+        (false, true) => Some(gone(ticks, dead_letters)),
+        // Without a first commit the lake is still being made.
+        (true, false) if has(ticks, 1).await? || !has(ticks, 0).await? => Some(gone(dead_letters, ticks)),
+        _ => Some(LakeError::NoTable { location: location.to_string() }),
+    })
+}
+
+/// By more than a list of files, which may lag behind.
+async fn is_there(table: &Table) -> Result<bool, LakeError> {
+    Ok(table.exists().await? || has(table, 0).await?)
 }
 
 /// Loads `signals`, creating it if it isn't there.

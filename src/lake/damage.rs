@@ -2,7 +2,6 @@
 //!
 //! Looked for only after a load has failed: the kernel's errors name no file.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,13 +14,9 @@ use url::Url;
 use super::error::{LakeError, StoreProblem};
 use super::head::Changes;
 use super::hint::{HINT, LastCheckpoint, last_checkpoint};
-use super::log_file::LOG;
+use super::log_file::{COMMIT, LOG, checkpoint_name, commit_name, versioned};
 
-/// Digits of a version in the name of a log file.
-const VERSION: Range<usize> = 0..20;
-
-const COMMIT_FIX: &str = "restore it from a backup; if it is the newest commit and there is none, move it away: ingest \
-                          reads its messages again, as far as Kafka still holds them";
+const COMMIT_FIX: &str = "restore it from a backup; `tickhouse doctor` tells whether the lake can do without it";
 const CHECKPOINT_FIX: &str = "restore it from a backup, or move it and _last_checkpoint away if the commits from the \
                               checkpoint before it (or version 0) on are still there";
 const GAP_FIX: &str = "restore it from a backup: without it the commits after it say nothing";
@@ -37,15 +32,15 @@ pub(super) async fn find(store: &Arc<dyn ObjectStore>, table: &str) -> Result<()
     files.sort();
     require_listed(store, table, &files).await?;
     let checkpoint = files.iter().rfind(|file| name(file).contains(".checkpoint.")).cloned();
-    let from = checkpoint.as_ref().and_then(|file| name(file).get(VERSION)).unwrap_or_default().to_owned();
-    let commits = files.iter().filter(|file| name(file).ends_with(".json")).filter_map(version);
-    let first = checkpoint.as_ref().and_then(version).map_or(0, |version| version + 1);
+    let from = checkpoint.as_ref().and_then(versioned).map(|(version, _)| version);
+    let first = from.map_or(0, |version| version + 1);
+    let commits = files.iter().filter_map(commit);
     let expected_and_found = (first..).zip(commits.filter(|version| *version >= first));
     if let Some((missing, _)) = { expected_and_found }.find(|(expected, found)| expected != found) {
-        return Err(damaged(table, &format!("{missing:020}.json"), "it is not there".to_owned(), GAP_FIX));
+        return Err(damaged(table, &commit_name(missing), "it is not there".to_owned(), GAP_FIX));
     }
     for file in files {
-        let is_commit = name(&file).ends_with(".json") && name(&file).get(VERSION) >= Some(from.as_str());
+        let is_commit = commit(&file).is_some_and(|version| Some(version) >= from);
         let is_checkpoint = checkpoint.as_ref() == Some(&file) && name(&file).ends_with(".parquet");
         if !(is_commit || is_checkpoint) {
             continue;
@@ -63,10 +58,10 @@ pub(super) async fn find(store: &Arc<dyn ObjectStore>, table: &str) -> Result<()
 /// Whether the list has the checkpoint of the hint, or the first commit: a load begins with one of them.
 async fn require_listed(store: &Arc<dyn ObjectStore>, table: &str, listed: &[Path]) -> Result<(), LakeError> {
     let file = match last_checkpoint(store, table).await? {
-        Some(LastCheckpoint { version, .. }) => format!("{version:020}.checkpoint.parquet"),
-        None => format!("{:020}.json", 0),
+        Some(LastCheckpoint { version, .. }) => checkpoint_name(version),
+        None => commit_name(0),
     };
-    let path = Path::from(format!("{LOG}/{file}"));
+    let path = Path::from_iter([LOG, &file]);
     if listed.contains(&path) {
         return Ok(());
     }
@@ -91,7 +86,7 @@ pub(super) async fn require_no_empty_commit(url: &Url, table: &str, version: Opt
         let hint = std::fs::read(log.join(HINT)).unwrap_or_default();
         let from = serde_json::from_slice::<LastCheckpoint>(&hint).map_or(0, |hint| hint.version);
         let is_empty = |version: &u64| {
-            let commit = std::fs::metadata(log.join(format!("{version:020}.json")));
+            let commit = std::fs::metadata(log.join(commit_name(*version)));
             commit.is_ok_and(|commit| commit.len() == 0)
         };
         (from..=version).rev().find(is_empty)
@@ -105,15 +100,16 @@ pub(super) async fn require_no_empty_commit(url: &Url, table: &str, version: Opt
 
 /// A commit of this version that can't be one.
 pub(super) fn damaged_commit(table: &str, version: u64, detail: String) -> LakeError {
-    damaged(table, &format!("{version:020}.json"), detail, COMMIT_FIX)
+    damaged(table, &commit_name(version), detail, COMMIT_FIX)
 }
 
 fn damaged(table: &str, name: &str, detail: String, fix: &'static str) -> LakeError {
     LakeError::Damaged { file: format!("{table}/{LOG}/{name}"), detail, fix }
 }
 
-fn version(file: &Path) -> Option<u64> {
-    name(file).get(VERSION)?.parse().ok()
+/// Its version, where the file is a commit.
+fn commit(file: &Path) -> Option<u64> {
+    versioned(file).filter(|(_, ending)| *ending == COMMIT).map(|(version, _)| version)
 }
 
 fn name(file: &Path) -> &str {

@@ -12,6 +12,8 @@ use crate::market::OtherTopic;
 pub enum LakeError {
     #[error("no tickhouse tables at {location}: `tickhouse ingest --table {location} ..` creates them")]
     NoTable { location: String },
+    #[error("{table} is gone, and {other} is there: restore it from a backup, nothing is written until then")]
+    TableGone { table: String, other: String },
     #[error(
         "{location} holds other things, such as '{found}', and no lake: give --table an empty or a new folder or prefix"
     )]
@@ -66,6 +68,9 @@ pub enum LakeError {
     /// Of a commit nobody knows what became of it; the log will tell.
     #[error("{failure} after {} s, a restart finds out ({table}): {last}", waited.as_secs())]
     Unresolved { failure: &'static str, table: String, waited: Duration, last: String },
+    /// Of a commit that the store didn't take for so long.
+    #[error("{file} waited for its commit for more than half a day and may have been deleted: write its rows anew")]
+    Outlived { file: String },
     #[error("stopped: {failure}, a restart finds out ({table}): {last}")]
     Stopped { failure: &'static str, table: String, last: String },
 }

@@ -11,11 +11,12 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::bucket;
-use super::commit::{Advance, Batch, CommitNote, CommitOutcome, NewFile, app_id, commit, epoch_of};
-use super::create::{EPOCH, LakeSpec, MARKET_ZONE, TOPIC, create_or_check, identity_of};
+use super::commit::{Advance, Batch, CommitNote, CommitOutcome, app_id, commit, epoch_of};
+use super::create::{EPOCH, LakeSpec, MARKET_ZONE, TOPIC, create_or_check, identity_of, incomplete};
 use super::error::{LakeError, StoreProblem};
 use super::history::{AsOf, TableCommit};
 use super::location::Location;
+use super::new_file::NewFile;
 use super::probe::require_conditional_put;
 use super::record::PartitionCounters;
 use super::retry::{Attempts, RetryPolicy, patiently};
@@ -106,12 +107,11 @@ impl Lake {
         let root = root_store(location, store)?;
         let mut ticks = Table::new(&root, location, "ticks")?;
         let mut dead_letters = Table::new(&root, location, "dead_letters")?;
-        for table in [&mut ticks, &mut dead_letters] {
-            if !table.exists().await? {
-                return Err(LakeError::NoTable { location: location.to_string() });
-            }
-            table.load().await?;
+        if let Some(error) = incomplete(location, &ticks, &dead_letters).await? {
+            return Err(error);
         }
+        ticks.load().await?;
+        dead_letters.load().await?;
         let mut lake = Self::of(location, ticks, dead_letters)?;
         lake.signals = Some(SignalsTable::open(&root, location).await?);
         Ok(lake)

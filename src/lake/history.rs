@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::damage::damaged_commit;
 use super::error::LakeError;
 use super::head::Head;
-use super::log_file::{LOG, versioned};
+use super::log_file::{COMMIT, LOG, versioned};
 use super::record::CommitRecord;
 use super::table::Table;
 
@@ -213,7 +213,7 @@ impl Table {
         let oldest = |is_one: fn(&str) -> bool| {
             files.iter().filter_map(versioned).filter(|(_, rest)| is_one(rest)).map(|(version, _)| version).min()
         };
-        let commit = oldest(|rest| rest == ".json").unwrap_or(self.version());
+        let commit = oldest(|rest| rest == COMMIT).unwrap_or(self.version());
         let checkpoint = oldest(|rest| rest.starts_with(".checkpoint."));
         let readable = if commit == 0 { 0 } else { checkpoint.unwrap_or(commit) };
         Ok(Held { oldest_commit: commit, oldest: readable })

@@ -22,14 +22,14 @@ struct Lease {
 }
 
 impl Maintenance {
-    /// How long others wait for one that died. Longer than from one commit of a compaction to the next.
+    /// How long others wait for one that died.
     pub const LEASE: Duration = Duration::from_secs(10 * 60);
 
-    /// Whether `holder` may go on for this long; `false` while another one holds the lease. Zero gives it back.
+    /// Lets `holder` go on for this long; until when another one holds the lease, if one does. Zero gives it back.
     ///
     /// # Errors
     /// The store can't be read or written.
-    pub async fn lease(&self, holder: &str, duration: Duration) -> Result<bool, LakeError> {
+    pub async fn lease(&self, holder: &str, duration: Duration) -> Result<Option<DateTime<Utc>>, LakeError> {
         let store = prefixed(self.root(), &self.location().table_url(OWN))?;
         let path = Path::from(LEASE);
         let failed = |action, error: object_store::Error| LakeError::store(action, self.location(), &error);
@@ -43,13 +43,15 @@ impl Maintenance {
             Err(error) => return Err(failed("read the lease", error)),
         };
         let now = Utc::now();
-        if held.is_some_and(|held| held.holder != holder && held.until > now) {
-            return Ok(false);
+        // One that is longer than any was taken by a clock that was ahead.
+        let is_held = |held: &Lease| held.holder != holder && held.until > now && held.until <= now + Self::LEASE;
+        if let Some(held) = held.filter(is_held) {
+            return Ok(Some(held.until));
         }
         let until = now + TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         let lease = Lease { holder: holder.to_owned(), until };
         let bytes = serde_json::to_vec(&lease).expect("a lease is text and a time");
         let put = store.put(&path, PutPayload::from(bytes)).await;
-        put.map(|_| true).map_err(|error| failed("write the lease", error))
+        put.map(|_| None).map_err(|error| failed("write the lease", error))
     }
 }

@@ -3,6 +3,9 @@
 use object_store::path::Path;
 
 pub(super) const LOG: &str = "_delta_log";
+/// Endings behind the version: of a commit, and of a checkpoint in one file; those in parts are other writers'.
+pub(super) const COMMIT: &str = ".json";
+pub(super) const CHECKPOINT: &str = ".checkpoint.parquet";
 /// Digits of a version in the name of a log file.
 const VERSION_DIGITS: usize = 20;
 
@@ -10,4 +13,12 @@ const VERSION_DIGITS: usize = 20;
 pub(super) fn versioned(file: &Path) -> Option<(u64, &str)> {
     let (digits, ending) = file.filename()?.split_at_checked(VERSION_DIGITS)?;
     Some((digits.parse().ok()?, ending))
+}
+
+pub(super) fn commit_name(version: u64) -> String {
+    format!("{version:0VERSION_DIGITS$}{COMMIT}")
+}
+
+pub(super) fn checkpoint_name(version: u64) -> String {
+    format!("{version:0VERSION_DIGITS$}{CHECKPOINT}")
 }

@@ -54,7 +54,6 @@ pub struct Maintained {
     /// Of the checkpoints that were written.
     pub checkpoint_bytes: u64,
     pub log_files_deleted: usize,
-    pub temporary_files_deleted: usize,
 }
 
 impl Maintenance {
@@ -128,10 +127,17 @@ impl Maintenance {
             done.checkpoint_bytes += of_table.checkpoint_bytes;
             done.log_files_deleted += of_table.log_files_deleted;
         }
-        if done.checkpoints > 0 && upkeep.clean {
-            done.temporary_files_deleted = Audit::of(&self.location, &self.root).remove_temporary_files().await?;
-        }
         Ok(done)
+    }
+}
+
+impl Maintenance {
+    /// Deletes temporary files of killed processes; how many there were.
+    ///
+    /// # Errors
+    /// The folder can't be read, or a file not be deleted.
+    pub async fn remove_temporary_files(&self) -> Result<usize, LakeError> {
+        Audit::of(&self.location, &self.root).remove_temporary_files().await
     }
 }
 
@@ -198,18 +204,19 @@ pub(super) async fn keep_log(
     let written = create_checkpoint(table.delta(), None).await;
     written.map_err(|error| table.error("write a checkpoint", error))?;
     done.checkpoints = 1;
-    let hint = last_checkpoint(&table.store, &table.name).await?;
-    done.checkpoint_bytes = hint.as_ref().and_then(|hint| hint.size_in_bytes).unwrap_or(0);
+    let Some(hint) = last_checkpoint(&table.store, &table.name).await? else { return Ok(done) };
+    done.checkpoint_bytes = hint.size_in_bytes.unwrap_or(0);
     if clean {
+        // It was written just now by the store's clock: by the earlier of two clocks fewer files are old.
+        let now = now.min(hint.written);
         let state = table.snapshot()?;
         let retention = TimeDelta::from_std(state.table_config().log_retention_duration()).unwrap_or(TimeDelta::MAX);
         let before = now.checked_sub_signed(retention).unwrap_or(DateTime::<Utc>::MIN_UTC);
         let expired = cleanup_expired_logs_for(state.version(), table.log.as_ref(), before.timestamp_millis(), None);
         let expired = expired.await.map_err(|error| table.error("clean the log", error))?;
-        let named = hint.map(|hint| hint.version);
         // What was the newest within a day may still be read. The oldest are where another cleaner stops.
         let day = TimeDelta::days(1);
-        done.log_files_deleted = expired + thin_checkpoints(table, before + day..now - day, named).await?;
+        done.log_files_deleted = expired + thin_checkpoints(table, before + day..now - day, hint.version).await?;
     }
     Ok(done)
 }

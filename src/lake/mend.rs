@@ -9,11 +9,11 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
-use super::audit::{Audit, AuditedTable, commit_name};
+use super::audit::{Audit, AuditedTable};
 use super::error::LakeError;
 use super::hint::{HINT, LastCheckpoint};
 use super::location::OWN;
-use super::log_file::{LOG, versioned};
+use super::log_file::{LOG, commit_name, versioned};
 use super::store::prefixed;
 
 /// Where copies go: `_tickhouse/doctor/<time>/<table>/_delta_log/..` under the root of the lake.
@@ -37,12 +37,12 @@ impl Mending {
     /// The store can't be read or written.
     pub async fn take_last_commit(&self, table: &AuditedTable) -> Result<bool, LakeError> {
         let failed = |error: object_store::Error| LakeError::store("look for a newer commit", &table.place, &error);
-        match table.store.head(&Path::from(commit_name(table.newest + 1))).await {
+        match table.store.head(&Path::from_iter([LOG, &commit_name(table.newest + 1)])).await {
             Err(object_store::Error::NotFound { .. }) => {}
             Ok(_) => return Ok(false),
             Err(error) => return Err(failed(error)),
         }
-        self.set_aside(table, &Path::from(commit_name(table.newest))).await?;
+        self.set_aside(table, &Path::from_iter([LOG, &commit_name(table.newest)])).await?;
         Ok(true)
     }
 

@@ -39,9 +39,9 @@ fn is_zero(count: &i64) -> bool {
 }
 
 impl PartitionCounters {
-    /// Offsets accounted for; equals `next - first`.
+    /// Offsets accounted for; equals `next - first`. What a damaged log says may be more than there are numbers for.
     pub fn offsets(&self) -> i64 {
-        self.stored_offsets + self.dead + self.skipped + self.holes + self.lost
+        [self.dead, self.skipped, self.holes, self.lost].into_iter().fold(self.stored_offsets, i64::saturating_add)
     }
 
     fn advanced(before: Option<Self>, advance: &Advance) -> Self {

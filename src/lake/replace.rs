@@ -4,7 +4,7 @@
 //! when the files were chosen, so of two maintainers that chose at the same time one commits. Commits of ingest in
 //! between don't matter: they add files and take none away.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use deltalake::kernel::{Action, Remove, Transaction};
 use deltalake::logstore::LogStore;
@@ -12,9 +12,10 @@ use deltalake::protocol::DeltaOperation;
 use uuid::Uuid;
 
 use super::actions::parse_commit;
-use super::commit::{NewFile, add_without_rows, partition_values};
+use super::commit::{add_without_rows, partition_values};
 use super::damage::damaged_commit;
 use super::error::LakeError;
+use super::new_file::{NewFile, require_young};
 use super::record::Expired;
 use super::retry::{Attempts, RetryPolicy};
 use super::table::{Put, Table};
@@ -115,6 +116,7 @@ impl Commit<'_> {
         if let Some((record, expired)) = record.as_mut().zip(self.replacement.expired) {
             record.expire(expired);
         }
+        require_young(&self.table.name, self.replacement.added)?;
         let info = HashMap::from([(INFO_KEY.to_owned(), self.id.clone().into())]);
         let transactions = vec![Transaction::new(APP_ID, self.replacement.chosen.next())];
         let (actions, operation) = (self.replacement.actions(), self.replacement.operation());
@@ -132,7 +134,6 @@ impl Commit<'_> {
 
     /// Looks at the commits since: whether it is there, or can't be any more.
     async fn look(&mut self) -> Result<Option<Replaced>, LakeError> {
-        let removed: HashSet<&str> = self.replacement.removed.iter().map(|file| file.path.as_ref()).collect();
         for version in self.seen + 1..=self.table.version() {
             let read = self.table.log.read_commit_entry(version).await;
             let Some(commit) = read.map_err(|error| self.table.error("read a commit", error))? else {
@@ -144,11 +145,11 @@ impl Commit<'_> {
             if id == Some(&self.id) {
                 return Ok(Some(Replaced::Committed { version }));
             }
-            let of_maintenance = |action: &super::actions::Action| {
-                action.txn.as_ref().is_some_and(|txn| txn.app_id == APP_ID)
-                    || action.remove.as_ref().is_some_and(|remove| removed.contains(remove.path.as_str()))
+            // Nothing else takes files out of these tables. Another tool's may be among those of a later commit.
+            let takes_files = |action: &super::actions::Action| {
+                action.txn.as_ref().is_some_and(|txn| txn.app_id == APP_ID) || action.remove.is_some()
             };
-            if actions.iter().any(of_maintenance) {
+            if actions.iter().any(takes_files) {
                 return Ok(Some(Replaced::Outrun));
             }
             self.seen = version;

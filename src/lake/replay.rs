@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use deltalake::kernel::Transaction;
 use uuid::Uuid;
 
-use super::commit::{NewFile, adds, append, epoch_of};
+use super::commit::{adds, append, epoch_of};
 use super::create::EPOCH;
 use super::error::LakeError;
 use super::handle::Lake;
+use super::new_file::{NewFile, require_young};
 use super::record::{CommitRecord, Replayed, with_replayed};
 use super::retry::Attempts;
 use super::table::{Put, Table};
@@ -119,6 +120,7 @@ async fn attempt(
     };
     // No lastUpdated: with one, a retention setting could expire the transaction, and with it the fence.
     let transaction = Transaction::new(APP_ID, batch.base.unwrap_or(0) + 1);
+    require_young(&ticks.name, batch.files)?;
     let actions = adds(partition_column, batch.files);
     let (version, put) = ticks.put_next(actions, append(partition_column), Some(&record), vec![transaction]).await?;
     crash::at(CrashPoint::ReplayCommitted);

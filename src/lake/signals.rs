@@ -9,11 +9,12 @@ use bytes::Bytes;
 use chrono::Utc;
 use object_store::ObjectStore;
 
-use super::commit::{Advance, Batch, CommitOutcome, NewFile, Reached, app_id, commit};
+use super::commit::{Advance, Batch, CommitOutcome, Reached, app_id, commit};
 use super::create::open_or_create_signals;
 use super::error::LakeError;
 use super::location::{Location, OWN};
 use super::maintain::{Upkeep, keep_log};
+use super::new_file::NewFile;
 use super::reading::{has, has_newer};
 use super::record::CommitRecord;
 use super::retry::{RetryPolicy, patiently};

@@ -4,30 +4,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
 use super::error::LakeError;
-use super::log_file::{LOG, versioned};
+use super::log_file::{CHECKPOINT, COMMIT, LOG, checkpoint_name, versioned};
 use super::store::delete_all;
 use super::table::Table;
 
-/// Commits between two that stay, for readers of older versions.
-const KEPT_EVERY: u64 = 1_000;
-/// Ending of a checkpoint in one file, behind its version; others are other writers', and stay.
-const SINGLE: &str = ".checkpoint.parquet";
+/// Commits between two that stay, at most, for readers of older versions.
+const KEPT_COMMITS: u64 = 1_000;
+/// Time between two that stay, at most: the clean-up of the log goes on from one to the next.
+const KEPT_TIME: TimeDelta = TimeDelta::days(1);
 
-/// Deletes those that were written within `times`, but for one of every [`KEPT_EVERY`] commits, the newest, and the one
-/// that the hint `named`. Every version stays readable, from a checkpoint further back.
+/// Deletes those that were written from the beginning of `times` on and replaced by a newer one before its end, but for
+/// one of every [`KEPT_COMMITS`] and every [`KEPT_TIME`], and the one that the hint `named`. Every version stays
+/// readable, from a checkpoint further back.
 ///
 /// # Errors
 /// The store can't be listed, or refuses to delete.
 pub(super) async fn thin_checkpoints(
     table: &Table,
     times: Range<DateTime<Utc>>,
-    named: Option<u64>,
+    named: u64,
 ) -> Result<usize, LakeError> {
     let failed = |error: object_store::Error| LakeError::store("thin the checkpoints", &table.name, &error);
     let (mut commits, mut checkpoints) = (BTreeSet::new(), BTreeMap::new());
@@ -35,13 +36,13 @@ pub(super) async fn thin_checkpoints(
     while let Some(file) = listed.try_next().await.map_err(failed)? {
         // What is in a folder below is no part of the log.
         match versioned(&file.location).filter(|_| file.location.parts_count() == 2) {
-            Some((version, ".json")) => drop(commits.insert(version)),
-            Some((version, SINGLE)) => drop(checkpoints.insert(version, file.last_modified)),
+            Some((version, COMMIT)) => drop(commits.insert(version)),
+            Some((version, CHECKPOINT)) => drop(checkpoints.insert(version, file.last_modified)),
             _ => {}
         }
     }
     let replaced = replaced(&checkpoints, &commits, &times, named);
-    let files = replaced.into_iter().map(|version| Ok(Path::from_iter([LOG, &format!("{version:020}{SINGLE}")])));
+    let files = replaced.into_iter().map(|version| Ok(Path::from_iter([LOG, &checkpoint_name(version)])));
     delete_all(&table.store, files.collect()).await.map_err(failed)
 }
 
@@ -50,21 +51,23 @@ fn replaced(
     checkpoints: &BTreeMap<u64, DateTime<Utc>>,
     commits: &BTreeSet<u64>,
     times: &Range<DateTime<Utc>>,
-    named: Option<u64>,
+    named: u64,
 ) -> Vec<u64> {
-    let newest = checkpoints.last_key_value().map(|(version, _)| *version);
-    let mut kept: Option<u64> = None;
+    let mut kept: Option<(u64, DateTime<Utc>)> = None;
     let mut replaced = Vec::new();
-    for (version, written) in checkpoints {
-        let is_near = |kept: u64| {
-            let between = kept + 1..=*version;
-            *version < kept + KEPT_EVERY && commits.range(between.clone()).count() == between.count()
+    let successors = checkpoints.values().skip(1).map(Some).chain([None]);
+    for ((&version, &written), successor) in checkpoints.iter().zip(successors) {
+        let is_near = |(kept, kept_written): (u64, DateTime<Utc>)| {
+            let between = kept + 1..=version;
+            version < kept + KEPT_COMMITS
+                && written < kept_written + KEPT_TIME
+                && commits.range(between.clone()).count() == between.count()
         };
-        let may_go = times.contains(written) && Some(*version) != newest && Some(*version) != named;
-        if may_go && kept.is_some_and(is_near) {
-            replaced.push(*version);
+        let was_replaced = successor.is_some_and(|replacing| *replacing < times.end);
+        if was_replaced && written >= times.start && version != named && kept.is_some_and(is_near) {
+            replaced.push(version);
         } else {
-            kept = Some(*version);
+            kept = Some((version, written));
         }
     }
     replaced
@@ -72,16 +75,15 @@ fn replaced(
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
-
     use super::*;
 
     const OLD: DateTime<Utc> = DateTime::UNIX_EPOCH;
+    const HOUR: TimeDelta = TimeDelta::hours(1);
 
     fn kept(checkpoints: &[(u64, DateTime<Utc>)], commits: &[u64], named: u64) -> Vec<u64> {
         let checkpoints: BTreeMap<u64, DateTime<Utc>> = checkpoints.iter().copied().collect();
-        let times = OLD..OLD + TimeDelta::days(1);
-        let gone = replaced(&checkpoints, &commits.iter().copied().collect(), &times, Some(named));
+        let times = OLD..OLD + HOUR * 24;
+        let gone = replaced(&checkpoints, &commits.iter().copied().collect(), &times, named);
         checkpoints.into_keys().filter(|version| !gone.contains(version)).collect()
     }
 
@@ -90,17 +92,31 @@ mod tests {
         let all: Vec<_> = (1..=25).map(|nth| (nth * 100, OLD)).collect();
         let commits: Vec<u64> = (101..=2_500).collect();
         assert_eq!(kept(&[], &[], 0), [0_u64; 0]);
-        assert_eq!(kept(&all, &commits, 2_500), [100, 1_100, 2_100, 2_500]);
+        assert_eq!(kept(&all, &commits, 0), [100, 1_100, 2_100, 2_500]);
         let far: Vec<_> = (1..=3).map(|nth| (nth * 1_000, OLD)).collect();
         assert_eq!(kept(&far, &(1..=3_000).collect::<Vec<_>>(), 3_000), [1_000, 2_000, 3_000]);
     }
 
     #[test]
-    fn what_was_written_at_another_time_or_is_named_stays() {
-        let young = OLD + TimeDelta::days(1);
+    fn one_of_every_day_stays_for_the_clean_up_to_go_on_from() {
+        let every_8_hours: Vec<_> = (0..9).map(|nth| (nth, OLD + HOUR * 8 * nth as i32 - HOUR * 48)).collect();
+        let times = OLD - HOUR * 72..OLD + HOUR * 24;
+        let checkpoints: BTreeMap<u64, DateTime<Utc>> = every_8_hours.into_iter().collect();
+        let gone = replaced(&checkpoints, &(0..9).collect(), &times, 8);
+        assert_eq!(gone, [1, 2, 4, 5, 7]);
+    }
+
+    #[test]
+    fn one_that_was_the_newest_a_moment_ago_stays() {
+        let all = [(10, OLD), (20, OLD + HOUR), (30, OLD + HOUR * 2), (40, OLD + HOUR * 25)];
+        assert_eq!(kept(&all, &(1..=40).collect::<Vec<_>>(), 40), [10, 30, 40]);
+    }
+
+    #[test]
+    fn what_was_written_before_or_is_named_stays() {
         let before = OLD - TimeDelta::seconds(1);
-        let all = [(10, before), (20, before), (30, OLD), (40, OLD), (50, OLD), (60, young), (70, young)];
-        assert_eq!(kept(&all, &(1..=70).collect::<Vec<_>>(), 40), [10, 20, 40, 60, 70]);
+        let all = [(10, before), (20, before), (30, OLD), (40, OLD), (50, OLD), (60, OLD)];
+        assert_eq!(kept(&all, &(1..=60).collect::<Vec<_>>(), 40), [10, 20, 40, 60]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Files that no version needs any more: those that left the table long ago, and those that nothing ever named.
 //!
-//! What is deleted is older than a week by both of its times, so neither a reader of an older version within the log
-//! retention nor a writer whose commit is still under way misses it.
+//! What is deleted is older than a week by both of its times, or than `--delete-after`, a day at least. So a reader of an
+//! older version within the log retention doesn't miss it, nor a writer whose commit is still under way: that one gives
+//! its files up after [`NewFile::OFFERED_FOR`](super::NewFile::OFFERED_FOR).
 
 use std::collections::HashSet;
 

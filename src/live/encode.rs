@@ -8,6 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use chrono::Utc;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
@@ -115,6 +116,7 @@ fn encode_file(trade_date: i32, mut events: Vec<&Event>, emitted_at: i64) -> Res
         rows: events.len() as i64,
         partition_value: trade_date,
         stats: stats(&events),
+        made: Utc::now(),
     };
     Ok(EncodedFile { file, bytes })
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array};
 use arrow::compute::{cast, concat_batches, interleave_record_batch};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef, TimestampMicrosecondType};
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use futures::future::try_join_all;
 use object_store::ObjectStore;
@@ -137,7 +138,7 @@ impl Rewrite<'_> {
         }
         let rows = footer.file_metadata().num_rows();
         if u64::try_from(rows).ok() != file.rows {
-            let detail = format!("it has {rows} rows, the log says {:?}", file.rows);
+            let detail = format!("it has {rows} rows, the log says {}", file.rows.unwrap_or(0));
             return Err(RewriteError::Damaged { path: file.path.clone(), detail });
         }
         let bytes: i64 = footer.row_groups().iter().map(|group| group.total_byte_size()).sum();
@@ -266,12 +267,13 @@ struct Output {
     rows: usize,
     /// From the first row on.
     upload: Option<(String, AsyncArrowWriter<BufWriter>)>,
+    begun: DateTime<Utc>,
 }
 
 impl Output {
     fn new(schema: &SchemaRef, statistics: &str) -> Self {
         let statistics = FileStatistics::new(schema, statistics);
-        Self { schema: Arc::clone(schema), statistics, pieces: Vec::new(), rows: 0, upload: None }
+        Self { schema: Arc::clone(schema), statistics, pieces: Vec::new(), rows: 0, upload: None, begun: Utc::now() }
     }
 
     async fn push(
@@ -330,6 +332,7 @@ impl Output {
             rows: self.statistics.rows as i64,
             partition_value: rewrite.partition_value,
             stats: self.statistics.to_json(),
+            made: self.begun,
             path,
         }))
     }

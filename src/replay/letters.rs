@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::error::ReplayError;
 use super::offsets::Identity;
 use super::wanted::Mark;
+use crate::decode::TOO_LARGE_KEPT;
 use crate::lake::{DataFile, StoredFile, TableView};
 
 /// Columns of a [`Mark`].
@@ -176,7 +177,7 @@ pub(super) struct Letter<'a> {
     pub kafka_ts: Option<i64>,
     pub key: Option<&'a [u8]>,
     pub payload: &'a [u8],
-    /// Of the message; more than `payload` has where it was cut.
+    /// Of the message; more than `payload` has where it was too large.
     pub payload_bytes: i64,
     pub sha256: &'a str,
     pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
@@ -185,7 +186,7 @@ pub(super) struct Letter<'a> {
 impl Letter<'_> {
     /// Only the beginning of the message was kept.
     pub(super) fn is_cut(&self) -> bool {
-        (self.payload.len() as i64) < self.payload_bytes
+        self.payload.len() == TOO_LARGE_KEPT && (TOO_LARGE_KEPT as i64) < self.payload_bytes
     }
 
     /// # Errors

@@ -25,8 +25,8 @@ macro_rules! kinds {
     };
 }
 
-const RESTORE_COMMIT: &str = "restore the commit from a backup; if it is the newest one and there is none, move it away: \
-                              ingest reads its messages again, as far as Kafka still holds them";
+const RESTORE_COMMIT: &str =
+    "restore the commit from a backup; `tickhouse doctor` tells whether the lake can do without it";
 const RESTORE_CHECKPOINT: &str = "move it away together with _last_checkpoint if the commits from the checkpoint before \
                                   it (or version 0) on are still there, else restore it from a backup";
 const RESTORE_FILE: &str = "restore the file from a backup or an older version of the object; else what it held is lost \

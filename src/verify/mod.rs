@@ -96,9 +96,15 @@ pub async fn verify(settings: &VerifySettings, progress: &Arc<Progress>) -> Resu
     let mut findings = Findings::new(settings.limit);
     let mut not_checked = Vec::new();
     let audit = Audit::new(&settings.location, &settings.store)?;
-    let no_lake = || LakeError::NoTable { location: settings.location.to_string() };
-    let ticks = log_of(&audit, TICKS, &mut findings).await?.ok_or_else(no_lake)?;
-    let letters = log_of(&audit, DEAD_LETTERS, &mut findings).await?.ok_or_else(no_lake)?;
+    let (ticks, letters) =
+        (log_of(&audit, TICKS, &mut findings).await?, log_of(&audit, DEAD_LETTERS, &mut findings).await?);
+    let of = |name: &str| format!("{}/{name}", settings.location);
+    let (ticks, letters) = match (ticks, letters) {
+        (Some(ticks), Some(letters)) => (ticks, letters),
+        (None, None) => return Err(LakeError::NoTable { location: settings.location.to_string() }.into()),
+        (Some(_), None) => return Err(LakeError::TableGone { table: of(DEAD_LETTERS), other: of(TICKS) }.into()),
+        (None, Some(_)) => return Err(LakeError::TableGone { table: of(TICKS), other: of(DEAD_LETTERS) }.into()),
+    };
     let signals = log_of(&audit, SIGNALS, &mut findings).await?;
 
     let zone = ticks.state().and_then(zone_of);

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::finding::What;
 use super::statistics::{Extremes, Statistics};
+use crate::decode::TOO_LARGE_KEPT;
 use crate::lake::LoggedFile;
 use crate::market::{MarketZone, PartitionBy, date_text};
 
@@ -185,7 +186,7 @@ impl FileRows {
         }
     }
 
-    /// The hash is that of the whole message; a payload that was cut is shorter.
+    /// The hash is that of the whole message, also where only the beginning of a large one was kept.
     fn check_payloads(&mut self, batch: &RecordBatch) {
         let column = |name: &str| batch.column_by_name(name);
         let (Some(payloads), Some(sizes), Some(hashes)) = (
@@ -197,12 +198,9 @@ impl FileRows {
         };
         for row in 0..batch.num_rows() {
             let (payload, size) = (payloads.value(row), sizes.value(row));
-            let wrong = match (payload.len() as i64).cmp(&size) {
-                std::cmp::Ordering::Less => continue,
-                std::cmp::Ordering::Equal => hex(&Sha256::digest(payload)) != hashes.value(row),
-                std::cmp::Ordering::Greater => true,
-            };
-            if wrong {
+            let is_cut = payload.len() == TOO_LARGE_KEPT && size > TOO_LARGE_KEPT as i64;
+            let is_whole = payload.len() as i64 == size && hex(&Sha256::digest(payload)) == hashes.value(row);
+            if !is_cut && !is_whole {
                 let length = payload.len();
                 let detail = || format!("{length} bytes that payload_sha256 or payload_bytes ({size}) don't fit");
                 self.payloads.add(place_of(batch, row), detail);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
+use tickhouse::lake::Upkeep;
 
 use crate::support::{Contents, Place, Tickhouse, Topic, over_stores, spec, tick, ticks, until_latest};
 use crate::verify::damage::TableFolder;
@@ -205,6 +206,33 @@ async fn what_would_lose_something_is_only_told() {
     fs::remove_file(ticks.file(&add)).unwrap();
     let (detail, fix) = examine(&place, &["--fix"]).only("ticks/files", "fail");
     assert!(detail.contains(add["path"].as_str().unwrap()) && fix.contains("backup"), "{detail}: {fix}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_gone_and_a_commit_beside_its_checkpoint_are_told() {
+    let healthy = Place::folder();
+    filled(&healthy).await;
+    for gone in ["ticks", "dead_letters"] {
+        let place = healthy.copied();
+        fs::remove_dir_all(Path::new(&place.table).join(gone)).unwrap();
+        let (detail, fix) = examine(&place, &["--fix"]).only(&format!("{gone}/log"), "fail");
+        assert!(detail.contains("gone") && fix.contains("backup"), "{detail}: {fix}");
+        let told = Tickhouse::new(&["verify"]).flags(&place.flags()).run();
+        assert_eq!(told.code, Some(1), "{told:?}");
+        assert!(told.stderr.contains(&format!("{gone} is gone")), "{told:?}");
+    }
+    for damage in ["", "{\"commitInfo\""] {
+        let place = healthy.copied();
+        let ticks = TableFolder::new(&place, "ticks");
+        place.maintenance().await.run(Upkeep { commits: 1, clean: false }, chrono::Utc::now()).await.unwrap();
+        assert_eq!(ticks.checkpoint(), ticks.newest());
+        fs::write(ticks.commit(ticks.newest()), damage).unwrap();
+        let before = files(&place);
+        let (detail, fix) = examine(&place, &["--fix"]).only("ticks/log", "fail");
+        assert!(detail.contains("no action") || detail.contains("EOF"), "{detail}");
+        assert!(fix.contains("the checkpoint of its version"), "{fix}");
+        assert_eq!(files(&place), before);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use tickhouse::ingest::{IngestSettings, IngestSpec, Maintain};
-use tickhouse::lake::{DataFile, MaintainedTable, Replaced, Replacement, RetryPolicy, TableCommit, TableView, Upkeep};
+use tickhouse::lake::{
+    DataFile, MaintainedTable, Maintenance, Replaced, Replacement, RetryPolicy, TableCommit, TableView, Upkeep,
+};
 use tickhouse::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped};
 use tokio_util::sync::CancellationToken;
 
@@ -153,6 +155,22 @@ async fn files_that_somebody_else_took_are_not_replaced() {
     assert_eq!(Contents::of(&place).await.rows, before.rows);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn another_tool_that_takes_files_out_ends_a_plan() {
+    let place = Place::folder();
+    crumbs(&place, 300).await;
+    let mut maintenance = place.maintenance().await;
+    let table = &mut maintenance.tables()[0];
+    let (chosen, view) = (table.chosen().await.unwrap(), table.files().unwrap());
+    // As Spark's DELETE, between two jobs of one plan.
+    let removed =
+        serde_json::json!({"path": view.files[5].path.to_string(), "dataChange": true, "deletionTimestamp": 1});
+    let commit = folder(&place).join(format!("_delta_log/{:020}.json", table.version() + 1));
+    std::fs::write(commit, serde_json::json!({"remove": removed}).to_string()).unwrap();
+    let replaced = take_out(table, chosen, &view, &view.files[..1]).await;
+    assert_eq!(replaced, Replaced::Outrun);
+}
+
 async fn take_out(
     table: &mut MaintainedTable,
     chosen: tickhouse::lake::Chosen,
@@ -239,9 +257,12 @@ async fn damaged_files_stop_it_and_stay() {
         assert!(text.contains(view.files[3].path.as_ref()) && text.contains("tickhouse verify"), "{text}");
     }
     std::fs::remove_file(&path).unwrap();
-    let finished = Tickhouse::new(&["maintain", "--settled-after", "0s"]).flags(&place.flags()).run();
-    assert_eq!(finished.code, Some(1), "{finished:?}");
-    assert!(finished.stderr.contains("it is not in the store"), "{finished:?}");
+    // Twice: a run that failed holds no lease.
+    for _ in 0..2 {
+        let finished = Tickhouse::new(&["maintain", "--settled-after", "0s"]).flags(&place.flags()).run();
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        assert!(finished.stderr.contains("it is not in the store"), "{finished:?}");
+    }
     std::fs::write(&path, &whole).unwrap();
     assert_eq!(Contents::of(&place).await.lake.ticks().unwrap().files.len(), view.files.len(), "as it was");
 }
@@ -265,22 +286,33 @@ fn data_files(folder: &Path) -> Vec<PathBuf> {
 async fn old_checkpoints_are_thinned_and_every_version_is_read() {
     let place = Place::folder();
     let topic = crumbs(&place, 60).await;
+    let checkpoint = |version: u64| folder(&place).join(format!("_delta_log/{version:020}.checkpoint.parquet"));
     let mut versions = Vec::new();
-    for start in (60..140).step_by(20) {
-        topic.send(&(start..start + 20).map(payload).collect::<Vec<_>>());
+    let mut checkpoint_of = async |hours: u64, clean: bool| {
+        topic.send(&(0..20).map(|nth| payload(60 + versions.len() * 20 + nth)).collect::<Vec<_>>());
         until_latest(unmaintained(&topic, &place)).await.unwrap();
         let mut maintenance = place.maintenance().await;
-        // All of them are older than a day by this clock.
-        maintenance.run(Upkeep { commits: 1, clean: true }, Utc::now() + TimeDelta::hours(25)).await.unwrap();
-        versions.push(maintenance.tables()[0].version());
+        maintenance.run(Upkeep { commits: 1, clean }, Utc::now()).await.unwrap();
+        let version = maintenance.tables()[0].version();
+        age(&checkpoint(version), Duration::from_secs(hours * 3600));
+        versions.push(version);
+        version
+    };
+    let mut newest = 0;
+    for hours in [50, 49, 48, 30, 2] {
+        newest = checkpoint_of(hours, false).await;
     }
-    let checkpoint = |version: u64| folder(&place).join(format!("_delta_log/{version:020}.checkpoint.parquet"));
+    let rows_at = |version: u64| {
+        let as_of = ["query", "SELECT COUNT(*) FROM ticks", "--format", "csv", "--as-of", &version.to_string()];
+        let told = Tickhouse::new(&as_of).flags(&place.flags()).succeed();
+        told.lines().last().unwrap().parse::<u64>().unwrap()
+    };
+    let before: Vec<u64> = (0..=newest).map(rows_at).collect();
+    checkpoint_of(0, true).await;
     let left: Vec<bool> = versions.iter().map(|version| checkpoint(*version).exists()).collect();
-    assert_eq!(left, [true, false, false, true], "the first of a thousand commits, and the newest");
-    for version in 0..=versions[3] {
-        let as_of = ["query", "SELECT COUNT(*) AS n FROM ticks", "--as-of", &version.to_string()];
-        Tickhouse::new(&as_of).flags(&place.flags()).succeed();
-    }
+    assert_eq!(left, [true, false, false, true, true, true], "the first, and those that were the newest within a day");
+    assert_eq!((0..=newest).map(rows_at).collect::<Vec<_>>(), before);
+    assert!(before[0] == 0 && before.is_sorted() && *before.last().unwrap() > 100, "{before:?}");
     assert_healthy(&place, &topic);
 }
 
@@ -343,16 +375,20 @@ async fn a_lease_spares_the_same_work() {
     over_stores(async |place: Place| {
         crumbs(&place, 100).await;
         let maintenance = place.maintenance().await;
-        assert!(maintenance.lease("one", DAY).await.unwrap());
-        assert!(maintenance.lease("one", DAY).await.unwrap());
-        assert!(!maintenance.lease("other", DAY).await.unwrap());
+        assert_eq!(maintenance.lease("one", Maintenance::LEASE).await.unwrap(), None);
+        assert_eq!(maintenance.lease("one", Maintenance::LEASE).await.unwrap(), None);
+        assert!(maintenance.lease("other", Maintenance::LEASE).await.unwrap().is_some());
         let finished = Tickhouse::new(&["maintain"]).flags(&place.flags()).run();
         assert_eq!(finished.code, Some(1), "{finished:?}");
         assert!(finished.stderr.contains("--ignore-lease"), "{finished:?}");
         let told = Tickhouse::new(&["maintain", "--ignore-lease"]).flags(&place.flags()).succeed();
         assert!(told.contains("ticks,compacted,"), "{told}");
-        assert!(maintenance.lease("one", Duration::ZERO).await.unwrap());
-        assert!(maintenance.lease("other", DAY).await.unwrap());
+        assert_eq!(maintenance.lease("one", Duration::ZERO).await.unwrap(), None);
+        assert_eq!(maintenance.lease("other", Maintenance::LEASE).await.unwrap(), None);
+        assert_eq!(maintenance.lease("other", Duration::ZERO).await.unwrap(), None);
+        // By a clock that was far ahead.
+        assert_eq!(maintenance.lease("one", DAY).await.unwrap(), None);
+        assert_eq!(maintenance.lease("other", Duration::ZERO).await.unwrap(), None);
     })
     .await;
 }

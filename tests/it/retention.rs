@@ -114,6 +114,24 @@ async fn rows_that_nobody_dropped_are_missed_all_the_same() {
     assert!(finished.stdout.contains("rows-missing") && finished.stdout.contains("10 rows left"), "{finished:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_whose_rows_left_with_their_date_may_be_replayed_again() {
+    let place = Place::folder();
+    let topic = Topic::new(1);
+    let times = ["2020-01-06T10:00:00"; 9].into_iter().enumerate();
+    topic.send(&times.map(|(n, ts)| format!(r#"{{"symbol":"S{n}","ts":"{ts}","close":1}}"#)).collect::<Vec<_>>());
+    until_latest(spec(&topic, &place)).await.unwrap();
+    for _ in 0..3 {
+        let replay = ["dead-letters", "replay", "--zone", "UTC"];
+        Tickhouse::new(&replay).flags(&place.flags()).succeed();
+        assert_eq!(Contents::of(&place).await.rows.len(), 9);
+        assert_healthy(&place, &topic);
+        maintain(&place, &["--retain", "2y"]);
+        assert!(Contents::of(&place).await.rows.is_empty());
+        assert_healthy(&place, &topic);
+    }
+}
+
 #[test]
 fn how_long_is_said_in_days_at_least() {
     for (time, told) in [("12h", "less than 1d"), ("soon", "write as in 90d"), ("0d", "less than 1d")] {

@@ -62,13 +62,11 @@ fn wanted(args: &DeadLettersReplayArgs) -> Result<Wanted, SettingsError> {
         let instant = instant.map_err(|problem| SettingsError::Value(format!("{flag}: {problem}")))?;
         Ok::<_, SettingsError>(instant.map(|instant| instant.timestamp_micros()))
     };
-    Ok(Wanted {
-        reasons: args.reason.clone(),
-        from: micros("--from", args.from)?,
-        to: micros("--to", args.to)?,
-        partition: args.partition,
-        offsets: args.offsets.clone(),
-    })
+    let (from, to) = (micros("--from", args.from)?, micros("--to", args.to)?);
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        return Err(SettingsError::Value("--to: it is not after --from".to_owned()));
+    }
+    Ok(Wanted { reasons: args.reason.clone(), from, to, partition: args.partition, offsets: args.offsets.clone() })
 }
 
 fn rows(report: &Report) -> anyhow::Result<RecordBatch> {

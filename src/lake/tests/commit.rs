@@ -70,6 +70,29 @@ async fn a_stale_writer_is_fenced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_that_may_be_gone_are_not_committed() {
+    for place in everywhere() {
+        let mut lake = place.lake().await;
+        let mut file = write(&lake, 0, OffsetRange::new(0, 5).unwrap()).await;
+        file.made = Utc::now() - NewFile::OFFERED_FOR - Duration::from_secs(1);
+        let advances = [advance(0, None, 0, 5)];
+        let refused = lake.commit_ticks(std::slice::from_ref(&file), &advances, &CommitNote::default()).await;
+        assert!(
+            matches!(&refused, Err(LakeError::Outlived { file: named }) if named.ends_with(&file.path)),
+            "{refused:?}"
+        );
+        lake.refresh().await.unwrap();
+        assert_eq!((lake.version(), lake.next_offset(0).await.unwrap()), (0, None));
+        file.made = Utc::now();
+        lake.commit_ticks(&[file.clone()], &advances, &CommitNote::default()).await.unwrap().committed();
+        // What became of an earlier attempt is told, however old the files are.
+        file.made = DateTime::UNIX_EPOCH;
+        let again = lake.commit_ticks(&[file], &advances, &CommitNote::default()).await.unwrap();
+        assert_eq!(again, CommitOutcome::AlreadyApplied { version: 1 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn writers_of_different_partitions_all_get_through() {
     for place in everywhere() {
         let mut lake = place.lake().await;

@@ -81,6 +81,40 @@ async fn a_reader_of_nothing_is_told_what_to_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_gone_is_not_made_anew() {
+    for (gone, left) in [("dead_letters", "ticks"), ("ticks", "dead_letters")] {
+        for place in everywhere() {
+            append(&mut place.lake().await, advance(0, None, 0, 5)).await.unwrap().committed();
+            let root = root_store(&place.location, &place.settings).unwrap();
+            let folder = Path::from_url_path(place.location.table_url(gone).path()).unwrap();
+            let files: Vec<_> = root.list(Some(&folder)).try_collect().await.unwrap();
+            for file in files {
+                root.delete(&file.location).await.unwrap();
+            }
+            let refusals = [place.reader().await.unwrap_err(), place.lake_of(&spec()).await.unwrap_err()];
+            let texts = refusals.map(|refusal| refusal.to_string());
+            let names = format!("{gone} is gone, and {}/{left} is there", place.location);
+            assert!(texts[0].contains(&names), "{texts:?}");
+            assert!(texts[1].contains(&names) || texts[1].contains("holds other things"), "{texts:?}");
+            assert!(root.list(Some(&folder)).try_next().await.unwrap().is_none(), "{gone} was made anew");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_that_was_made_by_half_is_finished() {
+    for place in everywhere() {
+        place.lake().await;
+        let root = root_store(&place.location, &place.settings).unwrap();
+        let url = place.location.table_url("dead_letters");
+        let folder = Path::from_url_path(url.path()).unwrap();
+        root.delete(&folder.clone().join("_delta_log").join("00000000000000000000.json")).await.unwrap();
+        assert!(matches!(place.reader().await, Err(LakeError::NoTable { .. })));
+        append(&mut place.lake().await, advance(0, None, 0, 5)).await.unwrap().committed();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_with_other_things_is_refused() {
     for place in everywhere() {
         let root = root_store(&place.location, &place.settings).unwrap();

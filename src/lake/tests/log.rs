@@ -145,7 +145,9 @@ async fn a_table_made_anew_is_not_written_to() {
     let mut lake = place.lake().await;
     append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
     let Location::Folder(root) = &place.location else { unreachable!("it is a folder") };
-    std::fs::remove_dir_all(root.join("ticks")).unwrap();
+    for table in ["ticks", "dead_letters"] {
+        std::fs::remove_dir_all(root.join(table)).unwrap();
+    }
     place.lake().await;
     let refused = append(&mut lake, advance(0, Some(5), 5, 9)).await.unwrap_err();
     assert!(matches!(refused, LakeError::Replaced { .. }), "{refused:?}");

@@ -15,6 +15,8 @@ use std::sync::atomic::Ordering;
 use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::array::{TimestampMicrosecondArray, new_null_array};
 use arrow::datatypes::{DataType, Schema};
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
@@ -71,7 +73,7 @@ async fn write(lake: &Lake, partition: i32, range: OffsetRange) -> NewFile {
     let path = format!("trade_date=2025-11-20/part-{}.zstd.parquet", Uuid::new_v4());
     lake.ticks_store().put(&Path::from(path.as_str()), bytes.into()).await.unwrap();
     let stats = format!(r#"{{"numRecords":{rows},"minValues":{{"symbol":"AAPL"}},"maxValues":{{"symbol":"AAPL"}}}}"#);
-    NewFile { path, bytes: size, rows: rows as i64, partition_value: DAY, stats }
+    NewFile { path, bytes: size, rows: rows as i64, partition_value: DAY, stats, made: chrono::Utc::now() }
 }
 
 fn advance(partition: i32, base: Option<i64>, start: i64, next: i64) -> Advance {

@@ -38,6 +38,7 @@ pub(crate) async fn write_lake(folder: &FilePath) {
             rows: rows.len() as i64,
             partition_value: rows[0].date(),
             stats: stats(&rows),
+            made: chrono::Utc::now(),
         };
         lake.ticks_store().put(&Path::from(file.path.as_str()), bytes.into()).await.unwrap();
         let counts = Counts { stored_offsets: 80, rows: 80, ..Counts::default() };

@@ -166,6 +166,14 @@ async fn what_the_log_says_wrongly_of_a_file_is_named() {
     });
     let (_, detail) = verify(&place, &[]).only("payload-hash-wrong", 1);
     assert!(detail.contains("payload_sha256"), "{detail}");
+
+    let (place, _, letters) = damages.fresh();
+    letters.rewrite(|rows| {
+        let shorter = |payload: Option<&[u8]>| payload.map(|payload| payload[..payload.len() - 1].to_vec());
+        let payloads: BinaryArray = rows["payload"].as_binary::<i32>().iter().map(shorter).collect();
+        with_column(&rows, "payload", Arc::new(payloads) as ArrayRef)
+    });
+    verify(&place, &[]).only("payload-hash-wrong", 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
