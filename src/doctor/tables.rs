@@ -69,7 +69,11 @@ pub(super) async fn check(audit: &Audit, settings: &DoctorSettings) -> Found {
     found.checks.extend(absent.into_iter().map(|name| {
         let check = match is_new {
             true => Check::ok(format!("{name}/log"), "there is no such table yet: ingest makes it"),
-            false => Check::fail(format!("{name}/log"), "the table is gone", "restore its folder from a backup"),
+            false => Check::fail(
+                format!("{name}/log"),
+                "the table is gone",
+                "restore its folder from a backup, or ingest into a new lake",
+            ),
         };
         (check, None)
     }));

@@ -12,7 +12,7 @@ use crate::market::OtherTopic;
 pub enum LakeError {
     #[error("no tickhouse tables at {location}: `tickhouse ingest --table {location} ..` creates them")]
     NoTable { location: String },
-    #[error("{table} is gone, and {other} is there: restore it from a backup, nothing is written until then")]
+    #[error("{table} is gone, and {other} is there: restore it from a backup, or ingest into a new lake")]
     TableGone { table: String, other: String },
     #[error(
         "{location} holds other things, such as '{found}', and no lake: give --table an empty or a new folder or prefix"

@@ -10,7 +10,7 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use tokio_util::sync::CancellationToken;
 
 use super::compact::{OUTRUN, Stopped};
-use super::rewrite::{RewriteError, read_error};
+use super::rewrite::{RewriteError, read_error, whole_file};
 use crate::lake::{DataFile, Expired, MaintainedTable, Replaced, Replacement, RetryPolicy, TableView};
 use crate::market::{MarketZone, PartitionBy};
 
@@ -129,7 +129,7 @@ async fn rows_of(
         if stop.is_cancelled() {
             return Err(RewriteError::Stopped);
         }
-        let stored = view.stored(file);
+        let stored = whole_file(view, file).await?;
         let failed = |error| read_error(&stored, &file.path, error);
         let builder = ParquetRecordBatchStreamBuilder::new(stored.clone()).await.map_err(failed)?;
         let columns = ["kafka_epoch", "kafka_partition"];

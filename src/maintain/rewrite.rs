@@ -122,14 +122,7 @@ impl Rewrite<'_> {
     }
 
     async fn open(&self, file: &DataFile) -> Result<Source, RewriteError> {
-        let stored = self.view.stored(file);
-        let size = stored.size().await?;
-        if size != Some(file.bytes) {
-            let size =
-                size.map_or_else(|| "it is not in the store".to_owned(), |size| format!("{size} bytes are there"));
-            let detail = format!("{size}, the log says {}", file.bytes);
-            return Err(RewriteError::Damaged { path: file.path.clone(), detail });
-        }
+        let stored = whole_file(self.view, file).await?;
         let built = ParquetRecordBatchStreamBuilder::new(stored.clone()).await;
         let builder = built.map_err(|error| read_error(&stored, &file.path, error))?;
         let footer = builder.metadata();
@@ -230,6 +223,19 @@ impl Source {
         let fitted = batch.map(|batch| fitted(&batch, schema)).transpose();
         fitted.map_err(|detail| RewriteError::Damaged { path: self.path.clone(), detail })
     }
+}
+
+/// # Errors
+/// It is not there, or has another size than the log says.
+pub(super) async fn whole_file(view: &TableView, file: &DataFile) -> Result<StoredFile, RewriteError> {
+    let stored = view.stored(file);
+    let size = stored.size().await?;
+    if size == Some(file.bytes) {
+        return Ok(stored);
+    }
+    let size = size.map_or_else(|| "it is not in the store".to_owned(), |size| format!("{size} bytes are there"));
+    let detail = format!("{size}, the log says {}", file.bytes);
+    Err(RewriteError::Damaged { path: file.path.clone(), detail })
 }
 
 pub(super) fn read_error(file: &StoredFile, path: &Path, error: ParquetError) -> RewriteError {

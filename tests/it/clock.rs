@@ -2,9 +2,9 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::support::{Contents, Place, Tickhouse, Topic, spec, ticks, until_latest};
+use crate::support::{Contents, PATIENCE, Place, Tickhouse, Topic, spec, ticks, until_latest};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -74,7 +74,9 @@ async fn a_batch_that_could_not_be_committed_for_half_a_day_is_written_anew() {
         let dates = dates.map(|date| date.unwrap().path()).filter(|date| !date.ends_with("_delta_log"));
         dates.flat_map(|date| std::fs::read_dir(date).unwrap()).count()
     };
+    let started = Instant::now();
     while data_files() == 0 {
+        assert!(started.elapsed() < PATIENCE, "no file of dead letters came");
         tokio::task::yield_now().await;
     }
     std::fs::write(&off, (13 * 3600).to_string()).unwrap();

@@ -115,6 +115,24 @@ async fn rows_that_nobody_dropped_are_missed_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_rows_can_t_be_counted_stays_and_is_named() {
+    let place = Place::folder();
+    let topic = Topic::new(1);
+    topic.send(&(0..10).map(|number| tick(ago(900), number)).collect::<Vec<_>>());
+    land(&topic, &place).await;
+    let lake = place.lake().await;
+    let path = lake.ticks().unwrap().files[0].path.to_string();
+    let file = std::path::Path::new(&place.table).join("ticks").join(&path);
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() - 9]).unwrap();
+    let finished = Tickhouse::new(&["maintain", "--retain", "2y"]).flags(&place.flags()).run();
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains(&path), "{finished:?}");
+    std::fs::write(&file, bytes).unwrap();
+    assert_eq!(Contents::of(&place).await.rows.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn letters_whose_rows_left_with_their_date_may_be_replayed_again() {
     let place = Place::folder();
     let topic = Topic::new(1);
