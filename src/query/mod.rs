@@ -12,6 +12,7 @@ mod ask;
 mod catalog;
 mod choice;
 mod condition;
+mod corrections;
 mod depth;
 mod diagnose;
 mod dialect;

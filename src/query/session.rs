@@ -24,6 +24,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
 use super::choice::ChooseLiterals;
+use super::corrections;
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
 use super::indicators;
@@ -90,9 +91,13 @@ type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 /// DataFusion's rules and ours: those of ticks run once filters are in the scan and before sorts are planned.
 fn rules(memory_bytes: usize) -> Vec<Rule> {
     let mut rules = PhysicalOptimizer::new().rules;
+    for rule in rules.iter_mut().filter(|rule| rule.name().starts_with("FilterPushdown")) {
+        *rule = Arc::new(corrections::PushdownByUniqueNames(Arc::clone(rule)));
+    }
     let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
     let at = at.expect("DataFusion has a rule that plans sorts");
-    let ours: [Rule; 2] = [Arc::new(LastRows), Arc::new(RollingWindows { memory_bytes })];
+    let ours: [Rule; 3] =
+        [Arc::new(LastRows), Arc::new(RollingWindows { memory_bytes }), Arc::new(corrections::ForgetKeys)];
     rules.splice(at..at, ours);
     rules.push(Arc::new(ChooseLiterals));
     rules
@@ -112,6 +117,7 @@ impl QuerySession {
         options.execution.time_zone = Some("UTC".to_owned());
         options.execution.parquet.pushdown_filters = true;
         options.sql_parser.collect_spans = true;
+        corrections::settings(options);
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory_bytes), NAMED_CONSUMERS);
         // Without a folder of ours, DataFusion says what is missing once it is needed.
         let spill = SpillFolder::new().ok().map(Arc::new);
@@ -119,13 +125,17 @@ impl QuerySession {
         let disk = DiskManagerBuilder::default().with_mode(mode.unwrap_or_default());
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(disk);
         let runtime = runtime.build_arc().map_err(QueryError::Session)?;
-        let state = SessionStateBuilder::new()
+        let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
             .with_window_functions(indicators::window_functions())
             .with_default_features()
-            .with_physical_optimizer_rules(rules)
-            .build();
+            .with_optimizer_rules(corrections::optimizer_rules())
+            .with_physical_optimizer_rules(rules);
+        for rule in corrections::analyzer_rules() {
+            state = state.with_analyzer_rule(rule);
+        }
+        let state = state.build();
         let context = SessionContext::new_with_state(state);
         Ok(Self { context, tables: Vec::new(), scans: Scans::default(), memory_bytes, spill })
     }

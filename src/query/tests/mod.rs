@@ -4,6 +4,7 @@ mod choice;
 mod formats;
 mod goldens;
 mod indicators;
+mod joins_and_groups;
 pub(crate) mod lake;
 mod last;
 mod named;
