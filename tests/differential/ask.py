@@ -1,0 +1,91 @@
+"""One statement, both engines: equal, different, or no test."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator
+
+from compare import same
+from engines import Answer, Duck, Failed, Tickhouse, times
+from queries import Statement
+from tree import DUCKDB, TICKHOUSE, render
+
+
+@dataclass
+class Difference:
+    statement: Statement
+    #: "answer", or the error without its names and numbers.
+    kind: str
+    tickhouse: Answer | str
+    duckdb: Answer | str
+
+    @property
+    def error(self) -> str | None:
+        return self.tickhouse if isinstance(self.tickhouse, str) else None
+
+    @property
+    def sql(self) -> str:
+        return render(self.statement.sql, TICKHOUSE)
+
+    @property
+    def duckdb_sql(self) -> str:
+        return render(self.statement.sql, DUCKDB)
+
+
+def kind_of(error: str) -> str:
+    """What errors of one cause have in common."""
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|\b[a-z]\d+(\.\w+)?\b|[-+]?\d+(\.\d+)?", "_", error.split("\n")[0])
+    return re.sub(r"\W+", " ", text)[:60]
+
+
+class Unfit(Exception):
+    """DuckDB refuses the statement, or answers it by the order in which it reads."""
+
+
+@dataclass
+class Pair:
+    tickhouse: Tickhouse
+    duck: Duck
+
+    def difference(self, statement: Statement) -> Difference | None:
+        """`None` where the engines agree or nothing can be said."""
+        try:
+            return self.compared(statement)
+        except Unfit:
+            return None
+
+    def compared(self, statement: Statement) -> Difference | None:
+        duckdb_sql = render(statement.sql, DUCKDB)
+        try:
+            expected = self.duck.ask(duckdb_sql)
+        except Failed as failed:
+            raise Unfit(str(failed)) from failed
+        try:
+            found = times(self.tickhouse.ask(render(statement.sql, TICKHOUSE)), expected)
+        except Failed as failed:
+            return Difference(statement, kind_of(str(failed)), str(failed), expected)
+        if same(found.rows, expected.rows, statement.ordered):
+            return None
+        if not same(self.duck.ask_reversed(duckdb_sql).rows, expected.rows, statement.ordered):
+            raise Unfit("the answer depends on the order of the rows")
+        return Difference(statement, "answer", found, expected)
+
+
+@dataclass
+class Asked:
+    """What is needed to ask again."""
+
+    binary: Path
+    seed: str
+
+    @contextmanager
+    def pair(self, lake: Path) -> Iterator[Pair]:
+        tickhouse, duck = Tickhouse(self.binary, lake), Duck(lake)
+        try:
+            yield Pair(tickhouse, duck)
+        finally:
+            tickhouse.close()
+            duck.close()
