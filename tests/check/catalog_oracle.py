@@ -6,6 +6,7 @@
     catalog_oracle.py --engines duckdb,clickhouse       ClickHouse in this process (chdb), too
     catalog_oracle.py --engines spark --series short    Spark, as of read_spark.sh
     catalog_oracle.py --engines trino --series short    Trino, as of trino.sh, asked by `query --engine trino`
+    catalog_oracle.py --random 5 --seed 7               five sets of random parameters a query and series, too
     catalog_oracle.py --report report.md                the table as Markdown
 
 Needs target/debug/tickhouse (or --tickhouse) and the packages of requirements-catalog.txt:
@@ -33,6 +34,7 @@ from pathlib import Path
 
 from catalog_engines import ENGINES, EngineError, folder_of_lakes
 from catalog_expected import CASES, OURS
+from catalog_random import random_sets
 from catalog_series import EPOCH, SERIES, arrived, write_lake
 from catalog_signals import Any, Params, Rounded, Rows, Symbols, by_symbol
 
@@ -190,7 +192,7 @@ def check_lake(series: str, symbols: Symbols, lake: Path, args: argparse.Namespa
         name = query.__name__
         if args.queries and name not in args.queries:
             continue
-        for changed in sets:
+        for changed in sets + random_sets(name, series, args.seed, args.random):
             params = defaults | changed
             # Relative times have other defaults here, so that the answer is the same on every day.
             given = {key: value for key, value in params.items() if key in changed or key == "since"}
@@ -251,6 +253,8 @@ def main() -> int:
     parser.add_argument("queries", nargs="*")
     parser.add_argument("--series", type=names, default=list(SERIES))
     parser.add_argument("--engines", type=names, default=["duckdb"])
+    parser.add_argument("--random", type=int, default=0, help="sets of random parameters")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tickhouse", type=Path, default=REPOSITORY / "target/debug/tickhouse")
     parser.add_argument("--report", type=Path)
     args = parser.parse_args()

@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--docs", action="store_true")
     parser.add_argument("--tickhouse", type=Path, default=REPOSITORY / "target/debug/tickhouse")
     args = parser.parse_args()
-    args.queries, args.engines = [], []
+    args.queries, args.engines, args.random, args.seed = [], [], 0, 0
 
     names = [name for name in SERIES if name not in LEFT_OUT]
     found: Found = {}
