@@ -44,6 +44,12 @@ REFUSED = [
         "the key of rows of the right side alone would be NULL: ON and coalesce say it",
     ),
     Known(
+        "common columns of outer joins",
+        r" (LEFT|RIGHT|FULL) JOIN ticks AS \w+ USING ",
+        r"column '(symbol|kafka_index)' is ambiguous",
+        "DataFusion doesn't know the common column everywhere: t1.symbol says which one",
+    ),
+    Known(
         "calls that differ in a cast",
         r"CAST\(|AT TIME ZONE",
         r"schema contains duplicate (un)?qualified field name",
