@@ -1,10 +1,10 @@
 //! Binance frames, raw or in the wrapper of combined streams: spot, USD-M and COIN-M futures.
 
-use super::frames::{Frame, Level, known, unknown_type};
+use super::frames::{Frame, Level, known};
 use super::plan::{Capture, Kind, Plan};
 use super::record::{Origin, Record};
 use super::scan::Scanner;
-use super::verdict::Rejection;
+use super::verdict::{Reason, Rejection};
 
 /// Event types and stream names that are no trades.
 const NO_TICKS: &[&str] = &[
@@ -43,6 +43,7 @@ const NO_TICKS: &[&str] = &[
 #[derive(Debug, Clone)]
 struct Fields {
     event: usize,
+    event_pointer: Box<str>,
     trade: Record,
     aggregate: Record,
     bid: usize,
@@ -53,34 +54,33 @@ struct Fields {
 
 impl Fields {
     fn new(plan: &mut Plan, prefix: &str, extras: &[&str]) -> Self {
-        let mut slot = |key: &str| plan.add(&format!("{prefix}{key}"));
-        let event = slot("/e");
-        // Ignored, but named here so that a frame has no other keys to remember.
-        slot("/E");
+        let pointer = |key: &str| format!("{prefix}{key}");
+        let event = plan.add(&pointer("/e"));
+        // Ignored, but named here so that a frame has no other keys to remember; in the order of the frames.
+        plan.add(&pointer("/E"));
+        let mut origin = |key: &str| Origin::at(plan, &pointer(key));
+        let (symbol, trade_id, close) = (origin("/s"), origin("/t"), origin("/p"));
+        let (volume, ts) = (origin("/q"), origin("/T"));
+        let mut slot = |key: &str| plan.add(&pointer(key));
         let mut record = Record {
-            symbol: Origin::Slot(slot("/s")),
-            trade_id: Origin::Slot(slot("/t")),
-            close: Origin::Slot(slot("/p")),
-            volume: Origin::Slot(slot("/q")),
-            ts: Origin::Slot(slot("/T")),
+            symbol,
+            trade_id,
+            close,
+            volume,
+            ts,
             source: Origin::Constant("binance".into()),
             text_numbers: true,
+            extras: Vec::new(),
             ..Record::default()
         };
         ["/m", "/M", "/X", "/u", "/U", "/pu", "/ps", "/B", "/A", "/f", "/l"].into_iter().for_each(|key| {
             slot(key);
         });
-        record.extras = extras.iter().map(|path| Origin::Slot(slot(path))).collect();
-        let aggregate = Record { trade_id: Origin::Slot(slot("/a")), ..record.clone() };
-        Self {
-            event,
-            trade: record,
-            aggregate,
-            bid: slot("/b"),
-            ask: slot("/a"),
-            bids: slot("/bids"),
-            asks: slot("/asks"),
-        }
+        let (bid, ask, bids, asks) = (slot("/b"), slot("/a"), slot("/bids"), slot("/asks"));
+        let mut origin = |key: &str| Origin::at(plan, &pointer(key));
+        record.extras = extras.iter().map(|path| origin(path)).collect();
+        let aggregate = Record { trade_id: origin("/a"), ..record.clone() };
+        Self { event, event_pointer: pointer("/e").into(), trade: record, aggregate, bid, ask, bids, asks }
     }
 
     /// Frames that come without an event type: best quotes and partial books of spot.
@@ -120,6 +120,9 @@ impl Binance {
     }
 
     pub(super) fn read(&mut self, scanner: &mut Scanner<'_>, frame: &mut Frame<'_, '_>) -> Result<(), Rejection> {
+        if scanner.peek() == Some(b'[') {
+            return self.read_array(scanner, frame);
+        }
         self.level.scan_document(scanner)?;
         let found = &self.level.captures;
         let present = |slot: usize| found[slot].kind != Kind::Missing;
@@ -142,8 +145,29 @@ impl Binance {
             "" => fields.untyped(found),
             _ => known(kind, NO_TICKS).or_else(|| interval_stream(kind)),
         };
-        frame.skip(skip.ok_or_else(unknown_type)?);
+        let unknown =
+            || frame.unknown_type(&[(&fields.event_pointer, found[fields.event]), ("/stream", found[self.stream])]);
+        frame.skip(skip.ok_or_else(unknown)?);
         Ok(())
+    }
+
+    /// Streams of all symbols, as `!miniTicker@arr`, send arrays of what is no trade.
+    fn read_array(&mut self, scanner: &mut Scanner<'_>, frame: &mut Frame<'_, '_>) -> Result<(), Rejection> {
+        let event = self.raw.event;
+        let element = |frame: &mut Frame<'_, '_>, found: &[Capture]| {
+            let kind = frame.string(found[event]).unwrap_or_default();
+            match known(&kind, NO_TICKS) {
+                Some(name) => frame.skip(name),
+                None if matches!(&*kind, "trade" | "aggTrade") => {
+                    return Err(Rejection::new(Reason::NotObject, "a trade in an array; Binance sends one a frame"));
+                }
+                None => return Err(frame.unknown_type(&[("/e", found[event])])),
+            }
+            Ok(())
+        };
+        let read = self.level.each(scanner, |found| element(frame, found));
+        read.map_err(|rejection| frame.at_index(rejection))?;
+        Ok(scanner.end()?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Coinbase: the exchange feed and Advanced Trade.
 
-use super::frames::{Frame, Level, array, known, unknown_type, vendor_record};
+use super::frames::{Frame, Level, array, known, vendor_record};
 use super::plan::Plan;
 use super::record::Record;
 use super::scan::Scanner;
@@ -47,6 +47,9 @@ impl Coinbase {
     pub(super) fn read(&mut self, scanner: &mut Scanner<'_>, frame: &mut Frame<'_, '_>) -> Result<(), Rejection> {
         self.root.scan_document(scanner)?;
         let found = &self.root.captures;
+        let unknown = |frame: &Frame<'_, '_>| {
+            frame.unknown_type(&[("/channel", found[self.channel]), ("/type", found[self.kind])])
+        };
         if let Some(channel) = frame.string(found[self.channel]) {
             return match &*channel {
                 "market_trades" => self.market_trades(frame),
@@ -55,7 +58,7 @@ impl Coinbase {
                         frame.skip(name);
                         Ok(())
                     }
-                    None => Err(unknown_type()),
+                    None => Err(unknown(frame)),
                 },
             };
         }
@@ -66,17 +69,17 @@ impl Coinbase {
                     frame.skip(name);
                     Ok(())
                 }
-                None => Err(unknown_type()),
+                None => Err(unknown(frame)),
             },
-            None => Err(unknown_type()),
+            None => Err(unknown(frame)),
         }
     }
 
     fn market_trades(&mut self, frame: &mut Frame<'_, '_>) -> Result<(), Rejection> {
-        let events = array(self.root.captures[self.events], "events")?;
+        let events = array(frame.text, self.root.captures[self.events], "events")?;
         let (trades, trade, record) = (self.trades, &mut self.trade, &self.trade_record);
         self.event.each(&mut Scanner::new(frame.text, events.start as usize), |event| {
-            let trades = array(event[trades], "trades")?;
+            let trades = array(frame.text, event[trades], "trades")?;
             let mut scanner = Scanner::new(frame.text, trades.start as usize);
             let read = trade.each(&mut scanner, |captures| frame.tick(record, captures));
             read.map_err(|rejection| frame.at_index(rejection))

@@ -1,9 +1,10 @@
 //! One decoder per consumer: settings resolved once, buffers reused for every message.
 
-use crate::market::{MarketZone, TickColumns};
+use crate::market::{MarketZone, TickColumns, plausible_kafka_millis};
 
 use super::binance::Binance;
 use super::coinbase::Coinbase;
+use super::detail::{Found, near};
 use super::elements::Elements;
 use super::finnhub::Finnhub;
 use super::frames::{Frame, Level};
@@ -51,16 +52,20 @@ impl Decoder {
             Some(Preset::Alpaca) => (Shape::Elements(Elements::alpaca(&extras)), TimeUnit::Rfc3339),
             Some(Preset::Massive) => (Shape::Elements(Elements::massive(&extras)), TimeUnit::Ms),
             Some(Preset::Canonical | Preset::SymbolClose | Preset::PriceChange) | None => {
-                let mapping = mapping(settings);
+                let mapping = settings.mapping().unwrap_or_default();
                 (object_shape(&mapping, &extras), mapping.time_unit.unwrap_or(TimeUnit::Rfc3339))
             }
         };
+        let mut time = TimeReader::new(unit, settings.time_zone()?).with_format(settings.time_format()?);
+        if settings.preset == Some(Preset::Binance) {
+            time = time.or_micros();
+        }
         let sources = [&settings.symbol, &settings.ts, &settings.open, &settings.high, &settings.low, &settings.close];
         let more_sources = [&settings.volume, &settings.trade_id, &settings.source];
         let is_header = |source: &&Option<Source>| matches!(source, Some(Source::Header(_)));
         Ok(Self {
             shape,
-            reader: RowReader::new(settings, TimeReader::new(unit, settings.time_zone()?), zone),
+            reader: RowReader::new(settings, time, zone),
             max_message_bytes: settings.max_message_bytes,
             needs_headers: sources.iter().chain(&more_sources).any(is_header),
             coercions: Coercions::default(),
@@ -88,7 +93,8 @@ impl Decoder {
             return Verdict::Skipped(SkipKind::Tombstone);
         };
         let before = rows.len();
-        self.reader.coercions = Coercions::default();
+        let is_odd = plausible_kafka_millis(message.timestamp) != message.timestamp;
+        self.reader.coercions = Coercions { kafka_timestamp: u64::from(is_odd), ..Coercions::default() };
         match self.read(payload, message, rows) {
             Ok(Verdict::Ticks(ticks)) => {
                 self.coercions.add(&self.reader.coercions);
@@ -102,11 +108,25 @@ impl Decoder {
         }
     }
 
-    fn read(&mut self, payload: &[u8], message: &Message<'_>, rows: &mut TickColumns) -> Result<Verdict, Rejection> {
+    fn read<'p>(
+        &mut self,
+        payload: &'p [u8],
+        message: &Message<'p>,
+        rows: &mut TickColumns,
+    ) -> Result<Verdict, Rejection> {
         let text = text_of(payload, self.max_message_bytes, &mut self.reader.coercions)?;
+        self.read_text(text, message, rows).map_err(|rejection| near(rejection, text))
+    }
+
+    fn read_text<'p>(
+        &mut self,
+        text: &'p str,
+        message: &Message<'p>,
+        rows: &mut TickColumns,
+    ) -> Result<Verdict, Rejection> {
         let mut scanner = Scanner::new(text, 0);
         scanner.whitespace();
-        let arrays = matches!(self.shape, Shape::Elements(_));
+        let arrays = matches!(self.shape, Shape::Elements(_) | Shape::Binance(_));
         match scanner.peek() {
             Some(b'{') => {}
             Some(b'[') if arrays => {}
@@ -114,9 +134,9 @@ impl Decoder {
                 return Err(Rejection::new(Reason::NotObject, "an array; only some presets have array frames"));
             }
             _ => {
-                scanner.scalar()?;
+                let value = scanner.scalar()?;
                 scanner.end()?;
-                return Err(Rejection::new(Reason::NotObject, "a single value"));
+                return Err(Found::of(text, value).end(Reason::NotObject, "no object but ".to_owned()));
             }
         }
         let mut frame = Frame::new(text, message, &mut self.reader, rows);
@@ -134,44 +154,6 @@ impl Decoder {
     }
 }
 
-/// The mapping that an object preset stands for.
-fn mapping(settings: &InputSettings) -> InputSettings {
-    let at = |pointer: &str| Some(Source::Pointer(pointer.to_owned()));
-    let fields = match settings.preset {
-        Some(Preset::SymbolClose) => InputSettings {
-            symbol: at("/symbol"),
-            ts: at("/Date-Time"),
-            close: at("/Close"),
-            volume: at("/Volume"),
-            time_unit: Some(TimeUnit::Naive),
-            ..InputSettings::default()
-        },
-        Some(Preset::PriceChange) => InputSettings {
-            symbol: at("/symbol"),
-            close: at("/price"),
-            volume: at("/volume"),
-            ts: at("/timestamp"),
-            time_unit: Some(TimeUnit::Naive),
-            ..InputSettings::default()
-        },
-        Some(_) => InputSettings {
-            symbol: at("/symbol"),
-            ts: at("/ts"),
-            open: at("/open"),
-            high: at("/high"),
-            low: at("/low"),
-            close: at("/close"),
-            volume: at("/volume"),
-            trade_id: at("/trade_id"),
-            source: at("/source"),
-            time_unit: Some(TimeUnit::Rfc3339),
-            ..InputSettings::default()
-        },
-        None => settings.clone(),
-    };
-    InputSettings { preset: None, ..fields }
-}
-
 fn object_shape(mapping: &InputSettings, extras: &[&str]) -> Shape {
     let mut plan = Plan::new();
     let mut origin = |source: &Option<Source>| Origin::new(source.as_ref(), &mut plan);
@@ -187,6 +169,6 @@ fn object_shape(mapping: &InputSettings, extras: &[&str]) -> Shape {
         source: origin(&mapping.source),
         ..Record::default()
     };
-    record.extras = extras.iter().map(|path| Origin::Slot(plan.add(path))).collect();
+    record.extras = extras.iter().map(|path| Origin::at(&mut plan, path)).collect();
     Shape::Object(Level::new(plan), record)
 }

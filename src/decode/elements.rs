@@ -1,6 +1,6 @@
 //! Array frames whose elements carry their own type: Alpaca and Massive.
 
-use super::frames::{Frame, Level, unknown_type, vendor_record};
+use super::frames::{Frame, Level, vendor_record};
 use super::plan::{Capture, Plan};
 use super::record::{Origin, Record};
 use super::scan::Scanner;
@@ -9,6 +9,11 @@ use super::verdict::Rejection;
 enum Class {
     Trade,
     Bar,
+    /// Of a currency pair, as Massive names its symbol.
+    PairTrade,
+    PairBar,
+    /// Of an index: a value without a volume.
+    Value,
     Skip(&'static str),
     Unknown,
 }
@@ -18,9 +23,19 @@ enum Class {
 pub(super) struct Elements {
     level: Level,
     kind: usize,
+    kind_pointer: &'static str,
     classify: fn(&str) -> Class,
     trade: Record,
     bar: Record,
+    /// Only Massive has them.
+    pairs: Option<PairRecords>,
+}
+
+#[derive(Debug, Clone)]
+struct PairRecords {
+    trade: Record,
+    bar: Record,
+    value: Record,
 }
 
 impl Elements {
@@ -29,7 +44,8 @@ impl Elements {
         let kind = plan.add("/T");
         let trade = vendor_record(&mut plan, "alpaca", ["/S", "/t", "/p", "/s", "/i"], extras);
         let bar = bar_record(&mut plan, "alpaca", ["/S", "/t", "/c", "/v", ""], extras);
-        Self { level: Level::new(plan), kind, classify: alpaca_class, trade, bar }
+        let (level, kind_pointer) = (Level::new(plan), "/T");
+        Self { level, kind, kind_pointer, classify: alpaca_class, trade, bar, pairs: None }
     }
 
     pub(super) fn massive(extras: &[&str]) -> Self {
@@ -37,20 +53,33 @@ impl Elements {
         let kind = plan.add("/ev");
         let trade = vendor_record(&mut plan, "massive", ["/sym", "/t", "/p", "/s", "/i"], extras);
         let bar = bar_record(&mut plan, "massive", ["/sym", "/s", "/c", "/v", ""], extras);
-        Self { level: Level::new(plan), kind, classify: massive_class, trade, bar }
+        let pairs = PairRecords {
+            trade: vendor_record(&mut plan, "massive", ["/pair", "/t", "/p", "/s", "/i"], extras),
+            bar: bar_record(&mut plan, "massive", ["/pair", "/s", "/c", "/v", ""], extras),
+            value: vendor_record(&mut plan, "massive", ["/T", "/t", "/val", "", ""], extras),
+        };
+        let (level, kind_pointer) = (Level::new(plan), "/ev");
+        Self { level, kind, kind_pointer, classify: massive_class, trade, bar, pairs: Some(pairs) }
     }
 
     pub(super) fn read(&mut self, scanner: &mut Scanner<'_>, frame: &mut Frame<'_, '_>) -> Result<(), Rejection> {
-        let Self { level, kind, classify, trade, bar } = self;
+        let Self { level, kind, kind_pointer, classify, trade, bar, pairs } = self;
         let element = |frame: &mut Frame<'_, '_>, captures: &[Capture]| {
-            let kind = frame.string(captures[*kind]).ok_or_else(unknown_type)?;
-            match classify(&kind) {
-                Class::Trade => frame.tick(trade, captures)?,
-                Class::Bar => frame.tick(bar, captures)?,
-                Class::Skip(name) => frame.skip(name),
-                Class::Unknown => return Err(unknown_type()),
-            }
-            Ok(())
+            let kind = captures[*kind];
+            let class = frame.string(kind).map_or(Class::Unknown, |kind| classify(&kind));
+            let record = match (class, &*pairs) {
+                (Class::Trade, _) => trade,
+                (Class::Bar, _) => bar,
+                (Class::PairTrade, Some(pairs)) => &pairs.trade,
+                (Class::PairBar, Some(pairs)) => &pairs.bar,
+                (Class::Value, Some(pairs)) => &pairs.value,
+                (Class::Skip(name), _) => {
+                    frame.skip(name);
+                    return Ok(());
+                }
+                _ => return Err(frame.unknown_type(&[(kind_pointer, kind)])),
+            };
+            frame.tick(record, captures)
         };
         if scanner.peek() == Some(b'{') {
             level.scan_document(scanner)?;
@@ -85,7 +114,11 @@ fn massive_class(kind: &str) -> Class {
     match kind {
         "T" => Class::Trade,
         "A" | "AM" => Class::Bar,
-        "Q" => Class::Skip("quote"),
+        "XT" => Class::PairTrade,
+        "XA" | "XAS" | "CA" | "CAS" => Class::PairBar,
+        "V" => Class::Value,
+        "Q" | "XQ" | "C" => Class::Skip("quote"),
+        "XL2" => Class::Skip("orderbook"),
         "NOI" => Class::Skip("imbalance"),
         "LULD" => Class::Skip("luld"),
         "FMV" => Class::Skip("fair_market_value"),
@@ -96,10 +129,5 @@ fn massive_class(kind: &str) -> Class {
 
 fn bar_record(plan: &mut Plan, source: &'static str, keys: [&str; 5], extras: &[&str]) -> Record {
     let record = vendor_record(plan, source, keys, extras);
-    Record {
-        open: Origin::Slot(plan.add("/o")),
-        high: Origin::Slot(plan.add("/h")),
-        low: Origin::Slot(plan.add("/l")),
-        ..record
-    }
+    Record { open: Origin::at(plan, "/o"), high: Origin::at(plan, "/h"), low: Origin::at(plan, "/l"), ..record }
 }

@@ -118,6 +118,14 @@ fn binance_frames_without_trades() {
                 "duplicate_key",
             ),
             (r#"[{"e":"trade"}]"#, "not_object"),
+            (r#"[{"e":"24hrMiniTicker","s":"A"},{"e":"24hrMiniTicker","s":"B"}]"#, "skip 24hrMiniTicker"),
+            (r#"[{"e":"markPriceUpdate","s":"A","p":"1"}]"#, "skip markPriceUpdate"),
+            (r#"[{"e":"24hrTicker"},{"e":"trade","s":"A","t":1,"p":"1","q":"1","T":1672515782136}]"#, "not_object"),
+            (r#"[{"e":"24hrTicker"},{"e":"gossip"}]"#, "unknown_type"),
+            (r#"[{"e":"24hrTicker"}"#, "syntax"),
+            (r#"[{"e":"24hrTicker"}] 1"#, "trailing_data"),
+            ("[]", "skip empty"),
+            ("[1]", "not_object"),
         ],
     );
 }
@@ -217,6 +225,117 @@ fn alpaca() {
 }
 
 #[test]
+fn binance_frames_in_microseconds() {
+    check_rows(
+        Preset::Binance,
+        r#"{"e":"trade","E":1672515782136123,"s":"BNBBTC","t":12346,"p":"0.001","q":"100","T":1672515782136456,"m":true,"M":true}"#,
+        &["BNBBTC 1672515782136456 0.001 100 12346 binance"],
+    );
+    check(Preset::Binance, &[(r#"{"e":"trade","s":"B","t":1,"p":"1","q":"1","T":1672515782}"#, "ts_out_of_range")]);
+}
+
+#[test]
+fn massive_pairs_and_indices() {
+    check_rows(
+        Preset::Massive,
+        r#"[{"ev":"XT","pair":"BTC-USD","p":33021.9,"t":1610462007425,"s":0.01616617,"c":[2],"i":"14272084","x":3,"r":1610462007576}]"#,
+        &["BTC-USD 1610462007425000 33021.9 0.01616617 14272084 massive"],
+    );
+    check_rows(
+        Preset::Massive,
+        r#"[{"ev":"XA","pair":"BTC-USD","v":951.6112,"vw":33060.17,"o":33060,"c":33061,"h":33062,"l":33059,"s":1610463240000,"e":1610463300000},
+            {"ev":"CA","pair":"USD/EUR","o":0.86,"c":0.87,"h":0.88,"l":0.85,"v":4,"s":1611082800000,"e":1611082860000},
+            {"ev":"V","val":3988.5,"T":"I:SPX","t":1678220098130}]"#,
+        &[
+            "BTC-USD 1610463240000000 33061 951.6112 - massive",
+            "USD/EUR 1611082800000000 0.87 4 - massive",
+            "I:SPX 1678220098130000 3988.5 NaN - massive",
+        ],
+    );
+}
+
+/// Kraken, OANDA, `time.time()`: numbers and texts, exact to the microsecond, in every unit.
+#[test]
+fn times_with_a_fraction() {
+    let read = |unit: &str, ts: &str| {
+        let mapping = format!(r#"{{"symbol":"/pair","ts":"/time","close":"/price","time_unit":"{unit}"}}"#);
+        let settings: InputSettings = serde_json::from_str(&mapping).unwrap();
+        let payload = format!(r#"{{"pair":"XXBTZEUR","time":{ts},"price":"44196.00000"}}"#);
+        let mut decoder = decoder(&settings);
+        let mut rows = decoder.columns();
+        let message = Message { timestamp: None, ..message(payload.as_bytes()) };
+        match decoder.decode(&message, &mut rows) {
+            Verdict::Ticks(1) => Ok(rows.ts[0]),
+            other => Err(outcome(&other)),
+        }
+    };
+    let at = 1_619_057_345_682_900;
+    for (unit, ts, expected) in [
+        ("s", "1619057345.6829", at),
+        ("s", "\"1619057345.682900000\"", at),
+        ("s", "1619057345.0", 1_619_057_345_000_000),
+        ("s", "1.6190573456829e9", at),
+        ("s", "16190573456829e-4", at),
+        ("s", "1619057345.682900999999999999999", at),
+        ("s", "1619057345.6828999999", at - 1),
+        // A double would make .123457 of it.
+        ("s", "9007199254.123456", 9_007_199_254_123_456),
+        ("ms", "1619057345682.9", at),
+        ("ms", "\"1619057345682.900\"", at),
+        ("ms", "1619057345682.9009999999999999999", at),
+        ("us", "1619057345682900.75", at),
+        ("ns", "1619057345682900000", at),
+        ("ns", "1619057345682900999.5", at),
+        ("ns", "1.6190573456829e18", at),
+        ("auto", "1619057345.6829", at),
+        ("auto", "\"1619057345.682900000\"", at),
+        ("auto", "1619057345682.9", at),
+        ("auto", "1619057345682900.0", at),
+        ("auto", "1.6190573456829e18", at),
+    ] {
+        assert_eq!(read(unit, ts), Ok(expected), "{unit} {ts}");
+    }
+    for (unit, ts, reason) in [
+        ("s", "1e300", "ts_out_of_range"),
+        ("ms", "1619057345.6829", "ts_out_of_range"),
+        ("auto", "1e-5", "ts_out_of_range"),
+        ("s", "\"1,619\"", "type"),
+        ("s", "true", "type"),
+        ("rfc3339", "1619057345.6829", "type"),
+    ] {
+        assert_eq!(read(unit, ts), Err(reason.to_owned()), "{unit} {ts}");
+    }
+}
+
+#[test]
+fn days_and_other_forms_of_time() {
+    let read = |more: &str, ts: &str| {
+        let mapping = format!(r#"{{"symbol":"/s","ts":"/d","close":"/c",{more}}}"#);
+        let settings: InputSettings = serde_json::from_str(&mapping).unwrap();
+        let (verdict, rows) = read(&settings, &format!(r#"{{"s":"A","d":"{ts}","c":1}}"#));
+        (verdict, rows.first().and_then(|row| row.split(' ').nth(1)?.parse::<i64>().ok()))
+    };
+    let days = r#""ts_format":"%Y-%m-%d","zone":"America/New_York""#;
+    assert_eq!(read(days, "2023-11-14"), ("ok 1".to_owned(), Some(1_699_938_000_000_000)));
+    assert_eq!(read(days, "2023-11-14T22:13:20Z").0, "ts_parse");
+    assert_eq!(read(r#""zone":"America/New_York""#, "2023-11-14").0, "ts_parse");
+    let local = r#""ts_format":"%d/%m/%Y %H:%M:%S%.f","zone":"Asia/Kolkata""#;
+    assert_eq!(read(local, "15/11/2023 03:43:20.5"), ("ok 1".to_owned(), Some(1_700_000_000_500_000)));
+    for (settings, key) in [
+        (r#"{"preset":"binance","ts_format":"%Y"}"#, "input.ts_format"),
+        (r#"{"symbol":"/s","ts":"/d","close":"/c","ts_format":"%Y-%m-%d"}"#, "input.zone"),
+        (r#"{"symbol":"/s","ts":"/d","close":"/c","ts_format":"%Y-%m","zone":"UTC"}"#, "input.ts_format"),
+        (
+            r#"{"symbol":"/s","ts":"/d","close":"/c","ts_format":"%Y-%m-%d","zone":"UTC","time_unit":"ms"}"#,
+            "input.ts_format",
+        ),
+    ] {
+        let settings: InputSettings = serde_json::from_str(settings).unwrap();
+        assert_eq!(settings.validate().unwrap_err().key, key);
+    }
+}
+
+#[test]
 fn massive() {
     check_rows(
         Preset::Massive,
@@ -233,6 +352,9 @@ fn massive() {
         &[
             (r#"[{"ev":"status","status":"auth_success","message":"authenticated"}]"#, "skip status"),
             (r#"[{"ev":"Q","sym":"MSFT","bp":114.125}]"#, "skip quote"),
+            (r#"[{"ev":"XQ","pair":"BTC-USD","bp":33052.79}]"#, "skip quote"),
+            (r#"[{"ev":"C","p":"USD/CNH","x":"44","a":6.83,"b":6.82,"t":1536036818784}]"#, "skip quote"),
+            (r#"[{"ev":"XL2","pair":"BTC-USD","b":[]}]"#, "skip orderbook"),
             (r#"[{"ev":"ZZ"}]"#, "unknown_type"),
         ],
     );
@@ -272,7 +394,7 @@ fn a_mapping_takes_fields_from_anywhere() {
     let payload = br#"{"t":1700000000,"q":[{"px":1.5}]}"#;
     assert_eq!(read_message(&settings, &Message { key: None, ..keyed(payload) }).0, "missing_field");
     assert_eq!(read_message(&settings, &Message { key: Some(b"\xff"), ..keyed(payload) }).0, "encoding");
-    assert_eq!(read_message(&settings, &keyed(br#"{"t":1.5,"q":[{"px":1.5}]}"#)).0, "type");
+    assert_eq!(read_message(&settings, &keyed(br#"{"t":1.5,"q":[{"px":1.5}]}"#)).0, "ts_out_of_range");
     assert_eq!(read_message(&settings, &keyed(br#"{"t":-1,"q":[{"px":1.5}]}"#)).0, "ts_out_of_range");
     assert_eq!(read_message(&settings, &keyed(br#"{"t":1700000000,"q":[{"px":1.5,"px":1}]}"#)).0, "duplicate_key");
     assert_eq!(read_message(&settings, &keyed(br#"{"t":1700000000,"q":{"0":{"px":1.5}}}"#)).0, "ok 1");

@@ -1,6 +1,6 @@
 //! Finnhub: several trades in the array of one object.
 
-use super::frames::{Frame, Level, array, known, unknown_type, vendor_record};
+use super::frames::{Frame, Level, array, known, vendor_record};
 use super::plan::Plan;
 use super::record::Record;
 use super::scan::Scanner;
@@ -27,15 +27,16 @@ impl Finnhub {
 
     pub(super) fn read(&mut self, scanner: &mut Scanner<'_>, frame: &mut Frame<'_, '_>) -> Result<(), Rejection> {
         self.root.scan_document(scanner)?;
-        match frame.string(self.root.captures[self.kind]).as_deref() {
+        let kind = self.root.captures[self.kind];
+        match frame.string(kind).as_deref() {
             Some("trade") => {}
-            Some(other) => {
-                frame.skip(known(other, &["ping", "error", "news"]).ok_or_else(unknown_type)?);
+            other => {
+                let skip = other.and_then(|other| known(other, &["ping", "error", "news"]));
+                frame.skip(skip.ok_or_else(|| frame.unknown_type(&[("/type", kind)]))?);
                 return Ok(());
             }
-            None => return Err(unknown_type()),
         }
-        let data = array(self.root.captures[self.data], "data")?;
+        let data = array(frame.text, self.root.captures[self.data], "data")?;
         let record = &self.record;
         let read = self
             .trade

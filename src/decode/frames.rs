@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use crate::market::TickColumns;
 
+use super::detail::{self, Found};
 use super::plan::{Capture, Kind, Plan};
 use super::record::{Origin, Record, RowReader, Scanned};
 use super::scan::Scanner;
@@ -102,10 +103,18 @@ impl<'f, 'p> Frame<'f, 'p> {
         }
     }
 
+    /// The type of the frame is in one of these.
+    #[cold]
+    pub(super) fn unknown_type(&self, kinds: &[(&str, Capture)]) -> Rejection {
+        detail::unknown_type(self.text, kinds)
+    }
+
     /// Names the element in the detail of a rejection.
     #[cold]
     pub(super) fn at_index(&self, rejection: Rejection) -> Rejection {
-        Rejection::new(rejection.reason, format!("element {}: {}", self.index, rejection.detail))
+        let prefix = format!("element {}: ", self.index);
+        let value_at = rejection.value_at.map(|at| at + prefix.len());
+        Rejection { detail: (prefix + &*rejection.detail).into(), value_at, ..rejection }
     }
 
     pub(super) fn verdict(self) -> Verdict {
@@ -116,16 +125,13 @@ impl<'f, 'p> Frame<'f, 'p> {
     }
 }
 
-pub(super) fn unknown_type() -> Rejection {
-    Rejection::new(Reason::UnknownType, "a frame type that the preset doesn't know")
-}
-
-pub(super) fn array(capture: Capture, field: &str) -> Result<Capture, Rejection> {
-    match capture.kind {
-        Kind::Array => Ok(capture),
-        Kind::Missing | Kind::Null => Err(Rejection::new(Reason::MissingField, format!("{field}: missing or null"))),
-        _ => Err(Rejection::new(Reason::Type, format!("{field}: not an array"))),
-    }
+pub(super) fn array(text: &str, capture: Capture, field: &str) -> Result<Capture, Rejection> {
+    let (reason, problem) = match capture.kind {
+        Kind::Array => return Ok(capture),
+        Kind::Missing | Kind::Null => (Reason::MissingField, "missing or null"),
+        _ => (Reason::Type, "not an array"),
+    };
+    Err(Found::of(text, capture).end(reason, format!("{field}: {problem}; /{field} is ")))
 }
 
 pub(super) fn known(name: &str, names: &[&'static str]) -> Option<&'static str> {
@@ -134,7 +140,7 @@ pub(super) fn known(name: &str, names: &[&'static str]) -> Option<&'static str> 
 
 /// The record of a vendor: pairs of a field's origin and its key.
 pub(super) fn vendor_record(plan: &mut Plan, source: &'static str, keys: [&str; 5], extras: &[&str]) -> Record {
-    let mut slot = |key: &str| if key.is_empty() { Origin::Absent } else { Origin::Slot(plan.add(key)) };
+    let mut slot = |key: &str| if key.is_empty() { Origin::Absent } else { Origin::at(plan, key) };
     let [symbol, ts, close, volume, trade_id] = keys;
     Record {
         symbol: slot(symbol),
@@ -143,7 +149,7 @@ pub(super) fn vendor_record(plan: &mut Plan, source: &'static str, keys: [&str; 
         volume: slot(volume),
         trade_id: slot(trade_id),
         source: Origin::Constant(source.into()),
-        extras: extras.iter().map(|path| Origin::Slot(plan.add(path))).collect(),
+        extras: extras.iter().map(|path| Origin::at(plan, path)).collect(),
         ..Record::default()
     }
 }

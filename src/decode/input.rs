@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::market::ExtraSpec;
 
 use super::source::{Source, TimeUnit, check_pointer};
+use super::time_format::TimeFormat;
 
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 1 << 20;
 /// Positions in a message are kept in 32 bits.
@@ -94,6 +95,9 @@ pub struct InputSettings {
     /// Of a mapping; presets know theirs. Default `rfc3339`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_unit: Option<TimeUnit>,
+    /// A strftime pattern of times in text, in place of RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ts_format: Option<String>,
     /// IANA name, for times without an offset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
@@ -131,6 +135,7 @@ impl Default for InputSettings {
             trade_id: None,
             source: None,
             time_unit: None,
+            ts_format: None,
             zone: None,
             allow_negative: Vec::new(),
             include: Vec::new(),
@@ -186,6 +191,54 @@ impl InputSettings {
         self.fields().iter().all(|(_, source)| source.is_none())
     }
 
+    /// The mapping that these settings stand for; `None` for the frames of an exchange or a vendor.
+    pub fn mapping(&self) -> Option<InputSettings> {
+        let at = |pointer: &str| Some(Source::Pointer(pointer.to_owned()));
+        let fields = match self.preset {
+            None => return Some(self.clone()),
+            Some(preset) if preset.is_exchange() => return None,
+            Some(Preset::SymbolClose) => InputSettings {
+                ts: at("/Date-Time"),
+                close: at("/Close"),
+                volume: at("/Volume"),
+                time_unit: Some(TimeUnit::Naive),
+                ..InputSettings::default()
+            },
+            Some(Preset::PriceChange) => InputSettings {
+                ts: at("/timestamp"),
+                close: at("/price"),
+                volume: at("/volume"),
+                time_unit: Some(TimeUnit::Naive),
+                ..InputSettings::default()
+            },
+            Some(_) => InputSettings {
+                ts: at("/ts"),
+                open: at("/open"),
+                high: at("/high"),
+                low: at("/low"),
+                close: at("/close"),
+                volume: at("/volume"),
+                trade_id: at("/trade_id"),
+                source: at("/source"),
+                time_unit: Some(TimeUnit::Rfc3339),
+                ..InputSettings::default()
+            },
+        };
+        let (zone, ts_format) = (self.zone.clone(), self.ts_format.clone());
+        Some(InputSettings { symbol: at("/symbol"), zone, ts_format, ..fields })
+    }
+
+    /// Fields of a mapping and extra columns that a message may leave out, with the JSON pointer at which each is read.
+    pub fn optional_pointers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.fields().into_iter().filter_map(|(name, source)| match source {
+            Some(Source::Pointer(pointer)) if !matches!(name, "symbol" | "ts" | "close") => {
+                Some((name, pointer.as_str()))
+            }
+            _ => None,
+        });
+        fields.chain(self.columns.iter().map(|(name, spec)| (name.as_str(), spec.path.as_str())))
+    }
+
     pub(super) fn time_zone(&self) -> Result<Option<Tz>, InputError> {
         let parse = |name: &String| {
             name.parse::<Tz>().map_err(|_| {
@@ -193,6 +246,28 @@ impl InputSettings {
             })
         };
         self.zone.as_ref().map(parse).transpose()
+    }
+
+    pub(super) fn time_format(&self) -> Result<Option<TimeFormat>, InputError> {
+        let format = self.ts_format.as_deref().map(TimeFormat::new).transpose();
+        format.map_err(|problem| InputError::new("ts_format", problem))
+    }
+
+    fn validate_time_format(&self) -> Result<(), InputError> {
+        let Some(format) = self.time_format()? else { return Ok(()) };
+        if self.time_unit.is_some() {
+            return Err(InputError::new(
+                "ts_format",
+                "says how times are written, and so does input.time_unit; remove one",
+            ));
+        }
+        if !format.has_offset() && self.zone.is_none() {
+            return Err(InputError::new(
+                "zone",
+                "missing; times of input.ts_format have no offset and need an IANA zone",
+            ));
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -203,6 +278,7 @@ impl InputSettings {
             None => self.validate_mapping()?,
         }
         self.time_zone()?;
+        self.validate_time_format()?;
         if !(1..=HIGHEST_MAX_MESSAGE_BYTES).contains(&self.max_message_bytes) {
             return Err(InputError::new("max_message_bytes", "not between 1 and 1073741824; the default is 1048576"));
         }
@@ -228,6 +304,9 @@ impl InputSettings {
         }
         if self.time_unit.is_some() {
             return Err(InputError::new("time_unit", format!("preset '{preset}' knows its own; remove it")));
+        }
+        if preset.is_exchange() && self.ts_format.is_some() {
+            return Err(InputError::new("ts_format", format!("preset '{preset}' knows its own; remove it")));
         }
         if preset.is_exchange() && self.zone.is_some() {
             return Err(InputError::new("zone", format!("times of preset '{preset}' are UTC; remove it")));

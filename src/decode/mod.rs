@@ -7,6 +7,7 @@
 mod binance;
 mod coinbase;
 mod decoder;
+mod detail;
 mod elements;
 mod finnhub;
 mod frames;
@@ -18,9 +19,11 @@ mod precheck;
 mod record;
 mod scan;
 mod source;
+mod survey;
 mod symbol;
 mod text;
 mod time;
+mod time_format;
 mod verdict;
 
 #[cfg(test)]
@@ -32,5 +35,8 @@ mod table_tests;
 
 pub use decoder::Decoder;
 pub use input::{InputError, InputSettings, Preset};
+pub use number::scaled_decimal;
 pub use source::{Source, TimeUnit};
+pub use survey::KeySurvey;
+pub use time_format::{TimeFormat, WrittenTime};
 pub use verdict::{Coercions, Message, Reason, Rejection, SkipKind, TOO_LARGE_KEPT, Verdict};

@@ -97,12 +97,10 @@ impl Number {
     /// The nearest double. `literal` is the text that was scanned.
     ///
     /// # Errors
-    /// `NonFinite` above the range of a double, `OutOfRange` for a non-zero literal that rounds to zero and for an
-    /// integer beyond 64 bits.
+    /// `NonFinite` above the range of a double, `OutOfRange` for a non-zero literal that rounds to zero.
     #[inline]
     pub(super) fn to_f64(self, literal: &str, coercions: &mut Coercions) -> Result<f64, Reason> {
         if self.integer && (self.long || self.mantissa > EXACT_INTEGER) {
-            self.to_i64(literal, coercions)?;
             coercions.precision_loss += 1;
         }
         if !self.long && self.mantissa <= EXACT_INTEGER && self.exponent.unsigned_abs() < POWERS.len() as u32 {
@@ -151,6 +149,47 @@ impl Number {
     }
 }
 
+impl Number {
+    /// The literal times `10^power`, exact, digits below one cut; `None` beyond 64 bits.
+    #[inline]
+    pub(super) fn scaled(self, literal: &str, power: i32) -> Option<i64> {
+        let magnitude = if self.long {
+            self.scaled_digits(literal, power)?
+        } else {
+            let exponent = self.exponent.saturating_add(power);
+            let factor = 10u64.checked_pow(exponent.unsigned_abs());
+            match factor {
+                _ if self.mantissa == 0 => 0,
+                Some(factor) if exponent < 0 => self.mantissa / factor,
+                Some(factor) => self.mantissa.checked_mul(factor)?,
+                None if exponent < 0 => 0,
+                None => return None,
+            }
+        };
+        let magnitude = i64::try_from(magnitude).ok()?;
+        Some(if self.negative { -magnitude } else { magnitude })
+    }
+
+    /// Digit by digit, for literals with more digits than the mantissa holds.
+    #[cold]
+    fn scaled_digits(self, literal: &str, power: i32) -> Option<u64> {
+        let significand = literal.split(['e', 'E']).next().unwrap_or(literal).trim_start_matches('-');
+        let (whole, fraction) = significand.split_once('.').unwrap_or((significand, ""));
+        let explicit = i64::from(self.exponent) + i64::try_from(fraction.len()).ok()?;
+        let kept = i64::try_from(whole.len()).ok()? + explicit + i64::from(power);
+        let mut digits = whole.bytes().chain(fraction.bytes());
+        let mut value = 0u64;
+        for _ in 0..kept {
+            value = match digits.next() {
+                Some(digit) => value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?,
+                None if value == 0 => break,
+                None => value.checked_mul(10)?,
+            };
+        }
+        Some(value)
+    }
+}
+
 /// Scans a text that is a number and nothing else, as exchanges put them into strings.
 ///
 /// # Errors
@@ -165,6 +204,14 @@ pub(super) fn number_in_text(text: &str) -> Result<Number, Reason> {
         }
         Err(_) => Err(Reason::Type),
     }
+}
+
+/// A text that is a decimal number, times `10^power`, exact, digits below one cut.
+///
+/// # Errors
+/// `TsOutOfRange` beyond 64 bits; as [`number_in_text`].
+pub fn scaled_decimal(text: &str, power: i32) -> Result<i64, Reason> {
+    number_in_text(text)?.scaled(text, power).ok_or(Reason::TsOutOfRange)
 }
 
 /// A bare word that other languages write for a value that JSON doesn't have.
@@ -196,7 +243,7 @@ mod tests {
             match double(&literal) {
                 Ok(value) => prop_assert_eq!(value.to_bits(), expected.to_bits()),
                 Err(Reason::NonFinite) => prop_assert!(expected.is_infinite()),
-                Err(Reason::OutOfRange) => prop_assert!(expected == 0.0 || expected.abs() > 9.2e18),
+                Err(Reason::OutOfRange) => prop_assert!(expected == 0.0),
                 Err(other) => prop_assert!(false, "{}", other),
             }
         }
@@ -208,6 +255,45 @@ mod tests {
             let literal = format!("{value:e}");
             prop_assert_eq!(double(&literal).unwrap().to_bits(), bits);
         }
+    }
+
+    fn scaled(literal: &str, power: i32) -> Option<i64> {
+        let (number, end) = Number::scan(literal.as_bytes(), 0).unwrap();
+        assert_eq!(end, literal.len(), "{literal}");
+        number.scaled(literal, power)
+    }
+
+    proptest! {
+        #[test]
+        fn scaling_is_exact_however_the_number_is_written(
+            micros in any::<i64>(), more in "[0-9]{0,30}", shift in 0i32..40, power in prop::sample::select(vec![6, 3, 0, -3])
+        ) {
+            let sign = if micros < 0 { "-" } else { "" };
+            let digits = format!("{:07}", micros.unsigned_abs());
+            let (whole, fraction) = digits.split_at(digits.len() - 6);
+            let expected = micros.checked_neg().map(|_| micros);
+            prop_assert_eq!(scaled(&format!("{sign}{whole}.{fraction}{more}"), 6), expected);
+            prop_assert_eq!(scaled(&format!("{sign}{}e-{shift}", micros.unsigned_abs()), shift), expected);
+            prop_assert_eq!(scaled(&format!("{sign}{}.0{more}e-6", micros.unsigned_abs()), 6), expected);
+            let zeros = "0".repeat(usize::try_from(shift).unwrap());
+            prop_assert_eq!(scaled(&format!("{sign}0.{zeros}{whole}{fraction}e{}", shift + digits.len() as i32), 0), expected);
+            let cut = format!("{sign}{}{}", micros.unsigned_abs(), "0".repeat(usize::try_from(-power.min(0)).unwrap()));
+            prop_assert_eq!(scaled(&cut, power.min(0)), expected);
+        }
+    }
+
+    #[test]
+    fn scaling_ends_at_64_bits() {
+        assert_eq!(scaled("9223372036854775807", 0), Some(i64::MAX));
+        assert_eq!(scaled("9223372036854775808", 0), None);
+        assert_eq!(scaled("9223372036854.775808", 6), None);
+        assert_eq!(scaled("9223372036854775808999", -3), None);
+        assert_eq!(scaled("9223372036854775807999", -3), Some(i64::MAX));
+        assert_eq!(scaled("1e1000000", 6), None);
+        assert_eq!(scaled("0e1000000", 6), Some(0));
+        assert_eq!(scaled("0.00000000000000000000000e1000000", 6), Some(0));
+        assert_eq!(scaled("1e-1000000", 6), Some(0));
+        assert_eq!(scaled("-0.0", 6), Some(0));
     }
 
     #[test]
@@ -228,7 +314,9 @@ mod tests {
         assert_eq!(double("1e400"), Err(Reason::NonFinite));
         assert_eq!(double("1e-400"), Err(Reason::OutOfRange));
         assert_eq!(double("0e400"), Ok(0.0));
-        assert_eq!(double("9223372036854775808"), Err(Reason::OutOfRange));
+        assert_eq!(double("9223372036854775808"), Ok(9_223_372_036_854_775_808.0));
+        assert_eq!(double("100000000000000000000"), Ok(1e20));
+        assert_eq!(double(&"9".repeat(400)), Err(Reason::NonFinite));
         assert!(double("-0.0").unwrap().is_sign_negative());
         let mut coercions = Coercions::default();
         let literal = "9007199254740993";

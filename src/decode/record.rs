@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::market::{ExtraColumn, ExtraSpec, MarketZone, Tick, TickColumns};
+use crate::market::{ExtraColumn, ExtraSpec, MarketZone, Tick, TickColumns, plausible_kafka_millis};
 
+use super::detail::explain;
 use super::input::InputSettings;
-use super::number::{Number, number_in_text};
+use super::number::number_in_text;
 use super::plan::{Capture, Kind, Plan};
 use super::source::Source;
 use super::symbol::{SymbolRules, check_symbol};
@@ -18,7 +19,8 @@ use super::verdict::{Coercions, Message, Reason, Rejection};
 pub(super) enum Origin {
     #[default]
     Absent,
-    Slot(usize),
+    /// With the JSON pointer that it stands for.
+    Slot(usize, Box<str>),
     Constant(Box<str>),
     KafkaKey,
     KafkaTimestamp,
@@ -26,10 +28,14 @@ pub(super) enum Origin {
 }
 
 impl Origin {
+    pub(super) fn at(plan: &mut Plan, pointer: &str) -> Self {
+        Self::Slot(plan.add(pointer), pointer.into())
+    }
+
     pub(super) fn new(source: Option<&Source>, plan: &mut Plan) -> Self {
         match source {
             None => Self::Absent,
-            Some(Source::Pointer(pointer)) => Self::Slot(plan.add(pointer)),
+            Some(Source::Pointer(pointer)) => Self::at(plan, pointer),
             Some(Source::Constant(value)) => Self::Constant(value.as_str().into()),
             Some(Source::KafkaKey) => Self::KafkaKey,
             Some(Source::KafkaTimestamp) => Self::KafkaTimestamp,
@@ -114,22 +120,22 @@ impl RowReader {
         index: i32,
         rows: &mut TickColumns,
     ) -> Result<bool, Rejection> {
-        let symbol = self.text("symbol", value(&record.symbol, scanned)?)?.ok_or_else(|| missing("symbol"))?;
-        check_symbol(&symbol)?;
+        let symbol = self.symbol(record, scanned).map_err(|rejection| explain(rejection, &record.symbol, scanned))?;
         if !self.rules.lets_in(&symbol) {
             return Ok(false);
         }
-        let ts = self.ts(record, scanned)?;
-        let close = self.price("close", &record.close, record, scanned, &symbol)?.ok_or_else(|| missing("close"))?;
+        let kafka = plausible_kafka_millis(scanned.message.timestamp);
+        let ts = self.ts(record, scanned, kafka).map_err(|rejection| explain(rejection, &record.ts, scanned))?;
+        let close = self.price("close", &record.close, record, scanned, &symbol)?;
+        let close = close.ok_or_else(|| explain(missing("close"), &record.close, scanned))?;
         let open = self.price("open", &record.open, record, scanned, &symbol)?;
         let high = self.price("high", &record.high, record, scanned, &symbol)?;
         let low = self.price("low", &record.low, record, scanned, &symbol)?;
-        let volume = self.number("volume", value(&record.volume, scanned)?, record.text_numbers)?;
-        if volume.is_some_and(f64::is_sign_negative) {
-            return Err(wrong("volume", Reason::OutOfRange));
-        }
-        let trade_id = self.text_or_integer("trade_id", value(&record.trade_id, scanned)?)?;
-        let source = self.text("source", value(&record.source, scanned)?)?;
+        let volume = self.volume(record, scanned).map_err(|rejection| explain(rejection, &record.volume, scanned))?;
+        let trade_id = value(&record.trade_id, scanned).and_then(|value| self.text_or_integer("trade_id", value));
+        let trade_id = trade_id.map_err(|rejection| explain(rejection, &record.trade_id, scanned))?;
+        let source = value(&record.source, scanned).and_then(|value| self.text("source", value));
+        let source = source.map_err(|rejection| explain(rejection, &record.source, scanned))?;
         let tick = Tick {
             symbol: &symbol,
             ts,
@@ -142,16 +148,31 @@ impl RowReader {
             source: source.as_deref(),
         };
         let date = self.zone.trade_date(ts);
-        rows.push(&tick, date, scanned.message.offset, index, scanned.message.timestamp);
+        rows.push(&tick, date, scanned.message.offset, index, kafka);
         self.push_extras(record, scanned, rows)?;
         Ok(true)
     }
 
     #[inline]
-    fn ts(&mut self, record: &Record, scanned: Scanned<'_, '_>) -> Result<i64, Rejection> {
-        let kafka = scanned.message.timestamp;
+    fn symbol<'p>(&mut self, record: &'p Record, scanned: Scanned<'_, 'p>) -> Result<Cow<'p, str>, Rejection> {
+        let symbol = self.text("symbol", value(&record.symbol, scanned)?)?.ok_or_else(|| missing("symbol"))?;
+        check_symbol(&symbol)?;
+        Ok(symbol)
+    }
+
+    #[inline]
+    fn volume(&mut self, record: &Record, scanned: Scanned<'_, '_>) -> Result<Option<f64>, Rejection> {
+        match self.number("volume", value(&record.volume, scanned)?, record.text_numbers)? {
+            Some(volume) if volume < 0.0 => Err(wrong("volume", Reason::OutOfRange)),
+            volume => Ok(volume),
+        }
+    }
+
+    /// `kafka`: the Kafka timestamp, if it can be one.
+    #[inline]
+    fn ts(&mut self, record: &Record, scanned: Scanned<'_, '_>, kafka: Option<i64>) -> Result<i64, Rejection> {
         if matches!(record.ts, Origin::KafkaTimestamp) {
-            let millis = kafka.ok_or_else(|| missing("ts (Kafka timestamp)"))?;
+            let millis = scanned.message.timestamp.ok_or_else(|| missing("ts (Kafka timestamp)"))?;
             let ts = millis
                 .checked_mul(1_000)
                 .ok_or_else(|| Rejection::new(Reason::TsOutOfRange, "ts: beyond the range of microseconds"))?;
@@ -159,14 +180,10 @@ impl RowReader {
             return Ok(ts);
         }
         let coercions = &mut self.coercions;
-        let integer = |number: Number, literal: &str, coercions: &mut Coercions| {
-            number.to_i64(literal, coercions).map_err(|reason| wrong("ts", reason))
-        };
         let ts = match value(&record.ts, scanned)? {
             Value::Missing => return Err(missing("ts")),
             Value::Json(literal, Capture { kind: Kind::Number, number, .. }) => {
-                let value = integer(number, literal, coercions)?;
-                self.time.scale(value, coercions)?
+                self.time.number(number, literal, coercions)?
             }
             Value::Json(_, Capture { kind: Kind::Null, .. }) => return Err(missing("ts")),
             other => {
@@ -175,8 +192,7 @@ impl RowReader {
                 match number {
                     Ok(number) => {
                         coercions.numeric_string += 1;
-                        let value = integer(number, &text, coercions)?;
-                        self.time.scale(value, coercions)?
+                        self.time.number(number, &text, coercions)?
                     }
                     Err(_) if self.time.unit().takes_text() => self.time.text(&text, coercions)?,
                     Err(reason) => return Err(wrong("ts", reason)),
@@ -196,17 +212,17 @@ impl RowReader {
         scanned: Scanned<'_, '_>,
         symbol: &str,
     ) -> Result<Option<f64>, Rejection> {
-        let price = self.number(field, value(origin, scanned)?, record.text_numbers)?;
-        match price {
-            Some(price) if price > 0.0 => Ok(Some(price)),
-            None => Ok(None),
-            Some(price) if self.rules.may_be_negative(symbol) && price.to_bits() != (-0.0f64).to_bits() => {
-                Ok(Some(price))
+        let price = value(origin, scanned).and_then(|value| self.number(field, value, record.text_numbers));
+        let problem = match price {
+            Ok(Some(price)) if price > 0.0 => return Ok(Some(price)),
+            Ok(None) => return Ok(None),
+            Ok(Some(price)) if self.rules.may_be_negative(symbol) => return Ok(Some(price)),
+            Ok(Some(_)) => {
+                Rejection::new(Reason::OutOfRange, format!("{field}: not above zero (see input.allow_negative)"))
             }
-            Some(_) => {
-                Err(Rejection::new(Reason::OutOfRange, format!("{field}: not above zero (see input.allow_negative)")))
-            }
-        }
+            Err(problem) => problem,
+        };
+        Err(explain(problem, origin, scanned))
     }
 
     #[inline]
@@ -222,7 +238,8 @@ impl RowReader {
                 number.to_f64(&text, &mut self.coercions)
             }),
         };
-        result.map(Some).map_err(|reason| wrong(field, reason))
+        // -0 is 0.
+        result.map(|number| Some(number + 0.0)).map_err(|reason| wrong(field, reason))
     }
 
     #[inline]
@@ -255,6 +272,7 @@ impl RowReader {
         rows: &mut TickColumns,
     ) -> Result<(), Rejection> {
         for (at, (origin, column)) in record.extras.iter().zip(&mut rows.extras).enumerate() {
+            // A pointer into the document: it is no Kafka key that may be no text.
             let value = value(origin, scanned)?;
             let pushed = match column {
                 ExtraColumn::Double(values) => {
@@ -267,7 +285,8 @@ impl RowReader {
                 ExtraColumn::Boolean(values) => boolean(value).map(|value| values.push(value)),
             };
             if let Err(rejection) = pushed {
-                return Err(wrong(&format!("columns.{}", self.extras[at].0), rejection.reason));
+                let named = wrong(&format!("columns.{}", self.extras[at].0), rejection.reason);
+                return Err(explain(named, origin, scanned));
             }
         }
         Ok(())
@@ -301,7 +320,7 @@ fn boolean(value: Value<'_>) -> Result<Option<bool>, Rejection> {
 #[inline]
 fn value<'p>(origin: &'p Origin, scanned: Scanned<'_, 'p>) -> Result<Value<'p>, Rejection> {
     let bytes = match origin {
-        Origin::Slot(slot) => {
+        Origin::Slot(slot, _) => {
             let capture = scanned.captures[*slot];
             if capture.kind == Kind::Missing {
                 return Ok(Value::Missing);

@@ -38,7 +38,7 @@ impl From<Fault> for Rejection {
             Reason::Encoding => "lone surrogate in a key",
             _ => "not valid JSON",
         };
-        Rejection::new(fault.reason, format!("{what}, at byte {}", fault.at))
+        Rejection { at: Some(fault.at), ..Rejection::new(fault.reason, format!("{what}, at byte {}", fault.at)) }
     }
 }
 

@@ -24,17 +24,46 @@ pub(super) fn check_symbol(symbol: &str) -> Result<(), Rejection> {
         "symbol: the reserved name of a NULL partition"
     } else if symbol.trim().is_empty() {
         "symbol: blank"
-    } else if symbol.chars().any(is_invisible) {
-        "symbol: control or bidirectional character"
+    } else if has_invisible(symbol) {
+        "symbol: control, invisible or bidirectional character"
     } else {
         return Ok(());
     };
     Err(Rejection::new(Reason::BadSymbol, problem))
 }
 
-fn is_invisible(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+/// A variation selector is no character of its own: after a pictograph it chooses its look.
+fn has_invisible(symbol: &str) -> bool {
+    let mut before = None;
+    symbol.chars().any(|character| {
+        let chooses_look = matches!(character, '\u{fe00}'..='\u{fe0f}') && before.is_some_and(|c: char| !c.is_ascii());
+        before = Some(character).filter(|_| !is_ignorable(character));
+        !chooses_look && (character.is_control() || is_ignorable(character))
+    })
+}
+
+/// Unicode's Default_Ignorable_Code_Point, and the separators and annotations that show nothing either.
+fn is_ignorable(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// Filters by symbol, and the symbols whose prices may be zero or negative.
@@ -74,9 +103,18 @@ mod tests {
 
     #[test]
     fn hostile_but_visible_symbols_are_data() {
-        for symbol in
-            ["AAPL", "BRK.B", "a/b=c%~", "../../etc", "<script>", "'; drop table", "BTC USD", "株式", &"x".repeat(64)]
-        {
+        for symbol in [
+            "AAPL",
+            "BRK.B",
+            "a/b=c%~",
+            "../../etc",
+            "<script>",
+            "'; drop table",
+            "BTC USD",
+            "株式",
+            "❤\u{fe0f}",
+            &"x".repeat(64),
+        ] {
             assert_eq!(check_symbol(symbol), Ok(()), "{symbol}");
         }
     }
@@ -93,6 +131,16 @@ mod tests {
             "\u{202e}LPAA",
             "A\u{2066}",
             "A\u{200f}",
+            "\u{ad}",
+            "AAPL\u{ad}",
+            "\u{fe0f}",
+            "AAPL\u{fe0f}",
+            "株\u{fe0f}\u{fe0f}",
+            "A\u{200b}",
+            "\u{3164}",
+            "A\u{34f}",
+            "A\u{e0041}",
+            "A\u{e0100}",
             HIVE_NULL,
             &"x".repeat(65),
         ] {

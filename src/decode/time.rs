@@ -1,17 +1,18 @@
 //! Event times: numbers in a unit, or text -> microseconds since the epoch, UTC.
 
-use chrono::{LocalResult, NaiveDate, TimeZone};
+use chrono::{Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use chrono_tz::Tz;
 
+use super::number::Number;
 use super::source::TimeUnit;
+use super::time_format::{TimeFormat, WrittenTime, without_leap_second};
 use super::verdict::{Coercions, Reason, Rejection};
+use crate::market::{EARLIEST_MICROS as EARLIEST, LATEST_MICROS as LATEST};
 
 const SECOND: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
-/// 1990-01-01T00:00:00Z
-const EARLIEST: i64 = 631_152_000 * SECOND;
-/// 2262-01-01T00:00:00Z, the last year whose nanoseconds fit 64 bits
-const LATEST: i64 = 9_214_646_400 * SECOND;
+/// Milliseconds of the year 5138, microseconds of the year 1973.
+const LEAST_MICROS: i64 = 100_000_000_000_000;
 /// How far a tick may be ahead of its Kafka record.
 const FUTURE_TOLERANCE_MILLIS: i64 = 5 * 60 * 1000;
 
@@ -19,6 +20,9 @@ const FUTURE_TOLERANCE_MILLIS: i64 = 5 * 60 * 1000;
 #[derive(Debug, Clone)]
 pub(super) struct TimeReader {
     unit: TimeUnit,
+    /// Milliseconds of that size are microseconds.
+    or_micros: bool,
+    format: Option<TimeFormat>,
     zone: Option<Tz>,
     date: [u8; 10],
     date_days: i64,
@@ -35,27 +39,50 @@ struct Stamp {
 
 impl TimeReader {
     pub(super) fn new(unit: TimeUnit, zone: Option<Tz>) -> Self {
-        Self { unit, zone, date: *b"1970-01-01", date_days: 0, local_minute: i64::MIN, minute_offset_seconds: 0 }
+        Self {
+            unit,
+            or_micros: false,
+            format: None,
+            zone,
+            date: *b"1970-01-01",
+            date_days: 0,
+            local_minute: i64::MIN,
+            minute_offset_seconds: 0,
+        }
+    }
+
+    /// Of a feed that has both, as its clients choose.
+    pub(super) fn or_micros(self) -> Self {
+        Self { or_micros: true, ..self }
+    }
+
+    /// Of texts in a form of the user's own.
+    pub(super) fn with_format(self, format: Option<TimeFormat>) -> Self {
+        Self { format, ..self }
     }
 
     pub(super) fn unit(&self) -> TimeUnit {
         self.unit
     }
 
-    /// Scales an integer by the configured unit.
-    pub(super) fn scale(&self, value: i64, coercions: &mut Coercions) -> Result<i64, Rejection> {
+    /// Scales a number by the configured unit, exactly: digits below a microsecond are cut. `literal` is the text that was
+    /// scanned.
+    pub(super) fn number(&self, number: Number, literal: &str, coercions: &mut Coercions) -> Result<i64, Rejection> {
         let unit = match self.unit {
             TimeUnit::Auto => {
                 coercions.auto_time_unit += 1;
-                magnitude_unit(value)
+                magnitude_unit(number.scaled(literal, 0))
+            }
+            TimeUnit::Ms if self.or_micros && number.scaled(literal, 0).is_some_and(|value| value >= LEAST_MICROS) => {
+                TimeUnit::Us
             }
             unit => unit,
         };
-        let micros = match unit {
-            TimeUnit::S => value.checked_mul(SECOND),
-            TimeUnit::Ms => value.checked_mul(1_000),
-            TimeUnit::Us => Some(value),
-            TimeUnit::Ns => Some(value.div_euclid(1_000)),
+        let power = match unit {
+            TimeUnit::S => 6,
+            TimeUnit::Ms => 3,
+            TimeUnit::Us => 0,
+            TimeUnit::Ns => -3,
             TimeUnit::Rfc3339 | TimeUnit::Naive | TimeUnit::Auto => {
                 return Err(Rejection::new(
                     Reason::Type,
@@ -63,12 +90,18 @@ impl TimeReader {
                 ));
             }
         };
+        let micros = number.scaled(literal, power);
         micros.ok_or(Rejection::new(Reason::TsOutOfRange, "ts: beyond the range of microseconds"))
     }
 
     /// Reads `YYYY-MM-DDTHH:MM:SS[.fraction][offset]`; a blank may stand for the T. Without an offset the
     /// configured zone decides.
     pub(super) fn text(&mut self, text: &str, coercions: &mut Coercions) -> Result<i64, Rejection> {
+        if let Some(format) = &self.format {
+            let written =
+                format.read(text).ok_or(Rejection::new(Reason::TsParse, "ts: not of the form of ts_format"))?;
+            return self.written(written, coercions);
+        }
         let stamp = self
             .stamp(text.as_bytes(), coercions)
             .ok_or(Rejection::new(Reason::TsParse, "ts: not a valid YYYY-MM-DDTHH:MM:SS[.fraction][offset]"))?;
@@ -77,6 +110,31 @@ impl TimeReader {
             None => self.local_offset(stamp.wall_seconds)?,
         };
         Ok((stamp.wall_seconds - offset) * SECOND + stamp.micros)
+    }
+
+    fn written(&mut self, written: WrittenTime, coercions: &mut Coercions) -> Result<i64, Rejection> {
+        let mut clamped = |local: NaiveDateTime| {
+            let (time, leap) = without_leap_second(local.time());
+            coercions.leap_second += u64::from(leap);
+            local.date().and_time(time).and_utc().timestamp_micros()
+        };
+        match written {
+            WrittenTime::Instant(instant) => Ok(clamped(instant.naive_utc())),
+            WrittenTime::Local(local) => {
+                let micros = clamped(local);
+                Ok(micros - self.local_offset(micros.div_euclid(SECOND))? * SECOND)
+            }
+            WrittenTime::Day(day) => {
+                let zone = self.zone.ok_or(naive())?;
+                let first = |local: NaiveDateTime| zone.from_local_datetime(&local).earliest();
+                let midnight = day.and_time(NaiveTime::MIN);
+                // Some zones begin summer time at midnight.
+                let instant = first(midnight).or_else(|| first(midnight + Duration::hours(1)));
+                let instant = instant
+                    .ok_or_else(|| Rejection::new(Reason::TsParse, format!("ts: the day does not exist in {zone}")))?;
+                Ok(instant.timestamp_micros())
+            }
+        }
     }
 
     #[inline]
@@ -117,7 +175,7 @@ impl TimeReader {
     /// Zones change at full minutes since long before [`EARLIEST`], so one minute has one offset.
     fn local_offset(&mut self, wall_seconds: i64) -> Result<i64, Rejection> {
         let Some(zone) = self.zone else {
-            return Err(Rejection::new(Reason::NaiveTs, "ts: local time without an offset; set input.zone"));
+            return Err(naive());
         };
         let minute = wall_seconds.div_euclid(60);
         if minute == self.local_minute {
@@ -143,6 +201,10 @@ impl TimeReader {
     }
 }
 
+fn naive() -> Rejection {
+    Rejection::new(Reason::NaiveTs, "ts: local time without an offset; set input.zone")
+}
+
 /// Bounds of an accepted event time; the future is measured against the Kafka record, never against a clock.
 #[inline]
 pub(super) fn check_range(ts: i64, kafka_millis: Option<i64>) -> Result<(), Rejection> {
@@ -160,9 +222,9 @@ pub(super) fn check_range(ts: i64, kafka_millis: Option<i64>) -> Result<(), Reje
     Ok(())
 }
 
-/// Windows that don't overlap for any time from 1990 to 5138.
-fn magnitude_unit(value: i64) -> TimeUnit {
-    match value.unsigned_abs() {
+/// Windows that don't overlap for any time from 1990 to 5138; `None` is beyond 64 bits.
+fn magnitude_unit(value: Option<i64>) -> TimeUnit {
+    match value.map_or(u64::MAX, i64::unsigned_abs) {
         0..100_000_000_000 => TimeUnit::S,
         100_000_000_000..100_000_000_000_000 => TimeUnit::Ms,
         100_000_000_000_000..100_000_000_000_000_000 => TimeUnit::Us,
@@ -288,7 +350,10 @@ mod tests {
     #[test]
     fn units() {
         let scale = |unit, value| {
-            TimeReader::new(unit, None).scale(value, &mut Coercions::default()).map_err(|rejection| rejection.reason)
+            let literal = i64::to_string(&value);
+            let (number, _) = Number::scan(literal.as_bytes(), 0).unwrap();
+            let read = TimeReader::new(unit, None).number(number, &literal, &mut Coercions::default());
+            read.map_err(|rejection| rejection.reason)
         };
         let at = 1_700_000_000_000_000;
         assert_eq!(scale(TimeUnit::S, 1_700_000_000), Ok(at));
@@ -300,6 +365,23 @@ mod tests {
         }
         assert_eq!(scale(TimeUnit::S, i64::MAX), Err(Reason::TsOutOfRange));
         assert_eq!(scale(TimeUnit::Rfc3339, 1), Err(Reason::Type));
+    }
+
+    #[test]
+    fn days_begin_in_the_zone() {
+        let day = |zone, text: &str| {
+            let mut reader =
+                TimeReader::new(TimeUnit::Rfc3339, zone).with_format(Some(TimeFormat::new("%Y-%m-%d").unwrap()));
+            reader.text(text, &mut Coercions::default()).map_err(|rejection| rejection.reason)
+        };
+        let new_york = Some(chrono_tz::America::New_York);
+        assert_eq!(day(new_york, "2023-11-14"), Ok(1_699_938_000_000_000));
+        assert_eq!(day(Some(Tz::UTC), "2023-11-14"), Ok(1_699_920_000_000_000));
+        // Summer time began at midnight there.
+        assert_eq!(day(Some(chrono_tz::America::Sao_Paulo), "2018-11-04"), Ok(1_541_300_400_000_000));
+        assert_eq!(day(None, "2023-11-14"), Err(Reason::NaiveTs));
+        assert_eq!(day(new_york, "2023-11-14T00:00:00Z"), Err(Reason::TsParse));
+        assert_eq!(day(new_york, "2023-02-30"), Err(Reason::TsParse));
     }
 
     #[test]

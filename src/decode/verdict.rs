@@ -11,7 +11,7 @@ pub struct Message<'a> {
     /// Only filled when [`Decoder::needs_headers`](super::Decoder::needs_headers).
     pub headers: &'a [(&'a str, Option<&'a [u8]>)],
     pub offset: i64,
-    /// Kafka timestamp in milliseconds since the epoch.
+    /// Kafka timestamp in milliseconds since the epoch, as the record has it.
     pub timestamp: Option<i64>,
 }
 
@@ -27,16 +27,26 @@ pub enum Verdict {
     Skipped(SkipKind),
 }
 
-/// Why a message became a dead letter. `detail` names the field and the index, never the payload at length.
+/// Why a message became a dead letter. `detail` names the index of the tick and the field, where the field's value is, its
+/// type and its first characters; never the payload at length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     pub reason: Reason,
     pub detail: Cow<'static, str>,
+    /// Byte of the document at which it can't be read on.
+    pub(super) at: Option<usize>,
+    /// Byte of the detail from which on it is a value of the message.
+    pub(super) value_at: Option<usize>,
 }
 
 impl Rejection {
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self { reason, detail: detail.into(), at: None, value_at: None }
+    }
+
+    /// The detail without the first characters of the value, for logs and errors.
+    pub fn masked(&self) -> &str {
+        self.value_at.and_then(|at| self.detail.get(..at)).unwrap_or(&self.detail)
     }
 }
 
@@ -117,6 +127,8 @@ pub struct Coercions {
     pub precision_loss: u64,
     pub auto_time_unit: u64,
     pub leap_second: u64,
+    /// Stored as NULL.
+    pub kafka_timestamp: u64,
 }
 
 impl Coercions {
@@ -129,6 +141,7 @@ impl Coercions {
             ("integer beyond the precision of a double", self.precision_loss),
             ("guessed unit of time", self.auto_time_unit),
             ("leap second", self.leap_second),
+            ("Kafka timestamp outside of 1990 to 2261", self.kafka_timestamp),
         ];
         kinds.into_iter().filter(|(_, count)| *count > 0)
     }
@@ -140,5 +153,25 @@ impl Coercions {
         self.precision_loss += other.precision_loss;
         self.auto_time_unit += other.auto_time_unit;
         self.leap_second += other.leap_second;
+        self.kafka_timestamp += other.kafka_timestamp;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_documented_with_its_cause_and_way_out() {
+        let documented: Vec<Vec<&str>> = include_str!("../../docs/dead-letters.md")
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| line.split('|').map(str::trim).collect())
+            .collect();
+        for reason in Reason::ALL {
+            let row = documented.iter().find(|row| row[1] == format!("`{reason}`"));
+            let row = row.unwrap_or_else(|| panic!("{reason} is not in docs/dead-letters.md"));
+            assert!(row.len() == 5 && !row[2].is_empty() && !row[3].is_empty(), "{reason}: {row:?}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::batch::{Chunk, DeadLetter};
 use super::spare::SpareColumns;
 use crate::decode::{Coercions, Decoder, Message, Reason, Rejection, TOO_LARGE_KEPT, Verdict};
 use crate::kafka::{Handler, Record};
-use crate::market::{OffsetRange, TickColumns};
+use crate::market::{OffsetRange, TickColumns, plausible_kafka_millis};
 
 /// A chunk is full with this many rows. Columns grow by doubling, so a full chunk has no memory to spare.
 pub(super) const CHUNK_ROWS: usize = 4_096;
@@ -176,7 +176,7 @@ fn letter(record: &Record<'_>, rejection: Rejection) -> DeadLetter {
     DeadLetter {
         partition: record.partition(),
         offset: record.offset(),
-        kafka_ts: record.timestamp(),
+        kafka_ts: plausible_kafka_millis(record.timestamp()),
         key: record.key().map(<[u8]>::to_vec),
         payload: payload[..kept].to_vec(),
         payload_bytes: payload.len() as i64,

@@ -12,7 +12,7 @@ pub use clock::LocalClock;
 pub use columns::{ExtraColumn, ExtraSpec, ExtraType, Strings, TickColumns};
 pub use counts::Counts;
 pub use offsets::{InvalidRange, OffsetRange};
-pub use time::{date_text, rfc3339};
+pub use time::{EARLIEST_MICROS, LATEST_MICROS, date_text, is_plausible_kafka_ts, plausible_kafka_millis, rfc3339};
 pub use topic::{OtherTopic, TopicIdentity};
 pub use zone::{EPOCH_DAYS_FROM_CE, MarketZone, PartitionBy};
 

@@ -17,7 +17,7 @@ const NO_SETTINGS: [&str; 3] = ["TICKHOUSE_TEST_", "TICKHOUSE_BINARY", "TICKHOUS
 const OF_SERVICES: [&str; 3] = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
 
 /// Keys that the environment can set, as `TICKHOUSE_` and the key in capitals with `_` for the dots.
-pub(super) const ENVIRONMENT: [(&str, Kind); 63] = [
+pub(super) const ENVIRONMENT: [(&str, Kind); 65] = [
     ("table", Kind::Text),
     ("kafka.brokers", Kind::Text),
     ("kafka.topic", Kind::Text),
@@ -40,6 +40,7 @@ pub(super) const ENVIRONMENT: [(&str, Kind); 63] = [
     ("input.preset", Kind::Text),
     ("input.zone", Kind::Text),
     ("input.time_unit", Kind::Text),
+    ("input.ts_format", Kind::Text),
     ("input.include", Kind::List),
     ("input.exclude", Kind::List),
     ("input.allow_negative", Kind::List),
@@ -48,6 +49,7 @@ pub(super) const ENVIRONMENT: [(&str, Kind); 63] = [
     ("ingest.partition_by", Kind::Text),
     ("ingest.start", Kind::Text),
     ("ingest.on_data_loss", Kind::Text),
+    ("ingest.max_dead_share", Kind::Text),
     ("ingest.flush_rows", Kind::Number),
     ("ingest.flush_bytes", Kind::Text),
     ("ingest.flush_interval", Kind::Text),

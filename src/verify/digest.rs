@@ -12,7 +12,7 @@ use arrow::array::{
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 
-use crate::market::{ExtraColumn, MarketZone, PartitionBy, TickColumns};
+use crate::market::{ExtraColumn, MarketZone, PartitionBy, TickColumns, is_plausible_kafka_ts};
 
 /// Of one column.
 pub(super) enum Values<'a> {
@@ -21,6 +21,8 @@ pub(super) enum Values<'a> {
     Long(&'a Int64Array),
     Int(&'a Int32Array),
     Time(&'a TimestampMicrosecondArray),
+    /// What can't be a Kafka timestamp is decoded as NULL; earlier versions stored it.
+    KafkaTime(&'a TimestampMicrosecondArray),
     Flag(&'a BooleanArray),
 }
 
@@ -105,7 +107,8 @@ impl Compared {
     /// `None`: the batch has not all of the columns.
     pub(super) fn of_batch<'a>(&self, batch: &'a RecordBatch) -> Option<BatchRows<'a>> {
         let int = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<Int32Type>();
-        let values = self.names().map(|name| Values::of(batch.column_by_name(name)?)).collect::<Option<Vec<_>>>()?;
+        let values =
+            self.names().map(|name| Values::named(name, batch.column_by_name(name)?)).collect::<Option<Vec<_>>>()?;
         Some(BatchRows {
             epoch: int("kafka_epoch")?,
             partition: int("kafka_partition")?,
@@ -190,6 +193,13 @@ impl BatchRows<'_> {
 }
 
 impl<'a> Values<'a> {
+    fn named(name: &str, column: &'a dyn Array) -> Option<Self> {
+        match (name, Self::of(column)?) {
+            ("kafka_ts", Self::Time(values)) => Some(Self::KafkaTime(values)),
+            (_, values) => Some(values),
+        }
+    }
+
     fn of(column: &'a dyn Array) -> Option<Self> {
         let text = || column.as_string_opt::<i32>().map(Self::Text);
         let double = || column.as_primitive_opt::<Float64Type>().map(Self::Double);
@@ -219,6 +229,9 @@ impl<'a> Values<'a> {
             Self::Long(values) => values.is_valid(row).then(|| values.value(row)),
             Self::Int(values) => values.is_valid(row).then(|| values.value(row).into()),
             Self::Time(values) => values.is_valid(row).then(|| values.value(row)),
+            Self::KafkaTime(values) => {
+                values.is_valid(row).then(|| values.value(row)).filter(|micros| is_plausible_kafka_ts(*micros))
+            }
             Self::Flag(values) => values.is_valid(row).then(|| values.value(row).into()),
             Self::Text(_) | Self::Double(_) => None,
         }

@@ -33,6 +33,10 @@ const RESTORE_FILE: &str = "restore the file from a backup or an older version o
                             beyond what Kafka still holds";
 const RESTORE_TABLE: &str = "restore the table from a backup, or ingest the topic into a new lake as far as Kafka still \
                              holds it; keep this one to find out what wrote to it";
+const KAFKA_TIMESTAMP: &str = "an earlier version stored Kafka timestamps that the producer had set in another unit; new \
+                               rows get NULL. Prices, ts and identities are right: leave kafka_ts out, as in SELECT \
+                               symbol, ts, close, where a reader can't hold it, and set the producer's timestamps in \
+                               milliseconds";
 const OTHER_WRITER: &str = "find out which tool wrote to the table; lakes are written by tickhouse alone";
 
 kinds! {
@@ -64,6 +68,7 @@ kinds! {
     ReplayedSurplus = "replayed-rows-surplus", RESTORE_TABLE;
     LettersMissing = "dead-letters-missing", RESTORE_TABLE;
     LettersSurplus = "dead-letters-surplus", RESTORE_TABLE;
+    KafkaTimestamp = "kafka-ts-out-of-range", KAFKA_TIMESTAMP;
     PayloadHash = "payload-hash-wrong", RESTORE_FILE;
     KafkaEndsBefore = "kafka-ends-before-table", "the topic was recreated or truncated: `tickhouse offsets set \
                                                   --new-epoch` counts its offsets anew";

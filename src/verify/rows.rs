@@ -12,7 +12,7 @@ use super::finding::What;
 use super::statistics::{Extremes, Statistics};
 use crate::decode::TOO_LARGE_KEPT;
 use crate::lake::LoggedFile;
-use crate::market::{MarketZone, PartitionBy, date_text};
+use crate::market::{MarketZone, PartitionBy, date_text, is_plausible_kafka_ts};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -83,6 +83,7 @@ pub(super) struct FileRows {
     nulls: Vec<(String, u64)>,
     lacking: Vec<String>,
     dates: WrongRows,
+    kafka_times: WrongRows,
     payloads: WrongRows,
 }
 
@@ -101,6 +102,7 @@ impl FileRows {
             nulls: Vec::new(),
             lacking: Vec::new(),
             dates: WrongRows::default(),
+            kafka_times: WrongRows::default(),
             payloads: WrongRows::default(),
         }
     }
@@ -149,6 +151,7 @@ impl FileRows {
         }
         let identity = self.rules.has_identity.then(|| identity(&self.file, batch)).flatten();
         self.check_dates(batch);
+        self.check_kafka_times(batch);
         if self.rules.has_payload {
             self.check_payloads(batch);
         }
@@ -182,6 +185,19 @@ impl FileRows {
                         self.dates.add(at(row), || wrong_date(Some(stored.value(row)), date, "ts"));
                     }
                 }
+            }
+        }
+    }
+
+    fn check_kafka_times(&mut self, batch: &RecordBatch) {
+        let column = batch.column_by_name("kafka_ts");
+        let Some(times) = column.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>()) else {
+            return;
+        };
+        for (row, micros) in times.iter().enumerate() {
+            if let Some(micros) = micros.filter(|micros| !is_plausible_kafka_ts(*micros)) {
+                let detail = || format!("kafka_ts is {micros} microseconds, outside of 1990 to 2261");
+                self.kafka_times.add(place_of(batch, row), detail);
             }
         }
     }
@@ -222,7 +238,11 @@ impl FileRows {
         }
         let nulls = self.nulls.iter().map(|(name, count)| (What::Column, format!("{name} is NULL in {count} rows")));
         wrong.extend(nulls);
-        for (what, rows) in [(What::PartitionDate, &self.dates), (What::PayloadHash, &self.payloads)] {
+        for (what, rows) in [
+            (What::PartitionDate, &self.dates),
+            (What::KafkaTimestamp, &self.kafka_times),
+            (What::PayloadHash, &self.payloads),
+        ] {
             if rows.count > 0 {
                 wrong.push((what, rows.told()));
             }
@@ -260,4 +280,34 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("a string takes all text");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, TimestampMicrosecondArray};
+
+    use super::*;
+
+    #[test]
+    fn rows_with_times_that_no_clock_shows_are_counted_and_the_first_is_named() {
+        let times =
+            TimestampMicrosecondArray::from(vec![Some(1_795_185_000_000_000), None, Some(5_000), Some(i64::MAX)]);
+        let batch = RecordBatch::try_from_iter_with_nullable([
+            ("kafka_partition", Arc::new(Int32Array::from(vec![3; 4])) as ArrayRef, false),
+            ("kafka_offset", Arc::new(Int64Array::from(vec![10, 11, 12, 13])), false),
+            ("kafka_ts", Arc::new(times.with_timezone("UTC")), true),
+        ])
+        .unwrap();
+        let rules =
+            Rules { table: "ticks", schema: batch.schema(), date: None, has_identity: false, has_payload: false };
+        let file = LoggedFile { path: Path::from("a.parquet"), bytes: 1, partition_value: None, stats: None };
+        let mut rows = FileRows::new(&rules, &file);
+        rows.add(&batch);
+        let wrong = rows.finish();
+        let (_, told) = wrong.iter().find(|(what, _)| *what == What::KafkaTimestamp).unwrap();
+        assert_eq!(
+            told,
+            "2 rows; the first (partition 3, offset 12): kafka_ts is 5000 microseconds, outside of 1990 to 2261"
+        );
+    }
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from verdicts import ANY, judge
+from verdicts import ANY, judge, plausible
 
 ROWS_AT_ONCE = 50_000
 SCHEMA = pa.schema(
@@ -58,7 +58,7 @@ class Writer:
                 offset,
                 hashlib.sha256(payload or b"").hexdigest(),
                 len(payload or b""),
-                kafka_ms,
+                plausible(kafka_ms),
                 v.kind,
                 v.symbol,
                 v.ts_us,

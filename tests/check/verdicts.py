@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 
 FUTURE_US = 5 * 60 * 1_000_000
 YEAR_1990_US = 631_152_000_000_000
+YEAR_2262_US = 9_214_646_400_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -77,7 +78,14 @@ def _text(value) -> str | None:
     raise _Unsure
 
 
+def plausible(kafka_ms: int | None) -> int | None:
+    """What the table has of a Kafka timestamp: NULL for one in another unit."""
+    known = kafka_ms is not None and YEAR_1990_US <= kafka_ms * 1000 < YEAR_2262_US
+    return kafka_ms if known else None
+
+
 def _time(value, kafka_ms: int | None) -> int:
+    kafka_ms = plausible(kafka_ms)
     if value is None:
         raise _Dead
     if not isinstance(value, str):
