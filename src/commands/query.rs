@@ -21,7 +21,7 @@ use crate::engines::Engine;
 use crate::lake::{Location, StoreSettings, store_result};
 use crate::query::{
     Ask, Catalog, Clock, DEFAULT_MEMORY_BYTES, Dialect, Format, Header, NamedQuery, Output, Parsed, QueryError, TICKS,
-    write_all,
+    write_all, write_readable,
 };
 use crate::settings::Settings;
 
@@ -50,7 +50,7 @@ pub(super) async fn run_text(
     let mut tables = Tables::of(&settings, DEFAULT_MEMORY_BYTES, stop).await?;
     let planned = tables.session().await?.plan(&parsed).await?;
     tables.close().await;
-    write_all(planned.run()?, format, chrono_tz::UTC, Output::to(io::stdout()), stop).await?;
+    write_readable(planned.run()?, format, chrono_tz::UTC, Output::to(io::stdout()), stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 

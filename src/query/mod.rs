@@ -46,7 +46,7 @@ pub use condition::{Condition, Conditions};
 pub use diagnose::SqlProblem;
 pub use dialect::Dialect;
 pub use error::QueryError;
-pub use format::{Encoded, Format, Output, write_all, write_batch, write_stream};
+pub use format::{Encoded, Format, Output, write_all, write_batch, write_readable, write_stream};
 pub use header::{Column, ColumnType, Header};
 pub use moment::{Clock, Moment};
 pub use params::Param;

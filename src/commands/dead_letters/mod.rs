@@ -44,7 +44,7 @@ const SHOW: &str = "\
 -- param limit count 10 So many at most
 SELECT
   kafka_epoch AS epoch, kafka_partition AS partition, kafka_offset AS offset, kafka_ts, reason, detail,
-  payload_bytes, payload_sha256, CAST(key AS VARCHAR) AS key, payload, version, ingested_at
+  payload_bytes, payload_sha256, key, payload, version, ingested_at
 FROM dead_letters
 WHERE ($reason = '' OR reason = $reason)
   AND ($partition < 0 OR kafka_partition = $partition)

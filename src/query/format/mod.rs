@@ -1,8 +1,10 @@
 //! Results as bytes: one encoder a format, each batch written when it comes, so memory stays bounded.
 
 mod encoded;
+mod far_times;
 mod grid;
 mod output;
+mod readable;
 mod times;
 
 use std::io::Write;
@@ -28,6 +30,7 @@ pub use encoded::Encoded;
 use grid::{Grid, GridStyle};
 pub use output::Output;
 use output::Sink;
+pub use readable::write_readable;
 use times::Times;
 
 /// Rows of a row group of a Parquet result; held in memory until it is full.

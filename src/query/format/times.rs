@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono_tz::Tz;
 
-use super::Format;
+use super::{Format, far_times};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Change {
@@ -56,13 +56,27 @@ impl Times {
         let columns: Result<Vec<ArrayRef>, ArrowError> = columns
             .map(|((column, change), field)| match change {
                 Change::Nothing => Ok(Arc::clone(column)),
-                Change::Zone => in_zone(column, field.data_type()),
+                Change::Zone => {
+                    let zoned = in_zone(column, field.data_type())?;
+                    Ok(far_times::as_text(&zoned)?.unwrap_or(zoned))
+                }
                 Change::Text => as_text(column),
             })
             .collect();
+        let columns = columns?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns?, &options)
+        // Far times are text in their batch; the formats go by the columns that come.
+        let is_as_announced = |(column, field): (&ArrayRef, &FieldRef)| column.data_type() == field.data_type();
+        let schema = match columns.iter().zip(self.schema.fields()).all(is_as_announced) {
+            true => Arc::clone(&self.schema),
+            false => Arc::new(Schema::new(columns.iter().zip(self.schema.fields()).map(of_column).collect::<Vec<_>>())),
+        };
+        RecordBatch::try_new_with_options(schema, columns, &options)
     }
+}
+
+fn of_column((column, field): (&ArrayRef, &FieldRef)) -> Field {
+    Field::clone(field).with_data_type(column.data_type().clone())
 }
 
 fn in_zone(column: &ArrayRef, kind: &DataType) -> Result<ArrayRef, ArrowError> {
