@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{EventArgs, KafkaArgs, ServeArgs, TableArgs};
 use crate::decode::Preset;
 use crate::http::Listen;
-use crate::ingest::{DataLossPolicy, Maintain, StartPolicy};
+use crate::ingest::{DataLossPolicy, Maintain, Share, StartPolicy};
 use crate::market::PartitionBy;
 use crate::metrics::DEFAULT_LISTEN;
 use crate::settings::Layers;
@@ -37,6 +37,10 @@ pub struct IngestArgs {
     /// What to do when Kafka no longer holds what comes next
     #[arg(long, value_name = "POLICY")]
     pub on_data_loss: Option<DataLossPolicy>,
+    /// Stop with exit code 3, before the commit, when more of the first 1,000 messages, or of 10,000 later ones, become dead
+    /// letters; 1 never stops [default: 0.5 with --until-latest and for a lake without rows, else a warning]
+    #[arg(long, value_name = "SHARE")]
+    pub max_dead_share: Option<Share>,
     /// Time zone of trade dates; fixed when the lake is created [default: America/New_York]
     #[arg(long, value_name = "ZONE")]
     pub market_zone: Option<String>,
@@ -97,6 +101,10 @@ pub struct InputArgs {
     /// Time zone of times without an offset
     #[arg(long, value_name = "ZONE")]
     pub zone: Option<String>,
+    /// How times are written that are no RFC 3339, as a strftime pattern: %Y-%m-%d, %d/%m/%Y %H:%M:%S; a day begins at
+    /// midnight in --zone
+    #[arg(long, value_name = "PATTERN")]
+    pub ts_format: Option<String>,
     /// Only this symbol; repeatable
     #[arg(long, value_name = "SYMBOL")]
     pub include: Vec<String>,
@@ -125,6 +133,7 @@ impl InputArgs {
         let list = |values: &[String]| (!values.is_empty()).then(|| values.to_vec());
         layers.flag("input.preset", "--input", name(self.input));
         layers.flag("input.zone", "--zone", self.zone.clone());
+        layers.flag("input.ts_format", "--ts-format", self.ts_format.clone());
         layers.flag("input.include", "--include", list(&self.include));
         layers.flag("input.exclude", "--exclude", list(&self.exclude));
         let bytes = self.max_message_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
@@ -145,6 +154,7 @@ impl IngestArgs {
         layers.flag("kafka.instance_id", "--instance-id", self.instance_id.clone());
         layers.flag("ingest.start", "--start", self.start.as_ref().map(ToString::to_string));
         layers.flag("ingest.on_data_loss", "--on-data-loss", name(self.on_data_loss));
+        layers.flag("ingest.max_dead_share", "--max-dead-share", self.max_dead_share.map(Share::value));
         layers.flag("ingest.market_zone", "--market-zone", self.market_zone.clone());
         layers.flag("ingest.partition_by", "--partition-by", name(self.partition_by));
         layers.flag("ingest.flush_rows", "--flush-rows", self.flush_rows.map(i64::from));

@@ -96,7 +96,7 @@ fn is_reader_gone(error: &anyhow::Error) -> bool {
     error.is::<ReaderGone>() || matches!(error.downcast_ref(), Some(QueryError::BrokenPipe))
 }
 
-/// 1 failed, 2 usage or configuration, 3 data loss needs a decision; findings (4) are no error.
+/// 1 failed, 2 usage or configuration, 3 data loss, or too many dead letters, need a decision; findings (4) are no error.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     let code = error.chain().find_map(|cause| {
         if cause.is::<SettingsError>()
@@ -114,7 +114,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         }
         if let Some(error) = cause.downcast_ref::<IngestError>() {
             return match error {
-                IngestError::DataLoss(_) => Some(DATA_LOSS),
+                IngestError::DataLoss(_) | IngestError::MostlyDead(_) => Some(DATA_LOSS),
                 IngestError::Settings(_) | IngestError::Start(_) => Some(USAGE),
                 IngestError::Lake(error) => lake_code(error),
                 IngestError::Topic(error) => topic_code(error),

@@ -3,9 +3,9 @@
 use crate::cli::GlobalArgs;
 use crate::ingest::{DataLoss, IngestError};
 use crate::market::OtherTopic;
-use crate::settings::{Resolved, SettingsError};
+use crate::settings::{GivenFlags, Resolved, SettingsError};
 
-/// A data-loss stop and the ways out of it.
+/// A stop that needs a decision, and the ways out of it.
 #[derive(Debug, thiserror::Error)]
 #[error("{stop}\n{ways}")]
 pub(super) struct DataLossStop {
@@ -15,8 +15,12 @@ pub(super) struct DataLossStop {
 
 /// Adds the ways out where there are any.
 pub(super) fn show(error: IngestError, global: &GlobalArgs, resolved: &Resolved) -> anyhow::Error {
-    let IngestError::DataLoss(loss) = &error else { return error.into() };
-    match ways_out(loss, global, resolved) {
+    let ways = match &error {
+        IngestError::DataLoss(loss) => ways_out(loss, global, resolved),
+        IngestError::MostlyDead(_) => try_a_mapping(global, resolved),
+        _ => return error.into(),
+    };
+    match ways {
         Ok(ways) => DataLossStop { stop: error, ways }.into(),
         Err(problem) => anyhow::Error::from(error).context(problem),
     }
@@ -41,26 +45,49 @@ fn ways_out(loss: &DataLoss, global: &GlobalArgs, resolved: &Resolved) -> Result
         DataLoss::OtherTopic(OtherTopic::Moved { .. }) => (anew(), "the topic moved to another cluster"),
     };
     let gives_up = matches!(loss, DataLoss::Expired { .. });
-    let mut words: Vec<String> = ["tickhouse", "offsets", "set"].map(str::to_owned).to_vec();
-    if let Some(config) = &global.config {
-        words.extend(["--config".to_owned(), config.to_string_lossy().into_owned()]);
-    }
+    let mut words = command(&["offsets", "set"], global);
     words.extend(["--table".to_owned(), resolved.settings.location()?.to_string()]);
     let given = resolved.given_flags(|key| {
         let kafka = key.starts_with("kafka.") && !["kafka.group", "kafka.instance_id"].contains(&key);
         let store = key.starts_with("store.") && key != "store.create_bucket";
         store || kafka
     })?;
-    words.extend(given.words);
+    words.extend(given.words.iter().cloned());
     words.extend(change);
     words.extend(["--reason".to_owned(), reason.to_owned()]);
-    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    let words = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
     let beforehand = if gives_up { "\nor start ingest with --on-data-loss earliest" } else { "" };
-    let left_out = match given.left_out.as_slice() {
+    let left_out = left_out(&given);
+    Ok(format!("to {purpose} (--dry-run shows it first):\n  {words}{left_out}{beforehand}"))
+}
+
+/// Of messages that don't fit their mapping.
+fn try_a_mapping(global: &GlobalArgs, resolved: &Resolved) -> Result<String, SettingsError> {
+    let wanted = ["input.preset", "input.zone", "input.ts_format", "input.max_message_bytes", "ingest.start"];
+    let given = resolved.given_flags(|key| key.starts_with("kafka.") || wanted.contains(&key))?;
+    let mut words = command(&["ingest", "--dry-run"], global);
+    words.extend(given.words.iter().cloned());
+    let words = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+    let left_out = left_out(&given);
+    Ok(format!(
+        "to see what becomes of each message, and try another [input], without writing anything:\n  {words}{left_out}\nto \
+         take the messages as they are: --max-dead-share 1"
+    ))
+}
+
+fn command(subcommand: &[&str], global: &GlobalArgs) -> Vec<String> {
+    let mut words: Vec<String> = ["tickhouse"].iter().chain(subcommand).map(|word| (*word).to_owned()).collect();
+    if let Some(config) = &global.config {
+        words.extend(["--config".to_owned(), config.to_string_lossy().into_owned()]);
+    }
+    words
+}
+
+fn left_out(given: &GivenFlags) -> String {
+    match given.left_out.as_slice() {
         [] => String::new(),
         secrets => format!("\nadd what is not printed: {}", secrets.join(" ")),
-    };
-    Ok(format!("to {purpose} (--dry-run shows it first):\n  {}{left_out}{beforehand}", words.join(" ")))
+    }
 }
 
 /// A word as a shell takes it.

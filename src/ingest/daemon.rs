@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assemble::Assembler;
 use super::beside::Beside;
+use super::dead_share::DeadShareRule;
 use super::encode::TickEncoder;
 use super::error::IngestError;
 use super::pipeline::{Pipeline, PipelineOptions};
@@ -139,6 +140,11 @@ impl Daemon {
             start: settings.start,
             on_data_loss: settings.on_data_loss,
             until_latest,
+            dead_share: DeadShareRule {
+                configured: settings.max_dead_share,
+                until_latest,
+                is_new: lake.file_count() == 0,
+            },
             stop_timeout: settings.stop_timeout,
             behind: Arc::clone(&behind),
         };

@@ -2,6 +2,7 @@
 
 use parquet::errors::ParquetError;
 
+use super::dead_share::MostlyDead;
 use super::policy::{BeginError, DataLoss};
 use crate::kafka::{ConsumerGone, TopicError};
 use crate::lake::LakeError;
@@ -11,6 +12,9 @@ pub enum IngestError {
     /// Nothing is written until an operator decides.
     #[error("data loss: {0}")]
     DataLoss(DataLoss),
+    /// Nothing of the batch is written until an operator decides.
+    #[error("{0}")]
+    MostlyDead(Box<MostlyDead>),
     #[error("start: {0}")]
     Start(String),
     #[error("{0}")]
@@ -47,6 +51,12 @@ pub enum IngestError {
 impl From<DataLoss> for IngestError {
     fn from(loss: DataLoss) -> Self {
         Self::DataLoss(loss)
+    }
+}
+
+impl From<Box<MostlyDead>> for IngestError {
+    fn from(stop: Box<MostlyDead>) -> Self {
+        Self::MostlyDead(stop)
     }
 }
 

@@ -12,6 +12,7 @@ mod beside;
 mod brokers;
 mod buried;
 mod daemon;
+mod dead_share;
 mod encode;
 mod error;
 mod flush;
@@ -31,6 +32,7 @@ mod upkeep;
 
 pub use batch::{Batch, Chunk};
 pub use daemon::{Daemon, IngestSpec};
+pub use dead_share::{MostlyDead, Share};
 pub use encode::TickEncoder;
 pub use error::IngestError;
 pub use histogram::Histogram;

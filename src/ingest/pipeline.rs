@@ -18,6 +18,7 @@ use tracing::Instrument;
 use super::assemble::{Deliveries, Delivery};
 use super::batch::Batch;
 use super::brokers::Brokers;
+use super::dead_share::{DeadShare, DeadShareRule};
 use super::encode::TickEncoder;
 use super::error::IngestError;
 use super::flush::{Flush, Flushed, Outcome, flush};
@@ -54,6 +55,7 @@ pub(super) struct PipelineOptions {
     pub on_data_loss: DataLossPolicy,
     /// Stops at the ends that the partitions have when they are assigned.
     pub until_latest: bool,
+    pub dead_share: DeadShareRule,
     /// From `stop` to the end.
     pub stop_timeout: Duration,
     /// Small files come faster than they are compacted: flush less often.
@@ -89,6 +91,7 @@ pub(super) struct Pipeline {
     pub(super) waiting: Vec<(TopicIdentity, Vec<Assigned>)>,
     pub(super) status: watch::Sender<Status>,
     pub(super) counted: Counted,
+    pub(super) dead_share: DeadShare,
     pub(super) brokers: Brokers,
     /// Of the lake's retry policy: gives up; cancelled when the stop takes too long.
     give_up: CancellationToken,
@@ -141,6 +144,7 @@ impl Pipeline {
         status.send_modify(|status| status.version = lake.version());
         let leave_at = options.until_latest.then(|| Instant::now() + FIRST_ASSIGNMENT);
         Self {
+            dead_share: DeadShare::new(options.dead_share),
             options,
             consumer,
             partitions: Partitions::default(),
@@ -206,6 +210,9 @@ impl Pipeline {
             if stopping && self.in_flight.is_none() {
                 if self.batch.is_empty() {
                     return Ok(());
+                }
+                if stop_by.is_none() {
+                    self.dead_share.end()?;
                 }
                 self.start_flush()?;
             }
@@ -328,6 +335,7 @@ impl Pipeline {
             let counts = chunk.counts;
             self.counted.read.count += (counts.stored_offsets + counts.dead + counts.skipped).unsigned_abs();
             self.counted.read.bytes += bytes as u64;
+            self.dead_share.add(&chunk)?;
             if self.batch.is_empty() {
                 self.batch_since = Instant::now();
             }

@@ -125,6 +125,7 @@ impl Pipeline {
             status.buffered_bytes = batch.bytes();
             status.read = counted.read;
             status.coercions = counted.coercions;
+            status.dead_share = self.dead_share.value();
             status.lag = partitions.lag();
             status.unread = partitions.unread();
             status.already_applied = counted.already_applied.load(Ordering::Relaxed);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
+use super::dead_share::Share;
 use crate::lake::Upkeep;
 use crate::market::{MarketZone, PartitionBy};
 use crate::units;
@@ -22,6 +23,10 @@ pub struct IngestSettings {
     pub partition_by: PartitionBy,
     pub start: StartPolicy,
     pub on_data_loss: DataLossPolicy,
+    /// More of the messages may not become dead letters. Where it isn't set, half of them end an ingest until the latest
+    /// offsets and one into a lake without rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_dead_share: Option<Share>,
     /// A flush happens at the first of rows, decoded bytes and age.
     pub flush_rows: usize,
     #[serde(with = "units::size")]
@@ -50,6 +55,7 @@ impl Default for IngestSettings {
             partition_by: PartitionBy::Day,
             start: StartPolicy::Earliest,
             on_data_loss: DataLossPolicy::Stop,
+            max_dead_share: None,
             flush_rows: 1_000_000,
             flush_bytes: 64 << 20,
             flush_interval: Duration::from_secs(10),

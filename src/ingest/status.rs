@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::dead_share::Share;
 use super::histogram::Histogram;
 use crate::decode::{Coercions, Reason, SkipKind};
 use crate::lake::Tallied;
@@ -49,6 +50,8 @@ pub struct Status {
     /// No broker answers, or they turn this client away.
     pub brokers_away: bool,
     pub dead: BTreeMap<Reason, u64>,
+    /// Of the last messages that are ticks or dead letters, how many are dead letters; from 0 to 1.
+    pub dead_share: Option<Share>,
     pub skips: BTreeMap<SkipKind, u64>,
     /// Messages that Kafka delivered again and the table had already.
     pub already_applied: u64,

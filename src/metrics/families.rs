@@ -4,7 +4,7 @@ use super::process::resident_bytes;
 use super::text::{Kind, Text};
 use super::view::Moment;
 use crate::decode::{Reason, SkipKind};
-use crate::ingest::{Ran, Work};
+use crate::ingest::{Ran, Share, Work};
 use crate::lake::{Attempt, CommittedTable};
 
 const MICROS: f64 = 1e6;
@@ -99,6 +99,8 @@ fn commits(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
         let count = status.dead.get(reason).copied().unwrap_or(0);
         dead.sample(&[("reason", reason.as_str())], count as f64);
     }
+    let help = "Share of the last thousands of messages that became dead letters, from 0 to 1";
+    text.gauge("tickhouse_dead_letter_ratio", help, status.dead_share.map(Share::value));
     let help = "Messages that are neither ticks nor dead letters, by kind";
     let mut skipped = text.family("tickhouse_skipped_total", Kind::Counter, help);
     let mut skips = status.skips.clone();

@@ -162,4 +162,73 @@ async fn dead_letters_are_listed_and_shown() {
     let letter: serde_json::Value = serde_json::from_str(&show).unwrap();
     assert_eq!((letter["offset"].as_i64(), letter["reason"].as_str()), (Some(10), Some("syntax")), "{show}");
     assert_eq!(letter["payload_sha256"], hex(b"again"), "{show}");
+    assert_eq!(letter["payload"], "again", "text is shown as text");
+    assert_eq!(letter["detail"], "not valid JSON, at byte 0, in again", "{show}");
+    let show = Tickhouse::new(&["dead-letters", "show", "--reason", "compressed", "--format", "ndjson"])
+        .flags(&place.flags())
+        .succeed();
+    let letter: serde_json::Value = serde_json::from_str(&show).unwrap();
+    assert!(letter["payload"].as_str().unwrap().starts_with("0x1f8b08"), "{show}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_that_does_not_fit_stops_before_the_commit() {
+    let (topic, place) = (Topic::new(2), Place::folder());
+    let payload = |number: usize| format!(r#"{{"pair":"A","time":{number},"px":"secret-of-a-payload"}}"#);
+    topic.send(&(0..1_200).map(payload).collect::<Vec<_>>());
+    let ingest = |words: &[&str]| {
+        Tickhouse::new(&[&["ingest", "--until-latest"], words].concat())
+            .flags(&topic.flags())
+            .flags(&place.flags())
+            .secret("secret-of-a-payload")
+            .run()
+    };
+    let stopped = ingest(&[]);
+    assert_eq!(stopped.code, Some(3), "{stopped:?}");
+    for told in [
+        "messages became dead letters, more than --max-dead-share 0.5 allows; the batch is not committed",
+        "missing_field: symbol: missing or null; /symbol is missing",
+        "  /pair  string\n",
+        "  /time  number\n",
+        "  tickhouse ingest --dry-run --brokers ",
+        "--max-dead-share 1",
+    ] {
+        assert!(stopped.stderr.contains(told), "{told}: {stopped:?}");
+    }
+    assert!(Contents::of(&place).await.letters.is_empty(), "nothing is committed");
+    let taken = ingest(&["--max-dead-share", "1"]);
+    assert_eq!(taken.code, Some(0), "{taken:?}");
+    assert_eq!(Contents::of(&place).await.letters.len(), 1_200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_timestamps_in_another_unit_are_null() {
+    // Apache Kafka refuses times of the far future, unless the topic says otherwise, and soon deletes those of 1970.
+    if !Topic::is_embedded() {
+        return;
+    }
+    over_stores(async |place: Place| {
+        let topic = Topic::new(1);
+        let millis = 1_795_185_000_123;
+        let odd = [Some(millis * 1_000_000), Some(1_795_185_001), Some(1)];
+        let good = r#"{"symbol":"AAPL","ts":"2026-11-20T14:30:01Z","close":1}"#;
+        topic.send_all([Some(millis)].into_iter().chain(odd).flat_map(|timestamp| {
+            [good, "bad"].map(|payload| Outgoing {
+                payload: Some(payload.as_bytes()),
+                timestamp,
+                ..Outgoing::default()
+            })
+        }));
+        let status = until_latest(spec(&topic, &place)).await.unwrap();
+        assert_eq!((status.committed.rows, status.committed.dead), (4, 4));
+        assert_eq!(status.coercions.kafka_timestamp, 3);
+        for table in ["ticks", "dead_letters"] {
+            let sql = format!("SELECT count(*) AS n, count(kafka_ts) AS known, min(kafka_ts) AS kafka_ts FROM {table}");
+            let csv = Tickhouse::new(&["query", &sql, "--format", "csv"]).flags(&place.flags()).succeed();
+            assert_eq!(csv, "n,known,kafka_ts\n4,1,2026-11-20T14:30:00.123Z\n", "{table}");
+        }
+        let verify = Tickhouse::new(&["verify", "--against-kafka"]).flags(&topic.flags()).flags(&place.flags()).run();
+        assert_eq!(verify.code, Some(0), "{verify:?}");
+    })
+    .await;
 }

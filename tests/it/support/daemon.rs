@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tickhouse::decode::{InputSettings, Preset};
-use tickhouse::ingest::{Daemon, IngestError, IngestSettings, IngestSpec, Status};
+use tickhouse::ingest::{Daemon, IngestError, IngestSettings, IngestSpec, Share, Status};
 use tickhouse::lake::PartitionCounters;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -31,6 +31,8 @@ pub fn spec(topic: &Topic, place: &Place) -> IngestSpec {
             market_zone: "UTC".to_owned(),
             flush_interval: Duration::from_millis(100),
             idle_commit_interval: Duration::from_millis(100),
+            // Most topics of these tests are small, and some hold nothing but poison.
+            max_dead_share: Some(Share::new(1.0).unwrap()),
             ..IngestSettings::default()
         },
         until_latest: false,
