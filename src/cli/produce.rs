@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
-use super::{KafkaArgs, zone};
-use crate::decode::Preset;
+use super::{KafkaArgs, TableArgs, zone};
+use crate::decode::{InputSettings, Preset, TimeFormat, TimeUnit};
 use crate::feeds::Pace;
 use crate::feeds::replay::{ColumnNames, EpochUnit, FileFormat, ReplaySettings};
 use crate::units::parse_duration;
@@ -50,9 +50,12 @@ pub struct SendArgs {
     #[arg(long, value_name = "COUNT", help_heading = "Kafka", requires = "partitions",
         value_parser = clap::value_parser!(i32).range(1..))]
     pub replication: Option<i32>,
-    /// Format of the messages that are made of ticks
-    #[arg(long, value_name = "PRESET", default_value = "canonical")]
-    pub format: Preset,
+    #[command(flatten)]
+    pub table: TableArgs,
+    /// Format of the messages that are made of ticks [default: what [input] of the configuration reads, else what the lake
+    /// of --table reads, else canonical]
+    #[arg(long, value_name = "PRESET")]
+    pub format: Option<Preset>,
     /// Zone of times without an offset, in files and in the formats that have such times
     #[arg(long, value_name = "ZONE", value_parser = zone)]
     pub zone: Option<Tz>,
@@ -111,6 +114,9 @@ pub struct ReplayArgs {
     /// Unit of times that are numbers
     #[arg(long, value_name = "UNIT", help_heading = "Files")]
     pub time_unit: Option<EpochUnit>,
+    /// How times in text are written that are no RFC 3339, as in %d/%m/%Y %H:%M:%S or %Y%m%d
+    #[arg(long, value_name = "PATTERN", help_heading = "Files", value_parser = TimeFormat::new)]
+    pub ts_format: Option<TimeFormat>,
     /// JSON pointer to the Kafka key in lines, as in /data/s
     #[arg(long, value_name = "POINTER", help_heading = "Files")]
     pub message_key: Option<String>,
@@ -123,7 +129,7 @@ pub struct ReplayArgs {
 
 /// Columns of CSV and Parquet files.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Columns (default: the name of the field)")]
+#[command(next_help_heading = "Columns (default: the name of the field, in any case, or its key in [input])")]
 pub struct ColumnArgs {
     #[arg(long, value_name = "NAME", help = "Column of the symbol, which is the Kafka key; required")]
     pub symbol_column: Option<String>,
@@ -150,9 +156,26 @@ pub struct ColumnArgs {
 }
 
 impl ReplayArgs {
-    pub fn settings(&self) -> ReplaySettings {
+    /// `input`: how the messages will be read; it also says what files leave open about times.
+    ///
+    /// # Errors
+    /// The input's zone or form of time can't be used.
+    pub fn settings(&self, input: Option<InputSettings>) -> Result<ReplaySettings, String> {
+        let unit = input.as_ref().and_then(|input| match input.time_unit? {
+            TimeUnit::S => Some(EpochUnit::S),
+            TimeUnit::Ms => Some(EpochUnit::Ms),
+            TimeUnit::Us => Some(EpochUnit::Us),
+            TimeUnit::Ns => Some(EpochUnit::Ns),
+            TimeUnit::Rfc3339 | TimeUnit::Naive | TimeUnit::Auto => None,
+        });
+        let input_zone = input.as_ref().and_then(|input| input.zone.as_deref()).map(zone).transpose()?;
+        let format = input.as_ref().and_then(|input| input.ts_format.as_deref());
+        let ts_format = match &self.ts_format {
+            Some(format) => Some(format.clone()),
+            None => format.map(TimeFormat::new).transpose()?,
+        };
         let columns = self.columns.clone();
-        ReplaySettings {
+        Ok(ReplaySettings {
             files: self.files.clone(),
             format: self.file_format,
             columns: ColumnNames {
@@ -166,11 +189,13 @@ impl ReplayArgs {
                 trade_id: columns.trade_id_column,
                 source: columns.source_column,
             },
-            time_unit: self.time_unit,
-            zone: self.send.zone,
+            time_unit: self.time_unit.or(unit),
+            zone: self.send.zone.or(input_zone),
+            ts_format,
+            input,
             message_key: self.message_key.clone(),
             message_time: self.message_time.clone(),
-        }
+        })
     }
 }
 
@@ -231,7 +256,7 @@ mod tests {
             panic!("not parsed")
         };
         assert_eq!((args.rate, args.send.count, args.start), (0.0, Some(5), Some(1_795_185_000_000_000)));
-        assert_eq!((args.anomalies, args.send.format), (0.01, Preset::Binance));
+        assert_eq!((args.anomalies, args.send.format), (0.01, Some(Preset::Binance)));
         for wrong in ["--rate -1", "--anomalies 2", "--symbols 0", "--start today", "--interval 0s", "--format x"] {
             assert!(parse(&format!("simulate {wrong}")).is_err(), "{wrong}");
         }
@@ -246,7 +271,7 @@ mod tests {
         };
         let args = parsed("replay a.csv b.csv --symbol-column Name --zone Asia/Kolkata --pace 60x");
         assert_eq!((args.files.len(), args.pace), (2, Pace::EventTime { speed: 60.0 }));
-        let settings = args.settings();
+        let settings = args.settings(None).unwrap();
         assert_eq!(settings.columns.symbol.as_deref(), Some("Name"));
         assert_eq!(settings.zone, Some(chrono_tz::Asia::Kolkata));
         assert_eq!(parsed("replay -").pace, Pace::FlatOut);

@@ -10,15 +10,17 @@ use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
-use super::print::report as say;
+use super::print::{report as say, tell};
 use crate::cli::{GlobalArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
+use crate::decode::{InputSettings, Preset, Source};
 use crate::feeds::replay::{ReplayError, ReplayFeed};
 use crate::feeds::simulate::{Anomalies, Clock, SimulateSettings, SimulatedFeed};
 use crate::feeds::wire::Encoder;
 use crate::feeds::{Feed, Pace, SendProgress, SendReport, SendSettings, send_feed};
 use crate::kafka::{KafkaSettings, TopicError, ensure_topic, topic_info};
-use crate::lake::RetryPolicy;
+use crate::lake::{Lake, LakeError, RetryPolicy};
 use crate::settings::{Settings, SettingsError};
+use crate::tail::lake_input;
 
 /// Event time between two ticks where no rate gives it.
 const FLAT_OUT_INTERVAL: Duration = Duration::from_millis(1);
@@ -34,7 +36,7 @@ pub async fn run(global: &GlobalArgs, args: &ProduceArgs, stop: CancellationToke
 }
 
 async fn simulate(global: &GlobalArgs, args: &SimulateArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    let encoder = encoder(&args.send)?;
+    let encoder = encoder(&args.send, input(global, &args.send).await?.as_ref())?;
     let (pace, interval) = if args.rate > 0.0 {
         (Pace::Rate(args.rate), Duration::try_from_secs_f64(1.0 / args.rate).context("use --rate")?)
     } else {
@@ -54,9 +56,11 @@ async fn simulate(global: &GlobalArgs, args: &SimulateArgs, stop: CancellationTo
 }
 
 async fn replay(global: &GlobalArgs, args: &ReplayArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    let encoder = encoder(&args.send)?;
+    let input = input(global, &args.send).await?;
+    let encoder = encoder(&args.send, input.as_ref())?;
     let usage = |error: ReplayError| SettingsError::Value(error.to_string());
-    let feed = ReplayFeed::open(args.settings(), encoder).map_err(usage)?;
+    let settings = args.settings(input).map_err(SettingsError::Value)?;
+    let feed = ReplayFeed::open(settings, encoder).map_err(usage)?.reporting(tell);
     if (args.pace != Pace::FlatOut || args.send.event_timestamps) && !feed.has_times() {
         let problem = "--pace and --event-timestamps need the event time of lines; set --message-time POINTER";
         return Err(SettingsError::Value(problem.to_owned()).into());
@@ -65,8 +69,45 @@ async fn replay(global: &GlobalArgs, args: &ReplayArgs, stop: CancellationToken)
     finish(report, None)
 }
 
-fn encoder(args: &SendArgs) -> Result<Encoder, SettingsError> {
-    Encoder::new(args.format, args.zone).map_err(|error| SettingsError::Value(error.to_string()))
+/// How the messages will be read: by the configuration, else by the lake that they are for, if that is there.
+async fn input(global: &GlobalArgs, args: &SendArgs) -> anyhow::Result<Option<InputSettings>> {
+    let resolved = Settings::resolve(global.config.as_deref(), |layers| {
+        args.kafka.apply(layers);
+        args.table.apply(layers);
+    })?;
+    let settings = &resolved.settings;
+    if resolved.has_input() {
+        settings.input.validate().map_err(SettingsError::from)?;
+        return Ok(Some(settings.input.clone()));
+    }
+    if !resolved.is_set("table") {
+        return Ok(None);
+    }
+    let lake = match Lake::open(&settings.location()?, &settings.store).await {
+        Ok(lake) => lake,
+        // Ingest makes it later.
+        Err(LakeError::NoTable { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if lake.topic() != Some(settings.kafka.topic.as_str()) {
+        return Ok(None);
+    }
+    Ok(Some(lake_input(&lake)?))
+}
+
+fn encoder(args: &SendArgs, input: Option<&InputSettings>) -> Result<Encoder, SettingsError> {
+    let encoder = match (args.format, input) {
+        (Some(preset), _) => Encoder::new(preset, args.zone),
+        (None, Some(input)) => {
+            if matches!(input.ts, Some(Source::KafkaTimestamp)) && !args.event_timestamps {
+                let problem = "event times are read from Kafka timestamps (input.ts): add --event-timestamps";
+                return Err(SettingsError::Value(problem.to_owned()));
+            }
+            Encoder::of_input(input, args.zone)
+        }
+        (None, None) => Encoder::new(Preset::Canonical, args.zone),
+    };
+    encoder.map_err(|error| SettingsError::Value(error.to_string()))
 }
 
 async fn send<F: Feed + Send + 'static>(
@@ -76,7 +117,11 @@ async fn send<F: Feed + Send + 'static>(
     feed: F,
     stop: CancellationToken,
 ) -> anyhow::Result<(F, SendReport)> {
-    let settings = Settings::resolve(global.config.as_deref(), |layers| args.kafka.apply(layers))?.settings;
+    let resolved = Settings::resolve(global.config.as_deref(), |layers| {
+        args.kafka.apply(layers);
+        args.table.apply(layers);
+    })?;
+    let settings = resolved.settings;
     let kafka = settings.kafka;
     kafka.validate().map_err(SettingsError::from)?;
     kafka.warn_of_plaintext();

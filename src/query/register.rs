@@ -1,10 +1,15 @@
 //! Files of the user's beside the tables of the lake, to join with.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
+use arrow::array::AsArray;
+use arrow::csv::ReaderBuilder;
 use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
 use datafusion::prelude::{CsvReadOptions, JsonReadOptions, ParquetReadOptions, SessionContext};
 
 use super::diagnose::{first_lines, innermost};
@@ -12,8 +17,23 @@ use super::error::QueryError;
 use super::header::is_name;
 use super::session::{QuerySession, TableInfo};
 
-/// Columns of ticks that hold text.
-const TEXTS: [&str; 2] = ["symbol", "source"];
+/// Columns that hold identifiers whatever their values look like, in any case.
+const TEXTS: [&str; 14] = [
+    "symbol",
+    "source",
+    "ticker",
+    "sym",
+    "code",
+    "stock_code",
+    "security_id",
+    "isin",
+    "cusip",
+    "sedol",
+    "figi",
+    "ric",
+    "wkn",
+    "mic",
+];
 const FORMS: &str = "csv, tsv, json, ndjson, jsonl or parquet";
 
 impl QuerySession {
@@ -43,7 +63,7 @@ impl QuerySession {
             ending @ ("csv" | "tsv") => {
                 let delimiter = if ending == "csv" { b',' } else { b'\t' };
                 let options = CsvReadOptions::new().file_extension(&dotted).delimiter(delimiter);
-                register_csv(context, name, place, options).await
+                register_csv(context, name, place, opened, options).await
             }
             "json" | "ndjson" | "jsonl" => {
                 let lines = !is_array(opened).map_err(|error| usage(error.to_string()))?;
@@ -65,22 +85,63 @@ impl QuerySession {
     }
 }
 
-/// Types are guessed, but the columns by which symbols are joined stay text: 005930 is no number.
+/// Types are guessed, but identifiers stay text, and so do columns with leading zeros: 005930 is no number.
 async fn register_csv(
     context: &SessionContext,
     name: &str,
     place: &str,
+    file: File,
     options: CsvReadOptions<'_>,
 ) -> datafusion::common::Result<()> {
     context.register_csv(name, place, options.clone()).await?;
     let guessed = context.table_provider(name).await?.schema();
-    let typed = guessed.fields().iter().map(|field| match TEXTS.contains(&field.name().as_str()) {
+    let (schema, delimiter) = (Arc::clone(&guessed), options.delimiter);
+    let padded = tokio::task::spawn_blocking(move || padded_columns(file, &schema, delimiter)).await;
+    let padded = padded.map_err(|error| DataFusionError::External(error.into()))??;
+    let is_text = |at: usize, field: &Field| {
+        padded.contains(&at) || TEXTS.iter().any(|text| text.eq_ignore_ascii_case(field.name().trim()))
+    };
+    let typed = guessed.fields().iter().enumerate().map(|(at, field)| match is_text(at, field) {
         true => Arc::new(Field::clone(field).with_data_type(DataType::Utf8)),
         false => Arc::clone(field),
     });
     let schema = Schema::new(typed.collect::<Vec<_>>());
     context.deregister_table(name)?;
     context.register_csv(name, place, options.schema(&schema)).await
+}
+
+/// Positions of the columns that were taken for numbers and hold a value like 0005, anywhere in the file.
+fn padded_columns(file: File, guessed: &Schema, delimiter: u8) -> Result<BTreeSet<usize>, ArrowError> {
+    let numeric: Vec<usize> =
+        (0..guessed.fields().len()).filter(|at| guessed.field(*at).data_type().is_numeric()).collect();
+    if numeric.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let texts: Vec<Field> =
+        guessed.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true)).collect();
+    let batches = ReaderBuilder::new(Arc::new(Schema::new(texts)))
+        .with_header(true)
+        .with_delimiter(delimiter)
+        .with_projection(numeric.clone())
+        .build(file)?;
+    let mut padded = BTreeSet::new();
+    for batch in batches {
+        let batch = batch?;
+        for (at, column) in numeric.iter().zip(batch.columns()) {
+            if column.as_string::<i32>().iter().flatten().any(is_padded) {
+                padded.insert(*at);
+            }
+        }
+        if padded.len() == numeric.len() {
+            break;
+        }
+    }
+    Ok(padded)
+}
+
+fn is_padded(text: &str) -> bool {
+    let text = text.trim_start_matches(['-', '+']).as_bytes();
+    matches!(text, [b'0', b'0'..=b'9', ..])
 }
 
 /// One JSON array in place of a value a line.

@@ -18,6 +18,7 @@ mod maintain;
 mod metrics;
 mod past;
 mod poison;
+mod produce;
 mod prompt;
 mod replay;
 mod retention;

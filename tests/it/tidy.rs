@@ -152,7 +152,7 @@ fn allowed(module: &str) -> Option<&'static [&'static str]> {
         "decode" | "lake" | "kafka" => &["crash", "market", "secret", "throttle", "units"],
         "doctor" => &["market", "decode", "kafka", "lake"],
         "engines" => &["market", "secret", "units", "lake", "query"],
-        "feeds" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
+        "feeds" => &["market", "secret", "suggest", "throttle", "units", "decode", "kafka", "lake"],
         "maintain" => &["crash", "market", "throttle", "units", "lake"],
         "ingest" => {
             &["crash", "priority", "market", "maintain", "secret", "throttle", "units", "decode", "kafka", "lake"]

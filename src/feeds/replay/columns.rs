@@ -66,6 +66,10 @@ pub(super) fn times(column: &ArrayRef, rule: &TimeRule) -> Result<Vec<Option<i64
             let values = converted(column, &DataType::Int64)?;
             each(values.as_primitive::<Int64Type>().iter(), |number| rule.number(number))
         }
+        // The shortest text that reads back as the same double has the digits that were written.
+        DataType::Float64 => {
+            each(column.as_primitive::<Float64Type>().iter(), |number| rule.decimal(&number.to_string()))
+        }
         other => Err((0, format!("type {other} is no time"))),
     }
 }

@@ -118,10 +118,7 @@ impl LineReader {
         };
         let time = match at(&self.time_pointer) {
             Some(Value::String(text)) => self.times.text(text),
-            Some(Value::Number(number)) => match number.as_i64() {
-                Some(number) => self.times.number(number),
-                None => return Ok(()),
-            },
+            Some(Value::Number(number)) => self.times.decimal(&number.to_string()),
             _ => return Ok(()),
         };
         self.ts = Some(time.map_err(|problem| self.wrong(problem))?);

@@ -5,6 +5,7 @@
 mod columns;
 mod files;
 mod lines;
+mod names;
 mod table;
 mod time;
 
@@ -14,6 +15,7 @@ use chrono_tz::Tz;
 
 use super::wire::Encoder;
 use super::{Feed, FeedError, FeedMessage};
+use crate::decode::{InputSettings, TimeFormat};
 pub use files::FileFormat;
 use files::Input;
 use lines::LineReader;
@@ -32,6 +34,10 @@ pub struct ReplaySettings {
     pub time_unit: Option<EpochUnit>,
     /// Of dates, and of times without an offset.
     pub zone: Option<Tz>,
+    /// Of times in text that are written in another way.
+    pub ts_format: Option<TimeFormat>,
+    /// How the messages will be read: columns may have the names of its keys.
+    pub input: Option<InputSettings>,
     /// JSON pointer to the Kafka key in a line.
     pub message_key: Option<String>,
     /// JSON pointer to the event time in a line, for pace and Kafka timestamps.
@@ -70,8 +76,8 @@ pub enum ReplayError {
     Pointer { pointer: String },
     #[error("read {file}: {source}")]
     Io { file: String, source: std::io::Error },
-    #[error("read {file}: there is no column '{name}'; it has {columns}; set --{flag}-column")]
-    NoColumn { file: String, flag: String, name: String, columns: String },
+    #[error("read {file}: there is no column '{name}'; it has {columns}{meant}; set --{flag}-column")]
+    NoColumn { file: String, flag: String, name: String, columns: String, meant: String },
     #[error("read {file}: {problem}")]
     Content { file: String, problem: String },
     #[error("read {file}, row {row}: {problem}")]
@@ -90,6 +96,9 @@ pub struct ReplayFeed {
     settings: ReplaySettings,
     encoder: Encoder,
     inputs: VecDeque<Input>,
+    /// Told which columns of a file are taken.
+    report: fn(&str),
+    reported: String,
     current: Option<Source>,
     payload: Vec<u8>,
 }
@@ -106,7 +115,15 @@ impl ReplayFeed {
             }
         }
         let inputs = files::find(&settings.files, settings.format)?.into();
-        Ok(Self { settings, encoder, inputs, current: None, payload: Vec::new() })
+        let report = |_: &str| {};
+        let (reported, payload) = (String::new(), Vec::new());
+        Ok(Self { settings, encoder, inputs, report, reported, current: None, payload })
+    }
+
+    /// Calls `report` with the columns of each file that are taken and left.
+    #[must_use]
+    pub fn reporting(self, report: fn(&str)) -> Self {
+        Self { report, ..self }
     }
 
     /// Whether messages come with event times. Lines need a pointer to theirs.
@@ -116,10 +133,10 @@ impl ReplayFeed {
 
     fn open_next(&self, input: &Input) -> Result<Source, ReplayError> {
         let settings = &self.settings;
-        let times = TimeRule { unit: settings.time_unit, zone: settings.zone };
+        let times = TimeRule { unit: settings.time_unit, zone: settings.zone, format: settings.ts_format.clone() };
         Ok(match input.format {
-            FileFormat::Csv => Source::Table(TableReader::csv(input, &settings.columns, times)?),
-            FileFormat::Parquet => Source::Table(TableReader::parquet(input, &settings.columns, times)?),
+            FileFormat::Csv => Source::Table(TableReader::csv(input, settings, times)?),
+            FileFormat::Parquet => Source::Table(TableReader::parquet(input, settings, times)?),
             FileFormat::Lines | FileFormat::StampedLines => {
                 let (key, time) = (settings.message_key.clone(), settings.message_time.clone());
                 Source::Lines(LineReader::open(input, key, time, times)?)
@@ -139,7 +156,14 @@ impl ReplayFeed {
                 return Ok(true);
             }
             let Some(input) = self.inputs.pop_front() else { return Ok(false) };
-            self.current = Some(self.open_next(&input)?);
+            let source = self.open_next(&input)?;
+            if let Source::Table(table) = &source
+                && table.report() != self.reported
+            {
+                self.reported = table.report().to_owned();
+                (self.report)(&self.reported);
+            }
+            self.current = Some(source);
         }
     }
 }

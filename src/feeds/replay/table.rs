@@ -13,72 +13,14 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::columns::{numbers, texts, times};
 use super::files::Input;
+use super::names::Mapping;
 use super::time::TimeRule;
-use super::{ColumnNames, ReplayError};
+use super::{ReplayError, ReplaySettings};
 use crate::market::Tick;
 
 const BATCH_ROWS: usize = 4_096;
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-
-/// A file's columns by field. Only symbol, ts and close are there in every file.
-#[derive(Debug, Clone)]
-struct Mapping {
-    symbol: String,
-    ts: String,
-    close: String,
-    open: Option<String>,
-    high: Option<String>,
-    low: Option<String>,
-    volume: Option<String>,
-    trade_id: Option<String>,
-    source: Option<String>,
-}
-
-impl Mapping {
-    fn new(file: &str, names: &ColumnNames, header: &[String]) -> Result<Self, ReplayError> {
-        let required = |field: &'static str, named: &Option<String>| {
-            let name = named.as_deref().unwrap_or(field);
-            if header.iter().any(|column| column == name) {
-                return Ok(name.to_owned());
-            }
-            let columns = header.join(", ");
-            Err(ReplayError::NoColumn {
-                file: file.to_owned(),
-                flag: field.replace('_', "-"),
-                name: name.to_owned(),
-                columns,
-            })
-        };
-        let optional = |field: &'static str, named: &Option<String>| match named {
-            Some(_) => required(field, named).map(Some),
-            None => Ok(header.iter().find(|column| *column == field).cloned()),
-        };
-        Ok(Self {
-            symbol: required("symbol", &names.symbol)?,
-            ts: required("ts", &names.ts)?,
-            close: required("close", &names.close)?,
-            open: optional("open", &names.open)?,
-            high: optional("high", &names.high)?,
-            low: optional("low", &names.low)?,
-            volume: optional("volume", &names.volume)?,
-            trade_id: optional("trade_id", &names.trade_id)?,
-            source: optional("source", &names.source)?,
-        })
-    }
-
-    /// Positions of the columns in use, ascending.
-    fn projection(&self, header: &[String]) -> Vec<usize> {
-        let optional = [&self.open, &self.high, &self.low, &self.volume, &self.trade_id, &self.source];
-        let names: Vec<&String> =
-            [&self.symbol, &self.ts, &self.close].into_iter().chain(optional.into_iter().flatten()).collect();
-        let first = |name: &String| header.iter().position(|column| column == name);
-        let mut positions: Vec<usize> = names.into_iter().filter_map(first).collect();
-        positions.sort_unstable();
-        positions.dedup();
-        positions
-    }
-}
 
 /// Values of one batch; a missing column has no rows.
 #[derive(Debug, Default)]
@@ -101,6 +43,7 @@ pub(super) struct TableReader {
     batches: Box<dyn RecordBatchReader + Send>,
     mapping: Mapping,
     times: TimeRule,
+    report: String,
     batch: Batch,
     /// Rows of the batches before the present one, or before the one that is being loaded.
     before: u64,
@@ -115,7 +58,7 @@ impl fmt::Debug for TableReader {
 }
 
 impl TableReader {
-    pub(super) fn csv(input: &Input, names: &ColumnNames, times: TimeRule) -> Result<Self, ReplayError> {
+    pub(super) fn csv(input: &Input, settings: &ReplaySettings, times: TimeRule) -> Result<Self, ReplayError> {
         let mut reader = input.text()?;
         let mut line = Vec::new();
         let mut limited = reader.by_ref().take(MAX_HEADER_BYTES);
@@ -127,33 +70,47 @@ impl TableReader {
             .infer_schema(Cursor::new(bytes), Some(0))
             .map_err(|error| wrong(format!("its first line names no columns: {error}")))?;
         let header: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-        let mapping = Mapping::new(&input.name, names, &header)?;
+        let mapping = Mapping::new(&input.name, &settings.columns, settings.input.as_ref(), &header)?;
         let fields: Vec<Field> = header.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
         let batches = ReaderBuilder::new(Arc::new(Schema::new(fields)))
             .with_batch_size(BATCH_ROWS)
             .with_projection(mapping.projection(&header))
             .build_buffered(reader)
             .map_err(|error| wrong(error.to_string()))?;
-        Ok(Self::new(input, Box::new(batches), mapping, times))
+        let report = mapping.report(&input.name, &header);
+        Ok(Self::new(input, Box::new(batches), mapping, times, report))
     }
 
-    pub(super) fn parquet(input: &Input, names: &ColumnNames, times: TimeRule) -> Result<Self, ReplayError> {
+    pub(super) fn parquet(input: &Input, settings: &ReplaySettings, times: TimeRule) -> Result<Self, ReplayError> {
         let wrong = |problem: String| ReplayError::Content { file: input.name.clone(), problem };
         let file = input.file()?.ok_or(ReplayError::ParquetFromStdin)?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| wrong(error.to_string()))?;
         let header: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let mapping = Mapping::new(&input.name, names, &header)?;
+        let mapping = Mapping::new(&input.name, &settings.columns, settings.input.as_ref(), &header)?;
         let mask = ProjectionMask::roots(builder.parquet_schema(), mapping.projection(&header));
         let batches = builder
             .with_batch_size(BATCH_ROWS)
             .with_projection(mask)
             .build()
             .map_err(|error| wrong(error.to_string()))?;
-        Ok(Self::new(input, Box::new(batches), mapping, times))
+        let report = mapping.report(&input.name, &header);
+        Ok(Self::new(input, Box::new(batches), mapping, times, report))
     }
 
-    fn new(input: &Input, batches: Box<dyn RecordBatchReader + Send>, mapping: Mapping, times: TimeRule) -> Self {
-        Self { name: input.name.clone(), batches, mapping, times, batch: Batch::default(), before: 0, next: 0 }
+    fn new(
+        input: &Input,
+        batches: Box<dyn RecordBatchReader + Send>,
+        mapping: Mapping,
+        times: TimeRule,
+        report: String,
+    ) -> Self {
+        let name = input.name.clone();
+        Self { name, batches, mapping, times, report, batch: Batch::default(), before: 0, next: 0 }
+    }
+
+    /// Which columns were taken and which were left.
+    pub(super) fn report(&self) -> &str {
+        &self.report
     }
 
     /// Moves to the next row; false at the end.

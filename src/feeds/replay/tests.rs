@@ -89,8 +89,8 @@ fn errors_name_file_row_and_fix() {
         let error = found.last().unwrap();
         assert!(error.contains(problem) && error.contains("x.csv"), "{error}");
     }
-    let missing = replay_text("x.csv", "Symbol,ts,close\n", |_| {});
-    assert!(missing[0].contains("no column 'symbol'; it has Symbol, ts, close; set --symbol-column"), "{missing:?}");
+    let missing = replay_text("x.csv", "kind,ts,close\n", |_| {});
+    assert!(missing[0].contains("no column 'symbol'; it has kind, ts, close; set --symbol-column"), "{missing:?}");
     let named = replay_text("x.csv", header, |settings| settings.columns.trade_id = Some("id".to_owned()));
     assert!(named[0].contains("no column 'id'") && named[0].contains("--trade-id-column"), "{named:?}");
 }
@@ -134,6 +134,14 @@ fn captures_lose_their_time_of_receipt_only() {
     assert_eq!(replay_text("capture", text, stamped), ["- {\"s\": 1} 1723161256172216", "- x y 1723161256191649"]);
     let wrong = replay_text("capture", "{\"s\": 1}\n", stamped);
     assert!(wrong[0].contains("row 1: does not begin with a time"), "{wrong:?}");
+}
+
+#[test]
+fn a_csv_of_another_case_with_fractional_seconds() {
+    let text = "Symbol,TS,Close,Volume\n0005,1619057345.6829,1.5,7\n";
+    let found = replay_text("x.csv", text, |settings| settings.time_unit = Some(EpochUnit::S));
+    let payload = r#"{"symbol":"0005","ts":"2021-04-22T02:09:05.682900Z","close":1.5,"volume":7}"#;
+    assert_eq!(found, [format!("0005 {payload} 1619057345682900")]);
 }
 
 #[test]

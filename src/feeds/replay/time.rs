@@ -3,6 +3,8 @@
 use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
+use crate::decode::{Reason, TimeFormat, WrittenTime, scaled_decimal};
+
 /// Unit of numeric times since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum EpochUnit {
@@ -13,29 +15,46 @@ pub enum EpochUnit {
 }
 
 /// What the user said about times.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct TimeRule {
     pub unit: Option<EpochUnit>,
     pub zone: Option<Tz>,
+    /// Of texts, in place of what is read without it.
+    pub format: Option<TimeFormat>,
 }
 
 impl TimeRule {
     pub(super) fn number(&self, value: i64) -> Result<i64, String> {
-        let micros = match self.unit {
-            Some(EpochUnit::S) => value.checked_mul(1_000_000),
-            Some(EpochUnit::Ms) => value.checked_mul(1_000),
-            Some(EpochUnit::Us) => Some(value),
-            Some(EpochUnit::Ns) => Some(value.div_euclid(1_000)),
+        self.decimal(&value.to_string())
+    }
+
+    /// A decimal, with a fraction or without: exact, digits below a microsecond are cut.
+    pub(super) fn decimal(&self, text: &str) -> Result<i64, String> {
+        let power = match self.unit {
+            Some(EpochUnit::S) => 6,
+            Some(EpochUnit::Ms) => 3,
+            Some(EpochUnit::Us) => 0,
+            Some(EpochUnit::Ns) => -3,
             None => return Err("the time is a number; set --time-unit s, ms, us or ns".to_owned()),
         };
-        micros.ok_or_else(|| "the time is beyond the range of microseconds".to_owned())
+        scaled_decimal(text, power).map_err(|reason| match reason {
+            Reason::TsOutOfRange => "the time is beyond the range of microseconds".to_owned(),
+            _ => "the time is no number".to_owned(),
+        })
     }
 
     /// RFC 3339, a date and time without an offset, a date, or a number.
     pub(super) fn text(&self, text: &str) -> Result<i64, String> {
         let text = text.trim();
-        if let Ok(number) = text.parse() {
-            return self.number(number);
+        if let Some(format) = &self.format {
+            return match format.read(text).ok_or("the time is not of the form of --ts-format")? {
+                WrittenTime::Instant(instant) => Ok(instant.timestamp_micros()),
+                WrittenTime::Local(local) => self.local(local),
+                WrittenTime::Day(day) => self.date(day),
+            };
+        }
+        if scaled_decimal(text, 0) != Err(Reason::Type) {
+            return self.decimal(text);
         }
         if let Ok(time) = DateTime::parse_from_rfc3339(text) {
             return Ok(time.timestamp_micros());
@@ -85,7 +104,7 @@ mod tests {
 
     #[test]
     fn texts() {
-        let new_york = TimeRule { zone: Some(chrono_tz::America::New_York), unit: None };
+        let new_york = TimeRule { zone: Some(chrono_tz::America::New_York), ..TimeRule::default() };
         let at = 1_700_000_000_000_000; // 2023-11-14T22:13:20Z
         for text in
             ["2023-11-14T22:13:20Z", "2023-11-14 22:13:20+00:00", "2023-11-14T17:13:20", " 2023-11-14 17:13:20.0"]
@@ -108,9 +127,15 @@ mod tests {
 
     #[test]
     fn numbers_and_days() {
-        let unit = |unit| TimeRule { unit: Some(unit), zone: Some(Tz::UTC) };
+        let unit = |unit| TimeRule { unit: Some(unit), zone: Some(Tz::UTC), format: None };
         let at = 1_700_000_000_000_000;
         assert_eq!(unit(EpochUnit::S).text("1700000000"), Ok(at));
+        assert_eq!(unit(EpochUnit::S).text("1619057345.6829"), Ok(1_619_057_345_682_900));
+        assert_eq!(unit(EpochUnit::Ms).text("1.6190573456829e12"), Ok(1_619_057_345_682_900));
+        let slashes =
+            TimeRule { format: Some(TimeFormat::new("%d/%m/%Y").unwrap()), zone: Some(Tz::UTC), ..TimeRule::default() };
+        assert_eq!(slashes.text("14/11/2023"), Ok(1_699_920_000_000_000));
+        assert!(slashes.text("2023-11-14").unwrap_err().contains("--ts-format"));
         assert_eq!(unit(EpochUnit::Ms).number(1_700_000_000_000), Ok(at));
         assert_eq!(unit(EpochUnit::Us).number(at), Ok(at));
         assert_eq!(unit(EpochUnit::Ns).number(at * 1_000 + 999), Ok(at));
@@ -118,7 +143,7 @@ mod tests {
         assert_eq!(unit(EpochUnit::S).days(1), Ok(86_400_000_000));
         assert_eq!(unit(EpochUnit::S).local_micros(at), Ok(at));
         // Summer time began at midnight there.
-        let sao_paulo = TimeRule { zone: Some(chrono_tz::America::Sao_Paulo), unit: None };
+        let sao_paulo = TimeRule { zone: Some(chrono_tz::America::Sao_Paulo), ..TimeRule::default() };
         assert_eq!(sao_paulo.text("2018-11-04"), sao_paulo.text("2018-11-04T01:00:00"));
     }
 }

@@ -3,12 +3,14 @@
 //! What a format has no room for is left out: exchange frames carry close, volume and the trade's id, those of
 //! Binance, Finnhub and Massive times in milliseconds.
 
+mod mapped;
 mod text;
 
 use chrono_tz::Tz;
 
-use crate::decode::Preset;
+use crate::decode::{InputSettings, Preset};
 use crate::market::{LocalClock, Tick};
+use mapped::MappedEncoder;
 use text::{Stamp, identifier, integer, number, string};
 
 /// Decimals of a number in an exchange's text.
@@ -18,6 +20,12 @@ const EXCHANGE_PLACES: usize = 8;
 pub enum EncodeError {
     #[error("write messages as {0}: its times are local; set --zone, as in America/New_York")]
     NoZone(Preset),
+    #[error(
+        "write messages as [input] says: {field} comes from {origin}, which is not written; use --format, or map it to a JSON pointer"
+    )]
+    Source { field: &'static str, origin: String },
+    #[error("write messages as [input] says: {0}")]
+    Input(String),
     #[error("write tick of {symbol}: {field} is not a finite number")]
     NotFinite { symbol: String, field: &'static str },
     #[error("write tick of {symbol}: its time, {ts} microseconds since 1970, is outside of the years 1 to 9999")]
@@ -28,6 +36,8 @@ pub enum EncodeError {
 #[derive(Debug, Clone)]
 pub struct Encoder {
     preset: Preset,
+    /// In place of a preset.
+    mapped: Option<MappedEncoder>,
     /// Of formats with times that have no offset.
     local: Option<LocalClock>,
     stamp: Stamp,
@@ -46,7 +56,26 @@ impl Encoder {
             _ => None,
         };
         let separator = if preset == Preset::SymbolClose { b' ' } else { b'T' };
-        Ok(Self { preset, local, stamp: Stamp::new(separator), sequence: 0 })
+        Ok(Self { preset, mapped: None, local, stamp: Stamp::new(separator), sequence: 0 })
+    }
+
+    /// Writes what `[input]` reads. `zone` is that of `input.zone` where the input has none.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; or the input reads what isn't written, such as headers.
+    pub fn of_input(input: &InputSettings, zone: Option<Tz>) -> Result<Self, EncodeError> {
+        let configured = input.zone.as_deref().map(str::parse::<Tz>).transpose();
+        let zone = configured.map_err(|_| EncodeError::Input("input.zone is no IANA time zone".to_owned()))?.or(zone);
+        match (input.preset, input.mapping()) {
+            (Some(preset), _) if input.ts_format.is_none() => Self::new(preset, zone),
+            (Some(preset), None) => Self::new(preset, zone),
+            (_, Some(mapping)) => {
+                let zone = zone.map(|zone| zone.name().to_owned());
+                let mapped = MappedEncoder::new(&InputSettings { zone, ..mapping })?;
+                Ok(Self { mapped: Some(mapped), ..Self::new(Preset::Canonical, None)? })
+            }
+            (None, None) => Self::new(Preset::Canonical, zone),
+        }
     }
 
     /// Appends the message.
@@ -65,6 +94,9 @@ impl Encoder {
             return Err(EncodeError::NotFinite { symbol: tick.symbol.to_owned(), field });
         }
         self.sequence += 1;
+        if let Some(mapped) = &mut self.mapped {
+            return mapped.encode(tick, out);
+        }
         match self.preset {
             Preset::Canonical => self.canonical(tick, out),
             Preset::SymbolClose => self.symbol_close(tick, out),

@@ -202,6 +202,18 @@ async fn files_beside_the_tables_are_read() {
         let batches: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
         assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), usize::from(name != "zeros"), "{name}");
     }
+    let late_zero = format!("name,listing,size\n{}HSBC,0005,1\n", "X,1,2\n".repeat(3_000));
+    for (name, path, sql, expected) in [
+        ("hk", file("hk.csv", "Symbol,Name\n0005,HSBC\n"), "SELECT max(\"Symbol\") AS v FROM hk", "0005"),
+        ("tick", file("t.csv", "ticker,lot\n5,100\n"), "SELECT ticker || '-' || (lot + 1) AS v FROM tick", "5-101"),
+        ("late", file("late.csv", &late_zero), "SELECT min(listing) || '-' || max(size) AS v FROM late", "0005-2"),
+    ] {
+        session.register_file(name, &path).await.unwrap();
+        let planned = session.plan(&Parsed::parse(sql).unwrap()).await.unwrap();
+        let batches: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
+        let shown = arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
+        assert!(shown.contains(&format!("| {expected} ")), "{name}: {shown}");
+    }
     for (name, path, told) in [
         ("ticks", file("x.csv", "a\n1\n"), "already"),
         ("lines", file("x.csv", "a\n1\n"), "already"),
