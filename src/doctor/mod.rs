@@ -11,6 +11,7 @@
 
 mod check;
 mod kafka;
+mod kafka_times;
 mod mend;
 mod store;
 mod tables;

@@ -6,12 +6,13 @@ use chrono::{TimeDelta, Utc};
 use object_store::path::Path;
 
 use super::check::Check;
+use super::kafka_times;
 use super::mend::Mend;
 use super::{DoctorSettings, Expected, Found};
 use crate::decode::InputSettings;
 use crate::lake::{
-    Audit, AuditedTable, INPUT, LakeError, ListedFile, LogDamage, LogProblem, LoggedFile, LoggedVersion, MARKET_ZONE,
-    PARTITION_BY, SIGNALS,
+    Audit, AuditedTable, INPUT, InputChange, LakeError, ListedFile, LogDamage, LogProblem, LoggedFile, LoggedVersion,
+    MARKET_ZONE, PARTITION_BY, SIGNALS, input_changes,
 };
 
 const TICKS: &str = "ticks";
@@ -125,6 +126,9 @@ async fn one(name: &str, table: &AuditedTable, settings: &DoctorSettings, found:
         Err(error) => found.not_checked.push(format!("{name}: {error}")),
     }
     found.checks.extend(upkeep(name, table, state).into_iter().map(|check| (check, None)));
+    if name != SIGNALS {
+        found.checks.extend(kafka_times::check(name, table, state).await.map(|check| (check, None)));
+    }
 }
 
 /// What to do about a problem of a log, and whether that is safe to do here.
@@ -194,7 +198,12 @@ fn properties(ticks: &LoggedVersion, expected: &Expected) -> Vec<Check> {
     let by = expected.partition_by.map(|by| by.to_string());
     compare("partition by", property(PARTITION_BY), by.as_deref(), fixed);
     let change = "ingest takes another input with --accept-input-change; rows that are stored stay as they are";
-    compare("input", property(INPUT), expected.input.as_deref(), change);
+    for InputChange { key, in_lake, configured } in
+        expected.input.as_deref().map(|input| input_changes(property(INPUT).unwrap_or("{}"), input)).unwrap_or_default()
+    {
+        let (held, configured) = (in_lake.unwrap_or_default(), configured.unwrap_or_else(|| "none".to_owned()));
+        compare(&key, (!held.is_empty()).then_some(held.as_str()), Some(&configured), change);
+    }
     if property(MARKET_ZONE).is_none_or(|zone| zone.parse::<chrono_tz::Tz>().is_err()) {
         let detail = format!("{MARKET_ZONE} is {}", property(MARKET_ZONE).unwrap_or("missing"));
         wrong.push(Check::fail("ticks/properties", detail, "was the table made by a newer tickhouse?"));

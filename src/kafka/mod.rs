@@ -10,6 +10,7 @@ mod following;
 #[cfg(test)]
 mod following_tests;
 mod group;
+mod http_port;
 mod notice;
 mod producer;
 mod raw;

@@ -19,6 +19,9 @@ const PASSWORD: &str = "the password comes from TICKHOUSE_KAFKA_PASSWORD or TICK
 /// A broker that wants a log-in closes a connection without one at the first request, a broker that stops later.
 const FIRST_REQUEST_MS: u64 = 2_000;
 
+/// The size that a response has which begins with `HTTP`.
+const HTTP_SIZE: &str = "size 1213486160";
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error(
@@ -42,6 +45,8 @@ pub enum Refusal {
     ClientCertificate { detail: String },
     #[error("the TLS handshake failed: {detail}; check --tls, --ca and the versions of TLS on both sides")]
     Tls { detail: String },
+    #[error("their port speaks HTTP, not Kafka; give --brokers the port of a Kafka listener, often 9092")]
+    Http,
     #[error("they close the connection unasked, as a port with TLS does; set --tls or --ca, or use a port without TLS")]
     NeedsTls,
     #[error(
@@ -94,6 +99,9 @@ impl Access {
                 },
                 None => Refusal::Credentials { user: self.user.clone(), mechanism, detail },
             });
+        }
+        if has(&[HTTP_SIZE]) {
+            return Some(Refusal::Http);
         }
         let closed = is_closed(reason);
         if has(&["certificate verify failed"]) {
@@ -258,6 +266,11 @@ mod tests {
         assert_eq!(of("ssl", away, &text), Some(Refusal::NeedsSasl));
         assert_eq!(of("sasl_ssl", away, &text), None);
         assert_eq!(of("ssl", away, &format!("{closed} (after 60000ms in state UP)")), None);
+        assert_eq!(i32::from_be_bytes(*b"HTTP"), 1_213_486_160);
+        let text =
+            "Receive failed: Invalid response size 1213486160 (0..100000000): increase receive.message.max.bytes";
+        assert_eq!(of("plaintext", RDKafkaErrorCode::BadMessage, text), Some(Refusal::Http));
+        assert!(Refusal::Http.is_certain());
         let text = "Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
         assert_eq!(of("plaintext", away, text), None);
         let reason = format!("GroupCoordinator: 127.0.0.1:9093: {text}");

@@ -10,6 +10,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::MetadataBroker;
 
 use super::client::KafkaSettings;
+use super::http_port::speaks_http;
 use super::raw::TopicIdQuery;
 use super::refusal::{Refusal, Trouble, configuration_problem};
 use crate::market::TopicIdentity;
@@ -21,6 +22,8 @@ const FIRST_ANSWER: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Of brokers that seem to speak another protocol. A proxy in front of one that starts looks the same.
 const GUESS_PATIENCE: Duration = Duration::from_secs(3);
+/// Questions without an answer after which the port is asked whether it speaks HTTP: a broker that is slow is not bothered.
+const UNANSWERED: u32 = 2;
 /// librdkafka's word for "as many replicas as the brokers make by default".
 const DEFAULT_REPLICATION: i32 = -1;
 
@@ -86,6 +89,7 @@ pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicI
     let deadline = Instant::now() + patience;
     let mut answer = FIRST_ANSWER;
     let mut guessing_since: Option<Instant> = None;
+    let mut unanswered = 0;
     loop {
         let wait = answer.min(deadline.saturating_duration_since(Instant::now())).max(Duration::from_millis(100));
         answer = ANSWER.min(answer * 2);
@@ -96,6 +100,10 @@ pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicI
         drop(consumer.poll(PAUSE));
         let reported = consumer.context().reported();
         let brokers = settings.brokers.clone();
+        unanswered += 1;
+        if unanswered == UNANSWERED && speaks_http(&brokers) {
+            return Err(TopicError::Refused { brokers, refusal: Refusal::Http });
+        }
         match reported.refusal {
             None => guessing_since = None,
             Some(refusal) => {

@@ -7,6 +7,7 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::{Value, json};
 
 use super::error::{Difference, LakeError};
+use super::input_change::input_changes;
 use super::location::Location;
 use super::reading::has;
 use super::schema::{
@@ -25,6 +26,8 @@ pub const MARKET_ZONE: &str = "tickhouse.market_zone";
 pub const PARTITION_BY: &str = "tickhouse.partition_by";
 /// Table property: the mapping of messages, as JSON.
 pub const INPUT: &str = "tickhouse.input";
+
+const ACCEPT_INPUT: &str = "take it with --accept-input-change";
 
 /// Attempts at a change of the schema or a property, each lost to another worker's.
 const METADATA_ATTEMPTS: usize = 20;
@@ -211,6 +214,10 @@ async fn check_ticks(
         let record = ticks.remember_record().await?;
         ticks.put_next(vec![Action::Metadata(metadata)], operation, record.as_ref(), Vec::new()).await?;
         ticks.load().await?;
+        if !comparison.new.is_empty() {
+            let columns: Vec<&str> = comparison.new.iter().map(|column| column.name.as_str()).collect();
+            tracing::info!(columns = columns.join(" "), "added columns to ticks: NULL in the rows that are there");
+        }
     }
     Err(LakeError::Table {
         action: "change the schema",
@@ -233,38 +240,27 @@ fn same_json(one: &str, other: &str) -> bool {
     }
 }
 
-/// Extra columns that the lake doesn't know yet change nothing about those that it has.
-fn same_but_for_new_columns(in_lake: &str, configured: &str) -> bool {
-    let (Ok(in_lake), Ok(mut configured)) =
-        (serde_json::from_str::<Value>(in_lake), serde_json::from_str::<Value>(configured))
-    else {
-        return in_lake == configured;
-    };
-    if let Some(columns) = configured.get_mut("columns").and_then(Value::as_object_mut) {
-        columns.retain(|name, _| in_lake.get("columns").is_some_and(|known| known.get(name).is_some()));
-        if columns.is_empty() && in_lake.get("columns").is_none() {
-            configured.as_object_mut().and_then(|input| input.remove("columns"));
-        }
-    }
-    in_lake == configured
-}
-
 fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<Difference>, LakeError> {
     let mut differences = Vec::new();
     for (key, configured) in spec.properties() {
         let in_lake = ticks.property(key);
-        let same = match (key, in_lake) {
-            (INPUT, _) if spec.accept_input_change => true,
-            (INPUT, Some(in_lake)) => same_but_for_new_columns(in_lake, &configured),
-            (_, in_lake) => in_lake == Some(configured.as_str()),
-        };
-        if same {
+        if key == INPUT && spec.accept_input_change || in_lake == Some(configured.as_str()) {
+            continue;
+        }
+        if let (INPUT, Some(in_lake)) = (key, in_lake) {
+            let nothing = || "nothing".to_owned();
+            differences.extend(input_changes(in_lake, &configured).into_iter().map(|change| Difference {
+                what: change.key,
+                in_lake: change.in_lake.unwrap_or_else(nothing),
+                configured: change.configured.unwrap_or_else(nothing),
+                fix: ACCEPT_INPUT,
+            }));
             continue;
         }
         let fix = match key {
             TOPIC => "one lake holds one topic: give another --table",
             MARKET_ZONE | PARTITION_BY => "fixed at creation: take the lake's value or give another --table",
-            _ => "take it with --accept-input-change",
+            _ => ACCEPT_INPUT,
         };
         let in_lake = in_lake.map_or_else(|| "nothing".to_owned(), |value| format!("'{value}'"));
         differences.push(Difference { what: key.to_owned(), in_lake, configured: format!("'{configured}'"), fix });

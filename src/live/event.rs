@@ -128,7 +128,9 @@ impl Event {
         let ts = ts.map(|ts| ts.format("%Y-%m-%d %H:%M:%S%.3f").to_string()).unwrap_or_default();
         let what = self.side.unwrap_or(&self.name);
         let confirmed = if self.confirmed == Some(true) { ", confirmed" } else { "" };
-        let value = if self.value.is_nan() { String::new() } else { format!(" value {:.4}", self.value) };
+        // A z-score has no unit; the others are percents.
+        let unit = if self.kind == Kind::Anomaly { "" } else { " %" };
+        let value = if self.value.is_nan() { String::new() } else { format!(" value {:.4}{unit}", self.value) };
         let symbol: String =
             self.symbol.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect();
         let (kind, name) = (self.kind.name(), &self.name);

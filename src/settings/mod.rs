@@ -327,6 +327,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_configuration_changes_nothing_as_it_stands() {
+        let documented = resolve(include_str!("../../docs/tickhouse.toml"), &[], |_| {}).unwrap().settings;
+        let defaults = resolve("", &[], |_| {}).unwrap().settings;
+        let shown = |settings: &Settings| toml::to_string(settings).unwrap();
+        assert_eq!(shown(&documented), shown(&defaults));
+    }
+
+    #[test]
     fn the_environment_has_the_documented_keys() {
         let by_file_only = |key: &str| {
             let mapped = ["symbol", "ts", "close", "volume", "trade_id", "source"];

@@ -1,0 +1,54 @@
+//! Kafka timestamps that no clock shows: earlier versions stored them as their producer had set them, in seconds or
+//! nanoseconds. Some readers can't hold them.
+
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
+use futures::TryStreamExt;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use parquet::errors::ParquetError;
+
+use super::check::Check;
+use crate::lake::{AuditedTable, LoggedFile, LoggedVersion, StoredFile};
+use crate::market::is_plausible_kafka_ts;
+
+/// Files of the newest dates whose column is read: a producer that sets its times wrong does so in most of them.
+const FILES: usize = 4;
+const COLUMN: &str = "kafka_ts";
+const FIX: &str = "readers may fail or overflow on them: name the columns that you need, or read CASE WHEN kafka_ts >= \
+                   '1990-01-01' AND kafka_ts < '2262-01-01' THEN kafka_ts END; new rows get NULL. Prices, ts and \
+                   identities are right. `tickhouse verify` counts the rows";
+
+/// A file that can't be read is another check's.
+pub(super) async fn check(name: &str, table: &AuditedTable, state: &LoggedVersion) -> Option<Check> {
+    let mut files: Vec<&LoggedFile> = state.files.iter().collect();
+    files.sort_by_key(|file| std::cmp::Reverse(file.partition_value));
+    files.truncate(FILES);
+    let mut odd = Vec::new();
+    for file in &files {
+        if has_odd_time(table.file(file)).await.unwrap_or(false) {
+            odd.push(file.path.as_ref());
+        }
+    }
+    let first = odd.first()?;
+    let detail = format!(
+        "Kafka timestamps outside of 1990 to 2261 in {} of the newest {} files, as {first}",
+        odd.len(),
+        files.len()
+    );
+    Some(Check::warn(format!("{name}/kafka-ts"), detail, FIX))
+}
+
+async fn has_odd_time(file: StoredFile) -> Result<bool, ParquetError> {
+    let builder = ParquetRecordBatchStreamBuilder::new(file).await?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), [COLUMN]);
+    let mut batches = builder.with_projection(mask).build()?;
+    while let Some(batch) = batches.try_next().await? {
+        let column =
+            batch.column_by_name(COLUMN).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        if column.is_some_and(|times| times.iter().flatten().any(|micros| !is_plausible_kafka_ts(micros))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
