@@ -70,8 +70,8 @@ fn try_a_mapping(global: &GlobalArgs, resolved: &Resolved) -> Result<String, Set
     let words = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
     let left_out = left_out(&given);
     Ok(format!(
-        "to see what becomes of each message, and try another [input], without writing anything:\n  {words}{left_out}\nto \
-         take the messages as they are: --max-dead-share 1"
+        "to see what becomes of each message, and try another [input], without writing anything:\n  {words}{left_out}\na \
+         corrected [input] is taken with --accept-input-change\nto take the messages as they are: --max-dead-share 1"
     ))
 }
 

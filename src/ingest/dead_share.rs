@@ -113,7 +113,7 @@ impl fmt::Display for MostlyDead {
         for Sample { partition, offset, reason, detail } in samples {
             writeln!(f, "  partition {partition}, offset {offset}: {reason}: {detail}")?;
         }
-        write!(f, "keys of such messages:\n{keys}")
+        write!(f, "keys of such messages:\n{}", keys.to_string().trim_end())
     }
 }
 
