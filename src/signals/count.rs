@@ -22,8 +22,8 @@ pub struct Counter {
 
 impl Counter {
     pub fn new(frame: Frame) -> Self {
-        let waiting = std::iter::repeat_n(0, if frame.rows.is_none() { frame.lag } else { 0 }).collect();
-        Self { frame, seen: 0, known: 0, waiting, last: VecDeque::new(), unknown: 0, unknown_inside: 0 }
+        let (waiting, last) = (VecDeque::new(), VecDeque::new());
+        Self { frame, seen: 0, known: 0, waiting, last, unknown: 0, unknown_inside: 0 }
     }
 
     /// Takes the next `len` rows and appends the count in the frame of each.
@@ -37,12 +37,17 @@ impl Counter {
                     known
                 }));
                 self.known = known;
-                delay(&mut self.waiting, &mut counts[start..]);
+                delay(&mut self.waiting, self.frame.lag, 0, &mut counts[start..]);
             }
             (Some(rows), None) if self.last.is_empty() => self.slide_known(rows.get(), len, counts),
             (Some(rows), None) => self.slide(rows.get(), len, |_| true, counts),
             (Some(rows), Some(is_known)) => self.slide(rows.get(), len, is_known, counts),
         }
+    }
+
+    /// Bytes that are allocated.
+    pub fn size(&self) -> usize {
+        self.waiting.capacity() * size_of::<i64>() + self.last.capacity()
     }
 
     fn slide_known(&mut self, rows: usize, len: usize, counts: &mut Vec<i64>) {
@@ -62,7 +67,7 @@ impl Counter {
             let is_known = is_known(at);
             self.unknown += usize::from(!is_known);
             self.last.push_back(is_known);
-            if let Some(newest) = self.last.len().checked_sub(self.frame.lag + 1) {
+            if let Some(newest) = self.last.len().checked_sub(self.frame.lag.saturating_add(1)) {
                 self.unknown_inside += usize::from(!self.last[newest]);
             }
             if self.last.len() > kept {

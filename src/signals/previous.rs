@@ -5,23 +5,31 @@ use std::collections::VecDeque;
 /// The value `distance` rows before each row.
 #[derive(Debug, Clone)]
 pub struct Previous<T> {
-    /// The last values, `distance` of them; `None` is unknown or before the first row.
+    distance: usize,
+    /// The last values, as many as there were and at most `distance`; `None` is unknown.
     last: VecDeque<Option<T>>,
 }
 
 impl<T: Copy> Previous<T> {
     pub fn new(distance: usize) -> Self {
-        Self { last: std::iter::repeat_n(None, distance).collect() }
+        Self { distance, last: VecDeque::new() }
     }
 
-    /// Takes the next `len` rows and gives each one's earlier value to `each`.
+    /// Takes the next `len` rows and gives each one's earlier value to `each`; `None` is unknown or before the first row.
     #[inline]
     pub fn extend(&mut self, len: usize, value: impl Fn(usize) -> Option<T>, mut each: impl FnMut(Option<T>)) {
-        let distance = self.last.len();
-        let old = distance.min(len);
+        let first = (self.distance - self.last.len()).min(len);
+        (0..first).for_each(|_| each(None));
+        let old = self.last.len().min(len - first);
         self.last.drain(..old).for_each(&mut each);
-        (0..len - old).for_each(|at| each(value(at)));
-        self.last.extend((len - old..len).map(value));
+        let new = len - first - old;
+        (0..new).for_each(|at| each(value(at)));
+        self.last.extend((new..len).map(value));
+    }
+
+    /// Bytes that are allocated.
+    pub fn size(&self) -> usize {
+        self.last.capacity() * size_of::<Option<T>>()
     }
 }
 

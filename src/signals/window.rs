@@ -17,33 +17,27 @@ pub struct Frame {
 /// The fold over each row's frame.
 #[derive(Debug, Clone)]
 pub struct Frames<F: Fold> {
-    rows: Option<NonZeroUsize>,
+    frame: Frame,
     /// States of the block that fills. Empty for a frame without a beginning.
     block: Vec<F::State>,
     /// Fold of that block, or of everything.
     head: F::State,
     /// Folds of the block before, from each of its places to its end, and of nothing. Empty during the first block.
     tails: Vec<F::State>,
-    /// Folds that are not looked at yet, as many as the lag.
+    /// Folds that are not looked at yet, as many as there were and at most the lag.
     waiting: VecDeque<F::State>,
 }
 
 impl<F: Fold> Frames<F> {
     pub fn new(frame: Frame) -> Self {
-        Self {
-            rows: frame.rows,
-            block: Vec::new(),
-            head: F::EMPTY,
-            tails: Vec::new(),
-            waiting: std::iter::repeat_n(F::EMPTY, frame.lag).collect(),
-        }
+        Self { frame, block: Vec::new(), head: F::EMPTY, tails: Vec::new(), waiting: VecDeque::new() }
     }
 
     /// Takes the next `len` rows, `state_of` each, and appends the fold over the frame of each to `folds`.
     pub fn extend(&mut self, len: usize, state_of: impl Fn(usize) -> F::State, folds: &mut Vec<F::State>) {
         let start = folds.len();
         folds.reserve(len);
-        match self.rows {
+        match self.frame.rows {
             Some(rows) => self.slide(rows.get(), len, state_of, folds),
             None => {
                 let mut head = self.head;
@@ -54,7 +48,12 @@ impl<F: Fold> Frames<F> {
                 self.head = head;
             }
         }
-        delay(&mut self.waiting, &mut folds[start..]);
+        delay(&mut self.waiting, self.frame.lag, F::EMPTY, &mut folds[start..]);
+    }
+
+    /// Bytes that are allocated.
+    pub fn size(&self) -> usize {
+        (self.block.capacity() + self.tails.capacity() + self.waiting.capacity()) * size_of::<F::State>()
     }
 
     fn slide(&mut self, rows: usize, len: usize, state_of: impl Fn(usize) -> F::State, folds: &mut Vec<F::State>) {
@@ -98,22 +97,24 @@ impl<F: Fold> Frames<F> {
     }
 }
 
-/// Moves `values` back by as many places as there are in `waiting`, which gives the first and takes the last.
-pub(super) fn delay<T: Copy>(waiting: &mut VecDeque<T>, values: &mut [T]) {
-    let late = waiting.len();
-    if late == 0 {
+/// Moves `values` back by `lag` places: the values that wait come first, and before the first of all there is `empty`.
+pub(super) fn delay<T: Copy>(waiting: &mut VecDeque<T>, lag: usize, empty: T, values: &mut [T]) {
+    let (first, values) = values.split_at_mut((lag - waiting.len()).min(values.len()));
+    waiting.extend(first.iter().copied());
+    first.fill(empty);
+    if lag == 0 || values.is_empty() {
         return;
     }
-    if late > values.len() {
+    if lag > values.len() {
         for value in values {
             waiting.push_back(*value);
             *value = waiting.pop_front().unwrap_or(*value);
         }
         return;
     }
-    let rest = values.len() - late;
+    let rest = values.len() - lag;
     let last: VecDeque<T> = values[rest..].iter().copied().collect();
-    values.copy_within(..rest, late);
+    values.copy_within(..rest, lag);
     for (value, waited) in values.iter_mut().zip(std::mem::replace(waiting, last)) {
         *value = waited;
     }

@@ -8,6 +8,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
@@ -141,6 +142,8 @@ impl ExecutionPlan for RollingExec {
         let (mut symbols, mut sessions) = (Symbols::default(), Sessions::default());
         let (by, schema) = (self.by, Arc::clone(&self.schema));
         let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let held = MemoryConsumer::new(format!("RollingExec[{partition}]")).register(context.memory_pool());
+        let mut rows = 0;
         let input = self.input.execute(partition, context)?;
         let batches = input.map(move |batch| {
             let batch = batch?;
@@ -150,6 +153,12 @@ impl ExecutionPlan for RollingExec {
                 runs = sessions.cut(&runs, batch.column(at))?;
             }
             let windows = rolling.extend(&batch, &runs, symbols.len())?;
+            // A visit to all symbols after as many rows: a small batch of many symbols does not pay for one.
+            rows += batch.num_rows();
+            if rows >= symbols.len() {
+                rows = 0;
+                held.try_resize(rolling.size())?;
+            }
             metrics.record_output(batch.num_rows());
             let columns = batch.columns().iter().cloned().chain(windows).collect();
             Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)

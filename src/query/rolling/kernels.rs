@@ -11,9 +11,9 @@ use arrow::datatypes::{DataType, Float64Type};
 use super::symbols::Run;
 use crate::signals::{Counter, Fold, Frame, Frames, Moments, MomentsState, Previous, Sum};
 
-/// The argument is known at a row; `None` where it is at all rows.
-fn known(argument: &dyn Array) -> Option<&NullBuffer> {
-    argument.nulls().filter(|nulls| nulls.null_count() > 0)
+/// The argument is known at a row; `None` where it is at all rows. An array of type Null has no buffer of its own.
+fn known(argument: &dyn Array) -> Option<NullBuffer> {
+    argument.logical_nulls().filter(|nulls| nulls.null_count() > 0)
 }
 
 /// Known values of an argument in each frame; of all rows where there is no argument.
@@ -42,11 +42,20 @@ impl Counts {
             if run.anew {
                 self.symbols[run.symbol] = Counter::new(self.frame);
             }
-            let is_known = nulls.map(|nulls| |at: usize| nulls.is_valid(run.rows.start + at));
+            let is_known = nulls.as_ref().map(|nulls| |at: usize| nulls.is_valid(run.rows.start + at));
             self.symbols[run.symbol].extend(run.rows.len(), is_known, &mut counts);
         }
         counts
     }
+
+    pub(super) fn size(&self) -> usize {
+        sizes(&self.symbols, Counter::size)
+    }
+}
+
+/// Bytes of the state of all symbols.
+fn sizes<S>(symbols: &Vec<S>, size: impl Fn(&S) -> usize) -> usize {
+    symbols.capacity() * size_of::<S>() + symbols.iter().map(size).sum::<usize>()
 }
 
 /// A fold of a column over each frame.
@@ -68,6 +77,7 @@ impl<P: ArrowPrimitiveType, F: Fold<Value = P::Native>> Folded<P, F> {
     pub(super) fn extend(&mut self, argument: &ArrayRef, runs: &[Run], symbols: usize) -> Vec<F::State> {
         self.symbols.resize_with(symbols, || Frames::new(self.frame));
         let mut states = Vec::with_capacity(argument.len());
+        let nulls = known(argument);
         let values: &[P::Native] = argument.as_primitive::<P>().values();
         for run in runs {
             let frames = &mut self.symbols[run.symbol];
@@ -75,7 +85,7 @@ impl<P: ArrowPrimitiveType, F: Fold<Value = P::Native>> Folded<P, F> {
                 *frames = Frames::new(self.frame);
             }
             let values = &values[run.rows.clone()];
-            match known(argument) {
+            match &nulls {
                 None => frames.extend(values.len(), |at| F::of(values[at]), &mut states),
                 Some(nulls) => {
                     let nulls = nulls.slice(run.rows.start, run.rows.len());
@@ -86,12 +96,19 @@ impl<P: ArrowPrimitiveType, F: Fold<Value = P::Native>> Folded<P, F> {
         }
         states
     }
+
+    pub(super) fn size(&self) -> usize {
+        sizes(&self.symbols, Frames::size)
+    }
 }
 
 /// A kernel whose states are the values of the result.
 pub(super) trait ArrayKernel: Debug + Send {
     /// One value a row, NULL where `counts` is zero.
     fn extend(&mut self, argument: &ArrayRef, runs: &[Run], symbols: usize, counts: Option<&[i64]>) -> ArrayRef;
+
+    /// Bytes that are allocated.
+    fn size(&self) -> usize;
 }
 
 impl<P, F> ArrayKernel for Folded<P, F>
@@ -105,6 +122,10 @@ where
         let nulls = counts.and_then(where_some);
         let array = PrimitiveArray::<P>::new(values.into(), nulls);
         Arc::new(array.with_data_type(argument.data_type().clone()))
+    }
+
+    fn size(&self) -> usize {
+        Folded::size(self)
     }
 }
 
@@ -133,7 +154,8 @@ impl<P: ArrowPrimitiveType + Debug> ArrayKernel for Lagged<P> {
                 self.symbols[run.symbol] = Previous::new(self.distance);
             }
             let slice = &array.values()[run.rows.clone()];
-            let value = |at: usize| nulls.is_none_or(|nulls| nulls.is_valid(run.rows.start + at)).then(|| slice[at]);
+            let value =
+                |at: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(run.rows.start + at)).then(|| slice[at]);
             self.symbols[run.symbol].extend(slice.len(), value, |value| {
                 if value.is_none() {
                     absent.push(values.len());
@@ -143,6 +165,10 @@ impl<P: ArrowPrimitiveType + Debug> ArrayKernel for Lagged<P> {
         }
         let nulls = (!absent.is_empty()).then(|| nulls_at(&absent, values.len()));
         Arc::new(PrimitiveArray::<P>::new(values.into(), nulls).with_data_type(argument.data_type().clone()))
+    }
+
+    fn size(&self) -> usize {
+        sizes(&self.symbols, Previous::size)
     }
 }
 
@@ -176,6 +202,10 @@ impl<P: ArrowPrimitiveType + Debug> ArrayKernel for Firsts<P> {
             }
         }
         Arc::new(firsts.finish().with_data_type(argument.data_type().clone()))
+    }
+
+    fn size(&self) -> usize {
+        sizes(&self.symbols, |_| 0)
     }
 }
 

@@ -336,6 +336,17 @@ impl Rolling {
     }
 }
 
+impl Rolling {
+    /// Bytes of the state of all symbols.
+    pub(super) fn size(&self) -> usize {
+        let counts = self.counts.iter().map(|over| over.kernel.size());
+        let sums = self.sums.iter().map(|over| over.kernel.size());
+        let moments = self.moments.iter().map(|over| over.kernel.size());
+        let arrays = self.arrays.iter().map(|over| over.kernel.size());
+        counts.chain(sums).chain(moments).chain(arrays).sum()
+    }
+}
+
 /// The place of the kernel over this argument and frame, which is added if there is none.
 fn shared<K>(all: &mut Vec<Over<K>>, argument: Option<usize>, frame: Frame, new: impl FnOnce() -> K) -> usize {
     let known = all.iter().position(|over| over.argument == argument && over.frame == frame);
