@@ -100,6 +100,7 @@ fn rules(memory_bytes: usize) -> Vec<Rule> {
         [Arc::new(LastRows), Arc::new(RollingWindows { memory_bytes }), Arc::new(corrections::ForgetKeys)];
     rules.splice(at..at, ours);
     rules.push(Arc::new(ChooseLiterals));
+    rules.push(Arc::new(corrections::ChargeWindows));
     rules
 }
 
@@ -135,7 +136,8 @@ impl QuerySession {
         for rule in corrections::analyzer_rules() {
             state = state.with_analyzer_rule(rule);
         }
-        let state = state.build();
+        let mut state = state.build();
+        corrections::register_functions(&mut state).map_err(QueryError::Session)?;
         let context = SessionContext::new_with_state(state);
         Ok(Self { context, tables: Vec::new(), scans: Scans::default(), memory_bytes, spill })
     }

@@ -5,6 +5,7 @@
 //!                                          ──> Counter (known values in the frame)
 //!                                          ──> Previous (the value k rows before)
 //!                                          ──> ZScore, LastSign
+//!                                          ──> Queue<..>: any first-in, first-out frame
 //!                                          ──> Ema, Macd, Rsi, Atr: recursions over all values before
 //! ```
 //!
@@ -25,6 +26,7 @@ mod known;
 mod previous;
 #[cfg(test)]
 mod property_tests;
+mod queue;
 mod recent;
 #[cfg(test)]
 mod recursion_tests;
@@ -36,6 +38,7 @@ pub use count::Counter;
 pub use ema::{Ema, Macd, MacdPeriods, MacdRow};
 pub use fold::{Fold, Greatest, Least, Moments, MomentsState, Ranked, Sum};
 pub use previous::{LastSign, Previous};
+pub use queue::Queue;
 pub use recent::{Recent, mean_and_deviation};
 pub use wilder::{Atr, Range, Rsi};
 pub use window::{Frame, Frames};

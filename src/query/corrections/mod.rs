@@ -1,27 +1,43 @@
 //! What DataFusion 55.2 answers wrongly, and what is in its place here. The list for users is in `docs/queries.md`.
 
 mod always_a_row;
+mod date_bin;
 mod exprs;
 mod forgetful;
+mod held;
+mod ignore_nulls;
+mod local_time;
 mod null_not_in;
+mod over_frames;
 mod scalars;
 mod set_operations;
+mod sliding;
+mod subqueries;
+mod truth;
 mod unique_names;
 mod zeros;
 
 use std::sync::Arc;
 
+use datafusion::common::DataFusionError;
 use datafusion::common::config::ConfigOptions;
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::session_state::SessionState;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::{AnalyzerRule, OptimizerRule};
 
 pub(super) use forgetful::ForgetKeys;
+pub(super) use held::ChargeWindows;
 pub(super) use unique_names::PushdownByUniqueNames;
 
-/// Checks that fail where answers are right.
+/// Checks that fail where answers are right, and optimizations that change answers.
 pub(super) fn settings(options: &mut ConfigOptions) {
     // (SELECT count(*) ..) with a column from outside is never NULL, but the join that it becomes can't say so.
     options.execution.skip_physical_aggregate_schema_check = true;
+    // GROUP BY g ORDER BY g LIMIT 1 below a window: the window sees one group.
+    options.optimizer.enable_topk_aggregation = false;
+    // ORDER BY k LIMIT 1 above windows that read ahead: what they need is cut.
+    options.optimizer.enable_window_limits = false;
 }
 
 /// DataFusion's, and ours in place of some or before them.
@@ -37,7 +53,27 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules
 }
 
-/// After DataFusion's own.
+/// After DataFusion's own. What is refused is what the statement says, so refusals come first.
 pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    vec![Arc::new(set_operations::CountEqualRows), Arc::new(scalars::NoRowIsNull), Arc::new(zeros::OneZero)]
+    vec![
+        Arc::new(subqueries::OnlyRightJoins),
+        Arc::new(set_operations::CountEqualRows),
+        Arc::new(scalars::NoRowIsNull),
+        Arc::new(zeros::OneZero),
+        Arc::new(local_time::WallClock),
+        Arc::new(truth::TruthAsDistinct),
+        Arc::new(over_frames::NoResidue),
+    ]
+}
+
+/// Functions in place of DataFusion's of the same names.
+///
+/// # Errors
+/// The session takes no functions.
+pub(super) fn register_functions(state: &mut SessionState) -> Result<(), DataFusionError> {
+    state.register_udf(date_bin::zoned_date_bin())?;
+    for function in ignore_nulls::window_functions() {
+        state.register_udwf(function)?;
+    }
+    Ok(())
 }
