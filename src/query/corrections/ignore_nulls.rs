@@ -2,7 +2,7 @@
 //!
 //! DataFusion's evaluators that go through a partition piece by piece lose count of NULLs: `lead(v, 2) IGNORE NULLS` gives NULL
 //! before a gap. Those that see the whole partition are right, so with IGNORE NULLS they get it. `lead` and `lag` also understate
-//! how many rows they read ahead: not all distances are counted, and IGNORE NULLS never is.
+//! how many rows they read ahead: a negative distance of `lag` and IGNORE NULLS are not counted.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl WindowUDFImpl for WholePartition {
     fn partition_evaluator(&self, arguments: PartitionEvaluatorArgs) -> Result<Box<dyn PartitionEvaluator>> {
         let whole = arguments.ignore_nulls();
         let inner = self.inner.partition_evaluator_factory(arguments)?;
-        Ok(if whole { Box::new(Whole(inner)) } else { inner })
+        Ok(if whole { Box::new(WholePartitionEvaluator(inner)) } else { inner })
     }
 
     fn limit_effect(&self, _: &[Arc<dyn PhysicalExpr>]) -> LimitEffect {
@@ -93,9 +93,9 @@ impl WindowUDFImpl for WholePartition {
 }
 
 #[derive(Debug)]
-struct Whole(Box<dyn PartitionEvaluator>);
+struct WholePartitionEvaluator(Box<dyn PartitionEvaluator>);
 
-impl PartitionEvaluator for Whole {
+impl PartitionEvaluator for WholePartitionEvaluator {
     fn supports_bounded_execution(&self) -> bool {
         false
     }

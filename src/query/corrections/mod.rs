@@ -2,6 +2,7 @@
 
 mod always_a_row;
 mod date_bin;
+mod distinct;
 mod exprs;
 mod forgetful;
 mod held;
@@ -57,6 +58,7 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     vec![
         Arc::new(subqueries::OnlyRightJoins),
+        Arc::new(distinct::NoIgnoredDistinct),
         Arc::new(set_operations::CountEqualRows),
         Arc::new(scalars::NoRowIsNull),
         Arc::new(zeros::OneZero),

@@ -22,7 +22,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use super::sliding::{self, Joined};
+use super::sliding::{self, JoinedStates};
 
 /// Puts [`OverFrames`] around the aggregate functions of windows.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl AggregateUDFImpl for OverFrames {
                 return Ok(folded);
             }
             if sliding::has_residue(self.inner.name()) {
-                return Ok(Box::new(Joined::new(Arc::clone(&self.inner), &arguments)?));
+                return Ok(Box::new(JoinedStates::new(Arc::clone(&self.inner), &arguments)?));
             }
         }
         self.inner.create_sliding_accumulator(arguments)

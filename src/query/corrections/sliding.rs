@@ -23,7 +23,7 @@ pub(super) fn folded(name: &str) -> Option<Box<dyn Accumulator>> {
     where
         F: Fold<Value = f64, State: Send + Sync> + fmt::Debug + 'static,
     {
-        Some(Box::new(Folded::<F> { queue: Queue::default(), evaluate }))
+        Some(Box::new(FoldedQueue::<F> { queue: Queue::default(), evaluate }))
     }
     let sample: Evaluate<MomentsState> = |state, _| state.sample_variance();
     let population: Evaluate<MomentsState> = |state, _| state.population_variance();
@@ -43,18 +43,18 @@ pub(super) fn has_residue(name: &str) -> bool {
     matches!(name, "corr" | "covar_samp" | "covar_pop") || name.starts_with("regr_")
 }
 
-struct Folded<F: Fold> {
+struct FoldedQueue<F: Fold> {
     queue: Queue<F>,
     evaluate: Evaluate<F::State>,
 }
 
-impl<F: Fold> fmt::Debug for Folded<F> {
+impl<F: Fold> fmt::Debug for FoldedQueue<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Folded").field("values", &self.queue.len()).finish_non_exhaustive()
+        f.debug_struct("FoldedQueue").field("values", &self.queue.len()).finish_non_exhaustive()
     }
 }
 
-impl<F> Accumulator for Folded<F>
+impl<F> Accumulator for FoldedQueue<F>
 where
     F: Fold<Value = f64, State: Send + Sync> + 'static,
 {
@@ -94,8 +94,8 @@ fn only_in_windows<T>() -> Result<T> {
 }
 
 /// A queue of rows whose states DataFusion's own accumulator makes and merges.
-pub(super) struct Joined {
-    function: Function,
+pub(super) struct JoinedStates {
+    call: AggregateCall,
     /// Rows that entered since the older ones were folded: batches of rows without NULLs.
     newer: Vec<Vec<ArrayRef>>,
     /// Over the newer rows.
@@ -104,9 +104,9 @@ pub(super) struct Joined {
     older: Vec<Vec<ScalarValue>>,
 }
 
-impl Joined {
+impl JoinedStates {
     pub(super) fn new(function: Arc<AggregateUDF>, arguments: &AccumulatorArgs) -> Result<Self> {
-        let function = Function {
+        let call = AggregateCall {
             function,
             return_field: Arc::clone(&arguments.return_field),
             schema: arguments.schema.clone(),
@@ -114,12 +114,12 @@ impl Joined {
             expr_fields: arguments.expr_fields.to_vec(),
             name: arguments.name.to_owned(),
         };
-        let head = function.start()?;
-        Ok(Self { function, newer: Vec::new(), head, older: Vec::new() })
+        let head = call.start()?;
+        Ok(Self { call, newer: Vec::new(), head, older: Vec::new() })
     }
 
     fn turn(&mut self) -> Result<()> {
-        let mut tail = self.function.start()?;
+        let mut tail = self.call.start()?;
         for batch in std::mem::take(&mut self.newer).iter().rev() {
             for row in (0..batch[0].len()).rev() {
                 let row: Vec<ArrayRef> = batch.iter().map(|column| column.slice(row, 1)).collect();
@@ -127,18 +127,18 @@ impl Joined {
                 self.older.push(tail.state()?);
             }
         }
-        self.head = self.function.start()?;
+        self.head = self.call.start()?;
         Ok(())
     }
 }
 
-impl fmt::Debug for Joined {
+impl fmt::Debug for JoinedStates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Joined").field("function", &self.function.name).finish_non_exhaustive()
+        f.debug_struct("JoinedStates").field("function", &self.call.name).finish_non_exhaustive()
     }
 }
 
-impl Accumulator for Joined {
+impl Accumulator for JoinedStates {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let rows = known_rows(values)?;
         if !rows[0].is_empty() {
@@ -163,7 +163,7 @@ impl Accumulator for Joined {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let mut all = self.function.start()?;
+        let mut all = self.call.start()?;
         for state in self.older.last().cloned().into_iter().chain([self.head.state()?]) {
             let state: Vec<ArrayRef> = state.iter().map(ScalarValue::to_array).collect::<Result<_>>()?;
             all.merge_batch(&state)?;
@@ -196,7 +196,7 @@ fn known_rows(columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
 }
 
 /// All that makes accumulators of one call.
-struct Function {
+struct AggregateCall {
     function: Arc<AggregateUDF>,
     return_field: FieldRef,
     schema: Schema,
@@ -205,7 +205,7 @@ struct Function {
     name: String,
 }
 
-impl Function {
+impl AggregateCall {
     fn start(&self) -> Result<Box<dyn Accumulator>> {
         self.function.accumulator(AccumulatorArgs {
             return_field: Arc::clone(&self.return_field),

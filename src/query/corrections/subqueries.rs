@@ -13,7 +13,7 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, JoinConstraint, JoinType, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
-const WRITE_EXISTS: &str = "write NOT EXISTS (SELECT 1 FROM .. WHERE v = x) in place of x NOT IN (SELECT v FROM ..), which is never true beside a NULL";
+const WRITE_EXISTS: &str = "write NOT EXISTS (SELECT 1 FROM .. WHERE v = x) in place of x NOT IN (SELECT v FROM ..), which is never true where v has a NULL";
 
 #[derive(Debug)]
 pub(super) struct OnlyRightJoins;
@@ -29,7 +29,7 @@ impl AnalyzerRule for OnlyRightJoins {
                 check_key(join)?;
             }
             if let LogicalPlan::Subquery(lateral) = node {
-                check(lateral, Kind::Value)?;
+                check(lateral, SubqueryKind::Value)?;
             }
             if let LogicalPlan::Filter(filter) = node {
                 for condition in split_conjunction(&filter.predicate) {
@@ -39,9 +39,9 @@ impl AnalyzerRule for OnlyRightJoins {
             node.apply_expressions(|expr| {
                 expr.apply(|expr| {
                     match expr {
-                        Expr::Exists(Exists { subquery, .. }) => check(subquery, Kind::Exists)?,
-                        Expr::InSubquery(InSubquery { subquery, .. }) => check(subquery, Kind::In)?,
-                        Expr::ScalarSubquery(subquery) => check(subquery, Kind::Value)?,
+                        Expr::Exists(Exists { subquery, .. }) => check(subquery, SubqueryKind::Exists)?,
+                        Expr::InSubquery(InSubquery { subquery, .. }) => check(subquery, SubqueryKind::In)?,
+                        Expr::ScalarSubquery(subquery) => check(subquery, SubqueryKind::Value)?,
                         _ => {}
                     }
                     Ok(TreeNodeRecursion::Continue)
@@ -53,13 +53,13 @@ impl AnalyzerRule for OnlyRightJoins {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SubqueryKind {
     Exists,
     In,
     Value,
 }
 
-fn check(subquery: &Subquery, kind: Kind) -> Result<()> {
+fn check(subquery: &Subquery, kind: SubqueryKind) -> Result<()> {
     if !subquery.outer_ref_columns.is_empty() {
         has_outer(&subquery.subquery, kind, false)?;
     }
@@ -67,7 +67,7 @@ fn check(subquery: &Subquery, kind: Kind) -> Result<()> {
 }
 
 /// Whether the plan names a column of the statement around it. `above` is whether an aggregate stands above it.
-fn has_outer(plan: &LogicalPlan, kind: Kind, above: bool) -> Result<bool> {
+fn has_outer(plan: &LogicalPlan, kind: SubqueryKind, above: bool) -> Result<bool> {
     let is_aggregate = matches!(plan, LogicalPlan::Aggregate(_));
     let mut below = Vec::new();
     for input in plan.inputs() {
@@ -78,25 +78,25 @@ fn has_outer(plan: &LogicalPlan, kind: Kind, above: bool) -> Result<bool> {
     }
     match plan {
         LogicalPlan::Aggregate(aggregate) if always_has_a_row(aggregate) => match kind {
-            Kind::Exists => plan_err!(
+            SubqueryKind::Exists => plan_err!(
                 "EXISTS over an aggregate without GROUP BY is true for each row, or as its HAVING says, and is not supported\n\
                  write its HAVING as a comparison: (SELECT count(*) FROM .. WHERE ..) = 0 in place of EXISTS (SELECT .. HAVING count(*) = 0)"
             ),
-            Kind::In => plan_err!(
+            SubqueryKind::In => plan_err!(
                 "IN over an aggregate without GROUP BY is not supported where the subquery names columns from outside\n\
                  write x = (SELECT max(..) FROM .. WHERE ..) in place of x IN (SELECT max(..) FROM .. WHERE ..)"
             ),
-            Kind::Value if above => plan_err!(
+            SubqueryKind::Value if above => plan_err!(
                 "an aggregate of an aggregate without GROUP BY is not supported where the inner one names columns from outside\n\
                  write one of them, or join a WITH that has GROUP BY"
             ),
-            Kind::Value => Ok(true),
+            SubqueryKind::Value => Ok(true),
         },
         LogicalPlan::Window(_) => plan_err!(
             "a window in a subquery that names columns from outside is not supported: it would see the rows of all of them\n\
              write the window in a WITH with PARTITION BY these columns, and join it"
         ),
-        LogicalPlan::Limit(limit) if kind == Kind::Exists => match limit.get_skip_type()? {
+        LogicalPlan::Limit(limit) if kind == SubqueryKind::Exists => match limit.get_skip_type()? {
             SkipType::Literal(0) => Ok(true),
             _ => plan_err!(
                 "OFFSET in an EXISTS that names columns from outside is not supported\n\

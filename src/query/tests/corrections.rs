@@ -124,8 +124,8 @@ async fn sliding_frames_are_those_of_their_rows() {
         let sql =
             format!("SELECT k, sum(v) OVER {window}, count(v) OVER {window} FROM (VALUES {table}) t(k, v) ORDER BY k");
         let batch = select(&some_ticks().await, &sql).await;
-        for row in 0..values.len() {
-            let (at, place) = (row as i64, values[row].0);
+        for (row, (place, _)) in values.iter().enumerate() {
+            let at = row as i64;
             let inside = values.iter().enumerate().filter(|(index, (key, _))| {
                 let distance = if units == "ROWS" { *index as i64 - at } else { key - place };
                 (-before..=after).contains(&distance)
@@ -277,6 +277,28 @@ async fn subqueries_that_a_join_would_change_are_refused() {
         (&format!("SELECT k {A} 5 IN (SELECT v {B})"), "1"),
         (&format!("SELECT k {A} k NOT IN (SELECT v FROM (VALUES (5), (NULL)) b(v))"), ""),
         (&format!("SELECT k {A} k IN (SELECT v FROM (VALUES (2), (NULL)) b(v)) OR k = 1 ORDER BY k"), "1 2"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_distinct_that_does_nothing_is_refused() {
+    const TABLE: &str = "FROM (VALUES (1.0, 1.0), (1.0, 1.0), (3.0, 2.0), (4.0, 9.0)) t(x, y)";
+    for call in [
+        "corr(DISTINCT x, y)",
+        "covar_pop(DISTINCT x, y) OVER ()",
+        "regr_count(DISTINCT x, y)",
+        "lag(DISTINCT x) OVER (ORDER BY x)",
+    ] {
+        let error = refusal(&format!("SELECT {call} {TABLE}")).await;
+        assert!(error.contains("DISTINCT is not supported in"), "{call}: {error}");
+    }
+    assert_answers(&[
+        (
+            &format!("SELECT count(DISTINCT x), sum(DISTINCT x), min(DISTINCT x), avg(DISTINCT x) {TABLE}"),
+            "3,8.0,1.0,2.6666666666666665",
+        ),
+        (&format!("SELECT regr_count(x, y) FROM (SELECT DISTINCT x, y {TABLE})"), "3"),
     ])
     .await;
 }
