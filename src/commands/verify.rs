@@ -97,6 +97,9 @@ fn summary(report: &Report) -> String {
     for missing in &report.not_checked {
         line(format_args!("not checked: {missing}"));
     }
+    for note in &report.notes {
+        line(format_args!("note: {note}"));
+    }
     if report.healthy {
         line(format_args!("healthy; {:.1} s", report.seconds));
         return text;

@@ -1,6 +1,7 @@
 //! Actions of a log as they stand in commits and checkpoints, read without the kernel.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::json::LineDelimitedWriter;
 use bytes::Bytes;
@@ -33,6 +34,9 @@ pub(super) struct Add {
     #[serde(default)]
     pub partition_values: BTreeMap<String, Option<String>>,
     pub stats: Option<String>,
+    /// Of a commit; see [`Info::writer`].
+    #[serde(skip)]
+    pub writer: Option<Arc<str>>,
     pub deletion_vector: Option<IgnoredAny>,
 }
 
@@ -75,6 +79,18 @@ pub(super) struct Info {
     /// Id of a commit that changes files and no rows.
     #[serde(rename = "tickhouseMaintenance")]
     pub maintenance: Option<String>,
+    #[serde(rename = "engineInfo")]
+    engine: Option<String>,
+}
+
+impl Info {
+    /// The tool that made the commit, by its own word.
+    pub(super) fn writer(&self) -> Option<Arc<str>> {
+        match self.tickhouse.is_some() || self.maintenance.is_some() {
+            true => Some("tickhouse".into()),
+            false => self.engine.as_deref().map(Into::into),
+        }
+    }
 }
 
 /// # Errors

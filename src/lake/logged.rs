@@ -1,6 +1,7 @@
 //! One version of a table, put together from the actions of its log.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use chrono::{Datelike, NaiveDate};
@@ -24,6 +25,8 @@ pub struct LoggedFile {
     pub partition_value: Option<i32>,
     /// Delta statistics as JSON.
     pub stats: Option<String>,
+    /// The tool that added it, as far as the log still says.
+    pub writer: Option<Arc<str>>,
 }
 
 /// Counters of the newest commit that has some.
@@ -100,7 +103,13 @@ impl Replay {
         for path in actions.iter().filter_map(|action| Some(&action.remove.as_ref()?.path)) {
             self.files.remove(path);
         }
-        actions.into_iter().for_each(|action| self.take(action, twice));
+        let writer = actions.iter().find_map(|action| action.info.as_ref()?.writer());
+        for mut action in actions {
+            if let Some(add) = &mut action.add {
+                add.writer.clone_from(&writer);
+            }
+            self.take(action, twice);
+        }
     }
 
     pub(super) fn take(&mut self, action: Action, twice: &mut Vec<String>) {
@@ -152,6 +161,7 @@ impl Replay {
                 bytes: add.size.unsigned_abs(),
                 partition_value: date.map(|date| date.num_days_from_ce() - EPOCH_DAYS_FROM_CE),
                 stats: add.stats,
+                writer: add.writer,
             });
         }
         Ok(LoggedVersion {

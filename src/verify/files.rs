@@ -44,6 +44,8 @@ pub(super) struct Held {
     pub identities: Identities,
     /// Columns of the table that some file doesn't have.
     pub lacking: BTreeSet<String>,
+    /// Files whose statistics have times that are cut to milliseconds, by the tool that wrote them.
+    pub cut_times: BTreeMap<String, u64>,
 }
 
 /// One file, read to its end or not.
@@ -54,6 +56,7 @@ struct FileRead {
     wrong: Vec<(What, String)>,
     /// Columns of the table that it doesn't have.
     lacks: Vec<String>,
+    has_cut_times: bool,
 }
 
 /// # Errors
@@ -100,8 +103,14 @@ pub(super) async fn read_all(
                 held.bytes += read.file.bytes;
                 held.rows += read.rows;
                 held.lacking.extend(read.lacks);
+                if read.has_cut_times {
+                    *held.cut_times.entry(writer_of(&read.file)).or_default() += 1;
+                }
                 held.unread += u64::from(!read.is_whole);
-                for (what, detail) in read.wrong {
+                for (what, mut detail) in read.wrong {
+                    if what == What::Statistics {
+                        detail.push_str(&format!("; written by {}", writer_of(&read.file)));
+                    }
                     findings.add(rules.table, what, || (read.file.path.to_string(), detail));
                 }
             }
@@ -142,8 +151,8 @@ async fn read(
     let mut rows = FileRows::new(rules, &file);
     match read_rows(&stored, &mut rows, identities, progress).await {
         Ok(columns) if columns.is_empty() => {
-            let lacks = rows.lacking();
-            Ok(FileRead { file, rows: rows.rows(), is_whole: true, wrong: rows.finish(), lacks })
+            let (lacks, has_cut_times) = (rows.lacking(), rows.has_cut_times());
+            Ok(FileRead { file, rows: rows.rows(), is_whole: true, wrong: rows.finish(), lacks, has_cut_times })
         }
         Ok(columns) => Ok(unread(file, What::Column, columns.join("; "))),
         Err(FileError::Store(error)) => Err(error.into()),
@@ -154,7 +163,13 @@ async fn read(
 
 fn unread(file: LoggedFile, what: What, detail: String) -> FileRead {
     let told = told_rows(&file).map_or_else(String::new, |told| format!("; {told}"));
-    FileRead { file, rows: 0, is_whole: false, wrong: vec![(what, format!("{detail}{told}"))], lacks: Vec::new() }
+    let wrong = vec![(what, format!("{detail}{told}"))];
+    FileRead { file, rows: 0, is_whole: false, wrong, lacks: Vec::new(), has_cut_times: false }
+}
+
+/// As the commit names it that added the file; a checkpoint doesn't.
+fn writer_of(file: &LoggedFile) -> String {
+    file.writer.as_deref().unwrap_or("a tool that the log names no more").to_owned()
 }
 
 /// What is wrong with the columns, in which case no row is read.

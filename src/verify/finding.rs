@@ -53,8 +53,8 @@ kinds! {
     FileSize = "file-size-differs", RESTORE_FILE;
     FileUnreadable = "file-unreadable", RESTORE_FILE;
     Column = "column-wrong", OTHER_WRITER;
-    Statistics = "statistics-wrong", "queries may skip the file's rows; restore the commit that added it, or ingest the \
-                                      topic into a new lake";
+    Statistics = "statistics-wrong", "queries may skip rows of the file, which are in it all the same: restore the \
+                                      commit that added it from a backup, and find out which tool wrote the statistics";
     PartitionDate = "partition-date-wrong", "queries by date miss these rows; restore the commit that added the file, or \
                                              ingest the topic into a new lake";
     IdentityTwice = "identity-twice", RESTORE_TABLE;

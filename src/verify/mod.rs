@@ -111,7 +111,7 @@ pub async fn verify(settings: &VerifySettings, progress: &Arc<Progress>) -> Resu
     if zone.is_none() {
         not_checked.push(format!("dates of rows: the log of ticks tells no zone in {MARKET_ZONE}"));
     }
-    let mut tables = Vec::new();
+    let (mut tables, mut notes) = (Vec::new(), Vec::new());
     let mut all_held = Vec::new();
     for logged in [Some(&letters), Some(&ticks), signals.as_ref()].into_iter().flatten() {
         let (name, table) = (logged.name, &logged.table);
@@ -131,6 +131,7 @@ pub async fn verify(settings: &VerifySettings, progress: &Arc<Progress>) -> Resu
         };
         let rules = rules_of(name, version, zone.as_ref());
         let held = read_all(table, version, rules, bounds.as_ref(), &mut findings, progress).await?;
+        notes.extend(cut_times(name, &held));
         tables.push(TableReport::new(name, table, version, &held));
         all_held.push(Some(held));
     }
@@ -160,7 +161,17 @@ pub async fn verify(settings: &VerifySettings, progress: &Arc<Progress>) -> Resu
     };
     let mut report = Report::new(settings, tables, findings, not_checked, started);
     report.kafka = compared;
+    report.notes = notes;
     Ok(report)
+}
+
+fn cut_times<'a>(table: &'a str, held: &'a Held) -> impl Iterator<Item = String> + 'a {
+    held.cut_times.iter().map(move |(writer, files)| {
+        format!(
+            "{table}: in the statistics of {files} files, written by {writer}, times are cut to milliseconds; the Delta \
+             protocol allows it and queries allow for it, so there is nothing to do"
+        )
+    })
 }
 
 fn uncounted(ticks: &Held, letters: &Held) -> Option<String> {

@@ -24,6 +24,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What a finding or a missing word kept from being looked at.
     pub not_checked: Vec<String>,
+    /// What is worth knowing and nothing to repair.
+    pub notes: Vec<String>,
     pub seconds: f64,
 }
 
@@ -69,6 +71,7 @@ impl Report {
             counts: findings.counts().map(|(what, count)| (what.name(), count)).collect(),
             findings: findings.listed(),
             not_checked,
+            notes: Vec::new(),
             seconds: started.elapsed().as_secs_f64(),
         }
     }

@@ -224,6 +224,11 @@ impl FileRows {
         }
     }
 
+    /// Whether the statistics have times that are cut to milliseconds.
+    pub(super) fn has_cut_times(&self) -> bool {
+        self.statistics.as_ref().is_ok_and(|statistics| self.extremes.has_cut_times(statistics))
+    }
+
     /// What is wrong with the whole file; every batch was added.
     pub(super) fn finish(self) -> Vec<(What, String)> {
         let mut wrong = Vec::new();
@@ -300,7 +305,8 @@ mod tests {
         .unwrap();
         let rules =
             Rules { table: "ticks", schema: batch.schema(), date: None, has_identity: false, has_payload: false };
-        let file = LoggedFile { path: Path::from("a.parquet"), bytes: 1, partition_value: None, stats: None };
+        let file =
+            LoggedFile { path: Path::from("a.parquet"), bytes: 1, partition_value: None, stats: None, writer: None };
         let mut rows = FileRows::new(&rules, &file);
         rows.add(&batch);
         let wrong = rows.finish();

@@ -1,7 +1,8 @@
 //! Whether the statistics of an Add are true of the file's rows.
 //!
-//! Numbers and times have to be exact. Texts may be cut, as other writers do with long ones: then the smallest is a
-//! beginning of the true one, and the largest is not below it.
+//! Numbers have to be exact. Texts may be cut, as other writers do with long ones: then the smallest is a beginning of the
+//! true one, and the largest is not below it. Times may be cut to milliseconds, the largest as well (Delta protocol,
+//! per-file statistics): readers, and so queries, allow for it.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,8 @@ use crate::market::EPOCH_DAYS_FROM_CE;
 
 /// Texts shorter than this are nowhere cut.
 const SHORTEST_CUT: usize = 32;
+
+const MILLI: i64 = 1_000;
 
 /// What an Add says of its file.
 #[derive(Debug, Default, Deserialize)]
@@ -78,6 +81,20 @@ impl Extremes {
         }
     }
 
+    /// Whether times are cut to milliseconds, as some writers do.
+    pub(super) fn has_cut_times(&self, statistics: &Statistics) -> bool {
+        let cut = |name: &String, side, values: &Map<String, Value>, is: &Option<Bound>, kind: &DataType| {
+            let told = values.get(name).and_then(|told| Bound::parse(told, kind));
+            told.zip(is.as_ref()).is_some_and(|(told, is)| is_cut(side, &told, is, kind))
+        };
+        self.columns.iter().any(|(name, (kind, seen))| {
+            kind.as_ref().is_some_and(|kind| {
+                cut(name, "minValues", &statistics.min_values, &seen.low, kind)
+                    || cut(name, "maxValues", &statistics.max_values, &seen.high, kind)
+            })
+        })
+    }
+
     /// What is not true of the rows.
     pub(super) fn differences(&self, statistics: &Statistics) -> Vec<String> {
         let mut wrong = Vec::new();
@@ -101,7 +118,9 @@ impl Extremes {
                     }
                     continue;
                 };
-                if !Bound::parse(told, kind).is_some_and(|told| is_true(side, &told, is)) {
+                if !Bound::parse(told, kind)
+                    .is_some_and(|told| is_true(side, &told, is) || is_cut(side, &told, is, kind))
+                {
                     wrong.push(format!("{side}.{name} is {told}, that of the rows {}", is.shown(kind)));
                 }
             }
@@ -113,6 +132,13 @@ impl Extremes {
         }
         wrong
     }
+}
+
+/// Whether it is a time that was cut to milliseconds, or of the largest that was rounded up to them.
+fn is_cut(side: &str, told: &Bound, is: &Bound, kind: &DataType) -> bool {
+    let (Bound::Long(told), Bound::Long(is), DataType::Timestamp(..)) = (told, is, kind) else { return false };
+    let cut = is.div_euclid(MILLI) * MILLI;
+    told != is && (*told == cut || (side == "maxValues" && *told == cut + MILLI))
 }
 
 fn is_true(side: &str, told: &Bound, is: &Bound) -> bool {
@@ -226,6 +252,30 @@ mod tests {
         let no_rows = r#"{"minValues":{"close":1.0},"maxValues":{"close":null}}"#;
         let told = differences(no_rows, &[batch(&["a"], &[None])]);
         assert_eq!(told, ["there is no numRecords", "minValues.close is 1.0, all rows are NULL"]);
+    }
+
+    #[test]
+    fn times_may_be_cut_to_milliseconds() {
+        let micros = TimestampMicrosecondArray::from(vec![1_123_456, 2_987_654]).with_timezone("UTC");
+        let rows = RecordBatch::try_from_iter([("ts", Arc::new(micros) as ArrayRef)]).unwrap();
+        let of = |low: &str, high: &str| {
+            let time = |text: &str| format!("1970-01-01T00:00:0{text}Z");
+            let (low, high) = (time(low), time(high));
+            let text = format!(r#"{{"numRecords":2,"minValues":{{"ts":"{low}"}},"maxValues":{{"ts":"{high}"}}}}"#);
+            let statistics: Statistics = serde_json::from_str(&text).unwrap();
+            let mut extremes = Extremes::of(&statistics);
+            extremes.add(&rows);
+            (extremes.differences(&statistics).len(), extremes.has_cut_times(&statistics))
+        };
+        assert_eq!(of("1.123456", "2.987654"), (0, false));
+        for (low, high) in [("1.123", "2.987"), ("1.123", "2.988"), ("1.123456", "2.987"), ("1.123", "2.987654")] {
+            assert_eq!(of(low, high), (0, true), "{low} {high}");
+        }
+        // A smallest time that is too large, and a largest that is too small, hide rows.
+        for (low, high) in [("1.124", "2.987654"), ("1.123456", "2.986"), ("1.123456", "2.989"), ("1.122", "2.987654")]
+        {
+            assert_eq!(of(low, high), (1, false), "{low} {high}");
+        }
     }
 
     #[test]
