@@ -115,6 +115,7 @@ async fn write(folder: PathBuf, args: &Args, ticks_per_file: usize) {
         input: r#"{"preset":"canonical"}"#.to_owned(),
         extras: Vec::new(),
         accept_input_change: false,
+        must_exist: false,
     };
     std::fs::create_dir_all(&folder).unwrap();
     let location = Location::parse(folder.to_str().unwrap()).unwrap();

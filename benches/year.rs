@@ -207,6 +207,7 @@ async fn main() {
         input: r#"{"preset":"canonical"}"#.to_owned(),
         extras: Vec::new(),
         accept_input_change: false,
+        must_exist: false,
     };
     std::fs::create_dir_all(&args.folder).unwrap();
     let location = Location::parse(args.folder.to_str().unwrap()).unwrap();

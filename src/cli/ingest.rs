@@ -31,6 +31,9 @@ pub struct IngestArgs {
     /// Where to begin in partitions that the table doesn't know: earliest, latest, a time, or offsets like 0=100,1=250
     #[arg(long, value_name = "START")]
     pub start: Option<StartPolicy>,
+    /// Refuse to make a new lake: the one of --table is there, or its file system isn't mounted
+    #[arg(long)]
+    pub must_exist: bool,
     /// Stop at the ends that the partitions have now
     #[arg(long)]
     pub until_latest: bool,
@@ -152,6 +155,7 @@ impl IngestArgs {
         layers.flag("store.create_bucket", "--s3-create-bucket", self.s3_create_bucket.then_some(true));
         layers.flag("kafka.group", "--group", self.group.clone());
         layers.flag("kafka.instance_id", "--instance-id", self.instance_id.clone());
+        layers.flag("ingest.must_exist", "--must-exist", self.must_exist.then_some(true));
         layers.flag("ingest.start", "--start", self.start.as_ref().map(ToString::to_string));
         layers.flag("ingest.on_data_loss", "--on-data-loss", name(self.on_data_loss));
         layers.flag("ingest.max_dead_share", "--max-dead-share", self.max_dead_share.map(Share::value));

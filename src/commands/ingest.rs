@@ -70,6 +70,13 @@ async fn ingest(
         tell("stopped before anything was read\n");
         return Ok(ExitCode::SUCCESS);
     };
+    if daemon.is_new_lake {
+        tracing::warn!(
+            table = %location,
+            "there was no lake, so a new one was made; if there should be one, stop and mount its file system; \
+             --must-exist refuses to make one"
+        );
+    }
     tracing::info!(table = %location, group = daemon.group, "ingesting");
     let over = stop.child_token();
     let (printer, printing) = printer(settings.live.print && args.live);

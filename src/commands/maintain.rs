@@ -90,6 +90,9 @@ async fn planned(maintenance: &mut Maintenance, args: &MaintainArgs) -> anyhow::
     if let Some(retention) = retention(maintenance, args)? {
         for table in maintenance.tables() {
             let files = retention.expired(&table.files()?);
+            if !files.is_empty() {
+                table.require_rows_may_leave()?;
+            }
             lines.extend((!files.is_empty()).then(|| Line {
                 table: table.name,
                 what: "would drop",

@@ -50,6 +50,8 @@ pub struct Daemon {
     behind: Arc<AtomicBool>,
     told: watch::Sender<MaintenanceStatus>,
     pub table_id: String,
+    /// There was no lake at the location.
+    pub is_new_lake: bool,
     pub group: String,
 }
 
@@ -100,6 +102,7 @@ impl Daemon {
             input: serde_json::to_string(&input).map_err(|error| IngestError::Settings(error.to_string()))?,
             extras: extras.clone(),
             accept_input_change,
+            must_exist: settings.must_exist,
         };
         let Some(lake) = open_lake(&location, &store, &lake_spec, until_latest, stop).await? else { return Ok(None) };
         let retry = match until_latest {
@@ -107,7 +110,7 @@ impl Daemon {
             false => RetryPolicy::for_ever(CancellationToken::new()),
         };
         let lake = lake.with_retry(retry);
-        let table_id = lake.table_id().to_owned();
+        let (table_id, is_new_lake) = (lake.table_id().to_owned(), lake.is_new());
         let id: String = table_id.chars().take(GROUP_ID_CHARACTERS).collect();
         let group = kafka.group.clone().unwrap_or_else(|| format!("tickhouse-{id}"));
         let looked = settings.upkeep().map(|upkeep| Looked {
@@ -149,7 +152,7 @@ impl Daemon {
             behind: Arc::clone(&behind),
         };
         let pipeline = Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, status, counted);
-        Ok(Some(Self { pipeline, looked, behind, told, table_id, group }))
+        Ok(Some(Self { pipeline, looked, behind, told, table_id, is_new_lake, group }))
     }
 
     pub fn status(&self) -> watch::Receiver<Status> {

@@ -112,7 +112,7 @@ pub(super) async fn flush(
     let resolved = |lake: &Lake| lake.retry().tally.read().commits(CommittedTable::Ticks, Attempt::UnknownResolved);
     let before = resolved(lake);
     let committed = lake.commit_ticks(&files, &advances, &note).await;
-    let outcome = match anew_if_outlived(committed, &advances)? {
+    let outcome = match read_again_if_gone(committed, &advances)? {
         CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
             Outcome::Committed { version, resolved: resolved(lake) > before }
         }
@@ -122,12 +122,12 @@ pub(super) async fn flush(
 }
 
 /// A batch whose files may be gone is read and written again, as one that was fenced.
-fn anew_if_outlived(
+fn read_again_if_gone(
     committed: Result<CommitOutcome, LakeError>,
     advances: &[Advance],
 ) -> Result<CommitOutcome, LakeError> {
     match committed {
-        Err(error @ LakeError::Outlived { .. }) => {
+        Err(error) if error.needs_new_files() => {
             tracing::warn!("reading the batch again: {error}");
             Ok(CommitOutcome::Fenced { partitions: advances.iter().map(|advance| advance.partition).collect() })
         }
@@ -199,7 +199,7 @@ async fn bury(
     let files = upload(lake, &store, vec![encoded]).await?;
     let advances: Vec<Advance> = advances.into_values().collect();
     let committed = lake.commit_dead_letters(&files, &advances).await;
-    Ok(match anew_if_outlived(committed, &advances)? {
+    Ok(match read_again_if_gone(committed, &advances)? {
         CommitOutcome::Committed { .. } => Bury::Done { dead_next },
         CommitOutcome::Fenced { partitions } => Bury::Fenced { partitions },
         CommitOutcome::AlreadyApplied { .. } => Bury::Fenced { partitions: dead_next.into_keys().collect() },

@@ -21,6 +21,8 @@ pub struct IngestSettings {
     pub market_zone: String,
     /// Fixed when the lake is created.
     pub partition_by: PartitionBy,
+    /// A lake that is not there is an error, as behind a file system that is not mounted.
+    pub must_exist: bool,
     pub start: StartPolicy,
     pub on_data_loss: DataLossPolicy,
     /// More of the messages may not become dead letters. Where it isn't set, half of them end an ingest until the latest
@@ -53,6 +55,7 @@ impl Default for IngestSettings {
         Self {
             market_zone: "America/New_York".to_owned(),
             partition_by: PartitionBy::Day,
+            must_exist: false,
             start: StartPolicy::Earliest,
             on_data_loss: DataLossPolicy::Stop,
             max_dead_share: None,

@@ -10,11 +10,13 @@ use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use uuid::Uuid;
 
+use super::create::Mapping;
 use super::error::LakeError;
 use super::new_file::{NewFile, require_young};
+use super::put::Put;
 use super::record::{CommitRecord, advanced};
 use super::retry::{Attempts, RetryPolicy};
-use super::table::{Put, Table};
+use super::table::Table;
 use super::tally::{Attempt, CommittedTable};
 use crate::crash::{self, CrashPoint};
 use crate::market::{Counts, OffsetRange, date_text};
@@ -91,6 +93,8 @@ pub(super) struct Batch<'a> {
     pub advances: &'a [Advance],
     /// `None` for a table without counters.
     pub note: Option<&'a CommitNote>,
+    /// How the rows were made; `None` where messages are not mapped.
+    pub mapping: Option<&'a Mapping>,
     /// Of `signals` only.
     pub reached: Option<&'a Reached>,
 }
@@ -201,6 +205,8 @@ async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result
             None => CommitOutcome::AlreadyApplied { version: table.version() },
         }));
     }
+    // Rows of the old mapping must not follow a commit of the new one, whoever owns the partitions.
+    batch.mapping.map_or(Ok(()), |mapping| mapping.require(table))?;
     Ok((!strangers.is_empty()).then_some(CommitOutcome::Fenced { partitions: strangers }))
 }
 

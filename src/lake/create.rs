@@ -47,6 +47,35 @@ pub struct LakeSpec {
     pub extras: Vec<(String, ExtraSpec)>,
     /// Takes an input that differs from the lake's.
     pub accept_input_change: bool,
+    /// A lake that is not there is an error.
+    pub must_exist: bool,
+}
+
+/// How messages become rows: what a writer goes by from its start on.
+#[derive(Debug, Clone)]
+pub(super) struct Mapping {
+    input: Option<String>,
+    columns: Vec<Column>,
+}
+
+impl Mapping {
+    /// That of the newest version that a handle knows.
+    pub(super) fn of(ticks: &Table) -> Result<Self, LakeError> {
+        Ok(Self { input: ticks.property(INPUT).map(str::to_owned), columns: ticks.columns()? })
+    }
+
+    /// # Errors
+    /// Another worker changed it: what was decoded by the old one is not what the table says.
+    pub(super) fn require(&self, ticks: &Table) -> Result<(), LakeError> {
+        let same_input = match (&self.input, ticks.property(INPUT)) {
+            (Some(known), Some(now)) => same_json(known, now),
+            (known, now) => known.as_deref() == now,
+        };
+        match same_input && self.columns == ticks.columns()? {
+            true => Ok(()),
+            false => Err(LakeError::MappingChanged { table: ticks.name.clone() }),
+        }
+    }
 }
 
 impl LakeSpec {

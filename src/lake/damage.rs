@@ -85,6 +85,7 @@ pub(super) async fn require_no_empty_commit(url: &Url, table: &str, version: Opt
     let look = move || {
         let hint = std::fs::read(log.join(HINT)).unwrap_or_default();
         let from = serde_json::from_slice::<LastCheckpoint>(&hint).map_or(0, |hint| hint.version);
+        let from = if log.join(checkpoint_name(from)).exists() { from } else { 0 };
         let is_empty = |version: &u64| {
             let commit = std::fs::metadata(log.join(commit_name(*version)));
             commit.is_ok_and(|commit| commit.len() == 0)

@@ -4,8 +4,9 @@
 //! (overwrite) into place, and the directory is synced. So a file under its final name is whole, also after
 //! a power cut. Temporary names (`.tmp-<uuid>#0`) are hidden by object_store's listing and by every Delta reader.
 
+use std::ffi::OsString;
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::stream::BoxStream;
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -22,24 +26,22 @@ use object_store::{
 };
 use uuid::Uuid;
 
+use super::folder::{CommitInto, TableFolder, open_inside, open_or_create, table_of};
+
 const TEMPORARY: &str = ".tmp-";
 const WRITTEN: PutResult = PutResult { e_tag: None, version: None };
 
-/// The whole file system as an object store.
+/// The whole file system as an object store; what is written to it is part of one lake.
 #[derive(Debug)]
 pub struct DurableLocal {
     inner: LocalFileSystem,
+    /// Its folder, and those of its tables, appear with the first commit of a table.
+    lake: Arc<FilePath>,
 }
 
 impl DurableLocal {
-    pub fn new() -> Self {
-        Self { inner: LocalFileSystem::new() }
-    }
-}
-
-impl Default for DurableLocal {
-    fn default() -> Self {
-        Self::new()
+    pub fn new(lake: &FilePath) -> Self {
+        Self { inner: LocalFileSystem::new(), lake: lake.into() }
     }
 }
 
@@ -62,67 +64,50 @@ fn store_error(path: &FilePath, error: io::Error) -> Error {
     }
 }
 
-#[cfg(unix)]
-fn sync_directory(directory: &FilePath) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &FilePath) -> io::Result<()> {
-    Ok(())
-}
-
-/// Creates a directory and its parents; each new entry is synced into its parent.
-fn create_directories(directory: &FilePath) -> io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
-        create_directories(parent)?;
-    }
-    match std::fs::create_dir(directory) {
-        Ok(()) => parent.map_or(Ok(()), sync_directory),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// A file under a temporary name; removed when dropped, also after it was linked.
+/// A file under a temporary name; removed when dropped, also after it was linked. Its folder is held open, so that it is
+/// published in the folder in which it was written.
 #[derive(Debug)]
 struct Temporary {
     file: File,
-    path: PathBuf,
+    folder: File,
+    name: String,
     target: PathBuf,
+    target_name: OsString,
     moved: bool,
 }
 
 impl Temporary {
-    fn create(target: PathBuf) -> io::Result<Self> {
-        let directory = target.parent().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
-        let path = directory.join(format!("{TEMPORARY}{}#0", Uuid::new_v4().simple()));
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        let file = match options.open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                create_directories(directory)?;
-                options.open(&path)?
-            }
-            opened => opened?,
-        };
-        Ok(Self { file, path, target, moved: false })
+    /// In a folder that is there, or may be created.
+    fn create(lake: &FilePath, target: PathBuf) -> io::Result<Self> {
+        let folder = open_inside(lake, folder_of(&target)?)?;
+        Self::create_in(folder, target)
     }
 
+    fn create_in(folder: File, target: PathBuf) -> io::Result<Self> {
+        let target_name = target.file_name().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?.to_owned();
+        let name = format!("{TEMPORARY}{}#0", Uuid::new_v4().simple());
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&folder, name.as_str(), flags, Mode::from_bits_truncate(0o666))?);
+        Ok(Self { file, folder, name, target, target_name, moved: false })
+    }
+
+    /// All of it, synced.
+    fn write(&mut self, payload: &PutPayload) -> io::Result<()> {
+        payload.iter().try_for_each(|bytes| self.file.write_all(bytes))?;
+        self.file.sync_all()
+    }
+
+    /// Of a file that was synced.
     fn publish(mut self, create: bool) -> io::Result<()> {
-        self.file.sync_all()?;
+        let (folder, name, target) = (&self.folder, self.name.as_str(), self.target_name.as_os_str());
         if create {
-            std::fs::hard_link(&self.path, &self.target)?;
-            self.moved = std::fs::remove_file(&self.path).is_ok();
+            linkat(folder, name, folder, target, AtFlags::empty())?;
+            self.moved = unlinkat(folder, name, UnlinkatFlags::NoRemoveDir).is_ok();
         } else {
-            std::fs::rename(&self.path, &self.target)?;
+            renameat(folder, name, folder, target)?;
             self.moved = true;
         }
-        self.target.parent().map_or(Ok(()), sync_directory)
+        self.folder.sync_all()
     }
 }
 
@@ -131,10 +116,42 @@ impl Drop for Temporary {
         if self.moved {
             return;
         }
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::debug!(path = %self.path.display(), %error, "temporary file stays behind");
+        if let Err(error) = unlinkat(&self.folder, self.name.as_str(), UnlinkatFlags::NoRemoveDir) {
+            tracing::debug!(name = self.name, %error, "temporary file stays behind");
         }
     }
+}
+
+fn folder_of(target: &FilePath) -> io::Result<&FilePath> {
+    target.parent().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))
+}
+
+/// Writes a file as a whole.
+fn put(lake: &FilePath, target: &FilePath, payload: &PutPayload, create: bool) -> io::Result<()> {
+    let mut temporary = Temporary::create(lake, target.to_owned())?;
+    temporary.write(payload)?;
+    temporary.publish(create)
+}
+
+/// Writes the first commit of a table.
+fn put_first(target: &FilePath, payload: &PutPayload) -> io::Result<()> {
+    let mut temporary = Temporary::create_in(open_or_create(folder_of(target)?)?, target.to_owned())?;
+    temporary.write(payload)?;
+    temporary.publish(true)
+}
+
+/// Writes a commit into the table that `into` asks for.
+fn put_commit(target: &FilePath, payload: &PutPayload, into: &CommitInto) -> Result<()> {
+    let failed = |error| store_error(target, error);
+    let CommitInto::Table { folder, files } = into else { return put_first(target, payload).map_err(failed) };
+    let table = table_of(target).and_then(|table| TableFolder::open(&table, *folder)).map_err(failed)?;
+    let mut temporary = table.log().and_then(|log| Temporary::create_in(log, target.to_owned())).map_err(failed)?;
+    temporary.write(payload).map_err(failed)?;
+    // As late as can be.
+    if let Err(wrong) = table.check(files).map_err(failed)? {
+        return Err(Error::Precondition { path: wrong.path.clone(), source: Box::new(wrong) });
+    }
+    temporary.publish(true).map_err(failed)
 }
 
 /// A file that a killed process left, or one that is being written.
@@ -193,15 +210,10 @@ impl ObjectStore for DurableLocal {
             }
         };
         let target = self.inner.path_to_filesystem(location)?;
-        blocking(move || {
-            let write = || -> io::Result<()> {
-                let mut temporary = Temporary::create(target.clone())?;
-                for bytes in payload.iter() {
-                    temporary.file.write_all(bytes)?;
-                }
-                temporary.publish(create)
-            };
-            write().map_err(|error| store_error(&target, error))
+        let (lake, into) = (Arc::clone(&self.lake), options.extensions.get::<CommitInto>().cloned());
+        blocking(move || match into {
+            Some(into) => put_commit(&target, &payload, &into),
+            None => put(&lake, &target, &payload, create).map_err(|error| store_error(&target, error)),
         })
         .await?;
         Ok(WRITTEN)
@@ -209,8 +221,9 @@ impl ObjectStore for DurableLocal {
 
     async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         let target = self.inner.path_to_filesystem(location)?;
+        let lake = Arc::clone(&self.lake);
         let temporary = blocking(move || {
-            let created = Temporary::create(target.clone());
+            let created = Temporary::create(&lake, target.clone());
             created.map_err(|error| store_error(&target, error))
         })
         .await?;
@@ -288,7 +301,8 @@ impl MultipartUpload for Upload {
         blocking(move || {
             let temporary = shared.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(ended)?;
             let target = temporary.target.clone();
-            temporary.publish(false).map_err(|error| store_error(&target, error))
+            let published = temporary.file.sync_all().and_then(|()| temporary.publish(false));
+            published.map_err(|error| store_error(&target, error))
         })
         .await?;
         Ok(WRITTEN)
@@ -314,6 +328,12 @@ mod tests {
         Path::from_absolute_path(folder.path().join(name)).unwrap()
     }
 
+    /// With the folder of a table.
+    fn lake(folder: &tempfile::TempDir) -> DurableLocal {
+        std::fs::create_dir_all(folder.path().join("ticks")).unwrap();
+        DurableLocal::new(folder.path())
+    }
+
     fn files(folder: &FilePath) -> Vec<String> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -330,8 +350,8 @@ mod tests {
     #[tokio::test]
     async fn create_never_overwrites_and_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
-        let store = DurableLocal::new();
-        let path = at(&folder, "a b/c#d/x.json");
+        let store = lake(&folder);
+        let path = at(&folder, "ticks/a b/c#d/x.json");
         let create = || PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         store.put_opts(&path, "one".into(), create()).await.unwrap();
         let again = store.put_opts(&path, "two".into(), create()).await;
@@ -345,8 +365,8 @@ mod tests {
     #[tokio::test]
     async fn an_upload_shows_when_it_is_complete() {
         let folder = tempfile::tempdir().unwrap();
-        let store = DurableLocal::new();
-        let path = at(&folder, "part-1.parquet");
+        let store = lake(&folder);
+        let path = at(&folder, "ticks/part-1.parquet");
         let upload = store.put_multipart(&path).await.unwrap();
         let mut writer = WriteMultipart::new_with_chunk_size(upload, 10);
         writer.write(&[7; 95]);
@@ -357,15 +377,15 @@ mod tests {
         writer.finish().await.unwrap();
         assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), vec![7; 95]);
 
-        let mut upload = store.put_multipart(&at(&folder, "part-2.parquet")).await.unwrap();
+        let mut upload = store.put_multipart(&at(&folder, "ticks/part-2.parquet")).await.unwrap();
         upload.put_part("x".into()).await.unwrap();
         upload.abort().await.unwrap();
         assert!(upload.complete().await.is_err());
-        let dropped = store.put_multipart(&at(&folder, "part-3.parquet")).await.unwrap();
+        let dropped = store.put_multipart(&at(&folder, "ticks/part-3.parquet")).await.unwrap();
         drop(dropped);
         assert_eq!(files(folder.path()), ["part-1.parquet"]);
 
-        std::mem::forget(Temporary::create(folder.path().join("part-4.parquet")).unwrap());
+        std::mem::forget(Temporary::create(folder.path(), folder.path().join("ticks/part-4.parquet")).unwrap());
         assert_eq!(remove_abandoned(folder.path(), Duration::from_secs(60)).unwrap(), 0);
         assert_eq!(remove_abandoned(folder.path(), Duration::ZERO).unwrap(), 1);
         assert_eq!(files(folder.path()), ["part-1.parquet"]);
@@ -374,12 +394,13 @@ mod tests {
     #[tokio::test]
     async fn one_of_many_creators_wins() {
         let folder = tempfile::tempdir().unwrap();
-        let path = at(&folder, "0.json");
+        let store = Arc::new(lake(&folder));
+        let path = at(&folder, "ticks/0.json");
         let creators = (0..16).map(|writer: u8| {
-            let path = path.clone();
+            let (store, path) = (Arc::clone(&store), path.clone());
             tokio::spawn(async move {
                 let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-                DurableLocal::new().put_opts(&path, vec![writer].into(), options).await.is_ok()
+                store.put_opts(&path, vec![writer].into(), options).await.is_ok()
             })
         });
         let won = futures::future::join_all(creators).await.into_iter().filter(|won| *won.as_ref().unwrap()).count();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use deltalake::DeltaTableError;
 
+use super::folder::{CHANGED, MISSING};
 use crate::market::OtherTopic;
 
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +29,31 @@ pub enum LakeError {
         "{table} has protocol ({reader},{writer}), tickhouse writes (1,2): use a table that no other tool has upgraded"
     )]
     Protocol { table: String, reader: i32, writer: i32 },
-    #[error("{table} was deleted and made anew while it was in use: start again")]
+    #[error(
+        "another table is at {table} now than the one that was opened: mount its file system or put its folder back; if \
+         it was made again on purpose, start again"
+    )]
     Replaced { table: String },
+    #[error(
+        "{table} went back from version {known} to {found}: an older copy of it is there; put the right one back, or \
+         start again to go on from this one as far as Kafka still holds what came after it"
+    )]
+    WentBack { table: String, known: u64, found: u64 },
+    #[error(
+        "there is no lake at {location}, and --must-exist (ingest.must_exist) says that there is one: mount its file \
+         system or correct --table; a new lake is made by one run without --must-exist"
+    )]
+    MustExist { location: String },
+    #[error(
+        "the mapping of messages or the columns of {table} changed while this worker ran, and it goes by the old ones: \
+         start it again with the configuration of the worker that changed them"
+    )]
+    MappingChanged { table: String },
+    #[error(
+        "{table} has the property delta.appendOnly, so no row may be taken out of it: leave --retain away, or set the \
+         property to false with the tool that set it"
+    )]
+    AppendOnly { table: String },
     #[error("column {column} of {table} has type {kind}, which tickhouse can't read")]
     ColumnType { table: String, column: String, kind: String },
     #[error(
@@ -71,6 +95,9 @@ pub enum LakeError {
     /// Of a commit that the store didn't take for so long.
     #[error("{file} waited for its commit for more than half a day and may have been deleted: write its rows anew")]
     Outlived { file: String },
+    /// Of a commit that was not offered.
+    #[error("{file}, so its commit was not written: its rows have to be written again")]
+    FileGone { file: String },
     #[error("stopped: {failure}, a restart finds out ({table}): {last}")]
     Stopped { failure: &'static str, table: String, last: String },
 }
@@ -116,8 +143,14 @@ pub enum StoreProblem {
     /// S3's doesn't.
     #[error("its list of files lacks {file}, which is there: the list lags behind")]
     StaleList { file: String },
-    #[error("the disk is full")]
+    #[error("the folder is not there: mount its file system again, or put the folder back")]
+    FolderMissing,
+    #[error("another folder is there than the one that was opened")]
+    FolderChanged,
+    #[error("the disk is full, or a quota is used up: delete something, or raise the quota")]
     Full,
+    #[error("the process has no file handle left: raise the limit (ulimit -n, LimitNOFILE=) and start again")]
+    NoHandles,
     #[error("the file system is read-only: make it writable, or give --table a folder on another one")]
     ReadOnly,
     #[error("{detail}")]
@@ -155,6 +188,11 @@ impl LakeError {
         matches!(self, Self::Store { problem: StoreProblem::StaleList { .. }, .. })
     }
 
+    /// Data files that were to be committed may be gone: the rows have to be written again, into new ones.
+    pub fn needs_new_files(&self) -> bool {
+        matches!(self, Self::Outlived { .. } | Self::FileGone { .. })
+    }
+
     /// Another attempt can't help.
     pub(super) fn is_final(&self) -> bool {
         !matches!(self, Self::Store { .. } | Self::Table { .. } | Self::Damaged { .. })
@@ -173,7 +211,11 @@ impl StoreProblem {
             "InvalidToken",
             "TokenRefreshRequired",
         ];
-        if has(&["NoSuchBucket"]) {
+        if has(&[MISSING]) {
+            Self::FolderMissing
+        } else if has(&[CHANGED]) {
+            Self::FolderChanged
+        } else if has(&["NoSuchBucket"]) {
             Self::NoBucket
         } else if has(&["AuthorizationHeaderMalformed", "PermanentRedirect"]) {
             Self::Region
@@ -183,10 +225,18 @@ impl StoreProblem {
             Self::NoCredentials
         } else if has(&["401 Unauthorized", "lacked valid authentication"]) {
             Self::Credentials { code: "401".to_owned() }
-        } else if has(&["AccessDenied", "403 Forbidden", "Permission denied", "lacked the necessary privileges"]) {
+        } else if has(&[
+            "AccessDenied",
+            "403 Forbidden",
+            "Permission denied",
+            "Operation not permitted",
+            "lacked the necessary privileges",
+        ]) {
             Self::Denied { detail: brief(&text) }
-        } else if has(&["No space left on device"]) {
+        } else if has(&["No space left on device", "Disk quota exceeded", "QuotaExceeded", "EDQUOT"]) {
             Self::Full
+        } else if has(&["Too many open files"]) {
+            Self::NoHandles
         } else if has(&["Read-only file system"]) {
             Self::ReadOnly
         } else if has(&["invalid peer certificate"]) {
@@ -286,6 +336,8 @@ mod tests {
         assert!(matches!(of("InvalidAccessKeyId"), StoreProblem::Credentials { .. }));
         assert!(matches!(of("status 403 Forbidden"), StoreProblem::Denied { .. }));
         assert_eq!(of("No space left on device (os error 28)"), StoreProblem::Full);
+        assert_eq!(of("Disk quota exceeded (os error 122)"), StoreProblem::Full);
+        assert_eq!(of("Too many open files (os error 24)"), StoreProblem::NoHandles);
         let stranger = "error sending request: client error (Connect): invalid peer certificate: UnknownIssuer";
         assert!(matches!(of(stranger), StoreProblem::Certificate { .. }));
         assert_eq!(of("Read-only file system (os error 30)"), StoreProblem::ReadOnly);

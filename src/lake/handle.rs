@@ -12,7 +12,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::bucket;
 use super::commit::{Advance, Batch, CommitNote, CommitOutcome, app_id, commit, epoch_of};
-use super::create::{EPOCH, LakeSpec, MARKET_ZONE, TOPIC, create_or_check, identity_of, incomplete};
+use super::create::{EPOCH, LakeSpec, MARKET_ZONE, Mapping, TOPIC, create_or_check, identity_of, incomplete};
 use super::error::{LakeError, StoreProblem};
 use super::history::{AsOf, TableCommit};
 use super::location::Location;
@@ -45,6 +45,10 @@ pub struct Lake {
     pub(super) partition_column: String,
     /// As of the last refresh, not of the head: what was read under it must not be committed under another.
     pub(super) epoch: i32,
+    /// Of a writer that maps messages, as of its start.
+    mapping: Option<Mapping>,
+    /// This handle found no lake and made one.
+    is_new: bool,
     pub(super) retry: RetryPolicy,
 }
 
@@ -91,11 +95,21 @@ impl Lake {
     ) -> Result<Self, LakeError> {
         let mut ticks = Table::new(root, location, "ticks")?;
         let mut dead_letters = Table::new(root, location, "dead_letters")?;
-        if !ticks.exists().await? {
+        let is_new = !ticks.exists().await?;
+        if is_new && spec.must_exist {
+            return Err(LakeError::MustExist { location: location.to_string() });
+        }
+        if is_new {
             require_vacant(root, location).await?;
         }
         create_or_check(location, &mut ticks, &mut dead_letters, spec).await?;
-        Self::of(location, ticks, dead_letters)
+        let mapping = Some(Mapping::of(&ticks)?);
+        Ok(Self { mapping, is_new, ..Self::of(location, ticks, dead_letters)? })
+    }
+
+    /// Whether there was no lake when this handle was opened, so that it made one.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// For readers: never writes.
@@ -121,7 +135,17 @@ impl Lake {
         let partition_column = ticks.metadata().partition_columns().first().cloned().unwrap_or_default();
         let epoch = epoch_of(&ticks, EPOCH)?;
         let retry = RetryPolicy::default();
-        Ok(Self { location: location.clone(), ticks, dead_letters, signals: None, partition_column, epoch, retry })
+        Ok(Self {
+            location: location.clone(),
+            ticks,
+            dead_letters,
+            signals: None,
+            partition_column,
+            epoch,
+            mapping: None,
+            is_new: false,
+            retry,
+        })
     }
 
     /// Bounds the search for the outcome of a commit; 60 s unless said otherwise.
@@ -354,6 +378,7 @@ impl Lake {
         files: &[NewFile],
         advances: &[Advance],
     ) -> Result<CommitOutcome, LakeError> {
+        self.require_mapping().await?;
         let batch = Batch {
             table: Some(CommittedTable::DeadLetters),
             epoch: self.epoch(),
@@ -362,6 +387,7 @@ impl Lake {
             files,
             advances,
             note: None,
+            mapping: None,
             reached: None,
         };
         commit(&mut self.dead_letters, &self.retry, &batch).await
@@ -386,8 +412,21 @@ impl Lake {
             files,
             advances,
             note: Some(note),
+            mapping: self.mapping.as_ref(),
             reached: None,
         };
         commit(&mut self.ticks, &self.retry, &batch).await
+    }
+
+    /// The mapping is a property of the other table, and verdicts go by it, too.
+    async fn require_mapping(&mut self) -> Result<(), LakeError> {
+        let Some(mapping) = &self.mapping else { return Ok(()) };
+        let mut attempts = Attempts::new(NOT_READ, &self.retry, &self.ticks.name);
+        loop {
+            let result = self.ticks.settle_and_follow().await.map(Some);
+            if attempts.settle(result).await?.is_some() {
+                return mapping.require(&self.ticks);
+            }
+        }
     }
 }

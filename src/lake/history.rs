@@ -158,7 +158,12 @@ impl Table {
             });
         }
         let mut delta = DeltaTable::new(Arc::clone(&self.log));
-        delta.load_version(version).await.map_err(|error| self.error("load an older version", error))?;
+        let mut loaded = delta.load_version(version).await;
+        if loaded.is_err() && self.hides_wrong_hint().await? {
+            delta = DeltaTable::new(Arc::clone(&self.log));
+            loaded = delta.load_version(version).await;
+        }
+        loaded.map_err(|error| self.error("load an older version", error))?;
         let mut table = self.clone();
         table.delta = delta;
         table.head = Some(Head::new(version, table.snapshot()?.metadata().clone(), table.snapshot_files()?));

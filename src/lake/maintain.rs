@@ -13,7 +13,7 @@ use object_store::ObjectStore;
 
 use super::audit::Audit;
 use super::error::LakeError;
-use super::hint::last_checkpoint;
+use super::hint::{last_checkpoint, newest_checkpoint};
 use super::location::Location;
 use super::replace::{Chosen, Replaced, Replacement, chosen, replace};
 use super::retry::RetryPolicy;
@@ -109,7 +109,7 @@ impl Maintenance {
     /// The store can't be read.
     pub async fn checkpoint(&self) -> Result<u64, LakeError> {
         match self.tables.first() {
-            Some(ticks) => newest_checkpoint(&ticks.table).await,
+            Some(ticks) => newest_checkpoint(&ticks.table.store, &ticks.table.name).await,
             None => Ok(0),
         }
     }
@@ -157,7 +157,8 @@ impl MaintainedTable {
     /// # Errors
     /// The store doesn't answer.
     pub async fn commits_since_checkpoint(&self) -> Result<u64, LakeError> {
-        Ok(self.table.version().saturating_sub(newest_checkpoint(&self.table).await?))
+        let newest = newest_checkpoint(&self.table.store, &self.table.name).await?;
+        Ok(self.table.version().saturating_sub(newest))
     }
 
     /// Files of the newest version that was loaded.
@@ -181,6 +182,12 @@ impl MaintainedTable {
         self.table.property(key)
     }
 
+    /// # Errors
+    /// Rows of this table may not leave it.
+    pub fn require_rows_may_leave(&self) -> Result<(), LakeError> {
+        self.table.require_rows_may_leave()
+    }
+
     /// Takes files out of the table and puts others in, in one commit.
     ///
     /// # Errors
@@ -198,12 +205,15 @@ pub(super) async fn keep_log(
 ) -> Result<Maintained, LakeError> {
     let mut done = Maintained::default();
     table.load().await?;
-    if table.snapshot()?.version() < newest_checkpoint(table).await? + commits.max(1) {
+    let newest = newest_checkpoint(&table.store, &table.name).await?;
+    if table.snapshot()?.version() < newest.saturating_add(commits.max(1)) {
         return Ok(done);
     }
+    table.require_same_folder().await?;
     let written = create_checkpoint(table.delta(), None).await;
     written.map_err(|error| table.error("write a checkpoint", error))?;
     done.checkpoints = 1;
+    table.show_hint();
     let Some(hint) = last_checkpoint(&table.store, &table.name).await? else { return Ok(done) };
     done.checkpoint_bytes = hint.size_in_bytes.unwrap_or(0);
     if clean {
@@ -219,9 +229,4 @@ pub(super) async fn keep_log(
         done.log_files_deleted = expired + thin_checkpoints(table, before + day..now - day, hint.version).await?;
     }
     Ok(done)
-}
-
-/// Version of the newest checkpoint by the table's hint; 0 where there is none.
-async fn newest_checkpoint(table: &Table) -> Result<u64, LakeError> {
-    Ok(last_checkpoint(&table.store, &table.name).await?.map_or(0, |hint| hint.version))
 }

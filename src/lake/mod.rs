@@ -20,6 +20,7 @@ mod durable;
 mod error;
 #[cfg(test)]
 mod faulty;
+mod folder;
 mod handle;
 mod head;
 mod hint;
@@ -35,6 +36,7 @@ mod mend;
 mod new_file;
 mod offsets;
 mod probe;
+mod put;
 mod reading;
 mod record;
 mod replace;

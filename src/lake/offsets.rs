@@ -10,9 +10,10 @@ use super::commit::{Advance, CommitNote, CommitOutcome, epoch_of};
 use super::create::{EPOCH, TOPIC_ID, identity_of, identity_properties};
 use super::error::LakeError;
 use super::handle::Lake;
+use super::put::Put;
 use super::record::CommitRecord;
 use super::retry::Attempts;
-use super::table::{Put, Table};
+use super::table::Table;
 use crate::market::{Counts, OffsetRange, TopicIdentity};
 
 impl Lake {

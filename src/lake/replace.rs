@@ -16,9 +16,10 @@ use super::commit::{add_without_rows, partition_values};
 use super::damage::damaged_commit;
 use super::error::LakeError;
 use super::new_file::{NewFile, require_young};
+use super::put::Put;
 use super::record::Expired;
 use super::retry::{Attempts, RetryPolicy};
-use super::table::{Put, Table};
+use super::table::Table;
 use super::view::DataFile;
 use crate::crash::{self, CrashPoint};
 

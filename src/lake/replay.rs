@@ -13,9 +13,10 @@ use super::create::EPOCH;
 use super::error::LakeError;
 use super::handle::Lake;
 use super::new_file::{NewFile, require_young};
+use super::put::Put;
 use super::record::{CommitRecord, Replayed, with_replayed};
 use super::retry::Attempts;
-use super::table::{Put, Table};
+use super::table::Table;
 use crate::crash::{self, CrashPoint};
 
 const APP_ID: &str = "tickhouse/replay";

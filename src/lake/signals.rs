@@ -174,6 +174,7 @@ impl Signals {
             files,
             advances,
             note: None,
+            mapping: None,
             reached: Some(reached),
         };
         commit(&mut self.table, &self.retry, &batch).await

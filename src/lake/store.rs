@@ -55,7 +55,7 @@ const REQUEST_RETRY: Duration = Duration::from_secs(20);
 /// The settings don't describe a store.
 pub fn root_store(location: &Location, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>, LakeError> {
     match location {
-        Location::Folder(_) => Ok(Arc::new(DurableLocal::new())),
+        Location::Folder(folder) => Ok(Arc::new(DurableLocal::new(folder))),
         Location::S3 { bucket, .. } => s3_store(location, bucket, settings),
     }
 }

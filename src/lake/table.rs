@@ -1,30 +1,28 @@
-//! One Delta table: its head for writers, its snapshot for readers, and the put of the next version.
+//! One Delta table: its head for writers, and its snapshot for readers.
 //!
 //! A commit is a conditional put of exactly the version after the head, so everything that was checked on the
 //! head holds for the commit. delta-rs' own conflict loop is not used: it would go on after another writer's
 //! commit, with counters that are older than the commit before it, and it materializes every file.
 
-use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deltalake::DeltaTable;
 use deltalake::DeltaTableError;
-use deltalake::kernel::transaction::{CommitData, TransactionError};
-use deltalake::kernel::{Action, Metadata, Transaction};
-use deltalake::logstore::{CommitOrBytes, LogStoreRef, StorageConfig, commit_uri_from_version, default_logstore};
-use deltalake::protocol::DeltaOperation;
+use deltalake::kernel::Metadata;
+use deltalake::logstore::{LogStoreRef, StorageConfig, commit_uri_from_version, default_logstore};
 use deltalake::table::state::DeltaTableState;
-use object_store::{ObjectStore, ObjectStoreExt};
-use serde_json::Value;
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
 use url::Url;
-use uuid::Uuid;
 
 use super::damage;
-use super::error::LakeError;
+use super::error::{LakeError, StoreProblem};
+use super::folder::FolderIdentity;
 use super::head::{Changes, Head};
+use super::hint::{HintView, wrong_hint};
 use super::location::Location;
-use super::record::{CommitRecord, RECORD_KEY};
+use super::record::CommitRecord;
 use super::retry::{Attempts, RetryPolicy};
 use super::schema::{Column, read_columns};
 use super::store::prefixed;
@@ -49,6 +47,8 @@ pub(super) struct Table {
     /// Begins at the root of the table.
     pub store: Arc<dyn ObjectStore>,
     pub(super) log: LogStoreRef,
+    /// What `log` reads.
+    hint: Arc<HintView>,
     /// The snapshot; moved by [`Table::load`] only.
     pub(super) delta: DeltaTable,
     /// Version that the snapshot was loaded at from scratch.
@@ -56,30 +56,34 @@ pub(super) struct Table {
     /// `None` before the first load.
     pub(super) head: Option<Head>,
     /// A commit was sent whose outcome the head doesn't know yet.
-    stale: bool,
-}
-
-/// Outcome of putting one version.
-pub(super) enum Put {
-    Stored,
-    /// Somebody, perhaps we, has that version already.
-    Exists,
+    pub(super) stale: bool,
+    /// On a local disk, where the table is, and which folder that was when it was loaded.
+    pub(super) folder: Option<PathBuf>,
+    pub(super) loaded_from: Option<FolderIdentity>,
 }
 
 impl Table {
     pub(super) fn new(root: &Arc<dyn ObjectStore>, location: &Location, table: &str) -> Result<Self, LakeError> {
         let url = location.table_url(table);
         let store = prefixed(root, &url)?;
-        let log = default_logstore(Arc::clone(&store), Arc::clone(root), &url, &StorageConfig::default());
+        let hint = HintView::new(root);
+        let seen: Arc<dyn ObjectStore> = Arc::clone(&hint) as _;
+        let log = default_logstore(prefixed(&seen, &url)?, seen, &url, &StorageConfig::default());
         Ok(Self {
             name: format!("{location}/{table}"),
             url,
             store,
             delta: DeltaTable::new(Arc::clone(&log)),
             log,
+            hint,
             built_at: 0,
             head: None,
             stale: false,
+            folder: match location {
+                Location::Folder(folder) => Some(folder.join(table)),
+                Location::S3 { .. } => None,
+            },
+            loaded_from: None,
         })
     }
 
@@ -143,6 +147,11 @@ impl Table {
 
     /// Brings snapshot and head to the newest version.
     pub(super) async fn load(&mut self) -> Result<(), LakeError> {
+        if self.head.is_none() {
+            self.loaded_from = self.folder_now().await?;
+        } else if !self.is_same_folder().await? {
+            return self.reopen().await;
+        }
         let rebuild = self.delta.version().is_none_or(|version| version >= self.built_at + REBUILD_COMMITS);
         if rebuild || self.delta.update_state().await.is_err() {
             self.load_anew().await?;
@@ -165,6 +174,72 @@ impl Table {
         self.follow().await
     }
 
+    /// Which folder the table is in now; `None` where the store is no local disk.
+    async fn folder_now(&self) -> Result<Option<FolderIdentity>, LakeError> {
+        let Some(folder) = self.folder.clone() else { return Ok(None) };
+        let found = tokio::task::spawn_blocking(move || FolderIdentity::at(&folder)).await;
+        let failed = |source| StoreError::Generic { store: "local disk", source };
+        let found = found.map_err(StoreError::from).and_then(|found| found.map_err(|error| failed(error.into())));
+        found.map(Some).map_err(|error| LakeError::store("open the table", &self.name, &error))
+    }
+
+    /// # Errors
+    /// The folder is not there: its file system went away.
+    async fn is_same_folder(&self) -> Result<bool, LakeError> {
+        Ok(self.folder_now().await? == self.loaded_from)
+    }
+
+    /// For what is written into the log without a put of ours.
+    ///
+    /// # Errors
+    /// The folder is not the one that was loaded.
+    pub(super) async fn require_same_folder(&self) -> Result<(), LakeError> {
+        match self.is_same_folder().await? {
+            true => Ok(()),
+            false => {
+                let (location, problem) = (self.name.clone(), StoreProblem::FolderChanged);
+                Err(LakeError::Store { action: "write a checkpoint", location, problem })
+            }
+        }
+    }
+
+    /// Goes on in a folder that came into the place of the one that was loaded: a file system that was mounted again may
+    /// have other device numbers. It has to have the same table, and all of what this handle knows.
+    async fn reopen(&mut self) -> Result<(), LakeError> {
+        let folder = self.folder_now().await?;
+        self.load_anew().await?;
+        let state = self.snapshot()?;
+        let protocol = (state.protocol().min_reader_version(), state.protocol().min_writer_version());
+        let (metadata, files) = (state.metadata().clone(), self.snapshot_files()?);
+        self.require_protocol(protocol)?;
+        if self.head().metadata.id() != metadata.id() {
+            return Err(LakeError::Replaced { table: self.name.clone() });
+        }
+        self.require_not_behind().await?;
+        tracing::warn!(table = %self.name, "its folder was mounted or made again, and has the same table: going on");
+        self.head = Some(Head::new(self.snapshot()?.version(), metadata, files));
+        self.loaded_from = folder;
+        self.stale = false;
+        Ok(())
+    }
+
+    /// Whether the snapshot has all that the head knows.
+    async fn require_not_behind(&self) -> Result<(), LakeError> {
+        let (known, found) = (self.version(), self.snapshot()?.version());
+        if found >= known {
+            return Ok(());
+        }
+        let file = commit_uri_from_version(Some(known));
+        match self.store.head(&file).await {
+            Ok(_) => {
+                let problem = StoreProblem::StaleList { file: file.to_string() };
+                Err(LakeError::Store { action: "list the log", location: self.name.clone(), problem })
+            }
+            Err(StoreError::NotFound { .. }) => Err(LakeError::WentBack { table: self.name.clone(), known, found }),
+            Err(error) => Err(LakeError::store("look for the newest commit", &self.name, &error)),
+        }
+    }
+
     /// A log in which nothing is damaged is read again: an answer may have been cut, or the list may lag behind.
     async fn load_anew(&mut self) -> Result<(), LakeError> {
         let retry = RetryPolicy { deadline: Some(LIST_LAG), ..RetryPolicy::default() };
@@ -182,15 +257,42 @@ impl Table {
     }
 
     async fn try_load_anew(&mut self) -> Result<(), LakeError> {
+        self.hint.show();
         let mut fresh = DeltaTable::new(Arc::clone(&self.log));
         if let Err(error) = fresh.load().await {
-            return Err(self.load_error(error).await);
+            if !self.hides_wrong_hint().await? {
+                return Err(self.load_error(error).await);
+            }
+            fresh = DeltaTable::new(Arc::clone(&self.log));
+            if let Err(error) = fresh.load().await {
+                return Err(self.load_error(error).await);
+            }
         }
         // The kernel takes an empty commit for one that changes nothing.
         damage::require_no_empty_commit(&self.url, &self.name, fresh.version()).await?;
         self.built_at = fresh.version().unwrap_or(0);
         self.delta = fresh;
         Ok(())
+    }
+
+    /// Asked after the kernel has failed. True: the checkpoint of the hint is not there, and another attempt lists the log.
+    pub(super) async fn hides_wrong_hint(&self) -> Result<bool, LakeError> {
+        let Some(checkpoint) = wrong_hint(&self.store, &self.name).await? else { return Ok(false) };
+        let is_new = self.hint.hide();
+        if is_new {
+            tracing::warn!(
+                table = %self.name,
+                checkpoint,
+                "_last_checkpoint names a checkpoint that is not there, so the log is listed; the next checkpoint writes it \
+                 again"
+            );
+        }
+        Ok(is_new)
+    }
+
+    /// After a checkpoint was written.
+    pub(super) fn show_hint(&self) {
+        self.hint.show();
     }
 
     /// Names the damaged file if there is one.
@@ -214,7 +316,7 @@ impl Table {
         Ok(())
     }
 
-    fn changes(&self, version: u64, commit: &[u8]) -> Result<Changes, LakeError> {
+    pub(super) fn changes(&self, version: u64, commit: &[u8]) -> Result<Changes, LakeError> {
         let changes = Changes::parse(commit).map_err(|detail| damage::damaged_commit(&self.name, version, detail))?;
         changes.protocol.map_or(Ok(()), |protocol| self.require_protocol(protocol))?;
         Ok(changes)
@@ -222,6 +324,9 @@ impl Table {
 
     /// Makes sure that the head is the newest known version and that a commit may follow it.
     pub(super) async fn settle_head(&mut self) -> Result<(), LakeError> {
+        if !self.is_same_folder().await? {
+            self.reopen().await?;
+        }
         if self.stale {
             self.follow().await?;
         }
@@ -229,12 +334,19 @@ impl Table {
         // the version after it may be free although the table is far ahead.
         match self.store.head(&commit_uri_from_version(Some(self.version()))).await {
             Ok(_) => Ok(()),
-            Err(object_store::Error::NotFound { .. }) => {
+            Err(StoreError::NotFound { .. }) => {
                 self.load_anew().await?;
+                self.require_not_behind().await?;
                 self.load().await
             }
             Err(error) => Err(LakeError::store("look for the newest commit", &self.name, &error)),
         }
+    }
+
+    /// As [`Table::settle_head`], over the commits that others made since.
+    pub(super) async fn settle_and_follow(&mut self) -> Result<(), LakeError> {
+        self.settle_head().await?;
+        self.follow().await
     }
 
     /// Newest version of an application transaction.
@@ -250,7 +362,10 @@ impl Table {
             return Ok(read);
         }
         // The snapshot is older than the head, or than the log: what it would read was cleaned up.
-        let fresh = DeltaTableState::try_new(self.log.as_ref(), Some(version)).await;
+        let mut fresh = DeltaTableState::try_new(self.log.as_ref(), Some(version)).await;
+        if fresh.is_err() && self.hides_wrong_hint().await? {
+            fresh = DeltaTableState::try_new(self.log.as_ref(), Some(version)).await;
+        }
         let fresh = fresh.map_err(|error| self.error("load", error))?;
         let read = fresh.transaction_version(self.log.as_ref(), app_id).await;
         read.map_err(|error| self.error("read the transaction", error))
@@ -298,50 +413,6 @@ impl Table {
     /// Version that a commit got, if the head passed it since [`Table::forget_commits`].
     pub(super) fn landed_as(&self, commit_id: &str) -> Option<u64> {
         self.head().commits.get(commit_id).copied()
-    }
-
-    /// Puts the version after the head, or version 0 of a table that isn't loaded. Whatever comes of it but
-    /// `Stored`, the head has to follow before it is relied on.
-    pub(super) async fn put_next(
-        &mut self,
-        actions: Vec<Action>,
-        operation: DeltaOperation,
-        record: Option<&CommitRecord>,
-        transactions: Vec<Transaction>,
-    ) -> Result<(u64, Put), LakeError> {
-        self.put_next_with(HashMap::new(), actions, operation, record, transactions).await
-    }
-
-    /// The same, with more in its commitInfo.
-    pub(super) async fn put_next_with(
-        &mut self,
-        mut info: HashMap<String, Value>,
-        actions: Vec<Action>,
-        operation: DeltaOperation,
-        record: Option<&CommitRecord>,
-        transactions: Vec<Transaction>,
-    ) -> Result<(u64, Put), LakeError> {
-        let version = self.head.as_ref().map_or(0, |head| head.version + 1);
-        if let Some(record) = record {
-            let record = serde_json::to_value(record).expect("a record holds text, numbers and maps of them");
-            info.insert(RECORD_KEY.to_owned(), record);
-        }
-        let data = CommitData::new(actions, operation, info, transactions);
-        let bytes = data.get_bytes().map_err(|error| self.error("write a commit", error))?;
-        let changes = self.changes(version, &bytes)?;
-        self.stale = true;
-        let put = self.log.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), Uuid::new_v4()).await;
-        match put {
-            Ok(()) => {
-                if let Some(head) = &mut self.head {
-                    head.advance(changes);
-                    self.stale = false;
-                }
-                Ok((version, Put::Stored))
-            }
-            Err(TransactionError::VersionAlreadyExists(_)) => Ok((version, Put::Exists)),
-            Err(error) => Err(self.error("write a commit", error)),
-        }
     }
 
     /// Learns what became of a put that was not `Stored`.

@@ -19,6 +19,8 @@ use crate::lake::{Advance, CommitOutcome, Reached, Signals};
 
 /// Offsets that moved without events are committed this often.
 const IDLE_COMMIT: Duration = Duration::from_secs(60);
+/// How often events are written into new files before their commit; files go away with a store that goes back in time.
+const WRITES: u32 = 5;
 /// Events that wait while a commit is in flight; beyond, no more ticks are read.
 const MAX_WAITING: usize = 500_000;
 
@@ -151,16 +153,28 @@ async fn commit(
         reached.topic =
             flushed.await.map_err(|_| LiveError::Internal("the events' topic was not flushed".to_owned()))?;
     }
-    let emitted_at = chrono::Utc::now().timestamp_micros();
-    let files = encode(events, emitted_at).map_err(|error| LiveError::Internal(format!("encode events: {error}")))?;
-    let mut added = Vec::with_capacity(files.len());
-    for encoded in files {
-        signals.put(&encoded.file.path, Bytes::from(encoded.bytes)).await?;
-        added.push(encoded.file);
+    let mut attempts = 1;
+    loop {
+        let emitted_at = chrono::Utc::now().timestamp_micros();
+        let files = encode(events, emitted_at);
+        let files = files.map_err(|error| LiveError::Internal(format!("encode events: {error}")))?;
+        let mut added = Vec::with_capacity(files.len());
+        for encoded in files {
+            signals.put(&encoded.file.path, Bytes::from(encoded.bytes)).await?;
+            added.push(encoded.file);
+        }
+        match signals.commit(&added, advances, &reached).await {
+            Err(error) if error.needs_new_files() && attempts < WRITES => {
+                tracing::warn!("writing the events again: {error}");
+                attempts += 1;
+            }
+            outcome => {
+                let outcome = outcome?;
+                if let CommitOutcome::Committed { version } = &outcome {
+                    tracing::info!(version, events = events.len(), files = added.len(), "committed events");
+                }
+                return Ok(outcome);
+            }
+        }
     }
-    let outcome = signals.commit(&added, advances, &reached).await?;
-    if let CommitOutcome::Committed { version } = &outcome {
-        tracing::info!(version, events = events.len(), files = added.len(), "committed events");
-    }
-    Ok(outcome)
 }

@@ -17,7 +17,7 @@ const NO_SETTINGS: [&str; 3] = ["TICKHOUSE_TEST_", "TICKHOUSE_BINARY", "TICKHOUS
 const OF_SERVICES: [&str; 3] = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
 
 /// Keys that the environment can set, as `TICKHOUSE_` and the key in capitals with `_` for the dots.
-pub(super) const ENVIRONMENT: [(&str, Kind); 65] = [
+pub(super) const ENVIRONMENT: [(&str, Kind); 66] = [
     ("table", Kind::Text),
     ("kafka.brokers", Kind::Text),
     ("kafka.topic", Kind::Text),
@@ -47,6 +47,7 @@ pub(super) const ENVIRONMENT: [(&str, Kind); 65] = [
     ("input.max_message_bytes", Kind::Number),
     ("ingest.market_zone", Kind::Text),
     ("ingest.partition_by", Kind::Text),
+    ("ingest.must_exist", Kind::Switch),
     ("ingest.start", Kind::Text),
     ("ingest.on_data_loss", Kind::Text),
     ("ingest.max_dead_share", Kind::Text),

@@ -134,6 +134,7 @@ async fn a_lake_without_the_topic_s_id_learns_it() {
             input: serde_json::to_string(&input).unwrap(),
             extras: Vec::new(),
             accept_input_change: false,
+            must_exist: false,
         };
         let lake = Lake::open_or_create(&place.location(), &place.store(), &old).await.unwrap();
         assert_eq!(lake.identity().topic_id, None);

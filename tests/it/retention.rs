@@ -6,6 +6,7 @@ use tickhouse::ingest::IngestSpec;
 use tickhouse::lake::{Replaced, Replacement, RetryPolicy};
 
 use crate::support::{Contents, Place, Tickhouse, Topic, assert_healthy, over_stores, spec, until_latest};
+use crate::verify::damage::TableFolder;
 
 fn ago(days: i64) -> NaiveDate {
     (Utc::now() - TimeDelta::days(days)).date_naive()
@@ -157,4 +158,30 @@ fn how_long_is_said_in_days_at_least() {
         assert_eq!(finished.code, Some(2), "{finished:?}");
         assert!(finished.stderr.contains(told), "{finished:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_row_leaves_a_table_that_is_append_only() {
+    let place = Place::folder();
+    let topic = Topic::new(1);
+    topic.send(&(0..8).map(|number| tick(ago(900), number)).collect::<Vec<_>>());
+    land(&topic, &place).await;
+    topic.send(&(8..16).map(|number| tick(ago(900), number)).collect::<Vec<_>>());
+    land(&topic, &place).await;
+    let ticks = TableFolder::new(&place, "ticks");
+    let mut metadata = ticks.actions(0).into_iter().find(|action| !action["metaData"].is_null()).unwrap();
+    metadata["metaData"]["configuration"]["delta.appendOnly"] = "true".into();
+    ticks.write(ticks.newest() + 1, &[metadata]);
+    let before = Contents::of(&place).await;
+    for more in [&["--dry-run"][..], &[]] {
+        let flags = [&["maintain", "--ignore-lease", "--retain", "2y"], more].concat();
+        let refused = Tickhouse::new(&flags).flags(&place.flags()).run();
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.stderr.contains("delta.appendOnly") && refused.stderr.contains("--retain"), "{refused:?}");
+    }
+    // Fewer files with the same rows are no change of the table.
+    let compacted = maintain(&place, &["--settled-after", "0s"]);
+    assert!(compacted.contains("ticks,compacted,2,"), "{compacted}");
+    assert_eq!(Contents::of(&place).await.rows, before.rows);
+    assert_healthy(&place, &topic);
 }

@@ -118,6 +118,9 @@ async fn a_lake_that_was_made_by_half_is_finished() {
 async fn a_place_with_other_things_is_refused() {
     for place in everywhere() {
         let root = root_store(&place.location, &place.settings).unwrap();
+        if let Location::Folder(folder) = &place.location {
+            std::fs::create_dir_all(folder.join("ticks")).unwrap();
+        }
         let other = |name: &str| {
             let url = place.location.table_url(name);
             Path::from_url_path(url.path().trim_end_matches('/')).unwrap()

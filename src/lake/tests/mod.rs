@@ -1,5 +1,6 @@
 //! One suite over every store, with real Parquet files, and on stores that fail.
 
+mod away;
 mod commit;
 mod create;
 mod log;
@@ -39,6 +40,7 @@ fn spec() -> LakeSpec {
         input: r#"{"preset":"canonical"}"#.to_owned(),
         extras: Vec::new(),
         accept_input_change: false,
+        must_exist: false,
     }
 }
 

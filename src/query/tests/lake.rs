@@ -17,6 +17,7 @@ pub(crate) async fn write_lake(folder: &FilePath) {
         input: r#"{"preset":"canonical"}"#.to_owned(),
         extras: Vec::new(),
         accept_input_change: false,
+        must_exist: false,
     };
     let mut lake = Lake::open_or_create(&location, &StoreSettings::default(), &spec).await.unwrap();
     let schema = lake.ticks().unwrap().schema;

@@ -8,6 +8,9 @@ use std::time::Instant;
 
 use super::PATIENCE;
 
+/// A lake that a test makes is one.
+const NEW_LAKE: &str = "there was no lake, so a new one was made";
+
 /// A command line with an environment that holds nothing of this machine.
 pub struct Tickhouse {
     command: Command,
@@ -67,7 +70,7 @@ impl Tickhouse {
         let kept = ["PATH", "HOME", "TMPDIR", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
         command.envs(std::env::vars().filter(|(name, _)| kept.contains(&name.as_str())));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { command, expected: Vec::new(), secrets: Vec::new(), input: Vec::new() }
+        Self { command, expected: vec![NEW_LAKE], secrets: Vec::new(), input: Vec::new() }
     }
 
     pub fn flags(mut self, flags: &[String]) -> Self {
