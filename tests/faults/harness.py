@@ -42,7 +42,8 @@ def has_crash_points(binary: Path) -> bool:
         return text.find(b"TICKHOUSE_TEST_CRASH") >= 0
 
 
-def chosen(kinds: dict[str, registry.Kind], only: str | None, binary: Path, stores: list[str]) -> tuple[list, dict]:
+def chosen(kinds: dict[str, registry.Kind], only: str | None, binary: Path, stores: list[str],
+           without_disk: bool) -> tuple[list, dict]:
     """The kinds of a run, and why others can't be part of it."""
     picked = list(kinds.values())
     if only:
@@ -57,6 +58,8 @@ def chosen(kinds: dict[str, registry.Kind], only: str | None, binary: Path, stor
         reason = "the binary has no crash points: cargo build --features faults"
         left_out |= {kind.name: reason for kind in picked if kind.crash_point}
     if any(kind.disk for kind in picked) and (reason := disk.missing()):
+        if not without_disk:
+            raise SystemExit(f"{reason}; --without-disk leaves the kinds out that need one")
         left_out |= {kind.name: reason for kind in picked if kind.disk}
     for name, reason in left_out.items():
         print(f"left out: {name}: {reason}", file=sys.stderr)
@@ -191,6 +194,7 @@ def main() -> int:
     parser.add_argument("--shrink", action="store_true", help="with --schedule: looks for a smaller one that fails")
     parser.add_argument("--binary", type=Path, default=REPOSITORY / "target/debug/tickhouse")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="folder of the run; default: a temporary one")
+    parser.add_argument("--without-disk", action="store_true", help="where no file system can be mounted")
     parser.add_argument("--list", action="store_true", help="names the kinds")
     args = parser.parse_args()
     unwind_on_sigterm()
@@ -226,7 +230,7 @@ def main() -> int:
             wanted = run.settings
             print(f"seed {wanted['seed']}, in {folder}", flush=True)
             stores = [wanted["store"]] if wanted["store"] else ["local", "s3"]
-            kinds, run.left_out = chosen(run.kinds, wanted["only"], run.binary, stores)
+            kinds, run.left_out = chosen(run.kinds, wanted["only"], run.binary, stores, args.without_disk)
             rounds = plan(kinds, wanted["faults"], wanted["seed"], stores, wanted["workers"], wanted["rate"])
             good = run.run(rounds, args.minutes, args.until_failure)
     finally:

@@ -11,7 +11,7 @@ from typing import Callable
 
 from servers import REPOSITORY
 
-MODULES = ("process_faults", "kafka_faults", "store_faults", "input_faults", "log_faults", "loss_faults", "maintain_faults")
+MODULES = ("process_faults", "kafka_faults", "store_faults", "input_faults", "log_faults", "loss_faults", "maintain_faults", "away_faults")
 CRASH_POINT = re.compile(r'Self::\w+ => "([a-z-]+)"')
 
 
@@ -31,7 +31,7 @@ class Kind:
     weight: int = 10
     """On a topic and a lake of its own, not under the load of a round."""
     alone: bool = False
-    """Needs a lake on a disk that the test can fill."""
+    """Needs a lake on a disk that the test can fill and unmount."""
     disk: bool = False
     """Of the topic of a kind that stands alone."""
     topic: dict[str, str] | None = None
