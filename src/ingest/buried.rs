@@ -4,19 +4,18 @@
 //! twice, so it has to stop.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
-use bytes::Bytes;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use futures::TryStreamExt;
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
 use super::batch::Chunk;
 use super::error::IngestError;
-use crate::lake::{DataFile, Lake, offset_bounds};
+use crate::lake::{DataFile, FileError, Lake, StoredFile, offset_bounds};
 use crate::market::OffsetRange;
 
+/// Without the payloads: a file may have gigabytes of them.
 const COLUMNS: [&str; 3] = ["kafka_epoch", "kafka_partition", "kafka_offset"];
 
 /// What the table says about `[next, dead_next)` of a partition.
@@ -46,13 +45,13 @@ impl Buried {
         let view = lake.dead_letters()?;
         let mut dead = BTreeSet::new();
         for file in view.files.iter().filter(|file| may_hold(file, window)) {
-            let bytes = lake.get(&view, file).await?;
-            let read = offsets(bytes, (lake.epoch(), partition), window);
-            let wrong = |error: Box<dyn Error + Send + Sync>| IngestError::Letters {
-                path: file.path.to_string(),
-                detail: error.to_string(),
-            };
-            dead.extend(read.map_err(wrong)?);
+            let of = (lake.epoch(), partition);
+            let read = lake.read_file(&view, file, |stored| offsets(stored, of, window)).await;
+            dead.extend(read.map_err(|error| match error {
+                FileError::Store(error) => error.into(),
+                FileError::Missing => letters_error(file, "it is not in the store"),
+                FileError::Damaged(detail) => letters_error(file, &detail),
+            })?);
         }
         tracing::info!(partition, %window, letters = dead.len(), "dead letters were committed before their ticks");
         Ok(Some(Self { window, dead }))
@@ -85,29 +84,44 @@ fn may_hold(file: &DataFile, window: OffsetRange) -> bool {
     offset_bounds(file.stats.as_deref()).is_none_or(holds)
 }
 
-/// Dead offsets of the partition in one file; a flush of letters fits into memory, so the file does.
-fn offsets(
-    bytes: Bytes,
-    (epoch, partition): (i32, i32),
-    window: OffsetRange,
-) -> Result<Vec<i64>, Box<dyn Error + Send + Sync>> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+fn letters_error(file: &DataFile, detail: &str) -> IngestError {
+    IngestError::Letters { path: file.path.to_string(), detail: detail.to_owned() }
+}
+
+/// Dead offsets of the partition in one file. In memory are the [`COLUMNS`] of one row group at a time.
+async fn offsets(stored: StoredFile, of: (i32, i32), window: OffsetRange) -> Result<Vec<i64>, FileError> {
+    let failed = |error| stored.error(error);
+    let builder = ParquetRecordBatchStreamBuilder::new(stored.clone()).await.map_err(failed)?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
+    let mut batches = builder.with_projection(mask).build().map_err(failed)?;
     let mut dead = Vec::new();
-    for batch in builder.with_projection(mask).build()? {
-        let batch = batch?;
-        let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("there is no column {name}"));
-        let epochs = column("kafka_epoch")?.as_primitive::<Int32Type>().values();
-        let partitions = column("kafka_partition")?.as_primitive::<Int32Type>().values();
-        let offsets = column("kafka_offset")?.as_primitive::<Int64Type>().values();
-        for ((found_epoch, found_partition), offset) in epochs.iter().zip(partitions).zip(offsets) {
-            let inside = (window.start()..window.next()).contains(offset);
-            if inside && (*found_epoch, *found_partition) == (epoch, partition) {
-                dead.push(*offset);
-            }
-        }
+    while let Some(batch) = batches.try_next().await.map_err(failed)? {
+        add_offsets(&batch, of, window, &mut dead).map_err(FileError::Damaged)?;
     }
     Ok(dead)
+}
+
+fn add_offsets(
+    batch: &RecordBatch,
+    (epoch, partition): (i32, i32),
+    window: OffsetRange,
+    dead: &mut Vec<i64>,
+) -> Result<(), String> {
+    let lacks = |name: &str| format!("it has no column {name}, or one of another type");
+    let int = |name: &str| batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int32Type>());
+    let epochs = int("kafka_epoch").ok_or_else(|| lacks("kafka_epoch"))?;
+    let partitions = int("kafka_partition").ok_or_else(|| lacks("kafka_partition"))?;
+    let offsets = batch.column_by_name("kafka_offset").and_then(|column| column.as_primitive_opt::<Int64Type>());
+    let offsets = offsets.ok_or_else(|| lacks("kafka_offset"))?;
+    for ((found_epoch, found_partition), offset) in
+        epochs.values().iter().zip(partitions.values()).zip(offsets.values())
+    {
+        let is_inside = (window.start()..window.next()).contains(offset);
+        if is_inside && (*found_epoch, *found_partition) == (epoch, partition) {
+            dead.push(*offset);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::bucket;
 use super::commit::{Advance, Batch, CommitNote, CommitOutcome, app_id, commit, epoch_of};
@@ -23,6 +23,7 @@ use super::retry::{Attempts, RetryPolicy, patiently};
 use super::schema::DEAD_DATE;
 use super::signals::SignalsTable;
 use super::store::{StoreSettings, root_store};
+use super::stored_file::{FileError, StoredFile};
 use super::table::Table;
 use super::tally::CommittedTable;
 use super::upload;
@@ -352,17 +353,27 @@ impl Lake {
         stream::iter(files).map(put).buffered(PARALLEL_UPLOADS).try_collect().await
     }
 
-    /// A whole file of one of the two tables, by the retry policy.
+    /// Reads a file of one of the two tables in parts, from the start again by the retry policy while the store fails.
     ///
     /// # Errors
-    /// The store doesn't give it until the policy gives up.
-    pub async fn get(&self, view: &TableView, file: &DataFile) -> Result<Bytes, LakeError> {
+    /// The file is missing or damaged, or the store doesn't give it until the policy gives up.
+    pub async fn read_file<T, F>(
+        &self,
+        view: &TableView,
+        file: &DataFile,
+        read: impl Fn(StoredFile) -> F,
+    ) -> Result<T, FileError>
+    where
+        F: Future<Output = Result<T, FileError>>,
+    {
         let place = format!("{}/{}", view.table_url.as_str().trim_end_matches('/'), file.path);
-        let failed = |error: object_store::Error| LakeError::store("read a data file", &place, &error);
-        patiently(NOT_READ, &self.retry, &place, || async {
-            view.store.get(&file.path).await.map_err(failed)?.bytes().await.map_err(failed)
-        })
-        .await
+        let read = patiently(NOT_READ, &self.retry, &place, || async {
+            match read(view.stored(file)).await {
+                Err(FileError::Store(error)) => Err(error),
+                done => Ok(done),
+            }
+        });
+        read.await.unwrap_or_else(|error| Err(FileError::Store(error)))
     }
 
     /// Adds dead letters under their own transaction, before the ticks of the same batch.
