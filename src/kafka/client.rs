@@ -269,11 +269,10 @@ impl KafkaSettings {
             ("session.timeout.ms", "10000"),
             ("heartbeat.interval.ms", "3000"),
             ("check.crcs", "true"),
-            // Payloads that were fetched and not decoded. librdkafka keeps about 500 bytes beside each message and a
-            // response more than the limit, unpacked: with the size of a response 40 MB for messages of 150 bytes.
+            // Payloads that were fetched and not decoded. librdkafka keeps about 500 bytes for each message in addition,
+            // and a response more than the limit, unpacked; its size is that of `FetchSize`.
             ("queued.max.messages.kbytes", "2048"),
             ("queued.min.messages", "100000"),
-            ("fetch.max.bytes", "2097152"),
             ("fetch.message.max.bytes", "1048576"),
             ("fetch.wait.max.ms", "100"),
             // The default of 1 s stalls a reader that fills its queue.

@@ -6,6 +6,7 @@ mod consumer;
 mod consumer_tests;
 mod embedded;
 mod events;
+mod fetch_size;
 mod following;
 #[cfg(test)]
 mod following_tests;

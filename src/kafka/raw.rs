@@ -9,6 +9,7 @@
 //! - A [`BatchMessage`] borrows from the batch; every message of a batch is destroyed when the batch is.
 #![allow(unsafe_code, reason = "librdkafka's batch call has no safe wrapper; audited here and nowhere else")]
 
+mod fetch;
 mod metadata;
 mod topic_id;
 
@@ -25,6 +26,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::fetch_size::FetchSize;
 use super::notice::Notice;
 use super::refusal::configuration_problem;
 pub(super) use topic_id::TopicIdQuery;
@@ -57,6 +59,7 @@ pub(super) struct RawConsumer {
     topic: CString,
     topic_name: String,
     messages: Vec<*mut rd::rd_kafka_message_t>,
+    fetch_size: FetchSize,
 }
 
 // SAFETY: librdkafka handles may be used from any thread; the inbox is only touched by the thread that polls.
@@ -85,14 +88,18 @@ impl RawConsumer {
             }
             rd::rd_kafka_poll_set_consumer(handle);
             let queue = rd::rd_kafka_queue_get_consumer(handle);
-            Ok(Self {
+            let fetch_size = FetchSize::of(config, batch_messages);
+            let consumer = Self {
                 handle,
                 queue,
                 inbox,
                 topic: topic_c,
                 topic_name: topic.to_owned(),
                 messages: vec![ptr::null_mut(); batch_messages],
-            })
+                fetch_size,
+            };
+            fetch::set_fetch_bytes(handle, fetch_size.bytes()).map_err(|error| error.to_string())?;
+            Ok(consumer)
         }
     }
 
@@ -119,20 +126,22 @@ impl RawConsumer {
 
     /// Waits up to `timeout` for a full batch; callbacks run meanwhile.
     pub(super) fn batch(&mut self, timeout: Duration) -> Result<Batch<'_>, RawError> {
-        // SAFETY: the buffer holds `len` pointers; librdkafka fills the first `count` of them.
-        let count = unsafe {
-            rd::rd_kafka_consume_batch_queue(
-                self.queue,
-                millis(timeout),
-                self.messages.as_mut_ptr(),
-                self.messages.len(),
-            )
-        };
+        let most = self.fetch_size.messages().min(self.messages.len());
+        // SAFETY: the buffer holds `most` pointers; librdkafka fills the first `count` of them.
+        let count =
+            unsafe { rd::rd_kafka_consume_batch_queue(self.queue, millis(timeout), self.messages.as_mut_ptr(), most) };
         if count < 0 {
             // SAFETY: reads a thread-local.
             return Err(RawError { call: "consume batch", code: unsafe { rd::rd_kafka_last_error() }.into() });
         }
-        Ok(Batch { messages: &self.messages[..count as usize] })
+        let (waiting, asked) = (self.waiting(), self.fetch_size.bytes());
+        let batch = Batch { messages: &self.messages[..count as usize] };
+        self.fetch_size.taken(batch.messages.len(), batch.iter().map(|message| message.bytes()).sum(), waiting);
+        if self.fetch_size.bytes() != asked {
+            // SAFETY: the handle lives as long as self.
+            unsafe { fetch::set_fetch_bytes(self.handle, self.fetch_size.bytes())? }
+        }
+        Ok(batch)
     }
 
     pub(super) fn take_notices(&self) -> Vec<Notice> {
@@ -342,6 +351,11 @@ impl<'a> BatchMessage<'a> {
     /// Also set on an end-of-partition mark: the next offset to be written.
     pub(super) fn offset(&self) -> i64 {
         self.raw.offset
+    }
+
+    /// Of key and payload.
+    fn bytes(&self) -> usize {
+        self.raw.key_len + self.raw.len
     }
 
     pub(super) fn payload(&self) -> Option<&'a [u8]> {

@@ -212,6 +212,11 @@ impl<H: Handler> Worker<H> {
                 }
                 // What became of the offset shows when the partition is announced again.
                 Notice::Message { code: RDKafkaErrorCode::AutoOffsetReset, text, .. } => tracing::debug!("{text}"),
+                Notice::Message { code: code @ RDKafkaErrorCode::BadCompression, text, .. } => {
+                    let text =
+                        format!("{text}; a batch that unpacks to over 100 MB needs -X receive.message.max.bytes");
+                    self.send(Event::Trouble { code, text, refused: false, all_down: false });
+                }
                 Notice::Message { code, text, .. } => {
                     self.send(Event::Trouble { code, text, refused: false, all_down: false })
                 }
