@@ -118,6 +118,7 @@ impl Daemon {
             store: store.clone(),
             maintain: settings.maintain,
             upkeep,
+            memory: settings.compaction_bytes(),
             batch_rows: settings.flush_rows,
         });
         // A table that begins has no checkpoint.

@@ -21,8 +21,9 @@ use super::stats::ColumnStats;
 use crate::lake::{NewFile, new_data_path, ticks_properties, ticks_schema};
 use crate::market::{ExtraColumn, ExtraSpec, PartitionBy};
 
-/// Rows gathered at once; bounds what lives beside the chunks.
+/// Rows gathered at once, fewer where they are large; bounds what lives in addition to the chunks.
 const GATHER_ROWS: usize = 16 * 1024;
+const GATHER_BYTES: usize = 8 << 20;
 
 /// A file that is ready for the store.
 pub struct EncodedFile {
@@ -69,9 +70,11 @@ impl TickEncoder {
     pub fn encode(&self, batch: &Batch) -> Result<Vec<EncodedFile>, parquet::errors::ParquetError> {
         let chunks: Vec<&Chunk> = batch.chunks().filter(|chunk| !chunk.rows.is_empty()).collect();
         let names = SymbolNames::of(&chunks);
+        let row_bytes = batch.bytes() / batch.rows().max(1);
+        let at_once = (GATHER_BYTES / row_bytes.max(1)).clamp(1, GATHER_ROWS);
         let mut files = Vec::new();
         for (value, rows) in self.sorted(&chunks, &names) {
-            files.push(self.encode_file(&chunks, &names, value, &rows)?);
+            files.push(self.encode_file(&chunks, &names, value, rows.chunks(at_once), rows.len())?);
         }
         Ok(files)
     }
@@ -95,12 +98,13 @@ impl TickEncoder {
         chunks: &[&Chunk],
         names: &SymbolNames,
         value: i32,
-        rows: &[RowRef],
+        slices: std::slice::Chunks<'_, RowRef>,
+        rows: usize,
     ) -> Result<EncodedFile, parquet::errors::ParquetError> {
         let options = ArrowWriterOptions::new().with_properties(self.properties.clone()).with_skip_arrow_metadata(true);
         let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&self.schema), options)?;
         let mut stats = ColumnStats::default();
-        for slice in rows.chunks(GATHER_ROWS) {
+        for slice in slices {
             let gather = Gather { chunks, rows: slice };
             stats.add(&gather, names);
             writer.write(&self.record_batch(&gather, names)?)?;
@@ -109,9 +113,9 @@ impl TickEncoder {
         let file = NewFile {
             path: new_data_path(self.partition_by.column(), value)?,
             bytes: bytes.len() as i64,
-            rows: rows.len() as i64,
+            rows: rows as i64,
             partition_value: value,
-            stats: stats.to_json(rows.len()),
+            stats: stats.to_json(rows),
             made: Utc::now(),
         };
         Ok(EncodedFile { file, bytes })

@@ -19,8 +19,9 @@ use crate::lake::{DEAD_DATE, NewFile, dead_letters_schema, new_data_path, zstd_p
 use crate::market::rfc3339;
 
 const DAY_MICROS: i64 = 86_400_000_000;
-/// Payloads gathered at once: letters may be 1 MiB each.
-const SLICE_LETTERS: usize = 64;
+/// Gathered at once, by count and by their payloads' bytes: a payload may have 1 MiB.
+const SLICE_LETTERS: usize = 1_024;
+const SLICE_BYTES: usize = 8 << 20;
 
 /// `ingested_at` in microseconds since the epoch.
 ///
@@ -35,7 +36,7 @@ pub(super) fn encode_letters(
     let fields: Vec<_> = table.fields().iter().filter(|field| field.name() != DEAD_DATE).cloned().collect();
     let schema = Arc::new(Schema::new(fields));
     let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(zstd_properties()))?;
-    for slice in letters.chunks(SLICE_LETTERS) {
+    for slice in slices(letters) {
         let columns = schema.fields().iter().map(|field| column(field, slice, epoch, ingested_at)).collect();
         writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
     }
@@ -50,6 +51,19 @@ pub(super) fn encode_letters(
         made: Utc::now(),
     };
     Ok(EncodedFile { file, bytes })
+}
+
+fn slices<'a, 'b>(mut letters: &'a [&'b DeadLetter]) -> impl Iterator<Item = &'a [&'b DeadLetter]> {
+    std::iter::from_fn(move || {
+        let (mut count, mut bytes) = (0, 0);
+        while count < letters.len().min(SLICE_LETTERS) && (count == 0 || bytes < SLICE_BYTES) {
+            bytes += letters[count].payload.len();
+            count += 1;
+        }
+        let slice;
+        (slice, letters) = letters.split_at(count);
+        (count > 0).then_some(slice)
+    })
 }
 
 fn column(field: &Field, letters: &[&DeadLetter], epoch: i32, ingested_at: i64) -> ArrayRef {

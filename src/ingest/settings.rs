@@ -178,8 +178,8 @@ pub enum Maintain {
 const LEAST_MEMORY: u64 = 192 << 20;
 /// librdkafka's queue, and chunks on their way to the pipeline.
 const QUEUES: u64 = 96 << 20;
-/// What a compaction has open.
-const COMPACTION: u64 = 64 << 20;
+/// What a compaction takes at most; less where the limit is low.
+const COMPACTION: u64 = 128 << 20;
 
 impl IngestSettings {
     /// # Errors
@@ -205,9 +205,15 @@ impl IngestSettings {
         Ok(MarketZone::new(zone))
     }
 
+    /// What a compaction may take of the memory.
+    pub fn compaction_bytes(&self) -> u64 {
+        (self.memory.saturating_sub(QUEUES) / 3).min(COMPACTION)
+    }
+
     /// Decoded bytes at which a batch is full: one grows while another one is written, sorted and encoded.
     pub fn batch_bytes(&self) -> usize {
-        let compaction = if matches!(self.maintain, Maintain::Compact | Maintain::Full) { COMPACTION } else { 0 };
+        let compacts = matches!(self.maintain, Maintain::Compact | Maintain::Full);
+        let compaction = if compacts { self.compaction_bytes() } else { 0 };
         let share = self.memory.saturating_sub(QUEUES + compaction) / 4;
         usize::try_from(self.flush_bytes.min(share)).unwrap_or(usize::MAX)
     }

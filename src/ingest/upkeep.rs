@@ -36,6 +36,8 @@ pub(super) struct Looked {
     pub store: StoreSettings,
     pub maintain: Maintain,
     pub upkeep: Upkeep,
+    /// Bytes that a compaction may take.
+    pub memory: u64,
     /// Rows of a full batch; an ingest that has as many messages to read catches up.
     pub batch_rows: usize,
 }
@@ -156,6 +158,7 @@ impl Caretaker {
         let mut small = 0;
         for table in maintenance.tables() {
             let compaction = self.compactions.entry(table.name).or_default();
+            compaction.limits.memory = self.looked.memory;
             compaction.limits.left_files = if catches_up { LEFT_FILES } else { 0 };
             let mut all = Compacted::default();
             let now = || Utc::now().timestamp_millis();

@@ -83,7 +83,7 @@ pub use retry::RetryPolicy;
 pub use schema::{DEAD_DATE, SORT_ORDER, SORTED_BY, dead_letters_schema, signals_schema, ticks_schema};
 pub use signals::{SIGNALS, Signals};
 pub use store::{S3Access, ServerSideEncryption, StoreSettings, root_store};
-pub use stored_file::{FileError, StoredFile};
+pub use stored_file::{FileError, StoredFile, batch_rows};
 pub use tally::{Attempt, CommittedTable, Tallied, Tally};
 pub use upload::store_result;
 pub use vacuum::Unreferenced;

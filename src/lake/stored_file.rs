@@ -11,9 +11,11 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use super::error::LakeError;
+
+const BATCH_BYTES: u64 = 1 << 20;
 
 /// A file whose size is known.
 #[derive(Debug, Clone)]
@@ -23,6 +25,18 @@ pub struct StoredFile {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) path: Path,
     pub(super) bytes: u64,
+}
+
+/// Rows of a file to decode at once: about 1 MiB of them, at most `most`.
+pub fn batch_rows(footer: &ParquetMetaData, most: usize) -> usize {
+    let rows: u64 = footer.row_groups().iter().map(|group| group.num_rows().unsigned_abs()).sum();
+    let decoded = |column: &ColumnChunkMetaData| {
+        let text = column.unencoded_byte_array_data_bytes().unwrap_or(0);
+        column.uncompressed_size().max(text).unsigned_abs()
+    };
+    let bytes: u64 = footer.row_groups().iter().flat_map(|group| group.columns()).map(decoded).sum();
+    let at_once = BATCH_BYTES.saturating_mul(rows) / bytes.max(1);
+    usize::try_from(at_once).unwrap_or(usize::MAX).clamp(1, most)
 }
 
 /// Why a file can't be read.

@@ -21,12 +21,17 @@ pub fn new_data_path(partition_column: &str, days: i32) -> Result<String, Parque
 
 /// Rows of a row group: large enough to compress, small enough to prune by symbol inside a file.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Encoded bytes at which a row group of large rows ends: readers and compactions hold one of each open file.
+const ROW_GROUP_BYTES: usize = 16 << 20;
 /// What is read at least for one row: the last ticks of a symbol lie somewhere in a page of each column.
 const PAGE_ROWS: usize = 4 * 1024;
 
 fn zstd() -> WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(1).expect("1 is a zstd level");
-    WriterProperties::builder().set_compression(Compression::ZSTD(level))
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
 }
 
 /// Of files that hold what is rare.
@@ -37,7 +42,6 @@ pub fn zstd_properties() -> WriterProperties {
 /// Of files of ticks; their rows are in [`SORT_ORDER`], and the footer says so.
 pub fn ticks_properties() -> WriterProperties {
     let mut builder = zstd()
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)

@@ -1,16 +1,17 @@
 //! Jobs of a table, one after the other, until the plan has none.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Instant;
 
 use object_store::path::Path;
 use tokio_util::sync::CancellationToken;
 
+use super::memory::Memory;
 use super::plan::{Candidate, Job, Limits, plan};
 use super::rewrite::{Order, Rewrite, RewriteError};
 use super::statistics::times_of;
 use crate::crash::{self, CrashPoint};
-use crate::lake::{DataFile, MaintainedTable, Replaced, Replacement, RetryPolicy, TableView};
+use crate::lake::{DataFile, MaintainedTable, NewFile, Replaced, Replacement, RetryPolicy, TableView};
 
 /// Another maintainer is at work: these times in a row, and it is left to it.
 pub(super) const OUTRUN: u32 = 3;
@@ -47,7 +48,7 @@ pub struct Compaction {
     pub limits: Limits,
     /// Files that are not done, of the date that has most of them, as of the last plan of a run.
     pub small_files: usize,
-    /// Files of other programs, in no known order.
+    /// Files that stay as they are: of other programs in no known order, or with row groups that are too large.
     foreign: HashSet<Path>,
 }
 
@@ -86,20 +87,28 @@ impl Compaction {
             let view = table.files()?;
             let files = candidates(table.name, &view);
             self.small_files = most_small_files(&files, &self.limits);
-            let jobs = self.plan_of(files, &view, now_ms());
+            let mut jobs = VecDeque::from(self.plan_of(files.clone(), &view, now_ms()));
             if jobs.is_empty() {
                 return Ok(Stopped::Done);
             }
-            for job in jobs {
+            while let Some(job) = jobs.pop_front() {
                 if stop.is_cancelled() {
                     return Ok(Stopped::Asked);
                 }
-                let removed: Vec<DataFile> = job.files.iter().map(|file| view.files[*file].clone()).collect();
                 let (name, started) = (table.name, Instant::now());
-                let added = match rewrite_of(table, &view, &removed, &job).run(stop).await {
-                    Ok(added) => added,
+                let (job, removed, added) = match self.rewrite(table, &view, &files, job, &mut jobs, stop).await {
+                    Ok(rewritten) => rewritten,
                     Err(RewriteError::Foreign(path)) => {
                         tracing::info!(table = name, %path, "left as it is: another program wrote it, in no known order");
+                        self.foreign.insert(path);
+                        rounds -= 1;
+                        break;
+                    }
+                    Err(RewriteError::RowGroup { path, bytes, memory }) => {
+                        tracing::info!(
+                            table = name, %path, bytes, memory,
+                            "left as it is: a row group is larger than the memory of a compaction"
+                        );
                         self.foreign.insert(path);
                         rounds -= 1;
                         break;
@@ -148,9 +157,40 @@ impl Compaction {
         }
         Ok(Stopped::Done)
     }
+
+    /// Rewrites the files of a job, or those that fit into memory at once; the others become a job of `jobs`.
+    async fn rewrite(
+        &self,
+        table: &MaintainedTable,
+        view: &TableView,
+        candidates: &[Candidate],
+        mut job: Job,
+        jobs: &mut VecDeque<Job>,
+        stop: &CancellationToken,
+    ) -> Result<(Job, Vec<DataFile>, Vec<NewFile>), RewriteError> {
+        let mut removed: Vec<DataFile> = job.files.iter().map(|file| view.files[*file].clone()).collect();
+        let opened = rewrite_of(table, view, &removed, &job, &self.limits).open().await?;
+        if opened.len() < removed.len() {
+            let (now, later) = job.files.split_at(opened.len());
+            let part = |files: &[usize]| job.of(files, candidates, &self.limits);
+            if later.len() > 1 {
+                jobs.push_front(part(later));
+            }
+            job = part(now);
+            removed.truncate(opened.len());
+        }
+        let added = rewrite_of(table, view, &removed, &job, &self.limits).run(opened, stop).await?;
+        Ok((job, removed, added))
+    }
 }
 
-fn rewrite_of<'a>(table: &'a MaintainedTable, view: &'a TableView, files: &'a [DataFile], job: &'a Job) -> Rewrite<'a> {
+fn rewrite_of<'a>(
+    table: &'a MaintainedTable,
+    view: &'a TableView,
+    files: &'a [DataFile],
+    job: &'a Job,
+    limits: &Limits,
+) -> Rewrite<'a> {
     let order = if table.name == "ticks" { Order::Ticks } else { Order::AsTheyCame };
     Rewrite {
         view,
@@ -159,6 +199,7 @@ fn rewrite_of<'a>(table: &'a MaintainedTable, view: &'a TableView, files: &'a [D
         cuts: if order == Order::Ticks { &job.cuts } else { &[] },
         order,
         statistics: table.property("delta.dataSkippingStatsColumns").unwrap_or_default(),
+        memory: Memory(limits.memory),
     }
 }
 

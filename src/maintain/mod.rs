@@ -15,6 +15,7 @@
 //! - Nothing is deleted here unless it was asked for.
 
 mod compact;
+mod memory;
 mod merge;
 mod plan;
 mod retention;

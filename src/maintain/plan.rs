@@ -21,8 +21,10 @@ pub struct Limits {
     pub target_bytes: u64,
     /// What one job reads at most.
     pub job_bytes: u64,
-    /// Files that one job has open at once.
+    /// Files that one job has open at once, at most.
     pub job_files: usize,
+    /// Bytes of memory that one job may take.
+    pub memory: u64,
     /// Files of a tier that make a job worth its commit.
     pub tier_files: usize,
     /// A date that gets files, and has no more than this, stays as it is.
@@ -38,6 +40,7 @@ impl Default for Limits {
             target_bytes: 256 * MIB,
             job_bytes: 2048 * MIB,
             job_files: 32,
+            memory: 128 * MIB,
             tier_files: 8,
             left_files: 0,
             settled_ms: 15 * 60 * 1000,
@@ -74,6 +77,14 @@ pub struct Job {
     pub bytes: u64,
     /// Ascending; a row belongs behind the cuts that are at or before its time.
     pub cuts: Vec<i64>,
+}
+
+impl Job {
+    /// Some of its files. `candidates` are those of the plan.
+    pub(super) fn of(&self, files: &[usize], candidates: &[Candidate], limits: &Limits) -> Self {
+        let of = |file: &usize| candidates.iter().find(|candidate| candidate.file == *file).copied();
+        job(&files.iter().filter_map(of).collect::<Vec<_>>(), limits)
+    }
 }
 
 /// Jobs in the order of their dates. No file is in two of them; what they make may be planned again.
@@ -189,6 +200,7 @@ mod tests {
         target_bytes: 256 * MIB,
         job_bytes: 2048 * MIB,
         job_files: 32,
+        memory: 128 * MIB,
         tier_files: 8,
         left_files: 0,
         settled_ms: 1_000,

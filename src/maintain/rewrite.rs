@@ -4,8 +4,8 @@
 //!  files ── a batch of each ──> Merge (which rows come next) ──> Output per stretch of time ──> multipart upload
 //! ```
 //!
-//! Memory is that of a batch and a row group of each input and a row group of each output, whatever the sizes of the
-//! files.
+//! Memory is bounded in bytes by [`Memory`], whatever the sizes of files and rows: of inputs that are open at once, of
+//! rows that wait to be encoded, and of row groups that wait to be written.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,24 +25,26 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use tokio_util::sync::CancellationToken;
 
+use super::memory::{Memory, held, largest_row_group};
 use super::merge::{Merge, MergeError, Step};
 use super::statistics::FileStatistics;
 use crate::lake::{
-    DataFile, FileError, LakeError, NewFile, StoredFile, TableView, footer_says_sorted, new_data_path,
+    DataFile, FileError, LakeError, NewFile, StoredFile, TableView, batch_rows, footer_says_sorted, new_data_path,
     ticks_properties, zstd_properties,
 };
 
 /// Rows that are decoded at once, of each input; fewer where they are large.
 const BATCH_ROWS: usize = 4 * 1024;
-const BATCH_BYTES: i64 = 1 << 20;
 /// Rows that are encoded at once.
 const WRITE_ROWS: usize = 16 * 1024;
 /// Runs this short are copied row by row.
 const SHORT_RUN: usize = 8;
-/// Encoded bytes at which a row group ends, where rows don't end it before.
-const ROW_GROUP_BYTES: usize = 32 << 20;
-/// Parts of an upload: S3 takes 10,000 of them.
-const PART_BYTES: usize = 10 << 20;
+/// Decoded bytes at which a row group ends, however well they compress: readers decode whole batches of rows.
+const ROW_GROUP_DECODED: usize = 64 << 20;
+/// Parts of an upload: S3 takes 10,000 of them, from 5 MiB on.
+const PART_BYTES: usize = 5 << 20;
+/// Parts of one file on their way: one while the next is filled.
+const PARTS_AT_ONCE: usize = 2;
 
 /// Why files are not rewritten. The table is as it was; what was uploaded is an orphan at most.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,9 @@ pub enum RewriteError {
     /// Written by another program, in no order that is known; readers read it, and it stays as it is.
     #[error("{0} is not in the order of ticks: another program wrote it")]
     Foreign(Path),
+    /// Written by another program or under a larger memory limit; readers read it, and it stays as it is.
+    #[error("{path} has a row group of {bytes} bytes, more than the memory of a compaction ({memory} bytes)")]
+    RowGroup { path: Path, bytes: u64, memory: u64 },
     #[error("{path}: {detail}; tickhouse verify tells more")]
     Damaged { path: Path, detail: String },
     #[error("{path}: {cause}")]
@@ -82,6 +87,14 @@ pub(super) struct Rewrite<'a> {
     pub order: Order,
     /// Names of the columns that statistics are kept of, with commas.
     pub statistics: &'a str,
+    pub memory: Memory,
+}
+
+/// A file whose footer was read.
+pub(super) struct Opened {
+    path: Path,
+    stored: StoredFile,
+    builder: ParquetRecordBatchStreamBuilder<StoredFile>,
 }
 
 struct Source {
@@ -93,14 +106,40 @@ struct Source {
 }
 
 impl Rewrite<'_> {
-    /// Stores the new files; nothing names them yet.
+    /// Opens the files, or as many of the first ones as the memory is enough for.
+    ///
+    /// # Errors
+    /// A file can't be read, isn't what its footer says, or has a row group that is too large.
+    pub(super) async fn open(&self) -> Result<Vec<Opened>, RewriteError> {
+        let mut opened = try_join_all(self.files.iter().map(|file| self.open_file(file))).await?;
+        let memory = self.memory.largest_row_group();
+        for Opened { path, builder, .. } in &opened {
+            let bytes = largest_row_group(builder.metadata());
+            if bytes > memory {
+                return Err(RewriteError::RowGroup { path: path.clone(), bytes, memory });
+            }
+        }
+        if self.order == Order::Ticks {
+            opened.truncate(self.memory.inputs(opened.iter().map(|opened| held(opened.builder.metadata()))));
+        }
+        Ok(opened)
+    }
+
+    /// Stores the new files of those that were opened; nothing names them yet.
     ///
     /// # Errors
     /// A file can't be read, isn't what its footer says, or the store can't be written.
-    pub(super) async fn run(&self, stop: &CancellationToken) -> Result<Vec<NewFile>, RewriteError> {
+    pub(super) async fn run(
+        &self,
+        opened: Vec<Opened>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<NewFile>, RewriteError> {
         let schema = self.schema();
-        let mut sources: Vec<Source> = try_join_all(self.files.iter().map(|file| self.open(file))).await?;
-        let mut outputs: Vec<Output> = (0..=self.cuts.len()).map(|_| Output::new(&schema, self.statistics)).collect();
+        let sources = opened.into_iter().map(|opened| Source::new(opened, &schema));
+        let mut sources = sources.collect::<Result<Vec<_>, _>>()?;
+        let row_group = self.memory.row_group(self.cuts.len() + 1);
+        let output = |_| Output::new(&schema, self.statistics, row_group);
+        let mut outputs: Vec<Output> = (0..=self.cuts.len()).map(output).collect();
         let result = match self.order {
             Order::Ticks => self.merge(&schema, &mut sources, &mut outputs, stop).await,
             Order::AsTheyCame => self.append(&schema, &mut sources, &mut outputs[0], stop).await,
@@ -121,7 +160,7 @@ impl Rewrite<'_> {
         Arc::new(Schema::new(self.view.schema.fields().iter().filter(in_file).cloned().collect::<Vec<_>>()))
     }
 
-    async fn open(&self, file: &DataFile) -> Result<Source, RewriteError> {
+    async fn open_file(&self, file: &DataFile) -> Result<Opened, RewriteError> {
         let stored = whole_file(self.view, file).await?;
         let built = ParquetRecordBatchStreamBuilder::new(stored.clone()).await;
         let builder = built.map_err(|error| read_error(&stored, &file.path, error))?;
@@ -134,12 +173,7 @@ impl Rewrite<'_> {
             let detail = format!("it has {rows} rows, the log says {}", file.rows.unwrap_or(0));
             return Err(RewriteError::Damaged { path: file.path.clone(), detail });
         }
-        let bytes: i64 = footer.row_groups().iter().map(|group| group.total_byte_size()).sum();
-        let at_once = BATCH_BYTES * rows.max(1) / bytes.max(1);
-        let builder = builder.with_batch_size(usize::try_from(at_once).unwrap_or(BATCH_ROWS).clamp(1, BATCH_ROWS));
-        let stream = builder.build().map_err(|error| read_error(&stored, &file.path, error))?;
-        let batch = RecordBatch::new_empty(self.schema());
-        Ok(Source { path: file.path.clone(), file: stored, stream, batch })
+        Ok(Opened { path: file.path.clone(), stored, builder })
     }
 
     async fn merge(
@@ -150,6 +184,7 @@ impl Rewrite<'_> {
         stop: &CancellationToken,
     ) -> Result<(), RewriteError> {
         let mut merge = Merge::new(sources.len());
+        let mut unencoded = 0;
         let failed = |source: &Source, cause| RewriteError::Merge { path: source.path.clone(), cause };
         loop {
             match merge.step().map_err(|(input, cause)| failed(&sources[input], cause))? {
@@ -161,6 +196,14 @@ impl Rewrite<'_> {
                     let source = &mut sources[input];
                     let batch = source.next(schema).await?;
                     merge.give(input, batch.as_ref()).map_err(|cause| failed(source, cause))?;
+                    // Outputs keep batches for as long as a single row of them waits.
+                    unencoded += batch.as_ref().map_or(0, RecordBatch::get_array_memory_size);
+                    if unencoded >= self.memory.unencoded() {
+                        unencoded = 0;
+                        for output in &mut *outputs {
+                            output.encode(self).await?;
+                        }
+                    }
                     source.batch = batch.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(schema)));
                 }
                 Step::Run(input, rows) => {
@@ -197,12 +240,18 @@ impl Rewrite<'_> {
         output: &mut Output,
         stop: &CancellationToken,
     ) -> Result<(), RewriteError> {
+        let mut unencoded = 0;
         for source in sources {
             while let Some(batch) = source.next(schema).await? {
                 if stop.is_cancelled() {
                     return Err(RewriteError::Stopped);
                 }
                 output.push(self, &batch, 0..batch.num_rows()).await?;
+                unencoded += batch.get_array_memory_size();
+                if unencoded >= self.memory.unencoded() {
+                    unencoded = 0;
+                    output.encode(self).await?;
+                }
             }
         }
         Ok(())
@@ -217,6 +266,13 @@ impl Rewrite<'_> {
 }
 
 impl Source {
+    fn new(opened: Opened, schema: &SchemaRef) -> Result<Self, RewriteError> {
+        let Opened { path, stored: file, builder } = opened;
+        let at_once = batch_rows(builder.metadata(), BATCH_ROWS);
+        let stream = builder.with_batch_size(at_once).build().map_err(|error| read_error(&file, &path, error))?;
+        Ok(Self { path, file, stream, batch: RecordBatch::new_empty(Arc::clone(schema)) })
+    }
+
     async fn next(&mut self, schema: &SchemaRef) -> Result<Option<RecordBatch>, RewriteError> {
         let read = self.stream.try_next().await;
         let batch = read.map_err(|error| read_error(&self.file, &self.path, error))?;
@@ -271,15 +327,27 @@ struct Output {
     /// Rows that are not encoded yet.
     pieces: Vec<(RecordBatch, Range<usize>)>,
     rows: usize,
+    /// Encoded bytes at which a row group ends, where rows don't end it before.
+    row_group: usize,
+    /// Decoded bytes of the row group so far.
+    decoded: usize,
     /// From the first row on.
     upload: Option<(String, AsyncArrowWriter<BufWriter>)>,
     begun: DateTime<Utc>,
 }
 
 impl Output {
-    fn new(schema: &SchemaRef, statistics: &str) -> Self {
-        let statistics = FileStatistics::new(schema, statistics);
-        Self { schema: Arc::clone(schema), statistics, pieces: Vec::new(), rows: 0, upload: None, begun: Utc::now() }
+    fn new(schema: &SchemaRef, statistics: &str, row_group: usize) -> Self {
+        Self {
+            schema: Arc::clone(schema),
+            statistics: FileStatistics::new(schema, statistics),
+            pieces: Vec::new(),
+            rows: 0,
+            row_group,
+            decoded: 0,
+            upload: None,
+            begun: Utc::now(),
+        }
     }
 
     async fn push(
@@ -307,7 +375,8 @@ impl Output {
                 let failed =
                     |error: ParquetError| RewriteError::Write { path: path.clone(), detail: error.to_string() };
                 let store: Arc<dyn ObjectStore> = Arc::clone(&rewrite.view.store);
-                let upload = BufWriter::with_capacity(store, Path::from(path.as_str()), PART_BYTES);
+                let upload = BufWriter::with_capacity(store, Path::from(path.as_str()), PART_BYTES)
+                    .with_max_concurrency(PARTS_AT_ONCE);
                 let options = ArrowWriterOptions::new().with_properties(rewrite.properties());
                 let options = options.with_skip_arrow_metadata(rewrite.order == Order::Ticks);
                 let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(&self.schema), options);
@@ -320,8 +389,11 @@ impl Output {
         let batch = assemble(&self.schema, &pieces, self.rows).map_err(|error| failed(error.into()))?;
         self.rows = 0;
         self.statistics.add(&batch);
+        let bytes = batch.get_array_memory_size();
         writer.write(&batch).await.map_err(failed)?;
-        if writer.in_progress_size() >= ROW_GROUP_BYTES {
+        self.decoded = if writer.in_progress_rows() == 0 { 0 } else { self.decoded + bytes };
+        if writer.in_progress_size() >= self.row_group || self.decoded >= ROW_GROUP_DECODED {
+            self.decoded = 0;
             writer.flush().await.map_err(failed)?;
         }
         Ok(())

@@ -19,7 +19,7 @@ use super::finding::{Findings, What};
 use super::identities::Identities;
 use super::progress::Progress;
 use super::rows::{FileRows, IdentityBatch, Rules};
-use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile, offset_bounds};
+use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile, batch_rows, offset_bounds};
 
 /// Files that are decoded at once, at most one a core: more would wait for a core with a row group in memory.
 const READERS: usize = 4;
@@ -187,7 +187,8 @@ async fn read_rows(
     if !wrong.is_empty() {
         return Ok(wrong);
     }
-    let mut batches = builder.with_batch_size(BATCH_ROWS).build().map_err(failed)?;
+    let at_once = batch_rows(builder.metadata(), BATCH_ROWS);
+    let mut batches = builder.with_batch_size(at_once).build().map_err(failed)?;
     while let Some(batch) = batches.try_next().await.map_err(failed)? {
         progress.read_rows(batch.num_rows());
         if let Some(batch) = rows.add(&batch) {

@@ -97,6 +97,28 @@ async fn rows_counters_and_offsets_are_the_same_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn as_many_files_are_open_as_the_memory_is_enough_for() {
+    let place = Place::folder();
+    let topic = crumbs(&place, 600).await;
+    let before = Contents::of(&place).await;
+    let files = before.lake.ticks().unwrap().files.len() as u64;
+    let mut maintenance = place.maintenance().await;
+    let limits = |memory| Limits { settled_ms: 0, memory, ..Limits::default() };
+
+    let (ended, done) = compact(&mut maintenance.tables()[0], limits(100)).await.unwrap();
+    assert_eq!((ended, done.jobs), (Stopped::Done, 0), "each row group is larger");
+    assert_eq!(Contents::of(&place).await.lake.ticks().unwrap().files.len() as u64, files);
+
+    let (ended, done) = compact(&mut maintenance.tables()[0], limits(1 << 20)).await.unwrap();
+    assert_eq!(ended, Stopped::Done);
+    assert!(done.jobs >= files / 2 && done.files_before == done.jobs * 2, "{done:?}");
+    let after = Contents::of(&place).await;
+    assert_eq!(after.lake.ticks().unwrap().files.len(), 2, "one of each date");
+    assert_eq!((after.rows, after.counters), (before.rows, before.counters));
+    assert_healthy(&place, &topic);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn large_dates_become_files_that_do_not_overlap_in_time() {
     let place = Place::folder();
     let topic = crumbs(&place, 1_500).await;
