@@ -27,3 +27,6 @@ check "s3://$S3_BUCKET/checked"
 "$python" tests/check/readers.py --table "$work/lake" --binary "$binary" --engines tickhouse,duckdb,polars
 # The objects of the S3 server are plain files: a second reader sees the same table there.
 "$python" tests/check/readers.py --table "$S3_OBJECTS/$S3_BUCKET/checked" --engines duckdb,polars
+
+# Large messages, rows and dead letters under the memory limit, in a cgroup where there can be one.
+python3 tests/limits/limits.py --binary "$binary" --brokers "$BROKERS" --keep "$work/limits" --sample memory

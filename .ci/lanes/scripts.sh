@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=$(tests/servers/python.sh)
 "$(dirname "$python")/shellcheck" -x .ci/run .ci/lanes/*.sh tests/servers/*.sh tests/check/*.sh tests/faults/run \
   tests/faults/mutants benches/*.sh
-"$python" -m compileall -q tests/check tests/faults benches
+"$python" -m compileall -q tests/check tests/faults tests/limits benches
 cd tests/check
 "$python" -m pytest -q -p no:cacheprovider
 cd ../faults

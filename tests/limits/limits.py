@@ -1,7 +1,8 @@
 """Sizes and circumstances at the edge, each on a lake of its own, with its figures; nothing may be lost in any of them.
 
-    tests/limits/run                         all of them, about 15 minutes on two cores
+    tests/limits/run                         all of them, about 25 minutes on two cores
     tests/limits/run backlog dates           some of them
+    tests/limits/run memory --sample         those of memory.py, smaller: a minute
     tests/limits/run --list                  names them
 
 Kafka is started unless --brokers is given. `read-only` and `clock` need what they say they need (root, a C compiler).
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -26,6 +28,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "check"), str(HERE.parent / "faults")]
 import disk  # noqa: E402
+import memory  # noqa: E402
 from servers import REPOSITORY, Servers, unwind_on_sigterm  # noqa: E402
 from worker import Launcher  # noqa: E402
 
@@ -56,23 +59,42 @@ class Ground:
     binary: Path
     brokers: str
     folder: Path
+    sample: bool = False
     made: int = 0
     rows: list[tuple[str, str, str]] = field(default_factory=list)
+    expect: Callable[[bool, str], None] = staticmethod(expect)
 
-    def run(self, *words: str, environment: dict[str, str] | None = None, code: int | None = 0) -> Ended:
-        """A command to its end; `code` None takes any."""
+    def run(
+        self,
+        *words: str,
+        environment: dict[str, str] | None = None,
+        code: int | None = 0,
+        group: Path | None = None,
+        killed_when: Callable[[], bool] | None = None,
+    ) -> Ended:
+        """A command to its end; `code` None takes any. Runs in the cgroup `group`."""
         self.made += 1
+        command = [str(self.binary), *words]
+        if group is not None:
+            command = ["sh", "-c", f"echo $$ > {group}/cgroup.procs && exec \"$@\"", "sh", *command]
         out, err = self.folder / f"{self.made:03}.out", self.folder / f"{self.made:03}.err"
         begun = time.monotonic()
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
-                [self.binary, *words],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
                 env=os.environ | (environment or {}),
             )
-            _, status, used = os.wait4(process.pid, 0)
+            try:
+                if killed_when is not None:
+                    kill_when(process, killed_when)
+                _, status, used = os.wait4(process.pid, 0)
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
         ended = Ended(
             os.waitstatus_to_exitcode(status),
             time.monotonic() - begun,
@@ -105,6 +127,14 @@ class Ground:
     def tell(self, name: str, what: str, figures: str) -> None:
         self.rows.append((name, what, figures))
         print(f"| `{name}` | {what} | {figures} |", flush=True)
+
+
+def kill_when(process: subprocess.Popen, holds: Callable[[], bool]) -> None:
+    """As SIGKILL does; after two minutes in any case."""
+    end = time.monotonic() + 120
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.02)
+    process.kill()
 
 
 def mib(size: float) -> str:
@@ -300,12 +330,14 @@ SCENARIOS = {
     "clock": clock,
     "dates": dates,
     "backlog": backlog,
+    **memory.SCENARIOS,
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenario", nargs="*", help="default: all")
+    parser.add_argument("--sample", action="store_true", help="smaller, for those of memory.py")
     parser.add_argument("--list", action="store_true", help="names them")
     parser.add_argument("--brokers", help="default: a Kafka of its own")
     parser.add_argument("--binary", type=Path, default=REPOSITORY / "target" / "release" / "tickhouse")
@@ -315,6 +347,8 @@ def main() -> int:
         for name, scenario in SCENARIOS.items():
             print(f"{name:10} {scenario.__doc__}")
         return 0
+    if "memory" in args.scenario:
+        args.scenario = [name for name in args.scenario if name != "memory"] + list(memory.SCENARIOS)
     if unknown := [name for name in args.scenario if name not in SCENARIOS]:
         parser.error(f"no scenario {unknown[0]}; there are {', '.join(SCENARIOS)}")
     if not args.binary.is_file():
@@ -325,7 +359,7 @@ def main() -> int:
     servers, failed = Servers(folder), 0
     try:
         brokers = args.brokers or servers.start("kafka.sh")["BROKERS"]
-        ground = Ground(args.binary.resolve(), brokers, folder)
+        ground = Ground(args.binary.resolve(), brokers, folder, args.sample)
         print("| scenario | what | figures |\n|---|---|---|")
         for name in args.scenario or SCENARIOS:
             place = folder / name
