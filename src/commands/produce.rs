@@ -87,7 +87,7 @@ async fn input(global: &GlobalArgs, args: &SendArgs) -> anyhow::Result<Option<In
         Ok(lake) => lake,
         // Ingest makes it later.
         Err(LakeError::NoTable { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error).context("read the lake's mapping; --format PRESET does without"),
     };
     if lake.topic() != Some(settings.kafka.topic.as_str()) {
         return Ok(None);

@@ -137,3 +137,32 @@ impl Event {
         format!("{ts} {symbol} {what} ({kind} {name}{confirmed}, {}) close {}{value}", self.severity.name(), self.close)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percents_have_their_sign_and_a_z_score_has_none() {
+        let event = |kind: Kind, side: &'static str, value: f64| Event {
+            kind,
+            name: "x".into(),
+            symbol: "AAPL".into(),
+            ts: 1_795_185_000_123_000,
+            trade_date: 20_777,
+            side: Some(side),
+            confirmed: None,
+            severity: Severity::Info,
+            close: 101.25,
+            volume: 1.0,
+            value,
+            tick: TickId { epoch: 0, partition: 0, offset: 0, index: 0 },
+        };
+        let line = event(Kind::PriceAlert, "Up", 1.5).line();
+        assert_eq!(line, "2026-11-20 14:30:00.123 AAPL Up (price_alert x, info) close 101.25 value 1.5000 %");
+        assert!(event(Kind::Cross, "golden", 0.25).line().ends_with(" value 0.2500 %"));
+        assert!(event(Kind::Signal, "Buy", 0.25).line().ends_with(" value 0.2500 %"));
+        assert!(event(Kind::Anomaly, "High", 2.5).line().ends_with(" value 2.5000"));
+        assert!(event(Kind::Rule, "", f64::NAN).line().ends_with(" close 101.25"));
+    }
+}

@@ -48,6 +48,17 @@ async fn text_of(sql: &str, format: Format) -> String {
 }
 
 #[tokio::test]
+async fn a_time_beyond_the_calendar_does_not_end_a_result() {
+    let sql = "SELECT to_timestamp_micros(micros) AS t FROM (VALUES (0), (9223372036854775807)) AS v(micros)";
+    for format in [Format::Csv, Format::Json, Format::Ndjson, Format::Table, Format::Markdown] {
+        let text = text_of(sql, format).await;
+        for told in ["1970-01-01T00:00:00Z", "+294247-01-10T04:00:54.775807Z"] {
+            assert!(text.contains(told), "{format:?}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn text_formats_show_times_as_iso_8601() {
     assert_eq!(
         text_of(SQL, Format::Csv).await,
