@@ -220,7 +220,8 @@ impl DeadShare {
             return Err(Box::new(MostlyDead { dead, messages, limit, samples, keys }));
         }
         if is_too_high && !self.is_high {
-            let reasons: Vec<&str> = samples.iter().map(|sample| sample.reason.as_str()).collect();
+            let mut reasons: Vec<&str> = samples.iter().map(|sample| sample.reason.as_str()).collect();
+            reasons.dedup();
             tracing::warn!(
                 dead,
                 messages,
