@@ -10,6 +10,8 @@
 -- column atr double Wilder's mean of the true ranges: high less low, or from the close before to the farther of both
 -- column atr_pct double atr as percent of the close
 --
+-- warm-up 50 * $window rows
+--
 -- edge This engine only: atr is a window function of tickhouse.
 -- edge Where a tick has no high or no low, its close stands for it: of closes alone, a range is the move from one to the
 -- edge next. High and low of many feeds are those of the day so far: take candles=false there, or all ranges are a day's.
@@ -19,7 +21,7 @@
 -- edge Rows of a symbol follow each other by (ts, kafka_partition, kafka_offset, kafka_index).
 WITH ranges AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close,
     atr(
       CASE WHEN $candles THEN COALESCE(high, close) ELSE close END,
       CASE WHEN $candles THEN COALESCE(low, close) ELSE close END,
@@ -33,4 +35,5 @@ SELECT
   symbol, ts, close, atr,
   CASE WHEN close > 0 THEN 100 * atr / close END AS atr_pct
 FROM ranges
+WHERE $range
 ORDER BY symbol, ts, kafka_partition, kafka_offset, kafka_index

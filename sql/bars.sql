@@ -19,18 +19,21 @@
 -- column change_pct double Change in percent of open
 -- column trades bigint Number of ticks
 --
+-- warm-up $interval
+--
 -- edge A tick at the end of a bar is in the next one. Bars without ticks are left out.
 -- edge Bars are counted from Monday 2000-01-03 00:00 UTC, so that 7d are weeks and 1d are days of UTC; daily_summary has the
 -- edge market's days.
 -- edge Open, high and low of many feeds are those of the day so far, which is why they are left aside. With candles=true the
 -- edge bar has the first open, highest high and lowest low of its ticks, or the close of a tick without them: for ticks that
 -- edge are candles no longer than the bar.
+-- edge A bar of which a tick lies between --from and --to is shown whole; --cold cuts it there.
 -- edge First and last by (ts, kafka_partition, kafka_offset, kafka_index).
 -- edge Unknown volumes count for nothing; volume is NULL when all are unknown, vwap also when their sum is zero.
 -- edge volatility is NULL for a single tick; change_pct is NULL unless open is positive.
 WITH binned AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close, volume,
     CASE WHEN $candles THEN COALESCE(open, close) ELSE close END AS open_price,
     CASE WHEN $candles THEN COALESCE(high, close) ELSE close END AS high_price,
     CASE WHEN $candles THEN COALESCE(low, close) ELSE close END AS low_price,
@@ -39,7 +42,7 @@ WITH binned AS (
 ),
 numbered AS (
   SELECT
-    symbol, bar_start, close, volume, open_price, high_price, low_price,
+    symbol, ts, trade_date, bar_start, close, volume, open_price, high_price, low_price,
     ROW_NUMBER() OVER (
       PARTITION BY symbol, bar_start ORDER BY ts, kafka_partition, kafka_offset, kafka_index
     ) AS from_first,
@@ -65,6 +68,7 @@ bars AS (
     COUNT(*) AS trades
   FROM numbered
   GROUP BY symbol, bar_start
+  HAVING COUNT(CASE WHEN $range THEN 1 END) > 0
 )
 SELECT
   symbol, bar_start,

@@ -1,7 +1,7 @@
 -- Without windows, as in daily_summary.tickhouse.sql.
 WITH binned AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close, volume,
     CASE WHEN $candles THEN COALESCE(open, close) ELSE close END AS open_price,
     CASE WHEN $candles THEN COALESCE(high, close) ELSE close END AS high_price,
     CASE WHEN $candles THEN COALESCE(low, close) ELSE close END AS low_price,
@@ -25,6 +25,7 @@ bars AS (
     COUNT(*) AS trades
   FROM binned
   GROUP BY symbol, bar_start
+  HAVING COUNT(CASE WHEN $range THEN 1 END) > 0
 )
 SELECT
   symbol, bar_start,

@@ -13,13 +13,15 @@
 -- column percent_b double 0 on the lower band, 1 on the upper one
 -- column bandwidth double (upper - lower) / middle
 --
+-- warm-up $window rows
+--
 -- edge All is NULL until the window is full. TA-Lib's bands are the same.
 -- edge Where the closes of a window are all equal, the bands are on the mean and percent_b is NULL; bandwidth is NULL where
 -- edge the mean is 0.
 -- edge Rows of a symbol follow each other by (ts, kafka_partition, kafka_offset, kafka_index).
 WITH windows AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close,
     CASE WHEN COUNT(close) OVER window_rows = $window THEN AVG(close) OVER window_rows END AS middle,
     CASE
       WHEN MIN(close) OVER window_rows < MAX(close) OVER window_rows THEN $width * STDDEV_POP(close) OVER window_rows
@@ -38,4 +40,5 @@ SELECT
   CASE WHEN middle IS NOT NULL THEN (close - middle + distance) / NULLIF(2 * distance, 0) END AS percent_b,
   2 * distance / NULLIF(middle, 0) AS bandwidth
 FROM windows
+WHERE $range
 ORDER BY symbol, ts, kafka_partition, kafka_offset, kafka_index

@@ -9,6 +9,8 @@
 -- column correlation double Pearson's correlation of their returns, -1 to 1
 -- column pairs bigint Number of returns in it
 --
+-- warm-up none
+--
 -- edge A return goes from the last close of a bar to that of the next bar in which the symbol has ticks; it counts for two
 -- edge symbols when it goes between the same two bars in both.
 -- edge correlation is NULL where the returns of one of them never differ. Returns from or to closes that are not positive

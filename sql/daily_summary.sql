@@ -15,12 +15,15 @@
 -- column change_pct double Change in percent of open
 -- column trades bigint Number of ticks
 --
+-- warm-up day
+--
+-- edge A day of which a tick lies between --from and --to is shown whole; --cold cuts it there.
 -- edge First and last by (ts, kafka_partition, kafka_offset, kafka_index).
 -- edge Unknown volumes count for nothing; volume is NULL when all are unknown, vwap also when their sum is zero.
 -- edge volatility is NULL for a single tick; change_pct is NULL unless open is positive.
 WITH numbered AS (
   SELECT
-    symbol, trade_date, close, volume,
+    symbol, ts, trade_date, close, volume,
     COALESCE(open, close) AS open_price,
     COALESCE(high, close) AS high_price,
     COALESCE(low, close) AS low_price,
@@ -49,6 +52,7 @@ days AS (
     COUNT(*) AS trades
   FROM numbered
   GROUP BY symbol, trade_date
+  HAVING COUNT(CASE WHEN $range THEN 1 END) > 0
 )
 SELECT
   symbol, trade_date,

@@ -16,6 +16,7 @@ WITH days AS (
     COUNT(*) AS trades
   FROM ticks
   GROUP BY symbol, trade_date
+  HAVING COUNT(CASE WHEN $range THEN 1 END) > 0
 )
 SELECT
   symbol, trade_date,

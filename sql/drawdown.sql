@@ -9,6 +9,8 @@
 -- column trough_close double Close there
 -- column current_drawdown_pct double Where the last close is below the highest of all, in percent of that
 --
+-- warm-up none
+--
 -- edge A symbol that never falls has 0, and the peak is its first row.
 -- edge Percentages of a peak that is not positive are NULL; a symbol that has no other peak is not shown.
 -- edge Rows of a symbol follow each other by (ts, kafka_partition, kafka_offset, kafka_index).

@@ -11,9 +11,12 @@
 -- column kind string gap, or silent where none came after
 -- column newest timestamp Newest tick of all symbols, until when a silence without end has lasted
 --
+-- warm-up look-ahead
+--
 -- edge A silence of exactly $longer_than is in order.
 -- edge A symbol is silent still when its last tick is older than the newest of all symbols by more than $longer_than, on the
 -- edge same trade date unless overnight is true: the clock plays no part.
+-- edge --from and --to choose by silent_from; with --cold a silence that lasts beyond --to counts as one without end.
 -- edge Rows of a symbol follow each other by (ts, kafka_partition, kafka_offset, kafka_index).
 WITH steps AS (
   SELECT
@@ -37,6 +40,7 @@ SELECT
   newest
 FROM steps
 CROSS JOIN newest_of_all
-WHERE COALESCE(next_ts, newest) > ts + $longer_than
+WHERE $range
+  AND COALESCE(next_ts, newest) > ts + $longer_than
   AND ($overnight OR COALESCE(next_date, newest_date) = trade_date)
 ORDER BY symbol, ts, kafka_partition, kafka_offset, kafka_index

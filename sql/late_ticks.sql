@@ -13,12 +13,14 @@
 -- column kafka_ts timestamp Kafka's time of the message
 -- column ingested_at timestamp When it was written to the table
 --
+-- warm-up look-ahead
+--
 -- edge A tick with the same time as the newest is not late. Ticks of one symbol in several partitions have no order among
 -- edge each other, so each partition is looked at by itself.
 -- edge In order of arrival: by partition, offset and index.
 WITH arrivals AS (
   SELECT
-    symbol, ts, close, kafka_epoch, kafka_partition, kafka_offset, kafka_index, kafka_ts, ingested_at,
+    symbol, ts, trade_date, close, kafka_epoch, kafka_partition, kafka_offset, kafka_index, kafka_ts, ingested_at,
     MAX(ts) OVER (
       PARTITION BY symbol, kafka_epoch, kafka_partition ORDER BY kafka_offset, kafka_index
       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
@@ -27,5 +29,5 @@ WITH arrivals AS (
 )
 SELECT symbol, ts, newest_before, close, kafka_partition, kafka_offset, kafka_index, kafka_ts, ingested_at
 FROM arrivals
-WHERE newest_before > ts + $later_than
+WHERE $range AND newest_before > ts + $later_than
 ORDER BY kafka_epoch, kafka_partition, kafka_offset, kafka_index

@@ -12,6 +12,8 @@
 -- column volume double Sum of the volumes
 -- column trades bigint Number of ticks
 --
+-- warm-up none
+--
 -- edge Largest change in percent first, up or down; equal ones by symbol. Use --to for an end before now.
 -- edge change_pct is NULL, and last in the list, unless first_close is positive. A symbol with one tick has not moved.
 -- edge Unknown volumes count for nothing; volume is NULL when all are unknown.

@@ -11,6 +11,8 @@
 -- column rsi double Part of the rises in all moves, 0 to 100
 -- column state string Overbought, Oversold or Neutral
 --
+-- warm-up 50 * $window rows before a move
+--
 -- edge This engine only: rsi is a window function of tickhouse.
 -- edge rsi and state are NULL until $window moves are known, and while no close has ever differed from the one before:
 -- edge TA-Lib has 0 there. All else is as TA-Lib has it.
@@ -19,7 +21,7 @@
 -- edge Rows of a symbol follow each other by (ts, kafka_partition, kafka_offset, kafka_index).
 WITH strengths AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close,
     rsi(close, $window) OVER (
       PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, kafka_index
     ) AS rsi
@@ -33,4 +35,5 @@ SELECT
     WHEN rsi IS NOT NULL THEN 'Neutral'
   END AS state
 FROM strengths
+WHERE $range
 ORDER BY symbol, ts, kafka_partition, kafka_offset, kafka_index

@@ -15,6 +15,8 @@
 -- column cross_event string Event: golden (fast crosses above slow), death (fast crosses below slow) or NULL
 -- column confirmed boolean TRUE where volume is above the previous volume
 --
+-- warm-up $fast + $slow rows until ABS(sma_fast - sma_slow) > 1e-9 * ABS(sma_slow)
+--
 -- edge A mean is NULL until its window is full; until both are, the signal is Hold and there is no event.
 -- edge Means that differ by at most 1e-9 of the slow one are equal: neither above nor below, and no crossing by themselves.
 -- edge An event compares with the last row whose means differed, however many equal ones lie between.
@@ -22,7 +24,7 @@
 -- edge Rows of a symbol follow each other by (ts, kafka_partition, kafka_offset, kafka_index).
 WITH means AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close, volume,
     LAG(volume) OVER history AS prev_volume,
     CAST(ROW_NUMBER() OVER history AS BIGINT) AS row_no,
     CASE WHEN COUNT(close) OVER fast_rows = $fast THEN AVG(close) OVER fast_rows END AS sma_fast,
@@ -43,7 +45,8 @@ WITH means AS (
 ),
 sides AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume, prev_volume, row_no, sma_fast, sma_slow,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close, volume, prev_volume, row_no, sma_fast,
+    sma_slow,
     CASE WHEN volume > prev_volume THEN TRUE ELSE FALSE END AS confirmed,
     CASE
       WHEN sma_fast - sma_slow > 1e-9 * ABS(sma_slow) THEN 1
@@ -54,7 +57,8 @@ sides AS (
 ),
 history AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume, prev_volume, sma_fast, sma_slow, confirmed, side,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close, volume, prev_volume, sma_fast, sma_slow,
+    confirmed, side,
     COALESCE(MAX(CASE WHEN side = 1 THEN row_no END) OVER earlier, 0) AS last_above,
     COALESCE(MAX(CASE WHEN side = -1 THEN row_no END) OVER earlier, 0) AS last_below
   FROM sides
@@ -76,4 +80,5 @@ SELECT
   END AS cross_event,
   confirmed
 FROM history
+WHERE $range
 ORDER BY symbol, ts, kafka_partition, kafka_offset, kafka_index

@@ -13,6 +13,8 @@
 -- column sma_slow double Mean of at most the last $slow closes of the symbol, two decimals
 -- column signal string Buy (fast above slow and volume rises), Sell (fast below slow and volume rises) or Hold
 --
+-- warm-up $fast + $slow rows
+--
 -- edge A mean is over the rows there are, so the first rows of a symbol compare means of the same few closes; use
 -- edge sma_crossover for full windows.
 -- edge The means are compared as they are, before they are rounded: where they are equal but for the last binary digit,
@@ -21,7 +23,7 @@
 -- edge Rows of a symbol follow each other by (ts, kafka_partition, kafka_offset, kafka_index).
 WITH means AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close, volume,
     LAG(volume) OVER history AS prev_volume,
     AVG(close) OVER fast_rows AS mean_fast,
     AVG(close) OVER slow_rows AS mean_slow
@@ -49,4 +51,5 @@ SELECT
     ELSE 'Hold'
   END AS signal
 FROM means
+WHERE $range
 ORDER BY symbol, ts DESC, kafka_partition DESC, kafka_offset DESC, kafka_index DESC

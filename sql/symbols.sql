@@ -10,6 +10,8 @@
 -- column max_close double Highest close
 -- column volumes bigint Ticks with a volume
 --
+-- warm-up none
+--
 -- edge Reads the whole table unless --from or --to bounds it.
 SELECT
   symbol,

@@ -8,12 +8,14 @@
 -- column max_volatility double Largest sample standard deviation of $window closes in a row, in units of price
 -- column ticks bigint Number of ticks
 --
+-- warm-up $window rows
+--
 -- edge A symbol with fewer rows than $window has NULL in both; one whose closes never move has a volatility of 0.
 -- edge max_volatility is NULL for a window of one row.
 -- edge Rows of a symbol follow each other by (ts, kafka_partition, kafka_offset, kafka_index).
 WITH windows AS (
   SELECT
-    symbol,
+    symbol, ts, trade_date,
     COUNT(close) OVER window_rows AS known,
     AVG(close) OVER window_rows AS mean,
     CASE
@@ -32,5 +34,6 @@ SELECT
   MAX(CASE WHEN known = $window THEN deviation END) AS max_volatility,
   COUNT(*) AS ticks
 FROM windows
+WHERE $range
 GROUP BY symbol
 ORDER BY symbol

@@ -7,6 +7,8 @@
 -- column share_pct double volatility in percent of the sum over all symbols
 -- column trades bigint Number of ticks
 --
+-- warm-up none
+--
 -- edge A symbol with a single tick has no volatility and no part; share_pct is NULL for all when no symbol moves.
 -- edge relative_pct is NULL unless the mean close is positive.
 -- edge Largest part first; those that are equal to nine decimals by symbol.

@@ -9,6 +9,8 @@
 -- column trades bigint Number of ticks
 -- column unknown_volumes bigint Ticks without a volume
 --
+-- warm-up none
+--
 -- edge Unknown volumes count for nothing; a symbol that has no others has NULL, and is last.
 -- edge share_pct is NULL where nothing at all was traded.
 -- edge Largest volume first, equal ones by symbol.

@@ -14,6 +14,8 @@
 -- column move string Direction of the close: Up, Down or Flat
 -- column confirmed boolean TRUE where the close moved and volume is above the previous volume
 --
+-- warm-up $window rows
+--
 -- edge The first row of a symbol is Flat.
 -- edge volume_avg is NULL until its window is full and all volumes in it are known; volume_ratio also when they are all zero.
 -- edge change_pct is NULL unless the previous close is positive.
@@ -21,7 +23,7 @@
 -- edge Rows of a symbol follow each other by (ts, kafka_partition, kafka_offset, kafka_index).
 WITH steps AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close, volume,
     -- CASE makes the column nullable: of one that is not, ClickHouse has a 0 where others have NULL.
     LAG(CASE WHEN TRUE THEN close END) OVER history AS prev_close,
     LAG(volume) OVER history AS prev_volume,
@@ -53,4 +55,5 @@ SELECT
   END AS move,
   CASE WHEN close <> prev_close AND volume > prev_volume THEN TRUE ELSE FALSE END AS confirmed
 FROM steps
+WHERE $range
 ORDER BY symbol, ts, kafka_partition, kafka_offset, kafka_index

@@ -10,12 +10,14 @@
 -- column vwap double Sum of close * volume through sum of volume over the last $window rows
 -- column distance_pct double Percent by which close is above vwap
 --
+-- warm-up $window rows
+--
 -- edge vwap is NULL until the window is full; unknown volumes in it count for nothing, and it is NULL where none is above 0.
 -- edge distance_pct is NULL unless vwap is positive.
 -- edge Rows of a symbol follow each other by (ts, kafka_partition, kafka_offset, kafka_index).
 WITH windows AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, volume,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close, volume,
     CASE
       WHEN COUNT(close) OVER window_rows = $window AND MAX(volume) OVER window_rows > 0
         THEN SUM(close * volume) OVER window_rows / NULLIF(SUM(volume) OVER window_rows, 0)
@@ -30,4 +32,5 @@ SELECT
   symbol, ts, close, volume, vwap,
   CASE WHEN vwap > 0 THEN 100 * (close - vwap) / vwap END AS distance_pct
 FROM windows
+WHERE $range
 ORDER BY symbol, ts, kafka_partition, kafka_offset, kafka_index

@@ -13,6 +13,8 @@
 -- column zscore double (close - mean) / deviation
 -- column direction string High or Low
 --
+-- warm-up $window + 1 rows
+--
 -- edge Only rows with a zscore beyond $threshold on either side are shown, by more than 1e-9 of it; -1 shows all that have one.
 -- edge There is no zscore until the window is full, in a window of one row, and while its closes are all equal: a jump after
 -- edge a flat stretch is no anomaly here, but price_alerts has it.
@@ -20,7 +22,7 @@
 -- edge Rows of a symbol follow each other by (ts, kafka_partition, kafka_offset, kafka_index).
 WITH windows AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close,
     CASE WHEN $include_current THEN COUNT(close) OVER with_row ELSE COUNT(close) OVER before_row END AS known,
     CASE WHEN $include_current THEN MIN(close) OVER with_row ELSE MIN(close) OVER before_row END AS least,
     CASE WHEN $include_current THEN MAX(close) OVER with_row ELSE MAX(close) OVER before_row END AS most,
@@ -39,7 +41,7 @@ WITH windows AS (
 ),
 scores AS (
   SELECT
-    symbol, ts, kafka_partition, kafka_offset, kafka_index, close, mean, deviation,
+    symbol, ts, kafka_partition, kafka_offset, kafka_index, trade_date, close, mean, deviation,
     CASE WHEN known = $window AND least < most THEN (close - mean) / deviation END AS zscore
   FROM windows
 )
@@ -47,5 +49,5 @@ SELECT
   symbol, ts, close, mean, deviation, zscore,
   CASE WHEN zscore > 0 THEN 'High' ELSE 'Low' END AS direction
 FROM scores
-WHERE ABS(zscore) > $threshold * (1 + 1e-9)
+WHERE $range AND ABS(zscore) > $threshold * (1 + 1e-9)
 ORDER BY symbol, ts, kafka_partition, kafka_offset, kafka_index

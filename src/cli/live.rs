@@ -85,8 +85,8 @@ pub struct AlertsTestArgs {
     /// Until then, exclusive [default: now]
     #[arg(long, value_name = "DATE|TIME")]
     pub until: Option<String>,
-    /// Only this symbol; repeatable
-    #[arg(long, value_name = "SYMBOL")]
+    /// Only this symbol; several by commas, can be repeated
+    #[arg(long, value_name = "SYMBOL", value_delimiter = ',')]
     pub symbol: Vec<String>,
     /// Another condition in place of the rule's, to try it out
     #[arg(long, value_name = "CONDITION")]

@@ -93,16 +93,19 @@ pub struct QueryArgs {
 /// What a query is asked with, also behind its name at the prompt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct AskArgs {
-    /// Read only ticks of this symbol; can be repeated
-    #[arg(long, value_name = "SYMBOL")]
+    /// Read only ticks of this symbol; several by commas, can be repeated
+    #[arg(long, value_name = "SYMBOL", value_delimiter = ',')]
     pub symbol: Vec<String>,
-    /// Read only ticks from here on: 2026-11-20 and yesterday are trade dates, 2h is that long ago; means and other
-    /// windows begin anew there
+    /// Show from here on: 2026-11-20 and yesterday are trade dates, 2h is that long ago; a named query reads the rows
+    /// before that its windows need, SQL of your own reads only ticks from there
     #[arg(long, value_name = "DATE|TIME")]
     pub from: Option<String>,
-    /// Read only ticks before this trade date or time
+    /// Show up to this trade date or time, which is exclusive
     #[arg(long, value_name = "DATE|TIME")]
     pub to: Option<String>,
+    /// Read only what is between --from and --to: windows of a named query begin at --from, and bars are cut there
+    #[arg(long)]
+    pub cold: bool,
     /// Length of the bars of a query that has them: 30s, 5m, 1h, 1d; the same as --param interval=..
     #[arg(long, value_name = "LENGTH")]
     pub interval: Option<String>,
@@ -119,6 +122,7 @@ impl AskArgs {
         }
         self.from = self.from.or_else(|| other.from.clone());
         self.to = self.to.or_else(|| other.to.clone());
+        self.cold |= other.cold;
         self
     }
 }

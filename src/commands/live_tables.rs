@@ -58,6 +58,10 @@ impl LiveTables {
         self.view.version()
     }
 
+    pub(super) fn market_zone(&self) -> Option<&str> {
+        self.view.lake.market_zone.as_deref()
+    }
+
     pub(super) async fn close(self) {
         self.union.stop().await;
     }

@@ -12,16 +12,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::elsewhere;
 use super::explain::explanation;
-use super::print::print;
+use super::print::{print, tell};
 use super::progress::ProgressLine;
 use super::repl;
 use super::tables::Tables;
 use crate::cli::{AskArgs, FormatChoice, GlobalArgs, QueryArgs, TableArgs};
 use crate::engines::Engine;
-use crate::lake::{Location, StoreSettings, store_result};
+use crate::lake::{Location, SIGNALS, StoreSettings, store_result};
 use crate::query::{
-    Ask, Catalog, Clock, DEFAULT_MEMORY_BYTES, Dialect, Format, Header, NamedQuery, Output, Parsed, QueryError, TICKS,
-    write_all, write_readable,
+    Ask, Catalog, Clock, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Dialect, Format, Header, NamedQuery, NamedTables, Output,
+    Parsed, QueryError, TICKS, write_all, write_readable,
 };
 use crate::settings::Settings;
 
@@ -70,7 +70,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
         return repl::run(global, args, stop).await;
     }
     let dialect = args.dialect.unwrap_or(settings.engine.dialect());
-    let parsed = prepare(&text_of(args, &catalog, dialect)?, &args.ask, args.tz)?;
+    let parsed = prepare(&text_of(args, &catalog, dialect)?, &args.ask, args.tz, (&catalog, dialect), &args.register)?;
     if args.show_sql {
         return print(&format!("{}\n", parsed.to_sql_for(dialect)?));
     }
@@ -86,9 +86,23 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     }
 
     let mut tables = Tables::open(global, args, stop).await?;
-    let planned = tables.session().await?.plan(&parsed).await;
+    let session = tables.session().await?;
+    let planned = session.plan(&parsed).await;
+    let unknown = match &planned {
+        Ok(_) => session.unknown_symbols(&args.ask.symbol).await,
+        Err(_) => Ok(Vec::new()),
+    };
+    let zone = tables.market_zone().map(str::to_owned);
     tables.close().await;
     let planned = planned?;
+    unknown?.iter().for_each(|line| tell(&format!("{line}\n")));
+    if !args.explain && has_trade_dates(parsed.header()) {
+        tell(&format!(
+            "trade dates are of {}
+",
+            zone.as_deref().unwrap_or("an unknown zone")
+        ));
+    }
     if args.explain {
         return print(&explanation(&planned.explain(), &planned.reads().await?));
     }
@@ -148,14 +162,26 @@ fn object_at(target: &str) -> Result<Location, QueryError> {
     }
 }
 
-/// A statement with its parameters, restricted to the ticks that are asked for.
+/// A statement with its parameters, restricted to the ticks that are asked for. Names that are no tables may be those of
+/// the catalogue.
 ///
 /// # Errors
 /// The text doesn't parse, or doesn't take what is asked.
-pub(super) fn prepare(text: &str, ask: &AskArgs, zone: Tz) -> Result<Parsed, QueryError> {
-    let AskArgs { symbol, from, to, .. } = ask.clone();
-    Ask { table: TICKS, symbols: symbol, from, to, params: params_of(ask), mark: "--" }
-        .prepare(text, Clock::system(zone))
+pub(super) fn prepare(
+    text: &str,
+    ask: &AskArgs,
+    zone: Tz,
+    (catalog, dialect): (&Catalog, Dialect),
+    registered: &[(String, String)],
+) -> Result<Parsed, QueryError> {
+    let AskArgs { symbol, from, to, cold, .. } = ask.clone();
+    let registered = registered.iter().map(|(name, _)| name.as_str());
+    let tables: Vec<&str> = [TICKS, DEAD_LETTERS, SIGNALS].into_iter().chain(registered).collect();
+    Ask { table: TICKS, symbols: symbol, from, to, params: params_of(ask), cold, mark: "--" }.prepare_over(
+        text,
+        Clock::system(zone),
+        NamedTables { catalog, dialect, tables: &tables },
+    )
 }
 
 fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<String, QueryError> {
@@ -174,6 +200,11 @@ fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<Stri
         return Ok(query.to_owned());
     }
     Ok(catalog.get(query)?.text_for(dialect).to_owned())
+}
+
+/// Its rows, or what they count, are of days: whose is said on standard error, where scripts don't read it.
+fn has_trade_dates(header: &Header) -> bool {
+    header.columns.iter().any(|column| ["trade_date", "trade_dates"].contains(&column.name.as_str()))
 }
 
 fn params_of(args: &AskArgs) -> Vec<(String, String)> {
@@ -229,6 +260,9 @@ fn description(name: &str, header: &Header) -> String {
     for column in &header.columns {
         line(format_args!("column {} ({})  {}", column.name, column.kind, column.description));
     }
+    if let Some(warm_up) = &header.warm_up {
+        line(format_args!("warm-up: {warm_up}"));
+    }
     for edge in &header.edges {
         line(format_args!("{edge}"));
     }
@@ -261,10 +295,12 @@ mod tests {
             (vec!["SELECT count(*) AS n FROM dead_letters"], 2, "0"),
             (vec!["daily_summary", "--symbol", "AAPL"], 3, "AAPL,2026-01-05,100.0,"),
             (vec!["daily_summary", "--from", "2026-01-06"], 3, "AAPL,2026-01-06,100.0,"),
+            (vec!["symbols", "--symbol", "AAPL,MSFT", "--to", "now"], 3, "AAPL,80,2,2026-01-05T00:00:00Z,"),
+            (vec!["SELECT count(*) AS n FROM sma_crossover(fast => 5) WHERE ts >= TIMESTAMP '2026-01-06'"], 2, "80"),
             (
-                vec!["symbols", "--symbol", "AAPL", "--symbol", "MSFT", "--to", "now"],
-                3,
-                "AAPL,80,2,2026-01-05T00:00:00Z,",
+                vec!["SELECT count(*) AS n FROM bars, latest(since => '2026-01-01') l WHERE bars.symbol = l.symbol"],
+                2,
+                "4",
             ),
             (
                 vec!["bars", "--interval", "1d", "--symbol", "MSFT"],
@@ -300,7 +336,7 @@ mod tests {
             let cli = Cli::try_parse_from([&["tickhouse", "query", "movers"], flags].concat()).unwrap();
             let Command::Query(args) = cli.command else { panic!("the command is query") };
             let text = catalog.get("movers").unwrap().text_for(Dialect::Tickhouse);
-            prepare(text, &args.ask, chrono_tz::UTC).unwrap().to_sql()
+            prepare(text, &args.ask, chrono_tz::UTC, (&catalog, Dialect::Tickhouse), &[]).unwrap().to_sql()
         };
         for (flags, since) in [
             (&["--to", "2026-01-06"][..], "2026-01-05 00:00:00"),

@@ -70,6 +70,19 @@ impl Tables {
         Ok(Self { source, place, memory, files: Vec::new(), session: None })
     }
 
+    /// Names and files beside the lake.
+    pub(super) fn registered(&self) -> &[(String, String)] {
+        &self.files
+    }
+
+    /// Name of the zone of trade dates.
+    pub(super) fn market_zone(&self) -> Option<&str> {
+        match &self.source {
+            Source::Lake(stored) => stored.lake.market_zone(),
+            Source::Live(live) => live.market_zone(),
+        }
+    }
+
     /// The lake and its version, for people.
     pub(super) fn place(&self) -> String {
         match &self.source {

@@ -16,7 +16,7 @@ pub(super) const MOST_SYMBOLS: usize = 20;
 /// Symbols of the table have 64.
 const LONGEST_SYMBOL: usize = 256;
 
-const KEYS: [&str; 9] = ["symbol", "from", "to", "interval", "tz", "limit", "order", "format", "before"];
+const KEYS: [&str; 10] = ["symbol", "from", "to", "cold", "interval", "tz", "limit", "order", "format", "before"];
 /// Before the name of a parameter of the query.
 const PARAM: &str = "p.";
 
@@ -25,6 +25,8 @@ pub(super) struct Asked {
     pub(super) symbols: Vec<String>,
     pub(super) from: Option<String>,
     pub(super) to: Option<String>,
+    /// Windows begin at `from`.
+    pub(super) cold: bool,
     pub(super) params: Vec<(String, String)>,
     pub(super) zone: Tz,
     pub(super) limit: Option<usize>,
@@ -44,6 +46,7 @@ impl Asked {
             symbols: Vec::new(),
             from: None,
             to: None,
+            cold: false,
             params: Vec::new(),
             zone: Tz::UTC,
             limit: None,
@@ -60,6 +63,7 @@ impl Asked {
                 "symbol" => asked.add_symbol(&value)?,
                 "from" => asked.from = Some(value.into_owned()),
                 "to" => asked.to = Some(value.into_owned()),
+                "cold" => asked.cold = is_cold(&value)?,
                 "interval" => asked.params.push(("interval".to_owned(), value.into_owned())),
                 "tz" => asked.zone = zone(&value)?,
                 "limit" => limit = Some(value.into_owned()),
@@ -94,8 +98,8 @@ impl Asked {
 
     /// As the catalogue takes it.
     pub(super) fn ask(&self, table: &'static str) -> Ask {
-        let Self { symbols, from, to, params, .. } = self.clone();
-        Ask { table, symbols, from, to, params, mark: "" }
+        let Self { symbols, from, to, cold, params, .. } = self.clone();
+        Ask { table, symbols, from, to, params, cold, mark: "" }
     }
 }
 
@@ -136,6 +140,10 @@ fn is_newest(text: &str) -> Result<bool, Problem> {
         "oldest" => Ok(false),
         _ => Err(Problem::wrong(format!("order: '{text}' is neither newest nor oldest"))),
     }
+}
+
+fn is_cold(text: &str) -> Result<bool, Problem> {
+    text.parse().map_err(|_| Problem::wrong(format!("cold: '{text}' is neither true nor false")))
 }
 
 /// Milliseconds since the epoch, with a fraction.

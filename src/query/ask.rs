@@ -3,9 +3,12 @@
 use chrono::{NaiveTime, TimeDelta};
 
 use super::error::QueryError;
+use super::expand::NamedTables;
+use super::look_back::Demand;
 use super::moment::{Clock, Moment};
 use super::scope::{Bound, Scope};
 use super::statement::Parsed;
+use super::warm_up::WarmUp;
 
 /// As users write it. `mark` stands before the names of what they gave: `--` for flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub struct Ask {
     /// Exclusive.
     pub to: Option<String>,
     pub params: Vec<(String, String)>,
+    /// Nothing before `from` is read: windows begin there.
+    pub cold: bool,
     pub mark: &'static str,
 }
 
@@ -27,10 +32,46 @@ impl Ask {
     /// The text doesn't parse, or doesn't take what is asked.
     pub fn prepare(&self, text: &str, clock: Clock) -> Result<Parsed, QueryError> {
         let mut parsed = Parsed::parse(text)?;
-        let scope = self.scope(&clock)?;
+        let range = self.scope(&clock)?;
         let (params, clock) = self.look_back(&parsed, clock)?;
+        let warm_up = parsed.header().warm_up.clone().filter(|_| !self.cold).unwrap_or(WarmUp::None);
+        let unbound = parsed.clone();
+        parsed.show(&warm_up.shown(&range));
         parsed.bind_at(&params, &clock)?;
-        parsed.restrict_table(&scope, self.table)?;
+        let declared = &parsed.header().params;
+        let read = warm_up.read(&range, declared, &params).map_err(QueryError::Usage)?;
+        let demand = match (&warm_up, range.from) {
+            (WarmUp::Rows(rows), Some(from)) => {
+                let count = rows.count(declared, &params).map_err(QueryError::Usage)?;
+                Some(Demand::new(rows, count, self.table, &range, from))
+            }
+            _ => None,
+        };
+        parsed.restrict_table(&read, self.table)?;
+        if let Some(mut demand) = demand {
+            demand.probe(unbound, &params, &clock)?;
+            parsed.demand = Some(demand.into());
+        }
+        Ok(parsed)
+    }
+
+    /// As [`Self::prepare`], where the statement may read named queries as tables.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`], also of these queries.
+    pub fn prepare_over(&self, text: &str, clock: Clock, named: NamedTables<'_>) -> Result<Parsed, QueryError> {
+        let mut parsed = Parsed::parse(text)?;
+        if !parsed.reads_named(named) {
+            return self.prepare(text, clock);
+        }
+        let (params, end) = self.look_back(&parsed, clock)?;
+        parsed.show(&Scope::default());
+        parsed.bind_at(&params, &end)?;
+        let reads_ticks = parsed.reads_table(self.table);
+        if reads_ticks {
+            parsed.restrict_table(&self.scope(&clock)?, self.table)?;
+        }
+        parsed.expand(self, clock, named, reads_ticks)?;
         Ok(parsed)
     }
 
@@ -59,16 +100,20 @@ impl Ask {
             let instant = Moment::parse(text).and_then(|moment| moment.instant(&clock));
             instant.map_err(|problem| self.wrong(name, &problem))
         };
+        let to = self.to.as_ref().map(|to| instant("to", to)).transpose()?;
+        let end = Clock { now: to.map_or(clock.now, |to| to.min(clock.now)), ..clock };
         let mut params = self.params.clone();
         if let Some(from) = &self.from {
             // A trade date begins up to a day before or after that day does here.
             let from = instant("from", from)? - TimeDelta::days(1);
-            let open: Vec<&str> =
-                parsed.looks_back().filter(|name| params.iter().all(|(given, _)| given != name)).collect();
-            params.extend(open.into_iter().map(|name| (name.to_owned(), from.to_rfc3339())));
+            for (name, ago) in parsed.looks_back() {
+                let is_short = ago.instant(&end).is_ok_and(|since| from < since);
+                if is_short && params.iter().all(|(given, _)| given != name) {
+                    params.push((name.to_owned(), from.to_rfc3339()));
+                }
+            }
         }
-        let to = self.to.as_ref().map(|to| instant("to", to)).transpose()?;
-        Ok((params, Clock { now: to.map_or(clock.now, |to| to.min(clock.now)), ..clock }))
+        Ok((params, end))
     }
 }
 
@@ -91,7 +136,8 @@ mod tests {
         let clock = Clock { zone: chrono_tz::UTC, now: "2026-01-10T00:00:00Z".parse().unwrap() };
         let prepare = |from: &str, to: &str| {
             let (from, to) = (Some(from.to_owned()), Some(to.to_owned()));
-            let ask = Ask { table: "ticks", symbols: Vec::new(), from, to, params: Vec::new(), mark: "--" };
+            let ask =
+                Ask { table: "ticks", symbols: Vec::new(), from, to, params: Vec::new(), cold: false, mark: "--" };
             ask.prepare("SELECT 1 FROM ticks", clock)
         };
         for (from, to) in [

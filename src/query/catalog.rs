@@ -150,6 +150,7 @@ impl Catalog {
 #[cfg(test)]
 mod tests {
     use super::super::statement::Parsed;
+    use super::super::warm_up::WarmUp;
     use super::*;
 
     #[test]
@@ -163,6 +164,12 @@ mod tests {
                 let mut parsed = Parsed::parse(query.text_for(dialect)).unwrap();
                 parsed.bind(&[]).unwrap();
                 assert!(!parsed.to_sql().contains('$'), "{name}");
+            }
+            let warm_up = query.header.warm_up.as_ref();
+            let warm_up =
+                warm_up.unwrap_or_else(|| panic!("{name} has no warm-up: from where on is its first row right?"));
+            for dialect in [Dialect::Tickhouse, Dialect::Spark] {
+                assert_eq!(query.text_for(dialect).contains("$range"), *warm_up != WarmUp::None, "{name}");
             }
             assert!(matches!(query.header.group.as_deref(), Some("signals" | "summaries")), "{name}");
             for param in &query.header.params {

@@ -5,12 +5,14 @@
 //! -- group NAME
 //! -- param NAME TYPE DEFAULT description
 //! -- column NAME TYPE description
+//! -- warm-up ROWS
 //! -- edge rule
 //! ```
 
 use std::fmt;
 
 use super::params::{Param, ParamType, ParamValue};
+use super::warm_up::{RANGE, WarmUp};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Header {
@@ -19,6 +21,8 @@ pub struct Header {
     pub group: Option<String>,
     pub params: Vec<Param>,
     pub columns: Vec<Column>,
+    /// What it reads beyond its range; without it, windows begin at the range.
+    pub warm_up: Option<WarmUp>,
     /// What happens at the edges: ties, unknown values, short windows.
     pub edges: Vec<String>,
 }
@@ -87,6 +91,7 @@ impl Header {
                     header.params.push(param);
                 }
                 "column" => header.columns.push(parse_column(rest).map_err(at_line)?),
+                "warm-up" => header.warm_up = Some(WarmUp::parse(rest).map_err(at_line)?),
                 "edge" => header.edges.push(rest.to_owned()),
                 _ if comment.is_empty() => {}
                 _ => {
@@ -96,6 +101,12 @@ impl Header {
                     header.question.push_str(comment);
                 }
             }
+        }
+        let shows_range = sql.contains(&format!("${RANGE}"));
+        match &header.warm_up {
+            Some(WarmUp::None) | None => {}
+            Some(_) if shows_range => {}
+            Some(_) => return Err("a warm-up needs WHERE $range, which chooses the rows that are shown".to_owned()),
         }
         Ok(header)
     }
@@ -165,10 +176,12 @@ mod tests {
             ("param n count 0", "1"),
             ("column symbol Instrument", "one of string"),
             ("column symbol", "form"),
+            ("warm-up some", "none of none, day"),
         ] {
             let error = Header::parse(&format!("-- x\n-- {line}\nSELECT 1")).unwrap_err();
             assert!(error.starts_with("line 2: ") && error.contains(word), "{error}");
         }
+        assert!(Header::parse("-- warm-up 3 rows\nSELECT 1").unwrap_err().contains("WHERE $range"));
         assert!(Header::parse("-- param n count 1\n-- param n count 2").unwrap_err().contains("twice"));
     }
 }

@@ -217,6 +217,19 @@ pub(super) fn bind(
     }
 }
 
+/// The value of a declared parameter.
+///
+/// # Errors
+/// It isn't declared, or the given text is no value of it.
+pub(super) fn value_of(declared: &[Param], given: &[(String, String)], name: &str) -> Result<ParamValue, String> {
+    let param = declared.iter().find(|param| param.name == name);
+    let param = param.ok_or_else(|| format!("warm-up: no `-- param {name}` line declares ${name}"))?;
+    match given.iter().find(|(given, _)| given == name) {
+        Some((_, text)) => ParamValue::parse(param.kind, text),
+        None => Ok(param.default.clone()),
+    }
+}
+
 fn unknown(name: &str, declared: &[Param]) -> QueryError {
     let hint = did_you_mean(name, declared.iter().map(|param| param.name.as_str()));
     let names: Vec<&str> = declared.iter().map(|param| param.name.as_str()).collect();

@@ -69,6 +69,11 @@ impl LakeFiles {
         self.bounds.times()
     }
 
+    /// See [`FileBounds::spans`].
+    pub(super) fn spans(&self) -> impl Iterator<Item = (Option<(i64, i64)>, Option<u64>)> {
+        self.bounds.spans()
+    }
+
     pub(super) fn schema(&self) -> &SchemaRef {
         self.table_schema.table_schema()
     }

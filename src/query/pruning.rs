@@ -21,7 +21,7 @@ use crate::lake::{DataFile, TableView};
 use crate::market::{EPOCH_DAYS_FROM_CE, PartitionBy};
 
 /// Delta writers may cut times of statistics to milliseconds.
-const CUT_MICROS: i64 = 999;
+pub(super) const CUT_MICROS: i64 = 999;
 /// Coarser partitions bound it.
 const TRADE_DATE: &str = "trade_date";
 
@@ -123,18 +123,23 @@ impl FileBounds {
         scalar(values.get(column)?, kind, bound)
     }
 
-    /// Oldest and newest event time in microseconds, as the statistics have them; `None` without rows, and where a
-    /// file doesn't tell.
-    pub(super) fn times(&self) -> Option<(i64, i64)> {
+    /// Oldest and newest event time of each file in microseconds, where its statistics have them, and its rows.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (Option<(i64, i64)>, Option<u64>)> {
         let micros = |value: Option<&Value>| {
             Some(chrono::DateTime::parse_from_rfc3339(value?.as_str()?).ok()?.timestamp_micros())
         };
-        let of_file =
-            |stats: &DeltaStats| Some((micros(stats.min_values.get("ts"))?, micros(stats.max_values.get("ts"))?));
-        let mut files = self.stats.iter().zip(&self.view.files).filter(|(_, file)| file.rows != Some(0));
-        let first = of_file(files.next()?.0)?;
-        files.try_fold(first, |(oldest, newest), (stats, _)| {
-            let (min, max) = of_file(stats)?;
+        let span =
+            move |stats: &DeltaStats| Some((micros(stats.min_values.get("ts"))?, micros(stats.max_values.get("ts"))?));
+        self.stats.iter().zip(&self.view.files).map(move |(stats, file)| (span(stats), file.rows))
+    }
+
+    /// Oldest and newest event time in microseconds, as the statistics have them; `None` without rows, and where a
+    /// file doesn't tell.
+    pub(super) fn times(&self) -> Option<(i64, i64)> {
+        let mut spans = self.spans().filter(|(_, rows)| *rows != Some(0)).map(|(span, _)| span);
+        let first = spans.next()??;
+        spans.try_fold(first, |(oldest, newest), span| {
+            let (min, max) = span?;
             Some((oldest.min(min), newest.max(max)))
         })
     }

@@ -1,6 +1,7 @@
 //! Which ticks a query reads at all: symbols and a time range, put into the statement below its windows.
 //!
-//! A window at the beginning of the range does not see the ticks before it, so means begin as NULL there.
+//! A window at the beginning of the range does not see the ticks before it, so means begin as NULL there; what named
+//! queries read beyond it is said by their [warm-up](super::warm_up).
 
 use std::ops::ControlFlow;
 
@@ -61,18 +62,14 @@ impl Scope {
 
     /// Replaces every `table` (such as ticks) of the statement by a subquery with the restriction.
     pub(super) fn apply(&self, statement: &mut SqlStatement, table: &str) -> Result<(), QueryError> {
-        let Some(condition) = self.condition() else { return Ok(()) };
-        let mut narrow = Narrow { table, condition, template: template(table), replaced: 0 };
-        match statement.visit(&mut narrow) {
-            ControlFlow::Break(problem) => Err(QueryError::usage(problem)),
-            ControlFlow::Continue(()) if narrow.replaced == 0 => Err(QueryError::usage(format!(
-                "--symbol, --from and --to restrict {table}, which the statement does not read"
-            ))),
-            ControlFlow::Continue(()) => Ok(()),
+        match self.condition() {
+            Some(condition) => restrict(statement, table, condition),
+            None => Ok(()),
         }
     }
 
-    fn condition(&self) -> Option<Expr> {
+    /// `None` leaves everything in.
+    pub(super) fn condition(&self) -> Option<Expr> {
         let string = |symbol: &String| Expr::value(Value::SingleQuotedString(symbol.clone()));
         let symbols = (!self.symbols.is_empty()).then(|| Expr::InList {
             expr: Box::new(column_named("symbol")),
@@ -83,6 +80,48 @@ impl Scope {
         let to = self.to.map(|bound| bound.compare(BinaryOperator::Lt));
         [symbols, from, to].into_iter().flatten().reduce(|all, next| binary(all, BinaryOperator::And, next))
     }
+}
+
+/// Replaces every `table` of the statement by a subquery with the condition.
+pub(super) fn restrict(statement: &mut SqlStatement, table: &str, condition: Expr) -> Result<(), QueryError> {
+    let mut narrow = Narrow { table, condition, template: template(table), replaced: 0 };
+    match statement.visit(&mut narrow) {
+        ControlFlow::Break(problem) => Err(QueryError::usage(problem)),
+        ControlFlow::Continue(()) if narrow.replaced == 0 => Err(QueryError::usage(format!(
+            "--symbol, --from and --to restrict {table}, which the statement does not read"
+        ))),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// Whether the statement reads the table.
+pub(super) fn reads(statement: &mut SqlStatement, table: &str) -> bool {
+    let condition = Expr::value(Value::Boolean(true));
+    let mut narrow = Narrow { table, condition, template: template(table), replaced: 0 };
+    let (ControlFlow::Continue(()) | ControlFlow::Break(_)) = statement.visit(&mut narrow);
+    narrow.replaced > 0
+}
+
+/// Puts a query in the place of the only subquery in FROM.
+pub(super) fn put_inside(statement: &mut SqlStatement, inner: Query) {
+    let SqlStatement::Query(outer) = statement else { return };
+    if let SetExpr::Select(select) = outer.body.as_mut()
+        && let Some(from) = select.from.first_mut()
+        && let TableFactor::Derived { subquery, .. } = &mut from.relation
+    {
+        **subquery = inner;
+    }
+}
+
+/// Ticks since a time, of these symbols since another one; `None` is since ever.
+pub(super) fn since(time: Option<Bound>, symbols: Vec<String>, theirs: Option<Bound>) -> Option<Expr> {
+    let time = time?.compare(BinaryOperator::GtEq);
+    if symbols.is_empty() {
+        return Some(time);
+    }
+    let theirs = Scope { symbols, from: theirs, to: None }.condition()?;
+    let either = binary(time, BinaryOperator::Or, Expr::Nested(Box::new(theirs)));
+    Some(Expr::Nested(Box::new(either)))
 }
 
 fn column_named(name: &str) -> Expr {

@@ -29,6 +29,7 @@ use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
 use super::indicators;
 use super::last::LastRows;
+use super::look_back::{self, LookBack};
 use super::progress::Progress;
 use super::provider::{LakeFiles, LakeTable};
 use super::reads::{Scan, Scans, TableReads};
@@ -60,6 +61,9 @@ pub struct QuerySession {
     scans: Scans,
     memory_bytes: usize,
     spill: Option<Arc<SpillFolder>>,
+    /// The tables of the lake.
+    files: Vec<(String, Arc<LakeFiles>)>,
+    pub(super) look_back: LookBack,
 }
 
 /// A table that statements can read.
@@ -139,7 +143,15 @@ impl QuerySession {
         let mut state = state.build();
         corrections::register_functions(&mut state).map_err(QueryError::Session)?;
         let context = SessionContext::new_with_state(state);
-        Ok(Self { context, tables: Vec::new(), scans: Scans::default(), memory_bytes, spill })
+        Ok(Self {
+            context,
+            tables: Vec::new(),
+            scans: Scans::default(),
+            memory_bytes,
+            spill,
+            files: Vec::new(),
+            look_back: LookBack::default(),
+        })
     }
 
     /// Scans of small files are split like those of large ones.
@@ -181,6 +193,7 @@ impl QuerySession {
             files: view.files.len(),
             times: files.times(),
         };
+        self.files.push((name.to_owned(), Arc::clone(&files)));
         let lake = LakeTable::new(name, Arc::clone(&files), url, self.scans.clone());
         let table: Arc<dyn TableProvider> = match tail {
             Some(tail) => Arc::new(UnionTable::new(lake, files, tail)),
@@ -206,7 +219,14 @@ impl QuerySession {
             scans: Scans::default(),
             memory_bytes: self.memory_bytes,
             spill: self.spill.clone(),
+            files: Vec::new(),
+            look_back: self.look_back,
         }
+    }
+
+    /// The files of a table of the lake.
+    pub(super) fn files_of(&self, table: &str) -> Option<&Arc<LakeFiles>> {
+        self.files.iter().find(|(name, _)| name == table).map(|(_, files)| files)
     }
 
     pub(super) fn context(&self) -> &SessionContext {
@@ -248,6 +268,12 @@ impl QuerySession {
     /// # Errors
     /// The statement names what doesn't exist, doesn't type-check, or is no query.
     pub async fn plan(&self, parsed: &Parsed) -> Result<Planned, QueryError> {
+        let bounded = look_back::bounded(self, parsed).await?;
+        self.plan_as_is(bounded.as_ref().unwrap_or(parsed)).await
+    }
+
+    /// Plans a statement whose rows before its range are bounded, or needn't be.
+    pub(super) async fn plan_as_is(&self, parsed: &Parsed) -> Result<Planned, QueryError> {
         let frame = self.frame(parsed).await?;
         self.plan_frame(frame).await.map_err(|error| self.planning_error(parsed, &error))
     }

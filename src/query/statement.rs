@@ -3,27 +3,35 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, Value, ValueWithSpan, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Query, Statement as SqlStatement, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::ask::Ask;
 use super::depth::{MOST_OPERATORS, longest_chain};
 use super::diagnose::SqlProblem;
 use super::dialect::Dialect;
 use super::error::QueryError;
+use super::expand::{self, NamedTables};
 use super::header::Header;
 use super::indicators::first_call;
+use super::look_back::Demand;
 use super::moment::{Clock, Moment};
-use super::params::{self, Now, Param, ParamValue};
+use super::params::{self, Now, ParamValue};
 use super::qualify::qualify;
-use super::scope::Scope;
+use super::scope::{self, Scope};
 use super::session::TICKS;
+use super::shown;
 
 #[derive(Debug, Clone)]
 pub struct Parsed {
     text: String,
     header: Header,
     statement: Statement,
+    /// Rows before its range that it needs, and that the tables bound.
+    pub(super) demand: Option<Box<Demand>>,
 }
 
 impl Parsed {
@@ -42,7 +50,7 @@ impl Parsed {
         let statements = parser.and_then(|mut parser| parser.parse_statements());
         let mut statements = statements.map_err(|error| QueryError::Sql(Box::new(SqlProblem::syntax(text, &error))))?;
         match (statements.pop_front(), statements.len()) {
-            (Some(statement), 0) => Ok(Self { text: text.to_owned(), header, statement }),
+            (Some(statement), 0) => Ok(Self { text: text.to_owned(), header, statement, demand: None }),
             (Some(_), more) => {
                 Err(QueryError::usage(format!("the text holds {} statements: give one at a time", more + 1)))
             }
@@ -61,6 +69,7 @@ impl Parsed {
     /// # Errors
     /// A parameter is unknown, given twice or of the wrong form.
     pub fn bind_at(&mut self, given: &[(String, String)], clock: &Clock) -> Result<(), QueryError> {
+        self.show(&Scope::default());
         match query_of(&mut self.statement) {
             Some(statement) => params::bind(statement, &self.header.params, given, Now::Is(clock)),
             None => Ok(()),
@@ -68,9 +77,20 @@ impl Parsed {
     }
 
     /// Parameters that say how far a query looks back, as `since` in 7d.
-    pub fn looks_back(&self) -> impl Iterator<Item = &str> {
-        let back = |param: &&Param| matches!(param.default, ParamValue::Time(Moment::Ago(_)));
-        self.header.params.iter().filter(back).map(|param| param.name.as_str())
+    pub(super) fn looks_back(&self) -> impl Iterator<Item = (&str, Moment)> {
+        self.header.params.iter().filter_map(|param| match param.default {
+            ParamValue::Time(ago @ Moment::Ago(_)) => Some((param.name.as_str(), ago)),
+            _ => None,
+        })
+    }
+
+    /// Shows only rows of this range, where the text of a named query says `$range`; all of them for an empty one.
+    pub(super) fn show(&mut self, range: &Scope) {
+        if self.header.warm_up.is_some()
+            && let Some(statement) = query_of(&mut self.statement)
+        {
+            shown::show(statement, range.condition());
+        }
     }
 
     /// The body of a view of another engine: values are the defaults, a length of time is counted back from when the
@@ -79,6 +99,7 @@ impl Parsed {
     /// # Errors
     /// The statement is no query, the engine can't say it, or it reads something else than the tables of the lake.
     pub fn view_body(mut self, dialect: Dialect, schema: &[&str]) -> Result<String, QueryError> {
+        self.show(&Scope::default());
         match &mut self.statement {
             Statement::Statement(statement) if matches!(**statement, SqlStatement::Query(_)) => {
                 params::bind(statement, &self.header.params, &[], Now::WhenRead)?;
@@ -110,6 +131,59 @@ impl Parsed {
         match query_of(&mut self.statement) {
             Some(statement) => scope.apply(statement, table),
             None => Ok(()),
+        }
+    }
+
+    /// As [`Self::restrict_table`] by a condition.
+    pub(super) fn narrow(&mut self, table: &str, condition: Expr) -> Result<(), QueryError> {
+        match query_of(&mut self.statement) {
+            Some(statement) => scope::restrict(statement, table, condition),
+            None => Ok(()),
+        }
+    }
+
+    /// The statement of `text`, whose `(SELECT 1)` becomes this one.
+    pub(super) fn inside(self, text: &str) -> Result<Self, QueryError> {
+        let mut outer = Self::parse(text)?;
+        if let (Some(statement), Statement::Statement(inner)) = (query_of(&mut outer.statement), self.statement)
+            && let SqlStatement::Query(inner) = *inner
+        {
+            scope::put_inside(statement, *inner);
+        }
+        Ok(outer)
+    }
+
+    pub(super) fn reads_named(&self, named: NamedTables<'_>) -> bool {
+        let mut statement = self.statement.clone();
+        query_of(&mut statement).is_some_and(|statement| expand::count(statement, named) > 0)
+    }
+
+    pub(super) fn reads_table(&self, table: &str) -> bool {
+        let mut statement = self.statement.clone();
+        query_of(&mut statement).is_some_and(|statement| scope::reads(statement, table))
+    }
+
+    /// Puts named queries in the place of their names.
+    pub(super) fn expand(
+        &mut self,
+        ask: &Ask,
+        clock: Clock,
+        named: NamedTables<'_>,
+        reads_ticks: bool,
+    ) -> Result<(), QueryError> {
+        let Some(statement) = query_of(&mut self.statement) else { return Ok(()) };
+        let expanded = expand::expand(statement, ask, clock, named)?;
+        // A bound for the rows of one query is none for those of another.
+        self.demand = expanded.demand.filter(|_| expanded.queries == 1 && !reads_ticks);
+        Ok(())
+    }
+
+    /// The query and what it demands of the rows before its range.
+    pub(super) fn into_query(self) -> Option<(Query, Option<Box<Demand>>)> {
+        let Statement::Statement(statement) = self.statement else { return None };
+        match *statement {
+            SqlStatement::Query(query) => Some((*query, self.demand)),
+            _ => None,
         }
     }
 

@@ -106,7 +106,8 @@ impl<'a> Shell<'a> {
                 }
                 Input::Sql(text) => {
                     self.refuse_values(text)?;
-                    let parsed = prepare(text, self.ask, self.zone)?;
+                    let names = (&self.catalog, Dialect::Tickhouse);
+                    let parsed = prepare(text, self.ask, self.zone, names, self.tables.registered())?;
                     self.statement(&parsed).await?;
                 }
             }
@@ -132,7 +133,9 @@ impl<'a> Shell<'a> {
             let first = text.split("\n\n").next().unwrap_or(&text);
             QueryError::Usage(first.trim_start_matches("error: ").to_owned())
         })?;
-        prepare(self.catalog.get(&name)?.text_for(Dialect::Tickhouse), &ask.or(self.ask), self.zone)
+        let text = self.catalog.get(&name)?.text_for(Dialect::Tickhouse);
+        let names = (&self.catalog, Dialect::Tickhouse);
+        prepare(text, &ask.or(self.ask), self.zone, names, self.tables.registered())
     }
 
     /// Runs until it is done or Ctrl-C ends it.

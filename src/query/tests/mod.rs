@@ -13,6 +13,7 @@ mod problems;
 mod rolling;
 mod table;
 mod union;
+mod warm_up;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -170,3 +170,12 @@ async fn an_empty_table_answers() {
         assert_eq!(rows_of(&view, &named(name, &[])).await.num_rows(), 0, "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_symbol_that_is_not_there_is_named_with_the_one_that_may_be_meant() {
+    let rows = ["AAPL", "MSFT"].into_iter().zip(0..).map(|(symbol, n)| Row::new(symbol, START, 1.0, None, n)).collect();
+    let view = table_of(PartitionBy::Day, &[rows]).await;
+    let lines = session(&view).unknown_symbols(&["AAPL", "msft", "XYZ"].map(str::to_owned)).await.unwrap();
+    let expected = ["ticks has no symbol 'msft'; did you mean 'MSFT'?", "ticks has no symbol 'XYZ'"];
+    assert_eq!(lines, expected);
+}

@@ -15,7 +15,7 @@ use crate::query::union::TailRows;
 use crate::tail::{TailBatch, read_schema};
 
 /// What a follower would have read: of each partition in the order of offsets, in small pieces.
-fn tail_of(view: &TableView, rows: &[Row], random: &mut StdRng) -> Vec<Arc<TailBatch>> {
+pub(super) fn tail_of(view: &TableView, rows: &[Row], random: &mut StdRng) -> Vec<Arc<TailBatch>> {
     let schema = read_schema(view);
     let mut by_partition: BTreeMap<i32, Vec<&Row>> = BTreeMap::new();
     rows.iter().for_each(|row| by_partition.entry(row.partition).or_default().push(row));
@@ -41,7 +41,7 @@ fn tail_of(view: &TableView, rows: &[Row], random: &mut StdRng) -> Vec<Arc<TailB
     batches
 }
 
-fn union_in(mut session: QuerySession, view: &TableView, tail: &[Arc<TailBatch>]) -> QuerySession {
+pub(super) fn union_in(mut session: QuerySession, view: &TableView, tail: &[Arc<TailBatch>]) -> QuerySession {
     let files = Arc::new(LakeFiles::of(view.clone()).unwrap());
     let tail = Arc::new(TailRows::new(read_schema(view), tail.to_vec()));
     session.register_files(TICKS, files, Some(tail)).unwrap();
