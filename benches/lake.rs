@@ -141,7 +141,7 @@ async fn write(folder: PathBuf, args: &Args, ticks_per_file: usize) {
                 let range = OffsetRange::new(before[partition], ticks.next_offsets[partition]).unwrap();
                 let counts = Counts { stored_offsets: range.len(), rows: range.len(), ..Counts::default() };
                 let base = (before[partition] > 0).then_some(before[partition]);
-                Advance { partition: partition as i32, base, range, counts }
+                Advance { partition: partition as i32, base, range, counts, leader_epoch: None }
             })
             .filter(|advance| !advance.range.is_empty())
             .collect();

@@ -99,7 +99,7 @@ impl Year {
         }
         let range = OffsetRange::new(first, self.next_offset).unwrap();
         let counts = Counts { stored_offsets: range.len(), rows: range.len(), ..Counts::default() };
-        let advance = Advance { partition: 0, base: (first > 0).then_some(first), range, counts };
+        let advance = Advance { partition: 0, base: (first > 0).then_some(first), range, counts, leader_epoch: None };
         let outcome = self.lake.commit_ticks(&files, &[advance], &CommitNote::default()).await.unwrap();
         assert!(matches!(outcome, CommitOutcome::Committed { .. }));
     }

@@ -114,6 +114,7 @@ async fn one(name: &str, table: &AuditedTable, settings: &DoctorSettings, found:
     }
     if name == TICKS {
         found.checks.extend(properties(state, &settings.expected).into_iter().map(|check| (check, None)));
+        found.checks.extend(counters(state).map(|check| (check, None)));
     }
     match table.listed().await {
         Ok(listed) => {
@@ -175,9 +176,29 @@ fn has_all_letters(letters: Option<&LoggedVersion>, ticks: Option<&LoggedVersion
         stats.get("numRecords")?.as_i64()
     };
     let held: Option<i64> = letters.files.iter().map(rows).sum();
+    if !uncounted(ticks).is_empty() {
+        return false;
+    }
     let counted = ticks.counters.as_ref().map_or(0, |counters| counters.partitions.values().map(|one| one.dead).sum());
     let is_ahead = |partition: i32| letters.next_offset(0, partition) > ticks.next_offset(0, partition);
     ticks.epoch() == 0 && !letters.partitions(0).any(is_ahead) && held.is_some_and(|held| held >= counted)
+}
+
+/// Partitions that have a transaction and no counters.
+fn uncounted(ticks: &LoggedVersion) -> Vec<i32> {
+    let epoch = ticks.epoch();
+    let counters = ticks.counters.as_ref().filter(|counters| counters.epoch == epoch);
+    let is_counted = |partition: &i32| counters.is_some_and(|counters| counters.partitions.contains_key(partition));
+    let mut uncounted: Vec<i32> = ticks.partitions(epoch).filter(|partition| !is_counted(partition)).collect();
+    uncounted.sort_unstable();
+    uncounted
+}
+
+fn counters(ticks: &LoggedVersion) -> Option<Check> {
+    let uncounted = uncounted(ticks);
+    let detail = format!("no commit in the log has counters of partitions {uncounted:?}: another tool has cleaned it");
+    let fix = "the next `tickhouse ingest` counts the tables again; what was skipped is unknown from then on";
+    (!uncounted.is_empty()).then(|| Check::warn("ticks/counters", detail, fix))
 }
 
 fn properties(ticks: &LoggedVersion, expected: &Expected) -> Vec<Check> {

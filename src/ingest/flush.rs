@@ -121,13 +121,14 @@ pub(super) async fn flush(
     Ok(done(outcome, dead_next))
 }
 
-/// A batch whose files may be gone is read and written again, as one that was fenced.
+/// A batch whose files may be gone, or whose counters went with the log, is read and written again as one that was
+/// fenced: the assignment counts the tables.
 fn read_again_if_gone(
     committed: Result<CommitOutcome, LakeError>,
     advances: &[Advance],
 ) -> Result<CommitOutcome, LakeError> {
     match committed {
-        Err(error) if error.needs_new_files() => {
+        Err(error) if error.needs_new_files() || matches!(error, LakeError::NoCounters { .. }) => {
             tracing::warn!("reading the batch again: {error}");
             Ok(CommitOutcome::Fenced { partitions: advances.iter().map(|advance| advance.partition).collect() })
         }

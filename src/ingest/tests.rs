@@ -112,7 +112,7 @@ async fn bury(lake: &mut Lake, (start, next): (i64, i64), dead_base: Option<i64>
     let base = (start > 0).then_some(start);
     let (answer, topic_id) = oneshot::channel();
     answer.send(Ok(None)).unwrap();
-    let advances = vec![Advance { partition: 0, base, range, counts }];
+    let advances = vec![Advance { partition: 0, base, range, counts, leader_epoch: None }];
     let work = Flush { batch, advances, dead_bases: [(0, dead_base)].into(), topic_id };
     let encoder = Arc::new(TickEncoder::new(0, PartitionBy::Day, &[]));
     flush(lake, encoder, spare_columns().0, work).await.unwrap()

@@ -29,14 +29,24 @@ pub struct Advance {
     /// read before; `None` where there was none.
     pub base: Option<i64>,
     pub range: OffsetRange,
+    /// Those that are `lost` are the first of the range: reading goes on behind them.
     pub counts: Counts,
+    /// Of the record before `range.next()`; `None` where it isn't known, or no position in Kafka's log any more.
+    pub leader_epoch: Option<i32>,
 }
 
 impl Advance {
+    /// Offsets of the range that are given up.
+    pub(super) fn lost(&self) -> Option<OffsetRange> {
+        let start = self.range.start();
+        OffsetRange::new(start, start.checked_add(self.counts.lost)?).ok().filter(|lost| !lost.is_empty())
+    }
+
     /// Dead letters of `[first, next)`; the other offsets of the range are in ticks.
     pub fn dead(partition: i32, base: Option<i64>, first: i64, next: i64, dead: i64) -> Self {
         let range = OffsetRange::new(first, next.max(first)).expect("offsets are not negative");
-        Self { partition, base, range, counts: Counts { dead, ..Counts::default() } }
+        let counts = Counts { dead, ..Counts::default() };
+        Self { partition, base, range, counts, leader_epoch: None }
     }
 }
 
@@ -157,6 +167,7 @@ async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str, blind: b
         }
         None => batch.record(commit_id, &CommitNote::default(), None),
     };
+    let record = record.map_err(|partition| LakeError::NoCounters { table: table.name.clone(), partition })?;
     let operation = append(batch.partition_column);
     require_young(&table.name, batch.files)?;
     if batch.epoch_property.is_some() {
@@ -230,7 +241,7 @@ impl Batch<'_> {
             if self.note.is_none() {
                 continue;
             }
-            let Advance { partition, base, range, counts } = advance;
+            let Advance { partition, base, range, counts, .. } = advance;
             if base.is_some_and(|base| base != range.start()) {
                 let base = base.unwrap_or_default();
                 return Err(LakeError::Unbalanced(format!("partition {partition}: {range} does not begin at {base}")));
@@ -248,9 +259,10 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn record(&self, commit_id: &str, note: &CommitNote, newest: Option<&CommitRecord>) -> CommitRecord {
+    /// Or the partition that lacks counters.
+    fn record(&self, commit_id: &str, note: &CommitNote, newest: Option<&CommitRecord>) -> Result<CommitRecord, i32> {
         let range = |advance: &Advance| (advance.partition, [advance.range.start(), advance.range.next()]);
-        CommitRecord {
+        Ok(CommitRecord {
             commit_id: commit_id.to_owned(),
             epoch: self.epoch,
             ranges: self.advances.iter().map(range).collect(),
@@ -258,14 +270,14 @@ impl Batch<'_> {
             max_event_ts: note.max_event_ts,
             reason: note.reason.clone(),
             partitions: match self.note {
-                Some(_) => advanced(newest, self.epoch, self.advances),
+                Some(_) => advanced(newest, self.epoch, self.advances)?,
                 None => BTreeMap::new(),
             },
             replay: None,
             events_topic_name: self.reached.and_then(|reached| reached.topic_name.clone()),
             events_topic: self.reached.map(|reached| reached.topic.clone()).unwrap_or_default(),
             webhooks_since: self.reached.and_then(|reached| reached.webhooks_since),
-        }
+        })
     }
 
     fn transactions(&self) -> Vec<Transaction> {

@@ -87,6 +87,11 @@ pub enum LakeError {
     Backwards { partition: i32, next: i64, offset: i64 },
     #[error("the epoch of {table} changed meanwhile: look at the offsets and try again")]
     EpochMoved { table: String },
+    #[error(
+        "no commit in the log of {table} has counters of partition {partition}: another tool has cleaned it; start \
+         `tickhouse ingest`, which counts the tables again"
+    )]
+    NoCounters { table: String, partition: i32 },
     #[error("the batch does not add up: {0}")]
     Unbalanced(String),
     /// Of a commit nobody knows what became of it; the log will tell.

@@ -40,7 +40,7 @@ const NOT_READ: &str = "lake not read";
 pub struct Lake {
     location: Location,
     pub(super) ticks: Table,
-    dead_letters: Table,
+    pub(super) dead_letters: Table,
     /// Readers alone look for it.
     pub(super) signals: Option<SignalsTable>,
     pub(super) partition_column: String,

@@ -29,7 +29,7 @@ impl Lake {
             let next = base.unwrap_or(offset);
             let range = OffsetRange::new(next, offset).map_err(|_| LakeError::Backwards { partition, next, offset })?;
             let counts = Counts { lost: range.len(), ..Counts::default() };
-            plan.push(Advance { partition, base, range, counts });
+            plan.push(Advance { partition, base, range, counts, leader_epoch: None });
         }
         Ok(plan)
     }
@@ -40,6 +40,8 @@ impl Lake {
     /// As [`Lake::commit_ticks`]; `Fenced` means that a partition moved after the plan was made.
     pub async fn set_offsets(&mut self, plan: &[Advance], reason: &str) -> Result<CommitOutcome, LakeError> {
         let note = CommitNote { reason: Some(reason.to_owned()), ..CommitNote::default() };
+        let known: Vec<i32> = plan.iter().filter(|one| one.base.is_some()).map(|one| one.partition).collect();
+        self.require_counters(&known).await?;
         self.commit_ticks(&[], plan, &note).await
     }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::commit::Advance;
+use super::lost::LostRanges;
 
 /// Key in commitInfo.
 pub(super) const RECORD_KEY: &str = "tickhouse";
 
 /// Offsets of one partition, `[first, next)`, and where each of them is. Cumulative over the epoch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PartitionCounters {
     pub first: i64,
@@ -21,6 +22,18 @@ pub struct PartitionCounters {
     pub skipped: i64,
     pub holes: i64,
     pub lost: i64,
+    /// Where the `lost` are. Those of older versions, and of more decisions than are kept, are in none of the ranges.
+    #[serde(skip_serializing_if = "LostRanges::is_empty")]
+    pub lost_ranges: LostRanges,
+    /// Offsets in neither table of which nobody knows why: the counters were lost, and the tables counted again.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unknown: i64,
+    /// The `unknown`, and the `lost` that are in no range, are below it; `None` where all are below `next`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unplaced_before: Option<i64>,
+    /// Leader epoch of the record before `next`, as Kafka gave it: with `next` it says which log was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leader_epoch: Option<i32>,
     /// Of the `dead`, those whose ticks were added later, and these rows; they are no part of `rows`.
     #[serde(skip_serializing_if = "is_zero")]
     pub replayed_offsets: i64,
@@ -41,11 +54,29 @@ fn is_zero(count: &i64) -> bool {
 impl PartitionCounters {
     /// Offsets accounted for; equals `next - first`. What a damaged log says may be more than there are numbers for.
     pub fn offsets(&self) -> i64 {
-        [self.dead, self.skipped, self.holes, self.lost].into_iter().fold(self.stored_offsets, i64::saturating_add)
+        let parts = [self.dead, self.skipped, self.holes, self.lost, self.unknown];
+        parts.into_iter().fold(self.stored_offsets, i64::saturating_add)
+    }
+
+    /// Offsets in neither table whose place the counters don't say.
+    pub fn unplaced(&self) -> i64 {
+        self.unknown.saturating_add(self.lost.saturating_sub(self.lost_ranges.offsets()).max(0))
+    }
+
+    /// Those offsets are below it.
+    pub fn unplaced_end(&self) -> i64 {
+        self.unplaced_before.unwrap_or(self.next)
     }
 
     fn advanced(before: Option<Self>, advance: &Advance) -> Self {
         let mut all = before.unwrap_or(Self { first: advance.range.start(), ..Self::default() });
+        if all.unplaced() > 0 && all.unplaced_before.is_none() {
+            all.unplaced_before = Some(all.next);
+        }
+        if let Some(forgotten) = advance.lost().and_then(|lost| all.lost_ranges.push(lost)) {
+            all.unplaced_before = all.unplaced_before.max(Some(forgotten.next()));
+        }
+        all.leader_epoch = advance.leader_epoch;
         all.next = advance.range.next();
         all.stored_offsets += advance.counts.stored_offsets;
         all.rows += advance.counts.rows;
@@ -128,7 +159,7 @@ pub(super) fn with_replayed(
     epoch: i32,
     replayed: &BTreeMap<(i32, i32), Replayed>,
 ) -> Result<BTreeMap<i32, PartitionCounters>, i32> {
-    let mut all = advanced(newest, epoch, &[]);
+    let mut all = counted(newest, epoch);
     for ((_, partition), Replayed { letters, rows }) in replayed.iter().filter(|((of, _), _)| *of == epoch) {
         let counters = all.get_mut(partition).ok_or(*partition)?;
         counters.replayed_offsets += letters;
@@ -137,17 +168,25 @@ pub(super) fn with_replayed(
     Ok(all)
 }
 
-/// The counters after `advances`; those of an older epoch are not carried over.
+/// Those of an older epoch are not carried over.
+pub(super) fn counted(newest: Option<&CommitRecord>, epoch: i32) -> BTreeMap<i32, PartitionCounters> {
+    newest.filter(|record| record.epoch == epoch).map(|record| record.partitions.clone()).unwrap_or_default()
+}
+
+/// The counters after `advances`, or a partition that the table has offsets of and no counters: they would begin at zero
+/// in the middle.
 pub(super) fn advanced(
     newest: Option<&CommitRecord>,
     epoch: i32,
     advances: &[Advance],
-) -> BTreeMap<i32, PartitionCounters> {
-    let mut all =
-        newest.filter(|record| record.epoch == epoch).map(|record| record.partitions.clone()).unwrap_or_default();
+) -> Result<BTreeMap<i32, PartitionCounters>, i32> {
+    let mut all = counted(newest, epoch);
     for advance in advances {
-        let counters = PartitionCounters::advanced(all.get(&advance.partition).copied(), advance);
-        all.insert(advance.partition, counters);
+        let before = all.remove(&advance.partition);
+        if before.is_none() && advance.base.is_some() {
+            return Err(advance.partition);
+        }
+        all.insert(advance.partition, PartitionCounters::advanced(before, advance));
     }
-    all
+    Ok(all)
 }

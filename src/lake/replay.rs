@@ -68,6 +68,9 @@ impl Lake {
         if files != all.rows {
             return Err(LakeError::Unbalanced(format!("{files} rows in files, {} rows replayed", all.rows)));
         }
+        let epoch = self.epoch();
+        let known = batch.replayed.keys().filter(|(of, _)| *of == epoch).map(|(_, partition)| *partition);
+        self.require_counters(&known.collect::<Vec<_>>()).await?;
         self.ticks.forget_commits();
         let commit_id = Uuid::new_v4().to_string();
         let mut attempts = Attempts::new("commit not confirmed", &self.retry, &self.ticks.name);
@@ -104,11 +107,8 @@ async fn attempt(
     }
     let epoch = epoch_of(ticks, EPOCH)?;
     let newest = ticks.remember_record().await?;
-    let partitions = with_replayed(newest.as_ref(), epoch, batch.replayed).map_err(|partition| LakeError::Table {
-        action: "carry the counters on",
-        table: ticks.name.clone(),
-        detail: format!("the log has none of partition {partition}: see `tickhouse verify`"),
-    })?;
+    let partitions = with_replayed(newest.as_ref(), epoch, batch.replayed);
+    let partitions = partitions.map_err(|partition| LakeError::NoCounters { table: ticks.name.clone(), partition })?;
     let record = CommitRecord {
         commit_id: commit_id.to_owned(),
         epoch,

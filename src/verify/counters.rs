@@ -26,11 +26,27 @@ pub(super) fn counters_of(ticks: &LoggedVersion) -> Option<&BTreeMap<i32, Partit
 /// the two commits leaves them.
 pub(super) fn bounds(ticks: &LoggedVersion, letters: Option<&LoggedVersion>) -> Option<Bounds> {
     let epoch = ticks.epoch();
-    let range = |(partition, counters): (&i32, &PartitionCounters)| {
-        let ahead = letters.and_then(|letters| letters.next_offset(epoch, *partition)).unwrap_or(0);
-        (*partition, counters.first..counters.next.max(ahead))
+    let counters = counters_of(ticks)?;
+    let range = |partition: i32| {
+        let ahead = letters.and_then(|letters| letters.next_offset(epoch, partition)).unwrap_or(0);
+        let next = ticks.next_offset(epoch, partition).unwrap_or(0);
+        let range = counters.get(&partition).map_or(0..next, |counters| counters.first..counters.next);
+        (partition, range.start..range.end.max(ahead))
     };
-    Some(Bounds { epoch, partitions: counters_of(ticks)?.iter().map(range).collect() })
+    let partitions = counters.keys().copied().chain(ticks.partitions(epoch)).map(range).collect();
+    Some(Bounds { epoch, partitions })
+}
+
+/// Partitions whose counters can't say why some offsets are in neither table.
+pub(super) fn unknown(ticks: &LoggedVersion) -> impl Iterator<Item = String> {
+    let unknown = counters_of(ticks).into_iter().flatten().filter(|(_, counters)| counters.unknown > 0);
+    unknown.map(|(partition, counters)| {
+        let (unknown, end) = (counters.unknown, counters.unplaced_end());
+        format!(
+            "partition {partition}: why {unknown} offsets below {end} are in neither table: the counters were lost, and \
+             the tables counted again"
+        )
+    })
 }
 
 /// Rows and letters as they were read; a table with files that could not be read may have less than the counters say.
@@ -49,7 +65,7 @@ pub(super) fn check(ticks: &LoggedVersion, rows: &Held, letters: &Held, findings
         return;
     };
     for partition in ticks.partitions(epoch).filter(|partition| !counters.contains_key(partition)) {
-        findings.add(TICKS, What::CountersTransaction, || {
+        findings.add(TICKS, What::CountersMissing, || {
             (format!("partition {partition}"), "there is a transaction and no counters".to_owned())
         });
     }
@@ -82,6 +98,10 @@ fn check_partition(
         skipped,
         holes,
         lost,
+        ref lost_ranges,
+        unknown,
+        unplaced_before: _,
+        leader_epoch: _,
         replayed_offsets,
         replayed_rows,
         expired_rows,
@@ -93,39 +113,67 @@ fn check_partition(
             (place(), format!("next is {next}, the transaction that ingest goes on from {transaction}"))
         });
     }
-    let parts =
-        [first, next, stored_offsets, rows, dead, skipped, holes, lost, replayed_offsets, replayed_rows, expired_rows];
+    let range = u64::try_from(first).ok().zip(u64::try_from(next).ok()).map(|(start, end)| start..end.max(start));
+    let ranges_are_sound = lost_ranges.are_sound(first, next) && lost_ranges.offsets() <= lost;
+    let letters = held.letters.identities.of(held.epoch, partition);
+    let letters = letters.map_or_else(RoaringTreemap::new, |letters| letters.offsets());
+    let given_up = |offsets: &RoaringTreemap| match ranges_are_sound {
+        true => lost_ranges.iter().map(|range| offsets.range_cardinality(unsigned(&range)) as i64).sum(),
+        false => 0,
+    };
+    // Committed before their ticks, which never came: somebody gave their offsets up.
+    let given_up_letters: i64 = given_up(&letters);
+    let parts = [
+        first,
+        next,
+        stored_offsets,
+        rows,
+        dead,
+        skipped,
+        holes,
+        lost,
+        unknown,
+        replayed_offsets,
+        replayed_rows,
+        expired_rows,
+    ];
     // A letter whose rows left with their date is open again, and counts once more when it is replayed again.
-    let is_replayed_twice = expired_rows == 0 && replayed_offsets > dead;
+    let is_replayed_twice = expired_rows == 0 && replayed_offsets > dead.saturating_add(given_up_letters);
     if expired_rows > rows.saturating_add(replayed_rows)
         || counters.offsets() != next.saturating_sub(first)
         || parts.iter().any(|part| *part < 0)
         || is_replayed_twice
+        || !ranges_are_sound
     {
         findings.add(TICKS, What::CountersUnbalanced, || {
             let parts =
                 format!("{stored_offsets} stored + {dead} dead + {skipped} skipped + {holes} holes + {lost} lost");
+            let unknown = if unknown == 0 { String::new() } else { format!(" + {unknown} unknown") };
             let replayed = match replayed_offsets {
                 0 => String::new(),
                 _ => format!("; {replayed_offsets} of the dead replayed"),
             };
+            let ranges = match ranges_are_sound {
+                true => String::new(),
+                false => format!("; ranges of {} lost offsets are not in it", lost_ranges.offsets()),
+            };
+            let offsets = next.saturating_sub(first);
             (
                 place(),
-                format!("[{first}, {next}) has {} offsets, the counters {parts}{replayed}", next.saturating_sub(first)),
+                format!("[{first}, {next}) has {offsets} offsets, the counters {parts}{unknown}{replayed}{ranges}"),
             )
         });
     }
-    let (Ok(start), Ok(end)) = (u64::try_from(first), u64::try_from(next)) else { return };
-    let range = start..end.max(start);
-    let letters = held.letters.identities.of(held.epoch, partition);
-    let letters = letters.map_or_else(RoaringTreemap::new, |letters| letters.offsets());
+    let Some(range) = range else { return };
     let ticks = held.rows.identities.of(held.epoch, partition);
     let all = ticks.map_or_else(RoaringTreemap::new, |ticks| ticks.offsets());
     let offsets = &all - &letters;
     let rows_held = ticks.map_or(0, |ticks| ticks.rows_beside(&range, &letters)) as i64;
     let all_rows = ticks.map_or(0, |ticks| ticks.rows_beside(&range, &RoaringTreemap::new())) as i64;
-    let (stored_held, dead_held) =
-        (offsets.range_cardinality(range.clone()) as i64, letters.range_cardinality(range.clone()) as i64);
+    let (stored_held, dead_held) = (
+        offsets.range_cardinality(range.clone()) as i64,
+        letters.range_cardinality(range.clone()) as i64 - given_up_letters,
+    );
     let both_held = (&all & &letters).range_cardinality(range.clone()) as i64;
 
     let in_neither = || told_gaps(&range, &(&offsets | &letters));
@@ -147,6 +195,7 @@ fn check_partition(
         true => rows_held > rows || stored_held > stored_offsets,
         false => all_rows > staying,
     };
+    let is_more = is_more || is_known && given_up(&offsets) > 0;
     if is_less && held.rows.unread == 0 {
         findings.add(TICKS, What::RowsMissing, rows_told);
     } else if is_more {
@@ -169,6 +218,10 @@ fn check_partition(
     } else if dead_held > dead {
         findings.add(DEAD_LETTERS, What::LettersSurplus, letters_told);
     }
+}
+
+fn unsigned(range: &Range<i64>) -> Range<u64> {
+    range.start.max(0).unsigned_abs()..range.end.max(0).unsigned_abs()
 }
 
 /// Where what is missing may have been: offsets in neither table, skips and holes among them.
@@ -224,48 +277,64 @@ mod tests {
             skipped: 2,
             ..Default::default()
         };
-        assert_eq!(found(good, 8, &rows, &letters), []);
+        assert_eq!(found(good.clone(), 8, &rows, &letters), []);
         let replayed = held(&[(2, 0), (3, 0), (3, 1), (4, 0), (5, 0), (5, 1)]);
-        let counted = PartitionCounters { replayed_offsets: 1, replayed_rows: 2, ..good };
-        assert_eq!(found(counted, 8, &replayed, &letters), []);
+        let counted = PartitionCounters { replayed_offsets: 1, replayed_rows: 2, ..good.clone() };
+        assert_eq!(found(counted.clone(), 8, &replayed, &letters), []);
+
+        // A range that was given up holds a dead letter whose ticks never came, and nothing else.
+        let lost = |ranges: &str| PartitionCounters {
+            next: 12,
+            lost: 4,
+            lost_ranges: serde_json::from_str(ranges).unwrap(),
+            ..good.clone()
+        };
+        assert_eq!(found(lost("[[8,12]]"), 12, &rows, &letters), []);
+        let in_lost = held(&[(2, 0), (3, 0), (3, 1), (4, 0), (9, 0), (10, 0)]);
+        let only = |counters, rows: &Held| {
+            found(counters, 12, rows, &letters).into_iter().map(|(what, _)| what).collect::<Vec<_>>()
+        };
+        assert_eq!(only(lost("[[8,12]]"), &in_lost), ["rows-surplus", "replayed-rows-surplus"]);
+        assert_eq!(only(lost("[[8,13]]"), &rows), ["counters-unbalanced", "dead-letters-surplus"]);
+        assert_eq!(only(PartitionCounters { lost: 0, unknown: 4, ..lost("[]") }, &rows), ["dead-letters-surplus"]);
 
         let one = |counters, transaction, rows: &Held, letters: &Held| {
             let all = found(counters, transaction, rows, letters);
             assert_eq!(all.len(), 1, "{all:?}");
             all[0].clone()
         };
-        let (what, detail) = one(good, 8, &replayed, &letters);
+        let (what, detail) = one(good.clone(), 8, &replayed, &letters);
         assert_eq!(what, "replayed-rows-surplus");
         assert_eq!(detail, "the counters say 0 rows of 0 replayed dead letters, the table has 2 of 1");
-        assert_eq!(one(counted, 8, &rows, &letters).0, "replayed-rows-missing");
+        assert_eq!(one(counted.clone(), 8, &rows, &letters).0, "replayed-rows-missing");
         let half = held(&[(2, 0), (3, 0), (3, 1), (4, 0), (5, 0)]);
-        assert_eq!(one(counted, 8, &half, &letters).0, "replayed-rows-missing");
-        let more = PartitionCounters { replayed_offsets: 2, replayed_rows: 2, ..good };
+        assert_eq!(one(counted.clone(), 8, &half, &letters).0, "replayed-rows-missing");
+        let more = PartitionCounters { replayed_offsets: 2, replayed_rows: 2, ..good.clone() };
         let whats: Vec<_> = found(more, 8, &replayed, &letters).into_iter().map(|(what, _)| what).collect();
         assert_eq!(whats, ["counters-unbalanced", "replayed-rows-missing"]);
-        let (what, detail) = one(good, 8, &held(&[(2, 0), (3, 0), (3, 1)]), &letters);
+        let (what, detail) = one(good.clone(), 8, &held(&[(2, 0), (3, 0), (3, 1)]), &letters);
         assert_eq!(what, "rows-missing");
         let told = "the counters say 4 rows of 3 offsets, the table has 3 of 2; in neither table: 4, 6-7";
         assert_eq!(detail, told);
-        assert_eq!(one(good, 8, &held(&[(2, 0), (3, 0), (4, 0)]), &letters).0, "rows-missing");
-        assert_eq!(one(good, 8, &held(&[(2, 0), (3, 0), (3, 1), (4, 0), (6, 0)]), &letters).0, "rows-surplus");
-        assert_eq!(one(good, 8, &rows, &held(&[(9, 0)])).0, "dead-letters-missing");
-        assert_eq!(one(good, 8, &rows, &held(&[(5, 0), (6, 0)])).0, "dead-letters-surplus");
-        assert_eq!(one(good, 7, &rows, &letters).0, "counters-differ-from-transaction");
-        assert_eq!(one(PartitionCounters { skipped: 3, ..good }, 8, &rows, &letters).0, "counters-unbalanced");
+        assert_eq!(one(good.clone(), 8, &held(&[(2, 0), (3, 0), (4, 0)]), &letters).0, "rows-missing");
+        assert_eq!(one(good.clone(), 8, &held(&[(2, 0), (3, 0), (3, 1), (4, 0), (6, 0)]), &letters).0, "rows-surplus");
+        assert_eq!(one(good.clone(), 8, &rows, &held(&[(9, 0)])).0, "dead-letters-missing");
+        assert_eq!(one(good.clone(), 8, &rows, &held(&[(5, 0), (6, 0)])).0, "dead-letters-surplus");
+        assert_eq!(one(good.clone(), 7, &rows, &letters).0, "counters-differ-from-transaction");
+        assert_eq!(one(PartitionCounters { skipped: 3, ..good.clone() }, 8, &rows, &letters).0, "counters-unbalanced");
         let unread = Held { unread: 1, ..held(&[(2, 0)]) };
-        assert_eq!(found(good, 8, &unread, &letters), []);
+        assert_eq!(found(good.clone(), 8, &unread, &letters), []);
         // Offset 2 and one of the ticks of offset 3 are gone with their date.
-        let expired = PartitionCounters { expired_rows: 2, ..good };
+        let expired = PartitionCounters { expired_rows: 2, ..good.clone() };
         let staying = held(&[(3, 1), (4, 0)]);
-        assert_eq!(found(expired, 8, &staying, &letters), []);
-        let (what, detail) = one(expired, 8, &held(&[(4, 0)]), &letters);
+        assert_eq!(found(expired.clone(), 8, &staying, &letters), []);
+        let (what, detail) = one(expired.clone(), 8, &held(&[(4, 0)]), &letters);
         let told = "the counters say 4 rows of 3 offsets, 2 rows left with old dates, the table has 1 of 1";
         assert_eq!((what, detail.split(';').next().unwrap()), ("rows-missing", told));
-        assert_eq!(one(expired, 8, &held(&[(3, 0), (3, 1), (4, 0)]), &letters).0, "rows-surplus");
-        let too_many = PartitionCounters { expired_rows: 5, ..good };
+        assert_eq!(one(expired.clone(), 8, &held(&[(3, 0), (3, 1), (4, 0)]), &letters).0, "rows-surplus");
+        let too_many = PartitionCounters { expired_rows: 5, ..good.clone() };
         assert_eq!(found(too_many, 8, &held(&[]), &letters)[0].0, "counters-unbalanced");
         let no_letters = Held { unread: 1, ..Held::default() };
-        assert_eq!(found(counted, 8, &replayed, &no_letters), []);
+        assert_eq!(found(counted.clone(), 8, &replayed, &no_letters), []);
     }
 }

@@ -59,7 +59,8 @@ kinds! {
                                              ingest the topic into a new lake";
     IdentityTwice = "identity-twice", RESTORE_TABLE;
     OffsetOutside = "offset-outside-counters", RESTORE_TABLE;
-    CountersMissing = "counters-missing", "restore the newest commits from a backup; the next ingest counts from zero";
+    CountersMissing = "counters-missing", "another tool has cleaned the log: the next `tickhouse ingest` counts \
+                                               the tables again; what was skipped is unknown from then on";
     CountersUnbalanced = "counters-unbalanced", RESTORE_TABLE;
     CountersTransaction = "counters-differ-from-transaction", RESTORE_TABLE;
     RowsMissing = "rows-missing", RESTORE_TABLE;

@@ -144,6 +144,7 @@ pub async fn verify(settings: &VerifySettings, progress: &Arc<Progress>) -> Resu
     };
     counters::check(version, ticks_held, letters_held, &mut findings);
     not_checked.extend(uncounted(ticks_held, letters_held));
+    not_checked.extend(counters::unknown(version));
     let compared = match (settings.kafka.clone(), &zone) {
         (None, _) => None,
         (Some(_), None) => {

@@ -35,8 +35,13 @@ pub struct PartitionCompared {
     pub gone: u64,
     /// Records whose ticks all left the table with old dates.
     pub expired: u64,
+    /// Records that were given up, by the counters, and that Kafka still has.
+    pub given_up: u64,
     /// Records that Kafka has and the tables don't.
     pub not_stored: u64,
+    /// Of these, records where the counters have offsets that they can't place.
+    #[serde(skip)]
+    pub not_stored_early: u64,
 }
 
 /// An offset whose stored rows are not what was decoded.
@@ -163,6 +168,10 @@ impl At<'_> {
             self.compare_letter(record);
             return;
         }
+        if !has_rows && self.stored.lost.contains(offset) {
+            told.given_up += 1;
+            return;
+        }
         self.rows.clear();
         let headers = if self.decoder.needs_headers() { record.headers() } else { Vec::new() };
         let message = Message {
@@ -231,7 +240,9 @@ impl At<'_> {
 
     fn not_stored(&mut self, offset: i64, decoded: impl FnOnce() -> String) {
         let partition = self.window.partition;
-        self.comparison.partitions.entry(partition).or_default().not_stored += 1;
+        let told = self.comparison.partitions.entry(partition).or_default();
+        told.not_stored += 1;
+        told.not_stored_early += u64::from(self.stored.unplaced_before.is_some_and(|before| offset < before));
         let kept = self.comparison.not_stored.entry(partition).or_default();
         if kept.len() < self.comparison.limit {
             kept.push((offset, decoded()));

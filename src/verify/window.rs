@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use super::VerifyError;
 use super::digest::{Compared, digest_letter};
 use super::files::readers;
-use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile, offset_bounds};
+use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, LostRanges, StoredFile, offset_bounds};
 
 /// Offsets that are compared in one round.
 const ROUND_OFFSETS: u64 = 100_000_000;
@@ -62,6 +62,10 @@ pub(super) struct Stored {
     pub letters: RoaringTreemap,
     /// Offsets of which some identity is there twice: told already.
     pub twice: RoaringTreemap,
+    /// What was given up, which Kafka may still have.
+    pub lost: LostRanges,
+    /// Offsets that the counters can't place are below it, if there are any.
+    pub unplaced_before: Option<i64>,
 }
 
 /// Digests of one round.

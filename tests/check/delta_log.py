@@ -107,6 +107,9 @@ class Table:
     record: dict[str, Any] | None
     sizes: dict[str, int]
     problems: list[str] = field(default_factory=list)
+    """Of a log that was cleaned: the newest record up to its checkpoint, if it is there."""
+    base: dict[str, Any] | None = None
+    is_cleaned: bool = False
 
     def orphans(self) -> list[str]:
         """Data files that no commit of the log ever named."""
@@ -136,7 +139,8 @@ def read_table(store: Folder | Bucket) -> Table:
         gaps = sorted(set(range(begin, versions[-1] + 1)) - set(versions))
         problems.append(f"versions {gaps[:10]} are missing in the log")
 
-    commits, record = [], None
+    base = _older_record(store, sizes, begin)
+    commits, record = [], base
     ever = set(adds)
     for version in versions:
         body = store.read(f"_delta_log/{version:020}.json")
@@ -169,7 +173,16 @@ def read_table(store: Folder | Bucket) -> Table:
             if in_transactions != transactions:
                 problems.append(f"the checkpoint of version {version} has transactions {in_transactions}, its log {transactions}")
     version = versions[-1] if versions else checkpoints[-1]
-    return Table(version, adds, transactions, metadata, commits, record, sizes, problems)
+    return Table(version, adds, transactions, metadata, commits, record, sizes, problems, base, begin > 0)
+
+
+def _older_record(store: Folder | Bucket, sizes: dict[str, int], begin: int) -> dict[str, Any] | None:
+    older = sorted((int(match[1]) for key in sizes if (match := COMMIT.match(key)) and int(match[1]) < begin), reverse=True)
+    for version in older:
+        body = store.read(f"_delta_log/{version:020}.json")
+        if record := Commit(version, [json.loads(line) for line in body.splitlines() if line.strip()]).record():
+            return record
+    return None
 
 
 def _read_checkpoint(store: Folder | Bucket, version: int):

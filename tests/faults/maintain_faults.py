@@ -1,7 +1,9 @@
-"""Maintenance beside ingest: killed, at its crash points, several at once. Ingest must not notice, and no row may change."""
+"""Maintenance beside ingest: killed, at its crash points, several at once. Ingest must not notice, and no row may change.
+Then the log of a lake that another tool writes to as well: what is cleaned from it must not be the counters."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -11,6 +13,7 @@ import time
 
 from kinds import Missed, fault
 from stage import START_SECONDS, Stage
+from delta_log import Folder, read_table
 from worker import Worker
 
 POINTS = ("compacted", "replacing", "replaced", "vacuuming")
@@ -105,3 +108,71 @@ def crash_at(point: str):
 for _point in POINTS:
     # Objects of the S3 server have no time that a test can set.
     fault(f"crash-{_point}", weight=8, crash_point=True, store="local" if _point == "vacuuming" else None)(crash_at(_point))
+
+
+def foreign_commit(stage: Stage) -> None:
+    """As an ALTER TABLE of another Delta writer: no file, and no word about offsets."""
+    log = stage.objects / "ticks" / "_delta_log"
+    info = {"timestamp": int(time.time() * 1000), "operation": "SET TBLPROPERTIES", "engineInfo": "Apache-Spark/4.2.0"}
+    actions = [{"commitInfo": info}, {"txn": {"appId": "somebody", "version": 1}}]
+    (log / f"{stage.version() + 1:020}.json").write_text("".join(json.dumps(action) + "\n" for action in actions))
+
+
+def counted(stage: Stage) -> dict:
+    record = read_table(Folder(stage.objects / "ticks")).record
+    return record["partitions"] if record else {}
+
+
+def healthy(stage: Stage) -> None:
+    done = stage.command("verify", "--table", stage.launcher.table)
+    if done.returncode != 0:
+        stage.findings.append(f"verify ended with {done.returncode}: {done.stdout[-2000:]}")
+
+
+@fault("log-cleaned-foreign-last", store="local", alone=True, weight=3)
+def cleaned_foreign_last(stage: Stage, chance: random.Random) -> str:
+    """A week without ticks after the commit of another tool, and our own clean-up."""
+    for _ in range(chance.randint(1, 3)):
+        stage.produce(chance.randint(100, 400))
+        stage.expect_ingest()
+    for _ in range(chance.randint(1, 3)):
+        foreign_commit(stage)
+    before = counted(stage)
+    for file in (stage.objects / "ticks" / "_delta_log").glob("*.*"):
+        os.utime(file, (time.time() - WEEK, time.time() - WEEK))
+    ended(stage, maintain(stage))
+    if (stage.objects / "ticks" / "_delta_log" / f"{0:020}.json").exists():
+        raise Missed("nothing was cleaned from the log")
+    if counted(stage) != before:
+        stage.findings.append(f"the clean-up left the counters {counted(stage)}, they were {before}")
+    healthy(stage)
+    stage.produce(200)
+    stage.expect_ingest()
+    stage.check()
+    return f"the counters of {len(before)} partitions stayed in the log"
+
+
+@fault("log-cleaned-by-another", store="local", alone=True, weight=3)
+def cleaned_by_another(stage: Stage, chance: random.Random) -> str:
+    """Another tool leaves a checkpoint and no commit: the tables are counted again."""
+    for _ in range(chance.randint(1, 3)):
+        stage.produce(chance.randint(100, 400))
+        stage.expect_ingest()
+    foreign_commit(stage)
+    before = counted(stage)
+    ended(stage, maintain(stage))
+    newest = stage.version()
+    for file in (stage.objects / "ticks" / "_delta_log").glob("*.json"):
+        file.unlink()
+    shown = stage.command("verify", "--table", stage.launcher.table)
+    if shown.returncode != 4 or "counters-missing" not in shown.stdout:
+        stage.findings.append(f"verify ended with {shown.returncode} without counters: {shown.stdout[-2000:]}")
+    stage.produce(200)
+    stage.expect_ingest()
+    after = counted(stage)
+    for partition, was in before.items():
+        if any(after[partition][name] < was[name] for name in ("first", "next", "rows", "stored_offsets", "dead")):
+            stage.findings.append(f"partition {partition} was counted {was}, and is counted {after[partition]} now")
+    healthy(stage)
+    stage.check()
+    return f"counted again after version {newest}"

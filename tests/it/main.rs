@@ -7,6 +7,7 @@
 
 mod clock;
 mod commands;
+mod counters;
 mod dashboard;
 mod doctor;
 mod groups;

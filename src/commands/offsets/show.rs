@@ -101,6 +101,12 @@ async fn as_text(lake: &Lake, kafka: &Kafka) -> anyhow::Result<String> {
     );
     let mut problems: Vec<String> = Vec::new();
     for (partition, c) in lake.counters().await? {
+        if c.unknown > 0 {
+            problems.push(format!(
+                "partition {partition}: {} offsets are unknown: the counters were lost, and the tables counted again",
+                c.unknown
+            ));
+        }
         let lag = match kafka.lag(partition, c.next) {
             Ok(lag) => lag.map_or_else(|| "-".to_owned(), |lag| lag.to_string()),
             Err((word, problem)) => {

@@ -73,12 +73,17 @@ async fn a_checkpoint_without_any_commit_is_enough() {
         assert_eq!(reader.next_offset(0).await.unwrap(), Some(30));
         let again = append(&mut reader, advance(0, Some(27), 27, 30)).await.unwrap();
         assert_eq!(again, CommitOutcome::AlreadyApplied { version: 10 });
-        assert_eq!(append(&mut reader, advance(0, Some(30), 30, 32)).await.unwrap().committed(), 11);
-        assert_eq!(append(&mut lake, advance(0, Some(32), 32, 35)).await.unwrap().committed(), 12);
+        // The counts of the commits that are gone are those of the table.
+        let refused = append(&mut reader, advance(0, Some(30), 30, 32)).await.unwrap_err();
+        assert!(matches!(refused, LakeError::NoCounters { partition: 0, .. }), "{refused:?}");
+        assert!(reader.require_counters(&[1]).await.unwrap().is_empty());
+        let counters = reader.require_counters(&[0, 1]).await.unwrap();
+        assert_eq!((counters.len(), counters[&0].rows, counters[&0].next), (1, 30, 30));
+        assert_eq!(append(&mut reader, advance(0, Some(30), 30, 32)).await.unwrap().committed(), 12);
+        assert_eq!(append(&mut lake, advance(0, Some(32), 32, 35)).await.unwrap().committed(), 13);
         assert_eq!(rows(&mut lake).await, 35);
-        // The counts of the commits that are gone can't be known; those that follow add up.
-        let counters = lake.counters().await.unwrap()[&0];
-        assert_eq!((counters.first, counters.next, counters.rows), (30, 35, 5));
+        let counters = lake.counters().await.unwrap();
+        assert_eq!((counters[&0].first, counters[&0].next, counters[&0].rows, counters[&0].unknown), (0, 35, 35, 0));
     }
 }
 
@@ -137,6 +142,38 @@ async fn commits_of_other_tools_are_passed_over() {
         assert!(matches!(refused, LakeError::Protocol { reader: 3, writer: 7, .. }), "{refused:?}");
         assert!(matches!(place.reader().await, Err(LakeError::Protocol { .. })));
     }
+}
+
+/// A commit of another tool was the last before a week without ticks.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clean_up_leaves_the_counters() {
+    let place = folder();
+    let mut lake = checkpointed(&place).await;
+    append(&mut lake, advance(0, Some(30), 30, 33)).await.unwrap().committed();
+    let foreign = r#"{"commitInfo":{"timestamp":1,"operation":"SET TBLPROPERTIES"}}
+{"txn":{"appId":"somebody","version":3,"lastUpdated":1}}
+"#;
+    lake.ticks_store().put(&log_path(12), foreign.into()).await.unwrap();
+    let before = lake.counters().await.unwrap();
+    let Location::Folder(root) = &place.location else { unreachable!("it is a folder") };
+    let week_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(8 * 24 * 3600);
+    for file in std::fs::read_dir(root.join("ticks/_delta_log")).unwrap() {
+        let file = std::fs::File::options().write(true).open(file.unwrap().path());
+        // Folders in it can't be opened for writing.
+        if let Ok(file) = file {
+            file.set_modified(week_ago).unwrap();
+        }
+    }
+    for deleted in [true, false] {
+        let done = place.maintenance().await.run(Upkeep { commits: 1, clean: true }, Utc::now()).await.unwrap();
+        assert_eq!((done.checkpoints > 0, done.log_files_deleted > 0), (deleted, deleted), "{done:?}");
+        assert!(lake.ticks_store().head(&log_path(11)).await.is_err(), "the last commit of ours is cleaned away");
+        let mut reader = place.reader().await.unwrap();
+        assert_eq!(reader.counters().await.unwrap(), before);
+        assert_eq!((reader.version(), rows(&mut reader).await), (13, 33));
+    }
+    assert_eq!(append(&mut lake, advance(0, Some(33), 33, 34)).await.unwrap().committed(), 14);
+    assert_eq!(lake.counters().await.unwrap()[&0].rows, 34);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -80,7 +80,7 @@ async fn write(lake: &Lake, partition: i32, range: OffsetRange) -> NewFile {
 
 fn advance(partition: i32, base: Option<i64>, start: i64, next: i64) -> Advance {
     let counts = Counts { stored_offsets: next - start, rows: next - start, ..Counts::default() };
-    Advance { partition, base, range: OffsetRange::new(start, next).unwrap(), counts }
+    Advance { partition, base, range: OffsetRange::new(start, next).unwrap(), counts, leader_epoch: None }
 }
 
 async fn append(lake: &mut Lake, advance: Advance) -> Result<CommitOutcome, LakeError> {

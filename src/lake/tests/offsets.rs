@@ -81,6 +81,7 @@ async fn a_skipped_range_is_recorded_as_lost_and_says_why() {
         assert_eq!(operator.next_offset(1).await.unwrap(), Some(7));
         let counters = operator.counters().await.unwrap();
         assert_eq!((counters[&0].first, counters[&0].next, counters[&0].lost, counters[&0].rows), (5, 25, 15, 5));
+        assert_eq!(counters[&0].lost_ranges.iter().next(), Some(10..25));
         assert_eq!((counters[&1].first, counters[&1].next, counters[&1].lost), (7, 7, 0));
         assert!(counters.values().all(|one| one.offsets() == one.next - one.first));
         let log = log_entry(&operator.ticks_store(), 2).await;

@@ -44,7 +44,7 @@ pub(crate) async fn write_lake(folder: &FilePath) {
         lake.ticks_store().put(&Path::from(file.path.as_str()), bytes.into()).await.unwrap();
         let counts = Counts { stored_offsets: 80, rows: 80, ..Counts::default() };
         let range = OffsetRange::new(day * 80, day * 80 + 80).unwrap();
-        let advance = Advance { partition: 0, base: (day > 0).then_some(day * 80), range, counts };
+        let advance = Advance { partition: 0, base: (day > 0).then_some(day * 80), range, counts, leader_epoch: None };
         let outcome = lake.commit_ticks(&[file], &[advance], &CommitNote::default()).await.unwrap();
         assert!(matches!(outcome, CommitOutcome::Committed { .. }));
     }

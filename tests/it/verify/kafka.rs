@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, StringArray};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::Int32Type;
+use arrow::datatypes::{Int32Type, Int64Type};
 use serde_json::{Value, json};
 use tickhouse::decode::{InputSettings, Preset};
 use tickhouse::ingest::IngestSpec;
@@ -26,7 +26,8 @@ async fn a_healthy_lake_is_what_its_topic_holds() {
             kafka["partitions"].as_array().unwrap().iter().map(|at| at[name].as_u64().unwrap()).sum::<u64>()
         };
         assert_eq!((&kafka["rows"], &kafka["dead_letters"]), (&json!(filled.rows), &json!(filled.dead)));
-        assert_eq!((sum("skipped"), sum("not_stored"), sum("holes"), sum("gone")), (filled.skipped, filled.lost, 0, 0));
+        assert_eq!((sum("skipped"), sum("given_up"), sum("not_stored")), (filled.skipped, filled.lost, 0));
+        assert_eq!((sum("holes"), sum("gone")), (0, 0));
         assert_eq!(kafka["records"], filled.rows + filled.dead + filled.skipped + filled.lost);
     })
     .await;
@@ -50,6 +51,60 @@ async fn a_record_that_is_not_stored_is_named() {
     let (offset, detail) = verified.first("kafka-record-not-stored");
     assert_eq!(offset, format!("partition 0, offset {}", gone.get()));
     assert!(detail.starts_with("it holds 1 ticks"), "{detail}");
+}
+
+/// What was given up is a range: tombstones in it are no skips that the counters forgot, and as many messages elsewhere
+/// are missed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_of_long_ago_hides_no_other() {
+    let place = Place::folder();
+    let topic = Topic::new(1);
+    // All of one file: its statistics stay true without the messages in the middle.
+    let payload =
+        |number: usize| format!(r#"{{"symbol":"A","ts":"2026-01-05T14:30:{number:02}Z","close":100,"volume":1}}"#);
+    let payloads: Vec<String> = (0..30).map(payload).collect();
+    let sent = |number: usize| Outgoing { payload: Some(payloads[number].as_bytes()), ..Outgoing::default() };
+    let tombstone = || Outgoing { key: Some(b"k"), ..Outgoing::default() };
+    topic.send_all((0..10).map(sent));
+    until_latest(spec(&topic, &place)).await.unwrap();
+    topic.send_all((0..10).map(|_| tombstone()).chain((10..30).map(sent)));
+    let mut lake = place.lake().await;
+    let plan = lake.plan_offsets(&[(0, 20)]).await.unwrap();
+    let _given_up = lake.set_offsets(&plan, "a test").await.unwrap();
+    until_latest(spec(&topic, &place)).await.unwrap();
+    verify(&place, &topic.against()).assert_healthy();
+
+    // What a defect would do: five messages are taken for holes.
+    let table = TableFolder::new(&place, "ticks");
+    table.rewrite(|rows| {
+        let offsets = rows["kafka_offset"].as_primitive::<Int64Type>();
+        let kept: BooleanArray = offsets.iter().map(|offset| Some(!(22..27).contains(&offset.unwrap()))).collect();
+        filter_record_batch(&rows, &kept).unwrap()
+    });
+    table.edit(table.newest(), |action| {
+        if let Some(counters) = action.pointer_mut("/commitInfo/tickhouse/partitions/0") {
+            for (name, change) in [("rows", -5), ("stored_offsets", -5), ("holes", 5)] {
+                counters[name] = json!(counters[name].as_i64().unwrap() + change);
+            }
+        }
+    });
+    let (first, _) = verify(&place, &topic.against()).only("kafka-record-not-stored", 5);
+    assert_eq!(first, "partition 0, offset 22");
+
+    // Counters of before ranges were kept forgive as many as were given up, tombstones included, and only below where
+    // they ended.
+    table.edit(table.newest(), |action| {
+        if let Some(counters) = action.pointer_mut("/commitInfo/tickhouse/partitions/0") {
+            counters.as_object_mut().unwrap().remove("lost_ranges");
+        }
+    });
+    verify(&place, &topic.against()).only("kafka-counts-differ", 1);
+    table.edit(table.newest(), |action| {
+        if let Some(counters) = action.pointer_mut("/commitInfo/tickhouse/partitions/0") {
+            counters["unplaced_before"] = json!(20);
+        }
+    });
+    verify(&place, &topic.against()).only("kafka-record-not-stored", 5);
 }
 
 /// Messages of a topic: at one offset a dead letter, at another a skip.
