@@ -31,8 +31,8 @@ fn ways_out(loss: &DataLoss, global: &GlobalArgs, resolved: &Resolved) -> Result
     let ((purpose, change), reason) = match loss {
         DataLoss::Truncated { .. } => {
             return Ok(
-                "to go on, start again: reading continues at the table's next offset; what Kafka wrote anew below \
-                       it is not read"
+                "to go on, start ingest once with --on-data-loss earliest: it reads on at the table's next offset, \
+                       and what Kafka has written below it is not read; rows of messages that Kafka lost stay"
                     .to_owned(),
             );
         }

@@ -137,6 +137,7 @@ impl Handler for Assembler {
                 chunk.dead.push(letter(record, rejection));
             }
         }
+        chunk.leader_epoch = record.leader_epoch();
         state.next = offset + 1;
         if let Some(full) = state.close(|open| open.chunk.rows.len() >= CHUNK_ROWS) {
             self.open_bytes -= full.bytes;
@@ -144,11 +145,12 @@ impl Handler for Assembler {
         }
     }
 
-    fn reached(&mut self, partition: i32, offset: i64) {
+    fn reached(&mut self, partition: i32, offset: i64, leader_epoch: Option<i32>) {
         let Some(state) = self.partitions.get_mut(&partition) else { return };
         if offset > state.next {
             let (decoder, spare) = (&self.decoder, &self.spare);
-            state.open(partition, offset, || spare.take().unwrap_or_else(|| decoder.columns()));
+            let open = state.open(partition, offset, || spare.take().unwrap_or_else(|| decoder.columns()));
+            open.chunk.leader_epoch = leader_epoch;
         }
     }
 

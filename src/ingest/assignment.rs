@@ -16,7 +16,7 @@ use super::pipeline::Pipeline;
 use super::policy::{Begin, BeginError, DataLoss, begin};
 use super::report::beating;
 use super::settings::StartPolicy;
-use crate::kafka::{Assigned, Command};
+use crate::kafka::{Assigned, Command, Start};
 use crate::lake::Lake;
 use crate::market::TopicIdentity;
 
@@ -32,6 +32,8 @@ struct Place {
     dead_base: Option<i64>,
     begin: Begin,
     next: i64,
+    /// Of the record before `next`, if that is where the table ends.
+    leader_epoch: Option<i32>,
     buried: Option<Buried>,
 }
 
@@ -105,6 +107,8 @@ impl Pipeline {
         lake.refresh_patiently().await?;
         lake.identity().require(kafka).map_err(DataLoss::from)?;
         lake.learn_topic_id(kafka).await?;
+        let numbers: Vec<i32> = assigned.iter().map(|assigned| assigned.partition).collect();
+        let counters = lake.require_counters(&numbers).await?;
         let mut places = Places::default();
         for &assigned in assigned {
             let Assigned { partition, high, .. } = assigned;
@@ -128,14 +132,16 @@ impl Pipeline {
             };
             let dead_base = lake.dead_next_offset(partition).await?;
             let buried = Buried::read(lake, partition, next, dead_base).await?;
-            places.found.push(Place { assigned, base, dead_base, begin, next, buried });
+            let known = counters.get(&partition).filter(|known| begin == Begin::At(known.next));
+            let leader_epoch = known.and_then(|known| known.leader_epoch);
+            places.found.push(Place { assigned, base, dead_base, begin, next, leader_epoch, buried });
         }
         Ok(places)
     }
 
     fn begin_reading(&mut self, places: Vec<Place>) -> Result<(), IngestError> {
         let mut starts = Vec::new();
-        for Place { assigned, base, dead_base, begin, next, buried } in places {
+        for Place { assigned, base, dead_base, begin, next, leader_epoch, buried } in places {
             let Assigned { partition, high, .. } = assigned;
             // Of a log that lost its end, the old one is never reached.
             let known = self.partitions.get(partition).and_then(|owned| owned.target);
@@ -158,7 +164,9 @@ impl Pipeline {
             let newest = None;
             let state = Partition { generation, base, dead_base, next, committed, first, end, newest, target, buried };
             self.partitions.insert(partition, state);
-            starts.push((partition, generation, next));
+            let is_accepted = self.accepted_logs.remove(&partition);
+            let leader_epoch = leader_epoch.filter(|_| !is_accepted);
+            starts.push(Start { partition, generation, offset: next, leader_epoch });
         }
         Ok(self.consumer.send(Command::Start(starts))?)
     }

@@ -31,6 +31,8 @@ pub struct Chunk {
     pub dead: Vec<DeadLetter>,
     pub skips: BTreeMap<SkipKind, u64>,
     pub counts: Counts,
+    /// Of the record before `range.next()`; `None` where Kafka gave none.
+    pub leader_epoch: Option<i32>,
     /// Microseconds since the epoch; the `ingested_at` of its rows.
     pub received_at: i64,
 }
@@ -45,6 +47,7 @@ impl Chunk {
             dead: Vec::new(),
             skips: BTreeMap::new(),
             counts: Counts::default(),
+            leader_epoch: None,
             received_at,
         }
     }
@@ -153,14 +156,14 @@ impl Batch {
         (letters, skips)
     }
 
-    /// Range and counts of each partition.
-    pub fn ranges(&self) -> impl Iterator<Item = (i32, OffsetRange, Counts)> {
+    /// Range and counts of each partition, and the leader epoch of the record before the range's end.
+    pub fn ranges(&self) -> impl Iterator<Item = (i32, OffsetRange, Counts, Option<i32>)> {
         self.partitions.iter().filter_map(|(partition, chunks)| {
             let (first, last) = (chunks.first()?, chunks.last()?);
             let mut counts = Counts::default();
             chunks.iter().for_each(|chunk| counts.add(&chunk.counts));
             let range = OffsetRange::new(first.range.start(), last.range.next()).expect("chunks follow each other");
-            Some((*partition, range, counts))
+            Some((*partition, range, counts, last.leader_epoch))
         })
     }
 }

@@ -87,6 +87,8 @@ pub(super) struct Pipeline {
     pub(super) unannounced: Vec<i32>,
     /// Owned partitions whose table was ahead of their watermarks, by the offset that the table has next.
     pub(super) asked_again: BTreeMap<i32, i64>,
+    /// Owned partitions whose log is another one than the table's, by the operator's word.
+    pub(super) accepted_logs: BTreeSet<i32>,
     /// Assignments that wait for the lake.
     pub(super) waiting: Vec<(TopicIdentity, Vec<Assigned>)>,
     pub(super) status: watch::Sender<Status>,
@@ -157,6 +159,7 @@ impl Pipeline {
             batch_since: Instant::now(),
             unannounced: Vec::new(),
             asked_again: BTreeMap::new(),
+            accepted_logs: BTreeSet::new(),
             waiting: Vec::new(),
             status,
             counted,
@@ -303,7 +306,10 @@ impl Pipeline {
                 let loss = DataLoss::Truncated { partition, text };
                 match self.options.on_data_loss {
                     DataLossPolicy::Stop => return Err(loss.into()),
-                    DataLossPolicy::Earliest | DataLossPolicy::Latest => tracing::error!("{loss}; reading on"),
+                    DataLossPolicy::Earliest | DataLossPolicy::Latest => {
+                        tracing::error!("{loss}; reading on");
+                        self.accepted_logs.insert(partition);
+                    }
                 }
             }
             Some(Event::Ends(ends)) => {
@@ -404,9 +410,9 @@ impl Pipeline {
         let batch = std::mem::take(&mut self.batch);
         let mut advances = Vec::new();
         let mut dead_bases = BTreeMap::new();
-        for (partition, range, counts) in batch.ranges() {
+        for (partition, range, counts, leader_epoch) in batch.ranges() {
             let Some(owned) = self.partitions.get_mut(partition) else { continue };
-            advances.push(Advance { partition, base: owned.base, range, counts });
+            advances.push(Advance { partition, base: owned.base, range, counts, leader_epoch });
             dead_bases.insert(partition, owned.dead_base);
             owned.base = Some(range.next());
         }

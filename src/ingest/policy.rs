@@ -68,7 +68,7 @@ pub enum DataLoss {
          or truncated"
     )]
     Shrunk { partition: i32, next: i64, high: i64 },
-    /// Only noticed by a worker that was reading when it happened.
+    /// Of a partition whose leader epoch is known to the table, or was read before.
     #[error(
         "partition {partition}: Kafka lost the end of its log (an unclean election of a leader?): messages that the \
          table holds are gone there, and others may have their offsets ({text})"

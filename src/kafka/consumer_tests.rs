@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::client::KafkaSettings;
 use super::consumer::Consumer;
-use super::events::{Command, Event, Handler, Record};
+use super::events::{Command, Event, Handler, Record, Start};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
@@ -49,7 +49,7 @@ impl Handler for Log {
         self.seen.push(Seen::Record(record.offset()));
     }
 
-    fn reached(&mut self, _: i32, offset: i64) {
+    fn reached(&mut self, _: i32, offset: i64, _: Option<i32>) {
         if self.seen.last() != Some(&Seen::Reached(offset)) {
             self.seen.push(Seen::Reached(offset));
         }
@@ -62,6 +62,12 @@ impl Handler for Log {
 
 fn kafka(cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>) -> KafkaSettings {
     KafkaSettings { brokers: cluster.bootstrap_servers(), topic: "ticks".to_owned(), ..KafkaSettings::default() }
+}
+
+/// Of (partition, generation, offset).
+fn start(starts: &[(i32, u64, i64)]) -> Command {
+    let start = |&(partition, generation, offset): &_| Start { partition, generation, offset, leader_epoch: None };
+    Command::Start(starts.iter().map(start).collect())
 }
 
 fn client() -> BaseProducer {
@@ -90,7 +96,7 @@ async fn a_failed_fetch_reaches_nothing() {
     let waiting = async {
         while next < 10 {
             match consumer.events.recv().await.unwrap() {
-                Event::Assigned { .. } => consumer.send(Command::Start(vec![(0, 1, next)])).unwrap(),
+                Event::Assigned { .. } => consumer.send(start(&[(0, 1, next)])).unwrap(),
                 Event::Data(seen) => {
                     for one in seen {
                         match one {
@@ -130,7 +136,7 @@ async fn a_partition_announced_again_under_back_pressure_delivers() {
         while !matches!(consumer.events.recv().await.unwrap(), Event::Assigned { .. }) {}
     };
     timeout(Duration::from_secs(20), assigned(&mut consumer)).await.unwrap();
-    consumer.send(Command::Start(vec![(0, 1, 0)])).unwrap();
+    consumer.send(start(&[(0, 1, 0)])).unwrap();
     // Nobody takes events: the queue fills up and the partition is paused.
     while consumer.events.len() < consumer.events.max_capacity() {
         tokio::task::yield_now().await;
@@ -138,7 +144,7 @@ async fn a_partition_announced_again_under_back_pressure_delivers() {
     consumer.send(Command::Announce(vec![0])).unwrap();
     timeout(Duration::from_secs(20), released.recv()).await.unwrap();
     timeout(Duration::from_secs(20), assigned(&mut consumer)).await.unwrap();
-    consumer.send(Command::Start(vec![(0, 2, 0)])).unwrap();
+    consumer.send(start(&[(0, 2, 0)])).unwrap();
     let delivered = async {
         loop {
             if let Event::Data(seen) = consumer.events.recv().await.unwrap()
@@ -163,7 +169,7 @@ async fn a_fatal_error_ends_the_consumer() {
         loop {
             match consumer.events.recv().await {
                 Some(Event::Assigned { .. }) => {
-                    consumer.send(Command::Start(vec![(0, 1, 0)])).unwrap();
+                    consumer.send(start(&[(0, 1, 0)])).unwrap();
                     let fenced = RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
                     cluster.request_errors(RDKafkaApiKey::Heartbeat, &[fenced]);
                 }
@@ -224,7 +230,7 @@ async fn rebalance(owner: Owner) {
     };
     let partitions = timeout(Duration::from_secs(20), assigned).await.unwrap();
     assert_eq!(partitions.len(), 2);
-    first.send(Command::Start(vec![(0, 1, 0), (1, 2, 0)])).unwrap();
+    first.send(start(&[(0, 1, 0), (1, 2, 0)])).unwrap();
     while !matches!(first.events.recv().await.unwrap(), Event::Ends(_)) {}
     // What the pipeline does after a fence; the answer takes its time.
     if owner == Owner::Waits {
@@ -267,4 +273,38 @@ async fn a_partition_without_a_leader_holds_up_no_other() {
     };
     let announced = timeout(Duration::from_secs(40), announced).await.expect("nothing was announced in 40 s");
     assert_eq!(announced.iter().map(|one| one.partition).collect::<Vec<_>>(), [0]);
+}
+
+/// The log of the leader epoch ends at 5: whoever is to go on behind it read another one, whatever is there now.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_grew_past_the_position_again_is_another_one() {
+    let client = client();
+    let cluster = client.client().mock_cluster().unwrap();
+    cluster.create_topic("ticks", 1, 1).unwrap();
+    let kafka = kafka(&cluster);
+    send(&kafka, 5);
+    cluster.partition_leader("ticks", 0, Some(1)).unwrap();
+    send(&kafka, 5);
+    for (leader_epoch, is_same) in [(Some(0), false), (Some(1), true), (None, true)] {
+        let mut consumer = Consumer::start(&kafka, "group", false, Log::default()).unwrap();
+        let went_on = async {
+            loop {
+                match consumer.events.recv().await.unwrap() {
+                    Event::Assigned { .. } => {
+                        let start = Start { partition: 0, generation: 1, offset: 7, leader_epoch };
+                        consumer.send(Command::Start(vec![start])).unwrap();
+                    }
+                    Event::Truncated { partition: 0, .. } => return false,
+                    Event::Data(seen) => {
+                        assert_eq!(seen.first(), Some(&Seen::Record(7)));
+                        return true;
+                    }
+                    _ => {}
+                }
+            }
+        };
+        let went_on = timeout(Duration::from_secs(30), went_on).await.expect("no event in 30 s");
+        assert_eq!(went_on, is_same, "{leader_epoch:?}");
+        consumer.stop().await;
+    }
 }

@@ -32,6 +32,11 @@ impl<'a> Record<'a> {
         self.message.key()
     }
 
+    /// With the offset behind the record it names the log that the record is of; see [`Start::leader_epoch`].
+    pub fn leader_epoch(&self) -> Option<i32> {
+        self.message.leader_epoch()
+    }
+
     /// Milliseconds since the epoch.
     pub fn timestamp(&self) -> Option<i64> {
         self.message.timestamp()
@@ -52,8 +57,9 @@ pub trait Handler: Send + 'static {
     /// The partition is gone; what was gathered of it is dropped.
     fn release(&mut self, partition: i32);
     fn record(&mut self, record: &Record<'_>);
-    /// Everything below `offset` was delivered; records that nobody sees, such as transaction markers, included.
-    fn reached(&mut self, partition: i32, offset: i64);
+    /// Everything below `offset` was delivered; records that nobody sees, such as transaction markers, included. The
+    /// leader epoch is of the last of them.
+    fn reached(&mut self, partition: i32, offset: i64, leader_epoch: Option<i32>);
     /// Called between batches: what is ready to cross the queue, if anything.
     fn take(&mut self) -> Option<Self::Output>;
 }
@@ -66,6 +72,17 @@ pub struct Assigned {
     pub low: i64,
     /// Last stable offset.
     pub high: i64,
+}
+
+/// Where a partition is to be read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    pub partition: i32,
+    pub generation: u64,
+    pub offset: i64,
+    /// Of the record before `offset`. Where the log of that epoch ends below `offset` now, the partition is not read and
+    /// [`Event::Truncated`] follows. `None`: nobody asks.
+    pub leader_epoch: Option<i32>,
 }
 
 #[derive(Debug)]
@@ -113,8 +130,8 @@ pub enum Event<T> {
 
 #[derive(Debug)]
 pub enum Command {
-    /// (partition, generation, offset); a partition that runs already is restarted there.
-    Start(Vec<(i32, u64, i64)>),
+    /// A partition that runs already is restarted there.
+    Start(Vec<Start>),
     /// Let the revoked partitions go.
     Release,
     /// Stop delivering these and announce them again, with their watermarks of now.

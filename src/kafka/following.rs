@@ -14,7 +14,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use super::client::KafkaSettings;
 use super::events::{Assigned, Record};
 use super::notice::{Notice, tells_truncation};
-use super::raw::{RawConsumer, RawError, TopicIdQuery};
+use super::raw::{Position, RawConsumer, RawError, TopicIdQuery};
 use super::refusal::{Access, Refusal, brief};
 use super::topic::{TopicError, TopicInfo, topic_info};
 use crate::market::TopicIdentity;
@@ -222,7 +222,7 @@ impl Following {
 
     fn assign(&self) -> Result<(), RawError> {
         let reads = self.places.iter().filter(|(_, place)| matches!(place.standing, Standing::Reads { .. }));
-        let starts: Vec<(i32, i64)> = reads.map(|(partition, place)| (*partition, place.next)).collect();
+        let starts: Vec<Position> = reads.map(|(partition, place)| from(*partition, place.next)).collect();
         self.raw.incremental_assign(&starts)
     }
 
@@ -230,7 +230,9 @@ impl Following {
     fn advance(&mut self) -> Result<(), TopicError> {
         let proven = |place: &Place| place.standing == Standing::Reads { proven: true };
         let reading = self.places.iter().filter(|(_, place)| proven(place)).map(|(partition, _)| *partition).collect();
-        for (partition, offset) in self.raw.positions(&reading).map_err(|error| failed(&self.topic, &error))? {
+        for Position { partition, offset, .. } in
+            self.raw.positions(&reading).map_err(|error| failed(&self.topic, &error))?
+        {
             if let Some(place) = self.places.get_mut(&partition)
                 && offset > place.next
             {
@@ -297,7 +299,7 @@ impl Following {
         }
         // librdkafka may tell the position of the earlier assignment for a moment.
         place.standing = Standing::Reads { proven: false };
-        self.raw.incremental_assign(&[(partition, asked)]).map_err(|error| failed(&self.topic, &error))
+        self.raw.incremental_assign(&[from(partition, asked)]).map_err(|error| failed(&self.topic, &error))
     }
 
     /// New partitions begin at their first offset; a topic with another id is another topic.
@@ -332,7 +334,9 @@ impl Following {
             match self.raw.watermarks(partition, SHORT_ANSWER) {
                 Ok((low, high)) => {
                     self.place(Assigned { partition, low, high }, low);
-                    self.raw.incremental_assign(&[(partition, low)]).map_err(|error| failed(&self.topic, &error))?;
+                    self.raw
+                        .incremental_assign(&[from(partition, low)])
+                        .map_err(|error| failed(&self.topic, &error))?;
                 }
                 // It may have no leader yet.
                 Err(_) => self.look_at = now + ASK_AGAIN,
@@ -340,6 +344,11 @@ impl Following {
         }
         Ok(())
     }
+}
+
+/// Readers of the tail know no leader epoch before their first record.
+fn from(partition: i32, offset: i64) -> Position {
+    Position { partition, offset, leader_epoch: None }
 }
 
 fn failed(topic: &str, error: &RawError) -> TopicError {

@@ -23,7 +23,7 @@ mod worker;
 pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
 pub use consumer::{Consumer, ConsumerGone};
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
-pub use events::{Assigned, Command, Event, Handler, Record, TimeAnswer, TopicIdAnswer};
+pub use events::{Assigned, Command, Event, Handler, Record, Start, TimeAnswer, TopicIdAnswer};
 pub use following::{Following, News};
 pub use group::{GroupInfo, group_info};
 pub use producer::{Delivered, Producer, ProducerError, ProducerRecord, Queued};

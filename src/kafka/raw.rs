@@ -11,10 +11,10 @@
 
 mod fetch;
 mod metadata;
+mod position;
 mod topic_id;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::time::Duration;
@@ -29,6 +29,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::fetch_size::FetchSize;
 use super::notice::Notice;
 use super::refusal::configuration_problem;
+pub(super) use position::Position;
 pub(super) use topic_id::TopicIdQuery;
 
 #[derive(Default)]
@@ -43,6 +44,12 @@ struct Inbox {
 pub(super) struct RawError {
     pub call: &'static str,
     pub code: RDKafkaErrorCode,
+}
+
+impl RawError {
+    fn is(&self, err: RDKafkaRespErr) -> bool {
+        self.code == RDKafkaErrorCode::from(err)
+    }
 }
 
 fn check(call: &'static str, err: RDKafkaRespErr) -> Result<(), RawError> {
@@ -156,16 +163,9 @@ impl RawConsumer {
         check("assign", unsafe { rd::rd_kafka_assign(self.handle, list.ptr()) })
     }
 
-    /// Adds partitions to the assignment at the given offsets.
-    pub(super) fn incremental_assign(&self, starts: &[(i32, i64)]) -> Result<(), RawError> {
-        let list = self.list(starts.iter().map(|(partition, offset)| (*partition, Some(*offset))))?;
-        // SAFETY: the list lives through the call; a returned error object is ours to destroy.
-        unsafe { take_error("incremental assign", rd::rd_kafka_incremental_assign(self.handle, list.ptr())) }
-    }
-
     pub(super) fn incremental_unassign(&self, partitions: &[i32]) -> Result<(), RawError> {
         let list = self.list(partitions.iter().map(|partition| (*partition, None)))?;
-        // SAFETY: as above.
+        // SAFETY: the list lives through the call; a returned error object is ours to destroy.
         unsafe { take_error("incremental unassign", rd::rd_kafka_incremental_unassign(self.handle, list.ptr())) }
     }
 
@@ -211,19 +211,6 @@ impl RawConsumer {
             )
         };
         check("query watermark offsets", err).map(|()| (low, high))
-    }
-
-    /// Offset after the last record that the batch call took from the queue, of the partitions that have one.
-    pub(super) fn positions(&self, partitions: &BTreeSet<i32>) -> Result<Vec<(i32, i64)>, RawError> {
-        let list = self.list(partitions.iter().map(|partition| (*partition, None)))?;
-        // SAFETY: the list lives through the call, which writes the offsets into it.
-        check("ask for positions", unsafe { rd::rd_kafka_position(self.handle, list.ptr()) })?;
-        let known = |element: &rd::rd_kafka_topic_partition_t| {
-            let offset = element.offset;
-            (offset >= 0).then_some((element.partition, offset))
-        };
-        // SAFETY: the list lives through the call.
-        Ok(unsafe { elements(list.ptr()) }.iter().filter_map(known).collect())
     }
 
     /// Last stable offset as of the newest fetch; `None` before the first one.
@@ -366,6 +353,12 @@ impl<'a> BatchMessage<'a> {
     pub(super) fn key(&self) -> Option<&'a [u8]> {
         // SAFETY: as above.
         unsafe { bytes(self.raw.key, self.raw.key_len) }
+    }
+
+    /// Of the leader that took the record from its producer.
+    pub(super) fn leader_epoch(&self) -> Option<i32> {
+        // SAFETY: the message is valid and came from a consumer.
+        position::known_epoch(unsafe { rd::rd_kafka_message_leader_epoch(self.raw) })
     }
 
     pub(super) fn timestamp(&self) -> Option<i64> {

@@ -1,5 +1,7 @@
 //! The consumer's thread: polls librdkafka, gathers what the handler decodes, and settles what the callbacks left.
 
+mod start;
+
 use std::collections::BTreeSet;
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
@@ -8,9 +10,9 @@ use rdkafka::error::RDKafkaErrorCode;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-use super::events::{Assigned, Command, Event, Handler, Record, TopicIdAnswer};
+use super::events::{Assigned, Command, Event, Handler, Record, Start, TopicIdAnswer};
 use super::notice::{Notice, keep, tells_truncation};
-use super::raw::{RawConsumer, RawError, TopicIdQuery};
+use super::raw::{Position, RawConsumer, RawError, TopicIdQuery};
 use super::refusal::{Access, Refusal};
 use crate::market::TopicIdentity;
 
@@ -48,6 +50,8 @@ pub(super) struct Worker<H: Handler> {
     owned: BTreeSet<i32>,
     /// Owned partitions that deliver.
     running: BTreeSet<i32>,
+    /// Assigned at a position of a leader epoch that librdkafka was not made to validate yet: not running.
+    validating: Vec<Start>,
     /// Running partitions whose position may still be that of an earlier assignment.
     unplaced: BTreeSet<i32>,
     /// Not running any more: an error came in place of a record.
@@ -87,6 +91,7 @@ impl<H: Handler> Worker<H> {
             notices: Vec::new(),
             owned: BTreeSet::new(),
             running: BTreeSet::new(),
+            validating: Vec::new(),
             unplaced: BTreeSet::new(),
             lost_place: BTreeSet::new(),
             unannounced: Vec::new(),
@@ -128,6 +133,7 @@ impl<H: Handler> Worker<H> {
         while let Ok(command) = self.commands.try_recv() {
             self.obey(command).map_err(|error| error.to_string())?;
         }
+        self.validate().map_err(|error| error.to_string())?;
         self.tell_topic_id();
         let Self { raw, handler, running, unplaced, lost_place, notices, revoke_noticed, .. } = self;
         {
@@ -164,9 +170,9 @@ impl<H: Handler> Worker<H> {
             }
             keep(notices, notice);
         }
-        for (partition, offset) in raw.positions(running).map_err(|error| error.to_string())? {
+        for Position { partition, offset, leader_epoch } in raw.positions(running).map_err(|error| error.to_string())? {
             if !unplaced.contains(&partition) {
-                handler.reached(partition, offset);
+                handler.reached(partition, offset, leader_epoch);
             }
         }
         Ok(())
@@ -254,28 +260,7 @@ impl<H: Handler> Worker<H> {
 
     fn obey(&mut self, command: Command) -> Result<(), RawError> {
         match command {
-            Command::Start(mut starts) => {
-                // An answer may come after its partition was revoked.
-                starts.retain(|(partition, ..)| self.owned.contains(partition));
-                let again: Vec<i32> = starts.iter().map(|start| start.0).filter(|p| self.raw.is_assigned(*p)).collect();
-                if !again.is_empty() {
-                    self.raw.incremental_unassign(&again)?;
-                }
-                // The position of an earlier assignment goes away a moment after it; a record proves a new one.
-                let numbers: BTreeSet<i32> = starts.iter().map(|start| start.0).collect();
-                self.unplaced.retain(|partition| !numbers.contains(partition));
-                self.unplaced.extend(self.raw.positions(&numbers)?.into_iter().map(|(partition, _)| partition));
-                let offsets: Vec<(i32, i64)> =
-                    starts.iter().map(|(partition, _, offset)| (*partition, *offset)).collect();
-                self.raw.incremental_assign(&offsets)?;
-                for (partition, generation, offset) in starts {
-                    self.handler.start(partition, generation, offset);
-                    self.running.insert(partition);
-                }
-                if self.paused {
-                    self.raw.pause(&self.running.iter().copied().collect::<Vec<_>>(), true)?;
-                }
-            }
+            Command::Start(starts) => self.start(starts)?,
             Command::Release => self.unassign_revoked(),
             Command::Announce(partitions) => {
                 partitions.into_iter().for_each(|partition| self.announce_again(partition))
@@ -318,7 +303,9 @@ impl<H: Handler> Worker<H> {
 
     /// The owner decides again where to read, knowing the new watermarks.
     fn announce_again(&mut self, partition: i32) {
-        if !self.running.remove(&partition) {
+        let waiting = self.validating.len();
+        self.validating.retain(|start| start.partition != partition);
+        if !self.running.remove(&partition) && self.validating.len() == waiting {
             return;
         }
         self.handler.release(partition);
@@ -358,6 +345,7 @@ impl<H: Handler> Worker<H> {
 
     fn forget(&mut self, partitions: &[i32]) {
         self.unannounced.retain(|partition| !partitions.contains(partition));
+        self.validating.retain(|start| !partitions.contains(&start.partition));
         for partition in partitions {
             self.owned.remove(partition);
             self.running.remove(partition);
