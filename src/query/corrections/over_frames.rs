@@ -12,7 +12,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::expr::{AggregateFunctionParams, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
@@ -74,7 +74,18 @@ impl AggregateUDFImpl for OverFrames {
                 return Ok(Box::new(JoinedStates::new(Arc::clone(&self.inner), &arguments)?));
             }
         }
-        self.inner.create_sliding_accumulator(arguments)
+        let name = self.inner.name();
+        if arguments.order_bys.is_empty() && sliding::joins_states(name, arguments.is_distinct) {
+            return Ok(Box::new(JoinedStates::new(Arc::clone(&self.inner), &arguments)?));
+        }
+        let accumulator = self.inner.create_sliding_accumulator(arguments)?;
+        if !accumulator.supports_retract_batch() {
+            return exec_err!(
+                "{name} over a frame that rows leave is not supported\n\
+                 begin the frame with UNBOUNDED PRECEDING, or join the rows of each frame and write {name} with GROUP BY"
+            );
+        }
+        Ok(accumulator)
     }
 
     /// It depends on NULLs, on FILTER and on the order of the rows, which DataFusion does not ask for.

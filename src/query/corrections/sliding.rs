@@ -38,6 +38,15 @@ pub(super) fn folded(name: &str) -> Option<Box<dyn Accumulator>> {
     }
 }
 
+/// Functions that leave out NULLs, with states that can be read again and again. DataFusion can't take rows out of them.
+pub(super) fn joins_states(name: &str, is_distinct: bool) -> bool {
+    match name {
+        "bool_and" | "bool_or" | "bit_and" | "bit_or" => true,
+        "sum" | "avg" => is_distinct,
+        _ => false,
+    }
+}
+
 /// Functions of two columns that DataFusion computes from sums of doubles; their states are of a few numbers.
 pub(super) fn has_residue(name: &str) -> bool {
     matches!(name, "corr" | "covar_samp" | "covar_pop") || name.starts_with("regr_")
@@ -109,6 +118,7 @@ impl JoinedStates {
         let call = AggregateCall {
             function,
             return_field: Arc::clone(&arguments.return_field),
+            is_distinct: arguments.is_distinct,
             schema: arguments.schema.clone(),
             exprs: arguments.exprs.to_vec(),
             expr_fields: arguments.expr_fields.to_vec(),
@@ -199,6 +209,7 @@ fn known_rows(columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
 struct AggregateCall {
     function: Arc<AggregateUDF>,
     return_field: FieldRef,
+    is_distinct: bool,
     schema: Schema,
     exprs: Vec<Arc<dyn PhysicalExpr>>,
     expr_fields: Vec<FieldRef>,
@@ -214,7 +225,7 @@ impl AggregateCall {
             order_bys: &[],
             is_reversed: false,
             name: &self.name,
-            is_distinct: false,
+            is_distinct: self.is_distinct,
             exprs: &self.exprs,
             expr_fields: &self.expr_fields,
         })

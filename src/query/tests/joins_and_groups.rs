@@ -139,6 +139,24 @@ async fn a_subquery_without_rows_is_null() {
 }
 
 #[tokio::test]
+async fn frames_that_rows_leave_take_logic_and_distinct_sums() {
+    let over = "OVER (ORDER BY k ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)";
+    let table = "FROM (VALUES (1, TRUE, 0.5), (2, NULL, 0.5), (3, FALSE, 2.0), (4, TRUE, NULL), (5, TRUE, 0.25)) t(k, b, v) ORDER BY k";
+    assert_answers(&[
+        (
+            &format!("SELECT bool_and(b) {over} AS a, bool_or(b) {over} AS o {table}"),
+            "true,true true,true false,false false,true true,true",
+        ),
+        (
+            &format!("SELECT sum(DISTINCT v) {over} AS s, avg(DISTINCT v) {over} AS a {table}"),
+            "0.5,0.5 0.5,0.5 2.5,1.25 2.0,2.0 0.25,0.25",
+        ),
+        (&format!("SELECT bit_and(k) {over} AS a, bit_or(k) {over} AS o {table}"), "1,1 0,3 2,3 0,7 4,5"),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn null_is_in_no_rows_only() {
     assert_answers(&[
         ("SELECT count(*) FROM ticks WHERE NULL NOT IN (SELECT close FROM ticks)", "0"),
