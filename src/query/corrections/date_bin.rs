@@ -61,6 +61,9 @@ impl ScalarUDFImpl for ZonedDateBin {
                 ColumnarValue::Array(array) => ColumnarValue::Array(on_the_wall(array, zone)?),
             };
         }
+        // What the inner function promises is what it gets: times without a zone.
+        let local = call.args[1].data_type();
+        call.return_field = Arc::new(call.return_field.as_ref().clone().with_data_type(local));
         let bins = self.inner.invoke_with_args(call)?.into_array(rows)?;
         let bins = instants(&bins, &times, zone)?;
         Ok(if is_scalar {

@@ -1,7 +1,8 @@
 //! Times in a zone as times without one.
 //!
 //! `CAST(ts AT TIME ZONE 'America/New_York' AS TIMESTAMP)` is what the clock on the wall there shows, in SQL. Arrow's cast gives what it
-//! shows in UTC. Casts that type coercion put in are of the same kind.
+//! shows in UTC. Casts that type coercion put in are of the same kind. The other way round, `wall AT TIME ZONE ..` compared with
+//! a literal, the optimizer drops the zone, so it may not see the cast.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
@@ -13,6 +14,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::exprs::rewrite_exprs;
+use super::opaque::opaque;
 
 #[derive(Debug)]
 pub(super) struct WallClock;
@@ -27,8 +29,11 @@ impl AnalyzerRule for WallClock {
             let (Expr::Cast(Cast { expr: from, field }) | Expr::TryCast(TryCast { expr: from, field })) = &expr else {
                 return Ok(Transformed::no(expr));
             };
-            if !matches!(field.data_type(), DataType::Timestamp(_, None)) || zone_of(&from.get_type(schema)?).is_none()
-            {
+            let from_type = from.get_type(schema)?;
+            if zone_of(field.data_type()).is_some() && matches!(from_type, DataType::Timestamp(_, None)) {
+                return Ok(Transformed::yes(opaque(expr, false)));
+            }
+            if !matches!(field.data_type(), DataType::Timestamp(_, None)) || zone_of(&from_type).is_none() {
                 return Ok(Transformed::no(expr));
             }
             let local = |from| Box::new(Expr::ScalarFunction(ScalarFunction::new_udf(to_local_time(), vec![from])));

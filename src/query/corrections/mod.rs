@@ -9,6 +9,7 @@ mod held;
 mod ignore_nulls;
 mod local_time;
 mod null_not_in;
+mod opaque;
 mod over_frames;
 mod scalars;
 mod set_operations;

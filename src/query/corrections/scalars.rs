@@ -5,19 +5,15 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Subquery, Volatility,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::always_a_row::always_has_a_row;
 use super::exprs::rewrite_exprs;
+use super::opaque::opaque;
 
 #[derive(Debug)]
 pub(super) struct NoRowIsNull;
@@ -39,8 +35,7 @@ fn nullable(expr: Expr, _: &DFSchema) -> Result<Transformed<Expr>> {
     }
     let mut columns: Vec<Expr> = subquery.subquery.schema().columns().into_iter().map(Expr::Column).collect();
     let (column, name) = (columns.swap_remove(0), subquery.subquery.schema().field(0).name().clone());
-    let function = Arc::new(ScalarUDF::from(Nullable { signature: Signature::any(1, Volatility::Immutable) }));
-    let value = Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![column])).alias(name);
+    let value = opaque(column, true).alias(name);
     let plan = LogicalPlanBuilder::from(Arc::unwrap_or_clone(subquery.subquery)).project([value])?.build()?;
     Ok(Transformed::yes(Expr::ScalarSubquery(Subquery { subquery: Arc::new(plan), ..subquery })))
 }
@@ -52,33 +47,5 @@ fn is_of_one_row(plan: &LogicalPlan) -> bool {
         LogicalPlan::Sort(sort) => sort.fetch.is_none() && is_of_one_row(&sort.input),
         LogicalPlan::Aggregate(aggregate) => always_has_a_row(aggregate),
         _ => false,
-    }
-}
-
-/// Its argument, which may be NULL as far as anybody knows.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Nullable {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for Nullable {
-    fn name(&self) -> &'static str {
-        "nullable"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(types[0].clone())
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        Ok(Arc::new(Field::new(self.name(), args.arg_fields[0].data_type().clone(), true)))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Ok(args.args[0].clone())
     }
 }
