@@ -223,6 +223,14 @@ impl KafkaSettings {
         self.over(&[])
     }
 
+    /// For one question: connects to every broker. What waits for the controller otherwise makes librdkafka connect to it
+    /// without a pause while it is gone.
+    pub(super) fn question_config(&self) -> ClientConfig {
+        let mut config = self.client_config();
+        config.set("enable.sparse.connections", "false");
+        config
+    }
+
     /// The client's settings on top of defaults. Not by `ClientConfig::config_map`, which masks passwords: a copy
     /// made with it logs in with the mask.
     fn over(&self, defaults: &[(&str, &str)]) -> ClientConfig {
@@ -231,8 +239,12 @@ impl KafkaSettings {
             config.set(*name, *value);
         }
         config.set("bootstrap.servers", &self.brokers).set("client.id", "tickhouse");
-        // A broker that is away is tried again soon after it is back.
-        config.set("reconnect.backoff.max.ms", "2000").set("topic.metadata.refresh.interval.ms", "30000");
+        // A broker that is gone is tried again soon after it is back, and not more than once a second by the two
+        // connections that a client may have to it. librdkafka draws pauses from 75 % of the first value on.
+        if !self.properties.0.contains_key("reconnect.backoff.max.ms") {
+            config.set("reconnect.backoff.ms", "2000").set("reconnect.backoff.max.ms", "3000");
+        }
+        config.set("topic.metadata.refresh.interval.ms", "30000");
         let protocol = match (self.uses_tls(), self.username.is_some()) {
             (false, false) => None,
             (true, false) => Some("ssl"),

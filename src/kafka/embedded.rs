@@ -6,14 +6,18 @@
 
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
 
 use super::raw::skip_mock_rebalance_delay;
+
+/// Number of the only broker.
+const BROKER: i32 = 1;
 
 /// Runs until it is dropped.
 pub struct EmbeddedBroker {
     /// Owns the cluster; unlike a `MockCluster` it can be sent to other threads.
-    _client: BaseProducer,
+    client: BaseProducer,
     bootstrap_servers: String,
 }
 
@@ -29,19 +33,42 @@ impl EmbeddedBroker {
     pub fn start(partitions: i32, topic: &str) -> Result<Self, EmbeddedBrokerError> {
         let wrong = |error: KafkaError| EmbeddedBrokerError(error.to_string());
         let client: BaseProducer = ClientConfig::new().set("test.mock.num.brokers", "1").create().map_err(wrong)?;
-        let cluster = client
-            .client()
-            .mock_cluster()
-            .ok_or_else(|| EmbeddedBrokerError("librdkafka was built without its mock cluster".to_owned()))?;
+        skip_mock_rebalance_delay(client.client());
+        let mut broker = Self { client, bootstrap_servers: String::new() };
+        let cluster = broker.cluster()?;
         cluster.create_topic(topic, partitions, 1).map_err(wrong)?;
         let bootstrap_servers = cluster.bootstrap_servers();
         drop(cluster);
-        skip_mock_rebalance_delay(client.client());
-        Ok(Self { _client: client, bootstrap_servers })
+        broker.bootstrap_servers = bootstrap_servers;
+        Ok(broker)
     }
 
     /// `host:port` for the clients.
     pub fn bootstrap_servers(&self) -> &str {
         &self.bootstrap_servers
+    }
+
+    /// Cut off, the broker closes every connection and takes none until it is let in again.
+    ///
+    /// # Errors
+    /// librdkafka refuses.
+    pub fn cut_off(&self, is_cut_off: bool) -> Result<(), EmbeddedBrokerError> {
+        let cluster = self.cluster()?;
+        let changed = if is_cut_off { cluster.broker_down(BROKER) } else { cluster.broker_up(BROKER) };
+        changed.map_err(|error| EmbeddedBrokerError(error.to_string()))
+    }
+
+    /// Gives a partition a leader, or takes it.
+    ///
+    /// # Errors
+    /// librdkafka refuses.
+    pub fn elect(&self, topic: &str, partition: i32, has_leader: bool) -> Result<(), EmbeddedBrokerError> {
+        let elected = self.cluster()?.partition_leader(topic, partition, has_leader.then_some(BROKER));
+        elected.map_err(|error| EmbeddedBrokerError(error.to_string()))
+    }
+
+    fn cluster(&self) -> Result<MockCluster<'_, DefaultProducerContext>, EmbeddedBrokerError> {
+        let cluster = self.client.client().mock_cluster();
+        cluster.ok_or_else(|| EmbeddedBrokerError("librdkafka was built without its mock cluster".to_owned()))
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::client::KafkaSettings;
+use super::ends::all_ends;
 use super::events::{Assigned, Record};
 use super::notice::{Notice, tells_truncation};
 use super::raw::{Position, RawConsumer, RawError, TopicIdQuery};
@@ -22,8 +23,6 @@ use crate::market::TopicIdentity;
 const BATCH_MESSAGES: usize = 8_192;
 /// The batch call waits for a full batch or this long: it bounds the latency of everything here.
 const BATCH_WAIT: Duration = Duration::from_millis(5);
-/// At start, per partition.
-const BROKER_ANSWER: Duration = Duration::from_secs(10);
 /// One question while records flow: nothing is polled meanwhile.
 const SHORT_ANSWER: Duration = Duration::from_millis(300);
 const TOPIC_ID_ANSWER: Duration = Duration::from_secs(5);
@@ -88,18 +87,12 @@ impl Following {
     /// # Errors
     /// See [`topic_info`]; or a broker doesn't tell the ends.
     pub fn open(settings: &KafkaSettings, patience: Duration) -> Result<Self, TopicError> {
-        let TopicInfo { identity, partitions } = topic_info(settings, patience)?;
+        let until = Instant::now() + patience;
+        let TopicInfo { identity, .. } = topic_info(settings, patience)?;
         let config = settings.consumer_config(NO_GROUP);
         let raw = RawConsumer::new(&config, &settings.topic, BATCH_MESSAGES).map_err(TopicError::Configuration)?;
+        let opened = all_ends(&raw, settings, until)?;
         let topic = settings.topic.clone();
-        let mut opened = Vec::with_capacity(partitions);
-        for partition in (0..).take(partitions) {
-            let (low, high) = raw.watermarks(partition, BROKER_ANSWER).map_err(|error| TopicError::Read {
-                topic: topic.clone(),
-                detail: format!("find the ends of partition {partition}: {}", error.code),
-            })?;
-            opened.push(Assigned { partition, low, high });
-        }
         Ok(Self {
             topic_id: None,
             raw,
@@ -198,6 +191,12 @@ impl Following {
     /// (partition, offset below which everything was delivered).
     pub fn positions(&self) -> impl Iterator<Item = (i32, i64)> {
         self.places.iter().map(|(partition, place)| (*partition, place.next))
+    }
+
+    /// Attempts to connect so far.
+    #[cfg(test)]
+    pub(super) fn connects(&self) -> u32 {
+        self.raw.connects()
     }
 
     /// Records that are known to be in Kafka and were not delivered yet; `None` while the end of a partition isn't
@@ -320,14 +319,14 @@ impl Following {
         if self.identity.topic_id.is_some() && self.topic_id.is_none() {
             self.topic_id = Some(self.raw.query_topic_id(TOPIC_ID_ANSWER));
         }
-        let count = match self.raw.partition_count(SHORT_ANSWER) {
-            Ok(count) => count,
+        let partitions = match self.raw.partitions(SHORT_ANSWER) {
+            Ok(partitions) => partitions,
             Err(error) => {
                 tracing::debug!("{error}");
                 return Ok(());
             }
         };
-        for partition in 0..count {
+        for partition in partitions.into_keys() {
             if self.places.contains_key(&partition) {
                 continue;
             }

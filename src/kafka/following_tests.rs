@@ -9,6 +9,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::client::KafkaSettings;
 use super::following::{Following, News};
+use super::reader::Reader;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -99,4 +100,45 @@ fn what_kafka_does_not_hold_is_a_gap_and_other_partitions_go_on() {
     }
     assert_eq!(offsets, [(0, 1), (0, 2)]);
     assert_eq!(following.positions().collect::<Vec<_>>(), [(0, 3), (1, 7)]);
+}
+
+/// Both of its requests for the ends of a partition are refused once.
+#[test]
+fn an_error_that_passes_is_no_end_when_the_topic_is_opened() {
+    let client = client();
+    let cluster = client.client().mock_cluster().unwrap();
+    cluster.create_topic("ticks", 2, 1).unwrap();
+    let kafka = kafka(&cluster);
+    send(&kafka, 3);
+    let passing = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR; 2];
+    cluster.request_errors(RDKafkaApiKey::ListOffsets, &passing);
+    let reader = Reader::open(&kafka, PATIENCE).unwrap();
+    assert_eq!(reader.partitions().iter().map(|at| at.high).collect::<Vec<_>>(), [3, 0]);
+    cluster.request_errors(RDKafkaApiKey::ListOffsets, &passing);
+    assert_eq!(Following::open(&kafka, PATIENCE).unwrap().opened(), reader.partitions());
+    cluster.topic_error("ticks", RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE).unwrap();
+    let error = Reader::open(&kafka, Duration::from_secs(1)).map(|_| ()).unwrap_err();
+    assert!(error.is_transient(), "{error}");
+}
+
+#[test]
+fn brokers_that_are_gone_are_tried_once_a_second() {
+    let client = client();
+    let cluster = client.client().mock_cluster().unwrap();
+    cluster.create_topic("ticks", 1, 1).unwrap();
+    let mut following = Following::open(&kafka(&cluster), PATIENCE).unwrap();
+    following.start(&[]).unwrap();
+    following.turn(|_| {}).unwrap();
+    cluster.broker_down(1).unwrap();
+    let mut turn_for = |seconds| {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(seconds) {
+            following.turn(|_| {}).unwrap();
+        }
+        following.connects()
+    };
+    // The first attempts after a connection that broke come at once.
+    let (before, seconds) = (turn_for(4), 10);
+    let connects = turn_for(seconds) - before;
+    assert!((1..=seconds as u32).contains(&connects), "{connects} in {seconds} s");
 }

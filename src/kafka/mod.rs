@@ -5,6 +5,7 @@ mod consumer;
 #[cfg(test)]
 mod consumer_tests;
 mod embedded;
+mod ends;
 mod events;
 mod fetch_size;
 mod following;
@@ -23,6 +24,7 @@ mod worker;
 pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
 pub use consumer::{Consumer, ConsumerGone};
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
+pub use ends::{TopicEnds, topic_ends};
 pub use events::{Assigned, Command, Event, Handler, Record, Start, TimeAnswer, TopicIdAnswer};
 pub use following::{Following, News};
 pub use group::{GroupInfo, group_info};

@@ -5,17 +5,21 @@
 //!
 //! Invariants:
 //! - The callbacks run inside [`RawConsumer::batch`] and [`RawConsumer::close`], on the calling thread
-//!   (`RawConsumer` is `Send`, not `Sync`), so `Inbox` needs no lock. The log callback touches no state.
+//!   (`RawConsumer` is `Send`, not `Sync`), so `Inbox` needs no lock. The log callback touches no state, the socket
+//!   callback only the atomics in `Sockets`.
 //! - A [`BatchMessage`] borrows from the batch; every message of a batch is destroyed when the batch is.
 #![allow(unsafe_code, reason = "librdkafka's batch call has no safe wrapper; audited here and nowhere else")]
 
+mod callbacks;
+mod code;
 mod fetch;
 mod metadata;
+mod pace;
 mod position;
 mod topic_id;
 
-use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::marker::PhantomData;
 use std::ptr;
 use std::time::Duration;
 
@@ -29,33 +33,19 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::fetch_size::FetchSize;
 use super::notice::Notice;
 use super::refusal::configuration_problem;
+use callbacks::{Inbox, on_error, on_log, on_rebalance, on_socket};
+pub(super) use code::RawError;
+use code::{check_number, code_of};
 pub(super) use position::Position;
 pub(super) use topic_id::TopicIdQuery;
 
-#[derive(Default)]
-struct Inbox {
-    notices: RefCell<Vec<Notice>>,
-    closing: std::cell::Cell<bool>,
-}
+const OFFSET_FOR_TIME: &str = "offsets for times";
 
-/// A librdkafka call failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{call}: {code}")]
-pub(super) struct RawError {
-    pub call: &'static str,
-    pub code: RDKafkaErrorCode,
-}
-
-impl RawError {
-    fn is(&self, err: RDKafkaRespErr) -> bool {
-        self.code == RDKafkaErrorCode::from(err)
-    }
-}
-
+/// Of a call whose codes are librdkafka's own.
 fn check(call: &'static str, err: RDKafkaRespErr) -> Result<(), RawError> {
     match err {
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
-        err => Err(RawError { call, code: err.into() }),
+        err => Err(RawError::new(call, err.into())),
     }
 }
 
@@ -83,9 +73,10 @@ impl RawConsumer {
         unsafe {
             let conf = rd::rd_kafka_conf_dup(native.ptr());
             rd::rd_kafka_conf_set_opaque(conf, inbox.cast());
-            rd::rd_kafka_conf_set_rebalance_cb(conf, Some(on_rebalance));
+            code::rd_kafka_conf_set_rebalance_cb(conf, Some(on_rebalance));
             rd::rd_kafka_conf_set_error_cb(conf, Some(on_error));
             rd::rd_kafka_conf_set_log_cb(conf, Some(on_log));
+            rd::rd_kafka_conf_set_socket_cb(conf, Some(on_socket));
             let handle =
                 rd::rd_kafka_new(rd::rd_kafka_type_t::RD_KAFKA_CONSUMER, conf, reason.as_mut_ptr(), reason.len());
             if handle.is_null() {
@@ -139,7 +130,8 @@ impl RawConsumer {
             unsafe { rd::rd_kafka_consume_batch_queue(self.queue, millis(timeout), self.messages.as_mut_ptr(), most) };
         if count < 0 {
             // SAFETY: reads a thread-local.
-            return Err(RawError { call: "consume batch", code: unsafe { rd::rd_kafka_last_error() }.into() });
+            check_number("consume batch", unsafe { code::rd_kafka_last_error() })?;
+            return Ok(Batch { messages: &[] });
         }
         let (waiting, asked) = (self.waiting(), self.fetch_size.bytes());
         let batch = Batch { messages: &self.messages[..count as usize] };
@@ -149,6 +141,13 @@ impl RawConsumer {
             unsafe { fetch::set_fetch_bytes(self.handle, self.fetch_size.bytes())? }
         }
         Ok(batch)
+    }
+
+    /// Attempts to connect so far.
+    #[cfg(test)]
+    pub(super) fn connects(&self) -> u32 {
+        // SAFETY: the inbox lives as long as self; the counter is atomic.
+        unsafe { (*self.inbox).sockets.opened() }
     }
 
     pub(super) fn take_notices(&self) -> Vec<Notice> {
@@ -201,7 +200,7 @@ impl RawConsumer {
         let (mut low, mut high) = (0, 0);
         // SAFETY: both out-pointers live through the call.
         let err = unsafe {
-            rd::rd_kafka_query_watermark_offsets(
+            code::rd_kafka_query_watermark_offsets(
                 self.handle,
                 self.topic.as_ptr(),
                 partition,
@@ -210,7 +209,7 @@ impl RawConsumer {
                 millis(timeout),
             )
         };
-        check("query watermark offsets", err).map(|()| (low, high))
+        check_number("query watermark offsets", err).map(|()| (low, high))
     }
 
     /// Last stable offset as of the newest fetch; `None` before the first one.
@@ -232,15 +231,16 @@ impl RawConsumer {
     ) -> Result<Option<i64>, RawError> {
         let list = self.list([(partition, Some(timestamp_ms))])?;
         #[cfg(feature = "mutant-offsets-elsewhere")]
-        use rd::rd_kafka_committed as find;
+        use code::rd_kafka_committed as find;
         #[cfg(not(feature = "mutant-offsets-elsewhere"))]
-        use rd::rd_kafka_offsets_for_times as find;
-        // SAFETY: the list lives through the call, which writes the offsets into it.
-        check("offsets for times", unsafe { find(self.handle, list.ptr(), millis(timeout)) })?;
-        Ok(list.find_partition(&self.topic_name, partition).and_then(|found| match found.offset() {
-            Offset::Offset(offset) => Some(offset),
-            _ => None,
-        }))
+        use code::rd_kafka_offsets_for_times as find;
+        // SAFETY: the list lives through the calls; the first one writes an offset or an error into its only element.
+        let (err, offset) = unsafe {
+            check_number(OFFSET_FOR_TIME, find(self.handle, list.ptr(), millis(timeout)))?;
+            let element = (*list.ptr()).elems;
+            (code::number_in(&raw const (*element).err), (*element).offset)
+        };
+        check_number(OFFSET_FOR_TIME, err).map(|()| (offset >= 0).then_some(offset))
     }
 
     /// Commits to the group without waiting; for lag tools only.
@@ -254,8 +254,8 @@ impl RawConsumer {
     pub(super) fn close(&mut self) -> Result<(), RawError> {
         // SAFETY: the inbox lives as long as self.
         unsafe {
-            (*self.inbox).closing.set(true);
-            check("close consumer", rd::rd_kafka_consumer_close(self.handle))
+            (*self.inbox).close();
+            check_number("close consumer", code::rd_kafka_consumer_close(self.handle))
         }
     }
 
@@ -263,7 +263,7 @@ impl RawConsumer {
         let mut list = TopicPartitionList::new();
         for (partition, offset) in items {
             list.add_partition_offset(&self.topic_name, partition, offset.map_or(Offset::Invalid, Offset::Offset))
-                .map_err(|_| RawError { call: "build partition list", code: RDKafkaErrorCode::InvalidArgument })?;
+                .map_err(|_| RawError::new("build partition list", RDKafkaErrorCode::InvalidArgument))?;
         }
         Ok(list)
     }
@@ -273,7 +273,7 @@ impl Drop for RawConsumer {
     fn drop(&mut self) {
         // SAFETY: nothing borrows from the handle any more; the inbox goes last, as callbacks may run in destroy.
         unsafe {
-            (*self.inbox).closing.set(true);
+            (*self.inbox).close();
             rd::rd_kafka_queue_destroy(self.queue);
             rd::rd_kafka_destroy(self.handle);
             drop(Box::from_raw(self.inbox));
@@ -299,8 +299,7 @@ pub(super) struct Batch<'a> {
 
 impl Batch<'_> {
     pub(super) fn iter(&self) -> impl Iterator<Item = BatchMessage<'_>> {
-        // SAFETY: librdkafka handed out valid messages that live until Drop destroys them.
-        self.messages.iter().map(|message| BatchMessage { raw: unsafe { &**message } })
+        self.messages.iter().map(|message| BatchMessage { raw: *message, batch: PhantomData })
     }
 }
 
@@ -314,45 +313,54 @@ impl Drop for Batch<'_> {
 }
 
 /// One entry of a batch: a message, an end-of-partition mark or an error.
+///
+/// Invariant: librdkafka's message lives until the batch is dropped. No reference is made to it, as its error code may be
+/// one that the bindings lack.
 pub(super) struct BatchMessage<'a> {
-    raw: &'a rd::rd_kafka_message_t,
+    raw: *const rd::rd_kafka_message_t,
+    batch: PhantomData<&'a [*mut rd::rd_kafka_message_t]>,
 }
 
 impl<'a> BatchMessage<'a> {
     pub(super) fn error(&self) -> Option<RDKafkaErrorCode> {
-        match self.raw.err {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => None,
-            err => Some(err.into()),
+        // SAFETY: see the invariant.
+        match unsafe { code::number_in(&raw const (*self.raw).err) } {
+            0 => None,
+            number => Some(code_of(number)),
         }
     }
 
     /// False for an error of the group or of the client.
     pub(super) fn is_of_partition(&self) -> bool {
-        !self.raw.rkt.is_null()
+        // SAFETY: see the invariant.
+        unsafe { !(*self.raw).rkt.is_null() }
     }
 
     pub(super) fn partition(&self) -> i32 {
-        self.raw.partition
+        // SAFETY: see the invariant.
+        unsafe { (*self.raw).partition }
     }
 
     /// Also set on an end-of-partition mark: the next offset to be written.
     pub(super) fn offset(&self) -> i64 {
-        self.raw.offset
+        // SAFETY: see the invariant.
+        unsafe { (*self.raw).offset }
     }
 
     /// Of key and payload.
     fn bytes(&self) -> usize {
-        self.raw.key_len + self.raw.len
+        // SAFETY: see the invariant.
+        unsafe { (*self.raw).key_len + (*self.raw).len }
     }
 
     pub(super) fn payload(&self) -> Option<&'a [u8]> {
         // SAFETY: payload points to len bytes that live as long as the message.
-        unsafe { bytes(self.raw.payload, self.raw.len) }
+        unsafe { bytes((*self.raw).payload, (*self.raw).len) }
     }
 
     pub(super) fn key(&self) -> Option<&'a [u8]> {
         // SAFETY: as above.
-        unsafe { bytes(self.raw.key, self.raw.key_len) }
+        unsafe { bytes((*self.raw).key, (*self.raw).key_len) }
     }
 
     /// Of the leader that took the record from its producer.
@@ -415,69 +423,12 @@ unsafe fn take_error(call: &'static str, error: *mut rd::rd_kafka_error_t) -> Re
     }
     // SAFETY: promised by the caller.
     unsafe {
-        let code = rd::rd_kafka_error_code(error);
+        let number = code::rd_kafka_error_code(error);
         rd::rd_kafka_error_destroy(error);
-        check(call, code)
+        check_number(call, number)
     }
 }
 
 fn millis(timeout: Duration) -> c_int {
     c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX)
-}
-
-unsafe extern "C" fn on_rebalance(
-    handle: *mut rd::rd_kafka_t,
-    err: RDKafkaRespErr,
-    partitions: *mut rd::rd_kafka_topic_partition_list_t,
-    opaque: *mut c_void,
-) {
-    // SAFETY: opaque is the inbox of this handle; the list lives through the call; see the module's invariants.
-    unsafe {
-        let inbox = &*opaque.cast::<Inbox>();
-        let assigning = err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        if inbox.closing.get() {
-            let error = if assigning {
-                rd::rd_kafka_incremental_assign(handle, partitions)
-            } else {
-                rd::rd_kafka_incremental_unassign(handle, partitions)
-            };
-            if !error.is_null() {
-                rd::rd_kafka_error_destroy(error);
-                rd::rd_kafka_assign(handle, ptr::null());
-            }
-            return;
-        }
-        let numbers = elements(partitions).iter().map(|element| element.partition).collect();
-        inbox.notices.borrow_mut().push(if assigning {
-            Notice::Assign(numbers)
-        } else {
-            Notice::Revoke { partitions: numbers, lost: rd::rd_kafka_assignment_lost(handle) != 0 }
-        });
-    }
-}
-
-unsafe extern "C" fn on_error(handle: *mut rd::rd_kafka_t, err: c_int, reason: *const c_char, opaque: *mut c_void) {
-    // SAFETY: as in on_rebalance; reason is a C string for the length of the call.
-    unsafe {
-        let inbox = &*opaque.cast::<Inbox>();
-        let mut text = CStr::from_ptr(reason).to_string_lossy().into_owned();
-        let mut code = RDKafkaErrorCode::from(std::mem::transmute::<c_int, RDKafkaRespErr>(err));
-        let fatal = code == RDKafkaErrorCode::Fatal;
-        if fatal {
-            let mut buffer = [0 as c_char; 512];
-            code = rd::rd_kafka_fatal_error(handle, buffer.as_mut_ptr(), buffer.len()).into();
-            text = CStr::from_ptr(buffer.as_ptr()).to_string_lossy().into_owned();
-        }
-        inbox.notices.borrow_mut().push(Notice::Error { code, text, fatal });
-    }
-}
-
-unsafe extern "C" fn on_log(_: *const rd::rd_kafka_t, level: c_int, facility: *const c_char, text: *const c_char) {
-    // SAFETY: both are C strings for the length of the call.
-    let (facility, text) =
-        unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(text).to_string_lossy()) };
-    match level {
-        ..=3 => tracing::debug!(target: "librdkafka", %facility, "{text}"),
-        _ => tracing::trace!(target: "librdkafka", %facility, "{text}"),
-    }
 }

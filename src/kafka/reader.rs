@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::client::KafkaSettings;
+use super::ends::all_ends;
 use super::events::{Assigned, Record};
 use super::notice::Notice;
 use super::raw::RawConsumer;
@@ -48,30 +49,24 @@ impl Reader {
     /// # Errors
     /// See [`topic_info`]; or a broker doesn't tell the ends.
     pub fn open(settings: &KafkaSettings, patience: Duration) -> Result<Self, TopicError> {
-        let TopicInfo { identity, partitions } = topic_info(settings, patience)?;
+        let until = Instant::now() + patience;
+        let TopicInfo { identity, .. } = topic_info(settings, patience)?;
         let mut config = settings.consumer_config(NO_GROUP);
         // Harmless where nothing pauses or rebalances.
         config.set("enable.partition.eof", "true");
         let raw = RawConsumer::new(&config, &settings.topic, BATCH_MESSAGES).map_err(TopicError::Configuration)?;
-        let mut reader = Self {
+        let partitions = all_ends(&raw, settings, until)?;
+        Ok(Self {
             raw,
             access: Access::of(&config),
             brokers: settings.brokers.clone(),
             topic: settings.topic.clone(),
             identity,
-            partitions: Vec::with_capacity(partitions),
+            partitions,
             open: BTreeSet::new(),
             heard: Instant::now(),
             trouble: None,
-        };
-        for partition in (0..).take(partitions) {
-            let (low, high) = reader
-                .raw
-                .watermarks(partition, BROKER_ANSWER)
-                .map_err(|error| reader.failed(format!("find the ends of partition {partition}: {}", error.code)))?;
-            reader.partitions.push(Assigned { partition, low, high });
-        }
-        Ok(reader)
+        })
     }
 
     pub fn identity(&self) -> &TopicIdentity {

@@ -80,7 +80,7 @@ impl TopicError {
 /// # Errors
 /// No broker answers, the client is refused, or there is no such topic.
 pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicInfo, TopicError> {
-    let mut config = settings.client_config();
+    let mut config = settings.question_config();
     // Connections that are closed unasked are told at this level only.
     config.set_log_level(RDKafkaLogLevel::Info);
     let consumer: BaseConsumer<Trouble> = config
@@ -135,8 +135,15 @@ fn ask(
         Some((_, Some(RDKafkaErrorCode::TopicAuthorizationFailed))) => {
             Err(TopicError::Denied { topic: settings.topic.clone(), right: "Read" })
         }
+        // Brokers that start and those that elect a leader give such answers, which pass.
+        Some((_, Some(code))) if !is_absent(code) => return Err(code.to_string()),
         _ => Err(TopicError::NoTopic { topic: settings.topic.clone(), brokers: settings.brokers.clone() }),
     })
+}
+
+fn is_absent(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{InvalidTopic, UnknownTopic, UnknownTopicOrPartition};
+    matches!(code, InvalidTopic | UnknownTopic | UnknownTopicOrPartition)
 }
 
 fn identity(
@@ -179,8 +186,10 @@ pub fn ensure_topic(
 }
 
 fn create_topic(settings: &KafkaSettings, partitions: i32, replication: Option<i32>) -> Result<(), TopicError> {
-    let admin: AdminClient<DefaultClientContext> =
-        settings.client_config().create().map_err(|error| TopicError::Configuration(configuration_problem(&error)))?;
+    let admin: AdminClient<DefaultClientContext> = settings
+        .question_config()
+        .create()
+        .map_err(|error| TopicError::Configuration(configuration_problem(&error)))?;
     let replication = TopicReplication::Fixed(replication.unwrap_or(DEFAULT_REPLICATION));
     let topic = NewTopic::new(&settings.topic, partitions, replication);
     let options = AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewPartitions
 
@@ -11,6 +12,10 @@ from kinds import Missed, fault
 from stage import START_SECONDS, Stage
 
 LONG_SECONDS = 20
+# Those that a broken connection may cost at once, for the broker itself and for its part as coordinator of the group.
+ATTEMPTS_AT_ONCE = 6
+# Of whoever else runs on this machine, in that time.
+OTHERS_ATTEMPTS = 200
 
 
 @fault("broker-kill", weight=8)
@@ -58,7 +63,37 @@ def cut(stage: Stage, chance: random.Random) -> str:
 def cut_long(stage: Stage, chance: random.Random) -> str:
     """The group has forgotten its members meanwhile."""
     stage.working(stage.any_worker(chance))
-    return network(stage, LONG_SECONDS, mode="cut")
+    before = refused_attempts()
+    line = network(stage, LONG_SECONDS, mode="cut")
+    refused = refused_attempts() - before
+    expect_few(stage, refused, LONG_SECONDS, "refused", OTHERS_ATTEMPTS)
+    return f"{line}, {refused} refused"
+
+
+def refused_attempts() -> int:
+    """To connect, of everybody on this machine."""
+    names, values = (line.split() for line in Path("/proc/net/snmp").read_text().splitlines() if line.startswith("Tcp:"))
+    return int(dict(zip(names, values))["AttemptFails"])
+
+
+def expect_few(stage: Stage, attempts: int, seconds: float, what: str, slack: int = 0) -> None:
+    """Brokers that are not there are tried once a second by each worker."""
+    if attempts > slack + len(stage.workers) * (seconds + ATTEMPTS_AT_ONCE):
+        stage.findings.append(f"{len(stage.workers)} workers: {attempts} {what} attempts to connect in {seconds:.1f} s")
+
+
+@fault("kafka-turned-away", weight=6)
+def turned_away(stage: Stage, chance: random.Random) -> str:
+    """Connections end as soon as they are there."""
+    stage.working(stage.any_worker(chance))
+    seconds = chance.uniform(4, 12)
+    stage.kafka.proxy.tell(mode="turn-away")
+    time.sleep(seconds)
+    hits = stage.kafka.proxy.tell(mode="pass")["hits"]
+    if hits == 0:
+        raise Missed("nobody tried to connect")
+    expect_few(stage, hits, seconds, "closed")
+    return f"{hits} attempts in {seconds:.1f} s"
 
 
 @fault("kafka-half-open", weight=12)

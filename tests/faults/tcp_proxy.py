@@ -5,6 +5,7 @@
 
 {"mode": "pass"}                    forwards
 {"mode": "cut"}                     closes what is open and refuses what comes
+{"mode": "turn-away"}               closes what is open, and what comes as soon as it is there: attempts can be counted
 {"mode": "silent"}                  takes connections and data, and answers nothing: a half-open connection
 {"mode": "slow", "seconds": 0.2}    forwards each piece that much later
 
@@ -44,6 +45,8 @@ class TcpProxy:
             self.server.close()
             self.hits += len(self.open)
             self.abort(self.open)
+        elif self.mode == "turn-away":
+            self.abort(self.open)
         elif self.mode != before:
             self.abort(self.spoilt)
         return {"hits": hits}
@@ -57,6 +60,10 @@ class TcpProxy:
         task = asyncio.current_task()
         self.connections.add(task)
         task.add_done_callback(self.connections.discard)
+        if self.mode == "turn-away":
+            self.hits += 1
+            writer.transport.abort()
+            return
         try:
             upstream_reader, upstream = await asyncio.open_connection(self.host, self.target)
         except OSError:

@@ -15,7 +15,7 @@ const CALL: &str = "set the size of fetches";
 
 /// The handle is a live client's.
 pub(super) unsafe fn set_fetch_bytes(handle: *mut rd::rd_kafka_t, bytes: i32) -> Result<(), RawError> {
-    let failed = || RawError { call: CALL, code: RDKafkaErrorCode::InvalidArgument };
+    let failed = || RawError::new(CALL, RDKafkaErrorCode::InvalidArgument);
     let value = CString::new(bytes.to_string()).map_err(|_| failed())?;
     let mut reason = [0 as c_char; 256];
     // SAFETY: the configuration belongs to the live handle and is no constant; for a whole number the call writes this

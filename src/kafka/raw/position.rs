@@ -4,13 +4,22 @@
 //! below it. librdkafka asks for that when a leader changes and when it seeks, not when it is assigned.
 
 use std::collections::BTreeSet;
+use std::ffi::c_int;
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::code::{check_number, number_in};
 use super::{RawConsumer, RawError, check, elements, millis, take_error};
+
+const NOT_YET: [RDKafkaRespErr; 4] = [
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR__STATE,
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS,
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR__IN_PROGRESS,
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::kafka) struct Position {
@@ -43,16 +52,12 @@ impl RawConsumer {
         let mut started = Vec::new();
         // SAFETY: the list lives through the loop.
         for element in unsafe { elements(list.ptr()) } {
-            match element.err {
-                // Its assignment has not reached the fetcher.
-                RDKafkaRespErr::RD_KAFKA_RESP_ERR__STATE
-                | RDKafkaRespErr::RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS
-                | RDKafkaRespErr::RD_KAFKA_RESP_ERR__IN_PROGRESS
-                | RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION => {}
-                err => {
-                    check(CALL, err)?;
-                    started.push(element.partition);
-                }
+            // SAFETY: the element belongs to the list.
+            let number = unsafe { number_in(&raw const element.err) };
+            // Its assignment has not reached the fetcher.
+            if NOT_YET.iter().all(|err| *err as c_int != number) {
+                check_number(CALL, number)?;
+                started.push(element.partition);
             }
         }
         Ok(started)

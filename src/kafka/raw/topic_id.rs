@@ -10,6 +10,7 @@ use rdkafka::bindings as rd;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::RDKafkaErrorCode;
 
+use super::code::{self, check_number};
 use super::{RawConsumer, RawError, check, millis};
 
 const CALL: &str = "ask for the topic's id";
@@ -65,7 +66,7 @@ impl TopicIdQuery {
 
     /// Blocks up to the timeout.
     pub(in crate::kafka) fn wait(self) -> Result<Option<String>, RawError> {
-        let late = RawError { call: CALL, code: RDKafkaErrorCode::OperationTimedOut };
+        let late = RawError::new(CALL, RDKafkaErrorCode::OperationTimedOut);
         self.answer(self.timeout + LATE).unwrap_or(Err(late))
     }
 }
@@ -98,10 +99,10 @@ unsafe fn start(handle: *mut rd::rd_kafka_t, topic: &CStr, timeout: Duration) ->
 
 /// SAFETY: `event` is a valid event.
 unsafe fn read(event: *mut rd::rd_kafka_event_t) -> Result<Option<String>, RawError> {
-    let unknown = || RawError { call: CALL, code: RDKafkaErrorCode::UnknownTopicOrPartition };
+    let unknown = || RawError::new(CALL, RDKafkaErrorCode::UnknownTopicOrPartition);
     // SAFETY: what the event holds lives as long as it does.
     unsafe {
-        check(CALL, rd::rd_kafka_event_error(event))?;
+        check_number(CALL, code::rd_kafka_event_error(event))?;
         let result = rd::rd_kafka_event_DescribeTopics_result(event);
         if result.is_null() {
             return Err(unknown());
@@ -114,7 +115,7 @@ unsafe fn read(event: *mut rd::rd_kafka_event_t) -> Result<Option<String>, RawEr
         let topic = *topics;
         let error = rd::rd_kafka_TopicDescription_error(topic);
         if !error.is_null() {
-            check(CALL, rd::rd_kafka_error_code(error))?;
+            check_number(CALL, code::rd_kafka_error_code(error))?;
         }
         let id = rd::rd_kafka_TopicDescription_topic_id(topic);
         if rd::rd_kafka_Uuid_most_significant_bits(id) == 0 && rd::rd_kafka_Uuid_least_significant_bits(id) == 0 {
