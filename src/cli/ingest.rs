@@ -28,13 +28,14 @@ pub struct IngestArgs {
     /// Static membership: a restart causes no rebalance
     #[arg(long, value_name = "ID", help_heading = "Kafka")]
     pub instance_id: Option<String>,
-    /// Where to begin in partitions that the table doesn't know: earliest, latest, a time, or offsets like 0=100,1=250
+    /// Where a lake begins: earliest, latest, a time, or offsets like 0=100,1=250. Partitions that are added later begin at
+    /// their first message
     #[arg(long, value_name = "START")]
     pub start: Option<StartPolicy>,
     /// Refuse to make a new lake: the one of --table is there, or its file system isn't mounted
     #[arg(long)]
     pub must_exist: bool,
-    /// Stop at the ends that the partitions have now
+    /// Stop when the table has the ends that the partitions have now
     #[arg(long)]
     pub until_latest: bool,
     /// What to do when Kafka no longer holds what comes next

@@ -12,7 +12,7 @@ use super::metrics::{Listening, view};
 use super::print::tell;
 use super::{dry_run, way_out};
 use crate::cli::{GlobalArgs, IngestArgs};
-use crate::ingest::{Daemon, IngestSpec, Status};
+use crate::ingest::{Daemon, IngestError, IngestSpec, Status};
 use crate::metrics::View;
 use crate::settings::{Resolved, Settings};
 
@@ -84,7 +84,8 @@ async fn ingest(
         Some(wanted) => Some(Beside::start(&settings, wanted, Some(view), printer, &over).await?),
         None => None,
     };
-    let status = daemon.run(stop).await;
+    let last = daemon.status();
+    let status = Box::pin(daemon.run(stop)).await;
     over.cancel();
     let beside = match beside {
         Some(beside) => beside.join().await,
@@ -92,11 +93,13 @@ async fn ingest(
     };
     let printed = printing.await.context("print events");
     // What ended the ingest decides the exit code.
+    if let Err(IngestError::Unreached(_)) = &status {
+        tell(&ending(&last.borrow()));
+    }
     let status = status.map_err(way_out)?;
     beside?;
     printed??;
     tell(&ending(&status));
-    ensure!(!status.cut_short, "stopped before the ends of the partitions were reached; run it again to read the rest");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -71,7 +71,9 @@ impl Pipeline {
             self.encoder = Arc::new(self.encoder.with_epoch(epoch));
             // What was read counts by the offsets of the old epoch.
             let owned: Vec<i32> = self.partitions.iter().map(|(number, _)| number).collect();
-            self.partitions.forget_targets();
+            if let Some(goal) = &mut self.goal {
+                goal.forget();
+            }
             self.restart(&owned)?;
         }
         let Some(places) = places else {
@@ -107,6 +109,7 @@ impl Pipeline {
         lake.refresh_patiently().await?;
         lake.identity().require(kafka).map_err(DataLoss::from)?;
         lake.learn_topic_id(kafka).await?;
+        self.begin_lake(lake, assigned).await?;
         let numbers: Vec<i32> = assigned.iter().map(|assigned| assigned.partition).collect();
         let counters = lake.require_counters(&numbers).await?;
         let mut places = Places::default();
@@ -128,7 +131,6 @@ impl Pipeline {
             let next = match begin {
                 Begin::At(offset) => offset,
                 Begin::After(lost) => lost.next(),
-                Begin::AtTime(millis) => self.offset_at(partition, millis).await?.unwrap_or(high),
             };
             let dead_base = lake.dead_next_offset(partition).await?;
             let buried = Buried::read(lake, partition, next, dead_base).await?;
@@ -142,10 +144,8 @@ impl Pipeline {
     fn begin_reading(&mut self, places: Vec<Place>) -> Result<(), IngestError> {
         let mut starts = Vec::new();
         for Place { assigned, base, dead_base, begin, next, leader_epoch, buried } in places {
-            let Assigned { partition, high, .. } = assigned;
-            // Of a log that lost its end, the old one is never reached.
-            let known = self.partitions.get(partition).and_then(|owned| owned.target);
-            let target = self.options.until_latest.then_some(known.map_or(high, |target| target.min(high)));
+            let Assigned { partition, low, high } = assigned;
+            let target = self.goal.as_mut().map(|goal| goal.target(partition, low, high));
             self.asked_again.remove(&partition);
             self.batch.drop_partition(partition);
             if let Begin::After(lost) = begin {
@@ -171,7 +171,7 @@ impl Pipeline {
         Ok(self.consumer.send(Command::Start(starts))?)
     }
 
-    async fn offset_at(&self, partition: i32, timestamp_ms: i64) -> Result<Option<i64>, IngestError> {
+    pub(super) async fn offset_at(&self, partition: i32, timestamp_ms: i64) -> Result<Option<i64>, IngestError> {
         let deadline = Instant::now() + OFFSETS_PATIENCE;
         let mut last = "it doesn't answer".to_owned();
         loop {

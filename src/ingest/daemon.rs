@@ -13,6 +13,7 @@ use super::beside::Beside;
 use super::dead_share::DeadShareRule;
 use super::encode::TickEncoder;
 use super::error::IngestError;
+use super::goal::Goal;
 use super::pipeline::{Pipeline, PipelineOptions};
 use super::policy::FlushPolicy;
 use super::report::{Counted, beating};
@@ -134,6 +135,14 @@ impl Daemon {
             tally: Arc::clone(&lake.retry().tally),
             maintenance,
         };
+        let mut goal = until_latest.then(|| Goal::new(kafka.clone()));
+        if let Some(goal) = &mut goal {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(None),
+                captured = goal.capture() => captured?,
+            }
+        }
         let (columns_return, spare) = spare_columns();
         let assembler = Assembler::new(decoder.clone(), spare, Arc::clone(&counted.already_applied));
         let consumer = Consumer::start(&kafka, &group, tells_topic_id, assembler).map_err(IngestError::Kafka)?;
@@ -143,16 +152,17 @@ impl Daemon {
             flush: FlushPolicy::new(&settings),
             start: settings.start,
             on_data_loss: settings.on_data_loss,
-            until_latest,
             dead_share: DeadShareRule {
                 configured: settings.max_dead_share,
                 until_latest,
                 is_new: lake.file_count() == 0,
             },
+            kafka,
             stop_timeout: settings.stop_timeout,
             behind: Arc::clone(&behind),
         };
-        let pipeline = Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, status, counted);
+        let mut pipeline = Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, status, counted);
+        pipeline.goal = goal;
         Ok(Some(Self { pipeline, looked, behind, told, table_id, is_new_lake, group }))
     }
 

@@ -3,6 +3,7 @@
 use parquet::errors::ParquetError;
 
 use super::dead_share::MostlyDead;
+use super::goal::Unreached;
 use super::policy::{BeginError, DataLoss};
 use crate::kafka::{ConsumerGone, TopicError};
 use crate::lake::LakeError;
@@ -42,6 +43,8 @@ pub enum IngestError {
     StopTimeout,
     #[error("read Kafka: {0}")]
     Consumer(#[from] ConsumerGone),
+    #[error("{0}")]
+    Unreached(Unreached),
     #[error("start the threads of maintenance: {0}")]
     Threads(std::io::Error),
     #[error("run flush task")]

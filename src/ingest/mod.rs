@@ -8,6 +8,7 @@
 mod assemble;
 mod assignment;
 mod batch;
+mod beginning;
 mod beside;
 mod brokers;
 mod buried;
@@ -16,6 +17,10 @@ mod dead_share;
 mod encode;
 mod error;
 mod flush;
+mod goal;
+#[cfg(test)]
+mod goal_tests;
+mod goal_turns;
 mod histogram;
 mod letters;
 mod partitions;
@@ -35,6 +40,7 @@ pub use daemon::{Daemon, IngestSpec};
 pub use dead_share::{MostlyDead, Share};
 pub use encode::TickEncoder;
 pub use error::IngestError;
+pub use goal::{Behind, Hindrance, Unreached};
 pub use histogram::Histogram;
 pub use policy::DataLoss;
 pub use settings::{DataLossPolicy, IngestSettings, Maintain, StartPolicy};

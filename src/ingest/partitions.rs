@@ -41,8 +41,12 @@ impl Partition {
         (self.end - self.next).max(0)
     }
 
-    fn is_done(&self) -> bool {
+    fn has_read(&self) -> bool {
         self.target.is_some_and(|target| self.next >= target)
+    }
+
+    fn has_committed(&self) -> bool {
+        self.target.is_some_and(|target| self.committed.unwrap_or(self.first) >= target)
     }
 }
 
@@ -79,19 +83,6 @@ impl Partitions {
         self.owned.iter().map(|(number, partition)| (*number, partition))
     }
 
-    pub(super) fn ever_owned(&self) -> bool {
-        self.generation > 0
-    }
-
-    /// Offsets count anew.
-    pub(super) fn forget_targets(&mut self) {
-        self.owned.values_mut().for_each(|partition| partition.target = None);
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.owned.is_empty()
-    }
-
     /// Takes a chunk's range in, if it belongs to the present assignment.
     ///
     /// # Errors
@@ -120,8 +111,14 @@ impl Partitions {
         true
     }
 
-    pub(super) fn all_done(&self) -> bool {
-        !self.owned.is_empty() && self.owned.values().all(Partition::is_done)
+    /// Everything up to the targets is in a batch or in the table.
+    pub(super) fn all_read(&self) -> bool {
+        self.owned.values().all(Partition::has_read)
+    }
+
+    /// Everything up to the targets is in the table.
+    pub(super) fn all_committed(&self) -> bool {
+        self.owned.values().all(Partition::has_committed)
     }
 
     pub(super) fn lag(&self) -> i64 {
@@ -162,7 +159,7 @@ mod tests {
         assert!(!partitions.accept(new, &chunk(5, 10, 20)).unwrap(), "not owned");
         assert!(partitions.accept(new, &chunk(4, 10, 20)).unwrap());
         assert!(partitions.accept(new, &chunk(4, 20, 50)).unwrap());
-        assert!(partitions.all_done());
+        assert!(partitions.all_read());
         assert_eq!(partitions.lag(), 40);
     }
 
@@ -172,9 +169,9 @@ mod tests {
         let generation = partitions.new_generation();
         partitions.insert(4, partition(generation, 10));
         assert!(partitions.accept(generation, &chunk(4, 10, 50)).unwrap());
-        assert!(partitions.all_done());
+        assert!(partitions.all_read());
         assert!(partitions.begin_again(4) && !partitions.begin_again(5));
-        assert!(!partitions.all_done());
+        assert!(!partitions.all_read());
         assert!(!partitions.accept(generation, &chunk(4, 10, 50)).unwrap());
     }
 }

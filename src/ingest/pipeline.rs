@@ -22,6 +22,8 @@ use super::dead_share::{DeadShare, DeadShareRule};
 use super::encode::TickEncoder;
 use super::error::IngestError;
 use super::flush::{Flush, Flushed, Outcome, flush};
+use super::goal::Goal;
+use super::goal_turns::OwnWork;
 use super::partitions::Partitions;
 use super::policy::{DataLoss, FlushPolicy};
 use super::report::{BEAT, Counted, Newest};
@@ -29,15 +31,10 @@ use super::settings::{DataLossPolicy, StartPolicy};
 use super::spare::ColumnsReturn;
 use super::status::{Phase, Status, Volume};
 use crate::decode::Decoder;
-use crate::kafka::{Assigned, Command, Consumer, Event};
+use crate::kafka::{Assigned, Command, Consumer, Event, KafkaSettings};
 use crate::lake::{Advance, Lake};
 use crate::market::TopicIdentity;
 use crate::throttle::Throttle;
-
-/// A group may hand out partitions a little later than it answers.
-const ASSIGNMENT_PATIENCE: Duration = Duration::from_secs(10);
-/// `--until-latest` is a batch job: brokers that are away this long fail it.
-const FIRST_ASSIGNMENT: Duration = Duration::from_secs(60);
 
 /// A request that is under way when the ingest ends.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
@@ -51,10 +48,9 @@ const STRETCHED: u32 = 4;
 #[derive(Debug, Clone)]
 pub(super) struct PipelineOptions {
     pub flush: FlushPolicy,
+    pub kafka: KafkaSettings,
     pub start: StartPolicy,
     pub on_data_loss: DataLossPolicy,
-    /// Stops at the ends that the partitions have when they are assigned.
-    pub until_latest: bool,
     pub dead_share: DeadShareRule,
     /// From `stop` to the end.
     pub stop_timeout: Duration,
@@ -80,7 +76,7 @@ pub(super) struct Pipeline {
     pub(super) decoder: Decoder,
     pub(super) encoder: Arc<TickEncoder>,
     spare: ColumnsReturn,
-    in_flight: Option<InFlight>,
+    pub(super) in_flight: Option<InFlight>,
     /// First chunk of the batch.
     batch_since: Instant,
     /// Owned partitions of which the brokers don't tell enough to read them.
@@ -99,12 +95,14 @@ pub(super) struct Pipeline {
     give_up: CancellationToken,
     trouble: Throttle,
     refusal: Throttle,
+    /// What librdkafka reported last of the brokers.
+    pub(super) reported: Option<String>,
     beat_at: Instant,
-    /// `--until-latest` without a partition leaves then.
-    leave_at: Option<Instant>,
+    /// Of `--until-latest`.
+    pub(super) goal: Option<Goal>,
 }
 
-struct InFlight {
+pub(super) struct InFlight {
     task: JoinHandle<(Lake, Result<Flushed, IngestError>)>,
     partitions: BTreeSet<i32>,
     /// The hand-over of revoked partitions waits for the commit.
@@ -125,7 +123,9 @@ enum Turn {
     Stop,
     Flushed(Result<(Lake, Result<Flushed, IngestError>), tokio::task::JoinError>),
     Due,
-    Leave,
+    /// Whether the table has everything.
+    Check,
+    GiveUp,
     TooLate,
     Event(Option<Event<Deliveries>>),
     Beat,
@@ -144,7 +144,6 @@ impl Pipeline {
     ) -> Self {
         let give_up = lake.retry().cancel.clone();
         status.send_modify(|status| status.version = lake.version());
-        let leave_at = options.until_latest.then(|| Instant::now() + FIRST_ASSIGNMENT);
         Self {
             dead_share: DeadShare::new(options.dead_share),
             options,
@@ -167,8 +166,9 @@ impl Pipeline {
             give_up,
             trouble: Throttle::default(),
             refusal: Throttle::default(),
+            reported: None,
             beat_at: Instant::now(),
-            leave_at,
+            goal: None,
         }
     }
 
@@ -177,11 +177,11 @@ impl Pipeline {
         self.status.subscribe()
     }
 
-    /// Runs until `stop`, or with `until_latest` until every owned partition is at its end; then flushes,
-    /// commits and leaves the group.
+    /// Runs until `stop`, or with a goal until the table has all of it; then flushes, commits and leaves the group.
     ///
     /// # Errors
-    /// Data loss that needs a decision, a lake that can't be written, or a consumer that has failed.
+    /// Data loss that needs a decision, a lake that can't be written, a consumer that has failed, or a goal that was not
+    /// reached.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<Status, IngestError> {
         self.status.send_modify(|status| status.phase = Phase::Running);
         let result = self.turns(&stop).await.map_err(|error| self.reason_of(error));
@@ -209,30 +209,36 @@ impl Pipeline {
     async fn turns(&mut self, stop: &CancellationToken) -> Result<(), IngestError> {
         let mut stop_by: Option<Instant> = None;
         loop {
-            let stopping = stop_by.is_some() || (self.options.until_latest && self.all_done());
+            let stopping = stop_by.is_some() || self.goal.as_ref().is_some_and(|goal| goal.is_reached);
             if stopping && self.in_flight.is_none() {
                 if self.batch.is_empty() {
-                    return Ok(());
+                    return self.end(stop_by).await;
                 }
                 if stop_by.is_none() {
                     self.dead_share.end()?;
                 }
                 self.start_flush()?;
             }
-            let turn = self.next_turn(stop, stop_by, stopping).await;
+            let own = self.own_work();
+            if own == OwnWork::Read && !stopping && self.in_flight.is_none() {
+                self.dead_share.end()?;
+                self.start_flush()?;
+            }
+            let turn = self.next_turn(stop, stop_by, stopping, own).await;
             let is_data = matches!(turn, Turn::Event(Some(Event::Data(_))));
             match turn {
                 Turn::Stop => {
                     stop_by = Some(Instant::now() + self.options.last_flush());
-                    let cut_short = self.options.until_latest && !self.all_done();
-                    self.status.send_modify(|status| {
-                        status.phase = Phase::Stopping;
-                        status.cut_short = cut_short;
-                    });
+                    self.status.send_modify(|status| status.phase = Phase::Stopping);
                 }
                 Turn::Flushed(joined) => self.on_flushed(joined, stop).await?,
                 Turn::Due => self.start_flush()?,
-                Turn::Leave => return self.leave_without_partitions(),
+                Turn::Check => self.check_goal(stop).await?,
+                Turn::GiveUp => {
+                    if let Some(unreached) = self.give_up().await? {
+                        return Err(IngestError::Unreached(unreached));
+                    }
+                }
                 Turn::TooLate => return Err(IngestError::StopTimeout),
                 Turn::Beat => {
                     self.beat_at = Instant::now() + BEAT;
@@ -244,16 +250,19 @@ impl Pipeline {
                 Turn::Event(event) => self.on_event(event, stop).await?,
             }
             self.publish(!is_data);
+            if let Some(goal) = &mut self.goal {
+                goal.note_progress(&self.partitions, Instant::now());
+            }
         }
     }
 
-    /// Everything up to the ends captured at assignment is in a batch or in the table.
-    fn all_done(&self) -> bool {
-        let places_known = self.unannounced.is_empty() && self.asked_again.is_empty() && self.waiting.is_empty();
-        places_known && self.partitions.all_done()
-    }
-
-    async fn next_turn(&mut self, stop: &CancellationToken, stop_by: Option<Instant>, stopping: bool) -> Turn {
+    async fn next_turn(
+        &mut self,
+        stop: &CancellationToken,
+        stop_by: Option<Instant>,
+        stopping: bool,
+        own: OwnWork,
+    ) -> Turn {
         let far = Instant::now() + Duration::from_secs(3600);
         let stretch = if self.options.behind.load(Ordering::Relaxed) { STRETCHED } else { 1 };
         let due = match (&self.in_flight, self.options.flush.wait(&self.batch)) {
@@ -261,8 +270,8 @@ impl Pipeline {
             _ => None,
         };
         let waits_for_flush = self.in_flight.is_some() && self.options.flush.full(&self.batch);
-        let receiving = !stopping && !waits_for_flush;
-        let leave = self.leave_at.filter(|_| self.partitions.is_empty() && self.asked_again.is_empty());
+        let receiving = !stopping && !waits_for_flush && own != OwnWork::Read;
+        let (check, give_up) = self.goal_times(stopping, own);
         let in_flight = &mut self.in_flight;
         tokio::select! {
             biased;
@@ -272,7 +281,8 @@ impl Pipeline {
             }
             () = sleep_until(stop_by.unwrap_or(far)), if stop_by.is_some() => Turn::TooLate,
             () = sleep_until(due.unwrap_or(far)), if due.is_some() => Turn::Due,
-            () = sleep_until(leave.unwrap_or(far)), if leave.is_some() => Turn::Leave,
+            () = sleep_until(check.unwrap_or(far)), if check.is_some() => Turn::Check,
+            () = sleep_until(give_up.unwrap_or(far)), if give_up.is_some() => Turn::GiveUp,
             () = sleep_until(self.beat_at) => Turn::Beat,
             event = self.consumer.events.recv(), if receiving => Turn::Event(event),
         }
@@ -287,6 +297,9 @@ impl Pipeline {
             Some(Event::Data(deliveries)) => self.take_in(deliveries)?,
             Some(Event::Assigned { identity, partitions, unannounced }) => {
                 self.unannounced = unannounced;
+                if !partitions.is_empty() {
+                    self.on_group();
+                }
                 self.waiting.push((identity, partitions));
                 self.settle_assignments(stop).await?;
             }
@@ -294,11 +307,11 @@ impl Pipeline {
                 self.counted.rebalances += 1;
                 self.counted.is_spare = false;
                 self.unannounced = partitions;
-                self.leave_at = self.leave_at.map(|_| Instant::now() + FIRST_ASSIGNMENT);
+                self.on_group();
             }
             Some(Event::NothingAssigned) => {
                 self.counted.is_spare = true;
-                self.leave_at = self.leave_at.map(|_| Instant::now() + ASSIGNMENT_PATIENCE);
+                self.on_group();
                 tracing::info!("no partition for this worker: the group has enough members");
             }
             Some(Event::Revoked { partitions }) => self.on_revoked(partitions)?,
@@ -381,28 +394,17 @@ impl Pipeline {
             }
             _ => self.consumer.send(Command::Release)?,
         }
-        self.leave_at = self.options.until_latest.then(|| Instant::now() + ASSIGNMENT_PATIENCE);
+        self.on_group();
         Ok(())
     }
 
     /// A refusal has a clock of its own: it follows troubles that pass by themselves.
     fn on_trouble(&mut self, text: &str, refused: bool) {
+        self.reported = Some(text.to_owned());
         let throttle = if refused { &mut self.refusal } else { &mut self.trouble };
         if throttle.is_due() {
             tracing::warn!("Kafka is in trouble, trying again: {text}");
         }
-    }
-
-    fn leave_without_partitions(&self) -> Result<(), IngestError> {
-        if !self.unannounced.is_empty() {
-            let silent = &self.unannounced;
-            return Err(IngestError::Kafka(format!("the brokers don't tell the ends of partitions {silent:?}")));
-        }
-        if !self.partitions.ever_owned() && (self.trouble.is_used() || self.refusal.is_used()) {
-            return Err(IngestError::Kafka("no partition was assigned; check the brokers and the topic".to_owned()));
-        }
-        tracing::info!("no partition is left for this worker");
-        Ok(())
     }
 
     fn start_flush(&mut self) -> Result<(), IngestError> {
@@ -447,6 +449,9 @@ impl Pipeline {
         match &flushed.outcome {
             Outcome::Committed { version, resolved } => {
                 self.on_committed(*version, *resolved, &flushed, &in_flight.newest)?;
+                if let Some(goal) = &mut self.goal {
+                    goal.leave_out(flushed.elapsed);
+                }
             }
             Outcome::Fenced { partitions } => {
                 tracing::warn!(?partitions, outcome = "fenced", "another worker was faster; reading its offsets again");

@@ -51,8 +51,6 @@ pub(super) enum Begin {
     At(i64),
     /// Offsets that Kafka no longer holds and the operator gave up.
     After(OffsetRange),
-    /// First message at or after this time, in milliseconds.
-    AtTime(i64),
 }
 
 /// Kafka and the table disagree in a way that needs a decision.
@@ -89,11 +87,12 @@ pub enum BeginError {
     Outside { partition: i32, offset: i64, low: i64, high: i64 },
 }
 
-/// `next` is what the table says comes next.
+/// `next` is what the table says comes next. A partition that it doesn't have came after the lake began, or the lake
+/// begins with the oldest messages: it is read from its first message, unless the operator names an offset for it.
 ///
 /// # Errors
-/// Kafka doesn't hold `next` and the policy says stop, the topic ends before it, or the start names no usable
-/// offset.
+/// Kafka doesn't hold `next` and the policy says stop, the topic ends before it, or the start names an offset that
+/// Kafka doesn't hold.
 pub(super) fn begin(
     assigned: Assigned,
     next: Option<i64>,
@@ -102,16 +101,7 @@ pub(super) fn begin(
 ) -> Result<Begin, BeginError> {
     let Assigned { partition, low, high } = assigned;
     let Some(next) = next else {
-        return Ok(match start {
-            StartPolicy::Earliest => Begin::At(low),
-            StartPolicy::Latest => Begin::At(high),
-            StartPolicy::Time(millis) => Begin::AtTime(*millis),
-            StartPolicy::Offsets(offsets) => match offsets.get(&partition) {
-                None => return Err(BeginError::Unnamed { partition }),
-                Some(offset) if (low..=high).contains(offset) => Begin::At(*offset),
-                Some(&offset) => return Err(BeginError::Outside { partition, offset, low, high }),
-            },
-        });
+        return named(assigned, start).map(|offset| Begin::At(offset.unwrap_or(low)));
     };
     if next > high {
         return Err(DataLoss::Shrunk { partition, next, high }.into());
@@ -127,6 +117,19 @@ pub(super) fn begin(
     Ok(Begin::After(OffsetRange::new(next, until).expect("next is below low, low is not above high")))
 }
 
+/// The offset that the start names for a partition.
+///
+/// # Errors
+/// Kafka doesn't hold it.
+pub(super) fn named(assigned: Assigned, start: &StartPolicy) -> Result<Option<i64>, BeginError> {
+    let Assigned { partition, low, high } = assigned;
+    let StartPolicy::Offsets(offsets) = start else { return Ok(None) };
+    match offsets.get(&partition) {
+        Some(&offset) if !(low..=high).contains(&offset) => Err(BeginError::Outside { partition, offset, low, high }),
+        offset => Ok(offset.copied()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +141,7 @@ mod tests {
         let begin = |next| begin(ASSIGNED, next, &StartPolicy::Latest, DataLossPolicy::Stop);
         assert_eq!(begin(Some(100)), Ok(Begin::At(100)));
         assert_eq!(begin(Some(200)), Ok(Begin::At(200)));
-        assert_eq!(begin(None), Ok(Begin::At(200)));
+        assert_eq!(begin(None), Ok(Begin::At(100)), "it came after the lake began");
         assert_eq!(begin(Some(99)), Err(DataLoss::Expired { partition: 3, next: 99, low: 100 }.into()));
         assert_eq!(begin(Some(201)), Err(DataLoss::Shrunk { partition: 3, next: 201, high: 200 }.into()));
     }
@@ -153,7 +156,7 @@ mod tests {
     #[test]
     fn a_start_has_to_name_an_offset_that_exists() {
         let begin = |start: &str| begin(ASSIGNED, None, &start.parse().unwrap(), DataLossPolicy::Stop);
-        assert_eq!(begin("2=150"), Err(BeginError::Unnamed { partition: 3 }));
+        assert_eq!(begin("2=150"), Ok(Begin::At(100)));
         assert!(matches!(begin("3=99"), Err(BeginError::Outside { offset: 99, .. })));
     }
 
@@ -162,6 +165,6 @@ mod tests {
         let explicit: StartPolicy = "3=150".parse().unwrap();
         assert_eq!(begin(ASSIGNED, None, &explicit, DataLossPolicy::Stop), Ok(Begin::At(150)));
         assert_eq!(begin(ASSIGNED, Some(120), &explicit, DataLossPolicy::Stop), Ok(Begin::At(120)));
-        assert_eq!(begin(ASSIGNED, None, &StartPolicy::Time(7), DataLossPolicy::Stop), Ok(Begin::AtTime(7)));
+        assert_eq!(begin(ASSIGNED, None, &StartPolicy::Time(7), DataLossPolicy::Stop), Ok(Begin::At(100)));
     }
 }

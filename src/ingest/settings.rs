@@ -79,7 +79,8 @@ impl IngestSettings {
     }
 }
 
-/// Where to begin in partitions that the table doesn't know yet.
+/// Where a lake begins. Partitions that are added to the topic later begin at their first message, but for those that
+/// [`StartPolicy::Offsets`] names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum StartPolicy {

@@ -60,8 +60,6 @@ pub struct Status {
     pub measures: Measures,
     pub lake: Tallied,
     pub maintenance: MaintenanceStatus,
-    /// An ingest until the latest offsets was stopped before it had them.
-    pub cut_short: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -23,21 +23,27 @@ use crate::market::{OffsetRange, PartitionBy, TickColumns};
 
 const TOPIC: &str = "ticks";
 
-struct Place {
-    _broker: EmbeddedBroker,
+pub(super) struct Place {
+    pub(super) broker: EmbeddedBroker,
     _folder: TempDir,
-    spec: IngestSpec,
+    pub(super) spec: IngestSpec,
 }
 
 impl Place {
     fn with_messages(count: usize) -> Self {
-        let broker = EmbeddedBroker::start(1, TOPIC).unwrap();
+        Self::with_partitions(1, count)
+    }
+
+    /// Keys of all kinds spread the messages over the partitions.
+    pub(super) fn with_partitions(partitions: i32, count: usize) -> Self {
+        let broker = EmbeddedBroker::start(partitions, TOPIC).unwrap();
         let brokers = broker.bootstrap_servers().to_owned();
         let kafka = KafkaSettings { brokers, topic: TOPIC.to_owned(), ..KafkaSettings::default() };
         let mut producer = Producer::new(&kafka).unwrap();
         for number in 0..count {
             let payload = format!(r#"{{"symbol":"A","ts":{},"close":1.5,"volume":1}}"#, 1_767_700_000_000 + number);
-            let record = ProducerRecord { key: None, payload: payload.as_bytes(), timestamp: None };
+            let key = number.to_string();
+            let record = ProducerRecord { key: Some(key.as_bytes()), payload: payload.as_bytes(), timestamp: None };
             assert_eq!(producer.send(record, &CancellationToken::new()), Ok(Queued::Yes));
         }
         assert!(producer.flush(Duration::from_secs(20)));
@@ -51,14 +57,14 @@ impl Place {
             until_latest: true,
             accept_input_change: false,
         };
-        Self { _broker: broker, _folder: folder, spec }
+        Self { broker, _folder: folder, spec }
     }
 
-    async fn daemon(&self) -> Daemon {
+    pub(super) async fn daemon(&self) -> Daemon {
         Daemon::open(self.spec.clone(), &CancellationToken::new()).await.unwrap().unwrap()
     }
 
-    async fn lake(&self) -> Lake {
+    pub(super) async fn lake(&self) -> Lake {
         Lake::open(&self.spec.location, &self.spec.store).await.unwrap()
     }
 }
@@ -74,7 +80,7 @@ async fn a_table_ahead_of_an_old_watermark_is_asked_about_again() {
 
     let mut daemon = place.daemon().await;
     daemon.pipeline.take_up(&identity, &outdated, &stop).await.unwrap();
-    assert!(daemon.pipeline.partitions.is_empty());
+    assert_eq!(daemon.pipeline.partitions.iter().count(), 0);
     let status = daemon.run(stop.clone()).await.unwrap();
     assert_eq!((status.commits, status.next), (0, BTreeMap::from([(0, 10)])));
 

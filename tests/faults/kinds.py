@@ -11,7 +11,8 @@ from typing import Callable
 
 from servers import REPOSITORY
 
-MODULES = ("process_faults", "kafka_faults", "store_faults", "input_faults", "log_faults", "loss_faults", "maintain_faults", "away_faults")
+MODULES = ("process_faults", "kafka_faults", "store_faults", "input_faults", "log_faults", "loss_faults", "maintain_faults")
+MODULES += ("away_faults", "end_faults")
 CRASH_POINT = re.compile(r'Self::\w+ => "([a-z-]+)"')
 
 

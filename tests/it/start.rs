@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tickhouse::ingest::{Daemon, IngestError, IngestSettings, IngestSpec, StartPolicy};
+use tickhouse::ingest::{Behind, Daemon, Hindrance, IngestError, IngestSettings, IngestSpec, StartPolicy, Unreached};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Contents, Outgoing, Place, Tickhouse, Topic, ingest, over_stores, spec, ticks, until_latest};
@@ -94,12 +94,48 @@ async fn a_batch_that_is_stopped_before_the_ends_says_so() {
     let batch = IngestSpec { until_latest: true, ..spec(&topic, &place) };
     let daemon = Daemon::open(batch, &stop).await.unwrap().unwrap();
     stop.cancel();
-    assert!(daemon.run(stop).await.unwrap().cut_short);
-    assert!(!until_latest(spec(&topic, &place)).await.unwrap().cut_short);
+    let error = daemon.run(stop).await.unwrap_err();
+    let expected =
+        Unreached { why: Hindrance::Stopped, behind: vec![Behind { partition: 0, next: None, end: Some(100) }] };
+    assert!(matches!(&error, IngestError::Unreached(unreached) if *unreached == expected), "{error}");
+    until_latest(spec(&topic, &place)).await.unwrap();
     Contents::exactly(&place, &sent).await;
     // A daemon is meant to be stopped.
-    let worker = ingest(spec(&topic, &place)).await;
-    assert!(!worker.stop().await.cut_short);
+    ingest(spec(&topic, &place)).await.stop().await;
+}
+
+/// What is written to a partition before anybody notices it belongs to the lake.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_is_new_to_the_lake_begins_at_its_first_message() {
+    for start in ["latest", "2030-01-01T00:00:00Z", "0=0"] {
+        let place = Place::folder();
+        let topic = Topic::new(2);
+        let payloads = ticks(0..40);
+        let outgoing = |partition| {
+            let payload = move |payload| Outgoing { partition, payload: Some(payload), ..Outgoing::default() };
+            payloads.iter().map(String::as_bytes).map(payload)
+        };
+        let mut sent = topic.send_all(outgoing(0));
+        // The lake has a position in the first partition, and none in the second.
+        until_latest(spec(&topic, &place)).await.unwrap();
+        sent.extend(topic.send_all(outgoing(1)));
+        until_latest(starting(&topic, &place, start)).await.unwrap();
+        Contents::exactly(&place, &sent).await;
+    }
+}
+
+/// Whoever begins the lake says where all partitions begin, those of others included.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_worker_begins_every_partition() {
+    let place = Place::folder();
+    let topic = Topic::new(3);
+    topic.send(&ticks(0..90));
+    until_latest(starting(&topic, &place, "latest")).await.unwrap();
+    let lake = place.lake().await;
+    for partition in 0..3 {
+        assert_eq!(lake.next_offset(partition).await.unwrap(), Some(30));
+    }
+    assert_eq!(lake.version(), 1, "in one commit");
 }
 
 #[tokio::test(flavor = "multi_thread")]
