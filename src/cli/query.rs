@@ -62,6 +62,9 @@ pub struct QueryArgs {
     /// standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Rows of a table on a terminal: the first and the last ones are shown; 0 shows all
+    #[arg(long, value_name = "ROWS", default_value_t = 40)]
+    pub max_rows: usize,
     /// Memory for sorts, groups and joins; beyond it they spill to disk
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory_limit)]
     pub memory_limit: u64,
@@ -182,6 +185,7 @@ impl ValueEnum for FormatChoice {
                 Self::Auto,
                 Self::Is(Format::Table),
                 Self::Is(Format::Csv),
+                Self::Is(Format::CsvSpreadsheet),
                 Self::Is(Format::Json),
                 Self::Is(Format::Ndjson),
                 Self::Is(Format::Parquet),

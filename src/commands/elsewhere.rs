@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::print::{print, tell};
 use super::progress::ProgressLine;
-use super::query::Target;
+use super::query::{Target, fit_of};
 use crate::cli::QueryArgs;
 use crate::engines::{AthenaClient, Engine, EngineAnswer, EngineClient, TrinoClient};
 use crate::lake::StoreSettings;
@@ -47,7 +47,7 @@ pub(super) async fn answer(
     let mut rows = client.execute(sql, stop).await.map_err(QueryError::from)?;
     let schema = rows.schema();
     let write = async |output| write_stream(&schema, rows.batches(), format, args.tz, output, stop).await;
-    let written = target.fill(store, &line, stop, write).await;
+    let written = target.fill(store, &line, fit_of(args), stop, write).await;
     let scanned = rows.scanned();
     rows.close().await;
     drop(line);

@@ -20,8 +20,8 @@ use crate::cli::{AskArgs, FormatChoice, GlobalArgs, QueryArgs, TableArgs};
 use crate::engines::Engine;
 use crate::lake::{Location, SIGNALS, StoreSettings, store_result};
 use crate::query::{
-    Ask, Catalog, Clock, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Dialect, Format, Header, NamedQuery, NamedTables, Output,
-    Parsed, QueryError, TICKS, write_all, write_readable,
+    Ask, Catalog, Clock, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Dialect, Fit, Format, Header, NamedQuery, NamedTables,
+    Output, Parsed, QueryError, TICKS, write_all, write_readable,
 };
 use crate::settings::Settings;
 
@@ -108,7 +108,18 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     }
     let line = ProgressLine::start(planned.progress());
     let write = async |output| write_all(planned.run()?, format, args.tz, output, stop).await;
-    target.fill(&settings.store, &line, stop, write).await
+    target.fill(&settings.store, &line, fit_of(args), stop, write).await
+}
+
+/// How a table fits where one statement is answered.
+pub(super) fn fit_of(args: &QueryArgs) -> Option<Fit> {
+    terminal_fit((args.max_rows > 0).then_some(args.max_rows), "--max-rows 0, --format csv or -o FILE show all")
+}
+
+/// How a table fits the terminal, if standard output is one.
+pub(super) fn terminal_fit(rows: Option<usize>, way_to_all: &'static str) -> Option<Fit> {
+    let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(Fit { width: usize::from(width), rows, way_to_all })
 }
 
 /// Where a result goes.
@@ -119,7 +130,7 @@ pub(super) enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn of(output: Option<&'a Path>) -> Result<Self, QueryError> {
+    pub(super) fn of(output: Option<&'a Path>) -> Result<Self, QueryError> {
         let Some(path) = output else { return Ok(Self::Stdout) };
         match path.to_str().filter(|text| text.starts_with("s3://") || text.starts_with("s3a://")) {
             Some(target) => object_at(target).map(Self::Object),
@@ -127,27 +138,35 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// An object is stored once `write` has written all of it.
+    /// An object is stored once `write` has written all of it. On a terminal tables are cut to `fit`.
     pub(super) async fn fill(
         &self,
         store: &StoreSettings,
         line: &ProgressLine,
+        fit: Option<Fit>,
         stop: &CancellationToken,
         write: impl AsyncFnOnce(Output) -> Result<u64, QueryError>,
     ) -> anyhow::Result<()> {
-        let object = match self {
-            Self::Stdout => return write(Output::to(line.before_stdout())).await.map(drop).map_err(Into::into),
-            Self::File(path) => return write(Output::to_file(path)?).await.map(drop).map_err(Into::into),
-            Self::Object(object) => object,
+        let (rows, name) = match self {
+            Self::Stdout => {
+                write(Output::to(line.before_stdout()).fitting(fit)).await?;
+                return Ok(());
+            }
+            Self::File(path) => (write(Output::to_file(path)?).await?, path.display().to_string()),
+            Self::Object(object) => {
+                let folder = tempfile::tempdir().context("make a temporary folder")?;
+                let file = folder.path().join("result");
+                let rows = write(Output::to_file(&file)?).await?;
+                let file = tokio::fs::File::open(&file).await.context("read the result")?;
+                if !store_result(object, store, file, stop).await? {
+                    return Err(QueryError::Cancelled.into());
+                }
+                (rows, object.to_string())
+            }
         };
-        let folder = tempfile::tempdir().context("make a temporary folder")?;
-        let file = folder.path().join("result");
-        write(Output::to_file(&file)?).await?;
-        let file = tokio::fs::File::open(&file).await.context("read the result")?;
-        match store_result(object, store, file, stop).await? {
-            true => Ok(()),
-            false => Err(QueryError::Cancelled.into()),
-        }
+        let plural = if rows == 1 { "" } else { "s" };
+        tell(&format!("wrote {rows} row{plural} to {name}\n"));
+        Ok(())
     }
 }
 

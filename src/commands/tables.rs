@@ -132,6 +132,22 @@ impl Tables {
         Ok(&self.session.insert((versions, session)).1)
     }
 
+    /// Reads a file as a table from the next session on.
+    ///
+    /// # Errors
+    /// As [`QuerySession::register_file`]; then nothing has changed.
+    pub(super) async fn register(&mut self, name: &str, file: &str) -> anyhow::Result<()> {
+        self.files.push((name.to_owned(), file.to_owned()));
+        self.session = None;
+        match self.session().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.files.pop();
+                Err(error)
+            }
+        }
+    }
+
     /// Nothing more is read of Kafka; what is planned runs on.
     pub(super) async fn close(self) {
         if let Source::Live(live) = self.source {

@@ -11,13 +11,11 @@ use crate::market::OtherTopic;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
-    #[error("no tickhouse tables at {location}: `tickhouse ingest --table {location} ..` creates them")]
+    #[error("no tickhouse tables at {location}: {}", way_to_tables(location))]
     NoTable { location: String },
     #[error("{table} is gone, and {other} is there: restore it from a backup, or ingest into a new lake")]
     TableGone { table: String, other: String },
-    #[error(
-        "{location} holds other things, such as '{found}', and no lake: give --table an empty or a new folder or prefix"
-    )]
+    #[error("{location} holds other things, such as '{found}', and no lake: {}", way_to_lake(location))]
     Occupied { location: String, found: String },
     #[error("{} is a file: give --table a folder", path.display())]
     NotAFolder { path: std::path::PathBuf },
@@ -105,6 +103,26 @@ pub enum LakeError {
     FileGone { file: String },
     #[error("stopped: {failure}, a restart finds out ({table}): {last}")]
     Stopped { failure: &'static str, table: String, last: String },
+}
+
+/// The lake around a location that is named like a table of one.
+fn lake_around(location: &str) -> Option<&str> {
+    let (lake, table) = location.trim_end_matches('/').rsplit_once('/')?;
+    ["ticks", "dead_letters", "signals"].contains(&table).then_some(lake)
+}
+
+fn way_to_tables(location: &str) -> String {
+    match lake_around(location) {
+        Some(lake) => format!("--table takes the lake around them, {lake}"),
+        None => format!("`tickhouse ingest --table {location} ..` creates them"),
+    }
+}
+
+fn way_to_lake(location: &str) -> String {
+    match lake_around(location) {
+        Some(lake) => format!("--table takes the lake around the table, {lake}"),
+        None => "give --table an empty or a new folder or prefix".to_owned(),
+    }
 }
 
 /// One property in which a lake and the configuration disagree.
@@ -348,5 +366,14 @@ mod tests {
         assert_eq!(of("Read-only file system (os error 30)"), StoreProblem::ReadOnly);
         assert!(matches!(of("tcp connect error: Connection refused"), StoreProblem::Unreachable { .. }));
         assert!(matches!(of("something"), StoreProblem::Other { .. }));
+    }
+
+    #[test]
+    fn a_table_of_a_lake_names_the_lake() {
+        let text = |location: &str| LakeError::NoTable { location: location.to_owned() }.to_string();
+        assert!(text("s3://b/lake/ticks").ends_with(": --table takes the lake around them, s3://b/lake"));
+        assert!(text("/data/ticks2").contains("`tickhouse ingest --table /data/ticks2 ..` creates them"));
+        let occupied = LakeError::Occupied { location: "/lake/signals/".to_owned(), found: "_delta_log".to_owned() };
+        assert!(occupied.to_string().ends_with("--table takes the lake around the table, /lake"));
     }
 }

@@ -42,6 +42,24 @@ const OTHER_NAMES: [(&str, &str); 7] = [
     ("last", "last_value"),
 ];
 
+/// Functions of other databases, with what is written here.
+const FOREIGN_FUNCTIONS: [(&str, &str); 14] = [
+    ("time_bucket", "date_bin(INTERVAL '5 minutes', ts)"),
+    ("parse_datetime", "to_timestamp('20/11/2026 14:30', '%d/%m/%Y %H:%M')"),
+    ("strptime", "to_timestamp('20/11/2026 14:30', '%d/%m/%Y %H:%M')"),
+    ("strftime", "to_char(ts, '%Y-%m-%d %H:%M')"),
+    ("date_format", "to_char(ts, '%Y-%m-%d %H:%M')"),
+    ("date", "CAST(ts AS DATE)"),
+    ("datetime", "CAST('2026-11-20 14:30:00' AS TIMESTAMP)"),
+    ("year", "date_part('year', ts)"),
+    ("month", "date_part('month', ts)"),
+    ("day", "date_part('day', ts)"),
+    ("hour", "date_part('hour', ts)"),
+    ("epoch", "date_part('epoch', ts)"),
+    ("unix_timestamp", "date_part('epoch', ts)"),
+    ("dateadd", "ts + INTERVAL '1 day'"),
+];
+
 const READS_FILES: &str = "--register NAME=FILE makes a file a table";
 
 /// Units of date_trunc and the like, which are easily taken for names.
@@ -276,6 +294,9 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
             let message = format!("{name} is a window function: it needs an OVER");
             let example = format!("write {name}(..) OVER (PARTITION BY symbol ORDER BY ts)");
             return problem(message, Some(name), vec![example]);
+        }
+        if let Some((_, here)) = FOREIGN_FUNCTIONS.iter().find(|(foreign, _)| foreign.eq_ignore_ascii_case(name)) {
+            return problem(format!("there is no function '{name}'; write {here}"), Some(name), Vec::new());
         }
         let other = closest(name, OTHER_NAMES.map(|(other, _)| other));
         let other = other.and_then(|other| OTHER_NAMES.iter().find(|(name, _)| *name == other));

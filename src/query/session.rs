@@ -25,6 +25,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::choice::ChooseLiterals;
 use super::corrections;
+use super::describe::description;
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
 use super::indicators;
@@ -284,11 +285,16 @@ impl QuerySession {
             return Err(only_reading());
         }
         let state = self.context.state();
-        let plan = state.statement_to_plan(parsed.statement().clone()).await;
+        let plan = state.statement_to_plan(parsed.named()).await;
         let plan = plan.map_err(|error| self.planning_error(parsed, &error))?;
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         if read_only.verify_plan(&plan).is_err() {
             return Err(only_reading());
+        }
+        if let Some(described) =
+            description(&self.context, &plan).map_err(|error| self.planning_error(parsed, &error))?
+        {
+            return Ok(described);
         }
         if plan.schema().fields().is_empty() {
             return Err(QueryError::Usage("the statement names no columns: write SELECT * FROM ..".to_owned()));

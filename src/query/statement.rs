@@ -19,6 +19,7 @@ use super::header::Header;
 use super::indicators::first_call;
 use super::look_back::Demand;
 use super::moment::{Clock, Moment};
+use super::names::name_columns;
 use super::params::{self, Now, ParamValue};
 use super::qualify::qualify;
 use super::scope::{self, Scope};
@@ -204,6 +205,15 @@ impl Parsed {
 
     pub fn statement(&self) -> &Statement {
         &self.statement
+    }
+
+    /// As it is planned here: columns without a name are called by their expression.
+    pub(super) fn named(&self) -> Statement {
+        let mut statement = self.statement.clone();
+        if let Some(statement) = query_of(&mut statement) {
+            name_columns(statement);
+        }
+        statement
     }
 
     /// The statement with all literals in place, ready to paste.

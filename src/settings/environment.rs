@@ -98,6 +98,11 @@ pub fn state_folder() -> Option<PathBuf> {
     state.map(|state| state.join("tickhouse"))
 }
 
+/// The command that shows long results, as the shell runs it.
+pub fn pager() -> String {
+    std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty()).unwrap_or_else(|| "less -S".to_owned())
+}
+
 /// Every variable that may be meant for us.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use crate::live::LiveSettings;
 use crate::market::ExtraSpec;
 use crate::metrics::MetricsSettings;
 use environment::ENVIRONMENT;
-pub use environment::state_folder;
+pub use environment::{pager, state_folder};
 pub use layers::{Layers, Origin};
 
 /// Everything that can be configured.

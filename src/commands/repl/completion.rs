@@ -91,7 +91,8 @@ fn dot_words(before: &str, line: &str, names: &Names) -> (usize, Vec<String>) {
         None => DOTS.iter().map(|(name, ..)| (*name).to_owned()).collect(),
         Some(".schema") => names.tables.iter().map(|(name, _)| name.clone()).collect(),
         Some(".mode") => formats(),
-        Some(".timer") => vec!["on".to_owned(), "off".to_owned()],
+        Some(".timer" | ".pager") => vec!["on".to_owned(), "off".to_owned()],
+        Some(".limit") => vec!["all".to_owned()],
         Some(_) => Vec::new(),
     };
     (start, matching(&before[start..], words))

@@ -11,7 +11,7 @@ use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,8 @@ use super::input::split;
 use crate::commands::print::tell;
 
 const PROMPT: &str = "tickhouse> ";
+/// The statement of the lines before goes on.
+const CONTINUED: &str = "      ...> ";
 const HISTORY: &str = "query_history";
 const HISTORY_ENTRIES: usize = 1_000;
 
@@ -38,15 +40,17 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// The next line; `is_continued` when a statement waits for its end.
+    ///
     /// # Errors
     /// Standard input can't be read.
-    pub(super) async fn next(self, stop: &CancellationToken) -> anyhow::Result<(Self, Typed)> {
+    pub(super) async fn next(self, is_continued: bool, stop: &CancellationToken) -> anyhow::Result<(Self, Typed)> {
         let settings = match &self {
             Self::Terminal(prompt) => prompt.settings.clone(),
             Self::Pipe => None,
         };
         let reading = tokio::task::spawn_blocking(move || match self {
-            Self::Terminal(mut prompt) => prompt.read().map(|typed| (Self::Terminal(prompt), typed)),
+            Self::Terminal(mut prompt) => prompt.read(is_continued).map(|typed| (Self::Terminal(prompt), typed)),
             Self::Pipe => read_pipe().map(|typed| (Self::Pipe, typed)),
         });
         tokio::select! {
@@ -77,6 +81,8 @@ fn give_back(settings: &Termios) -> anyhow::Result<()> {
 pub(super) struct Prompt {
     editor: Editor<Words, FileHistory>,
     history: Option<PathBuf>,
+    /// The lines of an input that is not complete yet.
+    begun: String,
     /// Of the terminal before the editor touched it.
     settings: Option<Termios>,
 }
@@ -107,14 +113,23 @@ impl Prompt {
             quiet.local_flags.remove(LocalFlags::ECHOCTL);
             tcsetattr(io::stdin(), SetArg::TCSANOW, &quiet).context("use the terminal")?;
         }
-        Ok(Self { editor, history, settings })
+        Ok(Self { editor, history, begun: String::new(), settings })
     }
 
-    fn read(&mut self) -> anyhow::Result<Typed> {
-        match self.editor.readline(PROMPT) {
+    fn read(&mut self, is_continued: bool) -> anyhow::Result<Typed> {
+        if !is_continued {
+            self.begun.clear();
+        }
+        match self.editor.readline(if is_continued { CONTINUED } else { PROMPT }) {
             Ok(text) => {
-                self.remember(&text);
-                Ok(Typed::Lines(text + "\n"))
+                let line = text + "\n";
+                self.begun.push_str(&line);
+                // The history holds an input as one entry, however many lines it has.
+                if split(&self.begun).1.is_empty() {
+                    let input = std::mem::take(&mut self.begun);
+                    self.remember(&input);
+                }
+                Ok(Typed::Lines(line))
             }
             Err(ReadlineError::Interrupted) => Ok(Typed::Interrupted),
             Err(ReadlineError::Eof) => Ok(Typed::End),
@@ -144,7 +159,7 @@ impl Drop for Prompt {
     }
 }
 
-/// Completes words, and tells when an input is whole.
+/// Completes words.
 struct Words {
     names: Names,
 }
@@ -157,12 +172,7 @@ impl Completer for Words {
     }
 }
 
-impl Validator for Words {
-    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        let text = format!("{}\n", context.input());
-        Ok(if split(&text).1.is_empty() { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
-    }
-}
+impl Validator for Words {}
 
 impl Hinter for Words {
     type Hint = String;

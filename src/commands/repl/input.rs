@@ -23,21 +23,33 @@ pub(super) enum Dot {
     Schema(Option<String>),
     Mode(Option<FormatChoice>),
     Timer(bool),
+    /// Rows of a table that are shown; `None` shows all.
+    Limit(Option<usize>),
+    Pager(bool),
+    /// Where the next result goes; `None` is the terminal.
+    Output(Option<PathBuf>),
+    /// The name of a table, and the file that it reads.
+    Register(String, String),
     Read(PathBuf),
     List,
     Quit,
 }
 
 /// Names of the dot commands, as they are typed, with what they do.
-pub(super) const DOTS: [(&str, &str, &str); 8] = [
+pub(super) const DOTS: [(&str, &str, &str); 13] = [
     (".help", "", "show this"),
     (".tables", "", "list the tables"),
     (".schema", "[TABLE]", "list the columns of a table, or of all"),
     (".list", "", "list the named queries; type a name to run one, with flags such as --param fast=5"),
-    (".mode", "[FORMAT]", "print results as auto, table, csv, json, ndjson, markdown or null"),
-    (".timer", "on|off", "tell how long a statement took"),
+    (".mode", "[FORMAT]", "print results as auto, table, csv, csv-spreadsheet, json, ndjson, markdown or null"),
+    (".limit", "ROWS|all", "show so many rows of a table: the first and the last ones"),
+    (".pager", "on|off", "show results whole in $PAGER, or less -S"),
+    (".output", "[FILE]", "write the next result to a file; without one to the terminal after all"),
+    (".register", "NAME=FILE", "read a file as a table: csv, tsv, json, ndjson or parquet"),
+    (".timer", "on|off", "print how long a statement took"),
     (".read", "FILE", "run the statements of a file"),
-    (".quit", "", "leave, as Ctrl-D does"),
+    (".exit", "", "leave, as Ctrl-D does"),
+    (".quit", "", "the same"),
 ];
 
 /// What users of other prompts type, in small letters.
@@ -187,8 +199,17 @@ impl Dot {
             }
             (".timer", Some("on")) => Self::Timer(true),
             (".timer", Some("off")) => Self::Timer(false),
+            (".pager", Some("on")) => Self::Pager(true),
+            (".pager", Some("off")) => Self::Pager(false),
+            (".limit", Some("all")) => Self::Limit(None),
+            (".limit", Some(rows)) => Self::Limit(Some(rows.parse().ok().filter(|rows| *rows > 0).ok_or_else(wrong)?)),
+            (".output", file) => Self::Output(file.map(PathBuf::from)),
+            (".register", Some(pair)) => {
+                let (name, file) = pair.split_once('=').ok_or_else(wrong)?;
+                Self::Register(name.to_owned(), file.to_owned())
+            }
             (".read", Some(file)) => Self::Read(PathBuf::from(file)),
-            (".quit", None) => Self::Quit,
+            (".quit" | ".exit", None) => Self::Quit,
             _ => return Err(wrong()),
         })
     }
@@ -283,12 +304,19 @@ mod tests {
         assert_eq!(Dot::parse(".schema"), Ok(Dot::Schema(None)));
         assert_eq!(Dot::parse(".timer off"), Ok(Dot::Timer(false)));
         assert_eq!(Dot::parse(".read 'a b.sql'"), Ok(Dot::Read("a b.sql".into())));
+        assert_eq!(Dot::parse(".limit 10"), Ok(Dot::Limit(Some(10))));
+        assert_eq!(Dot::parse(".limit all;"), Ok(Dot::Limit(None)));
+        assert_eq!(Dot::parse(".output"), Ok(Dot::Output(None)));
+        assert_eq!(Dot::parse(".register s='a=b.csv'"), Ok(Dot::Register("s".to_owned(), "a=b.csv".to_owned())));
+        assert_eq!(Dot::parse(".exit"), Ok(Dot::Quit));
         for (line, told) in [
             (".tabels", "did you mean '.tables'?"),
             (".timer", "write .timer on|off"),
             (".tables x", "write .tables"),
             (".read 'a", "not closed"),
-            (".mode exel", "use one of auto, table, csv, json, ndjson, markdown, null"),
+            (".mode exel", "use one of auto, table, csv, csv-spreadsheet, json, ndjson, markdown, null"),
+            (".limit 0", "write .limit ROWS|all"),
+            (".register x", "write .register NAME=FILE"),
         ] {
             let problem = Dot::parse(line).unwrap_err();
             assert!(problem.contains(told), "{problem}");

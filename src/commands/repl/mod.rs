@@ -5,6 +5,7 @@
 mod completion;
 mod editor;
 mod input;
+mod pager;
 mod shell;
 
 use std::io::{self, IsTerminal};
@@ -52,7 +53,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let mut waiting = String::new();
     loop {
-        let (same, typed) = source.next(stop).await?;
+        let (same, typed) = source.next(!waiting.is_empty(), stop).await?;
         source = same;
         let (inputs, is_end) = match typed {
             Typed::Interrupted => {

@@ -1,7 +1,7 @@
 //! What stays between two inputs, and what each of them does.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -12,12 +12,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::completion::Names;
 use super::input::{DOTS, Dot, Input, split_all, words};
+use super::pager::Pager;
 use crate::cli::{AskArgs, FormatChoice, GlobalArgs, QueryArgs};
 use crate::commands::print::{print, tell};
 use crate::commands::progress::ProgressLine;
-use crate::commands::query::{listing, output_of, prepare};
+use crate::commands::query::{Target, listing, output_of, prepare, terminal_fit};
 use crate::commands::tables::Tables;
+use crate::lake::StoreSettings;
 use crate::query::{Catalog, Dialect, Output, Param, Parsed, QueryError, TableInfo, write_all};
+use crate::settings::Settings;
+
+const WAY_TO_ALL: &str = ".limit, .mode, .pager and .output show more";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
@@ -42,6 +47,12 @@ pub(super) struct Shell<'a> {
     choice: FormatChoice,
     zone: Tz,
     timer: bool,
+    /// Rows of a table on a terminal.
+    limit: Option<usize>,
+    pager: bool,
+    /// Where the next result goes in place of the terminal.
+    output: Option<PathBuf>,
+    store: StoreSettings,
     /// Runs a file.
     reading: bool,
     interactive: bool,
@@ -64,6 +75,10 @@ impl<'a> Shell<'a> {
             choice: args.format,
             zone: args.tz,
             timer: interactive,
+            limit: (args.max_rows > 0).then_some(args.max_rows),
+            pager: false,
+            output: None,
+            store: Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings.store,
             reading: false,
             interactive,
             stop,
@@ -163,12 +178,24 @@ impl<'a> Shell<'a> {
     }
 
     async fn write(&mut self, parsed: &Parsed) -> anyhow::Result<()> {
-        let (format, _) = output_of(self.choice, None)?;
+        let file = self.output.take();
+        let (format, file) = output_of(self.choice, file.as_deref())?;
+        let target = Target::of(file)?;
         let planned = self.tables.session().await?.plan(parsed).await?;
         let line = ProgressLine::start(planned.progress());
-        let output = Output::to(line.before_stdout());
-        write_all(planned.run()?, format, self.zone, output, self.stop).await?;
-        Ok(())
+        let write = async |output| write_all(planned.run()?, format, self.zone, output, self.stop).await;
+        if self.pager && self.interactive && file.is_none() {
+            let mut pager = Pager::start()?;
+            let written = write(Output::to(pager.input())).await;
+            drop(line);
+            pager.wait().await?;
+            // Whoever leaves the pager early has seen enough.
+            return match written {
+                Ok(_) | Err(QueryError::BrokenPipe) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+        }
+        target.fill(&self.store, &line, terminal_fit(self.limit, WAY_TO_ALL), self.stop, write).await
     }
 
     async fn dot(&mut self, dot: Dot) -> anyhow::Result<Flow> {
@@ -193,6 +220,10 @@ impl<'a> Shell<'a> {
             }
             Dot::Mode(None) => print(&format!("{}\n", self.choice))?,
             Dot::Timer(timer) => self.timer = timer,
+            Dot::Limit(rows) => self.limit = rows,
+            Dot::Pager(pager) => self.pager = pager,
+            Dot::Output(file) => self.output = file,
+            Dot::Register(name, file) => self.tables.register(&name, &file).await?,
             Dot::Read(file) => return self.read(&file).await,
             Dot::Quit => return Ok(Flow::Leave),
         }
@@ -223,7 +254,7 @@ fn help() -> String {
     let mut text = "SQL ends with a semicolon. The name of a query and its flags run it.\n".to_owned();
     for (name, usage, what) in DOTS {
         let command = format!("{name} {usage}");
-        writeln!(text, "{command:17} {what}").expect("a string takes all text");
+        writeln!(text, "{command:19} {what}").expect("a string takes all text");
     }
     text
 }

@@ -1,16 +1,21 @@
 //! Tables for people: aligned columns for a terminal, or Markdown. Widths come from the first rows; a later
-//! value that is wider pushes its line out instead of being cut.
+//! value that is wider pushes its line out instead of being cut. A table that has to fit keeps its outer rows and columns.
 
 use std::io::Write;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-/// Rows looked at before the first line is written.
+use super::cell::{Cell, NULL, cell, cut, rounded, width};
+use super::fit::{Fit, Kept};
+
+/// Rows that the widths are taken from before the first line is written.
 const SAMPLE_ROWS: usize = 1_000;
-const NULL: &str = "NULL";
+/// Stands for what is left out.
+const FOLD: &str = "…";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GridStyle {
@@ -18,140 +23,264 @@ pub(super) enum GridStyle {
     Markdown,
 }
 
-/// Lines of a cell.
-type Cell = Vec<String>;
-
 pub(super) struct Grid<W: Write> {
     sink: W,
     style: GridStyle,
+    fit: Option<Fit>,
     names: Vec<String>,
     right: Vec<bool>,
-    /// Rows kept until the widths are known.
-    sample: Vec<Vec<Cell>>,
-    widths: Option<Vec<usize>>,
-    rows: u64,
+    rounded: Vec<bool>,
+    rows: Rows,
+}
+
+enum Rows {
+    /// Kept until the widths are known.
+    Sample(Vec<Vec<Cell>>),
+    /// Written as they come, with the widths and the columns that are shown.
+    Streamed(Layout, u64),
+    /// Written at the end.
+    Bounded(Kept<Vec<Cell>>),
+}
+
+#[derive(Debug, Clone, Default)]
+struct Layout {
+    widths: Vec<usize>,
+    shown: Vec<usize>,
 }
 
 impl<W: Write> Grid<W> {
-    pub(super) fn new(sink: W, schema: &SchemaRef, style: GridStyle) -> Self {
-        let names = schema.fields().iter().map(|field| cell(field.name(), style).join(" ")).collect();
-        let right = schema.fields().iter().map(|field| field.data_type().is_numeric()).collect();
-        Self { sink, style, names, right, sample: Vec::new(), widths: None, rows: 0 }
+    pub(super) fn new(sink: W, schema: &SchemaRef, style: GridStyle, fit: Option<Fit>) -> Self {
+        let kinds = || schema.fields().iter().map(|field| field.data_type());
+        let most = fit.map_or(usize::MAX, Fit::cell_chars);
+        let names = schema.fields().iter().map(|field| cut(cell(field.name(), style).join(" "), most)).collect();
+        let rows = match fit.and_then(|fit| fit.rows) {
+            Some(most) => Rows::Bounded(Kept::new(most)),
+            None => Rows::Sample(Vec::new()),
+        };
+        let right = kinds().map(DataType::is_numeric).collect();
+        let rounded = kinds().map(|kind| style == GridStyle::Table && kind.is_floating()).collect();
+        Self { sink, style, fit, names, right, rounded, rows }
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        let options = FormatOptions::default().with_null(NULL);
-        let columns: Result<Vec<ArrayFormatter<'_>>, ArrowError> =
-            batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect();
-        let columns = columns?;
-        for row in 0..batch.num_rows() {
+        let columns = self.texts(batch)?;
+        let count = batch.num_rows();
+        let wanted: Vec<usize> = match &self.rows {
+            Rows::Bounded(kept) => kept.wanted(count).collect(),
+            Rows::Sample(_) | Rows::Streamed(..) => (0..count).collect(),
+        };
+        for row in wanted {
             let cells: Result<Vec<Cell>, ArrowError> =
-                columns.iter().map(|column| Ok(cell(&column.value(row).try_to_string()?, self.style))).collect();
-            self.rows += 1;
-            match &self.widths {
-                Some(_) => self.write_row(&cells?)?,
-                None => self.sample.push(cells?),
+                columns.iter().map(|column| Ok(self.cell(&column.at(row)?))).collect();
+            let cells = cells?;
+            match &mut self.rows {
+                Rows::Bounded(kept) => kept.push(cells),
+                Rows::Sample(sample) => {
+                    sample.push(cells);
+                    if sample.len() == SAMPLE_ROWS {
+                        self.stream()?;
+                    }
+                }
+                Rows::Streamed(layout, rows) => {
+                    *rows += 1;
+                    write_row(&mut self.sink, self.style, &self.right, layout, &cells)?;
+                }
             }
-            if self.widths.is_none() && self.sample.len() == SAMPLE_ROWS {
-                self.write_sample()?;
-            }
+        }
+        if let Rows::Bounded(kept) = &mut self.rows {
+            kept.count(count);
         }
         Ok(())
     }
 
     pub(super) fn finish(mut self) -> Result<(), ArrowError> {
-        if self.widths.is_none() {
-            self.write_sample()?;
-        }
+        let mut shown = None;
+        let rows = match std::mem::replace(&mut self.rows, Rows::Sample(Vec::new())) {
+            Rows::Bounded(kept) => {
+                let rows = kept.rows();
+                let (first, last) = kept.into_halves();
+                shown = Some((first.len() + last.len()) as u64).filter(|shown| *shown < rows);
+                self.write_bounded(&first, &last)?;
+                rows
+            }
+            Rows::Sample(sample) => {
+                self.rows = Rows::Sample(sample);
+                self.stream()?
+            }
+            streamed @ Rows::Streamed(..) => {
+                self.rows = streamed;
+                self.streamed().1
+            }
+        };
         if self.style == GridStyle::Table {
-            let plural = if self.rows == 1 { "" } else { "s" };
-            writeln!(self.sink, "({} row{plural})", self.rows)?;
+            let footer = self.footer(rows, shown);
+            writeln!(self.sink, "{footer}")?;
         }
         Ok(self.sink.flush()?)
     }
 
-    fn write_sample(&mut self) -> Result<(), ArrowError> {
+    fn texts<'a>(&self, batch: &'a RecordBatch) -> Result<Vec<Texts<'a>>, ArrowError> {
+        let columns = batch.columns().iter().zip(&self.rounded);
+        columns
+            .map(|(column, is_rounded)| match is_rounded {
+                true => Ok(Texts::Rounded(arrow::compute::cast(column, &DataType::Float64)?)),
+                false => {
+                    let options = const { FormatOptions::new().with_null(NULL) };
+                    Ok(Texts::Plain(ArrayFormatter::try_new(column, &options)?))
+                }
+            })
+            .collect()
+    }
+
+    fn cell(&self, text: &str) -> Cell {
+        let lines = cell(text, self.style);
+        match self.fit {
+            Some(fit) => lines.into_iter().map(|line| cut(line, fit.cell_chars())).collect(),
+            None => lines,
+        }
+    }
+
+    fn layout(&self, rows: &[&[Vec<Cell>]]) -> Layout {
         let mut widths: Vec<usize> = self.names.iter().map(|name| width(name)).collect();
-        let sample = std::mem::take(&mut self.sample);
-        for cells in &sample {
+        for cells in rows.iter().copied().flatten() {
             for (widest, lines) in widths.iter_mut().zip(cells) {
                 *widest = lines.iter().map(|line| width(line)).fold(*widest, usize::max);
             }
         }
+        let shown = match self.fit {
+            Some(fit) => fit.columns(&widths, 3),
+            None => (0..widths.len()).collect(),
+        };
+        Layout { widths, shown }
+    }
+
+    /// Writes the sample, and from then on each row; returns the rows so far.
+    fn stream(&mut self) -> Result<u64, ArrowError> {
+        let Rows::Sample(sample) = &mut self.rows else { return Ok(self.streamed().1) };
+        let sample = std::mem::take(sample);
+        let layout = self.layout(&[&sample]);
+        self.write_head(&layout)?;
+        for cells in &sample {
+            write_row(&mut self.sink, self.style, &self.right, &layout, cells)?;
+        }
+        self.rows = Rows::Streamed(layout, sample.len() as u64);
+        Ok(sample.len() as u64)
+    }
+
+    fn streamed(&self) -> (Option<&Layout>, u64) {
+        match &self.rows {
+            Rows::Streamed(layout, rows) => (Some(layout), *rows),
+            Rows::Sample(_) | Rows::Bounded(_) => (None, 0),
+        }
+    }
+
+    fn write_bounded(&mut self, first: &[Vec<Cell>], last: &[Vec<Cell>]) -> Result<(), ArrowError> {
+        let layout = self.layout(&[first, last]);
+        self.write_head(&layout)?;
+        let gap: Vec<Cell> = layout.widths.iter().map(|_| vec![FOLD.to_owned()]).collect();
+        let gap = if last.is_empty() { &[][..] } else { std::slice::from_ref(&gap) };
+        for cells in first.iter().chain(gap).chain(last) {
+            write_row(&mut self.sink, self.style, &self.right, &layout, cells)?;
+        }
+        self.rows = Rows::Streamed(layout, 0);
+        Ok(())
+    }
+
+    fn footer(&self, rows: u64, shown: Option<u64>) -> String {
+        let plural = if rows == 1 { "" } else { "s" };
+        let mut footer = format!("{rows} row{plural}");
+        if let Some(shown) = shown {
+            footer.push_str(&format!(", {shown} shown"));
+        }
+        let columns = self.streamed().0.map_or(self.names.len(), |layout| layout.shown.len());
+        let is_folded = columns < self.names.len();
+        if is_folded {
+            footer.push_str(&format!("; {} columns, {columns} shown", self.names.len()));
+        }
+        match self.fit.filter(|_| is_folded || shown.is_some()) {
+            Some(fit) => format!("({footer}; {})", fit.way_to_all),
+            None => format!("({footer})"),
+        }
+    }
+
+    fn write_head(&mut self, layout: &Layout) -> Result<(), ArrowError> {
         let names: Vec<Cell> = self.names.iter().map(|name| vec![name.clone()]).collect();
+        write_row(&mut self.sink, self.style, &self.right, layout, &names)?;
         let (between, edge) = match self.style {
             GridStyle::Table => ("-+-", ""),
             GridStyle::Markdown => ("|", "|"),
         };
-        let rule: Vec<String> = widths
-            .iter()
-            .zip(&self.right)
-            .map(|(width, right)| match (self.style, right) {
-                (GridStyle::Table, _) => "-".repeat(*width),
+        let mut rule = Vec::new();
+        for (at, column) in layout.shown.iter().enumerate() {
+            if layout.is_fold(at) {
+                rule.push("-".to_owned());
+            }
+            let width = layout.widths[*column];
+            rule.push(match (self.style, self.right[*column]) {
+                (GridStyle::Table, _) => "-".repeat(width),
                 (GridStyle::Markdown, true) => format!("{}:", "-".repeat(width + 1)),
                 (GridStyle::Markdown, false) => "-".repeat(width + 2),
-            })
-            .collect();
-        self.widths = Some(widths);
-        self.write_row(&names)?;
+            });
+        }
         writeln!(self.sink, "{edge}{}{edge}", rule.join(between))?;
-        for cells in &sample {
-            self.write_row(cells)?;
-        }
-        Ok(())
-    }
-
-    fn write_row(&mut self, cells: &[Cell]) -> Result<(), ArrowError> {
-        let widths = self.widths.as_deref().unwrap_or_default();
-        let height = cells.iter().map(Vec::len).max().unwrap_or(1);
-        let mut line = String::new();
-        for row in 0..height {
-            line.clear();
-            for (at, ((lines, width), right)) in cells.iter().zip(widths).zip(&self.right).enumerate() {
-                line.push_str(match (self.style, at) {
-                    (GridStyle::Table, 0) => "",
-                    (GridStyle::Markdown, 0) => "| ",
-                    _ => " | ",
-                });
-                let text = lines.get(row).map_or("", String::as_str);
-                let pad = " ".repeat(width.saturating_sub(self::width(text)));
-                let (before, after) = if *right { (pad.as_str(), "") } else { ("", pad.as_str()) };
-                line.push_str(before);
-                line.push_str(text);
-                line.push_str(after);
-            }
-            match self.style {
-                GridStyle::Table => writeln!(self.sink, "{}", line.trim_end())?,
-                GridStyle::Markdown => writeln!(self.sink, "{line} |")?,
-            }
-        }
         Ok(())
     }
 }
 
-/// Without what would move the cursor or break the grid: text in a table may come from a stranger.
-fn cell(text: &str, style: GridStyle) -> Cell {
-    let clean = |line: &str| -> String {
-        line.chars()
-            .flat_map(|c| match c {
-                '|' if style == GridStyle::Markdown => vec!['\\', '|'],
-                c if c.is_control() || is_bidi_control(c) => c.escape_unicode().collect(),
-                c => vec![c],
-            })
-            .collect()
-    };
-    match style {
-        GridStyle::Table => text.trim_end_matches('\n').split('\n').map(clean).collect(),
-        GridStyle::Markdown => {
-            vec![text.trim_end_matches('\n').split('\n').map(clean).collect::<Vec<_>>().join("<br>")]
+impl Layout {
+    /// Columns are left out before the one that is shown there.
+    fn is_fold(&self, at: usize) -> bool {
+        at > 0 && self.shown[at] != self.shown[at - 1] + 1
+    }
+}
+
+enum Texts<'a> {
+    Plain(ArrayFormatter<'a>),
+    Rounded(arrow::array::ArrayRef),
+}
+
+impl Texts<'_> {
+    fn at(&self, row: usize) -> Result<String, ArrowError> {
+        match self {
+            Self::Plain(formatter) => formatter.value(row).try_to_string(),
+            Self::Rounded(column) if column.is_null(row) => Ok(NULL.to_owned()),
+            Self::Rounded(column) => Ok(rounded(column.as_primitive::<arrow::datatypes::Float64Type>().value(row))),
         }
     }
 }
 
-fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-fn width(text: &str) -> usize {
-    text.chars().count()
+fn write_row(
+    sink: &mut impl Write,
+    style: GridStyle,
+    right: &[bool],
+    layout: &Layout,
+    cells: &[Cell],
+) -> Result<(), ArrowError> {
+    let height = layout.shown.iter().map(|column| cells[*column].len()).max().unwrap_or(1);
+    let mut line = String::new();
+    for row in 0..height {
+        line.clear();
+        for (at, column) in layout.shown.iter().enumerate() {
+            line.push_str(match (style, at) {
+                (GridStyle::Table, 0) => "",
+                (GridStyle::Markdown, 0) => "| ",
+                _ => " | ",
+            });
+            if layout.is_fold(at) {
+                line.push_str(FOLD);
+                line.push_str(" | ");
+            }
+            let text = cells[*column].get(row).map_or("", String::as_str);
+            let pad = " ".repeat(layout.widths[*column].saturating_sub(width(text)));
+            let (before, after) = if right[*column] { (pad.as_str(), "") } else { ("", pad.as_str()) };
+            line.push_str(before);
+            line.push_str(text);
+            line.push_str(after);
+        }
+        match style {
+            GridStyle::Table => writeln!(sink, "{}", line.trim_end())?,
+            GridStyle::Markdown => writeln!(sink, "{line} |")?,
+        }
+    }
+    Ok(())
 }

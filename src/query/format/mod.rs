@@ -1,11 +1,13 @@
 //! Results as bytes: one encoder a format, each batch written when it comes, so memory stays bounded.
 
+mod cell;
 mod encoded;
-mod far_times;
+mod fit;
 mod grid;
+mod instant;
 mod output;
 mod readable;
-mod times;
+mod text;
 
 use std::io::Write;
 use std::path::Path;
@@ -27,11 +29,12 @@ use tokio_util::sync::CancellationToken;
 use super::error::QueryError;
 use super::session::run_error;
 pub use encoded::Encoded;
+pub use fit::Fit;
 use grid::{Grid, GridStyle};
 pub use output::Output;
 use output::Sink;
 pub use readable::write_readable;
-use times::Times;
+use text::Columns;
 
 /// Rows of a row group of a Parquet result; held in memory until it is full.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
@@ -40,6 +43,8 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 pub enum Format {
     Table,
     Csv,
+    /// CSV for Excel and its kin: a quote stands before text that they would run as a formula (= + - @).
+    CsvSpreadsheet,
     /// One array of objects.
     Json,
     /// One object a line.
@@ -87,7 +92,7 @@ impl Format {
     /// As HTTP names it.
     pub fn media_type(self) -> &'static str {
         match self {
-            Self::Csv => "text/csv; charset=utf-8",
+            Self::Csv | Self::CsvSpreadsheet => "text/csv; charset=utf-8",
             Self::Json => "application/json",
             Self::Ndjson => "application/x-ndjson",
             Self::Parquet => "application/vnd.apache.parquet",
@@ -99,6 +104,15 @@ impl Format {
     /// Bytes that would garble a terminal.
     pub fn is_binary(self) -> bool {
         matches!(self, Self::Parquet | Self::Arrow)
+    }
+
+    pub(super) fn is_csv(self) -> bool {
+        matches!(self, Self::Csv | Self::CsvSpreadsheet)
+    }
+
+    /// Programs need a name of its own for each column.
+    pub(super) fn is_for_people(self) -> bool {
+        matches!(self, Self::Table | Self::Markdown)
     }
 }
 
@@ -163,7 +177,7 @@ pub fn write_batch(batch: &RecordBatch, format: Format, zone: Tz, output: Output
 
 struct ResultWriter {
     encoder: Encoder,
-    times: Times,
+    columns: Columns,
     output: Output,
     rows: u64,
 }
@@ -181,13 +195,14 @@ enum Encoder {
 impl ResultWriter {
     fn new(format: Format, zone: Tz, mut output: Output, schema: &SchemaRef) -> Result<Self, QueryError> {
         let sink = output.sink();
-        let as_they_are = format.is_binary() || format == Format::Null;
-        let times = if as_they_are { Times::as_they_are(schema) } else { Times::text(schema, zone, format) };
-        let schema = times.schema();
+        let columns = Columns::of(schema, zone, format);
+        // What a value was decides where it stands in its cell.
+        let grid = |sink, style, fit| Grid::new(sink, schema, style, fit);
+        let schema = columns.schema();
         let encoder = match format {
-            Format::Table => Ok(Encoder::Grid(Grid::new(sink, schema, GridStyle::Table))),
-            Format::Markdown => Ok(Encoder::Grid(Grid::new(sink, schema, GridStyle::Markdown))),
-            Format::Csv => {
+            Format::Table => Ok(Encoder::Grid(grid(sink, GridStyle::Table, output.fit()))),
+            Format::Markdown => Ok(Encoder::Grid(grid(sink, GridStyle::Markdown, None))),
+            Format::Csv | Format::CsvSpreadsheet => {
                 let mut writer = csv::WriterBuilder::new().with_header(true).build(sink);
                 // The header also when there are no rows.
                 writer.write(&RecordBatch::new_empty(std::sync::Arc::clone(schema))).map(|()| Encoder::Csv(writer))
@@ -199,12 +214,12 @@ impl ResultWriter {
             Format::Null => Ok(Encoder::Null(sink)),
         };
         let encoder = encoder.map_err(|error| output.error(error))?;
-        Ok(Self { encoder, times, output, rows: 0 })
+        Ok(Self { encoder, columns, output, rows: 0 })
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
         self.rows += batch.num_rows() as u64;
-        let batch = self.times.apply(batch).map_err(|error| QueryError::Run(error.to_string()))?;
+        let batch = self.columns.apply(batch).map_err(|error| QueryError::Run(error.to_string()))?;
         let written = match &mut self.encoder {
             Encoder::Grid(grid) => grid.write(&batch),
             Encoder::Csv(writer) => writer.write(&batch),

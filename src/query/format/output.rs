@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::error::ArrowError;
 use tempfile::NamedTempFile;
 
+use super::fit::Fit;
 use crate::query::error::QueryError;
 
 /// Encoders write small pieces.
@@ -17,6 +18,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub struct Output {
     sink: Option<Sink>,
     file: Option<(NamedTempFile, PathBuf)>,
+    fit: Option<Fit>,
     broken: Arc<AtomicBool>,
 }
 
@@ -24,7 +26,14 @@ impl Output {
     pub fn to(writer: impl Write + Send + 'static) -> Self {
         let broken = Arc::new(AtomicBool::new(false));
         let watched = Watched { inner: Box::new(writer), broken: Arc::clone(&broken) };
-        Self { sink: Some(BufWriter::with_capacity(BUFFER_BYTES, watched)), file: None, broken }
+        Self { sink: Some(BufWriter::with_capacity(BUFFER_BYTES, watched)), file: None, fit: None, broken }
+    }
+
+    /// Tables are cut to `fit`.
+    #[must_use]
+    pub fn fitting(mut self, fit: Option<Fit>) -> Self {
+        self.fit = fit;
+        self
     }
 
     /// Writes beside `path` and renames at the end; straight to what is no regular file, like a pipe or a device.
@@ -65,6 +74,10 @@ impl Output {
         let mut output = Self::to(file.reopen().map_err(named)?);
         output.file = Some((file, path));
         Ok(output)
+    }
+
+    pub(super) fn fit(&self) -> Option<Fit> {
+        self.fit
     }
 
     /// The writer, once.

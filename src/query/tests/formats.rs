@@ -98,11 +98,114 @@ async fn times_are_shown_in_the_zone() {
     let zone = chrono_tz::America::New_York;
     for (sql, expected) in [
         ("SELECT ts FROM ticks ORDER BY ts LIMIT 1", "ts\n2026-01-04T19:00:00.000001-05:00\n"),
-        ("SELECT TIMESTAMP '2026-07-01 00:00:00' AS at", "at\n2026-06-30T20:00:00-04:00\n"),
+        // A local time has no zone to be shown in.
+        ("SELECT TIMESTAMP '2026-07-01 00:00:00' AS at", "at\n2026-07-01T00:00:00\n"),
+        (
+            "SELECT arrow_cast('2026-07-01T00:00:00Z', 'Timestamp(µs, \"Asia/Kolkata\")') AS at",
+            "at\n2026-07-01T05:30:00+05:30\n",
+        ),
     ] {
         let text = String::from_utf8(bytes_of(&view, sql, Format::Csv, zone).await).unwrap();
         assert_eq!(text, expected);
     }
+}
+
+#[tokio::test]
+async fn every_time_has_a_text() {
+    let far = "SELECT to_timestamp_micros(9223372036854775807) AS t, arrow_cast(2147483647, 'Date32') AS d, \
+               named_struct('t', TIMESTAMP '2026-07-01 00:00:00') AS s";
+    let json: serde_json::Value = serde_json::from_str(&text_of(far, Format::Ndjson).await).unwrap();
+    assert_eq!((&json["t"], &json["d"]), (&"+294247-01-10T04:00:54.775807Z".into(), &"+5881580-07-11".into()));
+    assert_eq!(
+        text_of("SELECT to_timestamp_micros(-9223372036854775808) AS t", Format::Csv).await,
+        "t\n-290308-12-21T19:59:05.224192Z\n"
+    );
+    // Inside a list JSON would hold the text of an error.
+    let nested = "SELECT make_array(to_timestamp_micros(9223372036854775807)) AS t";
+    for format in [Format::Json, Format::Ndjson, Format::Csv, Format::Table] {
+        let view = small().await;
+        let stream = session(&view).plan(&Parsed::parse(nested).unwrap()).await.unwrap().run().unwrap();
+        let output = Output::to(Shared::default());
+        let written = write_all(stream, format, Tz::UTC, output, &CancellationToken::new()).await;
+        assert!(written.is_err(), "{format:?}");
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_json_lacks_are_null() {
+    let sql = "SELECT CAST('NaN' AS DOUBLE) AS a, CAST('Infinity' AS DOUBLE) AS b, -0.0 AS c";
+    let json: serde_json::Value = serde_json::from_str(&text_of(sql, Format::Ndjson).await).unwrap();
+    assert!(json["a"].is_null() && json["b"].is_null() && json["c"] == 0.0, "{json}");
+}
+
+#[tokio::test]
+async fn columns_have_names_of_their_own_for_programs() {
+    let sql =
+        "SELECT a.close, b.close, b.close AS close_1 FROM ticks a JOIN ticks b ON a.ts = b.ts ORDER BY a.ts LIMIT 1";
+    for (format, expected) in [
+        (Format::Csv, "close,close_1,close_1_1\n1.5,1.5,1.5\n"),
+        (Format::Ndjson, "{\"close\":1.5,\"close_1\":1.5,\"close_1_1\":1.5}\n"),
+        (Format::Table, "close | close | close_1\n------+-------+--------\n  1.5 |   1.5 |     1.5\n(1 row)\n"),
+    ] {
+        assert_eq!(text_of(sql, format).await, expected);
+    }
+    let bytes = bytes_of(&small().await, sql, Format::Parquet, Tz::UTC).await;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
+    let names: Vec<&str> = reader.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["close", "close_1", "close_1_1"]);
+}
+
+#[tokio::test]
+async fn unnamed_columns_are_called_by_their_expression() {
+    for (sql, header) in [
+        ("SELECT count(*), MAX(close) - 1, ticks.symbol FROM ticks GROUP BY symbol", "count(*),MAX(close) - 1,symbol"),
+        ("SELECT * FROM (SELECT avg(close), 'x' FROM ticks) AS t", "avg(close),'x'"),
+        ("SELECT close * 2 FROM ticks UNION ALL SELECT 1 ORDER BY 1", "close * 2"),
+        ("SELECT DISTINCT close * 2 FROM ticks", "close * 2"),
+        ("SELECT DISTINCT close * 2 FROM ticks ORDER BY close * 2", "ticks.close * Int64(2)"),
+        ("WITH t AS (SELECT symbol, sum(volume) FROM ticks GROUP BY symbol) SELECT * FROM t", "symbol,sum(volume)"),
+        ("SELECT count(*) FROM ticks HAVING count(*) > 0 ORDER BY count(*)", "count(*)"),
+    ] {
+        assert_eq!(text_of(sql, Format::Csv).await.lines().next(), Some(header), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn described_types_are_those_of_sql() {
+    let text = text_of("DESCRIBE ticks", Format::Csv).await;
+    assert!(
+        text.starts_with("column_name,data_type,is_nullable\nsymbol,STRING,NO\nts,TIMESTAMP,NO\nopen,DOUBLE,YES\n"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn spreadsheets_get_no_formulas() {
+    let sql = "SELECT '=1+1' AS a, '-x' AS b, -1.5 AS c, 'a=b' AS d, '@x' AS e";
+    assert_eq!(text_of(sql, Format::CsvSpreadsheet).await, "a,b,c,d,e\n'=1+1,'-x,-1.5,a=b,'@x\n");
+    assert_eq!(text_of(sql, Format::Csv).await, "a,b,c,d,e\n=1+1,-x,-1.5,a=b,@x\n");
+}
+
+#[tokio::test]
+async fn a_table_fits_its_terminal() {
+    let view = small().await;
+    let sql = "SELECT value AS n, value / 3.0 AS third, repeat('x', 100) AS text, 'last' AS last FROM generate_series(1, 100)";
+    let stream = session(&view).plan(&Parsed::parse(sql).unwrap()).await.unwrap().run().unwrap();
+    let shared = Shared::default();
+    let fit = Fit { width: 40, rows: Some(4), way_to_all: "-o FILE shows all" };
+    let output = Output::to(shared.clone()).fitting(Some(fit));
+    write_all(stream, Format::Table, Tz::UTC, output, &CancellationToken::new()).await.unwrap();
+    assert_eq!(
+        String::from_utf8(shared.0.lock().unwrap().clone()).unwrap(),
+        "  n |     third | … | last\n\
+         ----+-----------+---+-----\n\
+         \u{20} 1 |  0.333333 | … | last\n\
+         \u{20} 2 |  0.666667 | … | last\n\
+         \u{20} … |         … | … | …\n\
+         \u{20}99 |      33.0 | … | last\n\
+         100 | 33.333333 | … | last\n\
+         (100 rows, 4 shown; 4 columns, 3 shown; -o FILE shows all)\n"
+    );
 }
 
 #[tokio::test]

@@ -39,6 +39,15 @@ async fn a_caret_and_a_suggestion() {
             "there is no function 'avgg'; did you mean 'avg'?\n  1 | SELECT avgg(close) FROM ticks\n    |        ^^^^",
         ),
         (
+            "SELECT time_bucket(INTERVAL '5 minutes', ts) FROM ticks",
+            "there is no function 'time_bucket'; write date_bin(INTERVAL '5 minutes', ts)\n  1 | SELECT time_bucket",
+        ),
+        ("SELECT date(ts) FROM ticks", "there is no function 'date'; write CAST(ts AS DATE)\n  1 | SELECT date(ts)"),
+        (
+            "SELECT strftime(ts, '%Y') FROM ticks",
+            "there is no function 'strftime'; write to_char(ts, '%Y-%m-%d %H:%M')",
+        ),
+        (
             "SELECT t.clos FROM ticks t",
             "there is no column 'clos' in t; did you mean 'close'?\n  1 | SELECT t.clos FROM ticks t\n    |        ^^^^^^",
         ),

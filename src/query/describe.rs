@@ -1,0 +1,22 @@
+//! DESCRIBE, with the types of SQL in place of those of Arrow.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::common::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{DataFrame, SessionContext};
+
+use super::session::sql_type;
+
+/// The columns that the plan describes; `None` of a plan that is something else.
+pub(super) fn description(context: &SessionContext, plan: &LogicalPlan) -> Result<Option<DataFrame>, DataFusionError> {
+    let LogicalPlan::DescribeTable(table) = plan else { return Ok(None) };
+    let fields = || table.schema.fields().iter();
+    let names: StringArray = fields().map(|field| Some(field.name())).collect();
+    let types: StringArray = fields().map(|field| Some(sql_type(field.data_type()))).collect();
+    let nullable: StringArray = fields().map(|field| Some(if field.is_nullable() { "YES" } else { "NO" })).collect();
+    let columns: [(&str, ArrayRef); 3] =
+        [("column_name", Arc::new(names)), ("data_type", Arc::new(types)), ("is_nullable", Arc::new(nullable))];
+    context.read_batch(RecordBatch::try_from_iter(columns)?).map(Some)
+}
