@@ -1,11 +1,12 @@
 //! Flags of `tickhouse table`.
 
+use chrono_tz::Tz;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{FormatChoice, TableArgs};
+use super::{FormatChoice, TableArgs, zone};
 use crate::query::Moment;
 
-/// Show the versions, columns and files of a table
+/// Show the versions, columns and files of a table, or change the zone of its trade dates
 #[derive(Debug, Clone, Args)]
 pub struct InspectArgs {
     #[command(subcommand)]
@@ -22,7 +23,7 @@ pub enum InspectCommand {
         #[command(flatten)]
         common: InspectCommon,
     },
-    /// List the columns
+    /// List the columns, and of which zone dates and times are
     Schema {
         #[command(flatten)]
         past: PastArgs,
@@ -36,6 +37,20 @@ pub enum InspectCommand {
         #[command(flatten)]
         common: InspectCommon,
     },
+    /// Give all rows the trade dates of another zone, in one commit; stop ingest and live first
+    Rezone(RezoneArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RezoneArgs {
+    /// Zone of trade dates from then on: a name of the IANA list, such as Asia/Kolkata
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    pub market_zone: Tz,
+    /// Say what would be rewritten, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 #[derive(Debug, Clone, Args)]

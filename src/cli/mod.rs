@@ -36,7 +36,7 @@ pub use demo::DemoArgs;
 pub use doctor::DoctorArgs;
 pub use engines::EngineArgs;
 pub use ingest::{IngestArgs, InputArgs};
-pub use inspect::{AsOfText, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs};
+pub use inspect::{AsOfText, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs, RezoneArgs};
 pub use kafka::KafkaArgs;
 pub use live::{AlertsArgs, AlertsCommand, AlertsTestArgs, EventArgs, LiveArgs};
 pub use maintain::MaintainArgs;

@@ -13,8 +13,9 @@ use super::print::tell;
 use super::{dry_run, way_out};
 use crate::cli::{GlobalArgs, IngestArgs};
 use crate::ingest::{Daemon, IngestError, IngestSpec, Status};
+use crate::lake::{Lake, LakeError, Location};
 use crate::metrics::View;
-use crate::settings::{Resolved, Settings};
+use crate::settings::{Resolved, Settings, SettingsError};
 
 /// # Errors
 /// See [`Daemon::open`] and [`Daemon::run`].
@@ -46,6 +47,7 @@ async fn ingest(
 ) -> anyhow::Result<ExitCode> {
     let settings = resolved.settings.clone();
     let location = settings.location()?;
+    require_market_zone(&resolved, &location).await?;
     let wanted = match (args.live, args.dashboard) {
         (false, false) => None,
         (true, false) => Some(Wanted::Live),
@@ -101,6 +103,32 @@ async fn ingest(
     printed??;
     tell(&ending(&status));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who names the zone of times in messages has a market in mind: a new lake doesn't get the trade dates of another one
+/// without a word.
+///
+/// # Errors
+/// There is no lake yet, and nobody said of which zone its trade dates are.
+async fn require_market_zone(resolved: &Resolved, location: &Location) -> anyhow::Result<()> {
+    let settings = &resolved.settings;
+    let default = &settings.ingest.market_zone;
+    let zone = settings.input.zone.as_ref().filter(|zone| *zone != default && !is_utc(zone));
+    let Some(zone) = zone.filter(|_| !resolved.is_set("ingest.market_zone")) else { return Ok(()) };
+    match Lake::open(location, &settings.store).await {
+        Err(LakeError::NoTable { .. }) => Err(SettingsError::Value(format!(
+            "--zone {zone} (input.zone) is the zone of times in messages, and trade dates of a new lake would be of \
+             {default}, so that a session in {zone} may have two dates: say --market-zone {zone}, or --market-zone \
+             {default} if it is meant (ingest.market_zone)"
+        ))
+        .into()),
+        // The ingest itself says what is wrong.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn is_utc(zone: &str) -> bool {
+    ["UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu"].contains(&zone)
 }
 
 /// Offsets and table version, as the last word of a stop.

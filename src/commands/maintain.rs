@@ -202,7 +202,7 @@ fn left_to_another(ended: Result<Stopped, RewriteError>, table: &str) -> anyhow:
 }
 
 /// As the exit code knows it.
-fn plain(error: RewriteError) -> anyhow::Error {
+pub(super) fn plain(error: RewriteError) -> anyhow::Error {
     match error {
         RewriteError::Lake(error) => error.into(),
         error => error.into(),

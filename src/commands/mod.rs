@@ -24,6 +24,7 @@ pub mod produce;
 mod progress;
 pub mod query;
 mod repl;
+mod rezone;
 mod table;
 mod tables;
 mod verify;

@@ -8,12 +8,13 @@ use anyhow::Context;
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt64Array,
 };
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::query::output_of;
+use super::rezone;
 use super::tables::version_of;
 use crate::cli::{GlobalArgs, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs};
 use crate::lake::{DataFile, Lake, TableCommit, TableView};
@@ -23,9 +24,12 @@ use crate::settings::Settings;
 /// # Errors
 /// There is no lake, or its log can't be read.
 pub(super) async fn run(global: &GlobalArgs, args: &InspectArgs, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
-    let (InspectCommand::History { common, .. }
-    | InspectCommand::Schema { common, .. }
-    | InspectCommand::Files { common, .. }) = &args.command;
+    let common = match &args.command {
+        InspectCommand::Rezone(args) => return rezone::run(global, args, stop).await,
+        InspectCommand::History { common, .. }
+        | InspectCommand::Schema { common, .. }
+        | InspectCommand::Files { common, .. } => common,
+    };
     let (format, _) = output_of(common.format, None)?;
     let listed = async {
         let lake = open(global, common).await?;
@@ -34,8 +38,12 @@ pub(super) async fn run(global: &GlobalArgs, args: &InspectArgs, stop: &Cancella
                 LakeTable::Ticks => lake.ticks_history(*limit).await?,
                 LakeTable::DeadLetters => lake.dead_letters_history(*limit).await?,
             })?,
-            InspectCommand::Schema { past, .. } => schema(&view(lake, past, common).await?.schema)?,
-            InspectCommand::Files { past, .. } => files(&view(lake, past, common).await?)?,
+            InspectCommand::Schema { past, .. } => {
+                let lake = at(lake, past).await?;
+                schema(&view(&lake, common)?.schema, lake.market_zone())?
+            }
+            InspectCommand::Files { past, .. } => files(&view(&at(lake, past).await?, common)?)?,
+            InspectCommand::Rezone(_) => anyhow::bail!("rezone lists nothing"),
         })
     };
     let rows: anyhow::Result<RecordBatch> = tokio::select! {
@@ -52,11 +60,14 @@ async fn open(global: &GlobalArgs, common: &InspectCommon) -> anyhow::Result<Lak
     Lake::open(&settings.location()?, &settings.store).await.context("open the lake")
 }
 
-async fn view(lake: Lake, past: &PastArgs, common: &InspectCommon) -> anyhow::Result<TableView> {
-    let lake = match version_of(past, chrono_tz::UTC)? {
+async fn at(lake: Lake, past: &PastArgs) -> anyhow::Result<Lake> {
+    Ok(match version_of(past, chrono_tz::UTC)? {
         Some(as_of) => lake.at(as_of).await?,
         None => lake,
-    };
+    })
+}
+
+fn view(lake: &Lake, common: &InspectCommon) -> anyhow::Result<TableView> {
     Ok(match common.name {
         LakeTable::Ticks => lake.ticks()?,
         LakeTable::DeadLetters => lake.dead_letters()?,
@@ -84,18 +95,26 @@ fn history(commits: &[TableCommit]) -> anyhow::Result<RecordBatch> {
     ])?)
 }
 
-fn schema(schema: &SchemaRef) -> anyhow::Result<RecordBatch> {
+fn schema(schema: &SchemaRef, market_zone: Option<&str>) -> anyhow::Result<RecordBatch> {
     let fields = schema.fields();
     let names: StringArray = fields.iter().map(|field| Some(field.name())).collect();
     let kinds: StringArray = fields.iter().map(|field| Some(sql_type(field.data_type()))).collect();
     let nullable: BooleanArray = fields.iter().map(|field| Some(field.is_nullable())).collect();
     // The partition column comes last and is in the path alone.
     let partition: BooleanArray = (1..=fields.len()).map(|at| Some(at == fields.len())).collect();
-    Ok(RecordBatch::try_from_iter([
-        ("column", Arc::new(names) as ArrayRef),
-        ("type", Arc::new(kinds)),
-        ("nullable", Arc::new(nullable)),
-        ("partition", Arc::new(partition)),
+    let zone = |field: &FieldRef| match field.data_type() {
+        DataType::Timestamp(..) => Some("UTC"),
+        DataType::Date32 if field.name().starts_with("trade_") => market_zone,
+        DataType::Date32 => Some("UTC"),
+        _ => None,
+    };
+    let zones: StringArray = fields.iter().map(zone).collect();
+    Ok(RecordBatch::try_from_iter_with_nullable([
+        ("column", Arc::new(names) as ArrayRef, false),
+        ("type", Arc::new(kinds), false),
+        ("nullable", Arc::new(nullable), false),
+        ("partition", Arc::new(partition), false),
+        ("zone", Arc::new(zones), true),
     ])?)
 }
 

@@ -218,6 +218,7 @@ async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result
     }
     // Rows of the old mapping must not follow a commit of the new one, whoever owns the partitions.
     batch.mapping.map_or(Ok(()), |mapping| mapping.require(table))?;
+    table.require_zone()?;
     Ok((!strangers.is_empty()).then_some(CommitOutcome::Fenced { partitions: strangers }))
 }
 

@@ -288,7 +288,10 @@ fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<Difference>,
         }
         let fix = match key {
             TOPIC => "one lake holds one topic: give another --table",
-            MARKET_ZONE | PARTITION_BY => "fixed at creation: take the lake's value or give another --table",
+            MARKET_ZONE => {
+                "take the lake's value, or give all rows new trade dates: tickhouse table rezone --market-zone ZONE"
+            }
+            PARTITION_BY => "fixed at creation: take the lake's value or give another --table",
             _ => ACCEPT_INPUT,
         };
         let in_lake = in_lake.map_or_else(|| "nothing".to_owned(), |value| format!("'{value}'"));

@@ -90,6 +90,10 @@ pub enum LakeError {
          `tickhouse ingest`, which counts the tables again"
     )]
     NoCounters { table: String, partition: i32 },
+    #[error(
+        "{table} was rewritten into the market zone {zone} while it was in use: start again with --market-zone {zone}"
+    )]
+    ZoneChanged { table: String, zone: String },
     #[error("the batch does not add up: {0}")]
     Unbalanced(String),
     /// Of a commit nobody knows what became of it; the log will tell.

@@ -16,6 +16,7 @@ use super::carry::carry_record;
 use super::error::LakeError;
 use super::hint::{last_checkpoint, newest_checkpoint};
 use super::location::Location;
+use super::reading::has_newer;
 use super::replace::{Chosen, Replaced, Replacement, chosen, replace};
 use super::retry::RetryPolicy;
 use super::signals::SIGNALS;
@@ -176,6 +177,14 @@ impl MaintainedTable {
     /// The log can't be read.
     pub async fn chosen(&self) -> Result<Chosen, LakeError> {
         chosen(&self.table).await
+    }
+
+    /// Whether somebody committed since the files were loaded.
+    ///
+    /// # Errors
+    /// The store doesn't answer.
+    pub async fn has_newer(&self) -> Result<bool, LakeError> {
+        has_newer(&self.table).await
     }
 
     /// A property such as `delta.dataSkippingStatsColumns`.

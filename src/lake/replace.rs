@@ -2,17 +2,19 @@
 //!
 //! Nothing here goes by a clock or by a lease: a commit goes in only while the transaction of maintenance is what it was
 //! when the files were chosen, so of two maintainers that chose at the same time one commits. Commits of ingest in
-//! between don't matter: they add files and take none away.
+//! between don't matter: they add files and take none away. They do where the zone of the trade dates changes, for what
+//! they add has dates of the old one.
 
 use std::collections::HashMap;
 
-use deltalake::kernel::{Action, Remove, Transaction};
+use deltalake::kernel::{Action, Add, MetadataExt, Remove, Transaction};
 use deltalake::logstore::LogStore;
 use deltalake::protocol::DeltaOperation;
 use uuid::Uuid;
 
 use super::actions::parse_commit;
 use super::commit::{add_without_rows, partition_values};
+use super::create::MARKET_ZONE;
 use super::damage::damaged_commit;
 use super::error::LakeError;
 use super::new_file::{NewFile, require_young};
@@ -56,6 +58,8 @@ pub struct Replacement<'a> {
     pub partition_column: &'a str,
     /// Where files of ticks leave for good: the counters tell of their rows.
     pub expired: Option<&'a Expired>,
+    /// The zone of trade dates from this commit on: the same rows come with other dates.
+    pub market_zone: Option<&'a str>,
     /// When the files leave, milliseconds since the epoch.
     pub now_ms: i64,
 }
@@ -120,7 +124,11 @@ impl Commit<'_> {
         require_young(&self.table.name, self.replacement.added)?;
         let info = HashMap::from([(INFO_KEY.to_owned(), self.id.clone().into())]);
         let transactions = vec![Transaction::new(APP_ID, self.replacement.chosen.next())];
-        let (actions, operation) = (self.replacement.actions(), self.replacement.operation());
+        let (mut actions, operation) = (self.replacement.actions(), self.replacement.operation());
+        if let Some(zone) = self.replacement.market_zone {
+            let metadata = self.table.metadata().clone().add_config_key(MARKET_ZONE.to_owned(), zone.to_owned());
+            actions.push(Action::Metadata(metadata.map_err(|error| self.table.error("change the zone", error))?));
+        }
         crash::at(CrashPoint::Replacing);
         let put = self.table.put_next_with(info, actions, operation, record.as_ref(), transactions).await?;
         crash::at(CrashPoint::Replaced);
@@ -145,6 +153,9 @@ impl Commit<'_> {
             let id = actions.iter().find_map(|action| action.info.as_ref()?.maintenance.as_deref());
             if id == Some(&self.id) {
                 return Ok(Some(Replaced::Committed { version }));
+            }
+            if self.replacement.market_zone.is_some() {
+                return Ok(Some(Replaced::Outrun));
             }
             // Nothing else takes files out of these tables. Another tool's may be among those of a later commit.
             let takes_files = |action: &super::actions::Action| {
@@ -181,6 +192,14 @@ impl Replacement<'_> {
     }
 
     fn operation(&self) -> DeltaOperation {
+        if let Some(zone) = self.market_zone {
+            return match self.is_rewrite() {
+                true => DeltaOperation::Update { predicate: None },
+                false => DeltaOperation::SetTableProperties {
+                    properties: HashMap::from([(MARKET_ZONE.to_owned(), zone.to_owned())]),
+                },
+            };
+        }
         match self.is_rewrite() {
             true => DeltaOperation::Optimize { predicate: None, target_size: 0 },
             false => DeltaOperation::Delete { predicate: None },
@@ -188,10 +207,12 @@ impl Replacement<'_> {
     }
 
     fn actions(&self) -> Vec<Action> {
+        // Rows that a reader of changes has seen already come again in a rewrite, but with other dates in a new zone.
+        let data_change = !self.is_rewrite() || self.market_zone.is_some();
         let remove = |file: &DataFile| {
             Action::Remove(Remove {
                 path: file.path.to_string(),
-                data_change: !self.is_rewrite(),
+                data_change,
                 deletion_timestamp: Some(self.now_ms),
                 extended_file_metadata: Some(true),
                 partition_values: Some(partition_values(self.partition_column, file.partition_value)),
@@ -202,7 +223,7 @@ impl Replacement<'_> {
                 default_row_commit_version: None,
             })
         };
-        let add = |file| Action::Add(add_without_rows(self.partition_column, file, self.now_ms));
+        let add = |file| Action::Add(Add { data_change, ..add_without_rows(self.partition_column, file, self.now_ms) });
         self.removed.iter().map(remove).chain(self.added.iter().map(add)).collect()
     }
 }

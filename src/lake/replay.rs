@@ -105,6 +105,7 @@ async fn attempt(
     if ticks.remember_transaction(APP_ID).await? != batch.base {
         return Ok(Some(ReplayOutcome::Overtaken));
     }
+    ticks.require_zone()?;
     let epoch = epoch_of(ticks, EPOCH)?;
     let newest = ticks.remember_record().await?;
     let partitions = with_replayed(newest.as_ref(), epoch, batch.replayed);

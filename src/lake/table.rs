@@ -16,6 +16,7 @@ use deltalake::table::state::DeltaTableState;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
 use url::Url;
 
+use super::create::MARKET_ZONE;
 use super::damage;
 use super::error::{LakeError, StoreProblem};
 use super::folder::FolderIdentity;
@@ -60,6 +61,8 @@ pub(super) struct Table {
     /// On a local disk, where the table is, and which folder that was when it was loaded.
     pub(super) folder: Option<PathBuf>,
     pub(super) loaded_from: Option<FolderIdentity>,
+    /// Of trade dates, when the table was first loaded.
+    zone: Option<Option<String>>,
 }
 
 impl Table {
@@ -84,6 +87,7 @@ impl Table {
                 Location::S3 { .. } => None,
             },
             loaded_from: None,
+            zone: None,
         })
     }
 
@@ -171,7 +175,25 @@ impl Table {
         if self.head.as_ref().is_none_or(|head| head.version < version) {
             self.head = Some(Head::new(version, metadata, files));
         }
-        self.follow().await
+        self.follow().await?;
+        if self.zone.is_none() {
+            self.zone = Some(self.property(MARKET_ZONE).map(str::to_owned));
+        }
+        Ok(())
+    }
+
+    /// Rows whose trade dates are of one zone must not follow the commit that took the table into another.
+    ///
+    /// # Errors
+    /// The zone changed since the table was first loaded.
+    pub(super) fn require_zone(&self) -> Result<(), LakeError> {
+        let now = self.property(MARKET_ZONE);
+        match &self.zone {
+            Some(zone) if zone.as_deref() != now => {
+                Err(LakeError::ZoneChanged { table: self.name.clone(), zone: now.unwrap_or("none").to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Which folder the table is in now; `None` where the store is no local disk.

@@ -123,6 +123,7 @@ impl Compaction {
                     added: &added,
                     partition_column: &view.partition_column,
                     expired: None,
+                    market_zone: None,
                     now_ms: now_ms(),
                 };
                 let Replaced::Committed { version } = table.replace(&replacement, retry).await? else {

@@ -20,6 +20,7 @@ mod merge;
 mod plan;
 mod retention;
 mod rewrite;
+mod rezone;
 mod statistics;
 
 pub use compact::{Compacted, Compaction, Stopped};
@@ -27,3 +28,4 @@ pub use merge::MergeError;
 pub use plan::{Job, Limits};
 pub use retention::{Dropped, Retention};
 pub use rewrite::RewriteError;
+pub use rezone::{Rezone, RezoneOutcome, Rezoned};

@@ -91,6 +91,7 @@ impl Retention {
                 added: &[],
                 partition_column: &view.partition_column,
                 expired: expired.as_ref(),
+                market_zone: None,
                 now_ms: self.now_ms,
             };
             match table.replace(&replacement, retry).await? {

@@ -303,7 +303,7 @@ pub(super) fn read_error(file: &StoredFile, path: &Path, error: ParquetError) ->
 }
 
 /// The columns of the table; those that the file is older than are NULL.
-fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+pub(super) fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
     let column = |field: &FieldRef| -> Result<ArrayRef, String> {
         let Some(column) = batch.column_by_name(field.name()) else {
             return match field.is_nullable() {

@@ -32,3 +32,4 @@ mod tidy;
 mod transactions;
 mod union;
 mod verify;
+mod zone;

@@ -199,8 +199,15 @@ async fn take_out(
     view: &TableView,
     removed: &[DataFile],
 ) -> Replaced {
-    let replacement =
-        Replacement { chosen, removed, added: &[], partition_column: &view.partition_column, expired: None, now_ms: 0 };
+    let replacement = Replacement {
+        chosen,
+        removed,
+        added: &[],
+        partition_column: &view.partition_column,
+        expired: None,
+        market_zone: None,
+        now_ms: 0,
+    };
     table.replace(&replacement, &RetryPolicy::default()).await.unwrap()
 }
 

@@ -68,10 +68,11 @@ async fn a_table_lists_what_it_holds() {
         let schema = rows(&place, &["table", "schema"]);
         assert_eq!(
             schema[0],
-            serde_json::json!({"column":"symbol","type":"STRING","nullable":false,"partition":false})
+            serde_json::json!({"column":"symbol","type":"STRING","nullable":false,"partition":false,"zone":null})
         );
         assert_eq!(schema.last().unwrap()["column"], "trade_date");
         assert_eq!(schema.last().unwrap()["partition"], true);
+        assert_eq!(schema.last().unwrap()["zone"], "America/New_York");
         let files = rows(&place, &["table", "files"]);
         assert_eq!(files.iter().map(|file| file["rows"].as_i64().unwrap()).sum::<i64>(), 15, "{files:?}");
         assert!(files.iter().all(|file| file["min_symbol"].is_string() && file["min_ts"].is_string()), "{files:?}");

@@ -106,6 +106,7 @@ async fn rows_that_nobody_dropped_are_missed_all_the_same() {
         added: &[],
         partition_column: &view.partition_column,
         expired: None,
+        market_zone: None,
         now_ms: 0,
     };
     let replaced = table.replace(&replacement, &RetryPolicy::default()).await.unwrap();
