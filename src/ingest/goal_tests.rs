@@ -10,11 +10,11 @@ use super::goal::{Behind, Hindrance, Unreached};
 use super::tests::Place;
 use crate::kafka::{Command, Consumer, Event, Handler, Record, topic_ends};
 
-const SILENCE: Duration = Duration::from_secs(4);
+const SILENCE: Duration = Duration::from_secs(15);
 
-/// Two partitions with messages, of a group that misses a member soon.
+/// Two partitions with messages, too few to judge their share of dead letters, of a group that misses a member soon.
 fn place() -> Place {
-    let mut place = Place::with_partitions(2, 200);
+    let mut place = Place::with_partitions(2, 90);
     for (name, value) in [("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "300")] {
         place.spec.kafka.properties.0.insert(name.to_owned(), value.to_owned());
     }
