@@ -114,7 +114,10 @@ async fn one(name: &str, table: &AuditedTable, settings: &DoctorSettings, found:
     }
     if name == TICKS {
         found.checks.extend(properties(state, &settings.expected).into_iter().map(|check| (check, None)));
-        found.checks.extend(counters(state).map(|check| (check, None)));
+        // A damaged commit may be the one that has them.
+        if problems.is_empty() {
+            found.checks.extend(counters(state).map(|check| (check, None)));
+        }
     }
     match table.listed().await {
         Ok(listed) => {

@@ -112,7 +112,7 @@ mod tests {
         broker.elect("ticks", 1, false).unwrap();
         let brokers = broker.bootstrap_servers().to_owned();
         let settings = KafkaSettings { brokers, topic: "ticks".to_owned(), ..KafkaSettings::default() };
-        let ends = topic_ends(&settings, Duration::from_millis(100)).unwrap();
+        let ends = topic_ends(&settings, Duration::from_secs(3)).unwrap();
         let at = |partition| Assigned { partition, low: 0, high: 0 };
         assert_eq!(ends, TopicEnds { known: vec![at(0), at(2)], silent: vec![1] });
         broker.elect("ticks", 1, true).unwrap();

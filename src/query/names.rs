@@ -15,11 +15,7 @@ impl VisitorMut for Names {
     type Break = ();
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        // With DISTINCT, an expression in ORDER BY has to be that of a column, and a named one is no longer seen as it.
-        let is_distinct = matches!(&*query.body, SetExpr::Select(select) if select.distinct.is_some());
-        if query.order_by.is_none() || !is_distinct {
-            name(&mut query.body);
-        }
+        name(&mut query.body);
         ControlFlow::Continue(())
     }
 }

