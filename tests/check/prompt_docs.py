@@ -27,7 +27,7 @@ from docs_part import write_part
 
 COLUMNS, LINES = 118, 400
 PROMPT = "tickhouse> "
-CONTINUED = "...> "
+CONTINUED = "...>"
 TAB, CTRL_C = "\t", "\x03"
 TOP = "-- What moved most.\nSELECT symbol, max(close) / min(close) AS range\nFROM ticks GROUP BY symbol ORDER BY range DESC LIMIT 2;\n"
 ENDLESS = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n;"

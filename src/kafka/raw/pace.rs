@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Of one thread. A broker that coordinates the group has two of them.
-const PAUSE: Duration = Duration::from_millis(2_500);
+const PAUSE: Duration = Duration::from_secs(3);
 /// Attempts that need no pause: the addresses of a host, or the first one after a connection that broke.
 const AT_ONCE: u32 = 2;
 /// A client that ends doesn't wait longer.
@@ -99,8 +99,8 @@ mod tests {
         let mut pace = Pace { free_at: None };
         let mut wait = |seconds| pace.wait(start + Duration::from_secs(seconds));
         assert_eq!([wait(0), wait(0), wait(0)], [Duration::ZERO, Duration::ZERO, PAUSE]);
-        assert_eq!(wait(5), Duration::ZERO, "one for each pause");
-        assert_eq!(wait(5), PAUSE);
+        assert_eq!(wait(6), Duration::ZERO, "one for each pause");
+        assert_eq!(wait(6), PAUSE);
         assert_eq!(
             [wait(60), wait(60), wait(60)],
             [Duration::ZERO, Duration::ZERO, PAUSE],
