@@ -88,6 +88,8 @@ def main() -> int:
     parser.add_argument("--topic", default="conformance", help="created by this script")
     parser.add_argument("--tickhouse", type=Path, default=REPOSITORY / "target/debug/tickhouse")
     parser.add_argument("--docs", action="store_true")
+    # Only catalog_oracle.py asks with random parameters.
+    parser.set_defaults(seed=0, random=0)
     args = parser.parse_args()
     if unknown := [engine for engine in args.engines if engine not in ENGINES]:
         parser.error(f"there is no engine {unknown[0]}: choose of {', '.join(ENGINES)}")

@@ -35,6 +35,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--docs", action="store_true")
     parser.add_argument("--tickhouse", type=Path, default=REPOSITORY / "target/debug/tickhouse")
+    # Only catalog_oracle.py asks with random parameters.
+    parser.set_defaults(seed=0, random=0)
     args = parser.parse_args()
     args.queries, args.engines, args.random, args.seed = [], [], 0, 0
 
