@@ -97,11 +97,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     let planned = planned?;
     unknown?.iter().for_each(|line| tell(&format!("{line}\n")));
     if !args.explain && has_trade_dates(parsed.header()) {
-        tell(&format!(
-            "trade dates are of {}
-",
-            zone.as_deref().unwrap_or("an unknown zone")
-        ));
+        tell(&format!("trade dates are of {}\n", zone.as_deref().unwrap_or("an unknown zone")));
     }
     if args.explain {
         return print(&explanation(&planned.explain(), &planned.reads().await?));
