@@ -55,8 +55,9 @@ pub(super) async fn run(global: &GlobalArgs, args: &RezoneArgs, stop: &Cancellat
         rewritten = rewrite(&mut maintenance, args.market_zone, stop) => rewritten,
         () = renewed => Ok(()),
     };
-    lease.lease(&holder, std::time::Duration::ZERO).await?;
+    let released = lease.lease(&holder, std::time::Duration::ZERO).await;
     rewritten?;
+    released?;
     let zone = args.market_zone;
     tell(&format!("start ingest with --market-zone {zone} from now on (ingest.market_zone = \"{zone}\")\n"));
     Ok(ExitCode::SUCCESS)
