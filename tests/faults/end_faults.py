@@ -24,6 +24,8 @@ REFRESH_SECONDS = 2
 def until_latest_brokers_gone(stage: Stage, chance: random.Random) -> str:
     """Exit code 0 would mean that everything was read."""
     stage.produce(30_000)
+    # Read slowly enough that the brokers go while most of it is unread.
+    stage.kafka.proxy.tell(mode="slow", seconds=0.2)
     worker = stage.launcher.start("gone", "--until-latest", "--flush-rows", "500", "-X", "fetch.message.max.bytes=20000")
     if not worker.wait_for(b" committed version=", START_SECONDS):
         raise Missed(f"no commit within {START_SECONDS} s: {worker.tail()}")

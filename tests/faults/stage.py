@@ -27,13 +27,15 @@ START_SECONDS = 60
 RECOVERY_SECONDS = 90
 CATCH_UP_SECONDS = 180
 PARTITIONS = 4
-FLAGS = ["--flush-rows", "5000", "--flush-bytes", "1MiB", "--flush-interval", "200ms"]
-FLAGS += ["-X", f"session.timeout.ms={SESSION_MS}", "-X", "heartbeat.interval.ms=500"]
+FLAGS = ["-X", f"session.timeout.ms={SESSION_MS}", "-X", "heartbeat.interval.ms=500"]
 FLAGS += ["-X", "topic.metadata.refresh.interval.ms=1000"]
 # Ends of a worker that a supervisor answers, by what it says: docs/reliability.md, known limits.
 EXITS = ("Static consumer fenced by other consumer",)
 # So often that checkpoints are part of every round, and no long wait for a store that is away.
 ENVIRONMENT = {"TICKHOUSE_INGEST_CHECKPOINT_COMMITS": "10", "TICKHOUSE_INGEST_STOP_TIMEOUT": "10s"}
+# Settings that a kind of fault may overrule by a flag; a flag given twice is an error.
+ENVIRONMENT |= {"TICKHOUSE_INGEST_FLUSH_ROWS": "5000", "TICKHOUSE_INGEST_FLUSH_BYTES": "1MiB"}
+ENVIRONMENT |= {"TICKHOUSE_INGEST_FLUSH_INTERVAL": "200ms"}
 
 
 @dataclass
