@@ -27,7 +27,7 @@ pub(super) fn show(error: IngestError, global: &GlobalArgs, resolved: &Resolved)
 }
 
 fn ways_out(loss: &DataLoss, global: &GlobalArgs, resolved: &Resolved) -> Result<String, SettingsError> {
-    let anew = || ("count the offsets of this topic anew, from the start policy on", vec!["--new-epoch".to_owned()]);
+    let anew = || ("begin a new epoch: read this topic from its first message on", vec!["--new-epoch".to_owned()]);
     let ((purpose, change), reason) = match loss {
         DataLoss::Truncated { .. } => {
             return Ok(

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use chrono::format::{Item, Parsed, StrftimeItems, parse};
+use chrono::format::{Item, Numeric, Parsed, StrftimeItems, parse};
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 
 /// A pattern that names an instant, a local time or a day.
@@ -36,7 +36,9 @@ impl TimeFormat {
         };
         let day = writes(&sample.date_naive().format_with_items(items.iter())).is_some();
         let local = writes(&sample.naive_utc().format_with_items(items.iter())).is_some();
-        let format = Self { day, offset: !local, items };
+        // Seconds since 1970 are written without an offset and need none.
+        let epoch = items.iter().any(|item| matches!(item, Item::Numeric(Numeric::Timestamp, _)));
+        let format = Self { day, offset: !local || epoch, items };
         let text = writes(&sample.format_with_items(format.items.iter())).ok_or_else(|| wrong("can't be written"))?;
         match format.read(&text) {
             Some(_) => Ok(format),
@@ -88,6 +90,7 @@ mod tests {
             read("%d/%b/%Y:%H:%M:%S %z", "14/Nov/2023:22:13:20 +0000"),
             Some(WrittenTime::Instant(local.and_utc().fixed_offset()))
         );
+        assert_eq!(read("@%s", "@1700000000"), Some(WrittenTime::Instant(local.and_utc().fixed_offset())));
         for (pattern, text) in [("%Y-%m-%d", "2023-02-30"), ("%Y-%m-%d", "2023-11-14T22:13:20"), ("%d/%m/%Y", "")] {
             assert_eq!(read(pattern, text), None, "{text}");
         }

@@ -119,7 +119,7 @@ impl Pipeline {
                 true => self.offset_at(partition, 0).await?,
                 false => lake.next_offset(partition).await?,
             };
-            let begin = match begin(assigned, base, &self.options.start, self.options.on_data_loss) {
+            let begin = match begin(assigned, base, self.start_of(lake), self.options.on_data_loss) {
                 Err(BeginError::DataLoss(DataLoss::Shrunk { next, .. }))
                     if self.asked_again.get(&partition).is_none_or(|known| high >= *known) =>
                 {

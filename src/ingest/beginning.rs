@@ -17,12 +17,12 @@ use crate::lake::{CommitNote, CommitOutcome, Lake};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Pipeline {
-    /// Commits where the partitions begin, unless the lake has a position already.
+    /// Commits where the partitions begin, unless the lake has a position already or is in a later epoch.
     ///
     /// # Errors
     /// The start names no usable offset, Kafka doesn't answer, or the lake can't be written.
     pub(super) async fn begin_lake(&self, lake: &mut Lake, assigned: &[Assigned]) -> Result<(), IngestError> {
-        if self.options.start == StartPolicy::Earliest
+        if *self.start_of(lake) == StartPolicy::Earliest
             || has_position(lake, assigned.iter().map(|at| at.partition)).await?
         {
             return Ok(());
@@ -47,12 +47,19 @@ impl Pipeline {
         let plan = lake.plan_offsets(&begins).await?;
         match lake.commit_ticks(&[], &plan, &CommitNote::default()).await? {
             CommitOutcome::Committed { version } | CommitOutcome::AlreadyApplied { version } => {
+                self.status.send_modify(|status| status.version = version);
                 tracing::info!(version, start = %self.options.start, "the lake begins");
             }
             // Another worker of the group was faster; its positions count.
             CommitOutcome::Fenced { .. } => lake.refresh_patiently().await?,
         }
         Ok(())
+    }
+
+    /// A start counts for the first epoch: what a recreated topic has when the next one begins was written while nobody
+    /// read it.
+    pub(super) fn start_of(&self, lake: &Lake) -> &StartPolicy {
+        if lake.epoch() > 0 { &StartPolicy::Earliest } else { &self.options.start }
     }
 
     async fn first_of(&self, at: Assigned) -> Result<i64, IngestError> {

@@ -37,7 +37,7 @@ def expect_said(stage: Stage, what: str, words: bytes) -> None:
 
 
 def opened(stage: Stage) -> None:
-    """A worker that starts now would make a lake of its own, since nobody says --must-exist."""
+    """A worker that starts now would make a lake of its own, since nobody says --must-exist, or end with an error."""
     for worker in stage.workers.values():
         worker.wait_for(worker.opened, START_SECONDS)
     stage.working(next(iter(stage.workers)))
@@ -198,7 +198,7 @@ def hint_to_nothing(stage: Stage, chance: random.Random) -> str:
 @fault("no-rights", store="local", weight=8)
 def no_rights(stage: Stage, chance: random.Random) -> str:
     """Root has every right; what is immutable is immutable for root, too."""
-    stage.working(stage.any_worker(chance))
+    opened(stage)
     folder = stage.objects / chance.choice(("ticks", "ticks/_delta_log", "dead_letters/_delta_log"))
     subprocess.run(["chattr", "+i", folder], check=True)
     try:
@@ -211,7 +211,7 @@ def no_rights(stage: Stage, chance: random.Random) -> str:
 @fault("disk-read-only", store="local", disk=True, weight=8)
 def disk_read_only(stage: Stage, chance: random.Random) -> str:
     """As a kernel leaves a file system after an error."""
-    stage.working(stage.any_worker(chance))
+    opened(stage)
     place, end = stage.objects.parent, time.monotonic() + SAID_SECONDS
     while subprocess.run(["mount", "-o", "remount,ro", place], capture_output=True).returncode != 0:
         if time.monotonic() > end:
@@ -241,7 +241,7 @@ def no_file_handles(stage: Stage, chance: random.Random) -> str:
 @fault("s3-credentials-expire", store="s3", weight=8)
 def credentials_expire(stage: Stage, chance: random.Random) -> str:
     """Every request is turned away until somebody renews them."""
-    stage.working(stage.any_worker(chance))
+    opened(stage)
     stage.s3.proxy.tell(rule={"method": "PUT|GET|HEAD|POST|DELETE", "path": stage.topic, "do": "403"})
     hits = stage.wait_hits(stage.s3.proxy, SAID_SECONDS)
     seconds = chance.uniform(0.5, 5)

@@ -8,7 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-SIZE = 256 << 20
+# Compaction keeps what it replaced, and a slow machine has long rounds.
+SIZE = 512 << 20
 BALLAST = "ballast"
 PIECE = 1 << 16
 

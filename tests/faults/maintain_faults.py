@@ -19,6 +19,7 @@ from worker import Worker
 POINTS = ("compacted", "replacing", "replaced", "vacuuming")
 END_SECONDS = 180
 WEEK = 8 * 24 * 3600
+ORPHAN = "part-00000000-0000-4000-8000-000000000000.zstd.parquet"
 
 
 def maintain(stage: Stage, crash: str | None = None) -> Worker:
@@ -78,10 +79,10 @@ def maintain_twice(stage: Stage, chance: random.Random) -> str:
 
 def orphan(stage: Stage) -> None:
     """What a writer left that was killed a week ago."""
-    some = next((stage.objects / "ticks").glob("*/*.parquet"), None)
+    some = next((path for path in (stage.objects / "ticks").glob("trade_date=*/*.parquet") if path.name != ORPHAN), None)
     if some is None:
         raise Missed("there is no data file")
-    old = some.with_name("part-00000000-0000-4000-8000-000000000000.zstd.parquet")
+    old = some.with_name(ORPHAN)
     shutil.copy(some, old)
     os.utime(old, (time.time() - WEEK, time.time() - WEEK))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import secrets
 import subprocess
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as parquet
+from confluent_kafka.admin import AdminClient
 
 import aftermath
 from delta_log import Folder, read_table
@@ -31,6 +33,8 @@ FLAGS = ["-X", f"session.timeout.ms={SESSION_MS}", "-X", "heartbeat.interval.ms=
 FLAGS += ["-X", "topic.metadata.refresh.interval.ms=1000"]
 # Ends of a worker that a supervisor answers, by what it says: docs/reliability.md, known limits.
 EXITS = ("Static consumer fenced by other consumer",)
+# The same of a worker that goes on, as the summary calls it.
+NOBODYS = "a static member came back within a hand-over"
 # So often that checkpoints are part of every round, and no long wait for a store that is away.
 ENVIRONMENT = {"TICKHOUSE_INGEST_CHECKPOINT_COMMITS": "10", "TICKHOUSE_INGEST_STOP_TIMEOUT": "10s"}
 # Settings that a kind of fault may overrule by a flag; a flag given twice is an error.
@@ -108,9 +112,24 @@ class Stage:
     def working(self, name: str) -> Worker:
         """A worker that has begun to read, or had the time to."""
         worker = self.workers[name]
-        if not worker.wait_for(READING, START_SECONDS) and worker.alive():
+        if not worker.wait_for(READING, START_SECONDS) and worker.alive() and not self.is_left_over(worker):
             self.findings.append(f"{name} got no partition within {START_SECONDS} s: {worker.tail()}")
         return worker
+
+    def is_left_over(self, worker: Worker) -> bool:
+        """Has nobody the partitions that this worker should have? docs/reliability.md, known limits: a static member."""
+        group = re.search(rb'group="([^"]+)"', worker.log.read_bytes())
+        if not group or not worker.says(b"no partition for this worker"):
+            return False
+        admin = AdminClient({"bootstrap.servers": self.kafka.direct})
+        [found] = admin.describe_consumer_groups([group[1].decode()]).values()
+        members = found.result(timeout=30).members
+        owned = {at.partition for member in members for at in member.assignment.topic_partitions}
+        missing = set(admin.list_topics(self.topic, timeout=30).topics[self.topic].partitions) - owned
+        if not missing or not any(member.group_instance_id for member in members):
+            return False
+        self.exits[NOBODYS] = self.exits.get(NOBODYS, 0) + 1
+        return True
 
     def is_known_exit(self, worker: Worker) -> bool:
         for words in EXITS:

@@ -21,6 +21,7 @@ async fn latest_begins_at_the_end() {
     topic.send(&ticks(0..100));
     let status = until_latest(starting(&topic, &place, "latest")).await.unwrap();
     assert_eq!((status.committed.rows, status.lag), (0, 0));
+    assert_eq!(status.version, place.lake().await.version());
     // The table has learnt where that was: what came while nobody read is not skipped.
     let mut sent = topic.send(&ticks(100..150));
     until_latest(starting(&topic, &place, "latest")).await.unwrap();

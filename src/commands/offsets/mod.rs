@@ -130,7 +130,7 @@ async fn begin_epoch(
     let (kafka, ends) = ask_kafka(settings.kafka.clone(), lake).await?;
     let known = lake.identity();
     report(&format!(
-        "epoch {} -> {}: {} partitions are read from the start policy on; rows of the old epoch stay\n",
+        "epoch {} -> {}: {} partitions are read from their first message on; rows of the old epoch stay\n",
         lake.epoch(),
         lake.epoch() + 1,
         ends.len()
