@@ -20,6 +20,8 @@ from pathlib import Path
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+KNOWN_SECONDS = 60
+
 TICK = '"symbol":"POISON","ts":"2025-11-20T14:30:00.000001Z"'
 """(payload, verdict, reason): rows of the verdict table; reason None where it isn't compared."""
 POISON = [
@@ -57,6 +59,15 @@ def make_topic(brokers: str, topic: str, partitions: int, copies: int = 1, confi
     new = NewTopic(topic, num_partitions=partitions, replication_factor=copies, config=config or {})
     created = admin.create_topics([new])
     created[topic].result(timeout=30)
+    # A broker learns of a new topic, and of its leaders, a little later than the controller that made it.
+    end = time.monotonic() + KNOWN_SECONDS
+    while True:
+        found = admin.list_topics(timeout=30).topics.get(topic)
+        if found and len(found.partitions) == partitions and all(one.leader >= 0 for one in found.partitions.values()):
+            return
+        if time.monotonic() > end:
+            raise RuntimeError(f"the broker at {brokers} does not know {topic}")
+        time.sleep(0.05)
 
 
 class Source(threading.Thread):
