@@ -34,6 +34,7 @@ from shrink import shrunk
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PER_LAKE = 100
+PROGRESS = 5_000
 #: Rows of an answer and of a lake that are printed.
 SHOWN = 8
 
@@ -124,6 +125,8 @@ def main() -> int:
             total.counts += found.counts
             for text in found.reports:
                 print(text, flush=True)
+            if total.counts["statements"] % PROGRESS == 0:
+                print(f"{total.counts['statements']} statements, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     seconds = time.monotonic() - begun
     for name, count in sorted(total.counts.items()):
         if ":" in name:
