@@ -42,6 +42,13 @@ impl AnalyzerRule for OnlyRightJoins {
                         Expr::Exists(Exists { subquery, .. }) => check(subquery, SubqueryKind::Exists)?,
                         Expr::InSubquery(InSubquery { subquery, .. }) => check(subquery, SubqueryKind::In)?,
                         Expr::ScalarSubquery(subquery) => check(subquery, SubqueryKind::Value)?,
+                        // Its column of the subquery would be taken for one of the same name around it.
+                        Expr::SetComparison(_) => {
+                            return plan_err!(
+                                "ANY, SOME and ALL of a subquery are not supported\n\
+                                 write x IN (SELECT ..) in place of x = ANY (SELECT ..), and x > (SELECT max(..) ..) in place of x > ALL (SELECT ..)"
+                            );
+                        }
                         _ => {}
                     }
                     Ok(TreeNodeRecursion::Continue)
