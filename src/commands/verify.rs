@@ -28,6 +28,10 @@ pub(super) async fn run(global: &GlobalArgs, args: &VerifyArgs, stop: &Cancellat
         args.kafka.apply(layers);
     });
     let settings = resolve?.settings;
+    if !args.against_kafka && (args.kafka.brokers.is_some() || args.kafka.topic.is_some()) {
+        let text = "--brokers and --topic: verify asks Kafka only with --against-kafka; add it, or leave them out";
+        return Err(SettingsError::Value(text.to_owned()).into());
+    }
     let kafka = args.against_kafka.then_some(&settings.kafka).cloned();
     if let Some(kafka) = &kafka {
         if kafka.brokers.is_empty() {

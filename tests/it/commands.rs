@@ -52,6 +52,7 @@ fn wrong_use_is_told_by_the_exit_code() {
         (vec!["dead-letters", "list", "--table", &table], FAILED, vec!["no tickhouse tables"]),
         (vec!["offsets", "set", "--table", &table, "--reason", "x"], USAGE, vec!["--new-epoch", "--partition"]),
         (vec!["--log", "tickhouse=loud", "query", "--list"], USAGE, vec!["--log"]),
+        ([&["verify", "--table", &table], &kafka[..]].concat(), USAGE, vec!["--against-kafka"]),
         (vec!["dead-letters", "show", "--table", &table, "--offset=-1"], USAGE, vec!["--offset"]),
     ] {
         let (ended, stderr) = run(&words);
