@@ -65,17 +65,8 @@ impl Pipeline {
             () = stop.cancelled() => None,
             places = beating(&self.status, &self.counted.tally, self.places(&mut lake, kafka, assigned)) => Some(places),
         };
-        let epoch = lake.epoch();
         self.lake = Some(lake);
-        if self.encoder.epoch() != epoch {
-            self.encoder = Arc::new(self.encoder.with_epoch(epoch));
-            // What was read counts by the offsets of the old epoch.
-            let owned: Vec<i32> = self.partitions.iter().map(|(number, _)| number).collect();
-            if let Some(goal) = &mut self.goal {
-                goal.forget();
-            }
-            self.restart(&owned)?;
-        }
+        self.follow_epoch()?;
         let Some(places) = places else {
             self.waiting.push((kafka.clone(), assigned.to_vec()));
             return Ok(());
@@ -86,6 +77,21 @@ impl Pipeline {
             self.consumer.send(Command::AskAgain(partition))?;
         }
         self.begin_reading(places.found)
+    }
+
+    /// After each refresh of the lake, before the next batch is encoded: what was read counts by the offsets of the epoch
+    /// before.
+    pub(super) fn follow_epoch(&mut self) -> Result<(), IngestError> {
+        let epoch = self.lake.as_ref().map_or(self.encoder.epoch(), Lake::epoch);
+        if epoch == self.encoder.epoch() {
+            return Ok(());
+        }
+        self.encoder = Arc::new(self.encoder.with_epoch(epoch));
+        let owned: Vec<i32> = self.partitions.iter().map(|(number, _)| number).collect();
+        if let Some(goal) = &mut self.goal {
+            goal.forget();
+        }
+        self.restart(&owned)
     }
 
     /// Reads the partitions again from where the table is now, after a fenced commit.
@@ -154,7 +160,7 @@ impl Pipeline {
                 self.batch.push(chunk).expect("the partition's rows were dropped");
             }
             if base.is_none() && self.options.start != StartPolicy::Earliest {
-                // Else the next start would begin at another place, and skip what came meanwhile.
+                // The table learns it at once: a start that names another offset would skip what came meanwhile.
                 let chunk = Chunk::empty(partition, next, self.decoder.columns(), now_micros());
                 self.batch.push(chunk).expect("the partition's rows were dropped");
             }

@@ -62,7 +62,7 @@ impl Pipeline {
                 goal.is_reached = behind?.is_empty();
             }
         }
-        Ok(())
+        self.follow_epoch()
     }
 
     /// The error that ends the work; `None` if there is a reason to go on.
@@ -79,12 +79,14 @@ impl Pipeline {
         }
         let behind = beating(&self.status, &self.counted.tally, goal.behind(lake)).await?;
         goal.is_reached = goal.is_member && behind.is_empty();
-        if goal.is_reached {
+        let (is_reached, is_member) = (goal.is_reached, goal.is_member);
+        self.follow_epoch()?;
+        if is_reached {
             return Ok(None);
         }
         let why = if self.brokers.are_away() {
             Hindrance::Brokers(self.reported.clone())
-        } else if !goal.is_member {
+        } else if !is_member {
             Hindrance::NotAssigned
         } else if own == OwnWork::Committed {
             Hindrance::OtherMembers

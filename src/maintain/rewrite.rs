@@ -40,7 +40,7 @@ const WRITE_ROWS: usize = 16 * 1024;
 /// Runs this short are copied row by row.
 const SHORT_RUN: usize = 8;
 /// Decoded bytes at which a row group ends, however well they compress: readers decode whole batches of rows.
-const ROW_GROUP_DECODED: usize = 64 << 20;
+pub(super) const ROW_GROUP_DECODED: usize = 64 << 20;
 /// Parts of an upload: S3 takes 10,000 of them, from 5 MiB on.
 const PART_BYTES: usize = 5 << 20;
 /// Parts of one file on their way: one while the next is filled.
@@ -134,7 +134,7 @@ impl Rewrite<'_> {
         opened: Vec<Opened>,
         stop: &CancellationToken,
     ) -> Result<Vec<NewFile>, RewriteError> {
-        let schema = self.schema();
+        let schema = schema_of_files(self.view);
         let sources = opened.into_iter().map(|opened| Source::new(opened, &schema));
         let mut sources = sources.collect::<Result<Vec<_>, _>>()?;
         let row_group = self.memory.row_group(self.cuts.len() + 1);
@@ -152,12 +152,6 @@ impl Rewrite<'_> {
             }
         }
         result.map(|()| files)
-    }
-
-    /// Columns of the files: all of the table but the one that is in the path.
-    fn schema(&self) -> SchemaRef {
-        let in_file = |field: &&FieldRef| *field.name() != self.view.partition_column;
-        Arc::new(Schema::new(self.view.schema.fields().iter().filter(in_file).cloned().collect::<Vec<_>>()))
     }
 
     async fn open_file(&self, file: &DataFile) -> Result<Opened, RewriteError> {
@@ -279,6 +273,12 @@ impl Source {
         let fitted = batch.map(|batch| fitted(&batch, schema)).transpose();
         fitted.map_err(|detail| RewriteError::Damaged { path: self.path.clone(), detail })
     }
+}
+
+/// Columns of the files: all of the table but the one that is in the path.
+pub(super) fn schema_of_files(view: &TableView) -> SchemaRef {
+    let in_file = |field: &&FieldRef| *field.name() != view.partition_column;
+    Arc::new(Schema::new(view.schema.fields().iter().filter(in_file).cloned().collect::<Vec<_>>()))
 }
 
 /// # Errors

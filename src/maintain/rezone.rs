@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Date32Array, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{FieldRef, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
@@ -24,10 +24,10 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use tokio_util::sync::CancellationToken;
 
-use super::rewrite::{RewriteError, fitted, read_error, whole_file};
+use super::rewrite::{ROW_GROUP_DECODED, RewriteError, fitted, read_error, schema_of_files, whole_file};
 use super::statistics::{FileStatistics, times_of};
 use crate::lake::{
-    DataFile, MaintainedTable, NewFile, Replaced, Replacement, RetryPolicy, TableView, footer_says_sorted,
+    DataFile, MaintainedTable, NewFile, Replaced, Replacement, RetryPolicy, TableView, batch_rows, footer_says_sorted,
     new_data_path, ticks_properties, zstd_properties,
 };
 use crate::market::{MarketZone, PartitionBy};
@@ -35,7 +35,6 @@ use crate::market::{MarketZone, PartitionBy};
 const TRADE_DATE: &str = "trade_date";
 /// Rows that are decoded at once; fewer where they are large.
 const BATCH_ROWS: usize = 4 * 1024;
-const BATCH_BYTES: i64 = 1 << 20;
 /// Encoded bytes at which a row group ends, where rows don't end it before.
 const ROW_GROUP_BYTES: usize = 8 << 20;
 /// Parts of an upload.
@@ -136,12 +135,6 @@ fn keeps_its_date(view: &TableView, file: &DataFile, zone: &mut MarketZone) -> b
     })
 }
 
-/// Columns of the files: all of the table but the one that is in the path.
-fn schema_of_files(view: &TableView) -> SchemaRef {
-    let in_file = |field: &&FieldRef| *field.name() != view.partition_column;
-    Arc::new(Schema::new(view.schema.fields().iter().filter(in_file).cloned().collect::<Vec<_>>()))
-}
-
 struct Rewriter<'a> {
     view: &'a TableView,
     schema: SchemaRef,
@@ -157,12 +150,8 @@ impl Rewriter<'_> {
         let stored = whole_file(self.view, file).await?;
         let built = ParquetRecordBatchStreamBuilder::new(stored.clone()).await;
         let builder = built.map_err(|error| read_error(&stored, &file.path, error))?;
-        let footer = builder.metadata();
-        let rows = footer.file_metadata().num_rows();
-        let bytes: i64 = footer.row_groups().iter().map(|group| group.total_byte_size()).sum();
-        let is_sorted = footer_says_sorted(footer);
-        let at_once = BATCH_BYTES * rows.max(1) / bytes.max(1);
-        let at_once = usize::try_from(at_once).unwrap_or(BATCH_ROWS).clamp(1, BATCH_ROWS);
+        let is_sorted = footer_says_sorted(builder.metadata());
+        let at_once = batch_rows(builder.metadata(), BATCH_ROWS);
         let stream = builder.with_batch_size(at_once).build();
         let mut stream = stream.map_err(|error| read_error(&stored, &file.path, error))?;
         let mut writers: BTreeMap<i32, Writer> = BTreeMap::new();
@@ -246,6 +235,8 @@ struct Writer {
     partition_value: i32,
     statistics: FileStatistics,
     writer: AsyncArrowWriter<BufWriter>,
+    /// Bytes of the row group that is being written, decoded.
+    decoded: usize,
     begun: DateTime<Utc>,
 }
 
@@ -267,13 +258,15 @@ impl Writer {
         let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(schema), options);
         let writer = writer.map_err(|error| failed(&path, error))?;
         let statistics = FileStatistics::new(schema, statistics);
-        Ok(Self { path, partition_value, statistics, writer, begun: Utc::now() })
+        Ok(Self { path, partition_value, statistics, writer, decoded: 0, begun: Utc::now() })
     }
 
     async fn write(&mut self, rows: &RecordBatch) -> Result<(), RewriteError> {
         self.statistics.add(rows);
         self.writer.write(rows).await.map_err(|error| failed(&self.path, error))?;
-        if self.writer.in_progress_size() >= ROW_GROUP_BYTES {
+        self.decoded += rows.get_array_memory_size();
+        if self.writer.in_progress_size() >= ROW_GROUP_BYTES || self.decoded >= ROW_GROUP_DECODED {
+            self.decoded = 0;
             self.writer.flush().await.map_err(|error| failed(&self.path, error))?;
         }
         Ok(())

@@ -8,10 +8,12 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::expr::{BinaryExpr, Exists, InSubquery};
-use datafusion::logical_expr::logical_plan::{Aggregate, Join, SkipType, Subquery};
+use datafusion::logical_expr::logical_plan::{Join, SkipType, Subquery};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, JoinConstraint, JoinType, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
+
+use super::always_a_row::always_has_a_row;
 
 const WRITE_EXISTS: &str = "write NOT EXISTS (SELECT 1 FROM .. WHERE v = x) in place of x NOT IN (SELECT v FROM ..), which is never true where v has a NULL";
 
@@ -116,11 +118,6 @@ fn has_outer(plan: &LogicalPlan, kind: SubqueryKind, above: bool) -> Result<bool
         ),
         _ => Ok(true),
     }
-}
-
-/// Without groups, or with a grouping set of none, there is a row of no rows.
-fn always_has_a_row(aggregate: &Aggregate) -> bool {
-    aggregate.group_expr.is_empty() || aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_)))
 }
 
 /// Each row of the inputs that name outer columns is one that a condition above the join can tell from others.

@@ -38,7 +38,11 @@ impl Columns {
         let mut fields = Vec::with_capacity(schema.fields().len());
         for field in schema.fields() {
             let change = change_of(field.data_type(), zone, format);
-            let name = if format.is_for_people() { field.name().clone() } else { distinct(&mut names, field.name()) };
+            let name = match format {
+                format if format.is_for_people() => field.name().clone(),
+                Format::CsvSpreadsheet => distinct(&mut names, &without_formula(field.name())),
+                _ => distinct(&mut names, field.name()),
+            };
             fields.push(match change {
                 Change::Nothing | Change::Checked => field.as_ref().clone().with_name(name),
                 Change::Time(..) | Change::Date | Change::Text | Change::NoFormula => {
@@ -122,12 +126,15 @@ fn as_text(column: &ArrayRef) -> Result<StringArray, ArrowError> {
         .collect()
 }
 
-/// A quote before what spreadsheets run as a formula.
 fn without_formulas(column: &ArrayRef) -> Result<StringArray, ArrowError> {
     let texts = cast(column, &DataType::Utf8)?;
-    let guarded = |text: &str| match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    Ok(texts.as_string::<i32>().iter().map(|text| text.map(without_formula)).collect())
+}
+
+/// A quote before what spreadsheets run as a formula.
+fn without_formula(text: &str) -> String {
+    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         true => format!("'{text}"),
         false => text.to_owned(),
-    };
-    Ok(texts.as_string::<i32>().iter().map(|text| text.map(guarded)).collect())
+    }
 }

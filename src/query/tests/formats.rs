@@ -181,9 +181,9 @@ async fn described_types_are_those_of_sql() {
 
 #[tokio::test]
 async fn spreadsheets_get_no_formulas() {
-    let sql = "SELECT '=1+1' AS a, '-x' AS b, -1.5 AS c, 'a=b' AS d, '@x' AS e";
-    assert_eq!(text_of(sql, Format::CsvSpreadsheet).await, "a,b,c,d,e\n'=1+1,'-x,-1.5,a=b,'@x\n");
-    assert_eq!(text_of(sql, Format::Csv).await, "a,b,c,d,e\n=1+1,-x,-1.5,a=b,@x\n");
+    let sql = "SELECT '=1+1' AS \"=a\", '-x' AS b, -1.5 AS c, 'a=b' AS d, '@x' AS e";
+    assert_eq!(text_of(sql, Format::CsvSpreadsheet).await, "'=a,b,c,d,e\n'=1+1,'-x,-1.5,a=b,'@x\n");
+    assert_eq!(text_of(sql, Format::Csv).await, "=a,b,c,d,e\n=1+1,-x,-1.5,a=b,@x\n");
 }
 
 #[tokio::test]
