@@ -68,14 +68,7 @@ TYPED = [
 ]
 
 #: Wrong answers and internal errors that wait for a fix.
-OPEN = [
-    Known(
-        "years of zones before 1677",
-        r"extract\(year FROM .* AT TIME ZONE",
-        "",
-        "DataFusion compares with a time in nanoseconds that there isn't: extract(year ..) <> 3 has no rows",
-    ),
-]
+OPEN: list[Known] = []
 
 
 def known_as(sql: str, error: str | None) -> Known | None:

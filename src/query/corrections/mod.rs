@@ -17,6 +17,7 @@ mod sliding;
 mod subqueries;
 mod truth;
 mod unique_names;
+mod years;
 mod zeros;
 
 use std::sync::Arc;
@@ -65,6 +66,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(zeros::OneZero),
         Arc::new(local_time::WallClock),
         Arc::new(truth::TruthAsDistinct),
+        Arc::new(years::YearsThatBegin),
         Arc::new(over_frames::NoResidue),
     ]
 }

@@ -225,6 +225,54 @@ async fn a_time_in_a_zone_is_what_its_clock_shows() {
     .await;
 }
 
+/// A minute before and a minute after the new year, to which the clocks of Lima were put forward by an hour.
+#[tokio::test]
+async fn a_year_without_a_first_instant_is_compared() {
+    for (condition, rows) in [
+        ("= 3", "0"),
+        ("<> 3", "2"),
+        ("> 3", "2"),
+        (">= 1600", "2"),
+        ("< 3", "0"),
+        ("> 1676", "2"),
+        ("> 1677", "2"),
+        ("<= 2261", "2"),
+        ("<= 2262", "2"),
+        ("< 3000", "2"),
+        ("< 300000", "2"),
+        ("<> -262143", "2"),
+        ("IN (3, 1994)", "1"),
+        ("NOT IN (3, 1994)", "1"),
+        ("NOT IN (3, 4, 5, 6, 1994)", "1"),
+        ("BETWEEN 3 AND 1993", "1"),
+        ("NOT BETWEEN 1 AND 3", "2"),
+        ("IS DISTINCT FROM 3", "3"),
+        ("IS NOT DISTINCT FROM 3", "0"),
+        ("= 1994", "1"),
+        ("<> 1994", "1"),
+        (">= 1994", "1"),
+        ("< 1994", "1"),
+    ] {
+        for (zone, year) in [
+            ("America/Lima", "extract(year FROM t)"),
+            ("America/New_York", "date_part('YEAR', t)"),
+            ("America/New_York", "datepart('years', t)"),
+        ] {
+            let times = "(TIMESTAMP '1994-01-01T04:59:00'), (TIMESTAMP '1994-01-01T05:01:00'), (NULL)";
+            let sql = format!(
+                "SELECT count(*) FROM (SELECT c AT TIME ZONE 'UTC' AT TIME ZONE '{zone}' AS t FROM (VALUES {times}) v(c)) \
+                 WHERE {year} {condition}"
+            );
+            assert_answers(&[(&sql, rows)]).await;
+        }
+    }
+    assert_answers(&[
+        ("SELECT count(*) FROM ticks WHERE 3 < extract(year FROM ts AT TIME ZONE 'America/New_York')", "40"),
+        ("SELECT count(*) FROM ticks WHERE extract(year FROM CAST(ts AS TIMESTAMP)) <> 3000", "40"),
+    ])
+    .await;
+}
+
 #[tokio::test]
 async fn truth_is_never_null() {
     assert_answers(&[
