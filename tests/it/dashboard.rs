@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod command;
+mod from;
 mod limits;
 mod stream;
 
