@@ -21,7 +21,7 @@ use crate::engines::Engine;
 use crate::lake::{Location, SIGNALS, StoreSettings, store_result};
 use crate::query::{
     Ask, Catalog, Clock, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Dialect, Fit, Format, Header, NamedQuery, NamedTables,
-    Output, Parsed, QueryError, TICKS, write_all, write_readable,
+    Output, Parsed, QueryError, QuerySession, TICKS, write_all, write_readable,
 };
 use crate::settings::Settings;
 
@@ -86,19 +86,16 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     }
 
     let mut tables = Tables::open(global, args, stop).await?;
+    let zone = tables.market_zone().map(str::to_owned);
     let session = tables.session().await?;
     let planned = session.plan(&parsed).await;
-    let unknown = match &planned {
-        Ok(_) => session.unknown_symbols(&args.ask.symbol).await,
+    let notes = match &planned {
+        Ok(_) => notes(session, zone.as_deref(), &args.ask, &parsed).await,
         Err(_) => Ok(Vec::new()),
     };
-    let zone = tables.market_zone().map(str::to_owned);
     tables.close().await;
     let planned = planned?;
-    unknown?.iter().for_each(|line| tell(&format!("{line}\n")));
-    if !args.explain && has_trade_dates(parsed.header()) {
-        tell(&format!("trade dates are of {}\n", zone.as_deref().unwrap_or("an unknown zone")));
-    }
+    notes?.iter().for_each(|line| tell(&format!("{line}\n")));
     if args.explain {
         return print(&explanation(&planned.explain(), &planned.reads().await?));
     }
@@ -218,8 +215,21 @@ fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<Stri
 }
 
 /// Its rows, or what they count, are of days: whose is said on standard error, where scripts don't read it.
-fn has_trade_dates(header: &Header) -> bool {
-    header.columns.iter().any(|column| ["trade_date", "trade_dates"].contains(&column.name.as_str()))
+/// What to say with an answer: the symbols that are asked for and that `ticks` doesn't have, and the zone of its dates.
+///
+/// # Errors
+/// The table can't be read.
+pub(super) async fn notes(
+    session: &QuerySession,
+    zone: Option<&str>,
+    ask: &AskArgs,
+    parsed: &Parsed,
+) -> Result<Vec<String>, QueryError> {
+    let mut lines = session.unknown_symbols(&ask.symbol).await?;
+    if parsed.header().columns.iter().any(|column| ["trade_date", "trade_dates"].contains(&column.name.as_str())) {
+        lines.push(format!("trade dates are of {}", zone.unwrap_or("an unknown zone")));
+    }
+    Ok(lines)
 }
 
 fn params_of(args: &AskArgs) -> Vec<(String, String)> {

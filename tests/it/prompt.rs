@@ -46,6 +46,16 @@ fn a_script_tells_what_there_is() {
     assert!(finished.stdout.ends_with("the same as .quit\n"), "what follows .quit did run: {finished:?}");
 }
 
+/// As for one statement.
+#[test]
+fn a_script_names_symbols_that_are_not_there_and_the_zone_of_dates() {
+    let (_topic, place) = filled();
+    let finished =
+        script(&place, "latest --symbol AAPL\nlatest --symbol aapl\nsymbols --symbol AAPL\nSELECT 1 AS one;\n");
+    let expected = "ticks has no symbol 'aapl'; did you mean 'AAPL'?\ntrade dates are of America/New_York\n";
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), expected), "{finished:?}");
+}
+
 #[test]
 fn the_first_error_ends_a_script() {
     let (_topic, place) = filled();

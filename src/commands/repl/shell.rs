@@ -16,7 +16,7 @@ use super::pager::Pager;
 use crate::cli::{AskArgs, FormatChoice, GlobalArgs, QueryArgs};
 use crate::commands::print::{print, tell};
 use crate::commands::progress::ProgressLine;
-use crate::commands::query::{Target, listing, output_of, prepare, terminal_fit};
+use crate::commands::query::{Target, listing, notes, output_of, prepare, terminal_fit};
 use crate::commands::tables::Tables;
 use crate::lake::StoreSettings;
 use crate::query::{Catalog, Dialect, Output, Param, Parsed, QueryError, TableInfo, write_all};
@@ -116,14 +116,14 @@ impl<'a> Shell<'a> {
                     }
                 }
                 Input::Named(line) => {
-                    let parsed = self.named(line)?;
-                    self.statement(&parsed).await?;
+                    let (parsed, ask) = self.named(line)?;
+                    self.statement(&parsed, &ask).await?;
                 }
                 Input::Sql(text) => {
                     self.refuse_values(text)?;
                     let names = (&self.catalog, Dialect::Tickhouse);
                     let parsed = prepare(text, self.ask, self.zone, names, self.tables.registered())?;
-                    self.statement(&parsed).await?;
+                    self.statement(&parsed, self.ask).await?;
                 }
             }
         }
@@ -141,7 +141,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    fn named(&self, line: &str) -> Result<Parsed, QueryError> {
+    fn named(&self, line: &str) -> Result<(Parsed, AskArgs), QueryError> {
         let words = words(line).map_err(QueryError::Usage)?;
         let NamedLine { name, ask } = NamedLine::try_parse_from(words).map_err(|error| {
             let text = error.to_string();
@@ -150,11 +150,13 @@ impl<'a> Shell<'a> {
         })?;
         let text = self.catalog.get(&name)?.text_for(Dialect::Tickhouse);
         let names = (&self.catalog, Dialect::Tickhouse);
-        prepare(text, &ask.or(self.ask), self.zone, names, self.tables.registered())
+        let ask = ask.or(self.ask);
+        let parsed = prepare(text, &ask, self.zone, names, self.tables.registered())?;
+        Ok((parsed, ask))
     }
 
     /// Runs until it is done or Ctrl-C ends it.
-    async fn statement(&mut self, parsed: &Parsed) -> anyhow::Result<()> {
+    async fn statement(&mut self, parsed: &Parsed, ask: &AskArgs) -> anyhow::Result<()> {
         let begin = Instant::now();
         // Not those that came at the prompt.
         let interrupt = self.interactive.then(|| signal(SignalKind::interrupt()));
@@ -169,7 +171,7 @@ impl<'a> Shell<'a> {
             biased;
             _ = interrupted => Err(QueryError::Cancelled.into()),
             () = self.stop.cancelled() => Err(QueryError::Cancelled.into()),
-            written = self.write(parsed) => written,
+            written = self.write(parsed, ask) => written,
         }?;
         if self.timer {
             tell(&format!("{:.3} s\n", begin.elapsed().as_secs_f64()));
@@ -177,11 +179,15 @@ impl<'a> Shell<'a> {
         Ok(())
     }
 
-    async fn write(&mut self, parsed: &Parsed) -> anyhow::Result<()> {
+    async fn write(&mut self, parsed: &Parsed, ask: &AskArgs) -> anyhow::Result<()> {
         let file = self.output.take();
         let (format, file) = output_of(self.choice, file.as_deref())?;
         let target = Target::of(file)?;
-        let planned = self.tables.session().await?.plan(parsed).await?;
+        let zone = self.tables.market_zone().map(str::to_owned);
+        let session = self.tables.session().await?;
+        let planned = session.plan(parsed).await?;
+        let notes = notes(session, zone.as_deref(), ask, parsed).await?;
+        notes.iter().for_each(|line| tell(&format!("{line}\n")));
         let line = ProgressLine::start(planned.progress());
         let write = async |output| write_all(planned.run()?, format, self.zone, output, self.stop).await;
         if self.pager && self.interactive && file.is_none() {
