@@ -207,9 +207,10 @@ fn schema_problem(error: &SchemaError) -> Found {
             {
                 return no_such_qualifier(table, field.name(), tables);
             }
-            let mut names: Vec<&str> = valid_fields.iter().map(Column::name).collect();
+            let of_table = |column: &&Column| field.relation.is_none() || column.relation == field.relation;
+            let mut names: Vec<&str> = valid_fields.iter().filter(of_table).map(Column::name).collect();
             names.dedup();
-            let hint = did_you_mean(field.name(), names.iter().copied());
+            let hint = meant(field.name(), &names);
             let table = field.relation.as_ref().map(|table| format!(" in {}", table.table())).unwrap_or_default();
             let more = if names.len() > MAX_LISTED { ", .." } else { "" };
             names.truncate(MAX_LISTED);
@@ -228,6 +229,18 @@ fn schema_problem(error: &SchemaError) -> Found {
             vec![format!("write the table or its alias before it, as in ticks.{}", field.name())],
         ),
         other => problem(lower_first(&other.to_string()), None, Vec::new()),
+    }
+}
+
+/// Without double quotes names are lower case, so a column that a file calls `Name` is found by `"Name"` only.
+fn meant(wrong: &str, names: &[&str]) -> String {
+    match names.iter().find(|name| name.eq_ignore_ascii_case(wrong)) {
+        Some(name) => format!("; write \"{name}\" in double quotes: its case counts"),
+        None => match closest(wrong, names.iter().copied()) {
+            Some(name) if name.chars().any(char::is_uppercase) => format!("; did you mean '\"{name}\"'?"),
+            Some(name) => format!("; did you mean '{name}'?"),
+            None => String::new(),
+        },
     }
 }
 

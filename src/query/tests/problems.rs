@@ -223,6 +223,16 @@ async fn files_beside_the_tables_are_read() {
         let shown = arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
         assert!(shown.contains(&format!("| {expected} ")), "{name}: {shown}");
     }
+    for (column, told) in [
+        ("name", "there is no column 'name'; write \"Name\" in double quotes: its case counts\n"),
+        ("hk.symbol", "there is no column 'symbol' in hk; write \"Symbol\" in double quotes: its case counts\n"),
+        ("nmae", "there is no column 'nmae'; did you mean '\"Name\"'?\n"),
+        ("ticks.cloes", "there is no column 'cloes' in ticks; did you mean 'close'?\n"),
+    ] {
+        let sql = format!("SELECT {column} FROM hk JOIN ticks ON ticks.symbol = \"Symbol\"");
+        let error = session.plan(&Parsed::parse(&sql).unwrap()).await.err().unwrap().to_string();
+        assert!(error.starts_with(told), "{error}");
+    }
     for (name, path, told) in [
         ("ticks", file("x.csv", "a\n1\n"), "already"),
         ("lines", file("x.csv", "a\n1\n"), "already"),
