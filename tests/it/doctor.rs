@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::TimestampMicrosecondType;
 use serde_json::Value;
 use tickhouse::lake::Upkeep;
 
 use crate::support::{Contents, Place, Tickhouse, Topic, over_stores, spec, tick, ticks, until_latest};
-use crate::verify::damage::TableFolder;
+use crate::verify::damage::{TableFolder, with_column};
 use crate::verify::{Filled, filled};
 
 struct Examined {
@@ -281,6 +284,28 @@ async fn checkpoints_that_can_t_be_read_are_taken_away() {
     assert_eq!(left.code, Some(4), "{:#}", left.report);
     assert!(left.unwell().iter().all(|(_, status)| status == "fail"), "{:#}", left.report);
     assert_eq!(files(&place), before);
+}
+
+/// Earlier versions stored what a producer had set in nanoseconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_timestamps_that_no_clock_shows_come_with_a_way_to_live_with_them() {
+    let healthy = Place::folder();
+    let topic = Topic::new(1);
+    topic.send(&ticks(0..30));
+    topic.send(&["no tick"]);
+    until_latest(spec(&topic, &healthy)).await.unwrap();
+    for name in ["ticks", "dead_letters"] {
+        let place = healthy.copied();
+        TableFolder::new(&place, name).rewrite(|rows| {
+            let times = rows["kafka_ts"].as_primitive::<TimestampMicrosecondType>();
+            let odd =
+                times.unary::<_, TimestampMicrosecondType>(|_| i64::MAX).with_data_type(times.data_type().clone());
+            with_column(&rows, "kafka_ts", Arc::new(odd))
+        });
+        let (detail, fix) = examine(&place, &[]).only(&format!("{name}/kafka-ts"), "warn");
+        assert!(detail.starts_with("Kafka timestamps outside of 1990 to 2261 in 1 of "), "{detail}");
+        assert!(fix.contains("CASE WHEN kafka_ts >= '1990-01-01'"), "{fix}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
