@@ -31,8 +31,8 @@ pub struct DeadLettersListArgs {
     #[command(flatten)]
     pub table: TableArgs,
     /// Only this reason
-    #[arg(long, value_name = "CODE")]
-    pub reason: Option<String>,
+    #[arg(long, value_name = "CODE", value_parser = reason)]
+    pub reason: Option<Reason>,
     /// Only open ones: whose ticks are not in the table
     #[arg(long)]
     pub open: bool,
@@ -46,15 +46,15 @@ pub struct DeadLettersShowArgs {
     #[command(flatten)]
     pub table: TableArgs,
     /// Only this reason
-    #[arg(long, value_name = "CODE")]
-    pub reason: Option<String>,
+    #[arg(long, value_name = "CODE", value_parser = reason)]
+    pub reason: Option<Reason>,
     /// Only this partition
     #[arg(long, value_name = "NUMBER")]
     pub partition: Option<u32>,
     /// Only this offset
     #[arg(long, value_name = "NUMBER")]
     pub offset: Option<u64>,
-    /// So many at most, the newest first
+    /// So many at most: those of the newest commit first, by partition and offset
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub limit: i64,
     /// Format; auto is a table on a terminal and csv in a pipe

@@ -105,11 +105,11 @@ fn filled<'a>(rows: &TickColumns, extras: &[&'a str]) -> Vec<&'a str> {
 
 /// What no accepted message has: a name that is wrong looks like a field that is absent.
 fn never_found(input: &InputSettings, found: &BTreeSet<&str>, keys: &KeySurvey) -> Vec<String> {
-    let missing = input.optional_pointers().filter(|(name, _)| !found.contains(name));
+    let missing = input.optional_sources().filter(|(name, _)| !found.contains(name));
     missing
-        .map(|(name, pointer)| {
-            let meant = did_you_mean(pointer, keys.pointers().filter(|key| !key.is_empty()));
-            format!("{name} is NULL in every row: no accepted message has a value at {pointer}{meant}\n")
+        .map(|(name, source)| {
+            let meant = did_you_mean(&source, keys.pointers().filter(|key| !key.is_empty()));
+            format!("{name} is NULL in every row: no accepted message has a value at {source}{meant}\n")
         })
         .collect()
 }
@@ -139,7 +139,11 @@ fn describe(verdict: &Verdict, rows: &TickColumns, extras: &[&str]) -> (String, 
                 extras.iter().zip(&rows.extras).map(|(name, column)| format!(" {name}={}", text_of(column, shown)));
             let extras: String = extras.collect();
             let close = rows.close[shown];
-            ("accepted".to_owned(), format!("ok\t{symbol} {time} close={close} volume={volume}{extras}{more}"))
+            let texts = [("trade_id", &rows.trade_id), ("source", &rows.source)];
+            let texts =
+                texts.into_iter().filter_map(|(name, values)| Some(format!(" {name}={:?}", values.get(shown)?)));
+            let texts: String = texts.collect();
+            ("accepted".to_owned(), format!("ok\t{symbol} {time} close={close} volume={volume}{texts}{extras}{more}"))
         }
         Verdict::Dead(rejection) => {
             (format!("dead ({})", rejection.reason), format!("dead\t{}: {}", rejection.reason, rejection.detail))
@@ -166,7 +170,7 @@ mod tests {
     #[test]
     fn an_optional_path_that_never_matched_is_named() {
         let input: InputSettings = serde_json::from_str(
-            r#"{"symbol":"/s","ts":"/t","close":"/p","volume":"/vol","open":"/o","time_unit":"s",
+            r#"{"symbol":"/s","ts":"/t","close":"/p","volume":"/vol","open":"/o","time_unit":"s","source":"header:Venue",
                 "columns":{"bid":{"path":"/q/bit","type":"double"},"ask":{"path":"/q/ask","type":"double"}}}"#,
         )
         .unwrap();
@@ -183,6 +187,7 @@ mod tests {
             never_found(&input, &found, &keys),
             [
                 "volume is NULL in every row: no accepted message has a value at /vol\n",
+                "source is NULL in every row: no accepted message has a value at header:Venue\n",
                 "bid is NULL in every row: no accepted message has a value at /q/bit; did you mean '/q/bid'?\n",
             ]
         );

@@ -58,6 +58,9 @@ async fn simulate(global: &GlobalArgs, args: &SimulateArgs, stop: CancellationTo
 async fn replay(global: &GlobalArgs, args: &ReplayArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let input = input(global, &args.send).await?;
     let encoder = encoder(&args.send, input.as_ref())?;
+    if let (None, Some(input)) = (args.send.format, &input) {
+        unwritten(input).iter().for_each(|line| tell(line));
+    }
     let usage = |error: ReplayError| SettingsError::Value(error.to_string());
     let settings = args.settings(input).map_err(SettingsError::Value)?;
     let feed = ReplayFeed::open(settings, encoder).map_err(usage)?.reporting(tell);
@@ -108,6 +111,13 @@ fn encoder(args: &SendArgs, input: Option<&InputSettings>) -> Result<Encoder, Se
         (None, None) => Encoder::new(Preset::Canonical, args.zone),
     };
     encoder.map_err(|error| SettingsError::Value(error.to_string()))
+}
+
+/// What `[input]` reads and replayed ticks don't have.
+fn unwritten(input: &InputSettings) -> Vec<String> {
+    let unwritten =
+        input.optional_sources().filter(|(name, source)| !source.starts_with('/') || input.columns.contains_key(*name));
+    unwritten.map(|(name, source)| format!("warning: {name} ({source}) is not written and will be NULL\n")).collect()
 }
 
 async fn send<F: Feed + Send + 'static>(
@@ -221,6 +231,20 @@ fn ending(report: &SendReport, anomalies: Option<Anomalies>) -> String {
 mod tests {
     use super::*;
     use crate::kafka::Delivered;
+
+    #[test]
+    fn what_is_not_written_is_named() {
+        let mapping = r#"{"symbol":"/s","ts":"/t","close":"/p","source":"header:venue","trade_id":"/id",
+            "columns":{"bid":{"path":"/b","type":"double"}}}"#;
+        let input: InputSettings = serde_json::from_str(mapping).unwrap();
+        assert_eq!(
+            unwritten(&input),
+            [
+                "warning: source (header:venue) is not written and will be NULL\n",
+                "warning: bid (/b) is not written and will be NULL\n",
+            ]
+        );
+    }
 
     #[test]
     fn the_ending_counts() {

@@ -228,15 +228,14 @@ impl InputSettings {
         Some(InputSettings { symbol: at("/symbol"), zone, ts_format, ..fields })
     }
 
-    /// Fields of a mapping and extra columns that a message may leave out, with the JSON pointer at which each is read.
-    pub fn optional_pointers(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Fields of a mapping and extra columns that a message may leave out, with where each is read: a JSON pointer, a header
+    /// or the key.
+    pub fn optional_sources(&self) -> impl Iterator<Item = (&str, String)> {
         let fields = self.fields().into_iter().filter_map(|(name, source)| match source {
-            Some(Source::Pointer(pointer)) if !matches!(name, "symbol" | "ts" | "close") => {
-                Some((name, pointer.as_str()))
-            }
-            _ => None,
+            Some(Source::Constant(_)) | None => None,
+            Some(source) => Some((name, source.to_string())).filter(|_| !matches!(name, "symbol" | "ts" | "close")),
         });
-        fields.chain(self.columns.iter().map(|(name, spec)| (name.as_str(), spec.path.as_str())))
+        fields.chain(self.columns.iter().map(|(name, spec)| (name.as_str(), spec.path.clone())))
     }
 
     pub(super) fn time_zone(&self) -> Result<Option<Tz>, InputError> {
@@ -363,6 +362,11 @@ impl InputSettings {
             }
             if RESERVED_COLUMNS.contains(&name.as_str()) {
                 return Err(InputError::column(key, "the table has a column of this name; use another"));
+            }
+            if !spec.path.starts_with('/') {
+                let problem =
+                    format!("'{}' is no JSON pointer such as '/quote/bid', the only source of a column", spec.path);
+                return Err(InputError::column(format!("{key}.path"), problem));
             }
             check_pointer(&spec.path).map_err(|problem| InputError::column(format!("{key}.path"), problem))?;
         }

@@ -61,8 +61,11 @@ impl Ask {
     /// As [`Self::prepare`], also of these queries.
     pub fn prepare_over(&self, text: &str, clock: Clock, named: NamedTables<'_>) -> Result<Parsed, QueryError> {
         let mut parsed = Parsed::parse(text)?;
+        parsed.know(named)?;
         if !parsed.reads_named(named) {
-            return self.prepare(text, clock);
+            let mut prepared = self.prepare(text, clock)?;
+            prepared.queries = parsed.queries;
+            return Ok(prepared);
         }
         let (params, end) = self.look_back(&parsed, clock)?;
         parsed.show(&Scope::default());

@@ -63,7 +63,8 @@ impl Conditions {
         let parsed = Parsed::parse(&sql).map_err(|error| in_condition(text, error))?;
         let state = self.session.context().state();
         let plan = state.statement_to_plan(parsed.statement().clone()).await;
-        let known = || KnownNames { tables: vec![TABLE.to_owned()], functions: self.session.functions() };
+        let known =
+            || KnownNames { tables: vec![TABLE.to_owned()], queries: Vec::new(), functions: self.session.functions() };
         let problem =
             |error: &_| in_condition(text, QueryError::Sql(Box::new(SqlProblem::planning(&sql, error, &known()))));
         let plan = plan.map_err(|error| problem(&error))?;

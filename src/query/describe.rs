@@ -9,10 +9,18 @@ use datafusion::prelude::{DataFrame, SessionContext};
 
 use super::session::sql_type;
 
-/// The columns that the plan describes; `None` of a plan that is something else.
-pub(super) fn description(context: &SessionContext, plan: &LogicalPlan) -> Result<Option<DataFrame>, DataFusionError> {
-    let LogicalPlan::DescribeTable(table) = plan else { return Ok(None) };
-    let fields = || table.schema.fields().iter();
+/// The columns that the plan describes, or has where it is `described` itself; `None` of a plan that is something else.
+pub(super) fn description(
+    context: &SessionContext,
+    plan: &LogicalPlan,
+    described: bool,
+) -> Result<Option<DataFrame>, DataFusionError> {
+    let schema = match plan {
+        LogicalPlan::DescribeTable(table) => &table.schema,
+        plan if described => plan.schema().inner(),
+        _ => return Ok(None),
+    };
+    let fields = || schema.fields().iter();
     let names: StringArray = fields().map(|field| Some(field.name())).collect();
     let types: StringArray = fields().map(|field| Some(sql_type(field.data_type()))).collect();
     let nullable: StringArray = fields().map(|field| Some(if field.is_nullable() { "YES" } else { "NO" })).collect();

@@ -43,7 +43,7 @@ const OTHER_NAMES: [(&str, &str); 7] = [
 ];
 
 /// Functions of other databases, with what is written here.
-const FOREIGN_FUNCTIONS: [(&str, &str); 14] = [
+const FOREIGN_FUNCTIONS: [(&str, &str); 20] = [
     ("time_bucket", "date_bin(INTERVAL '5 minutes', ts)"),
     ("parse_datetime", "to_timestamp('20/11/2026 14:30', '%d/%m/%Y %H:%M')"),
     ("strptime", "to_timestamp('20/11/2026 14:30', '%d/%m/%Y %H:%M')"),
@@ -58,6 +58,12 @@ const FOREIGN_FUNCTIONS: [(&str, &str); 14] = [
     ("epoch", "date_part('epoch', ts)"),
     ("unix_timestamp", "date_part('epoch', ts)"),
     ("dateadd", "ts + INTERVAL '1 day'"),
+    ("tostartofhour", "date_trunc('hour', ts)"),
+    ("arg_max", "last_value(close ORDER BY ts)"),
+    ("max_by", "last_value(close ORDER BY ts)"),
+    ("arg_min", "first_value(close ORDER BY ts)"),
+    ("min_by", "first_value(close ORDER BY ts)"),
+    ("quantile", "percentile_cont(0.5) WITHIN GROUP (ORDER BY close)"),
 ];
 
 const READS_FILES: &str = "--register NAME=FILE makes a file a table";
@@ -69,6 +75,7 @@ const UNITS: [&str; 8] = ["second", "minute", "hour", "day", "week", "month", "q
 #[derive(Debug, Clone, Default)]
 pub(super) struct KnownNames {
     pub tables: Vec<String>,
+    pub queries: Vec<String>,
     pub functions: Vec<String>,
 }
 
@@ -284,7 +291,7 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
     let quoted = |prefix: &str| text.strip_prefix(prefix)?.split('\'').next();
     if let Some(table) = quoted("table '").filter(|_| text.contains("not found")) {
         let name = table.strip_prefix("datafusion.public.").unwrap_or(table);
-        let hint = did_you_mean(name, known.tables.iter().map(String::as_str));
+        let hint = did_you_mean(name, known.tables.iter().chain(&known.queries).map(String::as_str));
         let tables = format!("tables: {}", known.tables.join(", "));
         let files = name.contains(['.', '/']).then(|| READS_FILES.to_owned());
         let word = name.rsplit('.').next().unwrap_or(name);

@@ -17,6 +17,7 @@ use super::dialect::Dialect;
 use super::error::QueryError;
 use super::look_back::Demand;
 use super::moment::Clock;
+use super::statement::Parsed;
 
 /// What the names in a statement may stand for.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +75,17 @@ pub(super) fn expand(
         ControlFlow::Continue(()) => Ok(expand.expanded),
         ControlFlow::Break(error) => Err(error),
     }
+}
+
+/// `DESCRIBE NAME` of a named query becomes a statement with its columns; false of anything else.
+///
+/// # Errors
+/// The name can't be selected from.
+pub(super) fn select_described(statement: &mut SqlStatement, named: NamedTables<'_>) -> Result<bool, QueryError> {
+    let SqlStatement::ExplainTable { table_name, .. } = statement else { return Ok(false) };
+    let Some(name) = query_name(table_name, named, &[]) else { return Ok(false) };
+    *statement = Parsed::parse(&format!("SELECT * FROM {name}"))?.into_statement()?;
+    Ok(true)
 }
 
 /// Names of its WITH clauses.
@@ -194,6 +206,13 @@ mod tests {
         let text = prepared("SELECT count(*) FROM bars(interval => '1h'), ticks", &ask).unwrap();
         assert_eq!(text.matches("symbol IN ('A')").count(), 2, "{text}");
         assert!(text.contains("trade_date >= DATE '2026-01-05') AS ticks"), "{text}");
+    }
+
+    #[test]
+    fn a_described_name_is_selected_from() {
+        let text = prepared("DESCRIBE sma_crossover", &ask()).unwrap();
+        assert!(text.starts_with("SELECT * FROM (WITH means AS ("), "{text}");
+        assert_eq!(prepared("DESCRIBE vwap", &ask()).unwrap(), "DESCRIBE vwap");
     }
 
     #[test]

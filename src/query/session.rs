@@ -106,6 +106,7 @@ fn rules(memory_bytes: usize) -> Vec<Rule> {
     rules.splice(at..at, ours);
     rules.push(Arc::new(ChooseLiterals));
     rules.push(Arc::new(corrections::ChargeWindows));
+    rules.push(Arc::new(corrections::CancellableJoins));
     rules
 }
 
@@ -291,8 +292,8 @@ impl QuerySession {
         if read_only.verify_plan(&plan).is_err() {
             return Err(only_reading());
         }
-        if let Some(described) =
-            description(&self.context, &plan).map_err(|error| self.planning_error(parsed, &error))?
+        if let Some(described) = description(&self.context, &plan, parsed.is_described)
+            .map_err(|error| self.planning_error(parsed, &error))?
         {
             return Ok(described);
         }
@@ -312,6 +313,7 @@ impl QuerySession {
     fn planning_error(&self, parsed: &Parsed, error: &DataFusionError) -> QueryError {
         let known = KnownNames {
             tables: self.tables.iter().map(|table| table.name.clone()).collect(),
+            queries: parsed.queries.clone(),
             functions: self.functions(),
         };
         QueryError::Sql(Box::new(SqlProblem::planning(parsed.text(), error, &known)))

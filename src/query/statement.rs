@@ -33,6 +33,10 @@ pub struct Parsed {
     statement: Statement,
     /// Rows before its range that it needs, and that the tables bound.
     pub(super) demand: Option<Box<Demand>>,
+    /// Only the columns of the statement are asked for.
+    pub(super) is_described: bool,
+    /// Named queries that could have been read.
+    pub(super) queries: Vec<String>,
 }
 
 impl Parsed {
@@ -51,7 +55,14 @@ impl Parsed {
         let statements = parser.and_then(|mut parser| parser.parse_statements());
         let mut statements = statements.map_err(|error| QueryError::Sql(Box::new(SqlProblem::syntax(text, &error))))?;
         match (statements.pop_front(), statements.len()) {
-            (Some(statement), 0) => Ok(Self { text: text.to_owned(), header, statement, demand: None }),
+            (Some(statement), 0) => Ok(Self {
+                text: text.to_owned(),
+                header,
+                statement,
+                demand: None,
+                is_described: false,
+                queries: Vec::new(),
+            }),
             (Some(_), more) => {
                 Err(QueryError::usage(format!("the text holds {} statements: give one at a time", more + 1)))
             }
@@ -164,6 +175,18 @@ impl Parsed {
         query_of(&mut statement).is_some_and(|statement| scope::reads(statement, table))
     }
 
+    /// Takes the names that the statement could have used, and DESCRIBE of one of them.
+    ///
+    /// # Errors
+    /// A name can't be selected from.
+    pub(super) fn know(&mut self, named: NamedTables<'_>) -> Result<(), QueryError> {
+        self.queries = named.catalog.iter().map(|(name, _)| name.to_owned()).collect();
+        if let Some(statement) = query_of(&mut self.statement) {
+            self.is_described = expand::select_described(statement, named)?;
+        }
+        Ok(())
+    }
+
     /// Puts named queries in the place of their names.
     pub(super) fn expand(
         &mut self,
@@ -179,6 +202,13 @@ impl Parsed {
         Ok(())
     }
 
+    pub(super) fn into_statement(self) -> Result<SqlStatement, QueryError> {
+        match self.statement {
+            Statement::Statement(statement) => Ok(*statement),
+            _ => Err(QueryError::usage("it is no statement of SQL")),
+        }
+    }
+
     /// The query and what it demands of the rows before its range.
     pub(super) fn into_query(self) -> Option<(Query, Option<Box<Demand>>)> {
         let Statement::Statement(statement) = self.statement else { return None };
@@ -188,11 +218,11 @@ impl Parsed {
         }
     }
 
-    /// Changes rows, which is told before anything else about it.
+    /// Changes rows or settings, which is reported before anything else about it.
     pub(super) fn writes(&self) -> bool {
-        use SqlStatement::{Delete, Insert, Merge, Truncate, Update};
+        use SqlStatement::{Delete, Insert, Merge, Set, Truncate, Update};
         let Statement::Statement(statement) = &self.statement else { return false };
-        matches!(**statement, Delete(_) | Insert(_) | Merge { .. } | Truncate { .. } | Update { .. })
+        matches!(**statement, Delete(_) | Insert(_) | Merge { .. } | Set(_) | Truncate { .. } | Update { .. })
     }
 
     pub fn text(&self) -> &str {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::query::run_text;
 use crate::cli::{DeadLettersArgs, DeadLettersCommand, GlobalArgs};
+use crate::decode::Reason;
 
 const LIST: &str = "\
 -- Dead letters by reason
@@ -60,17 +61,17 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let param = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
-    let reason = |reason: &Option<String>| param("reason", &reason.as_deref().unwrap_or_default());
+    let reason = |reason: Option<Reason>| param("reason", &reason.map_or("", |reason| reason.as_str()));
     let number = |name: &str, number: Option<u64>| param(name, &number.map_or(-1, i128::from));
     match &args.command {
         DeadLettersCommand::List(args) => {
-            let params = [reason(&args.reason)];
+            let params = [reason(args.reason)];
             let text = if args.open { LIST_OPEN } else { LIST };
             run_text(global, &args.table, text, &params, args.format, &stop).await
         }
         DeadLettersCommand::Show(args) => {
             let params = [
-                reason(&args.reason),
+                reason(args.reason),
                 number("partition", args.partition.map(u64::from)),
                 number("offset", args.offset),
                 param("limit", &args.limit),

@@ -38,7 +38,10 @@ pub(super) fn numbers(column: &ArrayRef) -> Result<Vec<Option<f64>>, RowError> {
     let finite = |number: f64| if number.is_finite() { Ok(number) } else { Err("not a finite number".to_owned()) };
     if is_text(column.data_type()) {
         let parse = |text: &str| {
-            let number = text.trim().parse::<f64>().map_err(|_| format!("'{}' is not a number", shown(text)))?;
+            let number = text
+                .trim()
+                .parse::<f64>()
+                .map_err(|_| format!("'{}' is not a number; write plain digits, as in 1234.5", shown(text)))?;
             finite(number)
         };
         return each(texts(column)?.iter(), parse);

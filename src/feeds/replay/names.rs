@@ -20,6 +20,10 @@ const LOOK_ALIKES: [(&str, &[&str]); 9] = [
     ("source", &["exchange", "venue", "market", "src", "feed"]),
 ];
 
+/// Names of columns with days, and of those with the time of day beside them.
+const DAYS: [&str; 4] = ["date", "day", "trade_date", "ts"];
+const CLOCKS: [&str; 6] = ["time", "time_of_day", "clock", "hour", "trade_time", "timestamp"];
+
 /// A file's columns by field. Only symbol, ts and close are there in every file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mapping {
@@ -195,6 +199,14 @@ impl Mapping {
                 ));
             }
         }
+        if let Some(clock) = left.iter().find(|column| CLOCKS.contains(&plain(column).as_str()))
+            && DAYS.contains(&plain(&self.ts).as_str())
+        {
+            text.push_str(&format!(
+                "{file}: warning: '{clock}' is left out, so the ticks of a day in '{}' are all at midnight; make one column of both\n",
+                self.ts
+            ));
+        }
         text
     }
 }
@@ -236,6 +248,14 @@ mod tests {
             found.report("x.csv", &columns),
             "x.csv: columns symbol = Pair, ts = t.at, close = last, volume = vol; left out x\n"
         );
+    }
+
+    #[test]
+    fn a_time_of_day_that_is_left_out_is_a_warning() {
+        let columns = ["symbol", "Date", "Time", "close"].map(str::to_owned);
+        let names = ColumnNames { ts: Some("Date".to_owned()), ..ColumnNames::default() };
+        let report = Mapping::new("x.csv", &names, None, &columns).unwrap().report("x.csv", &columns);
+        assert!(report.contains("warning: 'Time' is left out") && report.contains("at midnight"), "{report}");
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl MappedEncoder {
                 // The key of every message is its symbol; a constant needs no message.
                 Some(Source::KafkaKey) if field == Field::Symbol => {}
                 Some(Source::KafkaTimestamp) | Some(Source::Constant(_)) | None => {}
+                Some(_) if matches!(field, Field::TradeId | Field::Source) => {}
                 Some(other) => return Err(EncodeError::Source { field: name, origin: other.to_string() }),
             }
         }
@@ -296,6 +297,8 @@ mod tests {
     fn keys_and_constants_are_no_part_of_the_document() {
         let keyed = r#"{"symbol":"kafka.key","ts":"kafka.timestamp","close":"/p","source":"constant:NYSE"}"#;
         assert_eq!(encoded(&input(keyed)), r#"{"p":2.25}"#);
+        let venue = r#"{"symbol":"/s","ts":"kafka.timestamp","close":"/p","source":"header:venue"}"#;
+        assert_eq!(encoded(&input(venue)), r#"{"s":"A\"B","p":2.25}"#);
         let header = input(r#"{"symbol":"header:s","ts":"/t","close":"/p"}"#);
         let error = Encoder::of_input(&header, None).unwrap_err().to_string();
         assert!(error.contains("symbol") && error.contains("header:s"), "{error}");

@@ -1,12 +1,14 @@
 //! What DataFusion 55.2 answers wrongly, and what is in its place here. The list for users is in `docs/queries.md`.
 
 mod always_a_row;
+mod cancellable;
 mod date_bin;
 mod distinct;
 mod exprs;
 mod forgetful;
 mod held;
 mod ignore_nulls;
+mod known_zones;
 mod local_time;
 mod null_not_in;
 mod opaque;
@@ -29,6 +31,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::{AnalyzerRule, OptimizerRule};
 
+pub(super) use cancellable::CancellableJoins;
 pub(super) use forgetful::ForgetKeys;
 pub(super) use held::ChargeWindows;
 pub(super) use unique_names::PushdownByUniqueNames;
@@ -59,6 +62,7 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 /// After DataFusion's own. What is refused is what the statement says, so refusals come first.
 pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     vec![
+        Arc::new(known_zones::OnlyKnownZones),
         Arc::new(subqueries::OnlyRightJoins),
         Arc::new(distinct::NoIgnoredDistinct),
         Arc::new(set_operations::CountEqualRows),

@@ -274,6 +274,35 @@ async fn a_year_without_a_first_instant_is_compared() {
 }
 
 #[tokio::test]
+async fn a_zone_that_does_not_exist_is_no_utc() {
+    for sql in [
+        "SELECT ts AT TIME ZONE 'Asia/Hongkong' FROM ticks",
+        "SELECT count(*) FROM ticks WHERE ts AT TIME ZONE 'Asia/Hongkong' > TIMESTAMPTZ '2026-01-05T00:00:00Z'",
+        "SELECT symbol FROM ticks WHERE ts IN (SELECT ts AT TIME ZONE 'Asia/Hongkong' FROM ticks)",
+    ] {
+        let said = refusal(sql).await;
+        assert!(said.contains("no time zone 'Asia/Hongkong'; did you mean 'Asia/Hong_Kong'?"), "{sql}: {said}");
+    }
+    let said = refusal("SELECT arrow_cast(ts, 'Timestamp(Microsecond, Some(\"IST\"))') FROM ticks").await;
+    assert!(said.contains("no time zone 'IST'") && said.contains("+05:30"), "{said}");
+    assert_answers(&[("SELECT TIMESTAMPTZ '2025-11-01T01:30:00Z' AT TIME ZONE '+05:30'", "2025-11-01T07:00:00+05:30")])
+        .await;
+}
+
+#[tokio::test]
+async fn a_join_of_everything_gives_way() {
+    let view = some_ticks().await;
+    let session = session(&view);
+    for join in ["ticks a, ticks b WHERE a.close < b.close", "ticks a JOIN ticks b ON a.symbol = b.symbol"] {
+        let parsed = Parsed::parse(&format!("SELECT count(*) FROM {join}")).unwrap();
+        let plan = session.plan(&parsed).await.unwrap().explain();
+        let lines: Vec<&str> = plan.lines().map(str::trim).collect();
+        let join = lines.iter().position(|line| line.contains("JoinExec")).unwrap();
+        assert_eq!(lines[join - 1], "CooperativeExec", "{plan}");
+    }
+}
+
+#[tokio::test]
 async fn truth_is_never_null() {
     assert_answers(&[
         (

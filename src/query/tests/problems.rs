@@ -42,6 +42,11 @@ async fn a_caret_and_a_suggestion() {
             "SELECT time_bucket(INTERVAL '5 minutes', ts) FROM ticks",
             "there is no function 'time_bucket'; write date_bin(INTERVAL '5 minutes', ts)\n  1 | SELECT time_bucket",
         ),
+        (
+            "SELECT x.BIG FROM (SELECT close AS \"BIG\" FROM ticks) x",
+            "there is no column 'big' in x; write \"BIG\" in double quotes: its case counts\n",
+        ),
+        ("SELECT max_by(close, ts) FROM ticks", "there is no function 'max_by'; write last_value(close ORDER BY ts)\n"),
         ("SELECT date(ts) FROM ticks", "there is no function 'date'; write CAST(ts AS DATE)\n  1 | SELECT date(ts)"),
         (
             "SELECT strftime(ts, '%Y') FROM ticks",
