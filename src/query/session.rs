@@ -96,8 +96,14 @@ type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 /// DataFusion's rules and ours: those of ticks run once filters are in the scan and before sorts are planned.
 fn rules(memory_bytes: usize) -> Vec<Rule> {
     let mut rules = PhysicalOptimizer::new().rules;
-    for rule in rules.iter_mut().filter(|rule| rule.name().starts_with("FilterPushdown")) {
-        *rule = Arc::new(corrections::PushdownByUniqueNames(Arc::clone(rule)));
+    for rule in &mut rules {
+        match rule.name() {
+            name if name.starts_with("FilterPushdown") => {
+                *rule = Arc::new(corrections::PushdownByUniqueNames(Arc::clone(rule)));
+            }
+            "aggregate_statistics" => *rule = Arc::new(corrections::UnfilteredStatistics(Arc::clone(rule))),
+            _ => {}
+        }
     }
     let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
     let at = at.expect("DataFusion has a rule that plans sorts");

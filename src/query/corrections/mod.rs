@@ -18,6 +18,7 @@ mod set_operations;
 mod sliding;
 mod subqueries;
 mod truth;
+mod unfiltered;
 mod unique_names;
 mod years;
 mod zeros;
@@ -34,6 +35,7 @@ use datafusion::optimizer::{AnalyzerRule, OptimizerRule};
 pub(super) use cancellable::CancellableJoins;
 pub(super) use forgetful::ForgetKeys;
 pub(super) use held::ChargeWindows;
+pub(super) use unfiltered::UnfilteredStatistics;
 pub(super) use unique_names::PushdownByUniqueNames;
 
 /// Checks that fail where answers are right, and optimizations that change answers.
@@ -44,6 +46,8 @@ pub(super) fn settings(options: &mut ConfigOptions) {
     options.optimizer.enable_topk_aggregation = false;
     // ORDER BY k LIMIT 1 above windows that read ahead: what they need is cut.
     options.optimizer.enable_window_limits = false;
+    // min(a), min(b): what one part of the table has of b alone hides the rows of others that have an a.
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
 }
 
 /// DataFusion's, and ours in place of some or before them.
