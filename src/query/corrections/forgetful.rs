@@ -1,38 +1,44 @@
-//! Aggregates and windows over inputs whose constants and keys DataFusion draws wrong conclusions from.
+//! Aggregates, outer joins and windows over inputs whose constants and keys DataFusion draws wrong conclusions from.
 //!
-//! Below `GROUP BY ROLLUP(symbol)` a constant symbol isn't one any more above it: DataFusion leaves out sorts by it. And a window
-//! over all group keys takes rows in order of some of them for sorted, and then finds that they aren't.
+//! A constant below `GROUP BY ROLLUP(symbol)`, or on the side of an outer join that rows may lack, isn't one any more above it:
+//! it is NULL in some rows, and DataFusion leaves out sorts by it. And a window over all group keys takes rows in order of some of
+//! them for sorted, and then finds that they aren't.
 
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{JoinType, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 use crate::query::rolling::windows_of;
 
-/// Puts [`ForgetfulExec`] below grouping sets and below windows over groups, before sorts are planned.
+/// Puts [`ForgetfulExec`] below grouping sets, outer joins and windows over groups, before sorts are planned.
 #[derive(Debug)]
 pub(in crate::query) struct ForgetKeys;
 
 impl PhysicalOptimizerRule for ForgetKeys {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan| {
-            let input = match (plan.downcast_ref::<AggregateExec>(), windows_of(&plan)) {
-                (Some(aggregate), _) if !aggregate.group_expr().is_single() => aggregate.input(),
-                (_, Some((_, input))) if !input.properties().equivalence_properties().constraints().is_empty() => input,
-                _ => return Ok(Transformed::no(plan)),
+            let inputs: Vec<Arc<dyn ExecutionPlan>> = plan.children().into_iter().map(Arc::clone).collect();
+            let forgotten = forgotten(&plan, &inputs);
+            if !forgotten.contains(&true) {
+                return Ok(Transformed::no(plan));
+            }
+            let forget = |(input, forgotten): (Arc<dyn ExecutionPlan>, bool)| match forgotten {
+                true => Arc::new(ForgetfulExec::new(input)) as Arc<dyn ExecutionPlan>,
+                false => input,
             };
-            let input = Arc::new(ForgetfulExec::new(Arc::clone(input)));
+            let inputs = inputs.into_iter().zip(forgotten).map(forget).collect();
             let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
-            plan.replace_children(vec![input], options).map(Transformed::yes)
+            plan.replace_children(inputs, options).map(Transformed::yes)
         })
         .data()
     }
@@ -44,6 +50,37 @@ impl PhysicalOptimizerRule for ForgetKeys {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// For each input of the operator, whether what is known of it doesn't hold above the operator.
+fn forgotten(plan: &Arc<dyn ExecutionPlan>, inputs: &[Arc<dyn ExecutionPlan>]) -> Vec<bool> {
+    let known = |input: &Arc<dyn ExecutionPlan>| input.properties().equivalence_properties().clone();
+    if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+        return vec![!aggregate.group_expr().is_single()];
+    }
+    if let Some(kind) = join_type(plan.as_ref()) {
+        let lacks_rows = match kind {
+            JoinType::Left => [false, true],
+            JoinType::Right => [true, false],
+            JoinType::Full => [true, true],
+            _ => [false, false],
+        };
+        return inputs
+            .iter()
+            .zip(lacks_rows)
+            .map(|(input, lacks)| lacks && !known(input).constants().is_empty())
+            .collect();
+    }
+    match windows_of(plan) {
+        Some((_, input)) => vec![!known(input).constraints().is_empty()],
+        None => Vec::new(),
+    }
+}
+
+fn join_type(plan: &dyn ExecutionPlan) -> Option<JoinType> {
+    let hash = plan.downcast_ref::<HashJoinExec>().map(|join| *join.join_type());
+    let nested = || plan.downcast_ref::<NestedLoopJoinExec>().map(|join| *join.join_type());
+    hash.or_else(nested).or_else(|| plan.downcast_ref::<SortMergeJoinExec>().map(SortMergeJoinExec::join_type))
 }
 
 /// Passes its input on, and knows nothing of its order, constants and keys.

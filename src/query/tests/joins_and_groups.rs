@@ -192,3 +192,15 @@ async fn a_smallest_value_hides_no_row_of_another_column() {
         assert!(smallest.is_valid(0) && smallest.value(0) == 5.0, "{batch:?}");
     }
 }
+
+#[tokio::test]
+async fn a_constant_that_rows_may_lack_is_none() {
+    let window = "count(*) OVER (ORDER BY c DESC NULLS LAST)";
+    for (join, expected) in [
+        ("FROM (VALUES (1), (2)) a(k) LEFT JOIN (SELECT 7 AS c) b ON k = 1", "1 2"),
+        ("FROM (SELECT 7 AS c) b RIGHT JOIN (VALUES (1), (2)) a(k) ON k = 1", "1 2"),
+        ("FROM (SELECT 7 AS c) b FULL JOIN (VALUES (1), (2)) a(k) ON k = 3", "1 3 3"),
+    ] {
+        assert_answers(&[(&format!("SELECT {window} AS n {join} ORDER BY n"), expected)]).await;
+    }
+}
