@@ -17,5 +17,7 @@ oracle=("$python" tests/check/catalog_oracle.py --tickhouse "$binary" --engines 
 "${oracle[@]}" --series empty,walks,gaps,nulls,equal_times,zero_volume,negative,flat,short,magnitudes,spikes --random 1
 # Many rows are for the windows only: all queries on them would take as long as all of the above.
 "${oracle[@]}" sma_crossover sma_crossover_partial moving_averages --series crossover
+# Ranges show rows of the run over all ticks; all queries by hand.
+"$python" tests/check/catalog_from.py sma_crossover bars daily_summary --tickhouse "$binary" --series gaps --engines duckdb
 "$python" tests/check/indicator_oracle.py --tickhouse "$binary"
 "$python" tests/differential/run.py --tickhouse "$binary" --statements 1000
