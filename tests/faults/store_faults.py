@@ -129,7 +129,8 @@ def disk_full(stage: Stage, chance: random.Random) -> str:
     try:
         seconds = chance.uniform(1, 4)
         time.sleep(seconds)
-        said = any(worker.says(b"the disk is full") for worker in stage.workers.values())
+        # A log has one line a minute of what is tried again; another error may have had it.
+        said = any(worker.says(words) for worker in stage.workers.values() for words in (b"the disk is full", b"trying again"))
     finally:
         disk.free(place)
     if not said and stage.plan.rate > 100:
