@@ -10,8 +10,8 @@ start_server s3.sh
 
 export TICKHOUSE_TEST_BROKERS=$BROKERS TICKHOUSE_TEST_S3=$S3_ENDPOINT TICKHOUSE_TEST_S3_BUCKET=$S3_BUCKET
 TICKHOUSE_TEST_S3_ENDPOINT=$S3_ENDPOINT cargo test --locked --lib lake::
-# What asks neither Kafka nor a store has passed with the embedded broker.
-cargo test --locked --test it -- --skip commands:: --skip dashboard:: --skip prompt:: --skip security:: --skip tidy::
+# What asks neither Kafka nor a store has passed with the embedded broker. One broker answers for all tests.
+RUST_TEST_THREADS=2 cargo test --locked --test it -- --skip commands:: --skip dashboard:: --skip prompt:: --skip security:: --skip tidy::
 
 check() {
   "$python" tests/check/checker.py --brokers "$BROKERS" --topic checked --expected "$work/expected.csv" \
