@@ -204,3 +204,14 @@ async fn a_constant_that_rows_may_lack_is_none() {
         assert_answers(&[(&format!("SELECT {window} AS n {join} ORDER BY n"), expected)]).await;
     }
 }
+
+#[tokio::test]
+async fn an_expression_that_is_null_is_not_outside_of_a_list() {
+    let condition =
+        |list: &str| format!("SELECT count(*) FROM ticks WHERE nullif(symbol, 'A') NOT IN (SELECT symbol FROM {list})");
+    for (list, expected) in
+        [("ticks WHERE symbol = 'A'", "20"), ("ticks WHERE symbol = 'B'", "0"), ("ticks WHERE symbol = 'C'", "40")]
+    {
+        assert_answers(&[(&condition(list), expected)]).await;
+    }
+}
