@@ -31,14 +31,14 @@ impl OptimizerRule for PushDownColumns {
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         match plan {
-            LogicalPlan::Filter(filter) if is_above_a_row(&filter) => {
-                let conditions = split_conjunction_owned(filter.predicate);
+            LogicalPlan::Filter(filter) if is_a_row(&filter.input) => {
+                let (conditions, input) = conditions_on_each_other(filter);
                 let (of_columns, plain): (Vec<Expr>, Vec<Expr>) =
                     conditions.into_iter().partition(|condition| !condition.column_refs().is_empty());
                 let Some(below) = conjunction(of_columns) else {
-                    return filtered(plain, filter.input).map(Transformed::no);
+                    return filtered(plain, input).map(Transformed::no);
                 };
-                let below = LogicalPlan::Filter(Filter::try_new(below, filter.input)?);
+                let below = LogicalPlan::Filter(Filter::try_new(below, input)?);
                 let below = self.0.rewrite(below, config)?;
                 let changed = below.transformed;
                 let plan = filtered(plain, Arc::new(below.data))?;
@@ -49,8 +49,23 @@ impl OptimizerRule for PushDownColumns {
     }
 }
 
-fn is_above_a_row(filter: &Filter) -> bool {
-    matches!(filter.input.as_ref(), LogicalPlan::Aggregate(aggregate) if always_has_a_row(aggregate))
+/// Below filters, which DataFusion makes one of.
+fn is_a_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Filter(filter) => is_a_row(&filter.input),
+        LogicalPlan::Aggregate(aggregate) => always_has_a_row(aggregate),
+        _ => false,
+    }
+}
+
+fn conditions_on_each_other(filter: Filter) -> (Vec<Expr>, Arc<LogicalPlan>) {
+    let mut conditions = split_conjunction_owned(filter.predicate);
+    let mut input = filter.input;
+    while let LogicalPlan::Filter(below) = input.as_ref() {
+        conditions.extend(split_conjunction_owned(below.predicate.clone()));
+        input = Arc::clone(&below.input);
+    }
+    (conditions, input)
 }
 
 /// Without groups, or with a grouping set of none, there is a row of no rows.

@@ -215,3 +215,13 @@ async fn an_expression_that_is_null_is_not_outside_of_a_list() {
         assert_answers(&[(&condition(list), expected)]).await;
     }
 }
+
+#[tokio::test]
+async fn a_condition_without_columns_stays_above_a_condition_on_an_aggregate() {
+    let none = "(SELECT kafka_offset FROM ticks WHERE kafka_offset = 99) = 7";
+    assert_answers(&[
+        (&format!("SELECT DISTINCT TRUE FROM (SELECT max(close) AS c FROM (VALUES (4)) v(n) JOIN ticks ON TRUE) WHERE c > 0 AND {none}"), ""),
+        (&format!("SELECT max(close) AS c FROM ticks HAVING max(close) > 0 AND {none}"), ""),
+    ])
+    .await;
+}
