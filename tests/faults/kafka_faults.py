@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from kinds import Missed, fault
 from stage import START_SECONDS, Stage
 
+TRIES = 6
 LONG_SECONDS = 20
 # Those that a broken connection may cost at once, for the broker itself and for its part as coordinator of the group.
 ATTEMPTS_AT_ONCE = 6
@@ -44,12 +45,14 @@ def broker_of_three_kill(stage: Stage, chance: random.Random) -> str:
 
 
 def network(stage: Stage, lasts: float, **order) -> str:
-    stage.kafka.proxy.tell(**order)
-    time.sleep(lasts)
-    hits = stage.kafka.proxy.tell(mode="pass")["hits"]
-    if hits == 0:
-        raise Missed(f"nothing went through the proxy while it was to be {order['mode']}")
-    return f"{order['mode']} for {lasts:.1f} s, {hits} times"
+    for _ in range(TRIES):
+        stage.kafka.proxy.tell(**order)
+        time.sleep(lasts)
+        if hits := stage.kafka.proxy.tell(mode="pass")["hits"]:
+            return f"{order['mode']} for {lasts:.1f} s, {hits} times"
+        # After an earlier fault it waits before it connects again.
+        time.sleep(1)
+    raise Missed(f"nothing went through the proxy while it was to be {order['mode']}")
 
 
 @fault("kafka-cut", weight=15)
