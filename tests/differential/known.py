@@ -26,6 +26,12 @@ REFUSED = [
         "where a side can be NULL, or one side is cast to the type of the other: [NOT] EXISTS says it",
     ),
     Known(
+        "NOT IN of a constant",
+        r"NOT IN \(SELECT |NOT \(",
+        r"NOT IN of a constant",
+        "a subquery with a NULL makes it unknown: NOT EXISTS says it",
+    ),
+    Known(
         "IN inside of other conditions",
         r" IN \(SELECT ",
         r"IN of a subquery inside of OR, NOT or another expression",

@@ -42,7 +42,17 @@ impl AnalyzerRule for OnlyRightJoins {
                 expr.apply(|expr| {
                     match expr {
                         Expr::Exists(Exists { subquery, .. }) => check(subquery, SubqueryKind::Exists)?,
-                        Expr::InSubquery(InSubquery { subquery, .. }) => check(subquery, SubqueryKind::In)?,
+                        Expr::InSubquery(call) => {
+                            if call.negated {
+                                check_constant(call)?;
+                            }
+                            check(&call.subquery, SubqueryKind::In)?;
+                        }
+                        Expr::Not(inner) => {
+                            if let Expr::InSubquery(call) = inner.as_ref() {
+                                check_constant(call)?;
+                            }
+                        }
                         Expr::ScalarSubquery(subquery) => check(subquery, SubqueryKind::Value)?,
                         // Its column of the subquery would be taken for one of the same name around it.
                         Expr::SetComparison(_) => {
@@ -73,6 +83,16 @@ fn check(subquery: &Subquery, kind: SubqueryKind) -> Result<()> {
         has_outer(&subquery.subquery, kind, false)?;
     }
     Ok(())
+}
+
+/// A constant becomes a condition on the rows of the subquery, which leaves out those that are NULL.
+fn check_constant(call: &InSubquery) -> Result<()> {
+    let is_null = matches!(call.expr.as_ref(), Expr::Literal(value, _) if value.is_null());
+    let fields = call.subquery.subquery.schema().fields();
+    if is_null || !call.expr.column_refs().is_empty() || fields.iter().all(|field| !field.is_nullable()) {
+        return Ok(());
+    }
+    plan_err!("NOT IN of a constant is not supported where the subquery can have a NULL\n{WRITE_EXISTS}")
 }
 
 /// Whether the plan names a column of the statement around it. `above` is whether an aggregate stands above it.

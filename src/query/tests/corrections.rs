@@ -341,6 +341,8 @@ async fn subqueries_that_a_join_would_change_are_refused() {
         ("(k IN (SELECT v FROM (VALUES (5), (NULL)) b(v))) IS NULL".to_owned(), "NOT EXISTS"),
         ("k NOT IN (SELECT v FROM (VALUES (1, 5), (1, NULL)) b(k, v) WHERE b.k = a.k)".to_owned(), "NOT EXISTS"),
         (format!("(SELECT max(c) FROM (SELECT count(*) AS c {B})) = 0"), "an aggregate of an aggregate"),
+        ("1 NOT IN (SELECT v FROM (VALUES (5), (NULL)) b(v))".to_owned(), "NOT IN of a constant"),
+        ("NOT (1 IN (SELECT v FROM (VALUES (5), (NULL)) b(v)))".to_owned(), "NOT IN of a constant"),
         ("k = ANY (SELECT k FROM (VALUES (1)) b(k))".to_owned(), "x IN (SELECT ..)"),
         ("k = SOME (SELECT k FROM (VALUES (1)) b(k))".to_owned(), "x IN (SELECT ..)"),
         ("k > ALL (SELECT k FROM (VALUES (1)) b(k))".to_owned(), "(SELECT max(..) ..)"),
