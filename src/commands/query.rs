@@ -214,8 +214,8 @@ fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<Stri
     Ok(catalog.get(query)?.text_for(dialect).to_owned())
 }
 
-/// Its rows, or what they count, are of days: whose is said on standard error, where scripts don't read it.
-/// What to say with an answer: the symbols that are asked for and that `ticks` doesn't have, and the zone of its dates.
+/// What standard error says with an answer, where scripts don't read it: the symbols that are asked for and that `ticks`
+/// doesn't have, and the zone of its dates.
 ///
 /// # Errors
 /// The table can't be read.

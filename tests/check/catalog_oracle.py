@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -35,7 +36,7 @@ from pathlib import Path
 from catalog_engines import ENGINES, EngineError, folder_of_lakes
 from catalog_expected import CASES, OURS
 from catalog_random import random_sets
-from catalog_series import EPOCH, SERIES, arrived, write_lake
+from catalog_series import EPOCH, SERIES, Tick, arrived, write_lake
 from catalog_signals import Any, Params, Rounded, Rows, Symbols, by_symbol
 
 TOLERANCE = 1e-9
@@ -247,6 +248,28 @@ def told(found: Found, engines: list[str], counts: Counter) -> int:
     return 1 if problems else 0
 
 
+def checked(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """A name that doesn't exist would compare nothing."""
+    args = parser.parse_args()
+    known = {"query": [query.__name__ for query, _, _ in CASES], "series": list(SERIES), "engine": list(ENGINES)}
+    for kind, given in (("query", args.queries), ("series", args.series), ("engine", args.engines)):
+        for name in given:
+            if name not in known[kind]:
+                parser.error(f"there is no {kind} {name}: choose of {', '.join(known[kind])}")
+    if not args.tickhouse.exists():
+        parser.error(f"{args.tickhouse} does not exist: cargo build, or --tickhouse PATH")
+    return args
+
+
+def lakes(args: argparse.Namespace) -> Iterator[tuple[str, list[Tick], Path]]:
+    """A series, its ticks in the order of arrival, and a lake of them that goes away afterwards."""
+    for series in args.series:
+        ticks = arrived(SERIES[series](), seed=11)
+        with tempfile.TemporaryDirectory(dir=folder_of_lakes(args.engines)) as folder:
+            write_lake(Path(folder), ticks)
+            yield series, ticks, Path(folder)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = lambda text: text.split(",") if text else []
@@ -257,22 +280,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tickhouse", type=Path, default=REPOSITORY / "target/debug/tickhouse")
     parser.add_argument("--report", type=Path)
-    args = parser.parse_args()
-    known = {"query": [query.__name__ for query, _, _ in CASES], "series": list(SERIES), "engine": list(ENGINES)}
-    for kind, given in (("query", args.queries), ("series", args.series), ("engine", args.engines)):
-        for name in given:
-            if name not in known[kind]:
-                parser.error(f"there is no {kind} {name}: choose of {', '.join(known[kind])}")
-    if not args.tickhouse.exists():
-        parser.error(f"{args.tickhouse} does not exist: cargo build, or --tickhouse PATH")
-
+    args = checked(parser)
     found: Found = {}
     counts: Counter = Counter()
-    for series in args.series:
-        ticks = arrived(SERIES[series](), seed=11)
-        with tempfile.TemporaryDirectory(dir=folder_of_lakes(args.engines)) as folder:
-            write_lake(Path(folder), ticks)
-            check_lake(series, by_symbol(ticks), Path(folder), args, found, counts)
+    for series, ticks, lake in lakes(args):
+        check_lake(series, by_symbol(ticks), lake, args, found, counts)
     report = "\n".join(table(found, engine) for engine in ["tickhouse", *args.engines])
     print(report)
     if args.report:

@@ -63,7 +63,7 @@ REFUSED = [
     ),
 ]
 
-#: Answers of another type, told in docs/queries.md.
+#: Answers of another type; docs/queries.md describes them.
 TYPED = [
     Known(
         "means of decimals",

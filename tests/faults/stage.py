@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import time
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pyarrow.parquet as parquet
@@ -115,6 +116,16 @@ class Stage:
         if not worker.wait_for(READING, START_SECONDS) and worker.alive() and not self.is_left_over(worker):
             self.findings.append(f"{name} got no partition within {START_SECONDS} s: {worker.tail()}")
         return worker
+
+    def may_have_said(self, words: bytes) -> bool:
+        """Some worker said so, or could not: a log has one line a minute of what is tried again, and another error had it."""
+        now = datetime.now(timezone.utc)
+        for worker in self.workers.values():
+            log = worker.log.read_bytes()
+            lines = re.findall(rb"^(\S+Z) +WARN .*trying again", log, re.MULTILINE)
+            if words in log or any((now - datetime.fromisoformat(line.decode())).total_seconds() < 60 for line in lines):
+                return True
+        return False
 
     def is_left_over(self, worker: Worker) -> bool:
         """Has nobody the partitions that this worker should have? docs/reliability.md, known limits: a static member."""

@@ -129,8 +129,7 @@ def disk_full(stage: Stage, chance: random.Random) -> str:
     try:
         seconds = chance.uniform(1, 4)
         time.sleep(seconds)
-        # A log has one line a minute of what is tried again; another error may have had it.
-        said = any(worker.says(words) for worker in stage.workers.values() for words in (b"the disk is full", b"trying again"))
+        said = stage.may_have_said(b"the disk is full")
     finally:
         disk.free(place)
     if not said and stage.plan.rate > 100:

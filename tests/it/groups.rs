@@ -78,7 +78,7 @@ async fn a_batch_job_beside_another_group_ends_when_the_table_has_everything() {
     let topic = Topic::new(2);
     let mut sent = topic.send(&ticks(0..100));
     let daemon = ingest(of_group("daemon", &topic, &place)).await.expect_warnings(&FENCED);
-    for round in 0..4 {
+    for round in 0..8 {
         sent.extend(topic.send(&ticks(sent.len()..sent.len() + 500)));
         until_latest_warning(of_group(&format!("job-{round}"), &topic, &place), &FENCED).await.unwrap();
         Contents::exactly(&place, &sent).await;

@@ -169,9 +169,10 @@ async fn a_recreated_topic_stops_the_ingest_until_a_new_epoch_begins() {
         assert_eq!(place.lake().await.version(), before);
         Tickhouse::typed(&way_out).succeed();
         // A start counts for the first epoch: these messages were written while nobody read.
-        for start in [StartPolicy::Latest, "0=10,1=10".parse().unwrap()] {
+        for (start, rows) in [(StartPolicy::Latest, 20), ("0=10,1=10".parse().unwrap(), 0)] {
             let settings = IngestSettings { start, ..spec(&topic, &place).settings };
-            until_latest(IngestSpec { settings, ..spec(&topic, &place) }).await.unwrap();
+            let status = until_latest(IngestSpec { settings, ..spec(&topic, &place) }).await.unwrap();
+            assert_eq!(status.committed.rows, rows);
         }
         let contents = Contents::of(&place).await;
         contents.assert_balanced().await;

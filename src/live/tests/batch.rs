@@ -82,7 +82,7 @@ fn expected(view: &TableView, name: &str, params: &[(&str, &str)], side: &str) -
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn live_equals_batch(rows in rows()) {

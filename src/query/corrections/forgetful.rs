@@ -54,7 +54,6 @@ impl PhysicalOptimizerRule for ForgetKeys {
 
 /// For each input of the operator, whether what is known of it doesn't hold above the operator.
 fn forgotten(plan: &Arc<dyn ExecutionPlan>, inputs: &[Arc<dyn ExecutionPlan>]) -> Vec<bool> {
-    let known = |input: &Arc<dyn ExecutionPlan>| input.properties().equivalence_properties().clone();
     if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
         return vec![!aggregate.group_expr().is_single()];
     }
@@ -75,6 +74,10 @@ fn forgotten(plan: &Arc<dyn ExecutionPlan>, inputs: &[Arc<dyn ExecutionPlan>]) -
         Some((_, input)) => vec![!known(input).constraints().is_empty()],
         None => Vec::new(),
     }
+}
+
+fn known(input: &Arc<dyn ExecutionPlan>) -> &EquivalenceProperties {
+    input.properties().equivalence_properties()
 }
 
 fn join_type(plan: &dyn ExecutionPlan) -> Option<JoinType> {
