@@ -75,6 +75,14 @@ class Duck:
         finally:
             self.connection.execute("USE main")
 
+    def ask_unoptimized(self, sql: str) -> Answer:
+        """By the plan as the statement has it: what the optimizer does wrong is missing."""
+        self.connection.execute("PRAGMA disable_optimizer")
+        try:
+            return self.ask(sql)
+        finally:
+            self.connection.execute("PRAGMA enable_optimizer")
+
     def ask(self, sql: str) -> Answer:
         try:
             found = self.connection.execute(sql).fetch_arrow_table()

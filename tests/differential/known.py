@@ -73,23 +73,13 @@ TYPED = [
     ),
 ]
 
-#: DuckDB is wrong.
-DUCKDB = [
-    Known(
-        "a row of an empty join",
-        r"\((\w+\.\w+) [<>]=? \1\) .*QUALIFY",
-        "",
-        "x < x of two empty tables, joined in full, is a row of NULL under WHERE and QUALIFY",
-    ),
-]
-
 #: Wrong answers and internal errors that wait for a fix.
 OPEN: list[Known] = []
 
 
 def known_as(sql: str, error: str | None) -> Known | None:
     """The entry that a difference belongs to."""
-    for known in REFUSED + TYPED + DUCKDB + OPEN:
+    for known in REFUSED + TYPED + OPEN:
         is_of_kind = re.search(known.error, error) if known.error and error else bool(known.error) == bool(error)
         if is_of_kind and re.search(known.statement, sql):
             return known

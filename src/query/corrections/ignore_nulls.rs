@@ -2,7 +2,8 @@
 //!
 //! DataFusion's evaluators that go through a partition piece by piece lose count of NULLs: `lead(v, 2) IGNORE NULLS` gives NULL
 //! before a gap. Those that see the whole partition are right, so with IGNORE NULLS they get it. `lead` and `lag` also understate
-//! how many rows they read ahead: a negative distance of `lag` and IGNORE NULLS are not counted.
+//! how many rows they read ahead: a negative distance of `lag` and IGNORE NULLS are not counted. And they cast their default to
+//! the type of their values, so that -1 is refused where these are numbers of rows, as `ntile` gives them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::functions_window::lead_lag::{lag_udwf, lead_udwf};
 use datafusion::functions_window::nth_value::{first_value_udwf, last_value_udwf, nth_value_udwf};
 use datafusion::logical_expr::function::{
@@ -28,13 +29,18 @@ pub(super) fn window_functions() -> [Arc<WindowUDF>; 5] {
 }
 
 fn whole(inner: &Arc<WindowUDF>) -> Arc<WindowUDF> {
-    Arc::new(WindowUDF::from(WholePartition { inner: Arc::clone(inner) }))
+    let signature = match inner.name() {
+        "lead" | "lag" => Signature::user_defined(inner.signature().volatility),
+        _ => inner.signature().clone(),
+    };
+    Arc::new(WindowUDF::from(WholePartition { inner: Arc::clone(inner), signature }))
 }
 
 /// A window function that sees all of a partition at once where it ignores NULLs.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct WholePartition {
     inner: Arc<WindowUDF>,
+    signature: Signature,
 }
 
 impl WindowUDFImpl for WholePartition {
@@ -64,7 +70,7 @@ impl WindowUDFImpl for WholePartition {
     }
 
     fn signature(&self) -> &Signature {
-        self.inner.signature()
+        &self.signature
     }
 
     fn expressions(&self, arguments: ExpressionArgs) -> Vec<Arc<dyn PhysicalExpr>> {
@@ -83,8 +89,15 @@ impl WindowUDFImpl for WholePartition {
         self.inner.sort_options()
     }
 
+    /// Asked of `lead` and `lag` alone.
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.inner.coerce_types(types)
+        let mut types = types.to_vec();
+        match types.as_mut_slice() {
+            [value, _, default] if value.is_unsigned_integer() && default.is_signed_integer() => *value = DataType::Int64,
+            [_] | [_, _] | [_, _, _] => {}
+            _ => return plan_err!("{} takes a value, a distance and a default", self.inner.name()),
+        }
+        Ok(types)
     }
 
     fn documentation(&self) -> Option<&Documentation> {

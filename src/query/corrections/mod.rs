@@ -4,6 +4,7 @@ mod always_a_row;
 mod cancellable;
 mod date_bin;
 mod distinct;
+mod equal_windows;
 mod exprs;
 mod forgetful;
 mod held;
@@ -56,6 +57,7 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     for rule in Optimizer::new().rules {
         match rule.name() {
             "push_down_filter" => rules.push(Arc::new(always_a_row::PushDownColumns::default())),
+            "common_sub_expression_eliminate" => rules.extend([Arc::new(equal_windows::EqualWindows) as _, rule]),
             "decorrelate_predicate_subquery" => rules.extend([Arc::new(null_not_in::NullNotIn) as _, rule]),
             _ => rules.push(rule),
         }
