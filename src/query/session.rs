@@ -149,7 +149,7 @@ impl QuerySession {
             state = state.with_analyzer_rule(rule);
         }
         let mut state = state.build();
-        corrections::register_functions(&mut state).map_err(QueryError::Session)?;
+        corrections::register(&mut state).map_err(QueryError::Session)?;
         let context = SessionContext::new_with_state(state);
         Ok(Self {
             context,

@@ -93,7 +93,9 @@ impl WindowUDFImpl for WholePartition {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let mut types = types.to_vec();
         match types.as_mut_slice() {
-            [value, _, default] if value.is_unsigned_integer() && default.is_signed_integer() => *value = DataType::Int64,
+            [value, _, default] if value.is_unsigned_integer() && default.is_signed_integer() => {
+                *value = DataType::Int64
+            }
             [_] | [_, _] | [_, _, _] => {}
             _ => return plan_err!("{} takes a value, a distance and a default", self.inner.name()),
         }

@@ -3,6 +3,7 @@
 mod always_a_row;
 mod cancellable;
 mod date_bin;
+mod dependencies;
 mod distinct;
 mod equal_windows;
 mod exprs;
@@ -57,6 +58,10 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     for rule in Optimizer::new().rules {
         match rule.name() {
             "push_down_filter" => rules.push(Arc::new(always_a_row::PushDownColumns::default())),
+            "eliminate_duplicated_expr" | "eliminate_join" | "optimize_projections" => {
+                rules.extend([Arc::new(dependencies::Forget) as _, rule]);
+            }
+            "replace_distinct_aggregate" => rules.push(Arc::new(dependencies::GroupDistinct(rule))),
             "common_sub_expression_eliminate" => rules.extend([Arc::new(equal_windows::EqualWindows) as _, rule]),
             "decorrelate_predicate_subquery" => rules.extend([Arc::new(null_not_in::NullNotIn) as _, rule]),
             _ => rules.push(rule),
@@ -81,11 +86,12 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     ]
 }
 
-/// Functions in place of DataFusion's of the same names.
+/// Functions in place of DataFusion's of the same names, and what plans a FROM.
 ///
 /// # Errors
 /// The session takes no functions.
-pub(super) fn register_functions(state: &mut SessionState) -> Result<(), DataFusionError> {
+pub(super) fn register(state: &mut SessionState) -> Result<(), DataFusionError> {
+    state.register_relation_planner(Arc::new(dependencies::ForgetfulRelations))?;
     state.register_udf(date_bin::zoned_date_bin())?;
     for function in ignore_nulls::window_functions() {
         state.register_udwf(function)?;
