@@ -171,6 +171,25 @@ async fn null_is_in_no_rows_only() {
 }
 
 #[tokio::test]
+async fn a_key_from_outside_that_is_null_has_no_rows() {
+    const OUTER: &str = "(SELECT kafka_offset AS o, lead(kafka_offset) OVER (ORDER BY ts) AS c FROM ticks) d";
+    let count = |value: &str, found: &str| {
+        format!(
+            "SELECT count(*) FROM {OUTER} WHERE {value} NOT IN (SELECT {found} FROM ticks t WHERE t.kafka_offset = d.c)"
+        )
+    };
+    assert_answers(&[
+        (&count("1", "1"), "1"),
+        (&count("2", "1"), "40"),
+        (&count("5", "t.kafka_offset"), "39"),
+        (&count("d.o", "t.kafka_offset"), "40"),
+        (&count("d.o + 1", "t.kafka_offset"), "1"),
+        (&count("d.o", "1"), "39"),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn a_filter_above_a_count_is_not_the_count() {
     assert_answers(&[
         ("SELECT max(n) FILTER (WHERE n > 0) FROM (SELECT count(*) AS n FROM ticks)", "40"),
