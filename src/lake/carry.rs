@@ -9,6 +9,7 @@ use super::commit::append;
 use super::error::LakeError;
 use super::head::Changes;
 use super::put::Put;
+use super::record::CommitRecord;
 use super::table::Table;
 
 const APP_ID: &str = "tickhouse/record";
@@ -25,7 +26,7 @@ pub(super) async fn carry_record(table: &mut Table) -> Result<bool, LakeError> {
         if newest_has_record(table).await? {
             return Ok(true);
         }
-        let Some(record) = table.remember_record().await? else { return Ok(true) };
+        let Some(record) = table.remember_record().await?.map(CommitRecord::repeated) else { return Ok(true) };
         let partition_column = table.metadata().partition_columns().first().cloned().unwrap_or_default();
         // A commit without an action would be one that other readers may not expect.
         let version = i64::try_from(table.version()).unwrap_or(i64::MAX).saturating_add(1);

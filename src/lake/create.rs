@@ -10,6 +10,7 @@ use super::error::{Difference, LakeError};
 use super::input_change::input_changes;
 use super::location::Location;
 use super::reading::has;
+use super::record::CommitRecord;
 use super::schema::{
     Column, DEAD_DATE, TRADE_DATE, dead_letters_columns, delta_schema, signals_columns, ticks_columns, with_new_extras,
 };
@@ -240,7 +241,7 @@ async fn check_ticks(
                 DeltaOperation::AddColumn { fields: schema.fields().filter(is_new).cloned().collect() }
             }
         };
-        let record = ticks.remember_record().await?;
+        let record = ticks.remember_record().await?.map(CommitRecord::repeated);
         ticks.put_next(vec![Action::Metadata(metadata)], operation, record.as_ref(), Vec::new()).await?;
         ticks.load().await?;
         if !comparison.new.is_empty() {

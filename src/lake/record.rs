@@ -113,6 +113,11 @@ pub struct Expired {
 }
 
 impl CommitRecord {
+    /// For a commit that changes no counters and so repeats them: the reason is that of the commit that had it first.
+    pub(super) fn repeated(self) -> Self {
+        Self { reason: None, ..self }
+    }
+
     pub(super) fn expire(&mut self, expired: &Expired) {
         let epoch = self.epoch;
         for (partition, counters) in &mut self.partitions {

@@ -19,7 +19,7 @@ use super::damage::damaged_commit;
 use super::error::LakeError;
 use super::new_file::{NewFile, require_young};
 use super::put::Put;
-use super::record::Expired;
+use super::record::{CommitRecord, Expired};
 use super::retry::{Attempts, RetryPolicy};
 use super::table::Table;
 use super::view::DataFile;
@@ -117,7 +117,7 @@ impl Commit<'_> {
             return Ok(Some(outcome));
         }
         // One commit tells the state, whatever is cleaned from the log.
-        let mut record = self.table.remember_record().await?;
+        let mut record = self.table.remember_record().await?.map(CommitRecord::repeated);
         if let Some((record, expired)) = record.as_mut().zip(self.replacement.expired) {
             record.expire(expired);
         }

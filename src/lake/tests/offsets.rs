@@ -93,6 +93,16 @@ async fn a_skipped_range_is_recorded_as_lost_and_says_why() {
         operator.refresh().await.unwrap();
         let late = operator.set_offsets(&[plan[0]], "again").await.unwrap();
         assert_eq!(late, CommitOutcome::Fenced { partitions: vec![0] });
+
+        let plan = operator.plan_offsets(&[(1, 9)]).await.unwrap();
+        let version = operator.set_offsets(&plan, "ann: again").await.unwrap().committed();
+        let changed = LakeSpec { input: "{}".to_owned(), accept_input_change: true, ..spec() };
+        let changed = place.lake_of(&changed).await.unwrap();
+        let log = log_entry(&changed.ticks_store(), version + 1).await;
+        assert!(
+            log.contains(r#""lost":15"#) && !log.contains("ann"),
+            "the counters are repeated, not the reason: {log}"
+        );
     }
 }
 
