@@ -76,8 +76,8 @@ pub enum ReplayError {
     Pointer { pointer: String },
     #[error("read {file}: {source}")]
     Io { file: String, source: std::io::Error },
-    #[error("read {file}: there is no column '{name}'; it has {columns}{meant}; set --{flag}-column")]
-    NoColumn { file: String, flag: String, name: String, columns: String, meant: String },
+    #[error("read {file}: there is no column {names}; it has {columns}{meant}; set {flags}")]
+    NoColumn { file: String, names: String, columns: String, meant: String, flags: String },
     #[error("read {file}: {problem}")]
     Content { file: String, problem: String },
     #[error("read {file}, row {row}: {problem}")]

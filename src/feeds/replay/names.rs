@@ -85,19 +85,30 @@ impl Header<'_> {
         Ok(first.cloned())
     }
 
-    fn missing(&self, name: &str, field: &str) -> ReplayError {
-        let alike = self.columns.iter().find(|column| looks_like(column) == Some(field));
-        let meant = alike.map_or_else(
-            || did_you_mean(name, self.columns.iter().map(String::as_str)),
-            |column| format!("; is it '{column}'?"),
-        );
+    /// All of them at once, each with its field.
+    fn missing(&self, names: &[(&str, &str)]) -> ReplayError {
+        let columns = || self.columns.iter().map(String::as_str);
+        let meant = |(name, field): (&str, &str)| {
+            let alike = columns().find(|column| looks_like(column) == Some(field));
+            let which = if names.len() == 1 { "it" } else { name };
+            alike.map_or_else(|| did_you_mean(name, columns()), |column| format!("; is {which} '{column}'?"))
+        };
         ReplayError::NoColumn {
             file: self.file.to_owned(),
-            flag: flag(field),
-            name: name.to_owned(),
+            names: listed(names.iter().map(|(name, _)| format!("'{name}'")), "or"),
             columns: self.columns.join(", "),
-            meant,
+            meant: names.iter().copied().map(meant).collect(),
+            flags: listed(names.iter().map(|(_, field)| format!("--{}-column", flag(field))), "and"),
         }
+    }
+}
+
+/// `a, b or c`.
+fn listed(names: impl Iterator<Item = String>, last: &str) -> String {
+    let names: Vec<String> = names.collect();
+    match names.split_last() {
+        Some((end, rest)) if !rest.is_empty() => format!("{} {last} {end}", rest.join(", ")),
+        _ => names.concat(),
     }
 }
 
@@ -119,33 +130,30 @@ impl Mapping {
         columns: &[String],
     ) -> Result<Self, ReplayError> {
         let header = Header { file, columns };
-        let optional = |field: &'static str, named: &Option<String>| {
-            if let Some(name) = named {
-                return header.find(name, field)?.map(Some).ok_or_else(|| header.missing(name, field));
+        let ColumnNames { symbol, ts, close, open, high, low, volume, trade_id, source } = names;
+        let named = [symbol, ts, close, open, high, low, volume, trade_id, source];
+        let mut found: [Option<String>; FIELDS.len()] = Default::default();
+        let mut missing = Vec::new();
+        for (at, (field, named)) in FIELDS.into_iter().zip(named).enumerate() {
+            let mut candidates = vec![named.as_deref().unwrap_or(field).to_owned()];
+            if named.is_none() {
+                candidates.extend(input.map(|input| keys_of(input, field)).unwrap_or_default());
             }
-            let mut candidates = vec![field.to_owned()];
-            candidates.extend(input.map(|input| keys_of(input, field)).unwrap_or_default());
             for name in candidates {
-                if let Some(column) = header.find(&name, field)? {
-                    return Ok(Some(column));
+                if found[at].is_none() {
+                    found[at] = header.find(&name, field)?;
                 }
             }
-            Ok(None)
-        };
-        let required = |field: &'static str, named: &Option<String>| {
-            optional(field, named)?.ok_or_else(|| header.missing(field, field))
-        };
-        Ok(Self {
-            symbol: required("symbol", &names.symbol)?,
-            ts: required("ts", &names.ts)?,
-            close: required("close", &names.close)?,
-            open: optional("open", &names.open)?,
-            high: optional("high", &names.high)?,
-            low: optional("low", &names.low)?,
-            volume: optional("volume", &names.volume)?,
-            trade_id: optional("trade_id", &names.trade_id)?,
-            source: optional("source", &names.source)?,
-        })
+            if found[at].is_none() && (named.is_some() || at < REQUIRED) {
+                missing.push((named.as_deref().unwrap_or(field), field));
+            }
+        }
+        match found {
+            [Some(symbol), Some(ts), Some(close), open, high, low, volume, trade_id, source] if missing.is_empty() => {
+                Ok(Self { symbol, ts, close, open, high, low, volume, trade_id, source })
+            }
+            _ => Err(header.missing(&missing)),
+        }
     }
 
     /// In the order of [`FIELDS`].
