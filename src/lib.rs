@@ -49,6 +49,8 @@ pub mod priority;
 
 pub mod suggest;
 
+pub mod delimiter;
+
 pub mod decode;
 
 pub mod kafka;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek};
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -16,6 +16,7 @@ use super::diagnose::{first_lines, innermost};
 use super::error::QueryError;
 use super::header::is_name;
 use super::session::{QuerySession, TableInfo};
+use crate::delimiter::delimiter_of;
 
 /// Columns that hold identifiers whatever their values look like, in any case.
 const TEXTS: [&str; 14] = [
@@ -34,6 +35,8 @@ const TEXTS: [&str; 14] = [
     "wkn",
     "mic",
 ];
+/// A longer line of names is none.
+const MAX_HEADER_BYTES: u64 = 1 << 20;
 const FORMS: &str = "csv, tsv, json, ndjson, jsonl or parquet";
 
 impl QuerySession {
@@ -61,7 +64,10 @@ impl QuerySession {
         let context = self.context();
         let registered = match ending.to_lowercase().as_str() {
             ending @ ("csv" | "tsv") => {
-                let delimiter = if ending == "csv" { b',' } else { b'\t' };
+                let delimiter = match ending {
+                    "csv" => delimiter_in(&opened).map_err(|error| usage(error.to_string()))?,
+                    _ => b'\t',
+                };
                 let options = CsvReadOptions::new().file_extension(&dotted).delimiter(delimiter);
                 register_csv(context, name, place, opened, options).await
             }
@@ -142,6 +148,14 @@ fn padded_columns(file: File, guessed: &Schema, delimiter: u8) -> Result<BTreeSe
 fn is_padded(text: &str) -> bool {
     let text = text.trim_start_matches(['-', '+']).as_bytes();
     matches!(text, [b'0', b'0'..=b'9', ..])
+}
+
+/// Of a file that is read from its beginning afterwards.
+fn delimiter_in(mut file: &File) -> std::io::Result<u8> {
+    let mut header = Vec::new();
+    file.take(MAX_HEADER_BYTES).read_to_end(&mut header)?;
+    file.rewind()?;
+    Ok(delimiter_of(&header))
 }
 
 /// One JSON array in place of a value a line.

@@ -16,6 +16,7 @@ use super::files::Input;
 use super::names::Mapping;
 use super::time::TimeRule;
 use super::{ReplayError, ReplaySettings};
+use crate::delimiter::delimiter_of;
 use crate::market::Tick;
 
 const BATCH_ROWS: usize = 4_096;
@@ -67,12 +68,14 @@ impl TableReader {
         let bytes = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line);
         let (schema, _) = Format::default()
             .with_header(true)
+            .with_delimiter(delimiter_of(bytes))
             .infer_schema(Cursor::new(bytes), Some(0))
             .map_err(|error| wrong(format!("its first line names no columns: {error}")))?;
         let header: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
         let mapping = Mapping::new(&input.name, &settings.columns, settings.input.as_ref(), &header)?;
         let fields: Vec<Field> = header.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
         let batches = ReaderBuilder::new(Arc::new(Schema::new(fields)))
+            .with_delimiter(delimiter_of(bytes))
             .with_batch_size(BATCH_ROWS)
             .with_projection(mapping.projection(&header))
             .build_buffered(reader)

@@ -206,6 +206,8 @@ async fn files_beside_the_tables_are_read() {
     for (name, path) in [
         ("a_csv", file("a b%20.csv", "symbol,sector\nA,tech\n")),
         ("a_tsv", file("a.TSV", "symbol\tsector\nA\ttech\n")),
+        ("semicolons", file("s.csv", "symbol;sector;price\nA;tech;1,5\n")),
+        ("tabs", file("tabs.csv", "symbol\tsector\nA\ttech\n")),
         ("an_array", file("a.json", " [{\"symbol\":\"A\",\"sector\":\"tech\"}]")),
         ("zeros", file("zeros.csv", "symbol,sector\n005930,chips\n")),
         ("lines", file("lines.json", "{\"symbol\":\"A\",\"sector\":\"tech\"}\n")),

@@ -1,0 +1,34 @@
+//! What separates the columns of a CSV file, by its first line.
+
+/// Those that spreadsheets and databases write where it is no comma.
+const OTHERS: [u8; 3] = [b';', b'\t', b'|'];
+
+/// A comma, unless the header has none and one of the others. What stands in double quotes separates nothing.
+pub fn delimiter_of(header: &[u8]) -> u8 {
+    let line = header.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let outside: Vec<u8> = line.split(|byte| *byte == b'"').step_by(2).flatten().copied().collect();
+    let others = OTHERS.into_iter().find(|other| outside.contains(other));
+    others.filter(|_| !outside.contains(&b',')).unwrap_or(b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_comes_first() {
+        for (header, delimiter) in [
+            ("symbol,ts", b','),
+            ("symbol;ts\nA,B", b';'),
+            ("symbol\tts", b'\t'),
+            ("symbol|ts", b'|'),
+            ("\"a,b\";c", b';'),
+            ("\"a;b\"", b','),
+            ("a;b,c", b','),
+            ("a", b','),
+            ("", b','),
+        ] {
+            assert_eq!(delimiter_of(header.as_bytes()), delimiter, "{header}");
+        }
+    }
+}
