@@ -1,5 +1,8 @@
 //! Whether the store can be reached, keeps the promise that commits stand on, and has the right time.
 
+use std::io;
+use std::path::Path;
+
 use chrono::TimeDelta;
 
 use super::DoctorSettings;
@@ -19,19 +22,24 @@ const RIGHTS: &str =
 /// # Errors
 /// The location is none of a store.
 pub(super) async fn check(audit: &Audit, settings: &DoctorSettings, report: &mut Report) -> Result<bool, LakeError> {
-    if let Location::Folder(folder) = &settings.location
-        && !folder.is_dir()
-    {
-        report.checks.push(Check::ok("store", format!("{} is not there yet: ingest makes it", folder.display())));
-        return Ok(true);
-    }
-    // Nothing is written where no table is: it may be an empty mount point.
-    if let Location::Folder(folder) = &settings.location
-        && !folder.join("ticks").is_dir()
-    {
-        let detail = format!("{} holds no lake: ingest makes it, if its file system is mounted", folder.display());
-        report.checks.push(Check::ok("store", detail));
-        return Ok(true);
+    if let Location::Folder(folder) = &settings.location {
+        // Nothing is written where no table is: it may be an empty mount point.
+        let absent = match (is_folder(folder), is_folder(&folder.join("ticks"))) {
+            (Ok(true), Ok(true)) => None,
+            (Ok(false), _) => Some(format!("{} is not there yet: ingest makes it", folder.display())),
+            (Ok(true), Ok(false)) => {
+                Some(format!("{} holds no lake: ingest makes it, if its file system is mounted", folder.display()))
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                let detail = format!("read {}: {error}", folder.display());
+                report.checks.push(Check::fail("permissions", detail, RIGHTS));
+                return Ok(false);
+            }
+        };
+        if let Some(detail) = absent {
+            report.checks.push(Check::ok("store", detail));
+            return Ok(true);
+        }
     }
     let mut readable = true;
     let mut held = Vec::new();
@@ -65,6 +73,15 @@ pub(super) async fn check(audit: &Audit, settings: &DoctorSettings, report: &mut
     Ok(readable)
 }
 
+/// What can't be asked for may be there: only the file system's word that it isn't is one.
+fn is_folder(path: &Path) -> io::Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(found.is_dir()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn clock(ahead: TimeDelta) -> Check {
     const SYNCHRONIZE: &str = "synchronize the clock of this machine, as with chrony or systemd-timesyncd";
     if ahead.abs() < WORTH_TELLING {
@@ -81,7 +98,38 @@ fn clock(ahead: TimeDelta) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::Expected;
     use crate::doctor::check::Status;
+    use crate::lake::StoreSettings;
+
+    /// As for who lacks the rights; a link to itself is so for root, too.
+    #[tokio::test]
+    async fn a_lake_that_can_not_be_read_is_no_lake_that_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = DoctorSettings {
+            location: Location::Folder(folder.path().to_owned()),
+            store: StoreSettings::default(),
+            kafka: None,
+            expected: Expected::default(),
+            deletes: false,
+            fix: false,
+        };
+        let audit = Audit::new(&settings.location, &settings.store).unwrap();
+        let checked = async || {
+            let mut report = Report::default();
+            let readable = check(&audit, &settings, &mut report).await.unwrap();
+            (readable, report.checks)
+        };
+        let (readable, checks) = checked().await;
+        assert!(readable && checks[0].detail.contains("holds no lake"), "{checks:?}");
+        std::os::unix::fs::symlink("ticks", folder.path().join("ticks")).unwrap();
+        let (readable, checks) = checked().await;
+        assert!(!readable);
+        assert_eq!(
+            checks.iter().map(|one| (one.check.as_str(), one.status)).collect::<Vec<_>>(),
+            [("permissions", Status::Fail)]
+        );
+    }
 
     #[test]
     fn a_clock_is_told_by_how_far_it_is_off() {
