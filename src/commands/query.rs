@@ -215,7 +215,7 @@ fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<Stri
 }
 
 /// What standard error says with an answer, where scripts don't read it: the symbols that are asked for and that `ticks`
-/// doesn't have, and the zone of its dates.
+/// doesn't have, that all of them are older than the query looks back, and the zone of its dates.
 ///
 /// # Errors
 /// The table can't be read.
@@ -226,6 +226,7 @@ pub(super) async fn notes(
     parsed: &Parsed,
 ) -> Result<Vec<String>, QueryError> {
     let mut lines = session.unknown_symbols(&ask.symbol).await?;
+    lines.extend(session.too_old(parsed).await?);
     if parsed.header().columns.iter().any(|column| ["trade_date", "trade_dates"].contains(&column.name.as_str())) {
         lines.push(format!("trade dates are of {}", zone.unwrap_or("an unknown zone")));
     }

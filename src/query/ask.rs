@@ -7,6 +7,7 @@ use super::expand::NamedTables;
 use super::look_back::Demand;
 use super::moment::{Clock, Moment};
 use super::scope::{Bound, Scope};
+use super::since::Since;
 use super::statement::Parsed;
 use super::warm_up::WarmUp;
 
@@ -38,6 +39,7 @@ impl Ask {
         let unbound = parsed.clone();
         parsed.show(&warm_up.shown(&range));
         parsed.bind_at(&params, &clock)?;
+        parsed.since = Since::of(&parsed, &params, &clock, &range);
         let declared = &parsed.header().params;
         let read = warm_up.read(&range, declared, &params).map_err(QueryError::Usage)?;
         let demand = match (&warm_up, range.from) {

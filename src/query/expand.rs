@@ -17,6 +17,7 @@ use super::dialect::Dialect;
 use super::error::QueryError;
 use super::look_back::Demand;
 use super::moment::Clock;
+use super::since::Since;
 use super::statement::Parsed;
 
 /// What the names in a statement may stand for.
@@ -34,6 +35,8 @@ pub(super) struct Expanded {
     pub queries: usize,
     /// Of the last of them.
     pub demand: Option<Box<Demand>>,
+    /// Of the first that looks back.
+    pub since: Option<Since>,
 }
 
 /// How many named queries the statement reads.
@@ -126,11 +129,14 @@ struct Expand<'a> {
 }
 
 impl Expand<'_> {
-    fn query(&self, name: &str, args: &[FunctionArg]) -> Result<(Query, Option<Box<Demand>>), QueryError> {
+    fn query(&mut self, name: &str, args: &[FunctionArg]) -> Result<(Query, Option<Box<Demand>>), QueryError> {
         let params = args.iter().map(|arg| parameter(name, arg)).collect::<Result<Vec<_>, _>>()?;
         let ask = Ask { params, ..self.ask.clone() };
         let text = self.named.catalog.get(name)?.text_for(self.named.dialect);
-        ask.prepare(text, self.clock)?.into_query().ok_or_else(|| QueryError::Usage(format!("{name} is no SELECT")))
+        let parsed = ask.prepare(text, self.clock)?;
+        let since = || parsed.since.clone().map(|since| since.of_table(name));
+        self.expanded.since = self.expanded.since.take().or_else(since);
+        parsed.into_query().ok_or_else(|| QueryError::Usage(format!("{name} is no SELECT")))
     }
 }
 

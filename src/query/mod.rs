@@ -39,6 +39,7 @@ mod rolling;
 mod scope;
 mod session;
 mod shown;
+mod since;
 mod spill;
 mod statement;
 #[cfg(test)]

@@ -25,6 +25,7 @@ use super::qualify::qualify;
 use super::scope::{self, Scope};
 use super::session::TICKS;
 use super::shown;
+use super::since::Since;
 
 #[derive(Debug, Clone)]
 pub struct Parsed {
@@ -33,6 +34,8 @@ pub struct Parsed {
     statement: Statement,
     /// Rows before its range that it needs, and that the tables bound.
     pub(super) demand: Option<Box<Demand>>,
+    /// How far back it looks.
+    pub(super) since: Option<Since>,
     /// Only the columns of the statement are asked for.
     pub(super) is_described: bool,
     /// Named queries that could have been read.
@@ -60,6 +63,7 @@ impl Parsed {
                 header,
                 statement,
                 demand: None,
+                since: None,
                 is_described: false,
                 queries: Vec::new(),
             }),
@@ -199,6 +203,7 @@ impl Parsed {
         let expanded = expand::expand(statement, ask, clock, named)?;
         // A bound for the rows of one query is none for those of another.
         self.demand = expanded.demand.filter(|_| expanded.queries == 1 && !reads_ticks);
+        self.since = expanded.since;
         Ok(())
     }
 

@@ -179,3 +179,44 @@ async fn a_symbol_that_is_not_there_is_named_with_the_one_that_may_be_meant() {
     let expected = ["ticks has no symbol 'msft'; did you mean 'MSFT'?", "ticks has no symbol 'XYZ'"];
     assert_eq!(lines, expected);
 }
+
+#[tokio::test]
+async fn ticks_that_are_all_older_than_a_query_looks_back_are_a_note() {
+    let rows = vec![Row::new("AAPL", START, 1.0, None, 0), Row::new("MSFT", START + DAY_MICROS, 1.0, None, 1)];
+    let view = table_of(PartitionBy::Day, &[rows]).await;
+    let catalog = Catalog::load(None).unwrap();
+    let named = NamedTables { catalog: &catalog, dialect: Dialect::Tickhouse, tables: &["ticks"] };
+    let clock = Clock { zone: chrono_tz::UTC, now: "2026-01-07T12:00:00Z".parse().unwrap() };
+    let ask =
+        Ask { table: TICKS, symbols: Vec::new(), from: None, to: None, params: Vec::new(), cold: false, mark: "--" };
+    let note = async |text: &str, ask: Ask| {
+        session(&view).too_old(&ask.prepare_over(text, clock, named).unwrap()).await.unwrap()
+    };
+    let (latest, movers) = (catalog.get("latest").unwrap().text.as_str(), catalog.get("movers").unwrap().text.as_str());
+    assert_eq!(note(latest, ask.clone()).await, None);
+    let newest = "the newest tick is of 2026-01-06T00:00:00Z; look further back with";
+    assert_eq!(
+        note(movers, ask.clone()).await,
+        Some(format!("ticks has nothing within since=1day: {newest} --param since=2026-01-06"))
+    );
+    assert_eq!(
+        note("SELECT * FROM movers(since => '1h') m JOIN ticks USING (symbol)", ask.clone()).await,
+        Some(format!("ticks has nothing within since=1h: {newest} movers(since => '2026-01-06')"))
+    );
+    let of_one = |param: &str| Ask {
+        symbols: vec!["AAPL".to_owned()],
+        params: vec![("since".to_owned(), param.to_owned())],
+        ..ask.clone()
+    };
+    assert_eq!(
+        note(latest, of_one("2d")).await,
+        Some(
+            "ticks has nothing of AAPL within since=2d: the newest tick is of 2026-01-05T00:00:00Z; look further back with \
+             --param since=2026-01-05"
+                .to_owned()
+        )
+    );
+    assert_eq!(note(latest, of_one("2026-01-05")).await, None);
+    let unknown = Ask { symbols: vec!["XYZ".to_owned()], ..of_one("1d") };
+    assert_eq!(note(latest, unknown).await, None, "it has no newest tick");
+}

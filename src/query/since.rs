@@ -1,0 +1,88 @@
+//! Queries that look back a length of time, as `latest` does, over a table whose newest tick is older.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+use chrono::{DateTime, SecondsFormat};
+use chrono_tz::Tz;
+use futures::TryStreamExt;
+
+use super::error::QueryError;
+use super::moment::{Clock, Moment};
+use super::params::ParamValue;
+use super::scope::{Bound, Scope};
+use super::session::{QuerySession, TICKS};
+use super::statement::Parsed;
+
+/// How far back a statement looks, and at whose ticks.
+#[derive(Debug, Clone)]
+pub(super) struct Since {
+    /// As `since`.
+    param: String,
+    /// As the user wrote it, or the default.
+    text: String,
+    /// The named query that is read as a table.
+    of_query: Option<String>,
+    scope: Scope,
+    zone: Tz,
+}
+
+impl Since {
+    /// Of a statement that looks back. `range` is what is asked for, as far as its symbols and its end go.
+    pub(super) fn of(parsed: &Parsed, given: &[(String, String)], clock: &Clock, range: &Scope) -> Option<Self> {
+        let (param, default) = parsed.looks_back().next()?;
+        let given = given.iter().find(|(name, _)| name == param).map(|(_, text)| text.clone());
+        let text = given.unwrap_or_else(|| ParamValue::Time(default).to_string());
+        let from = Moment::parse(&text).and_then(|moment| moment.instant(clock)).ok()?;
+        let scope = Scope { from: Some(Bound::Time(from)), ..range.clone() };
+        Some(Self { param: param.to_owned(), text, of_query: None, scope, zone: clock.zone })
+    }
+
+    /// The same, where the named query is read as a table.
+    pub(super) fn of_table(self, query: &str) -> Self {
+        Self { of_query: Some(query.to_owned()), ..self }
+    }
+
+    /// What to write for it to look back as far as `day`.
+    fn way_out(&self, day: Moment) -> String {
+        match &self.of_query {
+            Some(query) => format!("{query}({} => '{day}')", self.param),
+            None => format!("--param {}={day}", self.param),
+        }
+    }
+}
+
+impl QuerySession {
+    /// A line where all ticks that a statement asks for are older than it looks back. Nothing is read for it but the
+    /// first tick that isn't.
+    ///
+    /// # Errors
+    /// The table can't be read.
+    pub async fn too_old(&self, parsed: &Parsed) -> Result<Option<String>, QueryError> {
+        let Some(since) = &parsed.since else { return Ok(None) };
+        if self.first_time("SELECT ts FROM ticks LIMIT 1", &since.scope).await?.is_some() {
+            return Ok(None);
+        }
+        let before = Scope { from: None, ..since.scope.clone() };
+        let newest = self.first_time("SELECT max(ts) AS ts FROM ticks", &before).await?;
+        let Some(newest) = newest.and_then(DateTime::from_timestamp_micros) else { return Ok(None) };
+        let whose = match since.scope.symbols.as_slice() {
+            [] => String::new(),
+            symbols => format!(" of {}", symbols.join(", ")),
+        };
+        let way_out = since.way_out(Moment::Date(newest.with_timezone(&since.zone).date_naive()));
+        let newest = newest.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        Ok(Some(format!(
+            "{TICKS} has nothing{whose} within {}={}: the newest tick is of {newest}; look further back with {way_out}",
+            since.param, since.text
+        )))
+    }
+
+    async fn first_time(&self, sql: &str, scope: &Scope) -> Result<Option<i64>, QueryError> {
+        let mut statement = Parsed::parse(sql)?;
+        statement.restrict(scope)?;
+        let batches: Vec<RecordBatch> = self.plan(&statement).await?.batches()?.try_collect().await?;
+        let batch = batches.iter().find(|batch| batch.num_rows() > 0);
+        let times = batch.map(|batch| batch.column(0).as_primitive::<TimestampMicrosecondType>());
+        Ok(times.filter(|times| times.is_valid(0)).map(|times| times.value(0)))
+    }
+}
