@@ -1,7 +1,7 @@
 //! `tickhouse ingest --dry-run`: the verdict of messages of the user's own topic, and the keys that they have; nothing is
 //! written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -10,13 +10,12 @@ use chrono::DateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::print::{ReaderGone, tell};
-use crate::decode::{Decoder, InputSettings, KeySurvey, Message, Verdict};
+use crate::decode::{Decoder, InputSettings, KeySurvey, Message, OptionalPaths, Verdict};
 use crate::ingest::StartPolicy;
 use crate::kafka::{Assigned, Progress, Reader, TopicError};
 use crate::lake::RetryPolicy;
 use crate::market::{ExtraColumn, TickColumns};
 use crate::settings::{Settings, SettingsError};
-use crate::suggest::did_you_mean;
 
 /// Reads up to `limit` messages from the configured start.
 ///
@@ -39,7 +38,8 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
     let mut summary: BTreeMap<String, u64> = BTreeMap::new();
     let mut columns = decoder.columns();
     let mut keys = KeySurvey::default();
-    let mut found = BTreeSet::new();
+    let mut paths = OptionalPaths::of(&settings.input);
+    let mut ticks = 0;
     let mut left = limit;
     let mut written = Ok(());
     let mut progress = Progress::More;
@@ -59,8 +59,9 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
                 timestamp: record.timestamp(),
             };
             let verdict = decoder.decode(&message, &mut columns);
-            message.payload.iter().for_each(|payload| keys.add(payload));
-            found.extend(filled(&columns, &extras));
+            keys.add(message.payload, message.key, headers.iter().copied());
+            paths.add(&columns);
+            ticks += columns.len();
             let (kind, text) = describe(&verdict, &columns, &extras);
             *summary.entry(kind).or_default() += 1;
             written = writeln!(out, "{}\t{}\t{text}", record.partition(), record.offset());
@@ -78,40 +79,19 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
         tell(&format!("coerced in accepted messages: {}\n", coerced.join(", ")));
     }
     if !keys.is_empty() {
-        tell(&format!("keys of the messages, as JSON pointers:\n{keys}"));
+        tell(&format!("keys of the messages, as [input] takes them:\n{keys}"));
     }
-    if !found.is_empty() {
-        never_found(&settings.input, &found, &keys).iter().for_each(|line| tell(line));
+    never_there(&settings.input, &keys).iter().for_each(|line| tell(&format!("{line}\n")));
+    if ticks > 0 {
+        paths.never_matched(&keys).iter().for_each(|path| tell(&format!("{path}\n")));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fields and extra columns that some accepted row has.
-fn filled<'a>(rows: &TickColumns, extras: &[&'a str]) -> Vec<&'a str> {
-    let doubles = [("open", &rows.open), ("high", &rows.high), ("low", &rows.low), ("volume", &rows.volume)];
-    let doubles = doubles.into_iter().filter(|(_, values)| values.iter().any(|value| !value.is_nan()));
-    let texts = [("trade_id", &rows.trade_id), ("source", &rows.source)];
-    let texts = texts.into_iter().filter(|(_, values)| values.valid.contains(&true));
-    let has_value = |column: &ExtraColumn| match column {
-        ExtraColumn::Double(values) => values.iter().any(Option::is_some),
-        ExtraColumn::Bigint(values) => values.iter().any(Option::is_some),
-        ExtraColumn::String(values) => values.valid.contains(&true),
-        ExtraColumn::Boolean(values) => values.iter().any(Option::is_some),
-    };
-    let extras = extras.iter().zip(&rows.extras).filter(|(_, column)| has_value(column)).map(|(name, _)| *name);
-    let always = (!rows.is_empty()).then_some("symbol");
-    doubles.map(|(name, _)| name).chain(texts.map(|(name, _)| name)).chain(extras).chain(always).collect()
-}
-
-/// What no accepted message has: a name that is wrong looks like a field that is absent.
-fn never_found(input: &InputSettings, found: &BTreeSet<&str>, keys: &KeySurvey) -> Vec<String> {
-    let missing = input.optional_sources().filter(|(name, _)| !found.contains(name));
-    missing
-        .map(|(name, source)| {
-            let meant = did_you_mean(&source, keys.pointers().filter(|key| !key.is_empty()));
-            format!("{name} is NULL in every row: no accepted message has a value at {source}{meant}\n")
-        })
-        .collect()
+/// Required fields whose pointer or header no message has.
+fn never_there(input: &InputSettings, keys: &KeySurvey) -> Vec<String> {
+    let absent = input.required_sources().filter(|(_, source)| keys.lacks(source));
+    absent.map(|(field, source)| format!("{field}: no message has {source}{}", keys.meant(&source))).collect()
 }
 
 /// `latest` shows the newest messages there are, as none may come for a while.
@@ -168,28 +148,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_optional_path_that_never_matched_is_named() {
+    fn a_required_path_that_is_not_there_is_named_with_what_may_be_meant() {
         let input: InputSettings = serde_json::from_str(
-            r#"{"symbol":"/s","ts":"/t","close":"/p","volume":"/vol","open":"/o","time_unit":"s","source":"header:Venue",
-                "columns":{"bid":{"path":"/q/bit","type":"double"},"ask":{"path":"/q/ask","type":"double"}}}"#,
+            r#"{"symbol":"header:Venue","ts":"/data/tim","close":"/data/px","volume":"/vol","time_unit":"s"}"#,
         )
         .unwrap();
-        let payload = br#"{"s":"A","t":1700000000,"p":1,"o":2,"volume":3,"q":{"bid":1,"ask":2}}"#;
-        let zone = crate::market::MarketZone::new(chrono_tz::UTC);
-        let mut decoder = Decoder::new(&input, zone).unwrap();
-        let mut columns = decoder.columns();
-        let message = Message { payload: Some(payload), key: None, headers: &[], offset: 0, timestamp: None };
-        assert_eq!(decoder.decode(&message, &mut columns), Verdict::Ticks(1));
-        let found: BTreeSet<&str> = filled(&columns, &["ask", "bid"]).into_iter().collect();
         let mut keys = KeySurvey::default();
-        keys.add(payload);
+        let headers = [("venue", Some(&b"XNAS"[..]))];
+        keys.add(Some(br#"{"data":{"time":1,"px":{"last":1}}}"#), None, headers.into_iter());
         assert_eq!(
-            never_found(&input, &found, &keys),
+            never_there(&input, &keys),
             [
-                "volume is NULL in every row: no accepted message has a value at /vol\n",
-                "source is NULL in every row: no accepted message has a value at header:Venue\n",
-                "bid is NULL in every row: no accepted message has a value at /q/bit; did you mean '/q/bid'?\n",
-            ]
+                "symbol: no message has header:Venue; did you mean 'header:venue'?",
+                "ts: no message has /data/tim; did you mean '/data/time'?",
+            ],
+            "an object is there, and what is wrong with it is in the verdicts"
         );
     }
 }

@@ -238,6 +238,15 @@ impl InputSettings {
         fields.chain(self.columns.iter().map(|(name, spec)| (name.as_str(), spec.path.clone())))
     }
 
+    /// Pointers and headers of a mapping that every message must have, by field.
+    pub fn required_sources(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let required = self.fields().into_iter().filter(|(name, _)| matches!(*name, "symbol" | "ts" | "close"));
+        required.filter_map(|(name, source)| match source {
+            Some(source @ (Source::Pointer(_) | Source::Header(_))) => Some((name, source.to_string())),
+            _ => None,
+        })
+    }
+
     pub(super) fn time_zone(&self) -> Result<Option<Tz>, InputError> {
         let parse = |name: &String| {
             name.parse::<Tz>().map_err(|_| {

@@ -1,4 +1,4 @@
-//! Which keys messages have, and of which types: what somebody needs who writes a mapping.
+//! Which keys messages have, and of which types, with their headers and Kafka keys: what somebody needs who writes a mapping.
 //!
 //! Bounded, whatever the messages are: keys beyond the limits are counted together.
 
@@ -7,11 +7,16 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// Different JSON pointers that are kept.
+use crate::suggest::did_you_mean;
+
+/// Different JSON pointers that are kept, and so many headers.
 const MAX_POINTERS: usize = 200;
 const MAX_DEPTH: usize = 6;
 /// A key longer than this is no key that somebody maps.
 const MAX_POINTER_BYTES: usize = 200;
+
+/// How often a key has a value of each type.
+type Kinds = BTreeMap<&'static str, u64>;
 
 /// Keys of some messages, as JSON pointers. Of an array only the first element counts: the others are like it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,13 +24,35 @@ pub struct KeySurvey {
     documents: u64,
     /// Messages that are no JSON.
     others: u64,
-    pointers: BTreeMap<String, BTreeMap<&'static str, u64>>,
+    /// All, those without a payload included.
+    messages: u64,
+    pointers: BTreeMap<String, Kinds>,
+    /// What stands beside the payload: `kafka.key` and `header:NAME`.
+    alongside: BTreeMap<String, Kinds>,
     /// There were more pointers than are kept.
     is_cut: bool,
 }
 
 impl KeySurvey {
-    pub fn add(&mut self, payload: &[u8]) {
+    pub fn add<'a>(
+        &mut self,
+        payload: Option<&[u8]>,
+        key: Option<&[u8]>,
+        headers: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    ) {
+        self.messages += 1;
+        if let Some(payload) = payload {
+            self.payload(payload);
+        }
+        if let Some(key) = key {
+            self.is_cut |= !count(&mut self.alongside, "kafka.key", kind_of(Some(key)));
+        }
+        for (name, value) in headers {
+            self.is_cut |= !count(&mut self.alongside, &format!("header:{name}"), kind_of(value));
+        }
+    }
+
+    fn payload(&mut self, payload: &[u8]) {
         let Ok(document) = serde_json::from_slice::<Value>(payload) else {
             self.others += 1;
             return;
@@ -67,22 +94,45 @@ impl KeySurvey {
     }
 
     fn count(&mut self, pointer: &str, kind: &'static str) -> bool {
-        let is_known = self.pointers.contains_key(pointer);
-        if !is_known && (self.pointers.len() == MAX_POINTERS || pointer.len() > MAX_POINTER_BYTES) {
-            self.is_cut = true;
-            return false;
-        }
-        *self.pointers.entry(pointer.to_owned()).or_default().entry(kind).or_default() += 1;
-        true
+        let is_kept = count(&mut self.pointers, pointer, kind);
+        self.is_cut |= !is_kept;
+        is_kept
     }
 
-    /// The pointers that were seen.
-    pub fn pointers(&self) -> impl Iterator<Item = &str> {
-        self.pointers.keys().map(String::as_str)
+    /// No message has anything at this pointer or under this name of a header; false where that isn't known.
+    pub fn lacks(&self, source: &str) -> bool {
+        let names = if source.starts_with('/') { &self.pointers } else { &self.alongside };
+        let is_below = |name: &String| name.strip_prefix(source).is_some_and(|rest| rest.starts_with('/'));
+        let is_deeper = source.split('/').count() > MAX_DEPTH + 1;
+        let is_known = !self.is_cut && !is_deeper && (self.documents > 0 || !source.starts_with('/'));
+        is_known && self.messages > 0 && !names.keys().any(|name| name == source || is_below(name))
+    }
+
+    /// `; did you mean '/price'?` or nothing.
+    pub fn meant(&self, source: &str) -> String {
+        let names = if source.starts_with('/') { &self.pointers } else { &self.alongside };
+        did_you_mean(source, names.keys().map(String::as_str).filter(|name| !name.is_empty()))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.documents + self.others == 0
+        self.messages == 0
+    }
+}
+
+/// False where there are too many names, or this one is too long.
+fn count(names: &mut BTreeMap<String, Kinds>, name: &str, kind: &'static str) -> bool {
+    let is_kept = names.contains_key(name) || (names.len() < MAX_POINTERS && name.len() <= MAX_POINTER_BYTES);
+    if is_kept {
+        *names.entry(name.to_owned()).or_default().entry(kind).or_default() += 1;
+    }
+    is_kept
+}
+
+fn kind_of(value: Option<&[u8]>) -> &'static str {
+    match value.map(std::str::from_utf8) {
+        None => "null",
+        Some(Ok(_)) => "text",
+        Some(Err(_)) => "bytes",
     }
 }
 
@@ -92,22 +142,21 @@ impl fmt::Display for KeySurvey {
         let shown = |pointer: &str| -> String {
             if pointer.is_empty() { "(the message)".to_owned() } else { pointer.escape_debug().to_string() }
         };
-        let width = self.pointers.keys().map(|pointer| shown(pointer).chars().count()).max().unwrap_or(0);
-        for (pointer, kinds) in &self.pointers {
+        let names = self.pointers.keys().chain(self.alongside.keys());
+        let width = names.map(|name| shown(name).chars().count()).max().unwrap_or(0);
+        let pointers = self.pointers.iter().map(|named| (named, self.documents));
+        let alongside = self.alongside.iter().map(|named| (named, self.messages));
+        for ((name, kinds), all) in pointers.chain(alongside) {
             let seen: u64 = kinds.values().sum();
             let kinds: Vec<String> = kinds
                 .iter()
-                .map(
-                    |(kind, count)| {
-                        if *count == self.documents { (*kind).to_owned() } else { format!("{kind} in {count}") }
-                    },
-                )
+                .map(|(kind, count)| if *count == all { (*kind).to_owned() } else { format!("{kind} in {count}") })
                 .collect();
-            let missing = match self.documents - seen.min(self.documents) {
+            let missing = match all - seen.min(all) {
                 0 => String::new(),
                 missing => format!(", missing in {missing}"),
             };
-            writeln!(f, "  {:width$}  {}{missing}", shown(pointer), kinds.join(", "))?;
+            writeln!(f, "  {:width$}  {}{missing}", shown(name), kinds.join(", "))?;
         }
         if self.is_cut {
             writeln!(f, "  .. and more keys")?;
@@ -125,7 +174,7 @@ mod tests {
 
     fn survey(payloads: &[&str]) -> KeySurvey {
         let mut survey = KeySurvey::default();
-        payloads.iter().for_each(|payload| survey.add(payload.as_bytes()));
+        payloads.iter().for_each(|payload| survey.add(Some(payload.as_bytes()), None, std::iter::empty()));
         survey
     }
 
@@ -147,12 +196,36 @@ mod tests {
     }
 
     #[test]
+    fn headers_and_the_kafka_key_are_named_without_their_values() {
+        let mut survey = KeySurvey::default();
+        let headers = [("venue", Some(&b"XNAS"[..])), ("trace", Some(&b"\xff\x00"[..])), ("empty", None)];
+        survey.add(Some(b"{\"a\":1}"), Some(b"secret"), headers.into_iter());
+        survey.add(None, None, [("venue", Some(&b"XNYS"[..]))].into_iter());
+        assert_eq!(
+            survey.to_string(),
+            "  /a            number\n\
+             \x20 header:empty  null in 1, missing in 1\n\
+             \x20 header:trace  bytes in 1, missing in 1\n\
+             \x20 header:venue  text\n\
+             \x20 kafka.key     text in 1, missing in 1\n"
+        );
+        assert_eq!(survey.meant("header:Venue"), "; did you mean 'header:venue'?");
+        assert!(survey.lacks("header:Venue") && !survey.lacks("header:venue") && survey.lacks("/b"));
+        for number in 0..1_000 {
+            let name = format!("h{number}");
+            survey.add(None, None, [(name.as_str(), None)].into_iter());
+        }
+        assert_eq!(survey.alongside.len(), MAX_POINTERS);
+        assert!(!survey.lacks("header:other"), "it may be among those that were not kept");
+    }
+
+    #[test]
     fn a_survey_is_bounded() {
         let many: Vec<String> = (0..1_000).map(|key| format!(r#""k{key}":1"#)).collect();
         let deep = format!("{}1{}", r#"{"a":"#.repeat(50), "}".repeat(50));
         let long = format!(r#"{{"{}":1}}"#, "x".repeat(10_000));
         let survey = survey(&[&format!("{{{}}}", many.join(",")), &deep, &long, "42", "[]"]);
-        assert_eq!(survey.pointers().count(), MAX_POINTERS);
+        assert_eq!(survey.pointers.len(), MAX_POINTERS);
         assert!(survey.to_string().ends_with("  .. and more keys\n"));
     }
 }

@@ -186,7 +186,8 @@ impl DeadShare {
     fn sample(&mut self, letter: &DeadLetter) {
         if self.surveyed < SURVEYED {
             self.surveyed += 1;
-            self.keys.add(&letter.payload);
+            let headers = letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+            self.keys.add(Some(&letter.payload), letter.key.as_deref(), headers);
         }
         let reason = letter.rejection.reason;
         let is_new = !self.samples.iter().any(|sample| sample.reason == reason);
