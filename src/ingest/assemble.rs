@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::batch::{Chunk, DeadLetter};
 use super::spare::SpareColumns;
-use crate::decode::{Coercions, Decoder, Message, Reason, Rejection, TOO_LARGE_KEPT, Verdict};
+use crate::decode::{Coercions, Decoder, KeySurvey, Message, Reason, Rejection, TOO_LARGE_KEPT, Verdict};
 use crate::kafka::{Handler, Record};
 use crate::market::{OffsetRange, TickColumns, plausible_kafka_millis};
 
@@ -27,6 +27,8 @@ pub(super) struct Deliveries {
     pub list: Vec<Delivery>,
     /// Since the start.
     pub coercions: Coercions,
+    /// Of the first accepted messages, whenever there are more of them.
+    pub keys: Option<Box<KeySurvey>>,
 }
 
 /// Chunks of one generation of a partition's assignment.
@@ -59,11 +61,25 @@ pub(super) struct Assembler {
     /// Of the messages in open chunks.
     open_bytes: usize,
     already_applied: Arc<AtomicU64>,
+    keys: KeySurvey,
+    /// Accepted messages whose keys are still wanted.
+    to_survey: u32,
+    has_new_keys: bool,
 }
 
 impl Assembler {
-    pub(super) fn new(decoder: Decoder, spare: SpareColumns, already_applied: Arc<AtomicU64>) -> Self {
-        Self { decoder, spare, partitions: BTreeMap::new(), ready: Vec::new(), open_bytes: 0, already_applied }
+    pub(super) fn new(decoder: Decoder, spare: SpareColumns, already_applied: Arc<AtomicU64>, to_survey: u32) -> Self {
+        Self {
+            decoder,
+            spare,
+            partitions: BTreeMap::new(),
+            ready: Vec::new(),
+            open_bytes: 0,
+            already_applied,
+            keys: KeySurvey::default(),
+            to_survey,
+            has_new_keys: false,
+        }
     }
 }
 
@@ -127,6 +143,11 @@ impl Handler for Assembler {
             Verdict::Ticks(rows) => {
                 chunk.counts.stored_offsets += 1;
                 chunk.counts.rows += rows as i64;
+                if self.to_survey > 0 {
+                    self.to_survey -= 1;
+                    self.has_new_keys = true;
+                    self.keys.add(record.payload(), record.key(), record.headers().into_iter());
+                }
             }
             Verdict::Skipped(kind) => {
                 chunk.counts.skipped += 1;
@@ -163,7 +184,11 @@ impl Handler for Assembler {
             }
         }
         let coercions = *self.decoder.coercions();
-        (!self.ready.is_empty()).then(|| Deliveries { list: std::mem::take(&mut self.ready), coercions })
+        if self.ready.is_empty() {
+            return None;
+        }
+        let keys = std::mem::take(&mut self.has_new_keys).then(|| Box::new(self.keys.clone()));
+        Some(Deliveries { list: std::mem::take(&mut self.ready), coercions, keys })
     }
 }
 

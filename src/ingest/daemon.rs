@@ -14,6 +14,7 @@ use super::dead_share::DeadShareRule;
 use super::encode::TickEncoder;
 use super::error::IngestError;
 use super::goal::Goal;
+use super::optional_watch::OptionalWatch;
 use super::pipeline::{Pipeline, PipelineOptions};
 use super::policy::FlushPolicy;
 use super::report::{Counted, beating};
@@ -144,7 +145,9 @@ impl Daemon {
             }
         }
         let (columns_return, spare) = spare_columns();
-        let assembler = Assembler::new(decoder.clone(), spare, Arc::clone(&counted.already_applied));
+        let optional = OptionalWatch::new(&input);
+        let already_applied = Arc::clone(&counted.already_applied);
+        let assembler = Assembler::new(decoder.clone(), spare, already_applied, optional.to_survey());
         let consumer = Consumer::start(&kafka, &group, tells_topic_id, assembler).map_err(IngestError::Kafka)?;
         let encoder = TickEncoder::new(lake.epoch(), settings.partition_by, &extras);
         let behind = Arc::new(AtomicBool::new(false));
@@ -162,6 +165,7 @@ impl Daemon {
             behind: Arc::clone(&behind),
         };
         let mut pipeline = Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, status, counted);
+        pipeline.optional = optional;
         pipeline.goal = goal;
         Ok(Some(Self { pipeline, looked, behind, told, table_id, is_new_lake, group }))
     }

@@ -98,6 +98,7 @@ impl Pipeline {
 
     /// After the last flush.
     pub(super) async fn end(&mut self, stop_by: Option<Instant>) -> Result<(), IngestError> {
+        self.optional.end();
         let (Some(goal), Some(lake)) = (&mut self.goal, &mut self.lake) else { return Ok(()) };
         if goal.is_reached {
             return Ok(());

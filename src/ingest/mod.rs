@@ -23,6 +23,7 @@ mod goal_tests;
 mod goal_turns;
 mod histogram;
 mod letters;
+mod optional_watch;
 mod partitions;
 mod pipeline;
 mod policy;

@@ -24,6 +24,7 @@ use super::error::IngestError;
 use super::flush::{Flush, Flushed, Outcome, flush};
 use super::goal::Goal;
 use super::goal_turns::OwnWork;
+use super::optional_watch::OptionalWatch;
 use super::partitions::Partitions;
 use super::policy::{DataLoss, FlushPolicy};
 use super::report::{BEAT, Counted, Newest};
@@ -90,6 +91,7 @@ pub(super) struct Pipeline {
     pub(super) status: watch::Sender<Status>,
     pub(super) counted: Counted,
     pub(super) dead_share: DeadShare,
+    pub(super) optional: OptionalWatch,
     pub(super) brokers: Brokers,
     /// Of the lake's retry policy: gives up; cancelled when the stop takes too long.
     give_up: CancellationToken,
@@ -162,6 +164,7 @@ impl Pipeline {
             waiting: Vec::new(),
             status,
             counted,
+            optional: OptionalWatch::default(),
             brokers: Brokers::new(),
             give_up,
             trouble: Throttle::default(),
@@ -347,6 +350,9 @@ impl Pipeline {
     fn take_in(&mut self, deliveries: Deliveries) -> Result<(), IngestError> {
         self.brokers.are_back();
         self.counted.coercions = deliveries.coercions;
+        if let Some(keys) = deliveries.keys {
+            self.optional.keys = *keys;
+        }
         for Delivery { generation, chunk, bytes } in deliveries.list {
             if !self.partitions.accept(generation, &chunk)? {
                 continue;
@@ -355,6 +361,7 @@ impl Pipeline {
             self.counted.read.count += (counts.stored_offsets + counts.dead + counts.skipped).unsigned_abs();
             self.counted.read.bytes += bytes as u64;
             self.dead_share.add(&chunk)?;
+            self.optional.add(&chunk);
             if self.batch.is_empty() {
                 self.batch_since = Instant::now();
             }

@@ -89,6 +89,7 @@ impl Pipeline {
             outcome = if resolved { "unknown_resolved" } else { "ok" },
             "committed"
         );
+        self.optional.committed();
         crash::at(CrashPoint::OffsetsCommitting);
         self.consumer.send(Command::Commit(offsets))?;
         let at = now_micros();
