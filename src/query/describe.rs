@@ -1,4 +1,4 @@
-//! DESCRIBE, with the types of SQL in place of those of Arrow.
+//! DESCRIBE, with the types of SQL in place of those of Arrow; SHOW TABLES, without DataFusion's own views.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use datafusion::common::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 
-use super::session::sql_type;
+use super::session::{TableInfo, sql_type};
 
 /// The columns that the plan describes, or has where it is `described` itself; `None` of a plan that is something else.
 pub(super) fn description(
@@ -27,4 +27,18 @@ pub(super) fn description(
     let columns: [(&str, ArrayRef); 3] =
         [("column_name", Arc::new(names)), ("data_type", Arc::new(types)), ("is_nullable", Arc::new(nullable))];
     context.read_batch(RecordBatch::try_from_iter(columns)?).map(Some)
+}
+
+/// What a statement can select from.
+pub(super) fn tables(
+    context: &SessionContext,
+    tables: &[TableInfo],
+    queries: &[String],
+) -> Result<DataFrame, DataFusionError> {
+    let tables = tables.iter().map(|table| (table.name.as_str(), "table"));
+    let queries = queries.iter().map(|query| (query.as_str(), "named query"));
+    let (names, kinds): (Vec<&str>, Vec<&str>) = tables.chain(queries).unzip();
+    let columns: [(&str, ArrayRef); 2] =
+        [("table_name", Arc::new(StringArray::from(names))), ("table_type", Arc::new(StringArray::from(kinds)))];
+    context.read_batch(RecordBatch::try_from_iter(columns)?)
 }

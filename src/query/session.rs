@@ -25,7 +25,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::choice::ChooseLiterals;
 use super::corrections;
-use super::describe::description;
+use super::describe::{self, description};
 use super::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
 use super::error::QueryError;
 use super::indicators;
@@ -290,6 +290,10 @@ impl QuerySession {
         let only_reading = || QueryError::Usage("only statements that read are allowed, such as SELECT".to_owned());
         if parsed.writes() {
             return Err(only_reading());
+        }
+        if parsed.shows_tables() {
+            let tables = describe::tables(&self.context, &self.tables, &parsed.queries);
+            return tables.map_err(|error| self.planning_error(parsed, &error));
         }
         let state = self.context.state();
         let plan = state.statement_to_plan(parsed.named()).await;

@@ -179,6 +179,16 @@ impl Parsed {
         query_of(&mut statement).is_some_and(|statement| scope::reads(statement, table))
     }
 
+    /// `SHOW TABLES`, without more words.
+    pub(super) fn shows_tables(&self) -> bool {
+        match &self.statement {
+            Statement::Statement(statement) if matches!(**statement, SqlStatement::ShowTables { .. }) => {
+                statement.to_string() == "SHOW TABLES"
+            }
+            _ => false,
+        }
+    }
+
     /// Takes the names that the statement could have used, and DESCRIBE of one of them.
     ///
     /// # Errors

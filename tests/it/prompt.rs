@@ -31,13 +31,19 @@ fn a_script_runs_statement_by_statement() {
 #[test]
 fn a_script_tells_what_there_is() {
     let (_topic, place) = filled();
-    let finished = script(&place, ".tables\n.schema dead_letters\n.list\n.help\n.quit\nSELECT 1;\n");
+    let finished = script(
+        &place,
+        ".tables\n.schema dead_letters\n.schema symbols\nSHOW TABLES;\n.list\n.help\n.quit\nSELECT 1;\n",
+    );
     assert_eq!(finished.code, Some(0), "{finished:?}");
     for line in [
         "dead_letters  1 row in 1 file",
         "  payload          BINARY NOT NULL",
         "  headers          ARRAY<STRUCT<key STRING, value BINARY>>",
-        ".schema [TABLE]     list the columns of a table, or of all",
+        ".schema [NAME]      list the columns of a table or named query, or of all tables",
+        "  trade_dates  BIGINT",
+        "dead_letters,table",
+        "symbols,named query",
     ] {
         assert!(finished.stdout.lines().any(|shown| shown == line), "no '{line}' in:\n{}", finished.stdout);
     }

@@ -39,7 +39,7 @@ pub(super) enum Dot {
 pub(super) const DOTS: [(&str, &str, &str); 13] = [
     (".help", "", "show this"),
     (".tables", "", "list the tables"),
-    (".schema", "[TABLE]", "list the columns of a table, or of all"),
+    (".schema", "[NAME]", "list the columns of a table or named query, or of all tables"),
     (".list", "", "list the named queries; type a name to run one, with flags such as --param fast=5"),
     (".mode", "[FORMAT]", "print results as auto, table, csv, csv-spreadsheet, json, ndjson, markdown or null"),
     (".limit", "ROWS|all", "show so many rows of a table: the first and the last ones"),

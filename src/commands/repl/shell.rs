@@ -213,12 +213,17 @@ impl<'a> Shell<'a> {
                 print(&session.tables().iter().map(table_line).collect::<String>())?;
             }
             Dot::Schema(name) => {
+                let query = name.as_ref().and_then(|name| self.catalog.iter().find(|(query, _)| query == name));
+                let query = query.map(|(query, _)| query.to_owned());
                 let session = self.tables.session().await?;
-                let tables = match name {
-                    Some(name) => vec![session.table(&name)?],
-                    None => session.tables().iter().collect(),
+                let text = match (name, query) {
+                    (Some(name), Some(query)) if session.table(&name).is_err() => {
+                        columns(&self.described(&query).await?)
+                    }
+                    (Some(name), _) => columns(session.table(&name)?),
+                    (None, _) => session.tables().iter().map(columns).collect(),
                 };
-                print(&tables.into_iter().map(columns).collect::<String>())?;
+                print(&text)?;
             }
             Dot::Mode(Some(choice)) => {
                 refuse_binary(choice)?;
@@ -234,6 +239,14 @@ impl<'a> Shell<'a> {
             Dot::Quit => return Ok(Flow::Leave),
         }
         Ok(Flow::GoOn)
+    }
+
+    /// A named query as the table that it is in a statement.
+    async fn described(&mut self, query: &str) -> anyhow::Result<TableInfo> {
+        let names = (&self.catalog, Dialect::Tickhouse);
+        let parsed = prepare(&format!("SELECT * FROM {query}"), self.ask, self.zone, names, self.tables.registered())?;
+        let schema = self.tables.session().await?.plan(&parsed).await?.schema();
+        Ok(TableInfo { name: query.to_owned(), schema, rows: None, files: 0, times: None })
     }
 
     async fn read(&mut self, file: &Path) -> anyhow::Result<Flow> {
