@@ -6,6 +6,7 @@ use datafusion::common::{Column, DataFusionError, SchemaError, Span};
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::place::Place;
+use super::unsupported::{Unsupported, hint_of, unsupported};
 use crate::suggest::{closest, did_you_mean};
 
 /// Columns listed when one is not found; a hand-written table has fewer.
@@ -164,6 +165,7 @@ impl SqlProblem {
         if problem.found.place.as_ref().is_some_and(Place::is_double_quoted) {
             problem.found.hints.push("double quotes mark a name; a text takes single quotes".to_owned());
         }
+        problem.found.hints.extend(hint_of(sql, &message).map(str::to_owned));
         problem.found.as_typed();
         problem.found
     }
@@ -304,6 +306,9 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
     if let Some(name) = quoted("table function '") {
         let hint = name.starts_with("read_").then(|| READS_FILES.to_owned());
         return problem(format!("there is no table function '{name}'"), Some(name), hint.into_iter().collect());
+    }
+    if let Some(Unsupported { message, hints }) = unsupported(text) {
+        return problem(message.to_owned(), None, hints.iter().map(|hint| (*hint).to_owned()).collect());
     }
     if text.starts_with("HAVING clause references") {
         let told = "HAVING takes columns of GROUP BY and aggregate functions such as max(close)";

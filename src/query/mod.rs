@@ -46,6 +46,7 @@ mod statement;
 pub(crate) mod tests;
 mod union;
 mod unknown;
+mod unsupported;
 mod warm_up;
 
 pub use ask::Ask;

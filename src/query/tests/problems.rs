@@ -1,5 +1,6 @@
 //! What a wrong statement gets: the place, the word, and what was meant.
 
+use arrow::array::AsArray;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -124,6 +125,62 @@ async fn a_caret_and_a_suggestion() {
 }
 
 #[tokio::test]
+async fn what_is_not_supported_comes_with_another_way() {
+    for (sql, message, hint) in [
+        (
+            "SELECT (SELECT max(b.close) FROM ticks b WHERE b.symbol = a.symbol AND b.ts < a.ts) FROM ticks a",
+            "a subquery of one value is not supported here",
+            "OVER (PARTITION BY symbol ORDER BY ts ROWS",
+        ),
+        (
+            "SELECT sum((SELECT max(b.close) FROM ticks b WHERE b.symbol = a.symbol)) FROM ticks a",
+            "a subquery of one value is not supported here",
+            "SELECT sum(v) FROM (SELECT (SELECT ..) AS v",
+        ),
+        (
+            "SELECT 1 FROM ticks a JOIN ticks b ON a.close < (SELECT max(c.close) FROM ticks c WHERE c.ts < b.ts)",
+            "a subquery of one value is not supported here",
+            "or join what it reads",
+        ),
+        (
+            "SELECT EXISTS (SELECT 1 FROM ticks b WHERE b.symbol = a.symbol) FROM ticks a",
+            "EXISTS and IN of a subquery are supported in WHERE and HAVING only",
+            "LEFT JOIN (SELECT DISTINCT symbol",
+        ),
+        (
+            "SELECT CASE WHEN close IN (SELECT volume FROM ticks) THEN 1 END FROM ticks",
+            "EXISTS and IN of a subquery are supported in WHERE and HAVING only",
+            "LEFT JOIN (SELECT DISTINCT symbol",
+        ),
+        (
+            "SELECT 1 FROM ticks a, LATERAL (SELECT max(close) m FROM ticks z WHERE z.symbol = a.symbol AND z.ts < a.ts) q",
+            "after LATERAL a subquery may name columns of the tables before it only in equalities",
+            "a join with GROUP BY",
+        ),
+        (
+            "SELECT lag(close, 1, 'x') OVER (ORDER BY ts) FROM ticks",
+            "cannot cast string 'x'",
+            "a constant of the type of the first",
+        ),
+        ("SELECT lead(close, 1, ts) OVER (ORDER BY ts) FROM ticks", "", "a constant of the type of the first"),
+        (
+            "SELECT lead(close, 1, DATE '2026-01-01') OVER (ORDER BY ts) FROM ticks",
+            "",
+            "a constant of the type of the first",
+        ),
+        (
+            "SELECT * FROM ticks a JOIN ticks b USING (symbol) WHERE symbol = 'A'",
+            "column 'symbol' is ambiguous",
+            "a column of USING, too",
+        ),
+        ("SELECT * FROM nosuch(interval => '1m')", "unsupported function argument", "bars(interval => '1h')"),
+    ] {
+        let text = refused(sql).await.to_string();
+        assert!(text.starts_with(message) && text.contains(hint), "{sql}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_time_is_told_with_a_right_one() {
     for (sql, caret) in [
         ("SELECT * FROM ticks WHERE ts > 'yesterday'", "                               ^^^^^^^^^^^"),
@@ -159,6 +216,12 @@ async fn only_reading_is_allowed() {
     {
         assert!(select(&view, sql).await.num_rows() > 0, "{sql}");
     }
+    let shown = select(&view, "show tables").await;
+    assert_eq!(
+        (shown.num_rows(), shown.column(0).as_string::<i32>().value(0)),
+        (1, "ticks"),
+        "and no schema of others"
+    );
 }
 
 #[tokio::test]
