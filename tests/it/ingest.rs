@@ -2,7 +2,7 @@
 
 use tickhouse::ingest::IngestSpec;
 
-use crate::support::{Contents, Place, Topic, ingest, over_stores, spec, ticks, until_latest};
+use crate::support::{Contents, Place, Tickhouse, Topic, ingest, over_stores, spec, ticks, until_latest};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_lands_once_over_stops_and_starts() {
@@ -42,4 +42,31 @@ async fn until_latest_ends_at_the_ends() {
         Contents::of(&place).await.assert_exactly(&sent).await;
     })
     .await;
+}
+
+/// A wrong one makes no dead letter.
+#[test]
+fn an_optional_path_that_no_message_has_is_one_warning() {
+    let (topic, place) = (Topic::new(1), Place::folder());
+    let tick = |number: i64| format!(r#"{{"s":"A","t":{},"p":1.5,"px":{{"sz":7}}}}"#, 1_767_700_000 + number);
+    topic.send(&(0..5).map(tick).collect::<Vec<_>>());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tickhouse.toml");
+    let run = |mode: &str, input: &str| {
+        std::fs::write(&file, format!("[input]\ntime_unit = \"s\"\nclose = \"/p\"\n{input}")).unwrap();
+        let words = ["ingest", mode, "--accept-input-change", "--config", file.to_str().unwrap()];
+        let finished = Tickhouse::new(&words).flags(&topic.flags()).flags(&place.flags()).run();
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        finished.stderr
+    };
+    let shown = run("--dry-run", "symbol = \"/sym\"\nts = \"header:time\"\n");
+    assert!(shown.contains("  /px/sz  number\nsymbol: no message has /sym"), "{shown}");
+    assert!(shown.contains("\nts: no message has header:time\n"), "{shown}");
+    let required = "symbol = \"/s\"\nts = \"/t\"\n";
+    let shown = run("--until-latest", &format!("{required}volume = \"/px/size\"\n"));
+    let warning = "volume is NULL in every row: no accepted message has a value at /px/size; did you mean '/px/sz'?";
+    assert_eq!(shown.matches(warning).count(), 1, "{shown}");
+    topic.send(&[tick(5)]);
+    let shown = run("--until-latest", &format!("{required}volume = \"/px/sz\"\n"));
+    assert!(!shown.contains("NULL in every row"), "{shown}");
 }
