@@ -27,9 +27,9 @@ pub(super) struct Since {
 }
 
 impl Since {
-    /// Of a statement that looks back. `range` is what is asked for, as far as its symbols and its end go.
+    /// Of a statement that looks back at ticks. `range` is what is asked for, as far as its symbols and its end go.
     pub(super) fn of(parsed: &Parsed, given: &[(String, String)], clock: &Clock, range: &Scope) -> Option<Self> {
-        let (param, default) = parsed.looks_back().next()?;
+        let (param, default) = parsed.looks_back().next().filter(|_| parsed.reads_table(TICKS))?;
         let given = given.iter().find(|(name, _)| name == param).map(|(_, text)| text.clone());
         let text = given.unwrap_or_else(|| ParamValue::Time(default).to_string());
         let from = Moment::parse(&text).and_then(|moment| moment.instant(clock)).ok()?;

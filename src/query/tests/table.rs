@@ -217,6 +217,8 @@ async fn ticks_that_are_all_older_than_a_query_looks_back_are_a_note() {
         )
     );
     assert_eq!(note(latest, of_one("2026-01-05")).await, None);
+    let of_letters = "-- param since time 1h x\nSELECT 1 AS one FROM dead_letters WHERE ingested_at > $since";
+    assert_eq!(note(of_letters, ask.clone()).await, None);
     let unknown = Ask { symbols: vec!["XYZ".to_owned()], ..of_one("1d") };
     assert_eq!(note(latest, unknown).await, None, "it has no newest tick");
 }
