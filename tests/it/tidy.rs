@@ -148,11 +148,11 @@ fn one_module_names_each_big_crate() {
 /// What a module of ours may import; everything else stands below nothing.
 fn allowed(module: &str) -> Option<&'static [&'static str]> {
     Some(match module {
-        "crash" | "priority" | "market" | "secret" | "signals" | "suggest" | "throttle" | "units" => &[],
-        "decode" | "lake" | "kafka" => &["crash", "market", "secret", "throttle", "units"],
+        "crash" | "delimiter" | "priority" | "market" | "secret" | "signals" | "suggest" | "throttle" | "units" => &[],
+        "decode" | "lake" | "kafka" => &["crash", "market", "secret", "suggest", "throttle", "units"],
         "doctor" => &["market", "decode", "kafka", "lake"],
         "engines" => &["market", "secret", "units", "lake", "query"],
-        "feeds" => &["market", "secret", "suggest", "throttle", "units", "decode", "kafka", "lake"],
+        "feeds" => &["delimiter", "market", "secret", "suggest", "throttle", "units", "decode", "kafka", "lake"],
         "maintain" => &["crash", "market", "throttle", "units", "lake"],
         "ingest" => {
             &["crash", "priority", "market", "maintain", "secret", "throttle", "units", "decode", "kafka", "lake"]
@@ -160,7 +160,19 @@ fn allowed(module: &str) -> Option<&'static [&'static str]> {
         "tail" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake"],
         "verify" => &["market", "secret", "throttle", "units", "decode", "kafka", "lake", "tail"],
         "replay" => &["crash", "market", "decode", "ingest", "lake", "tail"],
-        "query" => &["market", "secret", "signals", "suggest", "throttle", "units", "decode", "kafka", "lake", "tail"],
+        "query" => &[
+            "delimiter",
+            "market",
+            "secret",
+            "signals",
+            "suggest",
+            "throttle",
+            "units",
+            "decode",
+            "kafka",
+            "lake",
+            "tail",
+        ],
         "live" => {
             &["market", "secret", "signals", "suggest", "throttle", "units", "decode", "kafka", "lake", "tail", "query"]
         }
