@@ -27,7 +27,7 @@ pub struct KeySurvey {
     /// All, those without a payload included.
     messages: u64,
     pointers: BTreeMap<String, Kinds>,
-    /// What stands beside the payload: `kafka.key` and `header:NAME`.
+    /// What a record has alongside its payload: `kafka.key` and `header:NAME`.
     alongside: BTreeMap<String, Kinds>,
     /// There were more pointers than are kept.
     is_cut: bool,
