@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import resource
 import shutil
 import subprocess
@@ -160,16 +161,31 @@ def two_mappings(stage: Stage, chance: random.Random) -> str:
     stage.workers["new"] = new
     if not new.wait_for(new.opened, EXIT_SECONDS):
         raise Missed(f"the new worker did not open the lake: {new.tail()}")
-    end = time.monotonic() + EXIT_SECONDS
-    while old.alive() and time.monotonic() < end:
+    changed_in, end = newest_metadata(stage), time.monotonic() + EXIT_SECONDS
+    while old.alive() and not commits_after(old, changed_in) and time.monotonic() < end:
         stage.produce(50)
         time.sleep(0.3)
-    expect_end(stage, old, ["the mapping of messages or the columns", "start it again with the configuration"])
+    if late := commits_after(old, changed_in):
+        stage.findings.append(
+            f"rows by the old mapping in version {late[0]} of ticks, which has another one since version {changed_in}"
+        )
+        old.kill()
+    else:
+        expect_end(stage, old, ["the mapping of messages or the columns", "start it again with the configuration"])
     del stage.workers["old"]
     stage.stop_workers()
     stage.expect_ingest(*changed)
     stage.check()
-    return "the old one ended before a commit"
+    return f"changed in version {changed_in}; the old one {'went on' if late else 'ended before a commit'}"
+
+
+def newest_metadata(stage: Stage) -> int:
+    return max(int(path.stem) for path in commits(stage.objects / "ticks" / "_delta_log") if '{"metaData"' in path.read_text())
+
+
+def commits_after(worker: Worker, version: int) -> list[int]:
+    found = re.findall(rb" committed version=(\d+) ", worker.log.read_bytes())
+    return [int(at) for at in found if int(at) > version]
 
 
 def without_checkpoints(log: Path) -> None:
