@@ -138,16 +138,14 @@ impl QuerySession {
         let disk = DiskManagerBuilder::default().with_mode(mode.unwrap_or_default());
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(disk);
         let runtime = runtime.build_arc().map_err(QueryError::Session)?;
-        let mut state = SessionStateBuilder::new()
+        let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(runtime)
             .with_window_functions(indicators::window_functions())
             .with_default_features()
             .with_optimizer_rules(corrections::optimizer_rules())
+            .with_analyzer_rules(corrections::analyzer_rules())
             .with_physical_optimizer_rules(rules);
-        for rule in corrections::analyzer_rules() {
-            state = state.with_analyzer_rule(rule);
-        }
         let mut state = state.build();
         corrections::register(&mut state).map_err(QueryError::Session)?;
         let context = SessionContext::new_with_state(state);

@@ -13,12 +13,14 @@ use super::ask::Ask;
 use super::depth::{MOST_OPERATORS, longest_chain};
 use super::diagnose::SqlProblem;
 use super::dialect::Dialect;
+use super::dropped;
 use super::error::QueryError;
 use super::expand::{self, NamedTables};
 use super::header::Header;
 use super::indicators::first_call;
 use super::look_back::Demand;
 use super::moment::{Clock, Moment};
+use super::named_windows;
 use super::names::name_columns;
 use super::params::{self, Now, ParamValue};
 use super::qualify::qualify;
@@ -58,15 +60,21 @@ impl Parsed {
         let statements = parser.and_then(|mut parser| parser.parse_statements());
         let mut statements = statements.map_err(|error| QueryError::Sql(Box::new(SqlProblem::syntax(text, &error))))?;
         match (statements.pop_front(), statements.len()) {
-            (Some(statement), 0) => Ok(Self {
-                text: text.to_owned(),
-                header,
-                statement,
-                demand: None,
-                since: None,
-                is_described: false,
-                queries: Vec::new(),
-            }),
+            (Some(mut statement), 0) => {
+                if let Some(query) = query_of(&mut statement) {
+                    dropped::refuse(query)?;
+                    named_windows::resolve(query)?;
+                }
+                Ok(Self {
+                    text: text.to_owned(),
+                    header,
+                    statement,
+                    demand: None,
+                    since: None,
+                    is_described: false,
+                    queries: Vec::new(),
+                })
+            }
             (Some(_), more) => {
                 Err(QueryError::usage(format!("the text holds {} statements: give one at a time", more + 1)))
             }

@@ -63,23 +63,13 @@ REFUSED = [
     ),
 ]
 
-#: Answers of another type; docs/queries.md describes them.
-TYPED = [
-    Known(
-        "means of decimals",
-        r"avg\(.*(rank|row_number|ntile)\(|(rank|row_number|ntile)\(.*avg\(",
-        "",
-        "rank() - 1 is a DECIMAL(20, 0), and its mean has four digits behind the point",
-    ),
-]
-
 #: Wrong answers and internal errors that wait for a fix.
 OPEN: list[Known] = []
 
 
 def known_as(sql: str, error: str | None) -> Known | None:
     """The entry that a difference belongs to."""
-    for known in REFUSED + TYPED + OPEN:
+    for known in REFUSED + OPEN:
         is_of_kind = re.search(known.error, error) if known.error and error else bool(known.error) == bool(error)
         if is_of_kind and re.search(known.statement, sql):
             return known

@@ -9,7 +9,6 @@ mod equal_windows;
 mod exprs;
 mod forgetful;
 mod held;
-mod ignore_nulls;
 mod known_zones;
 mod local_time;
 mod null_not_in;
@@ -22,6 +21,8 @@ mod subqueries;
 mod truth;
 mod unfiltered;
 mod unique_names;
+mod unsigned;
+mod window_functions;
 mod years;
 mod zeros;
 
@@ -32,7 +33,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::optimizer::optimizer::Optimizer;
-use datafusion::optimizer::{AnalyzerRule, OptimizerRule};
+use datafusion::optimizer::{Analyzer, AnalyzerRule, OptimizerRule};
 
 pub(super) use cancellable::CancellableJoins;
 pub(super) use forgetful::ForgetKeys;
@@ -70,9 +71,11 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     rules
 }
 
-/// After DataFusion's own. What is refused is what the statement says, so refusals come first.
+/// DataFusion's, with ours behind them. What is refused is what the statement says, so refusals come first of these.
 pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    vec![
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(unsigned::SignedDifferences)];
+    rules.extend(Analyzer::new().rules);
+    let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 10] = [
         Arc::new(known_zones::OnlyKnownZones),
         Arc::new(subqueries::OnlyRightJoins),
         Arc::new(distinct::NoIgnoredDistinct),
@@ -83,7 +86,9 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(truth::TruthAsDistinct),
         Arc::new(years::YearsThatBegin),
         Arc::new(over_frames::NoResidue),
-    ]
+    ];
+    rules.extend(ours);
+    rules
 }
 
 /// Functions in place of DataFusion's of the same names, and what plans a FROM.
@@ -93,7 +98,7 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 pub(super) fn register(state: &mut SessionState) -> Result<(), DataFusionError> {
     state.register_relation_planner(Arc::new(dependencies::ForgetfulRelations))?;
     state.register_udf(date_bin::zoned_date_bin())?;
-    for function in ignore_nulls::window_functions() {
+    for function in window_functions::window_functions() {
         state.register_udwf(function)?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, PrimitiveBuilder, UInt64Array};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, PrimitiveArray, PrimitiveBuilder};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Float64Type};
 
@@ -219,7 +219,7 @@ fn nulls_at(absent: &[usize], len: usize) -> NullBuffer {
 /// `ROW_NUMBER`.
 #[derive(Debug, Default)]
 pub(super) struct RowNumbers {
-    symbols: Vec<u64>,
+    symbols: Vec<i64>,
 }
 
 impl RowNumbers {
@@ -231,11 +231,11 @@ impl RowNumbers {
             if run.anew {
                 *last = 0;
             }
-            let next = *last + run.rows.len() as u64;
+            let next = *last + run.rows.len() as i64;
             numbers.extend(*last + 1..=next);
             *last = next;
         }
-        Arc::new(UInt64Array::from(numbers))
+        Arc::new(Int64Array::from(numbers))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What DataFusion concludes wrongly from constants and keys, with the right values written out.
+//! What DataFusion concludes wrongly from constants, keys and unsigned numbers, with the right values written out.
 
 use super::corrections::{assert_answers, refusal};
 
@@ -82,4 +82,37 @@ async fn unnested_rows_are_not_as_unique_as_their_arrays() {
         (&format!("SELECT s, count(*) FROM {UNNESTED} GROUP BY s, u ORDER BY s"), "a,1 a,1 b,1 b,1"),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn numbers_of_rows_may_be_less_than_others() {
+    const ROWS: &str = "(VALUES (1, 'a'), (2, 'a'), (3, 'b')) t(v, g)";
+    let first = "row_number() OVER (ORDER BY v) - row_number() OVER (ORDER BY v DESC)";
+    assert_answers(&[
+        (&format!("SELECT v, {first} AS d FROM {ROWS} ORDER BY v"), "1,-2 2,0 3,2"),
+        (&format!("SELECT v, rank() OVER (ORDER BY g) - dense_rank() OVER (ORDER BY v) AS d FROM {ROWS} ORDER BY v"), "1,0 2,-1 3,0"),
+        (&format!("SELECT v, ntile(3) OVER (ORDER BY v) - 5 AS d FROM {ROWS} ORDER BY v"), "1,-4 2,-3 3,-2"),
+        (&format!("SELECT avg(r) AS a FROM (SELECT rank() OVER (ORDER BY v) - 1 AS r FROM {ROWS})"), "1.0"),
+        (&format!("SELECT v, -rank() OVER (ORDER BY v) AS d FROM {ROWS} ORDER BY v"), "1,-1 2,-2 3,-3"),
+        (&format!("SELECT v, n - lag(n) OVER (ORDER BY v DESC) AS d FROM (SELECT v, row_number() OVER (ORDER BY v) AS n FROM {ROWS}) ORDER BY v"), "1,-1 2,-1 3,NULL"),
+        ("SELECT array_length([1]) - array_length([1, 2]) AS d", "-1"),
+        ("SELECT array_length([1]) - array_length([1, 2]) < 0 AS d", "true"),
+        // By symbol, they are the rolling operator's.
+        (
+            "SELECT DISTINCT row_number() OVER (PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, kafka_index) - 21 AS d \
+             FROM ticks ORDER BY d LIMIT 2",
+            "-20 -19",
+        ),
+        (
+            "SELECT lead(n, 1, -1) OVER (ORDER BY v) AS a, lag(n, 1, -7) OVER (ORDER BY v) AS b \
+             FROM (SELECT v, row_number() OVER (ORDER BY v) AS n FROM (VALUES (5), (6)) t(v)) ORDER BY v",
+            "2,-7 -1,1",
+        ),
+        ("SELECT lead(v, 1, 'none') OVER (ORDER BY v) AS a FROM (VALUES ('x'), ('y')) t(v) ORDER BY v", "y none"),
+    ])
+    .await;
+    for (call, problem) in [("lag(v, NULL)", "lag(Int64, Null)"), ("lag(v, 1, 0.5)", "lag(Int64, Int64, Float64)")] {
+        let error = refusal(&format!("SELECT {call} OVER (ORDER BY v) FROM {ROWS}")).await;
+        assert!(error.contains(problem), "{error}");
+    }
 }

@@ -167,19 +167,6 @@ async fn the_column_of_a_window_is_sorted_where_a_statement_sorts_it() {
 }
 
 #[tokio::test]
-async fn a_default_may_be_below_all_numbers_of_rows() {
-    assert_answers(&[
-        (
-            "SELECT lead(n, 1, -1) OVER (ORDER BY v) AS a, lag(n, 1, -7) OVER (ORDER BY v) AS b \
-             FROM (SELECT v, row_number() OVER (ORDER BY v) AS n FROM (VALUES (5), (6)) t(v)) ORDER BY v",
-            "2,-7 -1,1",
-        ),
-        ("SELECT lead(v, 1, 'none') OVER (ORDER BY v) AS a FROM (VALUES ('x'), ('y')) t(v) ORDER BY v", "y none"),
-    ])
-    .await;
-}
-
-#[tokio::test]
 async fn ignore_nulls_loses_no_count() {
     const TABLE: &str = "(VALUES (1, 10.0), (2, 20.0), (3, 30.0), (4, 40.0), (5, NULL), (6, NULL), (7, 70.0), (8, 80.0), (9, NULL)) t(k, v)";
     let of = |call: &str| format!("SELECT k, {call} IGNORE NULLS OVER (ORDER BY k) AS l FROM {TABLE} ORDER BY k");

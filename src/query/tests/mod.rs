@@ -1,6 +1,7 @@
 //! Queries over real Parquet files in memory, against plain loops over the same rows.
 
 mod choice;
+mod clauses;
 mod conclusions;
 mod corrections;
 mod formats;
