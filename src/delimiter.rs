@@ -5,8 +5,16 @@ const OTHERS: [u8; 3] = [b';', b'\t', b'|'];
 
 /// A comma, unless the header has none and one of the others. What stands in double quotes separates nothing.
 pub fn delimiter_of(header: &[u8]) -> u8 {
-    let line = header.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let outside: Vec<u8> = line.split(|byte| *byte == b'"').step_by(2).flatten().copied().collect();
+    let mut is_quoted = false;
+    let mut outside = Vec::new();
+    for byte in header {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            b'\n' | b'\r' => break,
+            other => outside.push(*other),
+        }
+    }
     let others = OTHERS.into_iter().find(|other| outside.contains(other));
     others.filter(|_| !outside.contains(&b',')).unwrap_or(b',')
 }
@@ -25,6 +33,10 @@ mod tests {
             ("\"a,b\";c", b';'),
             ("\"a;b\"", b','),
             ("a;b,c", b','),
+            ("a;b\rA,B\r", b';'),
+            ("a;b\r\nA,B\r\n", b';'),
+            ("\"first\nline\";b\nA,B\n", b';'),
+            ("\"a \"\"x\"\"\r\ny,z\"\tb\n1,2", b'\t'),
             ("a", b','),
             ("", b','),
         ] {
