@@ -24,7 +24,17 @@ const RIGHTS: &str =
 pub(super) async fn check(audit: &Audit, settings: &DoctorSettings, report: &mut Report) -> Result<bool, LakeError> {
     if let Location::Folder(folder) = &settings.location {
         // Nothing is written where no table is: it may be an empty mount point.
-        let absent = match (is_folder(folder), is_folder(&folder.join("ticks"))) {
+        let ticks = folder.join("ticks");
+        if let Some(file) = [folder, &ticks].into_iter().find(|path| path.is_file()) {
+            let detail = format!("{} is a file, where a folder is expected", file.display());
+            report.checks.push(Check::fail(
+                "store",
+                detail,
+                "correct the path of the lake, or move the file elsewhere",
+            ));
+            return Ok(false);
+        }
+        let absent = match (is_folder(folder), is_folder(&ticks)) {
             (Ok(true), Ok(true)) => None,
             (Ok(false), _) => Some(format!("{} is not there yet: ingest makes it", folder.display())),
             (Ok(true), Ok(false)) => {
@@ -73,7 +83,8 @@ pub(super) async fn check(audit: &Audit, settings: &DoctorSettings, report: &mut
     Ok(readable)
 }
 
-/// What can't be asked for may be there: only the file system's word that it isn't is one.
+/// False only where the file system says that nothing is there: after any other error there may be a lake that can't be
+/// read.
 fn is_folder(path: &Path) -> io::Result<bool> {
     match std::fs::metadata(path) {
         Ok(found) => Ok(found.is_dir()),
@@ -129,6 +140,30 @@ mod tests {
             checks.iter().map(|one| (one.check.as_str(), one.status)).collect::<Vec<_>>(),
             [("permissions", Status::Fail)]
         );
+    }
+
+    #[tokio::test]
+    async fn a_file_in_the_place_of_a_folder_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let ticks = folder.path().join("ticks");
+        std::fs::write(&ticks, "").unwrap();
+        for location in [folder.path(), &ticks] {
+            let settings = DoctorSettings {
+                location: Location::Folder(location.to_owned()),
+                store: StoreSettings::default(),
+                kafka: None,
+                expected: Expected::default(),
+                deletes: false,
+                fix: false,
+            };
+            // A folder's: nothing is to be asked of the store.
+            let audit = Audit::new(&Location::Folder(folder.path().to_owned()), &settings.store).unwrap();
+            let mut report = Report::default();
+            assert!(!check(&audit, &settings, &mut report).await.unwrap());
+            let [one] = report.checks.as_slice() else { panic!("{:?}", report.checks) };
+            assert_eq!((one.check.as_str(), one.status), ("store", Status::Fail));
+            assert_eq!(one.detail, format!("{} is a file, where a folder is expected", ticks.display()));
+        }
     }
 
     #[test]
