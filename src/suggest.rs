@@ -11,9 +11,9 @@ pub fn closest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     (best.0 >= MIN_SIMILARITY).then_some(best.1)
 }
 
-/// `; did you mean 'x'?` or nothing.
+/// `; did you mean 'x'?` or nothing. The name may come from a message: it is shown without what moves a cursor.
 pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    closest(wrong, known).map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
+    closest(wrong, known).map(|name| format!("; did you mean '{}'?", name.escape_debug())).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -27,5 +27,6 @@ mod tests {
         assert_eq!(closest("CLSOE", known), Some("close"));
         assert_eq!(closest("volume", known), None);
         assert_eq!(did_you_mean("x", []), "");
+        assert_eq!(did_you_mean("/close", ["/clo\u{1b}se\n"]), "; did you mean '/clo\\u{1b}se\\n'?");
     }
 }

@@ -18,7 +18,7 @@ const MAX_POINTER_BYTES: usize = 200;
 /// How often a key has a value of each type.
 type Kinds = BTreeMap<&'static str, u64>;
 
-/// Keys of some messages, as JSON pointers. Of an array only the first element counts: the others are like it.
+/// Keys of some messages, as JSON pointers. Of an array only the first element counts: the others are mostly like it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySurvey {
     documents: u64,
@@ -70,8 +70,12 @@ impl KeySurvey {
             Value::Array(_) => "array",
             Value::Object(_) => "object",
         };
-        let is_container = matches!(value, Value::Array(_) | Value::Object(_));
-        if (!is_container || depth == MAX_DEPTH) && !self.count(pointer, kind) {
+        let has_members = match value {
+            Value::Array(elements) => !elements.is_empty(),
+            Value::Object(members) => !members.is_empty(),
+            _ => false,
+        };
+        if (!has_members || depth == MAX_DEPTH) && !self.count(pointer, kind) {
             return;
         }
         if depth == MAX_DEPTH {
@@ -104,7 +108,10 @@ impl KeySurvey {
         let names = if source.starts_with('/') { &self.pointers } else { &self.alongside };
         let is_below = |name: &String| name.strip_prefix(source).is_some_and(|rest| rest.starts_with('/'));
         let is_deeper = source.split('/').count() > MAX_DEPTH + 1;
-        let is_known = !self.is_cut && !is_deeper && (self.documents > 0 || !source.starts_with('/'));
+        // As of `/bids/1/px`: what later elements of an array have is not kept.
+        let is_later =
+            source.starts_with('/') && source.split('/').any(|key| key.parse::<u64>().is_ok_and(|at| at > 0));
+        let is_known = !self.is_cut && !is_deeper && !is_later && (self.documents > 0 || !source.starts_with('/'));
         is_known && self.messages > 0 && !names.keys().any(|name| name == source || is_below(name))
     }
 
@@ -217,6 +224,35 @@ mod tests {
         }
         assert_eq!(survey.alongside.len(), MAX_POINTERS);
         assert!(!survey.lacks("header:other"), "it may be among those that were not kept");
+    }
+
+    #[test]
+    fn later_elements_and_empty_containers_may_be_there() {
+        let survey = survey(&[r#"{"data":[{"sz":1},{"px":1}],"none":[],"empty":{},"time":1}"#]);
+        for (source, lacks) in [
+            ("/data/0/px", true),
+            ("/data/1/px", false),
+            ("/data/1", false),
+            ("/data", false),
+            ("/none", false),
+            ("/empty", false),
+            ("/none/0", true),
+            ("/tim", true),
+        ] {
+            assert_eq!(survey.lacks(source), lacks, "{source}");
+        }
+        assert!(survey.to_string().contains("  /empty      object\n"), "{survey}");
+    }
+
+    #[test]
+    fn hostile_names_are_escaped() {
+        let name = "venue\u{1b}[2J\n2026-11-20 ERROR forged";
+        let mut survey = survey(&[r#"{"clos\ne\u001b":1}"#]);
+        survey.add(None, None, [(name, None)].into_iter());
+        for text in [survey.to_string(), survey.meant("/close"), survey.meant(&format!("header:{name}s"))] {
+            assert!(text.contains("\\u{1b}") && !text.contains('\u{1b}'), "{text:?}");
+            assert!(!text.contains("\ne") && !text.contains("\n2026"), "{text:?}");
+        }
     }
 
     #[test]
