@@ -39,7 +39,7 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
     let mut columns = decoder.columns();
     let mut keys = KeySurvey::default();
     let mut paths = OptionalPaths::of(&settings.input);
-    let mut ticks = 0;
+    let mut accepted = 0;
     let mut left = limit;
     let mut written = Ok(());
     let mut progress = Progress::More;
@@ -61,7 +61,7 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
             let verdict = decoder.decode(&message, &mut columns);
             keys.add(message.payload, message.key, headers.iter().copied());
             paths.add(&columns);
-            ticks += columns.len();
+            accepted += u64::from(!columns.is_empty());
             let (kind, text) = describe(&verdict, &columns, &extras);
             *summary.entry(kind).or_default() += 1;
             written = writeln!(out, "{}\t{}\t{text}", record.partition(), record.offset());
@@ -82,8 +82,8 @@ pub(super) fn run(settings: &Settings, limit: u64, stop: &CancellationToken) -> 
         tell(&format!("keys of the messages, as [input] takes them:\n{keys}"));
     }
     never_there(&settings.input, &keys).iter().for_each(|line| tell(&format!("{line}\n")));
-    if ticks > 0 {
-        paths.never_matched(&keys).iter().for_each(|path| tell(&format!("{path}\n")));
+    if accepted > 0 {
+        paths.never_matched(accepted, &keys).iter().for_each(|path| tell(&format!("{path}\n")));
     }
     Ok(ExitCode::SUCCESS)
 }

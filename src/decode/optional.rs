@@ -22,19 +22,22 @@ struct OptionalPath {
     extra: Option<usize>,
 }
 
-/// A column that is NULL in every row so far.
+/// A column that is NULL in every row that a run has made so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeverMatched {
     pub column: String,
     pub source: String,
+    /// How many messages became rows.
+    messages: u64,
     /// `; did you mean '/q/bid'?` or nothing.
     meant: String,
 }
 
 impl fmt::Display for NeverMatched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { column, source, meant } = self;
-        write!(f, "{column} is NULL in every row: no accepted message has a value at {source}{meant}")
+        let Self { column, source, messages, meant } = self;
+        let first = if *messages == 1 { "message".to_owned() } else { format!("{messages} messages") };
+        write!(f, "{column} is NULL in the first {first} of this run: no accepted one has a value at {source}{meant}")
     }
 }
 
@@ -52,16 +55,17 @@ impl OptionalPaths {
         self.unseen.is_empty()
     }
 
-    /// Takes out those that one of the rows has: for them a look at the first rows is all it costs.
+    /// Takes out those that one of the rows has: they cost no more than the rows before it.
     pub fn add(&mut self, rows: &TickColumns) {
         self.unseen.retain(|path| !path.has_value(rows));
     }
 
-    /// Those that are left, each with the key that may be meant.
-    pub fn never_matched(&self, keys: &KeySurvey) -> Vec<NeverMatched> {
+    /// Those that are left after so many accepted messages, each with the key that may be meant.
+    pub fn never_matched(&self, messages: u64, keys: &KeySurvey) -> Vec<NeverMatched> {
         let named = self.unseen.iter().map(|OptionalPath { column, source, .. }| NeverMatched {
             column: column.clone(),
             source: source.clone(),
+            messages,
             meant: keys.meant(source),
         });
         named.collect()
@@ -119,16 +123,16 @@ mod tests {
         paths.add(&columns);
         let mut keys = KeySurvey::default();
         keys.add(Some(payload), None, headers.into_iter());
-        let named: Vec<String> = paths.never_matched(&keys).iter().map(ToString::to_string).collect();
+        let named: Vec<String> = paths.never_matched(1, &keys).iter().map(ToString::to_string).collect();
         assert_eq!(
             named,
             [
-                "volume is NULL in every row: no accepted message has a value at /vol",
-                "source is NULL in every row: no accepted message has a value at header:Venue; did you mean 'header:venue'?",
-                "bid is NULL in every row: no accepted message has a value at /q/bit; did you mean '/q/bid'?",
+                "volume is NULL in the first message of this run: no accepted one has a value at /vol",
+                "source is NULL in the first message of this run: no accepted one has a value at header:Venue; did you mean 'header:venue'?",
+                "bid is NULL in the first message of this run: no accepted one has a value at /q/bit; did you mean '/q/bid'?",
             ]
         );
         let canonical = OptionalPaths::of(&InputSettings::preset(crate::decode::Preset::Canonical));
-        assert_eq!(canonical.never_matched(&keys), [], "nobody configured a path");
+        assert_eq!(canonical.never_matched(1, &keys), [], "nobody configured a path");
     }
 }
