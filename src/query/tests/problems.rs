@@ -144,13 +144,44 @@ async fn what_is_not_supported_comes_with_another_way() {
         ),
         (
             "SELECT EXISTS (SELECT 1 FROM ticks b WHERE b.symbol = a.symbol) FROM ticks a",
-            "EXISTS and IN of a subquery are supported in WHERE and HAVING only",
+            "EXISTS or IN of a subquery is not supported here",
             "LEFT JOIN (SELECT DISTINCT symbol",
         ),
         (
             "SELECT CASE WHEN close IN (SELECT volume FROM ticks) THEN 1 END FROM ticks",
-            "EXISTS and IN of a subquery are supported in WHERE and HAVING only",
+            "EXISTS or IN of a subquery is not supported here",
             "LEFT JOIN (SELECT DISTINCT symbol",
+        ),
+        (
+            "SELECT ts FROM ticks a WHERE close IN (SELECT close FROM ticks b WHERE b.symbol = a.symbol LIMIT 1)",
+            "EXISTS or IN of a subquery is not supported here",
+            "it has no ORDER BY, LIMIT or UNION",
+        ),
+        (
+            "SELECT ts FROM ticks a WHERE EXISTS (SELECT 1 FROM ticks b WHERE b.symbol = a.symbol UNION ALL SELECT 2 FROM ticks)",
+            "EXISTS or IN of a subquery is not supported here",
+            "two EXISTS with OR in place of a UNION",
+        ),
+        (
+            "SELECT ts FROM ticks a WHERE close IN (SELECT b.close + a.close FROM ticks b)",
+            "EXISTS or IN of a subquery is not supported here",
+            "only in equalities of its WHERE",
+        ),
+        (
+            "SELECT 1 FROM ticks a JOIN ticks b ON a.symbol = b.symbol AND a.close NOT IN (SELECT close FROM ticks c WHERE c.ts < a.ts)",
+            "EXISTS or IN",
+            "within CASE or in ON",
+        ),
+        (
+            "SELECT 1 FROM ticks a JOIN ticks b ON a.symbol = b.symbol AND a.kafka_offset NOT IN (SELECT kafka_offset FROM ticks)",
+            "EXISTS or IN",
+            "within CASE or in ON",
+        ),
+        (
+            "SELECT ts FROM ticks a WHERE NOT (coalesce(volume, 0) IN (SELECT coalesce(volume, 1) FROM ticks b WHERE b.symbol = \
+             a.symbol) OR close > 6)",
+            "NOT IN of a subquery that names columns from outside",
+            "write NOT EXISTS (SELECT 1 FROM",
         ),
         (
             "SELECT 1 FROM ticks a, LATERAL (SELECT max(close) m FROM ticks z WHERE z.symbol = a.symbol AND z.ts < a.ts) q",
