@@ -35,7 +35,7 @@ pub(super) struct Expanded {
     pub queries: usize,
     /// Of the last of them.
     pub demand: Option<Box<Demand>>,
-    /// Of the first that looks back.
+    /// Of the first named query that has one.
     pub since: Option<Since>,
 }
 

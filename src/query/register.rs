@@ -150,7 +150,7 @@ fn is_padded(text: &str) -> bool {
     matches!(text, [b'0', b'0'..=b'9', ..])
 }
 
-/// Of a file that is read from its beginning afterwards.
+/// What separates the columns of a CSV file, which is left at its beginning.
 fn delimiter_in(mut file: &File) -> std::io::Result<u8> {
     let mut header = Vec::new();
     file.take(MAX_HEADER_BYTES).read_to_end(&mut header)?;
