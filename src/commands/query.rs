@@ -90,8 +90,9 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     let session = tables.session().await?;
     let planned = session.plan(&parsed).await;
     let notes = match &planned {
-        Ok(_) => notes(session, zone.as_deref(), &args.ask, &parsed).await,
-        Err(_) => Ok(Vec::new()),
+        Ok(_) if !args.explain => notes(session, zone.as_deref(), &args.ask, &parsed).await,
+        // They cost reading, and are about an answer.
+        _ => Ok(Vec::new()),
     };
     tables.close().await;
     let planned = planned?;
@@ -215,7 +216,7 @@ fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<Stri
 }
 
 /// What standard error says with an answer, where scripts don't read it: the symbols that are asked for and that `ticks`
-/// doesn't have, that all of them are older than the query looks back, and the zone of its dates.
+/// doesn't have, that all of them are older than the `since` of the query, and the zone of its dates.
 ///
 /// # Errors
 /// The table can't be read.

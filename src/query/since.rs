@@ -42,8 +42,8 @@ impl Since {
         Self { of_query: Some(query.to_owned()), ..self }
     }
 
-    /// What to write for it to look back as far as `day`.
-    fn way_out(&self, day: Moment) -> String {
+    /// What to write for it to begin at `day`.
+    fn way_out(&self, day: &str) -> String {
         match &self.of_query {
             Some(query) => format!("{query}({} => '{day}')", self.param),
             None => format!("--param {}={day}", self.param),
@@ -52,8 +52,8 @@ impl Since {
 }
 
 impl QuerySession {
-    /// A line where all ticks that a statement asks for are older than it looks back. Nothing is read for it but the
-    /// first tick that isn't.
+    /// A line where all ticks that a statement asks for are older than its `since`. For it the first tick that isn't is read,
+    /// or the first that is; the newest is named where statistics of files have it, without reading them.
     ///
     /// # Errors
     /// The table can't be read.
@@ -63,18 +63,23 @@ impl QuerySession {
             return Ok(None);
         }
         let before = Scope { from: None, ..since.scope.clone() };
-        let newest = self.first_time("SELECT max(ts) AS ts FROM ticks", &before).await?;
-        let Some(newest) = newest.and_then(DateTime::from_timestamp_micros) else { return Ok(None) };
+        let newest = if before.is_everything() { self.newest_in_statistics() } else { None };
+        if newest.is_none() && self.first_time("SELECT ts FROM ticks LIMIT 1", &before).await?.is_none() {
+            return Ok(None);
+        }
         let whose = match since.scope.symbols.as_slice() {
             [] => String::new(),
             symbols => format!(" of {}", symbols.join(", ")),
         };
-        let way_out = since.way_out(Moment::Date(newest.with_timezone(&since.zone).date_naive()));
-        let newest = newest.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-        Ok(Some(format!(
-            "{TICKS} has nothing{whose} within {}={}: the newest tick is of {newest}; look further back with {way_out}",
-            since.param, since.text
-        )))
+        let (newest, day) = match newest.and_then(DateTime::from_timestamp_micros) {
+            Some(newest) => (
+                format!(": the newest tick is of {}", newest.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
+                Moment::Date(newest.with_timezone(&since.zone).date_naive()).to_string(),
+            ),
+            None => (String::new(), "DATE".to_owned()),
+        };
+        let (param, text, way_out) = (&since.param, &since.text, since.way_out(&day));
+        Ok(Some(format!("{TICKS} has nothing{whose} within {param}={text}{newest}; look further back with {way_out}")))
     }
 
     async fn first_time(&self, sql: &str, scope: &Scope) -> Result<Option<i64>, QueryError> {
@@ -84,5 +89,10 @@ impl QuerySession {
         let batch = batches.iter().find(|batch| batch.num_rows() > 0);
         let times = batch.map(|batch| batch.column(0).as_primitive::<TimestampMicrosecondType>());
         Ok(times.filter(|times| times.is_valid(0)).map(|times| times.value(0)))
+    }
+
+    fn newest_in_statistics(&self) -> Option<i64> {
+        let ticks = self.tables().iter().find(|table| table.name == TICKS)?;
+        ticks.times.map(|(_, newest)| newest)
     }
 }
