@@ -11,9 +11,18 @@ pub fn closest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     (best.0 >= MIN_SIMILARITY).then_some(best.1)
 }
 
-/// `; did you mean 'x'?` or nothing. The name may come from a message: it is shown without what moves a cursor.
+/// A name of a message or a file without control, invisible and bidirectional characters; quotes stay as they are.
+pub fn shown(name: &str) -> String {
+    let escaped = name.chars().flat_map(|character| match character {
+        '"' | '\'' | '\\' => vec![character],
+        other => other.escape_debug().collect(),
+    });
+    escaped.collect()
+}
+
+/// `; did you mean 'x'?` or nothing. The name may come from a message or a file.
 pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    closest(wrong, known).map(|name| format!("; did you mean '{}'?", name.escape_debug())).unwrap_or_default()
+    closest(wrong, known).map(|name| format!("; did you mean '{}'?", shown(name))).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::place::Place;
 use super::unsupported::{Unsupported, hint_of, unsupported};
-use crate::suggest::{closest, did_you_mean};
+use crate::suggest::{closest, did_you_mean, shown};
 
 /// Columns listed when one is not found; a hand-written table has fewer.
 const MAX_LISTED: usize = 40;
@@ -244,10 +244,10 @@ fn schema_problem(error: &SchemaError) -> Found {
 /// Without double quotes names are lower case, so a column that a file calls `Name` is found by `"Name"` only.
 fn meant(wrong: &str, names: &[&str]) -> String {
     match names.iter().find(|name| name.eq_ignore_ascii_case(wrong)) {
-        Some(name) => format!("; write \"{name}\" in double quotes: its case counts"),
+        Some(name) => format!("; write \"{}\" in double quotes: its case counts", shown(name)),
         None => match closest(wrong, names.iter().copied()) {
-            Some(name) if name.chars().any(char::is_uppercase) => format!("; did you mean '\"{name}\"'?"),
-            Some(name) => format!("; did you mean '{name}'?"),
+            Some(name) if name.chars().any(char::is_uppercase) => format!("; did you mean '\"{}\"'?", shown(name)),
+            Some(name) => format!("; did you mean '{}'?", shown(name)),
             None => String::new(),
         },
     }
@@ -257,6 +257,7 @@ fn meant(wrong: &str, names: &[&str]) -> String {
 fn wrapped(head: &str, names: &[&str], tail: &str) -> String {
     let mut lines = vec![head.to_owned()];
     for (at, name) in names.iter().enumerate() {
+        let name = shown(name);
         let mark = if at + 1 < names.len() { ", " } else { tail };
         match lines.last_mut().filter(|line| line.len() + name.len() < WIDTH) {
             Some(line) => line.push_str(&format!("{name}{mark}")),

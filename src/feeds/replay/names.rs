@@ -2,7 +2,7 @@
 
 use super::{ColumnNames, ReplayError};
 use crate::decode::{InputSettings, Source};
-use crate::suggest::did_you_mean;
+use crate::suggest::{did_you_mean, shown};
 
 const FIELDS: [&str; 9] = ["symbol", "ts", "close", "open", "high", "low", "volume", "trade_id", "source"];
 const REQUIRED: usize = 3;
@@ -79,7 +79,12 @@ impl Header<'_> {
         if let (Some(first), Some(second)) = (first, second) {
             return Err(ReplayError::Content {
                 file: self.file.to_owned(),
-                problem: format!("columns '{first}' and '{second}' may both be {field}; set --{}-column", flag(field)),
+                problem: format!(
+                    "columns '{}' and '{}' may both be {field}; set --{}-column",
+                    shown(first),
+                    shown(second),
+                    flag(field)
+                ),
             });
         }
         Ok(first.cloned())
@@ -91,12 +96,12 @@ impl Header<'_> {
         let meant = |(name, field): (&str, &str)| {
             let alike = columns().find(|column| looks_like(column) == Some(field));
             let which = if names.len() == 1 { "it" } else { name };
-            alike.map_or_else(|| did_you_mean(name, columns()), |column| format!("; is {which} '{column}'?"))
+            alike.map_or_else(|| did_you_mean(name, columns()), |column| format!("; is {which} '{}'?", shown(column)))
         };
         ReplayError::NoColumn {
             file: self.file.to_owned(),
             names: listed(names.iter().map(|(name, _)| format!("'{name}'")), "or"),
-            columns: self.columns.join(", "),
+            columns: self.columns.iter().map(|column| shown(column)).collect::<Vec<_>>().join(", "),
             meant: names.iter().copied().map(meant).collect(),
             flags: listed(names.iter().map(|(_, field)| format!("--{}-column", flag(field))), "and"),
         }
@@ -186,21 +191,22 @@ impl Mapping {
     /// Which columns were taken and which were left, and those of them that look like a field that has none.
     pub(super) fn report(&self, file: &str, header: &[String]) -> String {
         let taken = FIELDS.into_iter().zip(self.columns());
-        let shown = taken.clone().filter_map(|(field, column)| {
+        let fields = taken.clone().filter_map(|(field, column)| {
             let column = column?;
-            Some(if column == field { field.to_owned() } else { format!("{field} = {column}") })
+            Some(if column == field { field.to_owned() } else { format!("{field} = {}", shown(column)) })
         });
-        let shown: Vec<String> = shown.collect();
+        let fields: Vec<String> = fields.collect();
         let used: Vec<&String> = self.columns().into_iter().flatten().collect();
         let left: Vec<&String> = header.iter().filter(|column| !used.contains(column)).collect();
-        let mut text = format!("{file}: columns {}", shown.join(", "));
+        let mut text = format!("{file}: columns {}", fields.join(", "));
         if !left.is_empty() {
-            let names: Vec<&str> = left.iter().map(|column| column.as_str()).collect();
+            let names: Vec<String> = left.iter().map(|column| shown(column)).collect();
             text.push_str(&format!("; left out {}", names.join(", ")));
         }
         text.push('\n');
         for (field, _) in taken.skip(REQUIRED).filter(|(_, column)| column.is_none()) {
             if let Some(column) = left.iter().find(|column| looks_like(column) == Some(field)) {
+                let column = shown(column);
                 text.push_str(&format!(
                     "{file}: warning: '{column}' looks like {field} and is left out; take it with --{}-column '{column}'\n",
                     flag(field)
@@ -243,6 +249,8 @@ mod tests {
         assert!(error.contains("no column 'symbol'") && error.contains("is it 'Ticker'?"), "{error}");
         let error = mapping(&["symbl", "ts", "close"]).unwrap_err();
         assert!(error.contains("did you mean 'symbl'?"), "{error}");
+        let error = mapping(&["symbl", "x\u{1b}[2J\nforged", "close"]).unwrap_err();
+        assert!(error.contains("x\\u{1b}[2J\\nforged"), "{error}");
     }
 
     #[test]

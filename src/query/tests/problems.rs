@@ -304,6 +304,7 @@ async fn files_beside_the_tables_are_read() {
         ("tabs", file("tabs.csv", "symbol\tsector\nA\ttech\n")),
         ("an_array", file("a.json", " [{\"symbol\":\"A\",\"sector\":\"tech\"}]")),
         ("zeros", file("zeros.csv", "symbol,sector\n005930,chips\n")),
+        ("hostile", file("hostile.csv", "sector,\"pri\u{1b}[2Jce\nforged\",symbol\ntech,1,A\n")),
         ("lines", file("lines.json", "{\"symbol\":\"A\",\"sector\":\"tech\"}\n")),
     ] {
         session.register_file(name, &path).await.unwrap();
@@ -334,6 +335,8 @@ async fn files_beside_the_tables_are_read() {
         let error = session.plan(&Parsed::parse(&sql).unwrap()).await.err().unwrap().to_string();
         assert!(error.starts_with(told), "{error}");
     }
+    let error = session.plan(&Parsed::parse("SELECT \"pri\" FROM hostile").unwrap()).await.err().unwrap().to_string();
+    assert!(error.contains("pri\\u{1b}[2Jce\\nforged"), "{error}");
     for (name, path, told) in [
         ("ticks", file("x.csv", "a\n1\n"), "already"),
         ("lines", file("x.csv", "a\n1\n"), "already"),
