@@ -8,11 +8,11 @@ use clap::ValueEnum;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use tickhouse::decode::{Decoder, InputSettings, Message, Preset, Verdict};
-use tickhouse::feeds::Feed;
-use tickhouse::feeds::simulate::{Clock, SimulateSettings, SimulatedFeed};
-use tickhouse::feeds::wire::Encoder;
 use tickhouse::ingest::{Batch, Chunk, TickEncoder};
 use tickhouse::market::{Counts, MarketZone, OffsetRange, PartitionBy};
+use tickhouse::produce::Feed;
+use tickhouse::produce::simulate::{Clock, SimulateSettings, SimulatedFeed};
+use tickhouse::produce::wire::Encoder;
 
 const MESSAGES: i64 = 100_000;
 const CHUNK_MESSAGES: usize = 4_096;

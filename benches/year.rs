@@ -16,10 +16,10 @@ use clap::Parser;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tickhouse::ingest::{Batch, Chunk, TickEncoder};
+use tickhouse::lake::maintenance::{Compaction, Limits, Stopped};
 use tickhouse::lake::{
     Advance, CommitNote, CommitOutcome, Lake, LakeSpec, Location, Maintenance, RetryPolicy, StoreSettings, Upkeep,
 };
-use tickhouse::maintain::{Compaction, Limits, Stopped};
 use tickhouse::market::{Counts, OffsetRange, PartitionBy, Tick, TickColumns, TopicIdentity};
 use tokio_util::sync::CancellationToken;
 

@@ -29,68 +29,51 @@
 //! Deliberately absent: deduplication by value (equal ticks at two offsets are two ticks), guessing of the
 //! message format, deletion of data files by the ingest path.
 //!
-//! Modules in reading order. Arrows point one way: `main -> commands -> catalog -> engines -> query`,
-//! `{feeds, ingest, query, verify} -> {kafka, lake, decode, signals} -> market`, `replay -> {ingest, tail}`; `ingest` and
-//! `query` never import each other. `dashboard` and `metrics` stand on `http`; `metrics` reads what `ingest` tells of itself.
+//! Rooms in reading order. Arrows point one way: `cli -> {serve, produce, check, engines} -> live -> query -> {tail, ingest} ->
+//! {lake, kafka, decode} -> {indicators, market} -> util`; `ingest` and `query` never import each other. The map is
+//! `docs/architecture.md`.
 
+/// Leaves that know nothing of ticks, tables or topics.
+pub mod util;
+
+/// Ticks, symbols, trade dates, offsets and counts: pure.
 pub mod market;
 
-pub mod signals;
+/// Rolling kernels of one symbol: pure.
+pub mod indicators;
 
-pub mod secret;
-
-pub mod units;
-
-pub mod throttle;
-
-pub mod crash;
-
-pub mod priority;
-
-pub mod suggest;
-
-pub mod delimiter;
-
+/// Payload bytes become ticks or a verdict.
 pub mod decode;
 
+/// Everything that names librdkafka.
 pub mod kafka;
 
+/// Everything that names Delta Lake and object stores.
 pub mod lake;
 
-pub mod maintain;
-
+/// The loop that commits each record once, and dead letters that become ticks.
 pub mod ingest;
 
-pub mod feeds;
-
+/// What Kafka holds beyond a version of the table.
 pub mod tail;
 
-pub mod replay;
-
-pub mod verify;
-
-pub mod doctor;
-
+/// Everything that runs SQL.
 pub mod query;
 
-pub mod engines;
-
-pub mod catalog;
-
+/// Signals while ticks arrive, and where they go.
 pub mod live;
 
-pub mod http;
+/// Athena, Trino and Glue, and the registration of tables in other engines.
+pub mod engines;
 
-pub mod metrics;
+/// `verify` and `doctor`.
+pub mod check;
 
-pub mod dashboard;
+/// Where ticks come from: simulation and files.
+pub mod produce;
 
+/// The page, metrics and health over HTTP.
+pub mod serve;
+
+/// Arguments, settings, logging and commands.
 pub mod cli;
-
-pub mod settings;
-
-pub mod telemetry;
-
-mod allocator;
-
-pub mod commands;

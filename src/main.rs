@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use tickhouse::cli::Cli;
-use tickhouse::{commands, telemetry};
+use tickhouse::cli::args::Cli;
+use tickhouse::cli::{commands, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
-use tickhouse::dashboard::{DashboardSettings, Server, SourceSpec};
+use tickhouse::serve::dashboard::{DashboardSettings, Server, SourceSpec};
 use tickhouse::lake::{Lake, LakeSpec, Location, StoreSettings};
 use tickhouse::market::{PartitionBy, TopicIdentity};
 use tokio::runtime::Runtime;

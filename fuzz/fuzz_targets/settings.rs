@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use tempfile::NamedTempFile;
 use tickhouse::decode::Decoder;
 use tickhouse::market::MarketZone;
-use tickhouse::settings::Settings;
+use tickhouse::cli::settings::Settings;
 
 thread_local! {
     static FILE: RefCell<NamedTempFile> = RefCell::new(NamedTempFile::new().expect("a file"));

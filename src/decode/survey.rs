@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::suggest::did_you_mean;
+use crate::util::suggest::did_you_mean;
 
 /// Different JSON pointers that are kept, and so many headers.
 const MAX_POINTERS: usize = 200;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{EngineError, Refusal};
 use super::http::{Server, require_tls};
-use crate::secret::Secret;
+use crate::util::secret::Secret;
 
 const CLICKHOUSE: &str = "ClickHouse";
 const SERVER: Server = Server {

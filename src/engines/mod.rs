@@ -16,6 +16,7 @@ mod clickhouse;
 mod error;
 mod http;
 mod progress;
+pub mod registration;
 mod trino;
 mod trino_http;
 #[cfg(test)]

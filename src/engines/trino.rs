@@ -15,7 +15,7 @@ use super::error::{EngineError, Refusal, TRINO};
 use super::progress::EngineProgress;
 use super::trino_http::Http;
 use super::values::{Cell, Columns};
-use crate::secret::Secret;
+use crate::util::secret::Secret;
 
 /// The `[trino]` section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

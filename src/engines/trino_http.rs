@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::error::{EngineError, TRINO};
 use super::http::{Server, require_tls};
 use super::trino::{Page, TrinoSettings};
-use crate::secret::Secret;
+use crate::util::secret::Secret;
 
 const SERVER: Server = Server {
     engine: TRINO,

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::secret::Secret;
+use crate::util::secret::Secret;
 
 /// Method, path and what comes back.
 type Step = (&'static str, &'static str, u16, Value);

@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::status::Status;
 use super::upkeep::Caretaker;
-use crate::priority::give_way;
+use crate::util::priority::give_way;
 
 /// What is under way has had the time of the last flush too.
 const LAST_MAINTENANCE: Duration = Duration::from_secs(1);

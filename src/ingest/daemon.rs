@@ -25,7 +25,7 @@ use super::upkeep::{Caretaker, Looked};
 use crate::decode::{Coercions, Decoder, InputSettings};
 use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
 use crate::lake::{Lake, LakeError, LakeSpec, Location, RetryPolicy, StoreSettings, Tally};
-use crate::throttle::Throttle;
+use crate::util::throttle::Throttle;
 
 /// Contract: one-shot commands try for 60 s, the daemon for ever.
 const ONE_SHOT: Duration = RetryPolicy::ONE_SHOT;

@@ -16,10 +16,10 @@ use super::encode::{EncodedFile, TickEncoder};
 use super::error::IngestError;
 use super::letters::encode_letters;
 use super::spare::ColumnsReturn;
-use crate::crash::{self, CrashPoint};
 use crate::decode::{Reason, SkipKind};
 use crate::kafka::TopicIdAnswer;
 use crate::lake::{Advance, Attempt, CommitNote, CommitOutcome, CommittedTable, Lake, LakeError, NewFile};
+use crate::util::crash::{self, CrashPoint};
 
 /// A batch and what the table must look like for it to go in.
 pub(super) struct Flush {

@@ -27,6 +27,7 @@ mod optional_watch;
 mod partitions;
 mod pipeline;
 mod policy;
+pub mod redrive;
 mod report;
 mod settings;
 mod spare;

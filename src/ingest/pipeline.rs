@@ -35,7 +35,7 @@ use crate::decode::Decoder;
 use crate::kafka::{Assigned, Command, Consumer, Event, KafkaSettings};
 use crate::lake::{Advance, Lake};
 use crate::market::TopicIdentity;
-use crate::throttle::Throttle;
+use crate::util::throttle::Throttle;
 
 /// A request that is under way when the ingest ends.
 const LAST_ANSWER: Duration = Duration::from_secs(1);

@@ -15,10 +15,10 @@ use super::flush::Flushed;
 use super::partitions::Partition;
 use super::pipeline::Pipeline;
 use super::status::{LastCommit, MaintenanceStatus, PartitionStatus, Status, Volume};
-use crate::crash::{self, CrashPoint};
 use crate::decode::Coercions;
 use crate::kafka::Command;
 use crate::lake::Tally;
+use crate::util::crash::{self, CrashPoint};
 
 /// Shows that the loop turns where nothing happens.
 pub(super) const BEAT: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::dead_share::Share;
 use crate::lake::Upkeep;
 use crate::market::{MarketZone, PartitionBy};
-use crate::units;
+use crate::util::units;
 
 /// Limits and policies of `ingest`; the defaults are those of the README.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

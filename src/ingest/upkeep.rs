@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::settings::Maintain;
 use super::status::{MaintenanceStatus, Ran, Status, Work};
+use crate::lake::maintenance::{Compacted, Compaction, RewriteError, Stopped};
 use crate::lake::{Location, Maintenance, RetryPolicy, StoreSettings, Upkeep};
-use crate::maintain::{Compacted, Compaction, RewriteError, Stopped};
 
 /// Commits from one look at the files to the next.
 const COMMITS: u64 = 32;

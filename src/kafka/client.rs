@@ -9,7 +9,7 @@ use rdkafka::config::ClientConfig;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::refusal::configuration_problem;
-use crate::secret::Secret;
+use crate::util::secret::Secret;
 
 /// The `[kafka]` section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,8 +18,8 @@ use super::record::{CommitRecord, advanced};
 use super::retry::{Attempts, RetryPolicy};
 use super::table::Table;
 use super::tally::{Attempt, CommittedTable};
-use crate::crash::{self, CrashPoint};
 use crate::market::{Counts, OffsetRange, date_text};
+use crate::util::crash::{self, CrashPoint};
 
 /// How one partition moves in a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

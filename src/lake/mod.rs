@@ -33,6 +33,7 @@ mod log_file;
 mod logged;
 mod lost;
 mod maintain;
+pub mod maintenance;
 mod manifest;
 mod mend;
 mod new_file;
@@ -60,7 +61,7 @@ mod vacuum;
 mod view;
 mod writing;
 
-pub use crate::secret::Secret;
+pub use crate::util::secret::Secret;
 pub use audit::{Audit, AuditedTable, LogDamage, LogProblem};
 #[cfg(feature = "aws")]
 pub use aws::{AwsAccess, aws_access};

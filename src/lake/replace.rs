@@ -23,7 +23,7 @@ use super::record::{CommitRecord, Expired};
 use super::retry::{Attempts, RetryPolicy};
 use super::table::Table;
 use super::view::DataFile;
-use crate::crash::{self, CrashPoint};
+use crate::util::crash::{self, CrashPoint};
 
 const APP_ID: &str = "tickhouse/maintain";
 const INFO_KEY: &str = "tickhouseMaintenance";

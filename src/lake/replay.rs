@@ -17,7 +17,7 @@ use super::put::Put;
 use super::record::{CommitRecord, Replayed, with_replayed};
 use super::retry::Attempts;
 use super::table::Table;
-use crate::crash::{self, CrashPoint};
+use crate::util::crash::{self, CrashPoint};
 
 const APP_ID: &str = "tickhouse/replay";
 const REASON: &str = "dead-letters replay";

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::error::LakeError;
 use super::tally::Tally;
-use crate::throttle::Throttle;
+use crate::util::throttle::Throttle;
 
 /// How long to go on finding out what became of a commit.
 #[derive(Debug, Clone)]

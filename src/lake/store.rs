@@ -13,7 +13,7 @@ use url::Url;
 use super::durable::DurableLocal;
 use super::error::LakeError;
 use super::location::Location;
-use crate::secret::Secret;
+use crate::util::secret::Secret;
 
 /// How to reach an S3 store. What is `None` comes from the `AWS_*` environment or the instance role.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]

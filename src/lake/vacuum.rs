@@ -14,7 +14,7 @@ use super::checkup::{ListedFile, data_files};
 use super::error::LakeError;
 use super::maintain::Maintenance;
 use super::store::{delete_all, prefixed};
-use crate::crash::{self, CrashPoint};
+use crate::util::crash::{self, CrashPoint};
 
 /// Files that one request, or a round of them, deletes.
 const AT_ONCE: usize = 1_000;

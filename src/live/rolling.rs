@@ -4,7 +4,7 @@
 //! the same ticks.
 
 use super::values::{VALUES, Values, at};
-use crate::signals::{LastSign, Recent, mean_and_deviation};
+use crate::indicators::{LastSign, Recent, mean_and_deviation};
 
 /// Windows of the means of closes that can't be changed, as in `moving_averages`.
 const MEANS: [(usize, usize); 3] = [(5, at::MA_5), (10, at::MA_10), (20, at::MA_20)];

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Kind, Severity};
-use crate::secret::Secret;
-use crate::units;
+use crate::util::secret::Secret;
+use crate::util::units;
 
 /// Longest window of a mean.
 const MAX_WINDOW: usize = 1_000;

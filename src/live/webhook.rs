@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::encode::EventJson;
 use super::event::{Event, Kind, Severity};
 use super::settings::{WebhookFormat, WebhookSettings};
-use crate::throttle::Throttle;
+use crate::util::throttle::Throttle;
 
 /// Events that may wait for one webhook. Those beyond are kept in the lake.
 const QUEUE: usize = 10_000;

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::dialect::Dialect;
 use super::error::QueryError;
 use super::header::{Header, is_name};
-use crate::suggest::did_you_mean;
+use crate::util::suggest::did_you_mean;
 
 macro_rules! embedded {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../sql/", $name, ".sql")))),+] };

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::place::Place;
 use super::unsupported::{Unsupported, hint_of, unsupported};
-use crate::suggest::{closest, did_you_mean, shown};
+use crate::util::suggest::{closest, did_you_mean, shown};
 
 /// Columns listed when one is not found; a hand-written table has fewer.
 const MAX_LISTED: usize = 40;

@@ -12,7 +12,7 @@ use super::literal::{
     before_now, date_literal, double_literal, integer_literal, interval_literal, string_literal, timestamp_literal,
 };
 use super::moment::{Clock, Moment};
-use crate::suggest::did_you_mean;
+use crate::util::suggest::did_you_mean;
 
 /// Rows that a window may hold: its state stays in memory, one a symbol.
 const MAX_COUNT: i64 = 1_000_000;

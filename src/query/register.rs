@@ -16,7 +16,7 @@ use super::diagnose::{first_lines, innermost};
 use super::error::QueryError;
 use super::header::is_name;
 use super::session::{QuerySession, TableInfo};
-use crate::delimiter::delimiter_of;
+use crate::util::delimiter::delimiter_of;
 
 /// Columns that hold identifiers whatever their values look like, in any case.
 const TEXTS: [&str; 14] = [

@@ -39,8 +39,8 @@ use super::spill::SpillFolder;
 use super::statement::Parsed;
 use super::union::{TailRows, UnionTable};
 use crate::lake::TableView;
-use crate::suggest::did_you_mean;
-use crate::units::size_text;
+use crate::util::suggest::did_you_mean;
+use crate::util::units::size_text;
 
 pub const TICKS: &str = "ticks";
 pub const DEAD_LETTERS: &str = "dead_letters";

@@ -9,7 +9,7 @@ use super::error::QueryError;
 use super::scope::Scope;
 use super::session::{QuerySession, TICKS};
 use super::statement::Parsed;
-use crate::suggest::did_you_mean;
+use crate::util::suggest::did_you_mean;
 
 impl QuerySession {
     /// A line for each symbol that `ticks` doesn't have. Those that it has cost a look for their first row; all symbols

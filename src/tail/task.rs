@@ -15,7 +15,7 @@ use super::union::{UnionError, UnionSettings, follow, knows_all, store_of};
 use super::view::{Mode, UnionView};
 use crate::kafka::KafkaSettings;
 use crate::lake::{Lake, LakeError, LakeVersion};
-use crate::throttle::Throttle;
+use crate::util::throttle::Throttle;
 
 /// Between two looks for a newer version.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use chrono::Utc;
 use tickhouse::ingest::{IngestSettings, IngestSpec, Maintain};
+use tickhouse::lake::maintenance::{Compacted, Compaction, Limits, RewriteError, Stopped};
 use tickhouse::lake::{
     DataFile, MaintainedTable, Maintenance, Replaced, Replacement, RetryPolicy, TableCommit, TableView, Upkeep,
 };
-use tickhouse::maintain::{Compacted, Compaction, Limits, RewriteError, Stopped};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Contents, Place, Tickhouse, Topic, assert_healthy, ingest, over_stores, spec, until_latest};

@@ -8,8 +8,8 @@ use object_store::path::Path;
 use serde_json::Value;
 use tickhouse::decode::{InputSettings, Preset, Reason};
 use tickhouse::ingest::IngestSpec;
+use tickhouse::ingest::redrive::{ReplaySettings, Report, Wanted, replay};
 use tickhouse::market::PartitionBy;
-use tickhouse::replay::{ReplaySettings, Report, Wanted, replay};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{

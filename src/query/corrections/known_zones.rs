@@ -12,7 +12,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::suggest::closest;
+use crate::util::suggest::closest;
 
 #[derive(Debug)]
 pub(super) struct OnlyKnownZones;

@@ -13,7 +13,7 @@ use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{Accumulator, AggregateUDF};
 use datafusion::physical_expr::PhysicalExpr;
 
-use crate::signals::{Fold, Moments, MomentsState, Queue, Sum};
+use crate::indicators::{Fold, Moments, MomentsState, Queue, Sum};
 
 type Evaluate<S> = fn(S, u64) -> Option<f64>;
 

@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
 use super::running::Indicator;
-use crate::signals::MacdPeriods;
+use crate::indicators::MacdPeriods;
 
 /// As many rows as the parameter of a named query may say.
 const MAX_PERIOD: usize = 1_000_000;

@@ -9,8 +9,8 @@ use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
 
 use super::function::MacdPart;
-use crate::signals;
-use crate::signals::MacdPeriods;
+use crate::indicators;
+use crate::indicators::MacdPeriods;
 
 /// A function with its periods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,10 +24,10 @@ pub(in crate::query) enum Indicator {
 impl Indicator {
     pub(in crate::query) fn start(self) -> Running {
         match self {
-            Self::Ema(rows) => Running::Ema(signals::Ema::new(rows)),
-            Self::Rsi(rows) => Running::Rsi(signals::Rsi::new(rows)),
-            Self::Macd(part, periods) => Running::Macd(part, Box::new(signals::Macd::new(periods))),
-            Self::Atr(rows) => Running::Atr(signals::Atr::new(rows)),
+            Self::Ema(rows) => Running::Ema(indicators::Ema::new(rows)),
+            Self::Rsi(rows) => Running::Rsi(indicators::Rsi::new(rows)),
+            Self::Macd(part, periods) => Running::Macd(part, Box::new(indicators::Macd::new(periods))),
+            Self::Atr(rows) => Running::Atr(indicators::Atr::new(rows)),
         }
     }
 }
@@ -35,10 +35,10 @@ impl Indicator {
 /// The state after the rows so far of one partition of a window.
 #[derive(Debug, Clone)]
 pub(in crate::query) enum Running {
-    Ema(signals::Ema),
-    Rsi(signals::Rsi),
-    Macd(MacdPart, Box<signals::Macd>),
-    Atr(signals::Atr),
+    Ema(indicators::Ema),
+    Rsi(indicators::Rsi),
+    Macd(MacdPart, Box<indicators::Macd>),
+    Atr(indicators::Atr),
 }
 
 impl Running {
@@ -62,7 +62,7 @@ impl Running {
                 values.append_option(found);
             }),
             Self::Atr(atr) => rows.for_each(|row| {
-                let range = signals::Range { high: at(0, row), low: at(1, row), close: at(2, row) };
+                let range = indicators::Range { high: at(0, row), low: at(1, row), close: at(2, row) };
                 values.append_option(atr.push(range));
             }),
         }

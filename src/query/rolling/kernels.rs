@@ -9,7 +9,7 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Float64Type};
 
 use super::symbols::Run;
-use crate::signals::{Counter, Fold, Frame, Frames, Moments, MomentsState, Previous, Sum};
+use crate::indicators::{Counter, Fold, Frame, Frames, Moments, MomentsState, Previous, Sum};
 
 /// The argument is known at a row; `None` where it is at all rows. An array of type Null has no buffer of its own.
 fn known(argument: &dyn Array) -> Option<NullBuffer> {
@@ -302,7 +302,7 @@ pub(super) fn first(kind: &DataType) -> Option<Box<dyn ArrayKernel>> {
 pub(super) fn greatest(kind: &DataType, frame: Frame) -> Option<Box<dyn ArrayKernel>> {
     macro_rules! make {
         ($type:ty) => {
-            Box::new(Folded::<$type, crate::signals::Greatest<<$type as ArrowPrimitiveType>::Native>>::new(frame))
+            Box::new(Folded::<$type, crate::indicators::Greatest<<$type as ArrowPrimitiveType>::Native>>::new(frame))
                 as Box<dyn ArrayKernel>
         };
     }
@@ -312,7 +312,7 @@ pub(super) fn greatest(kind: &DataType, frame: Frame) -> Option<Box<dyn ArrayKer
 pub(super) fn least(kind: &DataType, frame: Frame) -> Option<Box<dyn ArrayKernel>> {
     macro_rules! make {
         ($type:ty) => {
-            Box::new(Folded::<$type, crate::signals::Least<<$type as ArrowPrimitiveType>::Native>>::new(frame))
+            Box::new(Folded::<$type, crate::indicators::Least<<$type as ArrowPrimitiveType>::Native>>::new(frame))
                 as Box<dyn ArrayKernel>
         };
     }

@@ -21,7 +21,7 @@ use super::kernels::{
 };
 use super::recursions::Recursions;
 use super::symbols::Run;
-use crate::signals::{Frame, MomentsState};
+use crate::indicators::{Frame, MomentsState};
 
 /// What an expression computes of its argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,218 @@
+//! Flags of `tickhouse query`.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+use clap::builder::PossibleValue;
+use clap::{ArgGroup, Args, ValueEnum};
+
+use super::{EngineArgs, KafkaArgs, PastArgs, TableArgs, pair, zone};
+use crate::cli::settings::Layers;
+use crate::engines::Engine;
+use crate::query::{Dialect, Format};
+use crate::util::units::{parse_size, size_text};
+
+const AFTER_HELP: &str = "\
+Examples:
+  tickhouse query --list
+  tickhouse query --table ./lake 'SELECT symbol, count(*) FROM ticks GROUP BY symbol'
+  tickhouse query --table ./lake sma_crossover --symbol AAPL --from 2026-11-20
+  tickhouse query --table s3://bucket/lake daily_summary -o summary.parquet
+  tickhouse query --table ./lake
+  tickhouse query --table ./lake --live --brokers localhost:9092 latest
+  tickhouse query --engine trino --trino-url https://trino.example.com:8443 sma_crossover --symbol AAPL";
+
+/// SQL on the tables of a lake, or a named query such as sma_crossover
+#[derive(Debug, Clone, Args)]
+#[command(after_help = AFTER_HELP)]
+#[command(group(ArgGroup::new("what").args(["query", "file", "list"])))]
+pub struct QueryArgs {
+    /// SQL (anything with a space in it) or the name of a query; without one a prompt, or the statements of a pipe
+    #[arg(value_name = "SQL|NAME")]
+    pub query: Option<String>,
+    /// Read the SQL from a file; - is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// List the named queries
+    #[arg(long)]
+    pub list: bool,
+    /// Print what a named query answers: its parameters, columns and edge rules
+    #[arg(long, requires = "query", conflicts_with_all = ["show_sql", "explain"])]
+    pub describe: bool,
+    /// Print the statement with all values in place instead of running it
+    #[arg(long)]
+    pub show_sql: bool,
+    /// Print it in the SQL of this engine [default: that of --engine]
+    #[arg(long, value_enum, requires = "show_sql")]
+    pub dialect: Option<Dialect>,
+    /// Print the plan instead of running it
+    #[arg(long, conflicts_with = "show_sql")]
+    pub explain: bool,
+    /// Zone of the times that are printed, and of those of --from and --to that have no offset
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    pub tz: Tz,
+    /// Folder of NAME.sql files that override and extend the named queries
+    #[arg(long, value_name = "DIR")]
+    pub sql_dir: Option<PathBuf>,
+    /// Format of the result; auto is a table on a terminal and csv in a pipe, or what the name after -o says
+    #[arg(long, value_enum, default_value = "auto")]
+    pub format: FormatChoice,
+    /// Write the result to a file or an object of the store (s3://bucket/key), which appears when it is complete; - is
+    /// standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Rows of a table on a terminal: the first and the last ones are shown; 0 shows all
+    #[arg(long, value_name = "ROWS", default_value_t = 40)]
+    pub max_rows: usize,
+    /// Memory for sorts, groups and joins; beyond it they spill to disk
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory_limit)]
+    pub memory_limit: u64,
+    /// Read a file beside the tables, as in sectors=sectors.csv: csv, tsv, json, ndjson or parquet; can be repeated
+    #[arg(long, value_name = "NAME=FILE", value_parser = pair)]
+    pub register: Vec<(String, String)>,
+    /// Who runs the statement; athena and trino on the tables that are registered there [default: local]
+    #[arg(long, value_enum)]
+    pub engine: Option<Engine>,
+    /// Read what Kafka holds beyond the table, too: its own topic, up to the ends as of now; at the prompt each
+    /// statement sees the newest
+    #[arg(long, conflicts_with_all = ["as_of", "list", "describe", "show_sql"])]
+    pub live: bool,
+    /// Memory for the ticks beyond the table
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = tail_memory, requires = "live")]
+    pub tail_memory: u64,
+    #[command(flatten)]
+    pub past: PastArgs,
+    #[command(flatten)]
+    pub ask: AskArgs,
+    #[command(flatten)]
+    pub table: TableArgs,
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+    #[command(flatten)]
+    pub engines: EngineArgs,
+}
+
+/// What a query is asked with, also behind its name at the prompt.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct AskArgs {
+    /// Read only ticks of this symbol; several by commas, can be repeated
+    #[arg(long, value_name = "SYMBOL", value_delimiter = ',')]
+    pub symbol: Vec<String>,
+    /// Show from here on: 2026-11-20 and yesterday are trade dates, 2h is that long ago; a named query reads the rows
+    /// before that its windows need, SQL of your own reads only ticks from there
+    #[arg(long, value_name = "DATE|TIME")]
+    pub from: Option<String>,
+    /// Show up to this trade date or time, which is exclusive
+    #[arg(long, value_name = "DATE|TIME")]
+    pub to: Option<String>,
+    /// Read only what is between --from and --to: windows of a named query begin at --from, and bars are cut there
+    #[arg(long)]
+    pub cold: bool,
+    /// Length of the bars of a query that has them: 30s, 5m, 1h, 1d; the same as --param interval=..
+    #[arg(long, value_name = "LENGTH")]
+    pub interval: Option<String>,
+    /// Value of a parameter of the query; can be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
+    pub params: Vec<(String, String)>,
+}
+
+impl AskArgs {
+    /// What is not said here is taken from `other`; parameters are not, they belong to one query.
+    pub fn or(mut self, other: &Self) -> Self {
+        if self.symbol.is_empty() {
+            self.symbol.clone_from(&other.symbol);
+        }
+        self.from = self.from.or_else(|| other.from.clone());
+        self.to = self.to.or_else(|| other.to.clone());
+        self.cold |= other.cold;
+        self
+    }
+}
+
+impl QueryArgs {
+    pub fn apply(&self, layers: &mut Layers) {
+        self.table.apply(layers);
+        self.kafka.apply(layers);
+        self.engines.apply(layers);
+        layers.flag("engine", "--engine", self.engine.map(Engine::name));
+    }
+
+    /// # Errors
+    /// The brokers are named for nothing.
+    pub fn require_live(&self) -> Result<(), String> {
+        match !self.live && (self.kafka.brokers.is_some() || self.kafka.topic.is_some()) {
+            true => {
+                Err("--brokers and --topic are for --live, which reads what Kafka holds beyond the table".to_owned())
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Asks for nothing yet.
+    pub fn is_open(&self) -> bool {
+        self.query.is_none() && self.file.is_none() && !self.list
+    }
+}
+
+/// Less is only spilling: a statement needs some of it for each column, file and group that it has open.
+const LEAST_MEMORY: u64 = 16 << 20;
+
+fn memory_limit(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        bytes if bytes < LEAST_MEMORY => Err(format!("at least {}", size_text(LEAST_MEMORY))),
+        bytes => Ok(bytes),
+    }
+}
+
+fn tail_memory(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        0 => Err("at least 1 byte".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormatChoice {
+    Auto,
+    Is(Format),
+}
+
+impl ValueEnum for FormatChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        const {
+            &[
+                Self::Auto,
+                Self::Is(Format::Table),
+                Self::Is(Format::Csv),
+                Self::Is(Format::CsvSpreadsheet),
+                Self::Is(Format::Json),
+                Self::Is(Format::Ndjson),
+                Self::Is(Format::Parquet),
+                Self::Is(Format::Arrow),
+                Self::Is(Format::Markdown),
+                Self::Is(Format::Null),
+            ]
+        }
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Auto => Some(PossibleValue::new("auto")),
+            Self::Is(format) => format.to_possible_value(),
+        }
+    }
+}
+
+impl FormatChoice {
+    /// Bytes that would garble a terminal.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Is(format) if format.is_binary())
+    }
+}
+
+impl fmt::Display for FormatChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
+    }
+}

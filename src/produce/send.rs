@@ -1,0 +1,253 @@
+//! The loop that brings a feed to Kafka: paced, bounded, stoppable, and with an account of what was acknowledged.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::pace::{Pace, Schedule};
+use super::{Feed, FeedError};
+use crate::kafka::{Delivered, KafkaSettings, Producer, ProducerError, ProducerRecord, Queued};
+
+/// Messages between two looks at the stop, the clock and the progress.
+const LOOK_EVERY: u64 = 256;
+/// Longest sleep, so that delivery reports are served at a slow pace too.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SendSettings {
+    pub pace: Pace,
+    /// Messages at most.
+    pub count: Option<u64>,
+    /// Time at most.
+    pub duration: Option<Duration>,
+    /// Kafka timestamps are the event times, not the time of sending. A topic with a retention time drops old
+    /// messages at once then.
+    pub event_timestamps: bool,
+    /// How long to wait after a stop for what is on its way.
+    pub stop_patience: Duration,
+}
+
+impl Default for SendSettings {
+    fn default() -> Self {
+        Self {
+            pace: Pace::FlatOut,
+            count: None,
+            duration: None,
+            event_timestamps: false,
+            stop_patience: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Counts for whoever watches.
+#[derive(Debug, Default)]
+pub struct SendProgress {
+    pub acknowledged: AtomicU64,
+}
+
+/// How a run ended. Whatever happened, the counts are those of the messages.
+#[derive(Debug)]
+pub struct SendReport {
+    pub delivered: Delivered,
+    /// From the first message to the last acknowledgement.
+    pub elapsed: Duration,
+    /// Why the run ended before its time.
+    pub failure: Option<SendError>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
+    #[error("run the producer")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+/// Sends a feed until its end, the count, the duration or the stop; flushes, and hands the feed back.
+///
+/// # Errors
+/// The run can't begin. What goes wrong later is in the report.
+pub async fn send_feed<F: Feed + Send + 'static>(
+    mut feed: F,
+    settings: SendSettings,
+    kafka: KafkaSettings,
+    progress: Arc<SendProgress>,
+    stop: CancellationToken,
+) -> Result<(F, SendReport), SendError> {
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let producer = Producer::new(&kafka)?;
+        let sender = Sender { settings, producer, progress: &progress, stop: &stop, runtime: &runtime };
+        let report = sender.run(&mut feed);
+        Ok((feed, report))
+    })
+    .await?
+}
+
+/// Lives on a thread of its own: librdkafka's calls block.
+struct Sender<'a> {
+    settings: SendSettings,
+    producer: Producer,
+    progress: &'a SendProgress,
+    stop: &'a CancellationToken,
+    runtime: &'a Handle,
+}
+
+impl Sender<'_> {
+    fn run(mut self, feed: &mut impl Feed) -> SendReport {
+        let started = Instant::now();
+        let failure = self.send_all(feed, started).err();
+        self.flush();
+        SendReport { delivered: self.producer.delivered(), elapsed: started.elapsed(), failure }
+    }
+
+    fn send_all(&mut self, feed: &mut impl Feed, started: Instant) -> Result<(), SendError> {
+        let mut schedule = Schedule::new(self.settings.pace);
+        let count = self.settings.count.unwrap_or(u64::MAX);
+        let limit = self.settings.duration.unwrap_or(Duration::MAX);
+        let mut clock = Waiter { started, now: Duration::ZERO, limit };
+        for sent in 0..count {
+            if sent % LOOK_EVERY == 0 && (self.look() || started.elapsed() >= limit) {
+                break;
+            }
+            if !clock.wait(schedule.due_by_count(sent), self)? {
+                break;
+            }
+            let Some(message) = feed.next_message()? else { break };
+            if !clock.wait(schedule.due_by_time(message.ts), self)? {
+                break;
+            }
+            let timestamp = message.ts.filter(|_| self.settings.event_timestamps);
+            let record = ProducerRecord {
+                key: message.key,
+                payload: message.payload,
+                timestamp: timestamp.map(|ts| ts.div_euclid(1_000)),
+            };
+            if self.producer.send(record, self.stop)? == Queued::Stopped {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends when every message has its answer; after a stop when the patience is over.
+    fn flush(&mut self) {
+        let mut stopped: Option<Instant> = None;
+        while !self.producer.flush(LONGEST_WAIT) {
+            if self.look() && stopped.get_or_insert_with(Instant::now).elapsed() >= self.settings.stop_patience {
+                break;
+            }
+        }
+        self.look();
+    }
+
+    /// Publishes the counts; true if it is time to stop.
+    fn look(&self) -> bool {
+        self.progress.acknowledged.store(self.producer.delivered().acknowledged, Ordering::Relaxed);
+        self.stop.is_cancelled()
+    }
+}
+
+/// Sleeps until messages are due. Times count from the start.
+struct Waiter {
+    started: Instant,
+    /// Last reading of the clock: messages that were due by then don't read it again.
+    now: Duration,
+    /// Messages that are due from here on are not sent.
+    limit: Duration,
+}
+
+impl Waiter {
+    /// False if the limit or the stop comes first.
+    fn wait(&mut self, due: Option<Duration>, sender: &mut Sender<'_>) -> Result<bool, SendError> {
+        let Some(due) = due else { return Ok(true) };
+        let until = due.min(self.limit);
+        while until > self.now {
+            self.now = self.started.elapsed();
+            let Some(left) = until.checked_sub(self.now).filter(|left| !left.is_zero()) else { break };
+            sender.producer.serve()?;
+            if sender.look() {
+                return Ok(false);
+            }
+            let stop = sender.stop;
+            sender.runtime.block_on(async {
+                tokio::select! {
+                    () = tokio::time::sleep(left.min(LONGEST_WAIT)) => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+        }
+        Ok(due < self.limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::Preset;
+    use crate::kafka::EmbeddedBroker;
+    use crate::produce::simulate::{Clock, SimulateSettings, SimulatedFeed};
+    use crate::produce::wire::Encoder;
+
+    fn kafka(broker: &EmbeddedBroker) -> KafkaSettings {
+        KafkaSettings {
+            brokers: broker.bootstrap_servers().to_owned(),
+            topic: "ticks".to_owned(),
+            ..KafkaSettings::default()
+        }
+    }
+
+    fn simulation(settings: &SimulateSettings) -> SimulatedFeed {
+        SimulatedFeed::new(settings, Encoder::new(Preset::Canonical, None).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_run_ends_with_its_count() {
+        let broker = EmbeddedBroker::start(4, "ticks").unwrap();
+        let feed =
+            simulation(&SimulateSettings { clock: Clock::From(0), anomalies: 0.1, ..SimulateSettings::default() });
+        let settings = SendSettings { count: Some(2_000), ..SendSettings::default() };
+        let progress = Arc::new(SendProgress::default());
+        let sent = send_feed(feed, settings, kafka(&broker), Arc::clone(&progress), CancellationToken::new());
+        let (feed, report) = sent.await.unwrap();
+        assert!(report.failure.is_none());
+        assert_eq!(report.delivered, Delivered { queued: 2_000, acknowledged: 2_000, ..Delivered::default() });
+        assert_eq!(progress.acknowledged.load(Ordering::Relaxed), 2_000);
+        assert!(feed.anomalies().price_spikes > 0 && feed.anomalies().volume_bursts > 0);
+    }
+
+    #[tokio::test]
+    async fn a_rate_is_kept_and_ends_with_the_duration() {
+        let broker = EmbeddedBroker::start(1, "ticks").unwrap();
+        let duration = Some(Duration::from_millis(500));
+        let settings = SendSettings { pace: Pace::Rate(1_000.0), duration, ..SendSettings::default() };
+        let (feed, stop) = (simulation(&SimulateSettings::default()), CancellationToken::new());
+        let (_, report) = send_feed(feed, settings, kafka(&broker), Arc::default(), stop).await.unwrap();
+        // A machine that stalls catches up, except for what the end cuts off.
+        assert!((400..=500).contains(&report.delivered.acknowledged), "{report:?}");
+        assert_eq!(report.delivered.queued, report.delivered.acknowledged);
+    }
+
+    #[tokio::test]
+    async fn a_stop_flushes_what_was_sent() {
+        let broker = EmbeddedBroker::start(1, "ticks").unwrap();
+        let settings = SendSettings { pace: Pace::Rate(0.001), ..SendSettings::default() };
+        let (progress, stop) = (Arc::<SendProgress>::default(), CancellationToken::new());
+        let feed = simulation(&SimulateSettings::default());
+        let run = send_feed(feed, settings, kafka(&broker), Arc::clone(&progress), stop.clone());
+        let stop_after_the_first = async {
+            while progress.acknowledged.load(Ordering::Relaxed) == 0 {
+                tokio::task::yield_now().await;
+            }
+            stop.cancel();
+        };
+        let (sent, ()) = tokio::join!(run, stop_after_the_first);
+        let (_, report) = sent.unwrap();
+        assert_eq!((report.delivered.queued, report.delivered.acknowledged), (1, 1));
+    }
+}

@@ -1,0 +1,273 @@
+//! The stream: one task that takes what the live task tells and hands it on to every tab, a few times a second.
+//!
+//! What all tabs get is written once. A tab has a short queue; one that does not keep up is given the newest state of
+//! everything when it does again, one that takes nothing is let go by its connection.
+
+mod board;
+mod message;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::Utc;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::mode::Mode;
+use super::pipeline::{PipelineLine, PipelineView};
+use super::source::{Known, Source};
+use crate::live::Update;
+use crate::serve::http::Problem;
+use board::Board;
+
+/// As often as a person sees.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+/// Tellings between two lines of the pipeline: a second.
+const PIPELINE_EVERY: u64 = 4;
+/// Tellings between two signs of life: ten seconds.
+const ALIVE_EVERY: u64 = 40;
+/// Tellings that wait for a tab: two seconds.
+const QUEUE: usize = 8;
+/// Tabs that wait to be let in.
+const COMMANDS: usize = 64;
+
+/// Pieces that follow each other.
+pub(super) type Message = Vec<Bytes>;
+
+/// For those who open a stream.
+#[derive(Clone)]
+pub(super) struct Hub {
+    commands: mpsc::Sender<Subscribe>,
+}
+
+struct Subscribe {
+    symbols: Vec<String>,
+    /// `None`: there are as many tabs as may be.
+    queue: oneshot::Sender<Option<mpsc::Receiver<Message>>>,
+}
+
+impl Hub {
+    /// What a new tab gets; it ends when the server stops.
+    ///
+    /// # Errors
+    /// There are as many tabs as may be, or the server is being stopped.
+    pub(super) async fn subscribe(&self, symbols: Vec<String>) -> Result<mpsc::Receiver<Message>, Problem> {
+        let (queue, answer) = oneshot::channel();
+        let subscribe = Subscribe { symbols, queue };
+        self.commands.send(subscribe).await.map_err(|_| Problem::stopping())?;
+        let queue = answer.await.map_err(|_| Problem::stopping())?;
+        queue.ok_or_else(|| Problem::unavailable("as many tabs are open as may be").hint("close one of them"))
+    }
+}
+
+struct Tab {
+    symbols: Vec<String>,
+    queue: mpsc::Sender<Message>,
+    /// Its queue was full.
+    is_behind: bool,
+}
+
+/// Everything that is told, and to whom.
+pub(super) struct Teller {
+    commands: mpsc::Receiver<Subscribe>,
+    live: Option<broadcast::Receiver<Arc<Update>>>,
+    ingest: Option<watch::Receiver<PipelineView>>,
+    source: Source,
+    mode: Mode,
+    most_tabs: usize,
+    every: Duration,
+    board: Board,
+    tabs: Vec<Tab>,
+    /// Something was missed: all tabs begin again.
+    resync: bool,
+    live_ended: bool,
+    generation: Option<u64>,
+    tellings: u64,
+    /// Ticks a second ago.
+    counted: Option<(Instant, u64)>,
+    rate: Option<f64>,
+    pipeline: Bytes,
+}
+
+pub(super) fn hub(
+    source: Source,
+    live: Option<broadcast::Receiver<Arc<Update>>>,
+    ingest: Option<watch::Receiver<PipelineView>>,
+    mode: Mode,
+    most_tabs: usize,
+) -> (Hub, Teller) {
+    let (commands, receiver) = mpsc::channel(COMMANDS);
+    let teller = Teller {
+        commands: receiver,
+        live,
+        ingest,
+        source,
+        mode,
+        most_tabs,
+        every: TELL_EVERY,
+        board: Board::default(),
+        tabs: Vec::new(),
+        resync: false,
+        live_ended: false,
+        generation: None,
+        tellings: 0,
+        counted: None,
+        rate: None,
+        pipeline: Bytes::new(),
+    };
+    (Hub { commands }, teller)
+}
+
+fn now() -> f64 {
+    Utc::now().timestamp_micros() as f64 / 1_000.0
+}
+
+/// The next update; never without a live task.
+async fn next(live: &mut Option<broadcast::Receiver<Arc<Update>>>) -> Result<Arc<Update>, RecvError> {
+    match live {
+        Some(live) => live.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Teller {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut telling = tokio::time::interval(self.every);
+        telling.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ = telling.tick() => self.tell(),
+                command = self.commands.recv() => match command {
+                    Some(subscribe) => self.let_in(subscribe),
+                    None => return,
+                },
+                update = next(&mut self.live) => self.take(update),
+            }
+        }
+    }
+
+    fn take(&mut self, update: Result<Arc<Update>, RecvError>) {
+        match update {
+            Ok(update) => self.board.take(&update),
+            Err(RecvError::Lagged(missed)) => {
+                tracing::debug!(missed, "the dashboard missed live updates");
+                self.resync = true;
+            }
+            Err(RecvError::Closed) => {
+                self.live = None;
+                self.live_ended = true;
+            }
+        }
+    }
+
+    fn let_in(&mut self, subscribe: Subscribe) {
+        let Subscribe { symbols, queue } = subscribe;
+        self.tabs.retain(|tab| !tab.queue.is_closed());
+        if self.tabs.len() >= self.most_tabs {
+            // Who asked may have gone.
+            let (Ok(()) | Err(_)) = queue.send(None);
+            return;
+        }
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        if self.tabs.is_empty() {
+            self.write_pipeline();
+        }
+        let mut first = vec![message::hello(now(), self.mode.name())];
+        first.extend(self.board.all_tiles(now()));
+        first.extend(self.recent_bars(&symbols));
+        first.push(self.pipeline.clone());
+        let tab = Tab { symbols, queue: sender, is_behind: false };
+        if queue.send(Some(receiver)).is_ok() && tab.queue.try_send(first).is_ok() {
+            self.tabs.push(tab);
+        }
+    }
+
+    fn recent_bars(&self, symbols: &[String]) -> Option<Bytes> {
+        let bars: Vec<Vec<u8>> = symbols.iter().filter_map(|symbol| self.board.recent_bars(symbol)).collect();
+        message::bars(&bars)
+    }
+
+    fn tell(&mut self) {
+        self.tellings += 1;
+        let is_second = self.tellings.is_multiple_of(PIPELINE_EVERY);
+        if is_second {
+            self.measure_rate();
+        }
+        self.tabs.retain(|tab| !tab.queue.is_closed());
+        if self.tabs.is_empty() {
+            self.resync = false;
+            return self.board.forget_changes();
+        }
+        let mut all = Message::new();
+        if is_second {
+            self.write_pipeline();
+            all.push(self.pipeline.clone());
+        }
+        if self.tellings.is_multiple_of(ALIVE_EVERY) {
+            all.push(message::ALIVE);
+        }
+        all.extend(self.board.new_events());
+        let tiles = self.board.changed_tiles(now());
+        let wanted: HashSet<&str> = self.tabs.iter().flat_map(|tab| &tab.symbols).map(String::as_str).collect();
+        let bars = self.board.changed_bars(|symbol| wanted.contains(symbol));
+        let resync = std::mem::take(&mut self.resync);
+        let mut all_tiles = None;
+        for at in 0..self.tabs.len() {
+            let tab = &self.tabs[at];
+            if tab.queue.capacity() == 0 {
+                self.tabs[at].is_behind = true;
+                continue;
+            }
+            let mut told = Message::new();
+            if resync || tab.is_behind {
+                told.push(message::RESYNC);
+                told.extend(all_tiles.get_or_insert_with(|| self.board.all_tiles(now())).clone());
+                told.extend(self.recent_bars(&tab.symbols));
+            } else {
+                told.extend(tiles.clone());
+                told.extend(message::bars(tab.symbols.iter().filter_map(|symbol| bars.get(symbol.as_str()))));
+            }
+            told.extend(all.iter().cloned());
+            let is_behind = !told.is_empty() && tab.queue.try_send(told).is_err();
+            self.tabs[at].is_behind = is_behind;
+        }
+    }
+
+    fn measure_rate(&mut self) {
+        let ticks = match (self.mode, &self.ingest) {
+            (Mode::Live, _) => self.board.progress.ticks,
+            (Mode::Snapshot, Some(ingest)) => ingest.borrow().ticks,
+            (Mode::Snapshot, None) => return,
+        };
+        let at = Instant::now();
+        let before = self.counted.replace((at, ticks));
+        self.rate = before.map(|(then, before)| {
+            ticks.saturating_sub(before) as f64 / (at - then).as_secs_f64().max(self.every.as_secs_f64())
+        });
+    }
+
+    fn write_pipeline(&mut self) {
+        let known = self.source.latest();
+        if let Known::There(view) = &known {
+            let before = self.generation.replace(view.generation);
+            self.resync |= before.is_some_and(|before| before != view.generation);
+        }
+        let ingest = self.ingest.as_ref().map(|ingest| ingest.borrow().clone());
+        let live = (self.mode == Mode::Live).then_some(&self.board.progress);
+        let mut line = PipelineLine::of(&known, ingest.as_ref(), live, self.tabs.len(), now());
+        line.rate = self.rate;
+        if self.live_ended {
+            line.trouble = Some("the live task has ended".to_owned());
+        }
+        self.pipeline = message::of("pipeline", &line);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,308 @@
+//! The newest view of the lake, kept by one task for everybody.
+//!
+//! Nothing is read while nobody asks, and Kafka is left alone a minute later. Who asks gets a view that was the newest at most a second ago; many who ask at
+//! once wait for the same reading.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{NaiveDate, TimeZone};
+use chrono_tz::Tz;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::beyond::Beyond;
+use super::mode::Mode;
+use crate::lake::{Lake, LakeError, Location, SIGNALS, StoreSettings};
+use crate::query::{DEAD_LETTERS, QueryError, QuerySession, TICKS};
+use crate::serve::http::Problem;
+use crate::tail::{self, UnionSettings, UnionView};
+
+/// How old a view may be that somebody gets.
+const MAX_AGE: Duration = Duration::from_secs(1);
+/// Until Kafka is followed no more.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Where the lake is, and what queries of it may hold in memory.
+#[derive(Debug, Clone)]
+pub struct SourceSpec {
+    pub location: Location,
+    pub store: StoreSettings,
+    /// Named in messages where the lake tells none yet.
+    pub topic: Option<String>,
+    pub memory_bytes: usize,
+    /// What Kafka holds beyond the table is shown too.
+    pub beyond: Option<UnionSettings>,
+}
+
+/// One version of the lake, ready to be asked.
+pub(super) struct View {
+    /// Counts by one with every change; also when the lake was made anew.
+    pub(super) number: u64,
+    /// Counts by one when the lake was made anew.
+    pub(super) generation: u64,
+    pub(super) table_version: u64,
+    pub(super) mode: Mode,
+    /// What keeps it from being the newest.
+    pub(super) trouble: Option<String>,
+    pub(super) session: QuerySession,
+    pub(super) rows: Option<u64>,
+    pub(super) files: usize,
+    pub(super) dead_letters: Option<u64>,
+    /// Oldest and newest event time, microseconds since the epoch.
+    pub(super) times: Option<(i64, i64)>,
+    pub(super) topic: Option<String>,
+    pub(super) market_zone: Tz,
+    /// Milliseconds since the epoch.
+    pub(super) last_commit: Option<i64>,
+}
+
+impl View {
+    /// Trade date of an event time.
+    pub(super) fn date_of(&self, micros: i64) -> Option<NaiveDate> {
+        self.market_zone.timestamp_micros(micros).single().map(|time| time.date_naive())
+    }
+}
+
+/// What is known of the lake.
+#[derive(Clone)]
+pub(super) enum Known {
+    There(Arc<View>),
+    /// It was not made yet.
+    Missing(String),
+    /// It can't be read; why.
+    Away(String),
+}
+
+#[derive(Clone)]
+struct Seen {
+    known: Known,
+    /// `None` before the first look.
+    at: Option<Instant>,
+}
+
+impl Seen {
+    fn is_fresh(&self) -> bool {
+        self.at.is_some_and(|at| at.elapsed() < MAX_AGE)
+    }
+}
+
+/// For those who ask.
+#[derive(Clone)]
+pub(super) struct Source {
+    asks: mpsc::Sender<()>,
+    seen: watch::Receiver<Seen>,
+}
+
+impl Source {
+    /// What is known of the lake, at most a second old.
+    ///
+    /// # Errors
+    /// The server is being stopped.
+    pub(super) async fn newest(&self) -> Result<Known, Problem> {
+        let mut seen = self.seen.clone();
+        loop {
+            let newest = seen.borrow_and_update().clone();
+            if newest.is_fresh() {
+                return Ok(newest.known);
+            }
+            self.ask();
+            seen.changed().await.map_err(|_| Problem::stopping())?;
+        }
+    }
+
+    /// The newest view, to be asked.
+    ///
+    /// # Errors
+    /// There is no lake, it can't be read, or the server is being stopped.
+    pub(super) async fn view(&self) -> Result<Arc<View>, Problem> {
+        match self.newest().await? {
+            Known::There(view) => Ok(view),
+            Known::Missing(message) => Err(Problem::unavailable(message)),
+            Known::Away(message) => Err(Problem::unavailable(message)),
+        }
+    }
+
+    /// Without waiting; another look is taken when it is an old one.
+    pub(super) fn latest(&self) -> Known {
+        let newest = self.seen.borrow().clone();
+        if !newest.is_fresh() {
+            self.ask();
+        }
+        newest.known
+    }
+
+    fn ask(&self) {
+        // One ask that waits is enough for all.
+        let (Ok(()) | Err(_)) = self.asks.try_send(());
+    }
+}
+
+/// Looks at the lake when it is asked to.
+pub(super) struct Looker {
+    spec: SourceSpec,
+    asks: mpsc::Receiver<()>,
+    seen: watch::Sender<Seen>,
+    lake: Option<Lake>,
+    beyond: Beyond,
+    view: Option<Arc<View>>,
+    /// What the view was made of.
+    union: Option<Arc<UnionView>>,
+    versions: [Option<u64>; 3],
+    number: u64,
+    generation: u64,
+}
+
+pub(super) fn source(spec: SourceSpec) -> (Source, Looker) {
+    let (sender, asks) = mpsc::channel(1);
+    let nothing = Known::Missing(String::new());
+    let (seen, receiver) = watch::channel(Seen { known: nothing, at: None });
+    let looker = Looker {
+        beyond: Beyond::new(spec.beyond.clone()),
+        spec,
+        asks,
+        seen,
+        lake: None,
+        view: None,
+        union: None,
+        versions: [None; 3],
+        number: 0,
+        generation: 0,
+    };
+    (Source { asks: sender, seen: receiver }, looker)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    #[error("{0}")]
+    Lake(#[from] LakeError),
+    #[error("{0}")]
+    Session(#[from] QueryError),
+}
+
+impl Looker {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                asked = self.asks.recv() => if asked.is_none() { break },
+                () = tokio::time::sleep(IDLE), if self.beyond.is_open() => {
+                    self.beyond.close().await;
+                    continue;
+                }
+            }
+            if self.seen.borrow().is_fresh() {
+                continue;
+            }
+            let known = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                known = self.look() => known,
+            };
+            self.seen.send_replace(Seen { known, at: Some(Instant::now()) });
+        }
+        self.beyond.close().await;
+    }
+
+    async fn look(&mut self) -> Known {
+        let looked = match self.renew().await {
+            Err(LookError::Lake(LakeError::Replaced { .. })) => {
+                self.forget().await;
+                self.renew().await
+            }
+            looked => looked,
+        };
+        match looked {
+            Ok(view) => Known::There(view),
+            Err(LookError::Lake(LakeError::NoTable { location })) => {
+                self.forget().await;
+                Known::Missing(format!("there is no lake in {location} yet"))
+            }
+            Err(error) => {
+                if !matches!(self.seen.borrow().known, Known::Away(_)) {
+                    tracing::warn!(error = %error, "the dashboard can't read the lake");
+                }
+                Known::Away(error.to_string())
+            }
+        }
+    }
+
+    /// The lake was made anew: nothing of what was read holds.
+    async fn forget(&mut self) {
+        if self.lake.take().is_some() {
+            self.generation += 1;
+        }
+        (self.view, self.union) = (None, None);
+        self.beyond.close().await;
+    }
+
+    async fn renew(&mut self) -> Result<Arc<View>, LookError> {
+        let lake = match &mut self.lake {
+            Some(lake) => {
+                lake.refresh().await?;
+                lake
+            }
+            None => self.lake.insert(Lake::open(&self.spec.location, &self.spec.store).await?),
+        };
+        let union = self.beyond.newest(&self.spec).await;
+        let is_same = self.versions == lake.versions()
+            && self.union.as_ref().map(Arc::as_ptr) == union.as_ref().map(Arc::as_ptr)
+            && self.view.as_ref().is_some_and(|view| union.is_some() || view.trouble == self.beyond.trouble());
+        if let Some(view) = self.view.as_ref().filter(|_| is_same) {
+            return Ok(Arc::clone(view));
+        }
+        let beyond = union.as_ref().map(|union| self.beyond.session(union)).transpose()?.flatten();
+        let session = match beyond {
+            Some(session) => session,
+            None => {
+                let mut session = match &self.view {
+                    Some(view) => view.session.fork(),
+                    None => QuerySession::new(self.spec.memory_bytes)?,
+                };
+                session.register(TICKS, lake.ticks()?)?;
+                session.register(DEAD_LETTERS, lake.dead_letters()?)?;
+                if let Some(signals) = lake.signals()? {
+                    session.register(SIGNALS, signals)?;
+                }
+                session
+            }
+        };
+        let last_commit = match self.view.as_ref().filter(|_| self.versions == lake.versions()) {
+            Some(view) => view.last_commit,
+            None => {
+                let commit = lake.ticks_history(1).await?.pop();
+                commit.and_then(|commit| commit.time).map(|time| time.timestamp_millis())
+            }
+        };
+        let ticks = session.table(TICKS)?.clone();
+        let view = Arc::new(View {
+            number: self.number + 1,
+            generation: self.generation,
+            table_version: union.as_ref().map_or(lake.version(), |union| union.version()),
+            mode: match &union {
+                Some(union) if union.mode != tail::Mode::Snapshot => Mode::Live,
+                _ => Mode::Snapshot,
+            },
+            trouble: union.as_ref().map_or_else(|| self.beyond.trouble(), |union| union.trouble.clone()),
+            rows: ticks.rows,
+            files: ticks.files,
+            dead_letters: session.table(DEAD_LETTERS)?.rows,
+            times: union.iter().flat_map(|union| &union.tail).map(|batch| batch.ts).chain(ticks.times).reduce(spanning),
+            topic: lake.topic().map(str::to_owned).or_else(|| self.spec.topic.clone()),
+            market_zone: lake.market_zone().and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC),
+            last_commit,
+            session,
+        });
+        self.number += 1;
+        self.versions = lake.versions();
+        self.view = Some(Arc::clone(&view));
+        self.union = union;
+        Ok(view)
+    }
+}
+
+fn spanning(one: (i64, i64), other: (i64, i64)) -> (i64, i64) {
+    (one.0.min(other.0), one.1.max(other.1))
+}

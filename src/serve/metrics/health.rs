@@ -1,0 +1,91 @@
+//! Whether the process is alive, and whether it does its work.
+//!
+//! Alive asks the loop alone: a restart brings back neither brokers nor a store.
+
+use std::time::Duration;
+
+use super::view::Moment;
+use crate::ingest::Phase;
+
+/// The loop turns once a second; a machine that swaps or a container without its share of CPU may take longer.
+pub(super) const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// Why the ingest is not ready. Who asks without a token reads it, so it names nothing of the lake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reason {
+    pub code: &'static str,
+    pub message: &'static str,
+}
+
+impl Moment<'_> {
+    /// Since the loop came round last.
+    pub(super) fn still_for(&self) -> Duration {
+        self.instant.saturating_duration_since(self.status.turned_at.unwrap_or(self.facts.started))
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.still_for() < STUCK_AFTER
+    }
+
+    /// Empty for one that is ready.
+    pub(super) fn reasons(&self) -> Vec<Reason> {
+        let status = &self.status;
+        let running = status.phase == Phase::Running;
+        let has_none = status.partitions.is_empty() && status.pending == 0 && !status.is_spare;
+        let all = [
+            (!self.is_live(), "stuck", "the loop doesn't turn; the process has to be started again"),
+            (status.phase == Phase::Opening, "opening", "the topic or the tables are not open yet; the log says why"),
+            (status.phase == Phase::Stopping, "stopping", "the ingest was asked to stop"),
+            (running && has_none, "no_partitions", "the group has given this worker no partition yet"),
+            (
+                running && status.pending > 0,
+                "pending_partitions",
+                "it isn't known yet where to begin in some partitions",
+            ),
+            (status.brokers_away, "brokers_away", "no broker answers, or they turn this client away; the log says why"),
+            (status.lake.failing > 0, "store_failing", "the last request to the store failed; the log says why"),
+        ];
+        let of = |(_, code, message)| Reason { code, message };
+        all.into_iter().filter(|(is_so, ..)| *is_so).map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::ingest::{PartitionStatus, Status};
+    use crate::serve::metrics::view::Facts;
+
+    fn codes(status: Status, still_for: Duration) -> (bool, Vec<&'static str>) {
+        let facts = Facts::new(String::new(), String::new(), 0);
+        let instant = Instant::now();
+        let status = Status { turned_at: Some(instant), ..status };
+        let moment = Moment { facts: &facts, status, instant: instant + still_for, now: 0 };
+        (moment.is_live(), moment.reasons().into_iter().map(|reason| reason.code).collect())
+    }
+
+    #[tokio::test]
+    async fn alive_is_whether_the_loop_turns_and_ready_is_everything() {
+        let reading = PartitionStatus { end: 5, lag: 5, newest: None };
+        let good = || Status { phase: Phase::Running, partitions: [(0, reading)].into(), ..Status::default() };
+        let mut failing = good();
+        failing.lake.failing = 1;
+        let spare = Status { is_spare: true, partitions: [].into(), ..good() };
+        for (status, expected) in [
+            (good(), &[][..]),
+            (spare, &[]),
+            (Status { partitions: [].into(), ..good() }, &["no_partitions"]),
+            (Status { pending: 1, ..good() }, &["pending_partitions"]),
+            (Status { pending: 1, partitions: [].into(), ..good() }, &["pending_partitions"]),
+            (Status { brokers_away: true, ..good() }, &["brokers_away"]),
+            (failing, &["store_failing"]),
+            (Status::default(), &["opening"]),
+            (Status { phase: Phase::Stopping, ..good() }, &["stopping"]),
+        ] {
+            assert_eq!(codes(status, Duration::from_secs(2)), (true, expected.to_vec()));
+        }
+        assert_eq!(codes(good(), STUCK_AFTER), (false, vec!["stuck"]));
+    }
+}

@@ -1,0 +1,81 @@
+//! A listener of its own, for an ingest that nobody looks at.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::routes::routes;
+use super::settings::MetricsSettings;
+use super::view::View;
+use crate::serve::http::{Guard, Hosts, Listen, Problem, Token, accept, guard, listen_at};
+
+/// Open at a time: probes and a few scrapers.
+const MOST_CONNECTIONS: usize = 32;
+
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    #[error("listen on {address}: the port is taken: stop who has it, or choose another with --metrics-listen")]
+    Busy { address: SocketAddr },
+    #[error("listen on {address}")]
+    Listen { address: SocketAddr, source: io::Error },
+}
+
+/// A server that has its port and answers once it runs.
+pub struct MetricsServer {
+    listener: TcpListener,
+    pub address: SocketAddr,
+    routes: Router,
+    /// Cancelled when the server stops.
+    stopping: CancellationToken,
+}
+
+impl MetricsServer {
+    /// After [`MetricsSettings::validate`]. `None`: no address is set.
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub fn bind(settings: &MetricsSettings, view: View) -> Result<Option<Self>, MetricsError> {
+        let Some(Listen(asked)) = settings.listen else { return Ok(None) };
+        let failed = |source| MetricsError::Listen { address: asked, source };
+        let listener = listen_at(asked).map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => MetricsError::Busy { address: asked },
+            _ => failed(source),
+        })?;
+        let address = listener.local_addr().map_err(failed)?;
+        let stopping = CancellationToken::new();
+        let token = settings.token.as_ref().map(|token| Token::new(token, address.port()));
+        // Scrapers ask by the address of a container or by a service's name; those who know the token are no strangers.
+        let hosts = match token {
+            Some(_) => Hosts::Any,
+            None => {
+                Hosts::Named { more: Vec::new(), hint: "for other names than localhost set a token: metrics.token" }
+            }
+        };
+        let guarded = middleware::from_fn_with_state(Arc::new(Guard::new(hosts, token, stopping.clone())), guard);
+        let routes = routes(view).fallback(nothing).layer(guarded);
+        Ok(Some(Self { listener, address, routes, stopping }))
+    }
+
+    /// Answers until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { listener, routes, stopping, .. } = self;
+        let accepting = accept(listener, routes, MOST_CONNECTIONS, stopping.clone());
+        let mut accepting = std::pin::pin!(accepting);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => stopping.cancel(),
+            () = &mut accepting => return,
+        }
+        accepting.await;
+    }
+}
+
+async fn nothing() -> impl IntoResponse {
+    Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path").hint("/livez, /readyz, /metrics, /status")
+}
