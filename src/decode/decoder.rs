@@ -2,20 +2,20 @@
 
 use crate::market::{MarketZone, TickColumns, plausible_kafka_millis};
 
-use super::binance::Binance;
-use super::coinbase::Coinbase;
-use super::detail::{Found, near};
-use super::elements::Elements;
-use super::finnhub::Finnhub;
-use super::frames::{Frame, Level};
-use super::input::{InputError, InputSettings, Preset};
-use super::plan::Plan;
-use super::precheck::text_of;
-use super::record::{Origin, Record, RowReader};
-use super::scan::Scanner;
-use super::source::{Source, TimeUnit};
-use super::time::TimeReader;
-use super::verdict::{Coercions, Message, Reason, Rejection, SkipKind, Verdict};
+use crate::decode::input::{InputError, InputSettings, Preset};
+use crate::decode::json::binance::Binance;
+use crate::decode::json::coinbase::Coinbase;
+use crate::decode::json::detail::{Found, near};
+use crate::decode::json::elements::Elements;
+use crate::decode::json::finnhub::Finnhub;
+use crate::decode::json::frames::{Frame, Level};
+use crate::decode::json::plan::Plan;
+use crate::decode::json::precheck::text_of;
+use crate::decode::json::record::{Origin, Record, RowReader};
+use crate::decode::json::scan::Scanner;
+use crate::decode::source::{Source, TimeUnit};
+use crate::decode::time::TimeReader;
+use crate::decode::verdict::{Coercions, Message, Reason, Rejection, SkipKind, Verdict};
 
 /// How ticks lie in a document.
 #[derive(Debug, Clone)]

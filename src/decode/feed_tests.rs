@@ -1,7 +1,10 @@
 //! Literal frames of every feed, and mappings.
 
-use super::table_tests::{decoder, message, outcome};
-use super::{InputSettings, Message, Preset, Verdict};
+use crate::decode::InputSettings;
+use crate::decode::Message;
+use crate::decode::Preset;
+use crate::decode::Verdict;
+use crate::decode::table_tests::{decoder, message, outcome};
 
 /// Outcome, then `symbol ts close volume trade_id source` per row.
 fn read(settings: &InputSettings, payload: &str) -> (String, Vec<String>) {

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::market::ExtraSpec;
 
-use super::source::{Source, TimeUnit, check_pointer};
-use super::time_format::TimeFormat;
+use crate::decode::source::{Source, TimeUnit, check_pointer};
+use crate::decode::time_format::TimeFormat;
 
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 1 << 20;
 /// Positions in a message are kept in 32 bits.
@@ -247,7 +247,7 @@ impl InputSettings {
         })
     }
 
-    pub(super) fn time_zone(&self) -> Result<Option<Tz>, InputError> {
+    pub(in crate::decode) fn time_zone(&self) -> Result<Option<Tz>, InputError> {
         let parse = |name: &String| {
             name.parse::<Tz>().map_err(|_| {
                 InputError::new("zone", format!("'{name}' is no IANA time zone; use a name like 'America/New_York'"))
@@ -256,7 +256,7 @@ impl InputSettings {
         self.zone.as_ref().map(parse).transpose()
     }
 
-    pub(super) fn time_format(&self) -> Result<Option<TimeFormat>, InputError> {
+    pub(in crate::decode) fn time_format(&self) -> Result<Option<TimeFormat>, InputError> {
         let format = self.ts_format.as_deref().map(TimeFormat::new).transpose();
         format.map_err(|problem| InputError::new("ts_format", problem))
     }

@@ -4,25 +4,13 @@
 //! what a `plan` wants), then `record` (captured values -> a row). `frames` and the files of the vendors know which
 //! records a raw frame holds.
 
-mod binance;
-mod coinbase;
 mod decoder;
-mod detail;
-mod elements;
-mod finnhub;
-mod frames;
 mod input;
-mod keys;
-mod number;
+mod json;
 mod optional;
-mod plan;
-mod precheck;
-mod record;
-mod scan;
 mod source;
 mod survey;
 mod symbol;
-mod text;
 mod time;
 mod time_format;
 mod verdict;
@@ -36,7 +24,7 @@ mod table_tests;
 
 pub use decoder::Decoder;
 pub use input::{InputError, InputSettings, Preset};
-pub use number::scaled_decimal;
+pub use json::number::scaled_decimal;
 pub use optional::{NeverMatched, OptionalPaths};
 pub use source::{Source, TimeUnit};
 pub use survey::KeySurvey;

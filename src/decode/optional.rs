@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use super::input::InputSettings;
-use super::survey::KeySurvey;
+use crate::decode::input::InputSettings;
+use crate::decode::survey::KeySurvey;
 use crate::market::{ExtraColumn, TickColumns};
 
 /// The optional fields and columns of a mapping of which no value was seen yet.
@@ -102,7 +102,9 @@ fn has_value(column: &ExtraColumn) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Decoder, Message, Verdict};
+    use crate::decode::Decoder;
+    use crate::decode::Message;
+    use crate::decode::Verdict;
 
     #[test]
     fn an_optional_path_that_never_matched_is_named() {

@@ -24,11 +24,11 @@ pub enum TimeUnit {
 }
 
 impl TimeUnit {
-    pub(super) fn takes_numbers(self) -> bool {
+    pub(in crate::decode) fn takes_numbers(self) -> bool {
         !matches!(self, Self::Rfc3339 | Self::Naive)
     }
 
-    pub(super) fn takes_text(self) -> bool {
+    pub(in crate::decode) fn takes_text(self) -> bool {
         matches!(self, Self::Rfc3339 | Self::Naive | Self::Auto)
     }
 }
@@ -90,7 +90,7 @@ impl fmt::Display for Source {
     }
 }
 
-pub(super) fn check_pointer(text: &str) -> Result<(), String> {
+pub(in crate::decode) fn check_pointer(text: &str) -> Result<(), String> {
     if !text.starts_with('/') {
         return Err(format!(
             "'{text}' is no source; use a JSON pointer such as '/price', constant:VALUE, kafka.key, kafka.timestamp or header:NAME"

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::input::InputSettings;
-use super::verdict::{Reason, Rejection};
+use crate::decode::input::InputSettings;
+use crate::decode::verdict::{Reason, Rejection};
 
 const MAX_BYTES: usize = 64;
 /// Hive's name for a NULL partition; readers would take a symbol of this name for NULL.
@@ -12,7 +12,7 @@ const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 /// # Errors
 /// `BadSymbol` for what can't be shown or told apart: empty, blank, long, control, invisible or bidirectional characters.
 #[inline]
-pub(super) fn check_symbol(symbol: &str) -> Result<(), Rejection> {
+pub(in crate::decode) fn check_symbol(symbol: &str) -> Result<(), Rejection> {
     let problem = if symbol.is_empty() {
         "symbol: empty"
     } else if symbol.len() > MAX_BYTES {
@@ -68,7 +68,7 @@ fn is_ignorable(character: char) -> bool {
 
 /// Filters by symbol, and the symbols whose prices may be zero or negative.
 #[derive(Debug, Clone)]
-pub(super) struct SymbolRules {
+pub(in crate::decode) struct SymbolRules {
     include: HashSet<Box<str>>,
     exclude: HashSet<Box<str>>,
     negative: HashSet<Box<str>>,
@@ -76,7 +76,7 @@ pub(super) struct SymbolRules {
 }
 
 impl SymbolRules {
-    pub(super) fn new(settings: &InputSettings) -> Self {
+    pub(in crate::decode) fn new(settings: &InputSettings) -> Self {
         let set = |symbols: &[String]| symbols.iter().map(|symbol| symbol.as_str().into()).collect();
         Self {
             include: set(&settings.include),
@@ -87,12 +87,12 @@ impl SymbolRules {
     }
 
     #[inline]
-    pub(super) fn lets_in(&self, symbol: &str) -> bool {
+    pub(in crate::decode) fn lets_in(&self, symbol: &str) -> bool {
         (self.include.is_empty() || self.include.contains(symbol))
             && (self.exclude.is_empty() || !self.exclude.contains(symbol))
     }
 
-    pub(super) fn may_be_negative(&self, symbol: &str) -> bool {
+    pub(in crate::decode) fn may_be_negative(&self, symbol: &str) -> bool {
         self.any_negative || self.negative.contains(symbol)
     }
 }

@@ -4,20 +4,26 @@ use chrono_tz::Tz;
 
 use crate::market::{ExtraColumn, MarketZone, TickColumns};
 
-use super::{Coercions, Decoder, InputSettings, Message, Preset, SkipKind, Verdict};
+use crate::decode::Coercions;
+use crate::decode::Decoder;
+use crate::decode::InputSettings;
+use crate::decode::Message;
+use crate::decode::Preset;
+use crate::decode::SkipKind;
+use crate::decode::Verdict;
 
 const KAFKA_MILLIS: i64 = 1_795_185_000_000; // 2026-11-20T14:30:00Z
 
-pub(super) fn decoder(settings: &InputSettings) -> Decoder {
+pub(in crate::decode) fn decoder(settings: &InputSettings) -> Decoder {
     Decoder::new(settings, MarketZone::new(chrono_tz::America::New_York)).unwrap()
 }
 
-pub(super) fn message(payload: &[u8]) -> Message<'_> {
+pub(in crate::decode) fn message(payload: &[u8]) -> Message<'_> {
     Message { payload: Some(payload), key: None, headers: &[], offset: 7, timestamp: Some(KAFKA_MILLIS) }
 }
 
 /// `ok 2`, a reason, or `skip KIND`.
-pub(super) fn outcome(verdict: &Verdict) -> String {
+pub(in crate::decode) fn outcome(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Ticks(ticks) => format!("ok {ticks}"),
         Verdict::Dead(rejection) => rejection.reason.to_string(),

@@ -3,10 +3,10 @@
 use chrono::{Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use chrono_tz::Tz;
 
-use super::number::Number;
-use super::source::TimeUnit;
-use super::time_format::{TimeFormat, WrittenTime, without_leap_second};
-use super::verdict::{Coercions, Reason, Rejection};
+use crate::decode::json::number::Number;
+use crate::decode::source::TimeUnit;
+use crate::decode::time_format::{TimeFormat, WrittenTime, without_leap_second};
+use crate::decode::verdict::{Coercions, Reason, Rejection};
 use crate::market::{EARLIEST_MICROS as EARLIEST, LATEST_MICROS as LATEST};
 
 const SECOND: i64 = 1_000_000;
@@ -18,7 +18,7 @@ const FUTURE_TOLERANCE_MILLIS: i64 = 5 * 60 * 1000;
 
 /// Reads times by configuration. The caches hold what the last message needed and don't change any result.
 #[derive(Debug, Clone)]
-pub(super) struct TimeReader {
+pub(in crate::decode) struct TimeReader {
     unit: TimeUnit,
     /// Milliseconds of that size are microseconds.
     or_micros: bool,
@@ -38,7 +38,7 @@ struct Stamp {
 }
 
 impl TimeReader {
-    pub(super) fn new(unit: TimeUnit, zone: Option<Tz>) -> Self {
+    pub(in crate::decode) fn new(unit: TimeUnit, zone: Option<Tz>) -> Self {
         Self {
             unit,
             or_micros: false,
@@ -52,22 +52,27 @@ impl TimeReader {
     }
 
     /// Of a feed that has both, as its clients choose.
-    pub(super) fn or_micros(self) -> Self {
+    pub(in crate::decode) fn or_micros(self) -> Self {
         Self { or_micros: true, ..self }
     }
 
     /// Of texts in a form of the user's own.
-    pub(super) fn with_format(self, format: Option<TimeFormat>) -> Self {
+    pub(in crate::decode) fn with_format(self, format: Option<TimeFormat>) -> Self {
         Self { format, ..self }
     }
 
-    pub(super) fn unit(&self) -> TimeUnit {
+    pub(in crate::decode) fn unit(&self) -> TimeUnit {
         self.unit
     }
 
     /// Scales a number by the configured unit, exactly: digits below a microsecond are cut. `literal` is the text that was
     /// scanned.
-    pub(super) fn number(&self, number: Number, literal: &str, coercions: &mut Coercions) -> Result<i64, Rejection> {
+    pub(in crate::decode) fn number(
+        &self,
+        number: Number,
+        literal: &str,
+        coercions: &mut Coercions,
+    ) -> Result<i64, Rejection> {
         let unit = match self.unit {
             TimeUnit::Auto => {
                 coercions.auto_time_unit += 1;
@@ -96,7 +101,7 @@ impl TimeReader {
 
     /// Reads `YYYY-MM-DDTHH:MM:SS[.fraction][offset]`; a blank may stand for the T. Without an offset the
     /// configured zone decides.
-    pub(super) fn text(&mut self, text: &str, coercions: &mut Coercions) -> Result<i64, Rejection> {
+    pub(in crate::decode) fn text(&mut self, text: &str, coercions: &mut Coercions) -> Result<i64, Rejection> {
         if let Some(format) = &self.format {
             let written =
                 format.read(text).ok_or(Rejection::new(Reason::TsParse, "ts: not of the form of ts_format"))?;
@@ -207,7 +212,7 @@ fn naive() -> Rejection {
 
 /// Bounds of an accepted event time; the future is measured against the Kafka record, never against a clock.
 #[inline]
-pub(super) fn check_range(ts: i64, kafka_millis: Option<i64>) -> Result<(), Rejection> {
+pub(in crate::decode) fn check_range(ts: i64, kafka_millis: Option<i64>) -> Result<(), Rejection> {
     if ts < EARLIEST {
         return Err(Rejection::new(Reason::TsOutOfRange, "ts: before 1990"));
     }

@@ -65,7 +65,7 @@ impl TimeFormat {
 }
 
 /// A leap second as the last microsecond before it.
-pub(super) fn without_leap_second(time: NaiveTime) -> (NaiveTime, bool) {
+pub(in crate::decode) fn without_leap_second(time: NaiveTime) -> (NaiveTime, bool) {
     const LAST: u32 = 999_999_000;
     match time.nanosecond() >= 1_000_000_000 {
         true => (time.with_nanosecond(LAST).unwrap_or(time), true),

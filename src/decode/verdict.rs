@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Message<'a> {
     pub payload: Option<&'a [u8]>,
     pub key: Option<&'a [u8]>,
-    /// Only filled when [`Decoder::needs_headers`](super::Decoder::needs_headers).
+    /// Only filled when [`Decoder::needs_headers`](crate::decode::Decoder::needs_headers).
     pub headers: &'a [(&'a str, Option<&'a [u8]>)],
     pub offset: i64,
     /// Kafka timestamp in milliseconds since the epoch, as the record has it.
@@ -34,9 +34,9 @@ pub struct Rejection {
     pub reason: Reason,
     pub detail: Cow<'static, str>,
     /// Byte of the document at which it can't be read on.
-    pub(super) at: Option<usize>,
+    pub(in crate::decode) at: Option<usize>,
     /// Byte of the detail from which on it is a value of the message.
-    pub(super) value_at: Option<usize>,
+    pub(in crate::decode) value_at: Option<usize>,
 }
 
 impl Rejection {

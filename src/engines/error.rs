@@ -1,6 +1,7 @@
 //! What can go wrong at another engine, told apart by who has to act.
 
-use crate::query::{QueryError, SqlProblem};
+use crate::query::QueryError;
+use crate::query::SqlProblem;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {

@@ -8,23 +8,34 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::assemble::Assembler;
-use super::beside::Beside;
-use super::dead_share::DeadShareRule;
-use super::encode::TickEncoder;
-use super::error::IngestError;
-use super::goal::Goal;
-use super::optional_watch::OptionalWatch;
-use super::pipeline::{Pipeline, PipelineOptions};
-use super::policy::FlushPolicy;
-use super::report::{Counted, beating};
-use super::settings::IngestSettings;
-use super::spare::spare_columns;
-use super::status::{MaintenanceStatus, Status, Volume};
-use super::upkeep::{Caretaker, Looked};
-use crate::decode::{Coercions, Decoder, InputSettings};
-use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
-use crate::lake::{Lake, LakeError, LakeSpec, Location, RetryPolicy, StoreSettings, Tally};
+use crate::decode::Coercions;
+use crate::decode::Decoder;
+use crate::decode::InputSettings;
+use crate::ingest::batching::assemble::Assembler;
+use crate::ingest::batching::column_pool::spare_columns;
+use crate::ingest::error::IngestError;
+use crate::ingest::event_loop::dead_share::DeadShareRule;
+use crate::ingest::event_loop::goal::Goal;
+use crate::ingest::event_loop::optional_watch::OptionalWatch;
+use crate::ingest::event_loop::pipeline::{Pipeline, PipelineOptions};
+use crate::ingest::event_loop::policy::FlushPolicy;
+use crate::ingest::event_loop::report::{Counted, beating};
+use crate::ingest::event_loop::status::{MaintenanceStatus, Status, Volume};
+use crate::ingest::flushing::encode::TickEncoder;
+use crate::ingest::maintenance::runtime::Beside;
+use crate::ingest::maintenance::task::{Caretaker, Looked};
+use crate::ingest::settings::IngestSettings;
+use crate::kafka::Consumer;
+use crate::kafka::KafkaSettings;
+use crate::kafka::TopicInfo;
+use crate::kafka::topic_info;
+use crate::lake::Lake;
+use crate::lake::LakeError;
+use crate::lake::LakeSpec;
+use crate::lake::Location;
+use crate::lake::RetryPolicy;
+use crate::lake::StoreSettings;
+use crate::lake::Tally;
 use crate::util::throttle::Throttle;
 
 /// Contract: one-shot commands try for 60 s, the daemon for ever.
@@ -47,7 +58,7 @@ pub struct IngestSpec {
 
 /// An ingest that is ready to run.
 pub struct Daemon {
-    pub(super) pipeline: Pipeline,
+    pub(in crate::ingest) pipeline: Pipeline,
     looked: Option<Looked>,
     behind: Arc<AtomicBool>,
     told: watch::Sender<MaintenanceStatus>,

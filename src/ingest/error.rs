@@ -2,10 +2,11 @@
 
 use parquet::errors::ParquetError;
 
-use super::dead_share::MostlyDead;
-use super::goal::Unreached;
-use super::policy::{BeginError, DataLoss};
-use crate::kafka::{ConsumerGone, TopicError};
+use crate::ingest::event_loop::dead_share::MostlyDead;
+use crate::ingest::event_loop::goal::Unreached;
+use crate::ingest::event_loop::policy::{BeginError, DataLoss};
+use crate::kafka::ConsumerGone;
+use crate::kafka::TopicError;
 use crate::lake::LakeError;
 
 #[derive(Debug, thiserror::Error)]

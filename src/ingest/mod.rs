@@ -5,45 +5,26 @@
 //!        ▲ Start, Release, Commit ────────┘       ▲──────────Flushed + lake────────────────┘
 //! ```
 
-mod assemble;
-mod assignment;
-mod batch;
-mod beginning;
-mod beside;
-mod brokers;
-mod buried;
+mod batching;
 mod daemon;
-mod dead_share;
-mod encode;
 mod error;
-mod flush;
-mod goal;
-#[cfg(test)]
-mod goal_tests;
-mod goal_turns;
-mod histogram;
-mod letters;
-mod optional_watch;
-mod partitions;
-mod pipeline;
-mod policy;
+mod event_loop;
+mod flushing;
+mod maintenance;
 pub mod redrive;
-mod report;
 mod settings;
-mod spare;
-mod stats;
-mod status;
 #[cfg(test)]
 mod tests;
-mod upkeep;
 
-pub use batch::{Batch, Chunk};
+pub use batching::batch::{Batch, Chunk};
 pub use daemon::{Daemon, IngestSpec};
-pub use dead_share::{MostlyDead, Share};
-pub use encode::TickEncoder;
 pub use error::IngestError;
-pub use goal::{Behind, Hindrance, Unreached};
-pub use histogram::Histogram;
-pub use policy::DataLoss;
+pub use event_loop::dead_share::{MostlyDead, Share};
+pub use event_loop::goal::{Behind, Hindrance, Unreached};
+pub use event_loop::histogram::Histogram;
+pub use event_loop::policy::DataLoss;
+pub use event_loop::status::{
+    LastCommit, MaintenanceStatus, Measures, PartitionStatus, Phase, Ran, Status, Volume, Work,
+};
+pub use flushing::encode::TickEncoder;
 pub use settings::{DataLossPolicy, IngestSettings, Maintain, StartPolicy};
-pub use status::{LastCommit, MaintenanceStatus, Measures, PartitionStatus, Phase, Ran, Status, Volume, Work};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
-use super::dead_share::Share;
+use crate::ingest::event_loop::dead_share::Share;
 use crate::lake::Upkeep;
 use crate::market::{MarketZone, PartitionBy};
 use crate::util::units;

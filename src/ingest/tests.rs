@@ -8,25 +8,37 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{Batch, Chunk, DeadLetter};
-use super::daemon::{Daemon, IngestSpec};
-use super::encode::TickEncoder;
-use super::error::IngestError;
-use super::flush::{Flush, Flushed, Outcome, flush};
-use super::policy::DataLoss;
-use super::settings::IngestSettings;
-use super::spare::spare_columns;
-use crate::decode::{InputSettings, Preset, Reason, Rejection};
-use crate::kafka::{Assigned, EmbeddedBroker, KafkaSettings, Producer, ProducerRecord, Queued, topic_info};
-use crate::lake::{Advance, Lake, Location, StoreSettings};
+use crate::decode::InputSettings;
+use crate::decode::Preset;
+use crate::decode::Reason;
+use crate::decode::Rejection;
+use crate::ingest::batching::batch::{Batch, Chunk, DeadLetter};
+use crate::ingest::batching::column_pool::spare_columns;
+use crate::ingest::daemon::{Daemon, IngestSpec};
+use crate::ingest::error::IngestError;
+use crate::ingest::event_loop::policy::DataLoss;
+use crate::ingest::flushing::encode::TickEncoder;
+use crate::ingest::flushing::flush::{Flush, Flushed, Outcome, flush};
+use crate::ingest::settings::IngestSettings;
+use crate::kafka::Assigned;
+use crate::kafka::EmbeddedBroker;
+use crate::kafka::KafkaSettings;
+use crate::kafka::Producer;
+use crate::kafka::ProducerRecord;
+use crate::kafka::Queued;
+use crate::kafka::topic_info;
+use crate::lake::Advance;
+use crate::lake::Lake;
+use crate::lake::Location;
+use crate::lake::StoreSettings;
 use crate::market::{OffsetRange, PartitionBy, TickColumns};
 
 const TOPIC: &str = "ticks";
 
-pub(super) struct Place {
-    pub(super) broker: EmbeddedBroker,
+pub(in crate::ingest) struct Place {
+    pub(in crate::ingest) broker: EmbeddedBroker,
     _folder: TempDir,
-    pub(super) spec: IngestSpec,
+    pub(in crate::ingest) spec: IngestSpec,
 }
 
 impl Place {
@@ -35,7 +47,7 @@ impl Place {
     }
 
     /// Keys of all kinds spread the messages over the partitions.
-    pub(super) fn with_partitions(partitions: i32, count: usize) -> Self {
+    pub(in crate::ingest) fn with_partitions(partitions: i32, count: usize) -> Self {
         let broker = EmbeddedBroker::start(partitions, TOPIC).unwrap();
         let brokers = broker.bootstrap_servers().to_owned();
         let kafka = KafkaSettings { brokers, topic: TOPIC.to_owned(), ..KafkaSettings::default() };
@@ -60,11 +72,11 @@ impl Place {
         Self { broker, _folder: folder, spec }
     }
 
-    pub(super) async fn daemon(&self) -> Daemon {
+    pub(in crate::ingest) async fn daemon(&self) -> Daemon {
         Daemon::open(self.spec.clone(), &CancellationToken::new()).await.unwrap().unwrap()
     }
 
-    pub(super) async fn lake(&self) -> Lake {
+    pub(in crate::ingest) async fn lake(&self) -> Lake {
         Lake::open(&self.spec.location, &self.spec.store).await.unwrap()
     }
 }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use rdkafka::config::ClientConfig;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::refusal::configuration_problem;
+use crate::kafka::refusal::configuration_problem;
 use crate::util::secret::Secret;
 
 /// The `[kafka]` section.
@@ -117,7 +117,7 @@ pub struct KafkaSettingsError {
 }
 
 /// librdkafka's property of the [`SaslMechanism`].
-pub(super) const MECHANISM: &str = "sasl.mechanisms";
+pub(in crate::kafka) const MECHANISM: &str = "sasl.mechanisms";
 
 /// What the exactly-once protocol needs as it is.
 const OWNED: [&str; 11] = [
@@ -225,7 +225,7 @@ impl KafkaSettings {
 
     /// For one question: connects to every broker. What waits for the controller otherwise makes librdkafka connect to it
     /// without a pause while it is gone.
-    pub(super) fn question_config(&self) -> ClientConfig {
+    pub(in crate::kafka) fn question_config(&self) -> ClientConfig {
         let mut config = self.client_config();
         config.set("enable.sparse.connections", "false");
         config

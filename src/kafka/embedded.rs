@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
 
-use super::raw::skip_mock_rebalance_delay;
+use crate::kafka::raw::skip_mock_rebalance_delay;
 
 /// Number of the only broker.
 const BROKER: i32 = 1;

@@ -3,7 +3,7 @@
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::sync::oneshot;
 
-use super::raw::BatchMessage;
+use crate::kafka::raw::BatchMessage;
 use crate::market::TopicIdentity;
 
 /// A record as the handler sees it, borrowed from librdkafka.
@@ -12,7 +12,7 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new(message: &'a BatchMessage<'a>) -> Self {
+    pub(in crate::kafka) fn new(message: &'a BatchMessage<'a>) -> Self {
         Self { message }
     }
 

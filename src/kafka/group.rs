@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-use super::client::KafkaSettings;
-use super::refusal::{Trouble, configuration_problem};
-use super::topic::TopicError;
+use crate::kafka::client::KafkaSettings;
+use crate::kafka::refusal::{Trouble, configuration_problem};
+use crate::kafka::topic::TopicError;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupInfo {

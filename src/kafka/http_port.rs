@@ -13,7 +13,7 @@ const BROKERS: usize = 2;
 const KAFKA_PORT: &str = ":9092";
 
 /// Blocks for a second a broker at most, the resolving of its name apart.
-pub(super) fn speaks_http(brokers: &str) -> bool {
+pub(in crate::kafka) fn speaks_http(brokers: &str) -> bool {
     brokers.split(',').take(BROKERS).any(|broker| answers_http(broker.trim()))
 }
 

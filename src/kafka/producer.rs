@@ -14,8 +14,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _,
 use rdkafka::{ClientContext, Message};
 use tokio_util::sync::CancellationToken;
 
-use super::client::KafkaSettings;
-use super::refusal::{Trouble, configuration_problem};
+use crate::kafka::client::KafkaSettings;
+use crate::kafka::refusal::{Trouble, configuration_problem};
 
 /// Retries of a one-shot command; what is not acknowledged by then has failed.
 const MESSAGE_TIMEOUT_MS: &str = "60000";
@@ -234,7 +234,10 @@ impl Producer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::{EmbeddedBroker, Progress, Reader, topic_info};
+    use crate::kafka::EmbeddedBroker;
+    use crate::kafka::Progress;
+    use crate::kafka::Reader;
+    use crate::kafka::topic_info;
 
     fn settings(broker: &EmbeddedBroker) -> KafkaSettings {
         KafkaSettings {

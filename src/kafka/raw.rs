@@ -30,14 +30,14 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::fetch_size::FetchSize;
-use super::notice::Notice;
-use super::refusal::configuration_problem;
+use crate::kafka::group_consumer::fetch_size::FetchSize;
+use crate::kafka::group_consumer::notice::Notice;
+use crate::kafka::refusal::configuration_problem;
 use callbacks::{Inbox, on_error, on_log, on_rebalance, on_socket};
-pub(super) use code::RawError;
+pub(in crate::kafka) use code::RawError;
 use code::{check_number, code_of};
-pub(super) use position::Position;
-pub(super) use topic_id::TopicIdQuery;
+pub(in crate::kafka) use position::Position;
+pub(in crate::kafka) use topic_id::TopicIdQuery;
 
 const OFFSET_FOR_TIME: &str = "offsets for times";
 
@@ -49,7 +49,7 @@ fn check(call: &'static str, err: RDKafkaRespErr) -> Result<(), RawError> {
     }
 }
 
-pub(super) struct RawConsumer {
+pub(in crate::kafka) struct RawConsumer {
     handle: *mut rd::rd_kafka_t,
     queue: *mut rd::rd_kafka_queue_t,
     inbox: *mut Inbox,
@@ -63,7 +63,7 @@ pub(super) struct RawConsumer {
 unsafe impl Send for RawConsumer {}
 
 impl RawConsumer {
-    pub(super) fn new(config: &ClientConfig, topic: &str, batch_messages: usize) -> Result<Self, String> {
+    pub(in crate::kafka) fn new(config: &ClientConfig, topic: &str, batch_messages: usize) -> Result<Self, String> {
         let native = config.create_native_config().map_err(|error| configuration_problem(&error))?;
         let topic_c = CString::new(topic).map_err(|_| "topic name holds a NUL byte".to_owned())?;
         let inbox = Box::into_raw(Box::new(Inbox::default()));
@@ -101,7 +101,7 @@ impl RawConsumer {
         }
     }
 
-    pub(super) fn subscribe(&self) -> Result<(), RawError> {
+    pub(in crate::kafka) fn subscribe(&self) -> Result<(), RawError> {
         let mut topics = TopicPartitionList::new();
         topics.add_partition(&self.topic_name, -1);
         // SAFETY: the list lives through the call.
@@ -109,7 +109,7 @@ impl RawConsumer {
     }
 
     /// Cluster id, asked of the broker if not known yet.
-    pub(super) fn cluster_id(&self, timeout: Duration) -> Option<String> {
+    pub(in crate::kafka) fn cluster_id(&self, timeout: Duration) -> Option<String> {
         // SAFETY: the returned string is ours to free with rd_kafka_mem_free.
         unsafe {
             let id = rd::rd_kafka_clusterid(self.handle, millis(timeout));
@@ -123,7 +123,7 @@ impl RawConsumer {
     }
 
     /// Waits up to `timeout` for a full batch; callbacks run meanwhile.
-    pub(super) fn batch(&mut self, timeout: Duration) -> Result<Batch<'_>, RawError> {
+    pub(in crate::kafka) fn batch(&mut self, timeout: Duration) -> Result<Batch<'_>, RawError> {
         let most = self.fetch_size.messages().min(self.messages.len());
         // SAFETY: the buffer holds `most` pointers; librdkafka fills the first `count` of them.
         let count =
@@ -145,30 +145,30 @@ impl RawConsumer {
 
     /// Attempts to connect so far.
     #[cfg(test)]
-    pub(super) fn connects(&self) -> u32 {
+    pub(in crate::kafka) fn connects(&self) -> u32 {
         // SAFETY: the inbox lives as long as self; the counter is atomic.
         unsafe { (*self.inbox).sockets.opened() }
     }
 
-    pub(super) fn take_notices(&self) -> Vec<Notice> {
+    pub(in crate::kafka) fn take_notices(&self) -> Vec<Notice> {
         // SAFETY: the inbox lives as long as self; callbacks only run inside batch() and close().
         unsafe { (*self.inbox).notices.take() }
     }
 
     /// Reads these partitions from these offsets, outside of any group.
-    pub(super) fn assign(&self, starts: &[(i32, i64)]) -> Result<(), RawError> {
+    pub(in crate::kafka) fn assign(&self, starts: &[(i32, i64)]) -> Result<(), RawError> {
         let list = self.list(starts.iter().map(|(partition, offset)| (*partition, Some(*offset))))?;
         // SAFETY: the list is copied by the call.
         check("assign", unsafe { rd::rd_kafka_assign(self.handle, list.ptr()) })
     }
 
-    pub(super) fn incremental_unassign(&self, partitions: &[i32]) -> Result<(), RawError> {
+    pub(in crate::kafka) fn incremental_unassign(&self, partitions: &[i32]) -> Result<(), RawError> {
         let list = self.list(partitions.iter().map(|partition| (*partition, None)))?;
         // SAFETY: the list lives through the call; a returned error object is ours to destroy.
         unsafe { take_error("incremental unassign", rd::rd_kafka_incremental_unassign(self.handle, list.ptr())) }
     }
 
-    pub(super) fn is_assigned(&self, partition: i32) -> bool {
+    pub(in crate::kafka) fn is_assigned(&self, partition: i32) -> bool {
         let mut list = ptr::null_mut();
         // SAFETY: on success the list is ours; it is read and destroyed here.
         unsafe {
@@ -182,7 +182,7 @@ impl RawConsumer {
         }
     }
 
-    pub(super) fn pause(&self, partitions: &[i32], paused: bool) -> Result<(), RawError> {
+    pub(in crate::kafka) fn pause(&self, partitions: &[i32], paused: bool) -> Result<(), RawError> {
         let list = self.list(partitions.iter().map(|partition| (*partition, None)))?;
         // SAFETY: the list lives through the call.
         let err = unsafe {
@@ -196,7 +196,7 @@ impl RawConsumer {
     }
 
     /// Low watermark and last stable offset, asked of the broker.
-    pub(super) fn watermarks(&self, partition: i32, timeout: Duration) -> Result<(i64, i64), RawError> {
+    pub(in crate::kafka) fn watermarks(&self, partition: i32, timeout: Duration) -> Result<(i64, i64), RawError> {
         let (mut low, mut high) = (0, 0);
         // SAFETY: both out-pointers live through the call.
         let err = unsafe {
@@ -213,7 +213,7 @@ impl RawConsumer {
     }
 
     /// Last stable offset as of the newest fetch; `None` before the first one.
-    pub(super) fn known_end(&self, partition: i32) -> Option<i64> {
+    pub(in crate::kafka) fn known_end(&self, partition: i32) -> Option<i64> {
         let (mut low, mut high) = (0, 0);
         // SAFETY: both out-pointers live through the call, which asks no broker.
         let err = unsafe {
@@ -223,7 +223,7 @@ impl RawConsumer {
     }
 
     /// First offset whose timestamp is at or after `timestamp_ms`; None when there is none.
-    pub(super) fn offset_for_time(
+    pub(in crate::kafka) fn offset_for_time(
         &self,
         partition: i32,
         timestamp_ms: i64,
@@ -244,14 +244,14 @@ impl RawConsumer {
     }
 
     /// Commits to the group without waiting; for lag tools only.
-    pub(super) fn commit_async(&self, offsets: &[(i32, i64)]) -> Result<(), RawError> {
+    pub(in crate::kafka) fn commit_async(&self, offsets: &[(i32, i64)]) -> Result<(), RawError> {
         let list = self.list(offsets.iter().map(|(partition, offset)| (*partition, Some(*offset))))?;
         // SAFETY: the list is copied by the call.
         check("commit offsets", unsafe { rd::rd_kafka_commit(self.handle, list.ptr(), 1) })
     }
 
     /// Leaves the group. Rebalance callbacks run inside and give up the assignment themselves.
-    pub(super) fn close(&mut self) -> Result<(), RawError> {
+    pub(in crate::kafka) fn close(&mut self) -> Result<(), RawError> {
         // SAFETY: the inbox lives as long as self.
         unsafe {
             (*self.inbox).close();
@@ -282,7 +282,7 @@ impl Drop for RawConsumer {
 }
 
 /// Lets the first member of a group of an embedded cluster in at once; the default is to wait 3 s for others.
-pub(super) fn skip_mock_rebalance_delay<C: ClientContext>(client: &Client<C>) {
+pub(in crate::kafka) fn skip_mock_rebalance_delay<C: ClientContext>(client: &Client<C>) {
     // SAFETY: the client is alive; without a mock cluster the handle is NULL and nothing is done.
     unsafe {
         let cluster = rd::rd_kafka_handle_mock_cluster(client.native_ptr());
@@ -293,12 +293,12 @@ pub(super) fn skip_mock_rebalance_delay<C: ClientContext>(client: &Client<C>) {
 }
 
 /// Messages of one batch call.
-pub(super) struct Batch<'a> {
+pub(in crate::kafka) struct Batch<'a> {
     messages: &'a [*mut rd::rd_kafka_message_t],
 }
 
 impl Batch<'_> {
-    pub(super) fn iter(&self) -> impl Iterator<Item = BatchMessage<'_>> {
+    pub(in crate::kafka) fn iter(&self) -> impl Iterator<Item = BatchMessage<'_>> {
         self.messages.iter().map(|message| BatchMessage { raw: *message, batch: PhantomData })
     }
 }
@@ -316,13 +316,13 @@ impl Drop for Batch<'_> {
 ///
 /// Invariant: librdkafka's message lives until the batch is dropped. No reference is made to it, as its error code may be
 /// one that the bindings lack.
-pub(super) struct BatchMessage<'a> {
+pub(in crate::kafka) struct BatchMessage<'a> {
     raw: *const rd::rd_kafka_message_t,
     batch: PhantomData<&'a [*mut rd::rd_kafka_message_t]>,
 }
 
 impl<'a> BatchMessage<'a> {
-    pub(super) fn error(&self) -> Option<RDKafkaErrorCode> {
+    pub(in crate::kafka) fn error(&self) -> Option<RDKafkaErrorCode> {
         // SAFETY: see the invariant.
         match unsafe { code::number_in(&raw const (*self.raw).err) } {
             0 => None,
@@ -331,18 +331,18 @@ impl<'a> BatchMessage<'a> {
     }
 
     /// False for an error of the group or of the client.
-    pub(super) fn is_of_partition(&self) -> bool {
+    pub(in crate::kafka) fn is_of_partition(&self) -> bool {
         // SAFETY: see the invariant.
         unsafe { !(*self.raw).rkt.is_null() }
     }
 
-    pub(super) fn partition(&self) -> i32 {
+    pub(in crate::kafka) fn partition(&self) -> i32 {
         // SAFETY: see the invariant.
         unsafe { (*self.raw).partition }
     }
 
     /// Also set on an end-of-partition mark: the next offset to be written.
-    pub(super) fn offset(&self) -> i64 {
+    pub(in crate::kafka) fn offset(&self) -> i64 {
         // SAFETY: see the invariant.
         unsafe { (*self.raw).offset }
     }
@@ -353,23 +353,23 @@ impl<'a> BatchMessage<'a> {
         unsafe { (*self.raw).key_len + (*self.raw).len }
     }
 
-    pub(super) fn payload(&self) -> Option<&'a [u8]> {
+    pub(in crate::kafka) fn payload(&self) -> Option<&'a [u8]> {
         // SAFETY: payload points to len bytes that live as long as the message.
         unsafe { bytes((*self.raw).payload, (*self.raw).len) }
     }
 
-    pub(super) fn key(&self) -> Option<&'a [u8]> {
+    pub(in crate::kafka) fn key(&self) -> Option<&'a [u8]> {
         // SAFETY: as above.
         unsafe { bytes((*self.raw).key, (*self.raw).key_len) }
     }
 
     /// Of the leader that took the record from its producer.
-    pub(super) fn leader_epoch(&self) -> Option<i32> {
+    pub(in crate::kafka) fn leader_epoch(&self) -> Option<i32> {
         // SAFETY: the message is valid and came from a consumer.
         position::known_epoch(unsafe { rd::rd_kafka_message_leader_epoch(self.raw) })
     }
 
-    pub(super) fn timestamp(&self) -> Option<i64> {
+    pub(in crate::kafka) fn timestamp(&self) -> Option<i64> {
         let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: the message is valid and the out-pointer lives through the call.
         let timestamp = unsafe { rd::rd_kafka_message_timestamp(self.raw, &mut kind) };
@@ -377,7 +377,7 @@ impl<'a> BatchMessage<'a> {
     }
 
     /// Headers in order; a name that is no UTF-8 becomes U+FFFD.
-    pub(super) fn headers(&self) -> Vec<(&'a str, Option<&'a [u8]>)> {
+    pub(in crate::kafka) fn headers(&self) -> Vec<(&'a str, Option<&'a [u8]>)> {
         let mut headers = ptr::null_mut();
         let mut found = Vec::new();
         // SAFETY: the header list and what it points to belong to the message.

@@ -12,7 +12,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::client::MECHANISM;
+use crate::kafka::client::MECHANISM;
 
 const PASSWORD: &str = "the password comes from TICKHOUSE_KAFKA_PASSWORD or TICKHOUSE_KAFKA_PASSWORD_FILE";
 
@@ -67,7 +67,7 @@ impl Refusal {
 
 /// What of a client's configuration brokers judge.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Access {
+pub(in crate::kafka) struct Access {
     user: String,
     mechanism: String,
     tls: bool,
@@ -75,7 +75,7 @@ pub(super) struct Access {
 }
 
 impl Access {
-    pub(super) fn of(config: &ClientConfig) -> Self {
+    pub(in crate::kafka) fn of(config: &ClientConfig) -> Self {
         let text = |name: &str| config.get(name).unwrap_or_default().to_owned();
         let protocol = text("security.protocol").to_lowercase();
         Self {
@@ -87,7 +87,7 @@ impl Access {
     }
 
     /// `None`: the brokers are away, or it is something else.
-    pub(super) fn refusal(&self, code: RDKafkaErrorCode, reason: &str) -> Option<Refusal> {
+    pub(in crate::kafka) fn refusal(&self, code: RDKafkaErrorCode, reason: &str) -> Option<Refusal> {
         let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
         let detail = brief(reason).to_owned();
         if code == RDKafkaErrorCode::Authentication {
@@ -137,7 +137,7 @@ fn millis_up(reason: &str) -> Option<u64> {
 }
 
 /// Without the names of the broker before the text and the state of the connection after it.
-pub(super) fn brief(reason: &str) -> &str {
+pub(in crate::kafka) fn brief(reason: &str) -> &str {
     let mut text = reason;
     while let Some((_, rest)) = text.split_once(": ").filter(|(name, _)| !name.contains(' ')) {
         text = rest;
@@ -146,7 +146,7 @@ pub(super) fn brief(reason: &str) -> &str {
 }
 
 /// A configuration that librdkafka doesn't take, without the value, which may be a secret.
-pub(super) fn configuration_problem(error: &KafkaError) -> String {
+pub(in crate::kafka) fn configuration_problem(error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(_, description, key, _) if description.contains(key) => description.clone(),
         KafkaError::ClientConfig(_, description, key, _) => format!("{key}: {description}"),
@@ -165,28 +165,28 @@ pub(super) fn configuration_problem(error: &KafkaError) -> String {
 
 /// Keeps what librdkafka reports beside its answers.
 #[derive(Default)]
-pub(super) struct Trouble {
+pub(in crate::kafka) struct Trouble {
     access: Access,
     last: Mutex<Reported>,
 }
 
 /// The newest report that tells something, and the newest refusal.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Reported {
-    pub(super) reason: Option<String>,
-    pub(super) refusal: Option<Refusal>,
+pub(in crate::kafka) struct Reported {
+    pub(in crate::kafka) reason: Option<String>,
+    pub(in crate::kafka) refusal: Option<Refusal>,
 }
 
 impl Trouble {
-    pub(super) fn new(config: &ClientConfig) -> Self {
+    pub(in crate::kafka) fn new(config: &ClientConfig) -> Self {
         Self { access: Access::of(config), last: Mutex::default() }
     }
 
-    pub(super) fn reported(&self) -> Reported {
+    pub(in crate::kafka) fn reported(&self) -> Reported {
         self.last.lock().expect("nobody panics with the lock").clone()
     }
 
-    pub(super) fn report(&self, error: &KafkaError, reason: &str) {
+    pub(in crate::kafka) fn report(&self, error: &KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
         // It follows the error that says why.
         if code == RDKafkaErrorCode::AllBrokersDown {

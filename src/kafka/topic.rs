@@ -9,10 +9,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::MetadataBroker;
 
-use super::client::KafkaSettings;
-use super::http_port::speaks_http;
-use super::raw::TopicIdQuery;
-use super::refusal::{Refusal, Trouble, configuration_problem};
+use crate::kafka::client::KafkaSettings;
+use crate::kafka::http_port::speaks_http;
+use crate::kafka::raw::TopicIdQuery;
+use crate::kafka::refusal::{Refusal, Trouble, configuration_problem};
 use crate::market::TopicIdentity;
 
 /// One question to a broker. The first ones are shorter: while librdkafka waits for a broker it reports nothing.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deltalake::DeltaTableError;
 
-use super::folder::{CHANGED, MISSING};
+use crate::lake::store::folder::{CHANGED, MISSING};
 use crate::market::OtherTopic;
 
 #[derive(Debug, thiserror::Error)]
@@ -185,11 +185,15 @@ pub enum StoreProblem {
 }
 
 impl LakeError {
-    pub(super) fn store(action: &'static str, location: impl fmt::Display, error: &object_store::Error) -> Self {
+    pub(in crate::lake) fn store(
+        action: &'static str,
+        location: impl fmt::Display,
+        error: &object_store::Error,
+    ) -> Self {
         Self::Store { action, location: location.to_string(), problem: StoreProblem::of(error) }
     }
 
-    pub(super) fn delta(action: &'static str, table: &str, error: &DeltaTableError) -> Self {
+    pub(in crate::lake) fn delta(action: &'static str, table: &str, error: &DeltaTableError) -> Self {
         match StoreProblem::of(error) {
             StoreProblem::Other { detail } => Self::Table { action, table: table.to_owned(), detail },
             problem => Self::Store { action, location: table.to_owned(), problem },
@@ -202,7 +206,7 @@ impl LakeError {
     }
 
     /// The store understands and says no: somebody else has to change something.
-    pub(super) fn is_refusal(&self) -> bool {
+    pub(in crate::lake) fn is_refusal(&self) -> bool {
         use StoreProblem::{Certificate, Credentials, Denied, NoBucket, NoCredentials, ReadOnly, Region};
         let Self::Store { problem, .. } = self else { return false };
         matches!(
@@ -211,7 +215,7 @@ impl LakeError {
         )
     }
 
-    pub(super) fn is_stale_list(&self) -> bool {
+    pub(in crate::lake) fn is_stale_list(&self) -> bool {
         matches!(self, Self::Store { problem: StoreProblem::StaleList { .. }, .. })
     }
 
@@ -221,13 +225,13 @@ impl LakeError {
     }
 
     /// Another attempt can't help.
-    pub(super) fn is_final(&self) -> bool {
+    pub(in crate::lake) fn is_final(&self) -> bool {
         !matches!(self, Self::Store { .. } | Self::Table { .. } | Self::Damaged { .. })
     }
 }
 
 impl StoreProblem {
-    pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
+    pub(in crate::lake) fn of(error: &(dyn StdError + 'static)) -> Self {
         let text = chain(error);
         let has = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
         const KEYS: [&str; 6] = [
@@ -296,7 +300,7 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
 
 /// An error text without what a store echoes of the request: XML bodies keep code and message,
 /// URLs lose their query (signatures, credentials).
-pub(super) fn brief(text: &str) -> String {
+pub(in crate::lake) fn brief(text: &str) -> String {
     const LONGEST: usize = 600;
     let mut kept = String::with_capacity(text.len().min(LONGEST));
     let mut rest = text;

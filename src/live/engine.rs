@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::event::{Event, Kind, Severity, TickId};
-use super::reorder::{Waited, Waiting};
-use super::rolling::{Point, Rolling, Turn, Windows};
-use super::rules::{Memories, Rows, Rules};
-use super::settings::LiveSettings;
-use super::update::{Progress, SecondBar, SymbolState};
-use super::values::at;
+use crate::live::event::{Event, Kind, Severity, TickId};
+use crate::live::reorder::{Waited, Waiting};
+use crate::live::rolling::{Point, Rolling, Turn, Windows};
+use crate::live::rules::{Memories, Rows, Rules};
+use crate::live::settings::LiveSettings;
+use crate::live::update::{Progress, SecondBar, SymbolState};
+use crate::live::values::at;
 use crate::market::TickColumns;
 
 /// Rules look at this many rows together.

@@ -1,8 +1,8 @@
 //! Why live can't begin or go on.
 
-use super::rules::RuleError;
 use crate::kafka::TopicError;
 use crate::lake::LakeError;
+use crate::live::rules::RuleError;
 use crate::market::OtherTopic;
 use crate::query::QueryError;
 use crate::tail::{FollowError, MappingError};

@@ -56,7 +56,7 @@ impl Severity {
 }
 
 /// What [`Event::side`] can be.
-pub(super) const SIDES: [&str; 9] = ["Buy", "Sell", "Hold", "golden", "death", "High", "Low", "Up", "Down"];
+pub(in crate::live) const SIDES: [&str; 9] = ["Buy", "Sell", "Hold", "golden", "death", "High", "Low", "Up", "Down"];
 
 /// Which tick an event is about: the identity of a row of `ticks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

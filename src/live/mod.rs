@@ -14,27 +14,23 @@
 //! - The same ticks give the same events with the same identities, across restarts.
 //! - The position of live is the transaction of `signals`: what is below was told.
 
-mod encode;
 mod engine;
 mod error;
 mod event;
 mod open;
-mod recorder;
 mod reorder;
 mod rolling;
 mod rules;
 mod settings;
+mod sinks;
 mod task;
 #[cfg(test)]
 mod tests;
 mod told;
-mod topic;
 mod update;
 mod values;
 mod warm_up;
-mod webhook;
 
-pub use encode::EventJson;
 pub use engine::{Engine, Origin};
 pub use error::LiveError;
 pub use event::{Event, EventId, Kind, Severity, TickId};
@@ -42,6 +38,7 @@ pub use open::{LiveSpec, open};
 pub use rolling::{Point, Rolling, Turn, Windows};
 pub use rules::{RuleError, Rules};
 pub use settings::{LiveSettings, RuleSettings, WebhookFormat, WebhookSettings};
+pub use sinks::encode::EventJson;
 pub use task::{EventSender, Live, Summary};
 pub use update::{Progress, SecondBar, SymbolState, Update};
 pub use values::{VALUE_NAMES, VALUES, Values, at};

@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use super::event::TickId;
-use super::rolling::Point;
+use crate::live::event::TickId;
+use crate::live::rolling::Point;
 
 /// Offsets that a tick may wait; beyond, it leaves early with all that are older. Commits wait for it, too.
 const MOST_OFFSETS: i64 = 16_384;
 
 /// Ticks that wait, by (event time, offset, index).
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(in crate::live) struct Waiting {
     by_time: BTreeMap<(i64, i64, i32), Waited>,
     /// Event time by (offset, index).
     by_offset: BTreeMap<(i64, i32), i64>,
@@ -23,7 +23,7 @@ pub(super) struct Waiting {
 }
 
 #[derive(Debug)]
-pub(super) struct Waited {
+pub(in crate::live) struct Waited {
     pub symbol: u32,
     pub point: Point,
     pub tick: TickId,
@@ -39,11 +39,11 @@ impl Default for Waiting {
 
 impl Waiting {
     /// A tick of the partition that doesn't wait.
-    pub(super) fn passed(&mut self, ts: i64) {
+    pub(in crate::live) fn passed(&mut self, ts: i64) {
         self.clock = self.clock.max(ts);
     }
 
-    pub(super) fn push(&mut self, waited: Waited) {
+    pub(in crate::live) fn push(&mut self, waited: Waited) {
         let Waited { point, tick: TickId { offset, index, .. }, .. } = &waited;
         let (ts, offset, index) = (point.ts, *offset, *index);
         self.passed(ts);
@@ -53,7 +53,7 @@ impl Waiting {
     }
 
     /// The oldest, when the partition is ahead of it by `reorder` microseconds, or one waits for too long.
-    pub(super) fn next_due(&mut self, reorder: i64) -> Option<Waited> {
+    pub(in crate::live) fn next_due(&mut self, reorder: i64) -> Option<Waited> {
         let oldest = self.by_time.first_key_value()?.0.0;
         let is_late = |first: i64| self.newest_offset - first >= MOST_OFFSETS;
         if oldest > self.clock.saturating_sub(reorder) && !self.first_offset().is_some_and(is_late) {
@@ -64,7 +64,7 @@ impl Waiting {
         Some(waited)
     }
 
-    pub(super) fn first_offset(&self) -> Option<i64> {
+    pub(in crate::live) fn first_offset(&self) -> Option<i64> {
         self.by_offset.first_key_value().map(|((offset, _), _)| *offset)
     }
 }

@@ -3,8 +3,8 @@
 //! Invariant: after [`Rolling::push`] the values are those that the named queries give for the same row, if they read
 //! the same ticks.
 
-use super::values::{VALUES, Values, at};
 use crate::indicators::{LastSign, Recent, mean_and_deviation};
+use crate::live::values::{VALUES, Values, at};
 
 /// Windows of the means of closes that can't be changed, as in `moving_averages`.
 const MEANS: [(usize, usize); 3] = [(5, at::MA_5), (10, at::MA_10), (20, at::MA_20)];

@@ -10,10 +10,12 @@ use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, new_null_array};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
-use super::event::Severity;
-use super::settings::RuleSettings;
-use super::values::{VALUE_NAMES, VALUES, Values};
-use crate::query::{Condition, Conditions, QueryError};
+use crate::live::event::Severity;
+use crate::live::settings::RuleSettings;
+use crate::live::values::{VALUE_NAMES, VALUES, Values};
+use crate::query::Condition;
+use crate::query::Conditions;
+use crate::query::QueryError;
 
 /// A rule that can't be used.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Kind, Severity};
+use crate::live::event::{Kind, Severity};
 use crate::util::secret::Secret;
 use crate::util::units;
 
@@ -73,7 +73,7 @@ impl LiveSettings {
         }
     }
 
-    /// Conditions of rules are checked by [`super::Rules::plan`].
+    /// Conditions of rules are checked by [`crate::live::Rules::plan`].
     ///
     /// # Errors
     /// The first setting that can't work, with its key and what would.

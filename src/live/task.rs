@@ -16,14 +16,14 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::engine::Engine;
-use super::error::LiveError;
-use super::event::Event;
-use super::recorder::{Elsewhere, Recorder};
-use super::topic::EventTopic;
-use super::update::{Progress, Update};
-use super::warm_up::Starts;
-use super::webhook::Webhook;
+use crate::live::engine::Engine;
+use crate::live::error::LiveError;
+use crate::live::event::Event;
+use crate::live::sinks::table::{Elsewhere, Recorder};
+use crate::live::sinks::topic::EventTopic;
+use crate::live::sinks::webhook::Webhook;
+use crate::live::update::{Progress, Update};
+use crate::live::warm_up::Starts;
 use crate::tail::{Chunk, Follower, Tail};
 
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
@@ -43,23 +43,23 @@ pub struct Summary {
     pub next: BTreeMap<i32, i64>,
 }
 
-/// A live task that is ready to run; see [`super::open`].
+/// A live task that is ready to run; see [`crate::live::open`].
 pub struct Live {
-    pub(super) engine: Engine,
-    pub(super) follower: Follower,
-    pub(super) starts: Starts,
-    pub(super) recorder: Option<Recorder>,
-    pub(super) topic: Option<EventTopic>,
-    pub(super) topic_name: String,
-    pub(super) webhooks: Vec<Webhook>,
-    pub(super) printer: Option<EventSender>,
-    pub(super) updates: broadcast::Sender<Arc<Update>>,
-    pub(super) commit_interval: Duration,
+    pub(in crate::live) engine: Engine,
+    pub(in crate::live) follower: Follower,
+    pub(in crate::live) starts: Starts,
+    pub(in crate::live) recorder: Option<Recorder>,
+    pub(in crate::live) topic: Option<EventTopic>,
+    pub(in crate::live) topic_name: String,
+    pub(in crate::live) webhooks: Vec<Webhook>,
+    pub(in crate::live) printer: Option<EventSender>,
+    pub(in crate::live) updates: broadcast::Sender<Arc<Update>>,
+    pub(in crate::live) commit_interval: Duration,
     /// Next offset to take.
-    pub(super) next: BTreeMap<i32, i64>,
-    pub(super) progress: Progress,
+    pub(in crate::live) next: BTreeMap<i32, i64>,
+    pub(in crate::live) progress: Progress,
     /// Since the last update.
-    pub(super) told: Vec<Arc<Event>>,
+    pub(in crate::live) told: Vec<Arc<Event>>,
 }
 
 impl Live {

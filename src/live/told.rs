@@ -7,15 +7,19 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
 
-use super::event::{Event, Kind, SIDES, Severity, TickId};
-use crate::lake::{SIGNALS, TableView};
-use crate::query::{DEFAULT_MEMORY_BYTES, Parsed, QueryError, QuerySession};
+use crate::lake::SIGNALS;
+use crate::lake::TableView;
+use crate::live::event::{Event, Kind, SIDES, Severity, TickId};
+use crate::query::DEFAULT_MEMORY_BYTES;
+use crate::query::Parsed;
+use crate::query::QueryError;
+use crate::query::QuerySession;
 
 /// Identities of events in `signals` of ticks at or above `next`: they left the re-order buffer before others.
 ///
 /// # Errors
 /// The table can't be read.
-pub(super) async fn told_beyond(
+pub(in crate::live) async fn told_beyond(
     signals: &TableView,
     epoch: i32,
     next: &BTreeMap<i32, i64>,
@@ -39,7 +43,7 @@ pub(super) async fn told_beyond(
 ///
 /// # Errors
 /// The table can't be read.
-pub(super) async fn told_since(signals: &TableView, since: i64) -> Result<Vec<Arc<Event>>, QueryError> {
+pub(in crate::live) async fn told_since(signals: &TableView, since: i64) -> Result<Vec<Arc<Event>>, QueryError> {
     let time = chrono::DateTime::from_timestamp_micros(since).unwrap_or_default();
     let sql = format!(
         "SELECT * FROM {SIGNALS} WHERE emitted_at >= TIMESTAMP '{}' ORDER BY ts, kafka_partition, kafka_offset, \

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::event::Event;
-use super::values::Values;
+use crate::live::event::Event;
+use crate::live::values::Values;
 
 /// All that changed since the update before. Sent at most every 100 ms, also when nothing did, by a broadcast: who
 /// lags behind begins again with what the table says.
@@ -23,7 +23,7 @@ pub struct SymbolState {
     pub symbol: Arc<str>,
     /// Event time of that tick; microseconds since the epoch, UTC.
     pub ts: i64,
-    /// By their place in [`super::VALUE_NAMES`]; NaN is unknown.
+    /// By their place in [`crate::live::VALUE_NAMES`]; NaN is unknown.
     pub values: Values,
     /// `Buy`, `Sell` or `Hold`.
     pub signal: &'static str,

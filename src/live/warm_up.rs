@@ -8,11 +8,16 @@ use arrow::array::{Array, AsArray, Float64Array, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
 
-use super::engine::{Engine, Origin};
-use super::event::{Event, TickId};
-use super::rolling::Point;
 use crate::lake::TableView;
-use crate::query::{DEFAULT_MEMORY_BYTES, Parsed, QueryError, QuerySession, Scope, TICKS};
+use crate::live::engine::{Engine, Origin};
+use crate::live::event::{Event, TickId};
+use crate::live::rolling::Point;
+use crate::query::DEFAULT_MEMORY_BYTES;
+use crate::query::Parsed;
+use crate::query::QueryError;
+use crate::query::QuerySession;
+use crate::query::Scope;
+use crate::query::TICKS;
 
 /// Newest partitions (trade dates) that are read whole: the session so far, and the one before it.
 const WHOLE: usize = 2;

@@ -4,7 +4,7 @@ use std::io;
 
 use datafusion::common::DataFusionError;
 
-use super::diagnose::SqlProblem;
+use crate::query::sql::diagnose::SqlProblem;
 
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
@@ -32,7 +32,7 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    pub(super) fn usage(text: impl Into<String>) -> Self {
+    pub(in crate::query) fn usage(text: impl Into<String>) -> Self {
         Self::Usage(text.into())
     }
 }

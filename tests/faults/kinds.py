@@ -1,5 +1,5 @@
 """The kinds of faults: a name, what it needs, and the function that does it. A new kind is a function with a decorator
-in one of the modules that `load` names; a new crash point of src/crash.rs becomes a kind by itself."""
+in one of the modules that `load` names; a new crash point of src/util/crash.rs becomes a kind by itself."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def fault(name: str, **needs):
 
 def crash_points() -> list[str]:
     """Those of a replay are walked by tests/check/replay_kill.py."""
-    points = CRASH_POINT.findall((REPOSITORY / "src" / "crash.rs").read_text())
+    points = CRASH_POINT.findall((REPOSITORY / "src" / "util" / "crash.rs").read_text())
     return [point for point in points if not point.startswith("replay-")]
 
 

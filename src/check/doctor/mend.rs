@@ -1,7 +1,10 @@
 //! What `--fix` does, which is only what loses nothing, and how it is told.
 
 use super::check::{Check, Status};
-use crate::lake::{Audit, AuditedTable, LakeError, Mending};
+use crate::lake::Audit;
+use crate::lake::AuditedTable;
+use crate::lake::LakeError;
+use crate::lake::Mending;
 
 /// A fix that is safe.
 pub(super) enum Mend {

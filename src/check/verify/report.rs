@@ -9,7 +9,8 @@ use super::files::Held;
 use super::finding::{Finding, Findings};
 use super::kafka::KafkaReport;
 use super::{TICKS, VerifySettings};
-use crate::lake::{AuditedTable, LoggedVersion};
+use crate::lake::AuditedTable;
+use crate::lake::LoggedVersion;
 
 /// The answer, as it is printed as JSON.
 #[derive(Debug, Serialize)]

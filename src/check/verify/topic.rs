@@ -14,8 +14,13 @@ use super::progress::Progress;
 use super::rows::hex;
 use super::window::{Digests, Stored, Window};
 use super::{DEAD_LETTERS, TICKS};
-use crate::decode::{Decoder, Message, Verdict};
-use crate::kafka::{self, Reader, Record, TopicError};
+use crate::decode::Decoder;
+use crate::decode::Message;
+use crate::decode::Verdict;
+use crate::kafka;
+use crate::kafka::Reader;
+use crate::kafka::Record;
+use crate::kafka::TopicError;
 use crate::market::TickColumns;
 
 /// What was compared of a partition.

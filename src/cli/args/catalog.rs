@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{EngineArgs, TableArgs};
+use crate::cli::args::EngineArgs;
+use crate::cli::args::TableArgs;
 use crate::cli::settings::Layers;
 
 const AFTER_HELP: &str = "\

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
-use super::IngestArgs;
+use crate::cli::args::IngestArgs;
 
 /// The configuration
 #[derive(Debug, Clone, Args)]

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{KafkaArgs, TableArgs};
+use crate::cli::args::KafkaArgs;
+use crate::cli::args::TableArgs;
 use crate::cli::settings::Layers;
 use crate::serve::http::Listen;
 

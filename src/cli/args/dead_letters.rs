@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use clap::{Args, Subcommand};
 
-use super::{FormatChoice, InputArgs, TableArgs};
+use crate::cli::args::FormatChoice;
+use crate::cli::args::InputArgs;
+use crate::cli::args::TableArgs;
 use crate::decode::Reason;
 use crate::query::Moment;
 

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::{FormatChoice, InputArgs, KafkaArgs, TableArgs};
+use crate::cli::args::FormatChoice;
+use crate::cli::args::InputArgs;
+use crate::cli::args::KafkaArgs;
+use crate::cli::args::TableArgs;
 use crate::cli::settings::Layers;
 
 /// Check everything that a lake stands on (configuration, store, log, files, Kafka), and say how to mend what is wrong;

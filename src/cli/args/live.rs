@@ -2,8 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use super::query::FormatChoice;
-use super::{KafkaArgs, TableArgs};
+use crate::cli::args::KafkaArgs;
+use crate::cli::args::TableArgs;
+use crate::cli::args::query::FormatChoice;
 use crate::cli::settings::Layers;
 use crate::util::units::parse_duration;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{FormatChoice, TableArgs};
+use crate::cli::args::FormatChoice;
+use crate::cli::args::TableArgs;
 
 /// Keep a lake fast and small: checkpoints, small files into large sorted ones, and away with what no version needs
 #[derive(Debug, Clone, Args)]

@@ -3,7 +3,8 @@
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
-use super::{KafkaArgs, TableArgs};
+use crate::cli::args::KafkaArgs;
+use crate::cli::args::TableArgs;
 
 /// Offsets of the lake: where every message is, and the audited way out of a data-loss stop
 #[derive(Debug, Clone, Args)]

@@ -2,7 +2,9 @@
 
 use clap::Args;
 
-use super::{FormatChoice, KafkaArgs, TableArgs};
+use crate::cli::args::FormatChoice;
+use crate::cli::args::KafkaArgs;
+use crate::cli::args::TableArgs;
 
 /// Check that a lake holds what it promises, and list what is wrong with how to mend it; exit code 4 with findings
 #[derive(Debug, Clone, Args)]

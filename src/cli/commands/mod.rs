@@ -1,49 +1,28 @@
 //! One file per subcommand: wiring and printing, nothing else.
 
-mod alerts;
-mod beside;
-mod catalog;
-mod config;
-mod consume_only;
-mod dashboard;
-mod dead_letters;
-mod demo;
-mod doctor;
-mod dry_run;
-mod elsewhere;
-mod explain;
-mod ingest;
-mod live;
-mod live_tables;
-mod maintain;
-mod metrics;
-mod offsets;
+pub mod ask;
+pub mod data_in;
+mod operate;
 mod print;
-mod probe;
-pub mod produce;
-mod progress;
-pub mod query;
-mod repl;
-mod rezone;
-mod table;
-mod tables;
-mod verify;
-mod way_out;
+mod set_up;
 
 use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::check::verify::VerifyError;
-use crate::cli::args::{Cli, Command};
+use crate::cli::args::Cli;
+use crate::cli::args::Command;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::engines::EngineError;
 use crate::engines::registration::RootError;
 use crate::ingest::IngestError;
 use crate::ingest::redrive::ReplayError;
 use crate::kafka::TopicError;
-use crate::lake::{LakeError, StoreProblem};
-use crate::live::{LiveError, RuleError};
+use crate::lake::LakeError;
+use crate::lake::StoreProblem;
+use crate::live::LiveError;
+use crate::live::RuleError;
 use crate::query::QueryError;
 use crate::serve::dashboard::DashboardError;
 use crate::tail::{FollowError, UnionError};
@@ -60,26 +39,26 @@ const FINDINGS: u8 = 4;
 /// What the subcommand could not do; [`exit_code`] says how to leave.
 pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let result = match &cli.command {
-        Command::Ingest(args) => ingest::run(&cli.global, args, stop).await,
-        Command::Demo(args) => demo::run(args, stop).await,
-        Command::Produce(args) => produce::run(&cli.global, args, stop).await,
-        Command::Query(args) => query::run(&cli.global, args, stop).await,
-        Command::Live(args) => live::run(&cli.global, args, stop).await,
-        Command::Alerts(args) => alerts::run(&cli.global, args, stop).await,
-        Command::Table(args) => table::run(&cli.global, args, &stop).await,
-        Command::Offsets(args) => offsets::run(&cli.global, args, &stop).await,
-        Command::DeadLetters(args) => dead_letters::run(&cli.global, args, stop).await,
-        Command::Maintain(args) => maintain::run(&cli.global, args, &stop).await,
-        Command::Verify(args) => verify::run(&cli.global, args, &stop).await,
-        Command::Doctor(args) => doctor::run(&cli.global, args, &stop).await,
-        Command::Dashboard(args) => dashboard::run(&cli.global, args, stop).await,
-        Command::Catalog(args) => catalog::run(&cli.global, args, stop).await,
-        Command::Probe(args) => probe::run(args).await,
-        Command::Config(args) => config::run(&cli.global, args).await,
-        Command::Completions(args) => config::completions(args),
+        Command::Ingest(args) => data_in::ingest::run(&cli.global, args, stop).await,
+        Command::Demo(args) => data_in::demo::run(args, stop).await,
+        Command::Produce(args) => data_in::produce::run(&cli.global, args, stop).await,
+        Command::Query(args) => ask::query::run(&cli.global, args, stop).await,
+        Command::Live(args) => ask::live::run(&cli.global, args, stop).await,
+        Command::Alerts(args) => ask::alerts::run(&cli.global, args, stop).await,
+        Command::Table(args) => operate::table::run(&cli.global, args, &stop).await,
+        Command::Offsets(args) => operate::offsets::run(&cli.global, args, &stop).await,
+        Command::DeadLetters(args) => operate::dead_letters::run(&cli.global, args, stop).await,
+        Command::Maintain(args) => operate::maintain::run(&cli.global, args, &stop).await,
+        Command::Verify(args) => operate::verify::run(&cli.global, args, &stop).await,
+        Command::Doctor(args) => operate::doctor::run(&cli.global, args, &stop).await,
+        Command::Dashboard(args) => ask::dashboard::run(&cli.global, args, stop).await,
+        Command::Catalog(args) => set_up::catalog::run(&cli.global, args, stop).await,
+        Command::Probe(args) => operate::probe::run(args).await,
+        Command::Config(args) => set_up::config::run(&cli.global, args).await,
+        Command::Completions(args) => set_up::config::completions(args),
         Command::ConsumeOnly(args) => {
             let settings = Settings::resolve(cli.global.config.as_deref(), |layers| args.apply(layers))?.settings;
-            tokio::task::spawn_blocking(move || consume_only::run(&settings, &stop)).await?
+            tokio::task::spawn_blocking(move || data_in::consume_only::run(&settings, &stop)).await?
         }
     };
     match result {
@@ -90,7 +69,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
 
 /// Ctrl-C ends what the command does at the time, not the command.
 pub fn keeps_interrupts(command: &Command) -> bool {
-    matches!(command, Command::Query(args) if args.is_open() && repl::is_interactive())
+    matches!(command, Command::Query(args) if args.is_open() && ask::repl::is_interactive())
 }
 
 fn is_reader_gone(error: &anyhow::Error) -> bool {
@@ -110,7 +89,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         if matches!(cause.downcast_ref(), Some(EngineError::Usage(_) | EngineError::LogIn { .. })) {
             return Some(USAGE);
         }
-        if cause.is::<way_out::DataLossStop>() {
+        if cause.is::<data_in::way_out::DataLossStop>() {
             return Some(DATA_LOSS);
         }
         if let Some(error) = cause.downcast_ref::<IngestError>() {

@@ -7,13 +7,13 @@ use anyhow::Context;
 /// The reader of our output has what it wanted.
 #[derive(Debug, thiserror::Error)]
 #[error("the reader of the output went away")]
-pub(super) struct ReaderGone;
+pub(in crate::cli::commands) struct ReaderGone;
 
 /// Writes the answer of a command; without a reader nothing is left to do.
 ///
 /// # Errors
 /// [`ReaderGone`], which ends the command with success, or standard output can't be written.
-pub(super) fn print(text: &str) -> anyhow::Result<()> {
+pub(in crate::cli::commands) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(ReaderGone.into()),
@@ -25,7 +25,7 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Standard output can't be written.
-pub(super) fn report(text: &str) -> anyhow::Result<()> {
+pub(in crate::cli::commands) fn report(text: &str) -> anyhow::Result<()> {
     match print(text) {
         Err(error) if error.is::<ReaderGone>() => Ok(()),
         written => written,

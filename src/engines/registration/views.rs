@@ -1,7 +1,12 @@
 //! Which named queries become views.
 
 use super::TABLES;
-use crate::query::{Catalog, Column, Dialect, NamedQuery, Parsed, QueryError};
+use crate::query::Catalog;
+use crate::query::Column;
+use crate::query::Dialect;
+use crate::query::NamedQuery;
+use crate::query::Parsed;
+use crate::query::QueryError;
 
 /// A named query in the words of one engine.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,9 @@ use super::error::ReplayError;
 use super::offsets::Identity;
 use super::wanted::Mark;
 use crate::decode::TOO_LARGE_KEPT;
-use crate::lake::{DataFile, StoredFile, TableView};
+use crate::lake::DataFile;
+use crate::lake::StoredFile;
+use crate::lake::TableView;
 
 /// Columns of a [`Mark`].
 pub(super) const MARKS: [&str; 5] = ["kafka_epoch", "kafka_partition", "kafka_offset", "reason", "ingested_at"];

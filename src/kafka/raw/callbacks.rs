@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaRespErr;
 use super::code::{self, code_of};
 use super::elements;
 use super::pace::{self, Sockets};
-use crate::kafka::notice::Notice;
+use crate::kafka::group_consumer::notice::Notice;
 
 #[derive(Default)]
 pub(super) struct Inbox {

@@ -15,13 +15,17 @@
 //! - Nothing is deleted here unless it was asked for.
 
 mod compact;
+pub(in crate::lake) mod lease;
 mod memory;
 mod merge;
+pub(in crate::lake) mod merged;
 mod plan;
+pub(in crate::lake) mod prune;
 mod retention;
 mod rewrite;
 mod rezone;
 mod statistics;
+pub(in crate::lake) mod vacuum;
 
 pub use compact::{Compacted, Compaction, Stopped};
 pub use merge::MergeError;

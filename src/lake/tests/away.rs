@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::lake::error::StoreProblem;
-use crate::lake::folder::FolderIdentity;
+use crate::lake::store::folder::FolderIdentity;
 
 fn root(place: &Place) -> PathBuf {
     let Location::Folder(root) = &place.location else { unreachable!("it is a folder") };
@@ -117,7 +117,8 @@ async fn a_commit_goes_only_into_the_folder_that_it_was_checked_in() {
     let root = root(&place);
     // As if the folder had been swapped between the check of the head and the put.
     lake.ticks.loaded_from = Some(FolderIdentity::at(&root).unwrap());
-    let put = lake.ticks.put_next(Vec::new(), super::super::commit::append("trade_date"), None, Vec::new()).await;
+    let put =
+        lake.ticks.put_next(Vec::new(), crate::lake::commit::append::append("trade_date"), None, Vec::new()).await;
     let error = put.err().unwrap();
     assert!(matches!(&error, LakeError::Store { problem: StoreProblem::FolderChanged, .. }), "{error}");
     assert!(!root.join("ticks/_delta_log/00000000000000000002.json").exists());

@@ -1,7 +1,7 @@
 //! The head of a writer against a log that others change, clean up or damage.
 
 use super::*;
-use crate::lake::table::Table;
+use crate::lake::log::table::Table;
 
 /// Ten commits of partition 0, a checkpoint at version 10.
 async fn checkpointed(place: &Place) -> Lake {
@@ -266,7 +266,7 @@ async fn a_list_that_lags_behind_is_asked_for_again() {
             assert_eq!((ticks.version(), store.left.load(Ordering::SeqCst)), (commits, 0));
 
             store.left.store(usize::MAX, Ordering::SeqCst);
-            let error = damage::find(&ticks.store, &ticks.name).await.unwrap_err().to_string();
+            let error = crate::lake::log::damage::find(&ticks.store, &ticks.name).await.unwrap_err().to_string();
             assert!(error.contains("its list of files lacks _delta_log/"), "{error}");
         }
     }

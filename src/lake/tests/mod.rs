@@ -24,9 +24,9 @@ use parquet::arrow::ArrowWriter;
 use uuid::Uuid;
 
 use self::place::{Place, everywhere, folder, s3, s3_settings};
-use super::faulty::{Fault, FaultyStore};
-use super::store::prefixed;
-use super::*;
+use crate::lake::store::faulty::{Fault, FaultyStore};
+use crate::lake::store::root::prefixed;
+use crate::lake::*;
 use crate::market::{Counts, ExtraSpec, ExtraType, OffsetRange, PartitionBy, TopicIdentity};
 
 const DAY: i32 = 20_412;

@@ -6,9 +6,11 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 use proptest::prelude::*;
 
-use super::super::{Kind, SymbolState, at};
 use super::*;
 use crate::lake::TableView;
+use crate::live::Kind;
+use crate::live::SymbolState;
+use crate::live::at;
 use crate::market::PartitionBy;
 use crate::query::tests::{named, rows_of, table_of};
 

@@ -5,14 +5,19 @@ mod streams;
 
 use proptest::prelude::*;
 
-use super::{Engine, Event, LiveSettings, Origin, RuleSettings, Rules};
+use crate::live::Engine;
+use crate::live::Event;
+use crate::live::LiveSettings;
+use crate::live::Origin;
+use crate::live::RuleSettings;
+use crate::live::Rules;
 use crate::market::{Tick, TickColumns};
 use crate::query::tests::{DAY_MICROS, Row, START};
 
 const SYMBOLS: [&str; 4] = ["AAPL", "MSFT", "<script>", "\u{1f4c8}"];
 
 /// Ticks in order of arrival, which is the order of windows: steps of the price, ties, jumps, unknown volumes, three days.
-pub(super) fn rows() -> impl Strategy<Value = Vec<Row>> {
+pub(in crate::live) fn rows() -> impl Strategy<Value = Vec<Row>> {
     let one = (0..SYMBOLS.len(), 0i64..3, -40i32..40, 0u32..12, 0..200u8);
     prop::collection::vec(one, 1..400).prop_map(|steps| {
         let mut prices = [100.0, 50.0, 1e6, 0.5];
@@ -38,7 +43,7 @@ pub(super) fn rows() -> impl Strategy<Value = Vec<Row>> {
     })
 }
 
-pub(super) fn columns(rows: &[Row]) -> TickColumns {
+pub(in crate::live) fn columns(rows: &[Row]) -> TickColumns {
     let mut columns = TickColumns::default();
     for row in rows {
         let Row { symbol, ts, open, high, low, close, volume, .. } = row;
@@ -58,21 +63,21 @@ pub(super) fn columns(rows: &[Row]) -> TickColumns {
     columns
 }
 
-pub(super) const ORIGIN: Origin = Origin { epoch: 0, partition: 0, told: 0 };
+pub(in crate::live) const ORIGIN: Origin = Origin { epoch: 0, partition: 0, told: 0 };
 
-pub(super) fn take(engine: &mut Engine, rows: &[Row]) -> Vec<Event> {
+pub(in crate::live) fn take(engine: &mut Engine, rows: &[Row]) -> Vec<Event> {
     engine.take(ORIGIN, &columns(rows));
     engine.events()
 }
 
 /// Of all kinds, in an order of their own.
-pub(super) fn ids(events: &[Event]) -> Vec<String> {
+pub(in crate::live) fn ids(events: &[Event]) -> Vec<String> {
     let mut ids: Vec<String> = events.iter().map(|event| format!("{} {:?}", event.id(), event.side)).collect();
     ids.sort();
     ids
 }
 
-pub(super) fn settings() -> LiveSettings {
+pub(in crate::live) fn settings() -> LiveSettings {
     let rule = |name: &str, when: &str| RuleSettings::new(name, when);
     let until = RuleSettings { until: Some("close > vwap".to_owned()), ..rule("below", "close < vwap * 0.999") };
     let cool = RuleSettings {
@@ -86,10 +91,10 @@ pub(super) fn settings() -> LiveSettings {
     }
 }
 
-pub(super) async fn engine(settings: &LiveSettings) -> Engine {
+pub(in crate::live) async fn engine(settings: &LiveSettings) -> Engine {
     Engine::new(settings, Rules::plan(&settings.rules).await.unwrap())
 }
 
-pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(in crate::live) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::{Kind, Starts, history, warm_up};
 use super::*;
+use crate::live::Kind;
+use crate::live::Starts;
+use crate::live::history;
+use crate::live::warm_up;
 use crate::market::PartitionBy;
 use crate::query::tests::table_of;
 
@@ -170,7 +173,7 @@ fn late_ticks_and_scattered_symbols_are_counted_and_left_out() {
     take(&mut engine, &[row(10, 100.0, 0), row(5, 500.0, 1), row(10, 101.0, 2)]);
     let state = &engine.states()[0];
     assert_eq!((engine.progress().ticks, engine.progress().late), (2, 1));
-    assert_eq!((state.values[super::super::at::DAY_HIGH], state.values[super::super::at::PREV_CLOSE]), (101.0, 100.0));
+    assert_eq!((state.values[crate::live::at::DAY_HIGH], state.values[crate::live::at::PREV_CLOSE]), (101.0, 100.0));
     let other = Origin { partition: 1, ..ORIGIN };
     engine.take(other, &columns(&[row(11, 102.0, 0), row(12, 102.0, 1)]));
     assert_eq!(engine.progress().scattered_symbols, 1);

@@ -15,7 +15,8 @@ use chrono_tz::Tz;
 
 use super::wire::Encoder;
 use super::{Feed, FeedError, FeedMessage};
-use crate::decode::{InputSettings, TimeFormat};
+use crate::decode::InputSettings;
+use crate::decode::TimeFormat;
 pub use files::FileFormat;
 use files::Input;
 use lines::LineReader;

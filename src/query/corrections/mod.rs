@@ -1,31 +1,9 @@
 //! What DataFusion 55.2 answers wrongly, and what is in its place here. The list for users is in `docs/queries.md`.
 
-mod always_a_row;
-mod cancellable;
-mod date_bin;
-mod dependencies;
-mod distinct;
-mod equal_windows;
-mod exprs;
-mod forgetful;
-mod held;
-mod known_zones;
-mod local_time;
-mod null_not_in;
-mod opaque;
-mod over_frames;
-mod scalars;
-mod set_operations;
-mod sliding;
-mod subqueries;
-mod truth;
-mod unfiltered;
-mod unique_names;
-mod unsigned;
-mod window_functions;
-mod years;
-mod zeros;
-
+mod analyzer;
+mod functions;
+mod optimizer;
+mod physical;
 use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
@@ -35,14 +13,14 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::{Analyzer, AnalyzerRule, OptimizerRule};
 
-pub(super) use cancellable::CancellableJoins;
-pub(super) use forgetful::ForgetKeys;
-pub(super) use held::ChargeWindows;
-pub(super) use unfiltered::UnfilteredStatistics;
-pub(super) use unique_names::PushdownByUniqueNames;
+pub(in crate::query) use physical::cancellable::CancellableJoins;
+pub(in crate::query) use physical::forgetful::ForgetKeys;
+pub(in crate::query) use physical::held::ChargeWindows;
+pub(in crate::query) use physical::unfiltered::UnfilteredStatistics;
+pub(in crate::query) use physical::unique_names::PushdownByUniqueNames;
 
 /// Checks that fail where answers are right, and optimizations that change answers.
-pub(super) fn settings(options: &mut ConfigOptions) {
+pub(in crate::query) fn settings(options: &mut ConfigOptions) {
     // (SELECT count(*) ..) with a column from outside is never NULL, but the join that it becomes can't say so.
     options.execution.skip_physical_aggregate_schema_check = true;
     // GROUP BY g ORDER BY g LIMIT 1 below a window: the window sees one group.
@@ -54,17 +32,19 @@ pub(super) fn settings(options: &mut ConfigOptions) {
 }
 
 /// DataFusion's, and ours in place of some or before them.
-pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+pub(in crate::query) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Vec::new();
     for rule in Optimizer::new().rules {
         match rule.name() {
-            "push_down_filter" => rules.push(Arc::new(always_a_row::PushDownColumns::default())),
+            "push_down_filter" => rules.push(Arc::new(optimizer::always_a_row::PushDownColumns::default())),
             "eliminate_duplicated_expr" | "eliminate_join" | "optimize_projections" => {
-                rules.extend([Arc::new(dependencies::Forget) as _, rule]);
+                rules.extend([Arc::new(optimizer::dependencies::Forget) as _, rule]);
             }
-            "replace_distinct_aggregate" => rules.push(Arc::new(dependencies::GroupDistinct(rule))),
-            "common_sub_expression_eliminate" => rules.extend([Arc::new(equal_windows::EqualWindows) as _, rule]),
-            "decorrelate_predicate_subquery" => rules.extend([Arc::new(null_not_in::NullNotIn) as _, rule]),
+            "replace_distinct_aggregate" => rules.push(Arc::new(optimizer::dependencies::GroupDistinct(rule))),
+            "common_sub_expression_eliminate" => {
+                rules.extend([Arc::new(optimizer::equal_windows::EqualWindows) as _, rule])
+            }
+            "decorrelate_predicate_subquery" => rules.extend([Arc::new(optimizer::null_not_in::NullNotIn) as _, rule]),
             _ => rules.push(rule),
         }
     }
@@ -72,20 +52,20 @@ pub(super) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
 }
 
 /// DataFusion's, with ours behind them. What is refused is what the statement says, so refusals come first of these.
-pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(unsigned::SignedDifferences)];
+pub(in crate::query) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(analyzer::unsigned::SignedDifferences)];
     rules.extend(Analyzer::new().rules);
     let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 10] = [
-        Arc::new(known_zones::OnlyKnownZones),
-        Arc::new(subqueries::OnlyRightJoins),
-        Arc::new(distinct::NoIgnoredDistinct),
-        Arc::new(set_operations::CountEqualRows),
-        Arc::new(scalars::NoRowIsNull),
-        Arc::new(zeros::OneZero),
-        Arc::new(local_time::WallClock),
-        Arc::new(truth::TruthAsDistinct),
-        Arc::new(years::YearsThatBegin),
-        Arc::new(over_frames::NoResidue),
+        Arc::new(analyzer::known_zones::OnlyKnownZones),
+        Arc::new(analyzer::subqueries::OnlyRightJoins),
+        Arc::new(analyzer::distinct::NoIgnoredDistinct),
+        Arc::new(analyzer::set_operations::CountEqualRows),
+        Arc::new(analyzer::scalars::NoRowIsNull),
+        Arc::new(analyzer::zeros::OneZero),
+        Arc::new(analyzer::local_time::WallClock),
+        Arc::new(analyzer::truth::TruthAsDistinct),
+        Arc::new(analyzer::years::YearsThatBegin),
+        Arc::new(functions::over_frames::NoResidue),
     ];
     rules.extend(ours);
     rules
@@ -95,10 +75,10 @@ pub(super) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 ///
 /// # Errors
 /// The session takes no functions.
-pub(super) fn register(state: &mut SessionState) -> Result<(), DataFusionError> {
-    state.register_relation_planner(Arc::new(dependencies::ForgetfulRelations))?;
-    state.register_udf(date_bin::zoned_date_bin())?;
-    for function in window_functions::window_functions() {
+pub(in crate::query) fn register(state: &mut SessionState) -> Result<(), DataFusionError> {
+    state.register_relation_planner(Arc::new(optimizer::dependencies::ForgetfulRelations))?;
+    state.register_udf(functions::date_bin::zoned_date_bin())?;
+    for function in functions::window_functions::window_functions() {
         state.register_udwf(function)?;
     }
     Ok(())

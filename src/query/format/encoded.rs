@@ -13,7 +13,7 @@ use futures::StreamExt;
 use super::output::Output;
 use super::{Format, ResultWriter};
 use crate::query::error::QueryError;
-use crate::query::session::Batches;
+use crate::query::session::query_session::Batches;
 
 /// Rows on their way into a format. The writer is gone once all of them are written.
 pub struct Encoded {

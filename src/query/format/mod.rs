@@ -26,8 +26,8 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use tokio_util::sync::CancellationToken;
 
-use super::error::QueryError;
-use super::session::run_error;
+use crate::query::error::QueryError;
+use crate::query::session::query_session::run_error;
 pub use encoded::Encoded;
 pub use fit::Fit;
 use grid::{Grid, GridStyle};
@@ -106,12 +106,12 @@ impl Format {
         matches!(self, Self::Parquet | Self::Arrow)
     }
 
-    pub(super) fn is_csv(self) -> bool {
+    pub(in crate::query) fn is_csv(self) -> bool {
         matches!(self, Self::Csv | Self::CsvSpreadsheet)
     }
 
     /// Programs need a name of its own for each column.
-    pub(super) fn is_for_people(self) -> bool {
+    pub(in crate::query) fn is_for_people(self) -> bool {
         matches!(self, Self::Table | Self::Markdown)
     }
 }

@@ -33,9 +33,13 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use url::Url;
 
-use super::*;
-use crate::lake::{DataFile, SORT_ORDER, SORTED_BY, TableView, ticks_schema};
+use crate::lake::DataFile;
+use crate::lake::SORT_ORDER;
+use crate::lake::SORTED_BY;
+use crate::lake::TableView;
+use crate::lake::ticks_schema;
 use crate::market::PartitionBy;
+use crate::query::*;
 
 pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 /// 2026-01-05 00:00 UTC, a Monday.

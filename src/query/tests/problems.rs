@@ -19,7 +19,7 @@ async fn refused(sql: &str) -> QueryError {
             .unwrap()
             .try_collect::<Vec<_>>()
             .await
-            .map_err(|error| super::super::session::run_error(&error))
+            .map_err(|error| crate::query::session::query_session::run_error(&error))
             .unwrap_err(),
     }
 }

@@ -10,8 +10,8 @@ use rand::{Rng, SeedableRng};
 
 use super::rolling::{Layout, assert_alike, known, laid_out, plain_session, rows_in, ticks};
 use super::*;
-use crate::query::provider::LakeFiles;
-use crate::query::union::TailRows;
+use crate::query::session::provider::LakeFiles;
+use crate::query::session::union::TailRows;
 use crate::tail::{TailBatch, read_schema};
 
 /// What a follower would have read: of each partition in the order of offsets, in small pieces.

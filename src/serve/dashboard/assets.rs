@@ -46,10 +46,10 @@ struct Asset {
     gzip: OnceLock<Bytes>,
 }
 
-pub(super) struct Assets(Vec<Asset>);
+pub(in crate::serve::dashboard) struct Assets(Vec<Asset>);
 
 impl Assets {
-    pub(super) fn new() -> Self {
+    pub(in crate::serve::dashboard) fn new() -> Self {
         let asset = |file: &'static Embedded| {
             let digest = Sha256::digest(file.bytes);
             let digest = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -59,7 +59,7 @@ impl Assets {
     }
 
     /// `None` where there is no such file.
-    pub(super) fn answer(&self, path: &str, asked: &HeaderMap) -> Option<Response> {
+    pub(in crate::serve::dashboard) fn answer(&self, path: &str, asked: &HeaderMap) -> Option<Response> {
         let path = if path == "/" { INDEX } else { path };
         let asset = self.0.iter().find(|asset| asset.file.path == path)?;
         let gzip = accepts_gzip(asked).then(|| asset.compressed()).flatten();

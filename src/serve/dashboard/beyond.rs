@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::source::SourceSpec;
 use crate::lake::Lake;
-use crate::query::{QueryError, QuerySession, Sessions};
+use crate::query::QueryError;
+use crate::query::QuerySession;
+use crate::query::Sessions;
+use crate::serve::dashboard::source::SourceSpec;
 use crate::tail::{Union, UnionError, UnionSettings, UnionView};
 
 /// The first who asks waits this long for what Kafka holds already.
@@ -15,7 +17,7 @@ const FIRST_READ: Duration = Duration::from_secs(1);
 /// Between two attempts to begin.
 const AGAIN: Duration = Duration::from_secs(10);
 
-pub(super) struct Beyond {
+pub(in crate::serve::dashboard) struct Beyond {
     /// `None`: the table alone is shown.
     settings: Option<UnionSettings>,
     open: Option<Open>,
@@ -29,21 +31,21 @@ struct Open {
 }
 
 impl Beyond {
-    pub(super) fn new(settings: Option<UnionSettings>) -> Self {
+    pub(in crate::serve::dashboard) fn new(settings: Option<UnionSettings>) -> Self {
         Self { settings, open: None, trouble: None, again_at: None }
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::serve::dashboard) fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
     /// What keeps it from being followed.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(in crate::serve::dashboard) fn trouble(&self) -> Option<String> {
         self.trouble.clone()
     }
 
     /// The newest view; `None` where none is wanted, or it can't be had now.
-    pub(super) async fn newest(&mut self, spec: &SourceSpec) -> Option<Arc<UnionView>> {
+    pub(in crate::serve::dashboard) async fn newest(&mut self, spec: &SourceSpec) -> Option<Arc<UnionView>> {
         let settings = self.settings.as_ref()?;
         let is_due = self.again_at.is_none_or(|at| at <= Instant::now());
         if self.open.is_none() && is_due {
@@ -66,12 +68,12 @@ impl Beyond {
 
     /// # Errors
     /// The view is not of an open union, or its tables can't be read.
-    pub(super) fn session(&self, view: &UnionView) -> Result<Option<QuerySession>, QueryError> {
+    pub(in crate::serve::dashboard) fn session(&self, view: &UnionView) -> Result<Option<QuerySession>, QueryError> {
         self.open.as_ref().map(|open| open.sessions.over(view)).transpose()
     }
 
     /// Nothing more is read.
-    pub(super) async fn close(&mut self) {
+    pub(in crate::serve::dashboard) async fn close(&mut self) {
         if let Some(open) = self.open.take() {
             open.union.stop().await;
         }

@@ -14,26 +14,21 @@
 //! Invariants: only GET and HEAD, nothing is written anywhere; no SQL comes from outside; every answer carries the
 //! content security policy; no token is logged; every task is joined by [`Server::run`].
 
-mod asked;
+mod api;
 mod assets;
 mod beyond;
-mod cache;
-mod columns;
 mod error;
 mod hub;
-mod json;
 mod mode;
-mod named;
 mod pipeline;
-mod queries;
 mod routes;
 mod server;
 mod settings;
 mod source;
 
+pub use api::queries::Limits;
 pub use error::DashboardError;
 pub use pipeline::PipelineView;
-pub use queries::Limits;
 pub use server::Server;
 pub use settings::{DEFAULT_LISTEN, DashboardSettings};
 pub use source::SourceSpec;

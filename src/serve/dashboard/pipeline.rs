@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::source::{Known, View};
 use crate::live::Progress;
+use crate::serve::dashboard::source::{Known, View};
 
 /// What whoever runs an ingest in this process tells about it. Counts are since its start.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,9 +18,9 @@ pub struct PipelineView {
 
 /// One line of the pipeline panel.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct PipelineLine {
+pub(in crate::serve::dashboard) struct PipelineLine {
     /// Ticks a second.
-    pub(super) rate: Option<f64>,
+    pub(in crate::serve::dashboard) rate: Option<f64>,
     ticks: Option<u64>,
     late: Option<u64>,
     scattered: Option<u64>,
@@ -36,12 +36,12 @@ pub(super) struct PipelineLine {
     files: Option<usize>,
     events: Option<u64>,
     tabs: usize,
-    pub(super) trouble: Option<String>,
+    pub(in crate::serve::dashboard) trouble: Option<String>,
 }
 
 impl PipelineLine {
     /// `now` in milliseconds since the epoch.
-    pub(super) fn of(
+    pub(in crate::serve::dashboard) fn of(
         known: &Known,
         ingest: Option<&PipelineView>,
         live: Option<&Progress>,

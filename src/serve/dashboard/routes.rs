@@ -17,33 +17,33 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::form_urlencoded;
 
-use super::asked::{Asked, DOWNLOAD_LIMIT, ROW_LIMIT, add_symbol, ending};
-use super::assets::Assets;
-use super::hub::{Hub, Message};
-use super::mode::Mode;
-use super::queries::{Download, Queries};
-use super::source::{Known, Source, View};
+use crate::serve::dashboard::api::asked::{Asked, DOWNLOAD_LIMIT, ROW_LIMIT, add_symbol, ending};
+use crate::serve::dashboard::api::queries::{Download, Queries};
+use crate::serve::dashboard::assets::Assets;
+use crate::serve::dashboard::hub::{Hub, Message};
+use crate::serve::dashboard::mode::Mode;
+use crate::serve::dashboard::source::{Known, Source, View};
 
 use crate::serve::http::{Guard, Problem, guard};
 
 /// Symbols of one listing.
 const MOST_SYMBOLS: usize = 20_000;
 
-pub(super) struct App {
-    pub(super) assets: Assets,
-    pub(super) queries: Queries,
-    pub(super) source: Source,
-    pub(super) hub: Hub,
-    pub(super) mode: Mode,
+pub(in crate::serve::dashboard) struct App {
+    pub(in crate::serve::dashboard) assets: Assets,
+    pub(in crate::serve::dashboard) queries: Queries,
+    pub(in crate::serve::dashboard) source: Source,
+    pub(in crate::serve::dashboard) hub: Hub,
+    pub(in crate::serve::dashboard) mode: Mode,
     /// Of the lake, for messages.
-    pub(super) place: String,
-    pub(super) patience: Duration,
-    pub(super) stop: CancellationToken,
+    pub(in crate::serve::dashboard) place: String,
+    pub(in crate::serve::dashboard) patience: Duration,
+    pub(in crate::serve::dashboard) stop: CancellationToken,
 }
 
 type Shared = State<Arc<App>>;
 
-pub(super) fn routes(app: Arc<App>, guarded: Arc<Guard>) -> Router {
+pub(in crate::serve::dashboard) fn routes(app: Arc<App>, guarded: Arc<Guard>) -> Router {
     Router::new()
         .route("/api/meta", get(meta))
         .route("/api/symbols", get(symbols))

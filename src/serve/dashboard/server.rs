@@ -10,18 +10,18 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::assets::Assets;
-use super::error::DashboardError;
-use super::hub::{Teller, hub};
-use super::mode::Mode;
-use super::named::Named;
-use super::pipeline::PipelineView;
-use super::queries::{Limits, Queries};
-use super::routes::{App, routes};
-use super::settings::{DEFAULT_LISTEN, DashboardSettings};
-use super::source::{Looker, SourceSpec, source};
 use crate::live::Update;
 use crate::query::Catalog;
+use crate::serve::dashboard::api::named::Named;
+use crate::serve::dashboard::api::queries::{Limits, Queries};
+use crate::serve::dashboard::assets::Assets;
+use crate::serve::dashboard::error::DashboardError;
+use crate::serve::dashboard::hub::{Teller, hub};
+use crate::serve::dashboard::mode::Mode;
+use crate::serve::dashboard::pipeline::PipelineView;
+use crate::serve::dashboard::routes::{App, routes};
+use crate::serve::dashboard::settings::{DEFAULT_LISTEN, DashboardSettings};
+use crate::serve::dashboard::source::{Looker, SourceSpec, source};
 use crate::serve::http::{Guard, Hosts, Token, accept, guard, listen_at};
 
 /// Ports that are tried after the default one.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::DashboardError;
+use crate::serve::dashboard::error::DashboardError;
 use crate::serve::http::{Listen, require_strong};
 use crate::util::secret::Secret;
 use crate::util::units::size;

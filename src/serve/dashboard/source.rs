@@ -12,10 +12,17 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::beyond::Beyond;
-use super::mode::Mode;
-use crate::lake::{Lake, LakeError, Location, SIGNALS, StoreSettings};
-use crate::query::{DEAD_LETTERS, QueryError, QuerySession, TICKS};
+use crate::lake::Lake;
+use crate::lake::LakeError;
+use crate::lake::Location;
+use crate::lake::SIGNALS;
+use crate::lake::StoreSettings;
+use crate::query::DEAD_LETTERS;
+use crate::query::QueryError;
+use crate::query::QuerySession;
+use crate::query::TICKS;
+use crate::serve::dashboard::beyond::Beyond;
+use crate::serve::dashboard::mode::Mode;
 use crate::serve::http::Problem;
 use crate::tail::{self, UnionSettings, UnionView};
 
@@ -37,37 +44,37 @@ pub struct SourceSpec {
 }
 
 /// One version of the lake, ready to be asked.
-pub(super) struct View {
+pub(in crate::serve::dashboard) struct View {
     /// Counts by one with every change; also when the lake was made anew.
-    pub(super) number: u64,
+    pub(in crate::serve::dashboard) number: u64,
     /// Counts by one when the lake was made anew.
-    pub(super) generation: u64,
-    pub(super) table_version: u64,
-    pub(super) mode: Mode,
+    pub(in crate::serve::dashboard) generation: u64,
+    pub(in crate::serve::dashboard) table_version: u64,
+    pub(in crate::serve::dashboard) mode: Mode,
     /// What keeps it from being the newest.
-    pub(super) trouble: Option<String>,
-    pub(super) session: QuerySession,
-    pub(super) rows: Option<u64>,
-    pub(super) files: usize,
-    pub(super) dead_letters: Option<u64>,
+    pub(in crate::serve::dashboard) trouble: Option<String>,
+    pub(in crate::serve::dashboard) session: QuerySession,
+    pub(in crate::serve::dashboard) rows: Option<u64>,
+    pub(in crate::serve::dashboard) files: usize,
+    pub(in crate::serve::dashboard) dead_letters: Option<u64>,
     /// Oldest and newest event time, microseconds since the epoch.
-    pub(super) times: Option<(i64, i64)>,
-    pub(super) topic: Option<String>,
-    pub(super) market_zone: Tz,
+    pub(in crate::serve::dashboard) times: Option<(i64, i64)>,
+    pub(in crate::serve::dashboard) topic: Option<String>,
+    pub(in crate::serve::dashboard) market_zone: Tz,
     /// Milliseconds since the epoch.
-    pub(super) last_commit: Option<i64>,
+    pub(in crate::serve::dashboard) last_commit: Option<i64>,
 }
 
 impl View {
     /// Trade date of an event time.
-    pub(super) fn date_of(&self, micros: i64) -> Option<NaiveDate> {
+    pub(in crate::serve::dashboard) fn date_of(&self, micros: i64) -> Option<NaiveDate> {
         self.market_zone.timestamp_micros(micros).single().map(|time| time.date_naive())
     }
 }
 
 /// What is known of the lake.
 #[derive(Clone)]
-pub(super) enum Known {
+pub(in crate::serve::dashboard) enum Known {
     There(Arc<View>),
     /// It was not made yet.
     Missing(String),
@@ -90,7 +97,7 @@ impl Seen {
 
 /// For those who ask.
 #[derive(Clone)]
-pub(super) struct Source {
+pub(in crate::serve::dashboard) struct Source {
     asks: mpsc::Sender<()>,
     seen: watch::Receiver<Seen>,
 }
@@ -100,7 +107,7 @@ impl Source {
     ///
     /// # Errors
     /// The server is being stopped.
-    pub(super) async fn newest(&self) -> Result<Known, Problem> {
+    pub(in crate::serve::dashboard) async fn newest(&self) -> Result<Known, Problem> {
         let mut seen = self.seen.clone();
         loop {
             let newest = seen.borrow_and_update().clone();
@@ -116,7 +123,7 @@ impl Source {
     ///
     /// # Errors
     /// There is no lake, it can't be read, or the server is being stopped.
-    pub(super) async fn view(&self) -> Result<Arc<View>, Problem> {
+    pub(in crate::serve::dashboard) async fn view(&self) -> Result<Arc<View>, Problem> {
         match self.newest().await? {
             Known::There(view) => Ok(view),
             Known::Missing(message) => Err(Problem::unavailable(message)),
@@ -125,7 +132,7 @@ impl Source {
     }
 
     /// Without waiting; another look is taken when it is an old one.
-    pub(super) fn latest(&self) -> Known {
+    pub(in crate::serve::dashboard) fn latest(&self) -> Known {
         let newest = self.seen.borrow().clone();
         if !newest.is_fresh() {
             self.ask();
@@ -140,7 +147,7 @@ impl Source {
 }
 
 /// Looks at the lake when it is asked to.
-pub(super) struct Looker {
+pub(in crate::serve::dashboard) struct Looker {
     spec: SourceSpec,
     asks: mpsc::Receiver<()>,
     seen: watch::Sender<Seen>,
@@ -154,7 +161,7 @@ pub(super) struct Looker {
     generation: u64,
 }
 
-pub(super) fn source(spec: SourceSpec) -> (Source, Looker) {
+pub(in crate::serve::dashboard) fn source(spec: SourceSpec) -> (Source, Looker) {
     let (sender, asks) = mpsc::channel(1);
     let nothing = Known::Missing(String::new());
     let (seen, receiver) = watch::channel(Seen { known: nothing, at: None });
@@ -182,7 +189,7 @@ enum LookError {
 }
 
 impl Looker {
-    pub(super) async fn run(mut self, stop: CancellationToken) {
+    pub(in crate::serve::dashboard) async fn run(mut self, stop: CancellationToken) {
         loop {
             tokio::select! {
                 biased;

@@ -17,10 +17,10 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::mode::Mode;
-use super::pipeline::{PipelineLine, PipelineView};
-use super::source::{Known, Source};
 use crate::live::Update;
+use crate::serve::dashboard::mode::Mode;
+use crate::serve::dashboard::pipeline::{PipelineLine, PipelineView};
+use crate::serve::dashboard::source::{Known, Source};
 use crate::serve::http::Problem;
 use board::Board;
 
@@ -36,11 +36,11 @@ const QUEUE: usize = 8;
 const COMMANDS: usize = 64;
 
 /// Pieces that follow each other.
-pub(super) type Message = Vec<Bytes>;
+pub(in crate::serve::dashboard) type Message = Vec<Bytes>;
 
 /// For those who open a stream.
 #[derive(Clone)]
-pub(super) struct Hub {
+pub(in crate::serve::dashboard) struct Hub {
     commands: mpsc::Sender<Subscribe>,
 }
 
@@ -55,7 +55,10 @@ impl Hub {
     ///
     /// # Errors
     /// There are as many tabs as may be, or the server is being stopped.
-    pub(super) async fn subscribe(&self, symbols: Vec<String>) -> Result<mpsc::Receiver<Message>, Problem> {
+    pub(in crate::serve::dashboard) async fn subscribe(
+        &self,
+        symbols: Vec<String>,
+    ) -> Result<mpsc::Receiver<Message>, Problem> {
         let (queue, answer) = oneshot::channel();
         let subscribe = Subscribe { symbols, queue };
         self.commands.send(subscribe).await.map_err(|_| Problem::stopping())?;
@@ -72,7 +75,7 @@ struct Tab {
 }
 
 /// Everything that is told, and to whom.
-pub(super) struct Teller {
+pub(in crate::serve::dashboard) struct Teller {
     commands: mpsc::Receiver<Subscribe>,
     live: Option<broadcast::Receiver<Arc<Update>>>,
     ingest: Option<watch::Receiver<PipelineView>>,
@@ -93,7 +96,7 @@ pub(super) struct Teller {
     pipeline: Bytes,
 }
 
-pub(super) fn hub(
+pub(in crate::serve::dashboard) fn hub(
     source: Source,
     live: Option<broadcast::Receiver<Arc<Update>>>,
     ingest: Option<watch::Receiver<PipelineView>>,
@@ -135,7 +138,7 @@ async fn next(live: &mut Option<broadcast::Receiver<Arc<Update>>>) -> Result<Arc
 }
 
 impl Teller {
-    pub(super) async fn run(mut self, stop: CancellationToken) {
+    pub(in crate::serve::dashboard) async fn run(mut self, stop: CancellationToken) {
         let mut telling = tokio::time::interval(self.every);
         telling.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

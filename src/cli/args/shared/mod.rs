@@ -1,0 +1,5 @@
+//! Groups of flags that several commands have.
+
+pub(in crate::cli::args) mod engines;
+pub(in crate::cli::args) mod kafka;
+pub(in crate::cli::args) mod table;

@@ -1,0 +1,73 @@
+//! `tickhouse dashboard`: wiring, and where to look.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::args::DashboardArgs;
+use crate::cli::args::GlobalArgs;
+use crate::cli::commands::data_in::sidecars::{Beside, Wanted, check};
+use crate::cli::commands::print::tell;
+use crate::cli::settings::Settings;
+use crate::serve::dashboard::DEFAULT_LISTEN;
+use crate::serve::dashboard::DashboardSettings;
+use crate::serve::dashboard::Server;
+use crate::serve::dashboard::SourceSpec;
+use crate::tail::UnionSettings;
+
+/// The page shows the table while it waits for brokers longer.
+const BROKERS_PATIENCE: Duration = Duration::from_secs(3);
+
+/// # Errors
+/// The settings are refused, or the port is taken.
+pub(in crate::cli::commands) async fn run(
+    global: &GlobalArgs,
+    args: &DashboardArgs,
+    stop: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
+    if !settings.kafka.brokers.is_empty() {
+        check(&settings).await?;
+        let beside = Beside::start(&settings, Wanted::Page, None, None, &stop).await?;
+        tell("Ctrl-C ends it\n");
+        beside.join().await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let server = Server::bind(&settings.dashboard, source_of(&settings)?, None, None).await?;
+    tell(&place(&server, &settings.dashboard));
+    tell("it shows what is in the table, since no --brokers are given; Ctrl-C ends it\n");
+    server.run(stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The lake of these settings.
+///
+/// # Errors
+/// No lake is named.
+pub(in crate::cli::commands) fn source_of(settings: &Settings) -> anyhow::Result<SourceSpec> {
+    let union = || UnionSettings {
+        patience: BROKERS_PATIENCE,
+        wait_for_brokers: true,
+        ..UnionSettings::of(Some(settings.kafka.clone()))
+    };
+    Ok(SourceSpec {
+        location: settings.location()?,
+        store: settings.store.clone(),
+        topic: Some(settings.kafka.topic.clone()).filter(|topic| !topic.is_empty()),
+        memory_bytes: usize::try_from(settings.dashboard.memory).context("use dashboard.memory")?,
+        beyond: (!settings.kafka.brokers.is_empty()).then(union),
+    })
+}
+
+/// Where the page is, for people.
+pub(in crate::cli::commands) fn place(server: &Server, settings: &DashboardSettings) -> String {
+    let mut text = String::new();
+    if server.has_moved(settings) {
+        text.push_str(&format!("port {} is taken\n", DEFAULT_LISTEN.port()));
+    }
+    text.push_str(&format!("dashboard at {}", server.url()));
+    text.push_str(if server.has_token() { "?token=.. (with the token, once)\n" } else { "\n" });
+    text
+}

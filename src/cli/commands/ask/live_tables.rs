@@ -1,0 +1,96 @@
+//! The tables of `query --live`: the newest version, and what Kafka holds beyond it.
+
+use std::sync::Arc;
+
+use crate::cli::args::QueryArgs;
+use crate::cli::settings::{Settings, SettingsError};
+use crate::kafka::KafkaSettings;
+use crate::lake::Lake;
+use crate::lake::RetryPolicy;
+use crate::query::QueryError;
+use crate::query::QuerySession;
+use crate::query::Sessions;
+use crate::tail::{Union, UnionSettings, UnionView};
+
+pub(in crate::cli::commands) struct LiveTables {
+    union: Union,
+    sessions: Sessions,
+    view: Arc<UnionView>,
+    /// As it was told last.
+    told: Option<String>,
+}
+
+impl LiveTables {
+    /// Reads Kafka until its ends as of now.
+    ///
+    /// # Errors
+    /// The brokers are not named, can't be reached or are those of another topic, or Kafka holds more than fits.
+    pub(in crate::cli::commands) async fn open(
+        lake: Lake,
+        settings: &Settings,
+        args: &QueryArgs,
+        memory: usize,
+    ) -> anyhow::Result<Self> {
+        let kafka = brokers_of(&lake, &settings.kafka)?;
+        kafka.warn_of_plaintext();
+        let settings = UnionSettings {
+            tail_bytes: usize::try_from(args.tail_memory).unwrap_or(usize::MAX),
+            patience: RetryPolicy::ONE_SHOT,
+            ..UnionSettings::of(Some(kafka))
+        };
+        let mut union = Union::open(lake, settings).await?;
+        let view = match union.caught_up().await {
+            Ok(view) => view,
+            Err(error) => {
+                union.stop().await;
+                return Err(error.into());
+            }
+        };
+        Ok(Self { union, sessions: Sessions::new(memory)?, view, told: None })
+    }
+
+    /// Takes the newest view; what keeps it from being the newest there is, if that wasn't told yet.
+    pub(in crate::cli::commands) fn newest(&mut self) -> Option<String> {
+        self.view = self.union.view();
+        let trouble = self.view.trouble.clone();
+        let is_new = trouble != self.told;
+        self.told.clone_from(&trouble);
+        trouble.filter(|_| is_new)
+    }
+
+    pub(in crate::cli::commands) fn session(&self) -> Result<QuerySession, QueryError> {
+        self.sessions.over(&self.view)
+    }
+
+    pub(in crate::cli::commands) fn version(&self) -> u64 {
+        self.view.version()
+    }
+
+    pub(in crate::cli::commands) fn market_zone(&self) -> Option<&str> {
+        self.view.lake.market_zone.as_deref()
+    }
+
+    pub(in crate::cli::commands) async fn close(self) {
+        self.union.stop().await;
+    }
+}
+
+/// How to reach the table's topic.
+fn brokers_of(lake: &Lake, configured: &KafkaSettings) -> anyhow::Result<KafkaSettings> {
+    if configured.brokers.trim().is_empty() {
+        let problem = "--live reads what Kafka holds beyond the table: set --brokers host:9092, or kafka.brokers in the \
+                       configuration";
+        return Err(QueryError::Usage(problem.to_owned()).into());
+    }
+    let Some(topic) = lake.topic() else {
+        return Err(QueryError::Usage("--live: the table doesn't say which topic lands in it".to_owned()).into());
+    };
+    if !configured.topic.is_empty() && configured.topic != topic {
+        let problem =
+            format!("--live reads the table's own topic, '{topic}', and not '{}': leave out --topic", configured.topic);
+        return Err(QueryError::Usage(problem).into());
+    }
+    let kafka = KafkaSettings { topic: topic.to_owned(), ..configured.clone() };
+    kafka.validate().map_err(SettingsError::from)?;
+    Ok(kafka)
+}

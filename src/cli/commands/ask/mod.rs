@@ -1,0 +1,12 @@
+//! Commands that answer questions about ticks and signals.
+
+pub(in crate::cli::commands) mod alerts;
+pub(in crate::cli::commands) mod dashboard;
+pub(in crate::cli::commands) mod elsewhere;
+pub(in crate::cli::commands) mod explain;
+pub(in crate::cli::commands) mod live;
+pub(in crate::cli::commands) mod live_tables;
+pub(in crate::cli::commands) mod progress;
+pub mod query;
+pub(in crate::cli::commands) mod repl;
+pub(in crate::cli::commands) mod tables;

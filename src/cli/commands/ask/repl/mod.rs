@@ -1,0 +1,92 @@
+//! `tickhouse query` without a statement: a prompt on a terminal, else the statements of standard input.
+//!
+//! An error ends a script, and a line of the prompt. Ctrl-C ends the statement that runs.
+
+mod completion;
+mod editor;
+mod input;
+mod pager;
+mod shell;
+
+use std::io::{self, IsTerminal};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::args::GlobalArgs;
+use crate::cli::args::QueryArgs;
+use crate::cli::commands::print::tell;
+use crate::cli::settings::state_folder;
+use crate::query::QueryError;
+use editor::{Prompt, Source, Typed};
+use input::{Input, split, split_all};
+use shell::{Flow, Shell};
+
+/// Both ends are a terminal, so that somebody sits there.
+pub(in crate::cli::commands) fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// # Errors
+/// The lake can't be opened; of a script also what its first wrong statement says.
+pub(in crate::cli::commands) async fn run(
+    global: &GlobalArgs,
+    args: &QueryArgs,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let of_one = [(args.output.is_some(), "-o"), (args.show_sql, "--show-sql"), (args.explain, "--explain")];
+    if let Some((_, flag)) = of_one.iter().find(|(is_given, _)| *is_given) {
+        return Err(QueryError::Usage(format!("{flag} takes one statement: name it, or read it with -f -")).into());
+    }
+    let interactive = is_interactive();
+    let mut shell = Shell::open(global, args, interactive, stop).await?;
+    let mut source = Source::Pipe;
+    if interactive {
+        source = Source::Terminal(Box::new(Prompt::new(shell.names().await?, state_folder())?));
+        tell(&format!("{}; .help lists what can be typed\n", shell.place()));
+    }
+    let ended = serve(&mut shell, source, interactive, stop).await;
+    shell.close().await;
+    ended
+}
+
+/// Until the input ends, somebody leaves, or a script fails.
+async fn serve(
+    shell: &mut Shell<'_>,
+    mut source: Source,
+    interactive: bool,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut waiting = String::new();
+    loop {
+        let (same, typed) = source.next(!waiting.is_empty(), stop).await?;
+        source = same;
+        let (inputs, is_end) = match typed {
+            Typed::Interrupted => {
+                waiting.clear();
+                continue;
+            }
+            Typed::End => (split_all(&waiting), true),
+            Typed::Lines(lines) => {
+                waiting.push_str(&lines);
+                let (inputs, rest) = split(&waiting);
+                waiting = rest.to_owned();
+                (inputs, false)
+            }
+        };
+        let flow = answer(shell, &inputs, interactive).await?;
+        if is_end || flow == Flow::Leave || stop.is_cancelled() {
+            return Ok(());
+        }
+    }
+}
+
+/// At a prompt an error is told, and what follows on the same line is left out.
+async fn answer(shell: &mut Shell<'_>, inputs: &[Input], interactive: bool) -> anyhow::Result<Flow> {
+    match shell.run_all(inputs).await {
+        Err(error) if interactive && !crate::cli::commands::is_reader_gone(&error) => {
+            tell(&format!("error: {error:#}\n"));
+            Ok(Flow::GoOn)
+        }
+        result => result,
+    }
+}

@@ -1,0 +1,205 @@
+//! The tables that the statements of one command read, at their newest versions.
+
+use anyhow::Context;
+use chrono_tz::Tz;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::args::AsOfText;
+use crate::cli::args::GlobalArgs;
+use crate::cli::args::PastArgs;
+use crate::cli::args::QueryArgs;
+use crate::cli::commands::ask::live_tables::LiveTables;
+use crate::cli::commands::print::tell;
+use crate::cli::settings::Settings;
+use crate::lake::AsOf;
+use crate::lake::Lake;
+use crate::lake::SIGNALS;
+use crate::query::Clock;
+use crate::query::DEAD_LETTERS;
+use crate::query::QueryError;
+use crate::query::QuerySession;
+use crate::query::TICKS;
+
+pub(in crate::cli::commands) struct Tables {
+    source: Source,
+    place: String,
+    memory: usize,
+    /// Names and files beside the lake.
+    files: Vec<(String, String)>,
+    /// Of these versions of the tables; of a live table, of one view.
+    session: Option<([Option<u64>; 3], QuerySession)>,
+}
+
+enum Source {
+    Lake(Box<Stored>),
+    Live(Box<LiveTables>),
+}
+
+struct Stored {
+    lake: Lake,
+    /// An older version stays what it is.
+    is_past: bool,
+    /// Nothing was read since the lake was opened.
+    is_fresh: bool,
+}
+
+impl Tables {
+    /// # Errors
+    /// There is no lake, it can't be read, or `stop` is cancelled; with `--live`, Kafka can't be read to its end.
+    pub(in crate::cli::commands) async fn open(
+        global: &GlobalArgs,
+        args: &QueryArgs,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
+        let memory = usize::try_from(args.memory_limit).context("use --memory-limit")?;
+        let lake = open_lake(&settings, stop).await?;
+        let source = if args.live {
+            let live = LiveTables::open(lake, &settings, args, memory);
+            let live = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(QueryError::Cancelled.into()),
+                live = live => live?,
+            };
+            Source::Live(Box::new(live))
+        } else {
+            let as_of = version_of(&args.past, args.tz)?;
+            let lake = match as_of {
+                Some(as_of) => lake.at(as_of).await?,
+                None => lake,
+            };
+            Source::Lake(Box::new(Stored { lake, is_past: as_of.is_some(), is_fresh: true }))
+        };
+        let place = settings.location()?.to_string();
+        Ok(Self { source, place, memory, files: args.register.clone(), session: None })
+    }
+
+    /// # Errors
+    /// There is no lake, it can't be read, or `stop` is cancelled.
+    pub(in crate::cli::commands) async fn of(
+        settings: &Settings,
+        memory: usize,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let lake = open_lake(settings, stop).await?;
+        let source = Source::Lake(Box::new(Stored { lake, is_past: false, is_fresh: true }));
+        let place = settings.location()?.to_string();
+        Ok(Self { source, place, memory, files: Vec::new(), session: None })
+    }
+
+    /// Names and files beside the lake.
+    pub(in crate::cli::commands) fn registered(&self) -> &[(String, String)] {
+        &self.files
+    }
+
+    /// Name of the zone of trade dates.
+    pub(in crate::cli::commands) fn market_zone(&self) -> Option<&str> {
+        match &self.source {
+            Source::Lake(stored) => stored.lake.market_zone(),
+            Source::Live(live) => live.market_zone(),
+        }
+    }
+
+    /// The lake and its version, for people.
+    pub(in crate::cli::commands) fn place(&self) -> String {
+        match &self.source {
+            Source::Lake(stored) => format!("{} at version {}", self.place, stored.lake.version()),
+            Source::Live(live) => {
+                format!("{} at version {} and what Kafka holds beyond it", self.place, live.version())
+            }
+        }
+    }
+
+    /// A session over the newest version; the one of before, with the footers that it has read, if nothing was committed.
+    ///
+    /// # Errors
+    /// The lake can't be read.
+    pub(in crate::cli::commands) async fn session(&mut self) -> anyhow::Result<&QuerySession> {
+        let (versions, session) = match &mut self.source {
+            Source::Live(live) => {
+                if let Some(trouble) = live.newest() {
+                    tell(&format!("not the newest: {trouble}\n"));
+                }
+                let mut session = live.session()?;
+                register_files(&mut session, &self.files).await?;
+                ([Some(live.version()), None, None], session)
+            }
+            Source::Lake(stored) => {
+                if !std::mem::take(&mut stored.is_fresh) && !stored.is_past {
+                    stored.lake.refresh().await.context("read the lake")?;
+                }
+                let versions = stored.lake.versions();
+                let session = match self.session.take() {
+                    // A file beside the tables may be another by now.
+                    Some((known, session)) if known == versions && self.files.is_empty() => session,
+                    _ => {
+                        let mut session = QuerySession::new(self.memory)?;
+                        session.register(TICKS, stored.lake.ticks()?)?;
+                        session.register(DEAD_LETTERS, stored.lake.dead_letters()?)?;
+                        if let Some(signals) = stored.lake.signals()? {
+                            session.register(SIGNALS, signals)?;
+                        }
+                        register_files(&mut session, &self.files).await?;
+                        session
+                    }
+                };
+                (versions, session)
+            }
+        };
+        Ok(&self.session.insert((versions, session)).1)
+    }
+
+    /// Reads a file as a table from the next session on.
+    ///
+    /// # Errors
+    /// As [`QuerySession::register_file`]; then nothing has changed.
+    pub(in crate::cli::commands) async fn register(&mut self, name: &str, file: &str) -> anyhow::Result<()> {
+        self.files.push((name.to_owned(), file.to_owned()));
+        self.session = None;
+        match self.session().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.files.pop();
+                Err(error)
+            }
+        }
+    }
+
+    /// Nothing more is read of Kafka; what is planned runs on.
+    pub(in crate::cli::commands) async fn close(self) {
+        if let Source::Live(live) = self.source {
+            live.close().await;
+        }
+    }
+}
+
+async fn open_lake(settings: &Settings, stop: &CancellationToken) -> anyhow::Result<Lake> {
+    let location = settings.location()?;
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(QueryError::Cancelled.into()),
+        lake = Lake::open(&location, &settings.store) => lake.context("open the lake"),
+    }
+}
+
+async fn register_files(session: &mut QuerySession, files: &[(String, String)]) -> anyhow::Result<()> {
+    for (name, file) in files {
+        session.register_file(name, file).await?;
+    }
+    Ok(())
+}
+
+/// The version that `--as-of` asks for.
+///
+/// # Errors
+/// A local time that the zone skips or repeats.
+pub(in crate::cli::commands) fn version_of(past: &PastArgs, zone: Tz) -> Result<Option<AsOf>, QueryError> {
+    Ok(match past.as_of {
+        None => None,
+        Some(AsOfText::Version(version)) => Some(AsOf::Version(version)),
+        Some(AsOfText::Moment(moment)) => {
+            let instant = moment.instant(&Clock::system(zone));
+            Some(AsOf::Time(instant.map_err(|problem| QueryError::Usage(format!("--as-of: {problem}")))?))
+        }
+    })
+}

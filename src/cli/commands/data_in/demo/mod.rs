@@ -1,0 +1,226 @@
+//! `tickhouse demo`: embedded broker, simulated market, ingest and signals in one process.
+
+mod screen;
+
+use std::collections::VecDeque;
+use std::fs::{File, TryLockError};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::args::DemoArgs;
+use crate::cli::commands::data_in::sidecars::{Beside, Wanted, check};
+use crate::cli::commands::operate::metrics::view;
+use crate::cli::settings::{Settings, SettingsError};
+use crate::decode::InputSettings;
+use crate::decode::Preset;
+use crate::ingest::Daemon;
+use crate::ingest::IngestSettings;
+use crate::ingest::IngestSpec;
+use crate::ingest::Status;
+use crate::kafka::EmbeddedBroker;
+use crate::kafka::KafkaSettings;
+use crate::lake::Lake;
+use crate::lake::Location;
+use crate::lake::StoreSettings;
+use crate::live::Event;
+use crate::live::Kind;
+use crate::produce::simulate::{Clock, SimulateSettings, SimulatedFeed};
+use crate::produce::wire::Encoder;
+use crate::produce::{Pace, SendProgress, SendSettings, send_feed};
+use crate::serve::dashboard::DashboardSettings;
+use screen::Screen;
+
+/// Says whose lake it is: only a demo's own is resumed.
+const TOPIC: &str = "tickhouse-demo";
+const PARTITIONS: i32 = 8;
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+const DRAW_INTERVAL: Duration = Duration::from_millis(500);
+const EVENTS_SHOWN: usize = 8;
+/// Batches of events that may wait for the screen.
+const EVENT_BATCHES: usize = 64;
+/// The mock cluster answers at once; librdkafka's defaults wait for batches and elections that never come.
+const BROKER_PROPERTIES: [(&str, &str); 2] = [("fetch.wait.max.ms", "20"), ("socket.nagle.disable", "true")];
+
+/// # Errors
+/// The folder is taken, or one of the parts fails.
+pub(in crate::cli::commands) async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let folder = folder(args)?;
+    let location = Location::parse(&folder.to_string_lossy()).map_err(SettingsError::from)?;
+    let _lock = lock(&location)?;
+    let broker = EmbeddedBroker::start(PARTITIONS, TOPIC)?;
+    let mut kafka = KafkaSettings {
+        brokers: broker.bootstrap_servers().to_owned(),
+        topic: TOPIC.to_owned(),
+        ..KafkaSettings::default()
+    };
+    kafka.properties.0.extend(BROKER_PROPERTIES.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    if args.resume {
+        resume(&location, &kafka).await?;
+    }
+
+    let over = stop.child_token();
+    let progress = Arc::new(SendProgress::default());
+    let simulation = SimulateSettings {
+        symbols: args.symbols,
+        seed: args.seed,
+        clock: Clock::Wall,
+        interval: Duration::from_secs_f64(1.0 / args.rate),
+        anomalies: 0.0005,
+        ..SimulateSettings::default()
+    };
+    let feed = SimulatedFeed::new(&simulation, Encoder::new(Preset::Canonical, None)?);
+    let sending = SendSettings { pace: Pace::Rate(args.rate), duration: args.duration, ..SendSettings::default() };
+
+    let spec = IngestSpec {
+        location: location.clone(),
+        store: StoreSettings::default(),
+        kafka: kafka.clone(),
+        input: InputSettings::preset(Preset::Canonical),
+        settings: IngestSettings { flush_interval: FLUSH_INTERVAL, ..IngestSettings::default() },
+        until_latest: false,
+        accept_input_change: false,
+    };
+    let settings = Settings {
+        table: location.to_string(),
+        kafka: kafka.clone(),
+        dashboard: DashboardSettings { listen: args.listen, ..DashboardSettings::default() },
+        ..Settings::default()
+    };
+    check(&settings).await?;
+    let Some(daemon) = Daemon::open(spec, &over).await? else { return Ok(ExitCode::SUCCESS) };
+    let status = daemon.status();
+    let mut producing = tokio::spawn(send_feed(feed, sending, kafka.clone(), Arc::clone(&progress), over.clone()));
+    // The producer stops first, so that the last flush takes everything in.
+    let ingest_stop = CancellationToken::new();
+    let ingesting = tokio::spawn(daemon.run(ingest_stop.clone()));
+    let mut screen = Screen::new(std::io::stderr().is_terminal());
+    screen.greet(&folder, args.rate, args.symbols);
+    let (printer, mut events) = mpsc::channel(EVENT_BATCHES);
+    let started =
+        Beside::start(&settings, Wanted::LiveAndPage, Some(view(&settings, status.clone())), Some(printer), &over)
+            .await;
+    let sent = match &started {
+        Ok(_) => show(&mut screen, &mut producing, &progress, &status, &mut events).await,
+        // The port is taken: what was begun ends as it does at a stop.
+        Err(_) => {
+            over.cancel();
+            producing.await.context("run the simulation")
+        }
+    };
+    over.cancel();
+    drain(status, &progress).await;
+    ingest_stop.cancel();
+    let committed = ingesting.await;
+    started?.join().await?;
+    let committed = committed.context("run ingest")??;
+    let (_, report) = sent??;
+    if let Some(failure) = report.failure {
+        return Err(failure).context("send simulated ticks");
+    }
+    screen.farewell(&folder, &committed);
+    drop(broker);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A folder that nobody uses yet, or with `--resume` one that does.
+fn folder(args: &DemoArgs) -> anyhow::Result<PathBuf> {
+    let Some(folder) = &args.table else {
+        let fresh =
+            tempfile::Builder::new().prefix("tickhouse-demo-").tempdir().context("make a folder for the lake")?;
+        return Ok(fresh.keep());
+    };
+    let taken = folder.join("ticks").exists();
+    if taken && !args.resume {
+        let problem =
+            format!("table: {} holds a lake already; name another folder or go on with --resume", folder.display());
+        return Err(SettingsError::Value(problem).into());
+    }
+    Ok(folder.clone())
+}
+
+/// Two demos would take turns at ending each other's epoch. Held until the file is dropped.
+fn lock(location: &Location) -> anyhow::Result<File> {
+    let Location::Folder(folder) = location else {
+        let problem = format!(
+            "table: the demo writes to a folder, not to {location}; for a bucket use `tickhouse produce simulate` and \
+             `tickhouse ingest`"
+        );
+        return Err(SettingsError::Value(problem).into());
+    };
+    if folder.is_file() {
+        return Err(SettingsError::Value(format!("table: {location} is a file; name a folder")).into());
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("make the folder {location}"))?;
+    let file = File::open(folder).with_context(|| format!("open the folder {location}"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let problem = format!("table: another demo is running in {location}; stop it or name another folder");
+            Err(SettingsError::Value(problem).into())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("lock the folder {location}")),
+    }
+}
+
+/// The embedded broker begins at offset 0 each time: a new epoch of the same topic.
+async fn resume(location: &Location, kafka: &KafkaSettings) -> anyhow::Result<()> {
+    let mut lake = Lake::open(location, &StoreSettings::default()).await.context("open the demo's lake")?;
+    if lake.topic() != Some(TOPIC) {
+        bail!("{location} is no demo's lake: use `tickhouse ingest` on it");
+    }
+    let kafka = kafka.clone();
+    let topic =
+        tokio::task::spawn_blocking(move || crate::kafka::topic_info(&kafka, Duration::from_secs(10))).await??;
+    lake.begin_epoch(&topic.identity, "demo resumed with a new broker").await?;
+    Ok(())
+}
+
+/// Draws until the producer ends, by itself or by the stop.
+async fn show<T>(
+    screen: &mut Screen,
+    producing: &mut JoinHandle<T>,
+    progress: &SendProgress,
+    status: &watch::Receiver<Status>,
+    events: &mut mpsc::Receiver<Vec<Arc<Event>>>,
+) -> anyhow::Result<T> {
+    let mut draw = tokio::time::interval(DRAW_INTERVAL);
+    let mut newest = VecDeque::new();
+    loop {
+        tokio::select! {
+            ended = &mut *producing => return ended.context("run the simulation"),
+            Some(batch) = events.recv() => {
+                newest.extend(batch.into_iter().filter(|event| event.kind != Kind::Signal));
+                newest.drain(..newest.len().saturating_sub(EVENTS_SHOWN));
+            }
+            _ = draw.tick() => screen.draw(progress, &status.borrow(), &newest),
+        }
+    }
+}
+
+/// Waits until what was acknowledged is in the batch, bounded.
+async fn drain(mut status: watch::Receiver<Status>, progress: &SendProgress) {
+    let all = i64::try_from(progress.acknowledged.load(std::sync::atomic::Ordering::Relaxed)).unwrap_or(i64::MAX);
+    let taken = |status: &Status| status.committed.stored_offsets + status.committed.dead + status.buffered_rows as i64;
+    let waited = tokio::time::timeout(Duration::from_secs(3), status.wait_for(|status| taken(status) >= all)).await;
+    if waited.is_err() {
+        tracing::debug!("some of the last ticks stay in the broker");
+    }
+}
+
+/// What to type in another terminal.
+fn hints(folder: &Path) -> [String; 3] {
+    let table = folder.display();
+    [
+        format!("tickhouse query --table {table} sma_crossover --symbol AAPL"),
+        format!("tickhouse query --table {table} daily_summary"),
+        format!("tickhouse query --table {table} 'SELECT symbol, count(*), avg(close) FROM ticks GROUP BY symbol'"),
+    ]
+}

@@ -1,0 +1,9 @@
+//! Commands that bring ticks into a lake.
+
+pub(in crate::cli::commands) mod consume_only;
+pub(in crate::cli::commands) mod demo;
+pub(in crate::cli::commands) mod dry_run;
+pub(in crate::cli::commands) mod ingest;
+pub mod produce;
+pub(in crate::cli::commands) mod sidecars;
+pub(in crate::cli::commands) mod way_out;

@@ -1,0 +1,271 @@
+//! `tickhouse produce`: wiring, progress on a terminal, and how many messages were acknowledged.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::args::GlobalArgs;
+use crate::cli::args::ProduceArgs;
+use crate::cli::args::ProduceCommand;
+use crate::cli::args::ReplayArgs;
+use crate::cli::args::SendArgs;
+use crate::cli::args::SimulateArgs;
+use crate::cli::commands::print::{report as say, tell};
+use crate::cli::settings::{Settings, SettingsError};
+use crate::decode::InputSettings;
+use crate::decode::Preset;
+use crate::decode::Source;
+use crate::kafka::KafkaSettings;
+use crate::kafka::TopicError;
+use crate::kafka::ensure_topic;
+use crate::kafka::topic_info;
+use crate::lake::Lake;
+use crate::lake::LakeError;
+use crate::lake::RetryPolicy;
+use crate::produce::replay::{ReplayError, ReplayFeed};
+use crate::produce::simulate::{Anomalies, Clock, SimulateSettings, SimulatedFeed};
+use crate::produce::wire::Encoder;
+use crate::produce::{Feed, Pace, SendProgress, SendReport, SendSettings, send_feed};
+use crate::tail::lake_input;
+
+/// Event time between two ticks where no rate gives it.
+const FLAT_OUT_INTERVAL: Duration = Duration::from_millis(1);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+/// # Errors
+/// The topic can't be reached, a file can't be read, or messages were not acknowledged.
+pub async fn run(global: &GlobalArgs, args: &ProduceArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        ProduceCommand::Simulate(args) => simulate(global, args, stop).await,
+        ProduceCommand::Replay(args) => replay(global, args, stop).await,
+    }
+}
+
+async fn simulate(global: &GlobalArgs, args: &SimulateArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let encoder = encoder(&args.send, input(global, &args.send).await?.as_ref())?;
+    let (pace, interval) = if args.rate > 0.0 {
+        (Pace::Rate(args.rate), Duration::try_from_secs_f64(1.0 / args.rate).context("use --rate")?)
+    } else {
+        (Pace::FlatOut, FLAT_OUT_INTERVAL)
+    };
+    let settings = SimulateSettings {
+        symbols: args.symbols,
+        seed: args.seed,
+        clock: args.start.map_or(Clock::Wall, Clock::From),
+        interval: args.interval.unwrap_or(interval),
+        anomalies: args.anomalies,
+        ..SimulateSettings::default()
+    };
+    let feed = SimulatedFeed::new(&settings, encoder);
+    let (feed, report) = send(global, &args.send, pace, feed, stop).await?;
+    finish(report, (args.anomalies > 0.0).then(|| feed.anomalies()))
+}
+
+async fn replay(global: &GlobalArgs, args: &ReplayArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let input = input(global, &args.send).await?;
+    let encoder = encoder(&args.send, input.as_ref())?;
+    if let (None, Some(input)) = (args.send.format, &input) {
+        unwritten(input).iter().for_each(|line| tell(line));
+    }
+    let usage = |error: ReplayError| SettingsError::Value(error.to_string());
+    let settings = args.settings(input).map_err(SettingsError::Value)?;
+    let feed = ReplayFeed::open(settings, encoder).map_err(usage)?.reporting(tell);
+    if (args.pace != Pace::FlatOut || args.send.event_timestamps) && !feed.has_times() {
+        let problem = "--pace and --event-timestamps need the event time of lines; set --message-time POINTER";
+        return Err(SettingsError::Value(problem.to_owned()).into());
+    }
+    let (_, report) = send(global, &args.send, args.pace, feed, stop).await?;
+    finish(report, None)
+}
+
+/// How the messages will be read: by the configuration, else by the lake that they are for, if that is there.
+async fn input(global: &GlobalArgs, args: &SendArgs) -> anyhow::Result<Option<InputSettings>> {
+    let resolved = Settings::resolve(global.config.as_deref(), |layers| {
+        args.kafka.apply(layers);
+        args.table.apply(layers);
+    })?;
+    let settings = &resolved.settings;
+    if resolved.has_input() {
+        settings.input.validate().map_err(SettingsError::from)?;
+        return Ok(Some(settings.input.clone()));
+    }
+    if !resolved.is_set("table") {
+        return Ok(None);
+    }
+    let lake = match Lake::open(&settings.location()?, &settings.store).await {
+        Ok(lake) => lake,
+        // Ingest makes it later.
+        Err(LakeError::NoTable { .. }) => return Ok(None),
+        Err(error) => return Err(error).context("read the lake's mapping; --format PRESET does without"),
+    };
+    if lake.topic() != Some(settings.kafka.topic.as_str()) {
+        return Ok(None);
+    }
+    Ok(Some(lake_input(&lake)?))
+}
+
+fn encoder(args: &SendArgs, input: Option<&InputSettings>) -> Result<Encoder, SettingsError> {
+    let encoder = match (args.format, input) {
+        (Some(preset), _) => Encoder::new(preset, args.zone),
+        (None, Some(input)) => {
+            if matches!(input.ts, Some(Source::KafkaTimestamp)) && !args.event_timestamps {
+                let problem = "event times are read from Kafka timestamps (input.ts): add --event-timestamps";
+                return Err(SettingsError::Value(problem.to_owned()));
+            }
+            Encoder::of_input(input, args.zone)
+        }
+        (None, None) => Encoder::new(Preset::Canonical, args.zone),
+    };
+    encoder.map_err(|error| SettingsError::Value(error.to_string()))
+}
+
+/// What `[input]` reads and replayed ticks don't have.
+fn unwritten(input: &InputSettings) -> Vec<String> {
+    let unwritten =
+        input.optional_sources().filter(|(name, source)| !source.starts_with('/') || input.columns.contains_key(*name));
+    unwritten.map(|(name, source)| format!("warning: {name} ({source}) is not written and will be NULL\n")).collect()
+}
+
+async fn send<F: Feed + Send + 'static>(
+    global: &GlobalArgs,
+    args: &SendArgs,
+    pace: Pace,
+    feed: F,
+    stop: CancellationToken,
+) -> anyhow::Result<(F, SendReport)> {
+    let resolved = Settings::resolve(global.config.as_deref(), |layers| {
+        args.kafka.apply(layers);
+        args.table.apply(layers);
+    })?;
+    let settings = resolved.settings;
+    let kafka = settings.kafka;
+    kafka.validate().map_err(SettingsError::from)?;
+    kafka.warn_of_plaintext();
+    let (partitions, replication, asked) = (args.partitions, args.replication, kafka.clone());
+    let topic = tokio::task::spawn_blocking(move || find_topic(&asked, partitions, replication));
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => bail!("stopped before anything was sent; run it again"),
+        topic = topic => topic??,
+    }
+    let sending = SendSettings {
+        pace,
+        count: args.count,
+        duration: args.duration,
+        event_timestamps: args.event_timestamps,
+        ..SendSettings::default()
+    };
+    let progress = Arc::new(SendProgress::default());
+    let bar = progress_bar(args.count);
+    let sent = send_feed(feed, sending, kafka, Arc::clone(&progress), stop);
+    tokio::pin!(sent);
+    let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+    let result = loop {
+        tokio::select! {
+            result = &mut sent => break result,
+            _ = ticks.tick() => bar.set_position(progress.acknowledged.load(Ordering::Relaxed)),
+        }
+    };
+    bar.finish_and_clear();
+    Ok(result?)
+}
+
+fn find_topic(kafka: &KafkaSettings, partitions: Option<i32>, replication: Option<i32>) -> anyhow::Result<()> {
+    let Some(partitions) = partitions else {
+        return match topic_info(kafka, RetryPolicy::ONE_SHOT) {
+            Err(error @ TopicError::NoTopic { .. }) => {
+                Err(anyhow!(error).context("--partitions COUNT creates a topic that is missing"))
+            }
+            found => Ok(found.map(drop).map_err(TopicError::of_writer)?),
+        };
+    };
+    let info = ensure_topic(kafka, partitions, replication, RetryPolicy::ONE_SHOT)?;
+    if info.partitions != usize::try_from(partitions)? {
+        tracing::warn!(topic = kafka.topic, partitions = info.partitions, "the topic exists and keeps its partitions");
+    }
+    Ok(())
+}
+
+/// Hidden unless stderr is a terminal.
+fn progress_bar(count: Option<u64>) -> ProgressBar {
+    let target = match io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let bar = ProgressBar::with_draw_target(count, target);
+    let template = match count {
+        Some(_) => "{bar:30} {human_pos}/{human_len} acknowledged, {per_sec}, {eta} left",
+        None => "{spinner} {human_pos} acknowledged, {per_sec}, {elapsed}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// One line on stdout, then the error if there is one.
+fn finish(report: SendReport, anomalies: Option<Anomalies>) -> anyhow::Result<ExitCode> {
+    say(&format!("{}\n", ending(&report, anomalies)))?;
+    if let Some(failure) = report.failure {
+        return Err(failure.into());
+    }
+    let delivered = report.delivered;
+    match delivered.queued - delivered.acknowledged {
+        0 => Ok(ExitCode::SUCCESS),
+        missing => {
+            let why = delivered.first_error.as_deref().unwrap_or("no answer before the time to leave");
+            Err(anyhow!("deliver messages: {missing} of {} were not acknowledged: {why}", delivered.queued))
+        }
+    }
+}
+
+fn ending(report: &SendReport, anomalies: Option<Anomalies>) -> String {
+    let delivered = &report.delivered;
+    let seconds = report.elapsed.as_secs_f64();
+    let rate = if seconds > 0.0 { delivered.acknowledged as f64 / seconds } else { 0.0 };
+    let mut text = format!(
+        "acknowledged {} of {} messages in {seconds:.3} s, {rate:.0} a second",
+        delivered.acknowledged, delivered.queued
+    );
+    if let Some(Anomalies { price_spikes, volume_bursts }) = anomalies {
+        text.push_str(&format!("; {price_spikes} price spikes, {volume_bursts} volume bursts"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::Delivered;
+
+    #[test]
+    fn what_is_not_written_is_named() {
+        let mapping = r#"{"symbol":"/s","ts":"/t","close":"/p","source":"header:venue","trade_id":"/id",
+            "columns":{"bid":{"path":"/b","type":"double"}}}"#;
+        let input: InputSettings = serde_json::from_str(mapping).unwrap();
+        assert_eq!(
+            unwritten(&input),
+            [
+                "warning: source (header:venue) is not written and will be NULL\n",
+                "warning: bid (/b) is not written and will be NULL\n",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_ending_counts() {
+        let delivered = Delivered { queued: 10, acknowledged: 8, failed: 2, first_error: Some("gone".to_owned()) };
+        let report = SendReport { delivered, elapsed: Duration::from_secs(2), failure: None };
+        assert_eq!(ending(&report, None), "acknowledged 8 of 10 messages in 2.000 s, 4 a second");
+        let anomalies = Anomalies { price_spikes: 1, volume_bursts: 3 };
+        assert!(ending(&report, Some(anomalies)).ends_with("; 1 price spikes, 3 volume bursts"));
+        let error = finish(report, None).unwrap_err().to_string();
+        assert!(error.contains("2 of 10 were not acknowledged: gone"), "{error}");
+    }
+}

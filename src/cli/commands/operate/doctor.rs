@@ -1,0 +1,138 @@
+//! `tickhouse doctor`: checks on standard output, what was not checked on standard error.
+
+use std::fmt::Write;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use tokio_util::sync::CancellationToken;
+
+use crate::check::doctor::{Check, DoctorSettings, Expected, Report, Status, examine};
+use crate::cli::args::DoctorArgs;
+use crate::cli::args::FormatChoice;
+use crate::cli::args::GlobalArgs;
+use crate::cli::commands::FINDINGS;
+use crate::cli::commands::ask::query::output_of;
+use crate::cli::commands::print::{print, tell};
+use crate::cli::settings::{Resolved, Settings};
+use crate::decode::Decoder;
+use crate::ingest::Maintain;
+use crate::live::Rules;
+use crate::query::Format;
+use crate::query::Output;
+use crate::query::write_batch;
+
+const CONFIGURATION: &str = "configuration";
+const CORRECT: &str = "correct it; `tickhouse config show` tells where each value comes from";
+
+/// # Errors
+/// The location can't be one of a lake, or standard output can't be written.
+pub(in crate::cli::commands) async fn run(
+    global: &GlobalArgs,
+    args: &DoctorArgs,
+    stop: &CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let resolved = match Settings::resolve(global.config.as_deref(), |layers| args.apply(layers)) {
+        Ok(resolved) => resolved,
+        Err(error) => {
+            let checks = vec![Check::fail(CONFIGURATION, error.to_string(), CORRECT)];
+            let not_checked = vec!["the rest: nothing says what is to be checked".to_owned()];
+            return show(&Report { checks, not_checked, ..Report::default() }, args.format);
+        }
+    };
+    let location = resolved.settings.location()?;
+    let settings = &resolved.settings;
+    let kafka = (!settings.kafka.brokers.is_empty()).then(|| settings.kafka.clone());
+    let doctor = DoctorSettings {
+        location,
+        store: settings.store.clone(),
+        kafka,
+        expected: expected(&resolved)?,
+        deletes: settings.ingest.maintain == Maintain::Full,
+        fix: args.fix,
+    };
+    let mut checks = configuration(settings).await;
+    let mut report = tokio::select! {
+        biased;
+        () = stop.cancelled() => bail!("stopped before the check was done"),
+        report = examine(&doctor) => report?,
+    };
+    checks.append(&mut report.checks);
+    report.checks = checks;
+    show(&report.judged(), args.format)
+}
+
+/// What ingest and live would refuse before they ask anybody.
+async fn configuration(settings: &Settings) -> Vec<Check> {
+    let mut problems = Vec::new();
+    match settings.ingest.validate() {
+        Ok(zone) => problems.extend(Decoder::new(&settings.input, zone).err().map(|error| error.to_string())),
+        Err(problem) => problems.push(problem),
+    }
+    problems.extend(settings.live.validate().err());
+    problems.extend(settings.live.require_own_topic(&settings.kafka.topic).err());
+    problems.extend(Rules::plan(&settings.live.rules).await.err().map(|error| error.to_string()));
+    if problems.is_empty() {
+        return vec![Check::ok(CONFIGURATION, "ingest and live take it")];
+    }
+    problems.into_iter().map(|problem| Check::fail(CONFIGURATION, problem, CORRECT)).collect()
+}
+
+/// What somebody set; defaults say nothing of a lake that is there.
+fn expected(resolved: &Resolved) -> anyhow::Result<Expected> {
+    let settings = &resolved.settings;
+    let input = resolved.has_input().then(|| serde_json::to_string(&settings.input)).transpose();
+    Ok(Expected {
+        topic: resolved.is_set("kafka.topic").then(|| settings.kafka.topic.clone()),
+        market_zone: resolved.is_set("ingest.market_zone").then(|| settings.ingest.market_zone.clone()),
+        partition_by: resolved.is_set("ingest.partition_by").then_some(settings.ingest.partition_by),
+        input: input.context("write the input as JSON")?,
+    })
+}
+
+fn show(report: &Report, format: FormatChoice) -> anyhow::Result<ExitCode> {
+    let (format, _) = output_of(format, None)?;
+    match format {
+        Format::Json => {
+            let text = serde_json::to_string_pretty(report).context("write the report as JSON")?;
+            print(&format!("{text}\n"))?;
+        }
+        format => {
+            write_batch(&rows(&report.checks)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
+        }
+    }
+    tell(&summary(report));
+    Ok(if report.healthy { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) })
+}
+
+fn rows(checks: &[Check]) -> anyhow::Result<RecordBatch> {
+    let column =
+        |of: fn(&Check) -> String| -> ArrayRef { Arc::new(StringArray::from_iter_values(checks.iter().map(of))) };
+    Ok(RecordBatch::try_from_iter([
+        ("check", column(|check| check.check.clone())),
+        ("status", column(|check| check.status.to_string())),
+        ("detail", column(|check| check.detail.clone())),
+        ("fix", column(|check| check.fix.clone())),
+    ])?)
+}
+
+/// For people; scripts have the exit code and JSON.
+fn summary(report: &Report) -> String {
+    let mut text = String::new();
+    let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");
+    for missing in &report.not_checked {
+        line(format_args!("not checked: {missing}"));
+    }
+    if let Some(copies) = &report.copies {
+        line(format_args!("copies of what was changed are in {copies} under the root of the lake"));
+    }
+    let count = |status: Status| report.checks.iter().filter(|check| check.status == status).count();
+    let counts =
+        [(Status::Fail, "wrong"), (Status::Warn, "to look at"), (Status::Fixed, "fixed"), (Status::Ok, "well")];
+    let counts = counts.map(|(status, word)| (count(status), word)).into_iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
+    line(format_args!("{}", counts.join(", ")));
+    text
+}

@@ -1,0 +1,49 @@
+//! `tickhouse catalog glue`: tables of the Glue Data Catalog.
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::Place;
+use crate::cli::args::GlobalArgs;
+use crate::cli::args::GlueArgs;
+use crate::cli::commands::print::{print, tell};
+use crate::engines::registration::glue::{GlueClient, GlueTable, Registered, requests};
+use crate::engines::registration::{Root, TABLES};
+use crate::lake::Lake;
+use crate::query::QueryError;
+
+/// # Errors
+/// There is no lake on S3, a table is elsewhere, or Glue can't be reached or refuses.
+pub(super) async fn run(global: &GlobalArgs, args: &GlueArgs, stop: &CancellationToken) -> anyhow::Result<()> {
+    let place = Place::with(global, &args.place.table, |layers| {
+        layers.flag("athena.database", "--schema", args.place.schema.clone());
+    })?;
+    let root = place.root(args.place.location.as_deref(), |location| Root::of_aws("Glue", location))?;
+    let root = root.require_s3("Glue")?;
+    let tables = tables_of(&place.lake(stop).await?, &root)?;
+    let database = &place.settings.athena.database;
+    if args.dry_run {
+        let text = serde_json::to_string_pretty(&requests(database, &tables)).context("write the requests as JSON")?;
+        return print(&format!("{text}\n"));
+    }
+    let client = GlueClient::new(&place.settings.glue, &place.settings.store).await?;
+    let outcomes = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Err(QueryError::Cancelled.into()),
+        outcomes = client.register(database, &tables, args.replace) => outcomes?,
+    };
+    for (table, outcome) in tables.iter().zip(outcomes) {
+        let outcome = match outcome {
+            Registered::Created => "created",
+            Registered::Updated => "updated",
+            Registered::Unchanged => "unchanged",
+        };
+        tell(&format!("{database}.{}: {outcome}, at {}\n", table.name, table.location));
+    }
+    Ok(())
+}
+
+pub(super) fn tables_of(lake: &Lake, root: &Root) -> anyhow::Result<Vec<GlueTable>> {
+    let views = TABLES.into_iter().zip([lake.ticks()?, lake.dead_letters()?]);
+    Ok(views.map(|(name, view)| GlueTable::of(name, root, &view)).collect())
+}

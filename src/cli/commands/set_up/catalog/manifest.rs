@@ -1,0 +1,40 @@
+//! `tickhouse catalog manifest`: lists of files for readers that don't know Delta.
+
+use tokio_util::sync::CancellationToken;
+
+use super::Place;
+use crate::cli::args::GlobalArgs;
+use crate::cli::args::ManifestArgs;
+use crate::cli::commands::print::{print, tell};
+use crate::engines::registration::{Root, TABLES};
+use crate::query::QueryError;
+
+/// # Errors
+/// There is no lake, or the store refuses the manifests.
+pub(super) async fn run(global: &GlobalArgs, args: &ManifestArgs, stop: &CancellationToken) -> anyhow::Result<()> {
+    let place = Place::of(global, &args.table)?;
+    let root = place.root(args.location.as_deref(), |location| Ok(Root::of_manifest(location)))?;
+    let lake = place.lake(stop).await?;
+    for (name, view) in TABLES.into_iter().zip([lake.ticks()?, lake.dead_letters()?]) {
+        let manifests = view.manifests(&root.table(name));
+        if args.dry_run {
+            for (path, text) in &manifests {
+                print(&format!("{name}/{path}\n{text}\n"))?;
+            }
+            continue;
+        }
+        let written = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(QueryError::Cancelled.into()),
+            written = view.write_manifests(&manifests) => written?,
+        };
+        tell(&format!(
+            "{name}: {} manifests of {} files, {} emptied, in {}/_symlink_format_manifest\n",
+            manifests.len(),
+            view.files.len(),
+            written.emptied,
+            root.table(name)
+        ));
+    }
+    Ok(())
+}

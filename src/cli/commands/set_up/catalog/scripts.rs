@@ -1,0 +1,89 @@
+//! Engines that are given a script for their own shell; ClickHouse takes the statements of it by HTTP, too.
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::{DEFAULT_SCHEMA, Place, summarize, views_of};
+use crate::cli::args::ClickhouseArgs;
+use crate::cli::args::GlobalArgs;
+use crate::cli::args::ScriptArgs;
+use crate::cli::commands::print::{print, tell};
+use crate::engines::registration::{Root, Views, clickhouse_statements, duckdb_statements, script, spark_statements};
+use crate::engines::{ClickhouseClient, EngineError};
+use crate::lake::S3Access;
+use crate::query::Dialect;
+use crate::query::QueryError;
+
+/// # Errors
+/// There is no lake, a view is asked for wrongly, or the script can't be written.
+pub(super) async fn spark(global: &GlobalArgs, args: &ScriptArgs, stop: &CancellationToken) -> anyhow::Result<()> {
+    let place = Place::of(global, &args.place.table)?;
+    let views = begin(&place, args, Dialect::Spark, stop).await?;
+    let root = place.root(args.place.location.as_deref(), |location| Ok(Root::of_spark(location)))?;
+    write(args, Dialect::Spark, &spark_statements(schema_of(args), &root, &views.made), &views)
+}
+
+/// # Errors
+/// As [`spark`].
+pub(super) async fn duckdb(global: &GlobalArgs, args: &ScriptArgs, stop: &CancellationToken) -> anyhow::Result<()> {
+    let place = Place::of(global, &args.place.table)?;
+    let views = begin(&place, args, Dialect::Duckdb, stop).await?;
+    let root = place.root(args.place.location.as_deref(), |location| Ok(Root::of_duckdb(location)))?;
+    let access = S3Access::of(&place.location, &place.settings.store)?;
+    let statements = duckdb_statements(schema_of(args), &root, &access, &views.made);
+    write(args, Dialect::Duckdb, &statements, &views)
+}
+
+/// # Errors
+/// As [`spark`]; the server can't be reached or refuses a statement.
+pub(super) async fn clickhouse(
+    global: &GlobalArgs,
+    args: &ClickhouseArgs,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let (script, collection) = (&args.script, args.named_collection.as_deref());
+    let place = Place::with(global, &script.place.table, |layers| args.apply(layers))?;
+    let views = begin(&place, script, Dialect::Clickhouse, stop).await?;
+    let access = S3Access::of(&place.location, &place.settings.store)?;
+    let root = place.root(script.place.location.as_deref(), |location| Root::of_clickhouse(location, &access))?;
+    if root.is_path() {
+        tell(
+            "ClickHouse reads a folder only if it is below user_files_path of the server (chdb: the working folder)\n",
+        );
+    }
+    let statements = clickhouse_statements(schema_of(script), &root, collection, &views.made);
+    let settings = &place.settings.clickhouse;
+    let Some(url) = settings.url.as_deref().filter(|_| !script.dry_run && script.output.is_none()) else {
+        return write(script, Dialect::Clickhouse, &statements, &views);
+    };
+    let client = ClickhouseClient::new(url, settings)?;
+    for statement in &statements {
+        let run = stop.run_until_cancelled(client.run(statement)).await.unwrap_or(Err(EngineError::Cancelled));
+        let first_line = || statement.lines().next().unwrap_or_default().to_owned();
+        run.map_err(QueryError::from).with_context(first_line)?;
+    }
+    summarize("ClickHouse has", schema_of(script), &views);
+    Ok(())
+}
+
+fn schema_of(args: &ScriptArgs) -> &str {
+    args.place.schema.as_deref().unwrap_or(DEFAULT_SCHEMA)
+}
+
+async fn begin(place: &Place, args: &ScriptArgs, dialect: Dialect, stop: &CancellationToken) -> anyhow::Result<Views> {
+    let views = views_of(&args.views, dialect, &[schema_of(args)])?;
+    if !args.dry_run {
+        place.lake(stop).await?;
+    }
+    Ok(views)
+}
+
+fn write(args: &ScriptArgs, dialect: Dialect, statements: &[String], views: &Views) -> anyhow::Result<()> {
+    let text = script(statements);
+    match args.output.as_deref().filter(|path| path.as_os_str() != "-") {
+        Some(path) => std::fs::write(path, text).with_context(|| format!("write {}", path.display()))?,
+        None => print(&text)?,
+    }
+    summarize(&format!("a script for {}", dialect.engine()), schema_of(args), views);
+    Ok(())
+}

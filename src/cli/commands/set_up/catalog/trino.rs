@@ -1,0 +1,79 @@
+//! `tickhouse catalog trino`: tables and views by statements of Trino.
+
+use anyhow::{Context, bail};
+use arrow::array::AsArray;
+use tokio_util::sync::CancellationToken;
+
+use super::{Place, summarize, views_of};
+use crate::cli::args::GlobalArgs;
+use crate::cli::args::TrinoCatalogArgs;
+use crate::cli::commands::print::{print, tell};
+use crate::engines::registration::{Registration, Root, create_schema, create_view, script, trino_statements};
+use crate::engines::{EngineError, TrinoClient};
+use crate::query::Dialect;
+use crate::query::QueryError;
+
+/// # Errors
+/// There is no lake, or Trino can't be reached or refuses it.
+pub(super) async fn run(global: &GlobalArgs, args: &TrinoCatalogArgs, stop: &CancellationToken) -> anyhow::Result<()> {
+    let place = Place::with(global, &args.place.table, |layers| {
+        args.engines.apply(layers);
+        layers.flag("trino.schema", "--schema", args.place.schema.clone());
+    })?;
+    let settings = &place.settings.trino;
+    let (catalog, schema) = (settings.catalog.as_str(), settings.schema.as_str());
+    let root = place.root(args.place.location.as_deref(), Root::of_trino)?;
+    let views = views_of(&args.views, Dialect::Trino, &[catalog, schema])?;
+    if args.dry_run {
+        print(&script(&trino_statements(catalog, schema, &root, &views.made)))?;
+        summarize("these statements make", schema, &views);
+        return Ok(());
+    }
+    // The place as Trino sees it may be out of our reach.
+    if args.place.location.is_none() {
+        place.lake(stop).await?;
+    }
+    let client = TrinoClient::new(settings)?;
+    client.run(&create_schema(catalog, schema), stop).await.context("create the schema")?;
+    for registration in Registration::all(catalog, schema, &root) {
+        let outcome = register(&client, &registration, args.replace, stop).await?;
+        tell(&format!("{}: {outcome} at {}\n", registration.table, registration.location));
+    }
+    for view in &views.made {
+        let made = client.run(&create_view(catalog, schema, view), stop).await;
+        made.map_err(QueryError::from).with_context(|| format!("create the view {}", view.name))?;
+    }
+    summarize("Trino has", &format!("{catalog}.{schema}"), &views);
+    Ok(())
+}
+
+/// What became of the table, for people.
+async fn register(
+    client: &TrinoClient,
+    registration: &Registration,
+    replace: bool,
+    stop: &CancellationToken,
+) -> anyhow::Result<&'static str> {
+    let Registration { table, register, unregister, .. } = registration;
+    match client.run(register, stop).await {
+        Ok(_) => return Ok("registered"),
+        Err(EngineError::Refused(refusal)) if refusal.message.contains("already exists") => {}
+        Err(error) => return Err(error).with_context(|| format!("register {table}")),
+    }
+    let shown = client.run(&registration.show, stop).await.with_context(|| format!("look where {table} is"))?;
+    let text: String = shown.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten()).collect();
+    if registration.is_in(&text) {
+        return Ok("already registered");
+    }
+    if !replace {
+        bail!(EngineError::Usage(format!(
+            "Trino has another table {table}, not the one at {}: choose another --schema, or --replace it",
+            registration.location
+        )));
+    }
+    client.run(unregister, stop).await.with_context(|| format!("take the name of {table} away"))?;
+    let was = text.lines().find(|line| line.contains("location = ")).unwrap_or_default().trim();
+    let lost = || format!("register {table}, which Trino has no more (it had it with {was})");
+    client.run(register, stop).await.with_context(lost)?;
+    Ok("registered anew")
+}

@@ -1,0 +1,217 @@
+//! Binance frames, raw or in the wrapper of combined streams: spot, USD-M and COIN-M futures.
+
+use crate::decode::json::frames::{Frame, Level, known};
+use crate::decode::json::plan::{Capture, Kind, Plan};
+use crate::decode::json::record::{Origin, Record};
+use crate::decode::json::scan::Scanner;
+use crate::decode::verdict::{Reason, Rejection};
+
+/// Event types and stream names that are no trades.
+const NO_TICKS: &[&str] = &[
+    "bookTicker",
+    "depthUpdate",
+    "depth",
+    "kline",
+    "continuous_kline",
+    "continuousKline",
+    "indexPrice_kline",
+    "indexPriceKline",
+    "markPrice_kline",
+    "markPriceKline",
+    "24hrTicker",
+    "24hrMiniTicker",
+    "ticker",
+    "miniTicker",
+    "1hTicker",
+    "4hTicker",
+    "1dTicker",
+    "avgPrice",
+    "markPriceUpdate",
+    "markPrice",
+    "indexPriceUpdate",
+    "indexPrice",
+    "forceOrder",
+    "compositeIndex",
+    "contractInfo",
+    "assetIndexUpdate",
+    "assetIndex",
+    "serverShutdown",
+    "tradingSession",
+];
+
+/// Where the fields of a frame lie: at the root, or below `/data`.
+#[derive(Debug, Clone)]
+struct Fields {
+    event: usize,
+    event_pointer: Box<str>,
+    trade: Record,
+    aggregate: Record,
+    bid: usize,
+    ask: usize,
+    bids: usize,
+    asks: usize,
+}
+
+impl Fields {
+    fn new(plan: &mut Plan, prefix: &str, extras: &[&str]) -> Self {
+        let pointer = |key: &str| format!("{prefix}{key}");
+        let event = plan.add(&pointer("/e"));
+        // Ignored, but named here so that a frame has no other keys to remember; in the order of the frames.
+        plan.add(&pointer("/E"));
+        let mut origin = |key: &str| Origin::at(plan, &pointer(key));
+        let (symbol, trade_id, close) = (origin("/s"), origin("/t"), origin("/p"));
+        let (volume, ts) = (origin("/q"), origin("/T"));
+        let mut slot = |key: &str| plan.add(&pointer(key));
+        let mut record = Record {
+            symbol,
+            trade_id,
+            close,
+            volume,
+            ts,
+            source: Origin::Constant("binance".into()),
+            text_numbers: true,
+            extras: Vec::new(),
+            ..Record::default()
+        };
+        ["/m", "/M", "/X", "/u", "/U", "/pu", "/ps", "/B", "/A", "/f", "/l"].into_iter().for_each(|key| {
+            slot(key);
+        });
+        let (bid, ask, bids, asks) = (slot("/b"), slot("/a"), slot("/bids"), slot("/asks"));
+        let mut origin = |key: &str| Origin::at(plan, &pointer(key));
+        record.extras = extras.iter().map(|path| origin(path)).collect();
+        let aggregate = Record { trade_id: origin("/a"), ..record.clone() };
+        Self { event, event_pointer: pointer("/e").into(), trade: record, aggregate, bid, ask, bids, asks }
+    }
+
+    /// Frames that come without an event type: best quotes and partial books of spot.
+    fn untyped(&self, found: &[Capture]) -> Option<&'static str> {
+        let present = |slot: usize| found[slot].kind != Kind::Missing;
+        if present(self.bid) && present(self.ask) {
+            Some("bookTicker")
+        } else if present(self.bids) && present(self.asks) {
+            Some("depth")
+        } else {
+            None
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(in crate::decode) struct Binance {
+    level: Level,
+    stream: usize,
+    data: usize,
+    result: usize,
+    error: usize,
+    code: usize,
+    raw: Fields,
+    wrapped: Fields,
+}
+
+impl Binance {
+    pub(in crate::decode) fn new(extras: &[&str]) -> Self {
+        let mut plan = Plan::new();
+        let stream = plan.add("/stream");
+        let data = plan.add("/data");
+        let wrapped = Fields::new(&mut plan, "/data", extras);
+        let raw = Fields::new(&mut plan, "", extras);
+        let (result, error, code) = (plan.add("/result"), plan.add("/error"), plan.add("/code"));
+        Self { level: Level::new(plan), stream, data, result, error, code, raw, wrapped }
+    }
+
+    pub(in crate::decode) fn read(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        frame: &mut Frame<'_, '_>,
+    ) -> Result<(), Rejection> {
+        if scanner.peek() == Some(b'[') {
+            return self.read_array(scanner, frame);
+        }
+        self.level.scan_document(scanner)?;
+        let found = &self.level.captures;
+        let present = |slot: usize| found[slot].kind != Kind::Missing;
+        let stream = frame.string(found[self.stream]);
+        let fields = if stream.is_some() && present(self.data) { &self.wrapped } else { &self.raw };
+        let event = frame.string(found[fields.event]);
+        let kind = match (&event, &stream) {
+            (Some(event), _) => &**event,
+            (None, Some(stream)) => stream_kind(stream),
+            (None, None) => "",
+        };
+        match kind {
+            "trade" => return frame.tick(&fields.trade, found),
+            "aggTrade" => return frame.tick(&fields.aggregate, found),
+            _ => {}
+        }
+        let skip = match kind {
+            "" if present(self.result) => Some("response"),
+            "" if present(self.error) || present(self.code) => Some("error"),
+            "" => fields.untyped(found),
+            _ => known(kind, NO_TICKS).or_else(|| interval_stream(kind)),
+        };
+        let unknown =
+            || frame.unknown_type(&[(&fields.event_pointer, found[fields.event]), ("/stream", found[self.stream])]);
+        frame.skip(skip.ok_or_else(unknown)?);
+        Ok(())
+    }
+
+    /// Streams of all symbols, as `!miniTicker@arr`, send arrays of what is no trade.
+    fn read_array(&mut self, scanner: &mut Scanner<'_>, frame: &mut Frame<'_, '_>) -> Result<(), Rejection> {
+        let event = self.raw.event;
+        let element = |frame: &mut Frame<'_, '_>, found: &[Capture]| {
+            let kind = frame.string(found[event]).unwrap_or_default();
+            match known(&kind, NO_TICKS) {
+                Some(name) => frame.skip(name),
+                None if matches!(&*kind, "trade" | "aggTrade") => {
+                    return Err(Rejection::new(Reason::NotObject, "a trade in an array; Binance sends one a frame"));
+                }
+                None => return Err(frame.unknown_type(&[("/e", found[event])])),
+            }
+            Ok(())
+        };
+        let read = self.level.each(scanner, |found| element(frame, found));
+        read.map_err(|rejection| frame.at_index(rejection))?;
+        Ok(scanner.end()?)
+    }
+}
+
+/// `btcusdt@depth@100ms` -> `depth`, `!miniTicker@arr` -> `miniTicker`.
+fn stream_kind(stream: &str) -> &str {
+    let mut parts = stream.split('@');
+    match stream.strip_prefix('!') {
+        Some(all_symbols) => all_symbols.split('@').next().unwrap_or(""),
+        None => parts.nth(1).unwrap_or(""),
+    }
+}
+
+/// Stream names that end in a number of levels, an interval or a window: `depth20`, `kline_1m`, `ticker_1h`.
+fn interval_stream(kind: &str) -> Option<&'static str> {
+    if let Some(levels) = kind.strip_prefix("depth") {
+        return levels.bytes().all(|byte| byte.is_ascii_digit()).then_some("depth");
+    }
+    let (name, _) = kind.rsplit_once('_')?;
+    known(name, NO_TICKS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stream_names_tell_the_kind() {
+        for (stream, kind) in [
+            ("btcusdt@bookTicker", "bookTicker"),
+            ("btcusdt@depth@100ms", "depth"),
+            ("!miniTicker@arr", "miniTicker"),
+            ("!bookTicker", "bookTicker"),
+            ("odd", ""),
+        ] {
+            assert_eq!(stream_kind(stream), kind);
+        }
+        assert_eq!(interval_stream("depth20"), Some("depth"));
+        assert_eq!(interval_stream("kline_1m"), Some("kline"));
+        assert_eq!(interval_stream("ticker_1h"), Some("ticker"));
+        assert_eq!(interval_stream("depthy"), None);
+        assert_eq!(interval_stream("trade_1h"), None);
+    }
+}

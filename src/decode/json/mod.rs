@@ -1,0 +1,15 @@
+//! JSON payloads: one pass over the text, and the messages of each preset.
+
+pub(in crate::decode) mod binance;
+pub(in crate::decode) mod coinbase;
+pub(in crate::decode) mod detail;
+pub(in crate::decode) mod elements;
+pub(in crate::decode) mod finnhub;
+pub(in crate::decode) mod frames;
+pub(in crate::decode) mod keys;
+pub(in crate::decode) mod number;
+pub(in crate::decode) mod plan;
+pub(in crate::decode) mod precheck;
+pub(in crate::decode) mod record;
+pub(in crate::decode) mod scan;
+pub(in crate::decode) mod text;

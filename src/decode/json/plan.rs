@@ -1,0 +1,161 @@
+//! Which keys of a JSON document are wanted: JSON pointers compiled into a small tree.
+//!
+//! Invariant: every key of the tree, wanted or on the way to a wanted one, has its own slot, so a slot that is
+//! filled twice is a duplicate key.
+
+use crate::decode::json::number::Number;
+
+/// What a slot holds after a scan. Byte positions are those of the scanned text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::decode) enum Kind {
+    Missing,
+    Null,
+    True,
+    False,
+    Number,
+    /// The span excludes the quotes; there are no escapes in it.
+    PlainString,
+    EscapedString,
+    Object,
+    Array,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(in crate::decode) struct Capture {
+    pub number: Number,
+    pub start: u32,
+    pub end: u32,
+    pub kind: Kind,
+}
+
+impl Capture {
+    pub(in crate::decode) const MISSING: Self = Self { number: Number::ZERO, start: 0, end: 0, kind: Kind::Missing };
+
+    pub(in crate::decode) fn new(kind: Kind, start: usize, end: usize) -> Self {
+        Self { number: Number::ZERO, start: start as u32, end: end as u32, kind }
+    }
+
+    /// The captured part of the text that was scanned; empty if nothing was captured.
+    pub(in crate::decode) fn text<'p>(&self, text: &'p str) -> &'p str {
+        text.get(self.start as usize..self.end as usize).unwrap_or("")
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(in crate::decode) struct Key {
+    pub name: Box<[u8]>,
+    /// The name and its closing quote as they stand in a document; `None` if JSON must escape the name.
+    quoted: Option<Box<[u8]>>,
+    pub slot: usize,
+    pub child: Option<usize>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(in crate::decode) struct Node {
+    pub keys: Vec<Key>,
+}
+
+impl Node {
+    /// Finds the key whose name and closing quote begin `rest`, trying `hint` first: producers keep their order.
+    #[inline]
+    pub(in crate::decode) fn find(&self, rest: &[u8], hint: usize) -> Option<usize> {
+        let matches = |key: &Key| key.quoted.as_deref().is_some_and(|quoted| rest.starts_with(quoted));
+        if self.keys.get(hint).is_some_and(matches) {
+            return Some(hint);
+        }
+        self.keys.iter().position(matches)
+    }
+
+    pub(in crate::decode) fn find_name(&self, name: &[u8]) -> Option<usize> {
+        self.keys.iter().position(|key| *key.name == *name)
+    }
+}
+
+/// Wanted keys, and room for what a scan finds.
+#[derive(Debug, Clone)]
+pub(in crate::decode) struct Plan {
+    pub nodes: Vec<Node>,
+    slots: usize,
+}
+
+impl Plan {
+    pub(in crate::decode) const ROOT: usize = 0;
+
+    pub(in crate::decode) fn new() -> Self {
+        Self { nodes: vec![Node::default()], slots: 0 }
+    }
+
+    pub(in crate::decode) fn empty_captures(&self) -> Vec<Capture> {
+        vec![Capture::MISSING; self.slots]
+    }
+
+    /// Adds a valid JSON pointer (see [`pointer_tokens`]) and returns its slot; equal pointers share one.
+    pub(in crate::decode) fn add(&mut self, pointer: &str) -> usize {
+        let mut node = Self::ROOT;
+        let mut tokens = pointer_tokens(pointer).peekable();
+        let mut slot = 0;
+        while let Some(token) = tokens.next() {
+            let at = self.key(node, token.as_bytes());
+            slot = self.nodes[node].keys[at].slot;
+            if tokens.peek().is_some() {
+                node = match self.nodes[node].keys[at].child {
+                    Some(child) => child,
+                    None => {
+                        let child = self.nodes.len();
+                        self.nodes.push(Node::default());
+                        self.nodes[node].keys[at].child = Some(child);
+                        child
+                    }
+                };
+            }
+        }
+        slot
+    }
+
+    fn key(&mut self, node: usize, name: &[u8]) -> usize {
+        if let Some(at) = self.nodes[node].find_name(name) {
+            return at;
+        }
+        let escaped_in_json = name.iter().any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+        let quoted = (!escaped_in_json).then(|| [name, b"\""].concat().into_boxed_slice());
+        let key = Key { name: name.into(), quoted, slot: self.slots, child: None };
+        self.slots += 1;
+        self.nodes[node].keys.push(key);
+        self.nodes[node].keys.len() - 1
+    }
+}
+
+/// The unescaped reference tokens of a JSON pointer (RFC 6901).
+pub(in crate::decode) fn pointer_tokens(pointer: &str) -> impl Iterator<Item = String> {
+    pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_pointers_share_a_slot_and_paths_share_their_beginning() {
+        let mut plan = Plan::new();
+        let price = plan.add("/data/p");
+        let symbol = plan.add("/data/s");
+        assert_ne!(price, symbol);
+        assert_eq!(plan.add("/data/p"), price);
+        assert_eq!(plan.nodes.len(), 2);
+        assert_eq!(plan.nodes[0].keys.len(), 1);
+        assert_eq!(plan.empty_captures().len(), 3);
+    }
+
+    #[test]
+    fn pointers_unescape_slash_and_tilde() {
+        assert_eq!(pointer_tokens("/a~1b/~01").collect::<Vec<_>>(), ["a/b", "~1"]);
+    }
+
+    #[test]
+    fn a_name_with_a_quote_is_never_matched_raw() {
+        let mut plan = Plan::new();
+        plan.add("/a\"b");
+        assert_eq!(plan.nodes[0].find(b"a\"b\":1", 0), None);
+        assert_eq!(plan.nodes[0].find_name(b"a\"b"), Some(0));
+    }
+}

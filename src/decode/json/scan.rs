@@ -1,0 +1,386 @@
+//! One pass over a JSON text: checks its syntax, its depth and its number of keys, and captures the wanted values.
+//!
+//! Nothing is built for what isn't wanted, and nothing here recurses deeper than [`MAX_DEPTH`].
+
+use std::borrow::Cow;
+
+use crate::decode::json::keys::OtherKeys;
+use crate::decode::json::number::{NotANumber, Number, is_non_finite_word};
+use crate::decode::json::plan::{Capture, Kind, Plan};
+use crate::decode::json::text::unescape;
+use crate::decode::verdict::{Reason, Rejection};
+
+pub(in crate::decode) const MAX_DEPTH: u32 = 64;
+pub(in crate::decode) const MAX_KEYS: u32 = 10_000;
+
+/// What is wrong with a document, and at which byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::decode) struct Fault {
+    pub reason: Reason,
+    pub at: usize,
+}
+
+impl From<NotANumber> for Fault {
+    fn from(fault: NotANumber) -> Self {
+        Self { reason: fault.reason, at: fault.at }
+    }
+}
+
+impl From<Fault> for Rejection {
+    #[cold]
+    fn from(fault: Fault) -> Self {
+        let what = match fault.reason {
+            Reason::TooDeep => "nested deeper than 64 levels",
+            Reason::TooManyFields => "more than 10000 keys",
+            Reason::DuplicateKey => "key occurs twice in one object",
+            Reason::TrailingData => "more after the document",
+            Reason::NonFinite => "not a finite number",
+            Reason::Encoding => "lone surrogate in a key",
+            _ => "not valid JSON",
+        };
+        Rejection { at: Some(fault.at), ..Rejection::new(fault.reason, format!("{what}, at byte {}", fault.at)) }
+    }
+}
+
+type Scanned<T> = Result<T, Fault>;
+
+/// A position in a text. Positions in captures are positions of the whole text.
+pub(in crate::decode) struct Scanner<'p> {
+    text: &'p str,
+    bytes: &'p [u8],
+    pos: usize,
+    depth: u32,
+    keys: u32,
+}
+
+impl<'p> Scanner<'p> {
+    pub(in crate::decode) fn new(text: &'p str, pos: usize) -> Self {
+        Self { text, bytes: text.as_bytes(), pos, depth: 0, keys: 0 }
+    }
+
+    #[cold]
+    fn fault<T>(&self, reason: Reason) -> Scanned<T> {
+        Err(Fault { reason, at: self.pos })
+    }
+
+    #[inline]
+    pub(in crate::decode) fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.pos).copied()
+    }
+
+    #[inline]
+    pub(in crate::decode) fn whitespace(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.pos += 1;
+        }
+    }
+
+    #[inline]
+    pub(in crate::decode) fn take(&mut self, byte: u8) -> bool {
+        let taken = self.peek() == Some(byte);
+        self.pos += usize::from(taken);
+        taken
+    }
+
+    #[inline]
+    fn expect(&mut self, byte: u8) -> Scanned<()> {
+        if self.take(byte) { Ok(()) } else { self.fault(Reason::Syntax) }
+    }
+
+    /// White space up to the end of the text.
+    pub(in crate::decode) fn end(&mut self) -> Scanned<()> {
+        self.whitespace();
+        if self.pos == self.bytes.len() { Ok(()) } else { self.fault(Reason::TrailingData) }
+    }
+
+    #[inline]
+    fn enter(&mut self) -> Scanned<()> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH { self.fault(Reason::TooDeep) } else { Ok(()) }
+    }
+
+    /// Steps into an array and to its first element; false if it has none.
+    pub(in crate::decode) fn enter_array(&mut self) -> Scanned<bool> {
+        self.expect(b'[')?;
+        self.enter()?;
+        self.whitespace();
+        let empty = self.take(b']');
+        self.depth -= u32::from(empty);
+        Ok(!empty)
+    }
+
+    /// Steps to the next element; false after the last.
+    pub(in crate::decode) fn next_element(&mut self) -> Scanned<bool> {
+        self.whitespace();
+        if self.take(b',') {
+            self.whitespace();
+            return Ok(true);
+        }
+        self.expect(b']')?;
+        self.depth -= 1;
+        Ok(false)
+    }
+
+    /// Scans an object into the slots of `plan`. The slots must be empty before.
+    #[inline]
+    pub(in crate::decode) fn object(&mut self, plan: &Plan, node: usize, captures: &mut [Capture]) -> Scanned<()> {
+        self.expect(b'{')?;
+        self.enter()?;
+        self.whitespace();
+        if self.take(b'}') {
+            self.depth -= 1;
+            return Ok(());
+        }
+        let wanted = &plan.nodes[node];
+        let mut others = OtherKeys::default();
+        let mut hint = 0;
+        loop {
+            self.expect(b'"')?;
+            self.count_key()?;
+            let found = match wanted.find(&self.bytes[self.pos..], hint) {
+                Some(at) => {
+                    self.pos += wanted.keys[at].name.len() + 1;
+                    Some(at)
+                }
+                None => {
+                    let name = self.key_name()?;
+                    match wanted.find_name(&name) {
+                        Some(at) => Some(at),
+                        None if others.insert(name) => None,
+                        None => return self.fault(Reason::DuplicateKey),
+                    }
+                }
+            };
+            self.colon()?;
+            match found {
+                Some(at) => {
+                    let key = &wanted.keys[at];
+                    if captures[key.slot].kind != Kind::Missing {
+                        return self.fault(Reason::DuplicateKey);
+                    }
+                    hint = at + 1;
+                    let capture = self.value(plan, key.child, captures)?;
+                    captures[key.slot] = capture;
+                }
+                None => self.skip_value()?,
+            }
+            self.whitespace();
+            if self.take(b',') {
+                self.whitespace();
+                continue;
+            }
+            self.expect(b'}')?;
+            self.depth -= 1;
+            return Ok(());
+        }
+    }
+
+    /// An array on the way of a pointer: its elements are keys by their index.
+    fn array(&mut self, plan: &Plan, node: usize, captures: &mut [Capture]) -> Scanned<()> {
+        let mut index = 0usize;
+        let mut more = self.enter_array()?;
+        while more {
+            match plan.nodes[node].find_name(index.to_string().as_bytes()) {
+                Some(at) => {
+                    let key = &plan.nodes[node].keys[at];
+                    captures[key.slot] = self.value(plan, key.child, captures)?;
+                }
+                None => self.skip_value()?,
+            }
+            index += 1;
+            more = self.next_element()?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn value(&mut self, plan: &Plan, child: Option<usize>, captures: &mut [Capture]) -> Scanned<Capture> {
+        let start = self.pos;
+        match (self.peek(), child) {
+            (Some(b'{'), Some(child)) => {
+                self.object(plan, child, captures)?;
+                Ok(Capture::new(Kind::Object, start, self.pos))
+            }
+            (Some(b'['), Some(child)) => {
+                self.array(plan, child, captures)?;
+                Ok(Capture::new(Kind::Array, start, self.pos))
+            }
+            (Some(b'{'), None) => {
+                self.skip_value()?;
+                Ok(Capture::new(Kind::Object, start, self.pos))
+            }
+            (Some(b'['), None) => {
+                self.skip_value()?;
+                Ok(Capture::new(Kind::Array, start, self.pos))
+            }
+            _ => self.scalar(),
+        }
+    }
+
+    #[inline]
+    pub(in crate::decode) fn scalar(&mut self) -> Scanned<Capture> {
+        let start = self.pos;
+        match self.peek() {
+            Some(b'"') => {
+                self.pos += 1;
+                let escaped = self.string()?;
+                let kind = if escaped { Kind::EscapedString } else { Kind::PlainString };
+                Ok(Capture::new(kind, start + 1, self.pos - 1))
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                let (number, end) = Number::scan(self.bytes, start)?;
+                self.pos = end;
+                Ok(Capture { number, ..Capture::new(Kind::Number, start, end) })
+            }
+            Some(b't') => self.word(b"true", Kind::True),
+            Some(b'f') => self.word(b"false", Kind::False),
+            Some(b'n') if self.bytes[start..].starts_with(b"null") => self.word(b"null", Kind::Null),
+            _ if is_non_finite_word(&self.bytes[start..]) => self.fault(Reason::NonFinite),
+            _ => self.fault(Reason::Syntax),
+        }
+    }
+
+    fn word(&mut self, word: &[u8], kind: Kind) -> Scanned<Capture> {
+        let start = self.pos;
+        if !self.bytes[start..].starts_with(word) {
+            return self.fault(Reason::Syntax);
+        }
+        self.pos += word.len();
+        Ok(Capture::new(kind, start, self.pos))
+    }
+
+    /// Checks any value and goes past it.
+    pub(in crate::decode) fn skip_value(&mut self) -> Scanned<()> {
+        let outside = self.depth;
+        // One bit a level, set for objects; MAX_DEPTH levels fit.
+        let mut objects = 0u64;
+        loop {
+            let opened = match self.peek() {
+                Some(b'{') => Some(true),
+                Some(b'[') => Some(false),
+                _ => None,
+            };
+            if let Some(object) = opened {
+                self.pos += 1;
+                self.enter()?;
+                objects = objects << 1 | u64::from(object);
+                self.whitespace();
+                if self.take(if object { b'}' } else { b']' }) {
+                    self.depth -= 1;
+                    objects >>= 1;
+                } else {
+                    if object {
+                        self.skip_key()?;
+                    }
+                    continue;
+                }
+            } else {
+                self.scalar()?;
+            }
+            loop {
+                if self.depth == outside {
+                    return Ok(());
+                }
+                self.whitespace();
+                let object = objects & 1 == 1;
+                if self.take(b',') {
+                    self.whitespace();
+                    if object {
+                        self.skip_key()?;
+                    }
+                    break;
+                }
+                self.expect(if object { b'}' } else { b']' })?;
+                self.depth -= 1;
+                objects >>= 1;
+            }
+        }
+    }
+
+    fn skip_key(&mut self) -> Scanned<()> {
+        self.expect(b'"')?;
+        self.count_key()?;
+        self.string()?;
+        self.colon()
+    }
+
+    #[inline]
+    fn count_key(&mut self) -> Scanned<()> {
+        self.keys += 1;
+        if self.keys > MAX_KEYS { self.fault(Reason::TooManyFields) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn colon(&mut self) -> Scanned<()> {
+        self.whitespace();
+        self.expect(b':')?;
+        self.whitespace();
+        Ok(())
+    }
+
+    fn key_name(&mut self) -> Scanned<Cow<'p, [u8]>> {
+        let start = self.pos;
+        let escaped = self.string()?;
+        let raw = &self.text[start..self.pos - 1];
+        if !escaped {
+            return Ok(Cow::Borrowed(raw.as_bytes()));
+        }
+        match unescape(raw) {
+            Some(name) => Ok(Cow::Owned(name.into_bytes())),
+            None => self.fault(Reason::Encoding),
+        }
+    }
+
+    /// From after the opening quote to after the closing one; whether there were escapes.
+    #[inline]
+    fn string(&mut self) -> Scanned<bool> {
+        let mut escaped = false;
+        loop {
+            while let Some(word) = self.bytes[self.pos..].first_chunk::<8>() {
+                let special = special_bytes(u64::from_le_bytes(*word));
+                if special != 0 {
+                    self.pos += special.trailing_zeros() as usize / 8;
+                    break;
+                }
+                self.pos += 8;
+            }
+            match self.peek() {
+                Some(b'"') => {
+                    self.pos += 1;
+                    return Ok(escaped);
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(0..=0x1f) | None => return self.fault(Reason::Syntax),
+                Some(_) => self.pos += 1,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Scanned<()> {
+        self.pos += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.pos += 1,
+            Some(b'u') => {
+                let hex = self.bytes.get(self.pos + 1..self.pos + 5);
+                if !hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
+                    return self.fault(Reason::Syntax);
+                }
+                self.pos += 5;
+            }
+            _ => return self.fault(Reason::Syntax),
+        }
+        Ok(())
+    }
+}
+
+/// A set bit in the lowest byte that is a quote, a backslash or a control character; higher bits are undefined.
+#[inline]
+fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGH;
+    below(word, 0x20) | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1)
+}

@@ -1,0 +1,170 @@
+//! Rows AND the offset range they cover, per partition.
+
+use std::collections::BTreeMap;
+
+use crate::decode::Rejection;
+use crate::decode::SkipKind;
+use crate::market::{Counts, InvalidRange, OffsetRange, TickColumns};
+
+/// A message that could not become rows, whole.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    pub partition: i32,
+    pub offset: i64,
+    pub kafka_ts: Option<i64>,
+    pub key: Option<Vec<u8>>,
+    /// Whole, except for `too_large` (first 64 KiB).
+    pub payload: Vec<u8>,
+    pub payload_bytes: i64,
+    pub sha256: [u8; 32],
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    pub rejection: Rejection,
+}
+
+/// What the consumer thread decoded from one partition in one go.
+///
+/// Invariant: `counts.offsets() == range.len()`, and ranges of one assignment follow each other without a gap.
+#[derive(Debug)]
+pub struct Chunk {
+    pub partition: i32,
+    pub range: OffsetRange,
+    pub rows: TickColumns,
+    pub dead: Vec<DeadLetter>,
+    pub skips: BTreeMap<SkipKind, u64>,
+    pub counts: Counts,
+    /// Of the record before `range.next()`; `None` where Kafka gave none.
+    pub leader_epoch: Option<i32>,
+    /// Microseconds since the epoch; the `ingested_at` of its rows.
+    pub received_at: i64,
+}
+
+impl Chunk {
+    /// Covers nothing yet.
+    pub fn empty(partition: i32, start: i64, rows: TickColumns, received_at: i64) -> Self {
+        Self {
+            partition,
+            range: OffsetRange::new(start, start).expect("an empty range is a range"),
+            rows,
+            dead: Vec::new(),
+            skips: BTreeMap::new(),
+            counts: Counts::default(),
+            leader_epoch: None,
+            received_at,
+        }
+    }
+
+    /// A range that Kafka no longer holds.
+    pub fn lost(partition: i32, range: OffsetRange, rows: TickColumns, received_at: i64) -> Self {
+        let counts = Counts { lost: range.len(), ..Counts::default() };
+        Self { range, counts, ..Self::empty(partition, range.start(), rows, received_at) }
+    }
+
+    /// Kafka timestamp of its last record that has one; skipped records are not asked.
+    fn newest(&self) -> Option<i64> {
+        let row = self.rows.kafka_ts.last().copied().filter(|time| *time != i64::MIN);
+        row.max(self.dead.last().and_then(|letter| letter.kafka_ts))
+    }
+
+    /// Bytes held, for the memory limit.
+    pub fn memory_bytes(&self) -> usize {
+        let header = |(name, value): &(String, Option<Vec<u8>>)| name.len() + value.as_ref().map_or(0, Vec::len) + 48;
+        let letter = |letter: &DeadLetter| {
+            let headers: usize = letter.headers.iter().map(header).sum();
+            letter.payload.len() + letter.key.as_ref().map_or(0, Vec::len) + headers + 256
+        };
+        self.rows.memory_bytes() + self.dead.iter().map(letter).sum::<usize>()
+    }
+}
+
+/// Everything between two commits: the chunks of each partition, in order.
+///
+/// Invariant: the chunks of a partition follow each other without a gap.
+#[derive(Debug, Default)]
+pub struct Batch {
+    partitions: BTreeMap<i32, Vec<Chunk>>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    /// # Errors
+    /// The chunk does not begin where the partition's last one ended.
+    pub fn push(&mut self, chunk: Chunk) -> Result<(), InvalidRange> {
+        let chunks = self.partitions.entry(chunk.partition).or_default();
+        if let Some(last) = chunks.last()
+            && last.range.next() != chunk.range.start()
+        {
+            return Err(InvalidRange { start: last.range.next(), next: chunk.range.start() });
+        }
+        self.rows += chunk.rows.len();
+        self.bytes += chunk.memory_bytes();
+        chunks.push(chunk);
+        Ok(())
+    }
+
+    /// Takes the rows of one partition out: somebody else will read them again.
+    pub fn drop_partition(&mut self, partition: i32) {
+        for chunk in self.partitions.remove(&partition).unwrap_or_default() {
+            self.rows -= chunk.rows.len();
+            self.bytes -= chunk.memory_bytes();
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.partitions.is_empty()
+    }
+
+    /// A partition begins where only the start policy knows, so the table has to learn it at once.
+    pub fn has_beginning(&self) -> bool {
+        self.chunks().any(|chunk| chunk.range.is_empty())
+    }
+
+    /// Something besides offsets that moved.
+    pub fn has_content(&self) -> bool {
+        self.chunks().any(|chunk| !chunk.rows.is_empty() || !chunk.dead.is_empty() || chunk.counts.lost > 0)
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        self.partitions.values().flatten()
+    }
+
+    /// Kafka timestamp of the last record of each partition that has one, milliseconds since the epoch.
+    pub fn newest(&self) -> impl Iterator<Item = (i32, i64)> {
+        self.partitions
+            .iter()
+            .filter_map(|(partition, chunks)| Some((*partition, chunks.iter().rev().find_map(Chunk::newest)?)))
+    }
+
+    /// What doesn't go into files of ticks: dead letters in the order of partition and offset, and skips by kind.
+    /// The rows go to `done`.
+    pub fn take_the_rest(&mut self, mut done: impl FnMut(TickColumns)) -> (Vec<DeadLetter>, BTreeMap<SkipKind, u64>) {
+        let (mut letters, mut skips) = (Vec::new(), BTreeMap::new());
+        for chunk in std::mem::take(self).partitions.into_values().flatten() {
+            letters.extend(chunk.dead);
+            done(chunk.rows);
+            for (kind, count) in chunk.skips {
+                *skips.entry(kind).or_default() += count;
+            }
+        }
+        (letters, skips)
+    }
+
+    /// Range and counts of each partition, and the leader epoch of the record before the range's end.
+    pub fn ranges(&self) -> impl Iterator<Item = (i32, OffsetRange, Counts, Option<i32>)> {
+        self.partitions.iter().filter_map(|(partition, chunks)| {
+            let (first, last) = (chunks.first()?, chunks.last()?);
+            let mut counts = Counts::default();
+            chunks.iter().for_each(|chunk| counts.add(&chunk.counts));
+            let range = OffsetRange::new(first.range.start(), last.range.next()).expect("chunks follow each other");
+            Some((*partition, range, counts, last.leader_epoch))
+        })
+    }
+}

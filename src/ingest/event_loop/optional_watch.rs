@@ -1,0 +1,125 @@
+//! Whether the optional paths of the mapping ever match: a wrong one fills a column with NULL and makes no dead letter.
+//!
+//! Counted by chunk: a path that matches is settled by its first value, and the others end with the first warning.
+
+use crate::decode::InputSettings;
+use crate::decode::KeySurvey;
+use crate::decode::NeverMatched;
+use crate::decode::OptionalPaths;
+use crate::ingest::batching::batch::Chunk;
+
+/// A daemon that begins with a handful of messages knows too little; one that ends knows all that it read.
+const LEAST_MESSAGES: u64 = 100;
+/// Accepted messages whose keys are kept for the warning.
+pub(in crate::ingest) const SURVEYED: u32 = 20;
+
+#[derive(Debug, Default)]
+pub(in crate::ingest) struct OptionalWatch {
+    /// `None` once the warnings were logged, and where nothing optional is configured.
+    paths: Option<OptionalPaths>,
+    /// Messages that became rows.
+    messages: u64,
+    /// Of the first of them.
+    pub keys: KeySurvey,
+}
+
+impl OptionalWatch {
+    pub(in crate::ingest) fn new(input: &InputSettings) -> Self {
+        let paths = OptionalPaths::of(input);
+        Self { paths: (!paths.is_empty()).then_some(paths), messages: 0, keys: KeySurvey::default() }
+    }
+
+    /// Of how many messages the keys are needed.
+    pub(in crate::ingest) fn to_survey(&self) -> u32 {
+        if self.paths.is_some() { SURVEYED } else { 0 }
+    }
+
+    pub(in crate::ingest) fn add(&mut self, chunk: &Chunk) {
+        if let Some(paths) = &mut self.paths {
+            paths.add(&chunk.rows);
+            self.messages += chunk.counts.stored_offsets.unsigned_abs();
+        }
+    }
+
+    /// After a commit: warns once of the paths that matched nothing, as soon as enough messages were read.
+    pub(in crate::ingest) fn committed(&mut self) {
+        self.warn(LEAST_MESSAGES);
+    }
+
+    /// Everything that was read is committed.
+    pub(in crate::ingest) fn end(&mut self) {
+        self.warn(1);
+    }
+
+    fn warn(&mut self, least: u64) {
+        for never in self.judge(least) {
+            tracing::warn!(
+                column = never.column,
+                path = never.source,
+                messages = self.messages,
+                "{never}; `tickhouse ingest --dry-run` shows the keys that messages have"
+            );
+        }
+    }
+
+    fn judge(&mut self, least: u64) -> Vec<NeverMatched> {
+        let paths = self.paths.take_if(|_| self.messages >= least);
+        paths.map(|paths| paths.never_matched(self.messages, &self.keys)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::Preset;
+    use crate::decode::Source;
+    use crate::market::{Tick, TickColumns};
+
+    fn chunk(messages: i64, volume: Option<f64>) -> Chunk {
+        let mut rows = TickColumns::default();
+        for offset in 0..messages {
+            let tick = Tick {
+                symbol: "A",
+                ts: 0,
+                open: None,
+                high: None,
+                low: None,
+                close: 1.0,
+                volume,
+                trade_id: None,
+                source: None,
+            };
+            rows.push(&tick, 0, offset, 0, None);
+        }
+        let mut chunk = Chunk::empty(0, 0, rows, 0);
+        chunk.counts.stored_offsets = messages;
+        chunk
+    }
+
+    fn watch() -> OptionalWatch {
+        let volume = Some(Source::Pointer("/size".to_owned()));
+        OptionalWatch::new(&InputSettings { volume, ..InputSettings::default() })
+    }
+
+    #[test]
+    fn a_path_is_judged_once_and_after_enough_messages() {
+        let mut never = watch();
+        assert_eq!(never.to_survey(), SURVEYED);
+        never.add(&chunk(99, None));
+        assert_eq!(never.judge(LEAST_MESSAGES), []);
+        never.add(&chunk(1, None));
+        never.keys.add(Some(br#"{"siz":1}"#), None, std::iter::empty());
+        let judged = never.judge(LEAST_MESSAGES);
+        assert_eq!(judged.len(), 1);
+        let said = "volume is NULL in the first 100 messages of this run: no accepted one has a value at /size; did you mean '/siz'?";
+        assert_eq!(judged[0].to_string(), said);
+        assert_eq!((never.judge(1), never.messages), (Vec::new(), 100));
+
+        let mut seldom = watch();
+        seldom.add(&chunk(100, None));
+        seldom.add(&chunk(1, Some(1.0)));
+        assert_eq!(seldom.judge(LEAST_MESSAGES), []);
+        let preset = OptionalWatch::new(&InputSettings::preset(Preset::Canonical));
+        assert_eq!(preset.to_survey(), 0, "nobody configured a path");
+    }
+}

@@ -1,0 +1,166 @@
+//! What the loop tells of itself: counted once a batch, told after every turn and at least once a second.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::decode::Coercions;
+use crate::ingest::batching::assemble::now_micros;
+use crate::ingest::error::IngestError;
+use crate::ingest::event_loop::partitions::Partition;
+use crate::ingest::event_loop::pipeline::Pipeline;
+use crate::ingest::event_loop::status::{LastCommit, MaintenanceStatus, PartitionStatus, Status, Volume};
+use crate::ingest::flushing::flush::Flushed;
+use crate::kafka::Command;
+use crate::lake::Tally;
+use crate::util::crash::{self, CrashPoint};
+
+/// Shows that the loop turns where nothing happens.
+pub(in crate::ingest) const BEAT: Duration = Duration::from_secs(1);
+
+/// What is counted elsewhere than in the status itself.
+pub(in crate::ingest) struct Counted {
+    pub read: Volume,
+    pub coercions: Coercions,
+    pub rebalances: u64,
+    pub is_spare: bool,
+    pub writing: Volume,
+    pub already_applied: Arc<AtomicU64>,
+    pub tally: Arc<Tally>,
+    pub maintenance: watch::Receiver<MaintenanceStatus>,
+}
+
+/// Kafka timestamp of the last record of a batch, by partition; milliseconds since the epoch.
+pub(in crate::ingest) type Newest = BTreeMap<i32, i64>;
+
+/// Waits, and shows meanwhile that the task is alive.
+pub(in crate::ingest) async fn beating<T>(
+    status: &watch::Sender<Status>,
+    tally: &Tally,
+    future: impl Future<Output = T>,
+) -> T {
+    let mut future = pin!(future);
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut future => return done,
+            _ = beat.tick() => status.send_modify(|status| {
+                status.turned_at = Some(Instant::now());
+                status.lake = tally.read();
+            }),
+        }
+    }
+}
+
+impl Pipeline {
+    pub(in crate::ingest) fn on_committed(
+        &mut self,
+        version: u64,
+        resolved: bool,
+        flushed: &Flushed,
+        newest: &Newest,
+    ) -> Result<(), IngestError> {
+        let mut rows = 0;
+        let mut offsets = Vec::new();
+        for advance in &flushed.advances {
+            rows += advance.counts.rows;
+            if let Some(partition) = self.partitions.get_mut(advance.partition) {
+                partition.committed = Some(advance.range.next());
+                partition.dead_base = flushed.dead_next.get(&advance.partition).copied().or(partition.dead_base);
+                partition.newest = newest.get(&advance.partition).copied().or(partition.newest);
+                offsets.push((advance.partition, advance.range.next()));
+            }
+        }
+        let ranges: Vec<String> =
+            flushed.advances.iter().map(|advance| format!("{}:{}", advance.partition, advance.range)).collect();
+        let bytes = flushed.file_bytes.iter().sum();
+        tracing::info!(
+            version,
+            rows,
+            files = flushed.file_bytes.len(),
+            bytes,
+            encode_ms = flushed.encoding.as_millis() as u64,
+            ms = flushed.elapsed.as_millis() as u64,
+            dead = flushed.dead.values().sum::<u64>(),
+            ranges = ranges.join(" "),
+            outcome = if resolved { "unknown_resolved" } else { "ok" },
+            "committed"
+        );
+        self.optional.committed();
+        crash::at(CrashPoint::OffsetsCommitting);
+        self.consumer.send(Command::Commit(offsets))?;
+        let at = now_micros();
+        let (files, elapsed) = (flushed.file_bytes.len() as u64, flushed.elapsed);
+        self.status.send_modify(|status| {
+            status.version = version;
+            status.commits += 1;
+            status.writing = Volume::default();
+            status.last_commit = Some(LastCommit { version, at, rows, files, bytes, elapsed });
+            status.measures.commit.record(elapsed.as_micros() as u64);
+            flushed.file_bytes.iter().for_each(|bytes| status.measures.file_bytes.record(*bytes));
+            if let Some(newest) = newest.values().max() {
+                // A producer's clock may be ahead of ours.
+                let waited = at.saturating_sub(newest.saturating_mul(1_000));
+                status.measures.end_to_end.record(u64::try_from(waited).unwrap_or(0));
+            }
+            flushed.advances.iter().for_each(|advance| status.committed.add(&advance.counts));
+            for (reason, count) in &flushed.dead {
+                *status.dead.entry(*reason).or_default() += count;
+            }
+            for (kind, count) in &flushed.skips {
+                *status.skips.entry(kind.clone()).or_default() += count;
+            }
+        });
+        Ok(())
+    }
+
+    /// What data alone doesn't move is told with `all`: with many partitions it is no small thing.
+    pub(in crate::ingest) fn publish(&mut self, all: bool) {
+        let Self { counted, partitions, batch, .. } = self;
+        self.status.send_modify(|status| {
+            status.turned_at = Some(Instant::now());
+            status.buffered_rows = batch.rows();
+            status.buffered_bytes = batch.bytes();
+            status.read = counted.read;
+            status.coercions = counted.coercions;
+            status.dead_share = self.dead_share.value();
+            status.lag = partitions.lag();
+            status.unread = partitions.unread();
+            status.already_applied = counted.already_applied.load(Ordering::Relaxed);
+            status.brokers_away = self.brokers.are_away();
+            if !all {
+                return;
+            }
+            let told = |p: &Partition| PartitionStatus { end: p.end, lag: p.lag(), newest: p.newest };
+            status.next = partitions.iter().filter_map(|(number, p)| Some((number, p.committed?))).collect();
+            status.partitions = partitions.iter().map(|(number, partition)| (number, told(partition))).collect();
+            let waiting: usize = self.waiting.iter().map(|(_, assigned)| assigned.len()).sum();
+            status.pending = waiting + self.unannounced.len() + self.asked_again.len();
+            status.is_spare = counted.is_spare;
+            status.rebalances = counted.rebalances;
+            status.writing = counted.writing;
+            status.lake = counted.tally.read();
+            // A flush in flight has it.
+            if let Some(lake) = &self.lake {
+                status.files = lake.file_count();
+            }
+            status.maintenance.clone_from(&counted.maintenance.borrow_and_update());
+        });
+    }
+
+    /// Nothing else has happened for a while.
+    pub(in crate::ingest) fn beat(&mut self) {
+        if let Some(answer) = self.brokers.question(Instant::now())
+            && let Err(gone) = self.consumer.send(Command::TopicId { answer })
+        {
+            tracing::debug!("{gone}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! A batch on its way into the lake: Parquet files with statistics, and dead letters.
+
+pub(in crate::ingest) mod dead_letters;
+pub(in crate::ingest) mod encode;
+pub(in crate::ingest) mod flush;
+pub(in crate::ingest) mod orphaned_dead_letters;
+pub(in crate::ingest) mod statistics;

@@ -1,0 +1,121 @@
+//! First offset and end of the partitions of a topic, asked outside of any group. What passes by itself, as the election
+//! of a leader, is asked again.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::error::RDKafkaErrorCode;
+
+use crate::kafka::client::KafkaSettings;
+use crate::kafka::events::Assigned;
+use crate::kafka::raw::{RawConsumer, RawError};
+use crate::kafka::topic::TopicError;
+
+/// One question about one partition: a leader that doesn't answer is no reason to leave the others waiting.
+const PARTITION_ANSWER: Duration = Duration::from_secs(2);
+/// Which partitions there are.
+const METADATA_ANSWER: Duration = Duration::from_secs(5);
+/// The last question of a time that is over.
+const LEAST_ANSWER: Duration = Duration::from_millis(500);
+/// Whoever can do nothing without the ends has this long for them at least.
+const ALL_ANSWER: Duration = Duration::from_secs(10);
+/// Between two rounds of questions.
+const PAUSE: Duration = Duration::from_millis(500);
+/// librdkafka wants a name even where no group is joined.
+const NO_GROUP: &str = "tickhouse-ends";
+
+/// What the brokers say about the partitions of a topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopicEnds {
+    /// In the order of their numbers.
+    pub known: Vec<Assigned>,
+    /// Partitions without a leader that answers.
+    pub silent: Vec<i32>,
+}
+
+/// Asks for all partitions that the topic has now, for up to `patience`. Blocks.
+///
+/// # Errors
+/// The brokers don't say which partitions there are, or deny access.
+pub fn topic_ends(settings: &KafkaSettings, patience: Duration) -> Result<TopicEnds, TopicError> {
+    let config = settings.consumer_config(NO_GROUP);
+    let raw = RawConsumer::new(&config, &settings.topic, 1).map_err(TopicError::Configuration)?;
+    ask(&raw, Instant::now() + patience).map_err(|error| failed(settings, error.to_string()))
+}
+
+/// The ends of every partition.
+///
+/// # Errors
+/// As [`topic_ends`]; or a partition has no leader that answers until then.
+pub(in crate::kafka) fn all_ends(
+    raw: &RawConsumer,
+    settings: &KafkaSettings,
+    until: Instant,
+) -> Result<Vec<Assigned>, TopicError> {
+    let until = until.max(Instant::now() + ALL_ANSWER);
+    let TopicEnds { known, silent } = ask(raw, until).map_err(|error| failed(settings, error.to_string()))?;
+    match silent.as_slice() {
+        [] => Ok(known),
+        silent => Err(failed(settings, format!("no leader says where these partitions end: {silent:?}"))),
+    }
+}
+
+fn failed(settings: &KafkaSettings, detail: String) -> TopicError {
+    TopicError::Read { topic: settings.topic.clone(), detail }
+}
+
+/// Every partition with a leader is asked in the first round, and what fails until the time is over.
+fn ask(raw: &RawConsumer, until: Instant) -> Result<TopicEnds, RawError> {
+    let left = |most: Duration| most.min(until.saturating_duration_since(Instant::now())).max(LEAST_ANSWER);
+    let is_over = || Instant::now() >= until;
+    let mut known: BTreeMap<i32, Assigned> = BTreeMap::new();
+    let mut silent = Vec::new();
+    loop {
+        match raw.partitions(left(METADATA_ANSWER)) {
+            Ok(partitions) => {
+                silent.clear();
+                for (partition, has_leader) in partitions {
+                    if known.contains_key(&partition) {
+                        continue;
+                    }
+                    let asked = has_leader.then(|| raw.watermarks(partition, left(PARTITION_ANSWER)));
+                    match asked {
+                        Some(Ok((low, high))) => drop(known.insert(partition, Assigned { partition, low, high })),
+                        Some(Err(error)) if is_denied(error.code) => return Err(error),
+                        Some(Err(_)) | None => silent.push(partition),
+                    }
+                }
+                if silent.is_empty() || is_over() {
+                    return Ok(TopicEnds { known: known.into_values().collect(), silent });
+                }
+            }
+            Err(error) if is_denied(error.code) || is_over() => return Err(error),
+            Err(_) => {}
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Time doesn't help.
+fn is_denied(code: RDKafkaErrorCode) -> bool {
+    matches!(code, RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::EmbeddedBroker;
+
+    #[test]
+    fn partitions_without_a_leader_are_named_and_the_others_are_known() {
+        let broker = EmbeddedBroker::start(3, "ticks").unwrap();
+        broker.elect("ticks", 1, false).unwrap();
+        let brokers = broker.bootstrap_servers().to_owned();
+        let settings = KafkaSettings { brokers, topic: "ticks".to_owned(), ..KafkaSettings::default() };
+        let ends = topic_ends(&settings, Duration::from_secs(3)).unwrap();
+        let at = |partition| Assigned { partition, low: 0, high: 0 };
+        assert_eq!(ends, TopicEnds { known: vec![at(0), at(2)], silent: vec![1] });
+        broker.elect("ticks", 1, true).unwrap();
+        assert!(topic_ends(&settings, Duration::from_secs(30)).unwrap().silent.is_empty());
+    }
+}

@@ -1,0 +1,144 @@
+//! What a follower does when brokers answer with errors and come and go.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use crate::kafka::client::KafkaSettings;
+use crate::kafka::topic_reader::following::{Following, News};
+use crate::kafka::topic_reader::reader::Reader;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn client() -> BaseProducer {
+    ClientConfig::new().set("test.mock.num.brokers", "1").create().unwrap()
+}
+
+fn kafka(cluster: &MockCluster<'_, DefaultProducerContext>) -> KafkaSettings {
+    KafkaSettings { brokers: cluster.bootstrap_servers(), topic: "ticks".to_owned(), ..KafkaSettings::default() }
+}
+
+fn send(kafka: &KafkaSettings, messages: usize) {
+    let producer: BaseProducer = kafka.client_config().create().unwrap();
+    for number in 0..messages {
+        let payload = number.to_string();
+        producer.send(BaseRecord::<(), str>::to("ticks").partition(0).payload(&payload)).unwrap();
+    }
+    producer.flush(Duration::from_secs(10)).unwrap();
+}
+
+/// Turns until `done` says so; offsets and news in the order in which they came.
+fn follow(
+    following: &mut Following,
+    offsets: &mut Vec<i64>,
+    mut done: impl FnMut(&[i64], &News) -> bool,
+    enough: impl Fn(&[i64], Option<i64>) -> bool,
+) {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        following.turn(|record| offsets.push(record.offset())).unwrap();
+        let positions: Vec<(i32, i64)> = following.positions().collect();
+        assert_eq!(positions[0].1, offsets.last().map_or(0, |last| last + 1), "{positions:?}");
+        let is_done = following.take_news().iter().any(|news| done(offsets, news));
+        if is_done || enough(offsets, following.lag()) {
+            return;
+        }
+    }
+    panic!("not within {PATIENCE:?}: {offsets:?}, lag {:?}", following.lag());
+}
+
+#[test]
+fn a_failed_fetch_and_a_broker_that_restarts_lose_and_repeat_nothing() {
+    let client = client();
+    let cluster = client.client().mock_cluster().unwrap();
+    cluster.create_topic("ticks", 1, 1).unwrap();
+    let kafka = kafka(&cluster);
+    send(&kafka, 5);
+    let mut following = Following::open(&kafka, PATIENCE).unwrap();
+    assert_eq!((following.opened()[0].low, following.opened()[0].high), (0, 5));
+    following.start(&[(0, 0)]).unwrap();
+    let mut offsets = Vec::new();
+    let at_end = |_: &[i64], lag: Option<i64>| lag == Some(0);
+    follow(&mut following, &mut offsets, |_, _| false, at_end);
+    let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN;
+    cluster.request_errors(RDKafkaApiKey::Fetch, &[error; 3]);
+    let mut seen = Vec::new();
+    let noted = |_: &[i64], news: &News| {
+        seen.push(news.clone());
+        matches!(news, News::Recovered)
+    };
+    follow(&mut following, &mut offsets, noted, |_, _| false);
+    assert!(matches!(seen[0], News::Trouble(_)), "{seen:?}");
+    send(&kafka, 5);
+    follow(&mut following, &mut offsets, |_, _| false, |offsets, _| offsets.len() == 10);
+
+    cluster.broker_down(1).unwrap();
+    follow(&mut following, &mut offsets, |_, news| matches!(news, News::Trouble(_)), |_, _| false);
+    cluster.broker_up(1).unwrap();
+    follow(&mut following, &mut offsets, |_, news| matches!(news, News::Recovered), |_, _| false);
+    send(&kafka, 5);
+    follow(&mut following, &mut offsets, |_, _| false, |offsets, _| offsets.len() == 15);
+    assert_eq!(offsets, (0..15).collect::<Vec<i64>>());
+}
+
+#[test]
+fn what_kafka_does_not_hold_is_a_gap_and_other_partitions_go_on() {
+    let client = client();
+    let cluster = client.client().mock_cluster().unwrap();
+    cluster.create_topic("ticks", 2, 1).unwrap();
+    let kafka = kafka(&cluster);
+    send(&kafka, 3);
+    let mut following = Following::open(&kafka, PATIENCE).unwrap();
+    following.start(&[(0, 1), (1, 7)]).unwrap();
+    assert_eq!(following.take_news(), [News::Gap { partition: 1, asked: 7, low: 0, high: 0 }]);
+    let mut offsets = Vec::new();
+    while following.lag() != Some(0) {
+        following.turn(|record| offsets.push((record.partition(), record.offset()))).unwrap();
+    }
+    assert_eq!(offsets, [(0, 1), (0, 2)]);
+    assert_eq!(following.positions().collect::<Vec<_>>(), [(0, 3), (1, 7)]);
+}
+
+/// Both of its requests for the ends of a partition are refused once.
+#[test]
+fn an_error_that_passes_is_no_end_when_the_topic_is_opened() {
+    let client = client();
+    let cluster = client.client().mock_cluster().unwrap();
+    cluster.create_topic("ticks", 2, 1).unwrap();
+    let kafka = kafka(&cluster);
+    send(&kafka, 3);
+    let passing = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR; 2];
+    cluster.request_errors(RDKafkaApiKey::ListOffsets, &passing);
+    let reader = Reader::open(&kafka, PATIENCE).unwrap();
+    assert_eq!(reader.partitions().iter().map(|at| at.high).collect::<Vec<_>>(), [3, 0]);
+    cluster.request_errors(RDKafkaApiKey::ListOffsets, &passing);
+    assert_eq!(Following::open(&kafka, PATIENCE).unwrap().opened(), reader.partitions());
+    cluster.topic_error("ticks", RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE).unwrap();
+    let error = Reader::open(&kafka, Duration::from_secs(1)).map(|_| ()).unwrap_err();
+    assert!(error.is_transient(), "{error}");
+}
+
+#[test]
+fn brokers_that_are_gone_are_tried_once_a_second() {
+    let client = client();
+    let cluster = client.client().mock_cluster().unwrap();
+    cluster.create_topic("ticks", 1, 1).unwrap();
+    let mut following = Following::open(&kafka(&cluster), PATIENCE).unwrap();
+    following.start(&[]).unwrap();
+    following.turn(|_| {}).unwrap();
+    cluster.broker_down(1).unwrap();
+    let mut turn_for = |seconds| {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(seconds) {
+            following.turn(|_| {}).unwrap();
+        }
+        following.connects()
+    };
+    // The first attempts after a connection that broke come at once.
+    let (before, seconds) = (turn_for(4), 10);
+    let connects = turn_for(seconds) - before;
+    assert!((1..=seconds as u32).contains(&connects), "{connects} in {seconds} s");
+}

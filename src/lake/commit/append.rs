@@ -1,0 +1,326 @@
+//! Appending a batch exactly once: check the fence, put one version, and find out what became of it.
+//!
+//! After any error the log decides, never the error: every partition at `next` means that the commit is there,
+//! every partition at its base means that it isn't and the same files are offered again, anything else means
+//! that somebody else owns the partitions. Data files are never deleted here.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use deltalake::kernel::{Action, Add, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use uuid::Uuid;
+
+use crate::lake::commit::create::Mapping;
+use crate::lake::commit::new_file::{NewFile, require_young};
+use crate::lake::commit::put::Put;
+use crate::lake::error::LakeError;
+use crate::lake::log::record::{CommitRecord, advanced};
+use crate::lake::log::table::Table;
+use crate::lake::store::retry::{Attempts, RetryPolicy};
+use crate::lake::store::tally::{Attempt, CommittedTable};
+use crate::market::{Counts, OffsetRange, date_text};
+use crate::util::crash::{self, CrashPoint};
+
+/// How one partition moves in a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advance {
+    pub partition: i32,
+    /// The transaction version that the batch was built on: `next_offset` (or `dead_next_offset`) as it was
+    /// read before; `None` where there was none.
+    pub base: Option<i64>,
+    pub range: OffsetRange,
+    /// Those that are `lost` are the first of the range: reading goes on behind them.
+    pub counts: Counts,
+    /// Of the record before `range.next()`; `None` where it isn't known, or no position in Kafka's log any more.
+    pub leader_epoch: Option<i32>,
+}
+
+impl Advance {
+    /// Offsets of the range that are given up.
+    pub(in crate::lake) fn lost(&self) -> Option<OffsetRange> {
+        let start = self.range.start();
+        OffsetRange::new(start, start.checked_add(self.counts.lost)?).ok().filter(|lost| !lost.is_empty())
+    }
+
+    /// Dead letters of `[first, next)`; the other offsets of the range are in ticks.
+    pub fn dead(partition: i32, base: Option<i64>, first: i64, next: i64, dead: i64) -> Self {
+        let range = OffsetRange::new(first, next.max(first)).expect("offsets are not negative");
+        let counts = Counts { dead, ..Counts::default() };
+        Self { partition, base, range, counts, leader_epoch: None }
+    }
+}
+
+/// What goes into the commit info beside the counters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommitNote {
+    /// Event times in microseconds since the epoch, UTC.
+    pub min_event_ts: Option<i64>,
+    pub max_event_ts: Option<i64>,
+    /// Who asked for it and why, where an operator did.
+    pub reason: Option<String>,
+}
+
+/// How far events have come elsewhere when a commit of `signals` is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Topic of events; `None` where there is none.
+    pub topic_name: Option<String>,
+    /// Next offset of each of its partitions.
+    pub topic: BTreeMap<i32, i64>,
+    /// Events that were emitted from then on may not have reached all webhooks; microseconds since the epoch, UTC.
+    pub webhooks_since: Option<i64>,
+}
+
+/// What became of a batch.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitOutcome {
+    Committed {
+        version: u64,
+    },
+    /// Every partition was at its `next` before: an earlier attempt, or another worker with the same offsets.
+    AlreadyApplied {
+        version: u64,
+    },
+    /// These partitions are neither at their base nor at their `next`: drop the batch and re-read the assignment.
+    Fenced {
+        partitions: Vec<i32>,
+    },
+}
+
+pub(in crate::lake) fn app_id(epoch: i32, partition: i32) -> String {
+    format!("tickhouse/{epoch}/{partition}")
+}
+
+pub(in crate::lake) struct Batch<'a> {
+    /// Whose attempts are counted; `signals` has no metrics.
+    pub table: Option<CommittedTable>,
+    pub epoch: i32,
+    /// Property that holds the epoch, where the table has one.
+    pub epoch_property: Option<&'static str>,
+    pub partition_column: &'a str,
+    pub files: &'a [NewFile],
+    pub advances: &'a [Advance],
+    /// `None` for a table without counters.
+    pub note: Option<&'a CommitNote>,
+    /// How the rows were made; `None` where messages are not mapped.
+    pub mapping: Option<&'a Mapping>,
+    /// Of `signals` only.
+    pub reached: Option<&'a Reached>,
+}
+
+pub(in crate::lake) async fn commit(
+    table: &mut Table,
+    retry: &RetryPolicy,
+    batch: &Batch<'_>,
+) -> Result<CommitOutcome, LakeError> {
+    batch.check()?;
+    table.forget_commits();
+    let commit_id = Uuid::new_v4().to_string();
+    let mut attempts = Attempts::new("commit not confirmed", retry, &table.name);
+    let mut blind = false;
+    loop {
+        let result = attempt(table, batch, &commit_id, blind).await;
+        blind = cfg!(feature = "mutant-blind-retry");
+        if let Some(committed) = batch.table {
+            retry.tally.commit(committed, attempt_of(&result));
+        }
+        let result = result.map(|ended| ended.map(|(outcome, _)| outcome));
+        if let Some(outcome) = attempts.settle(result).await? {
+            return Ok(outcome);
+        }
+    }
+}
+
+/// How an attempt ended; `None`: another writer was faster, and the batch is still to be committed.
+type Ended = Option<(CommitOutcome, Landed)>;
+
+/// Who says that a commit is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Landed {
+    /// The answer to the put.
+    Put,
+    /// The log, which was asked after an answer that said nothing, or another.
+    Log,
+}
+
+fn attempt_of(result: &Result<Ended, LakeError>) -> Attempt {
+    match result {
+        Ok(Some((CommitOutcome::Fenced { .. }, _))) => Attempt::Fenced,
+        Ok(Some((_, Landed::Put))) => Attempt::Ok,
+        Ok(Some((_, Landed::Log))) => Attempt::UnknownResolved,
+        Ok(None) => Attempt::Conflict,
+        Err(_) => Attempt::Error,
+    }
+}
+
+async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str, blind: bool) -> Result<Ended, LakeError> {
+    let by_log = |outcome| (outcome, Landed::Log);
+    table.settle_head().await?;
+    if !blind && let Some(outcome) = settle(table, batch, commit_id).await? {
+        return Ok(Some(by_log(outcome)));
+    }
+    let record = match batch.note {
+        Some(note) => {
+            let newest = table.remember_record().await?;
+            batch.record(commit_id, note, newest.as_ref())
+        }
+        None => batch.record(commit_id, &CommitNote::default(), None),
+    };
+    let record = record.map_err(|partition| LakeError::NoCounters { table: table.name.clone(), partition })?;
+    let operation = append(batch.partition_column);
+    require_young(&table.name, batch.files)?;
+    if batch.epoch_property.is_some() {
+        crash::at(CrashPoint::TicksCommitting);
+    }
+    let put = table
+        .put_next(adds(batch.partition_column, batch.files), operation, Some(&record), batch.transactions())
+        .await?;
+    if batch.epoch_property.is_some() {
+        crash::at(CrashPoint::TicksCommitted);
+    }
+    match put {
+        (version, Put::Stored) => Ok(Some((CommitOutcome::Committed { version }, Landed::Put))),
+        (_, Put::Exists) if cfg!(feature = "mutant-blind-retry") => Ok(None),
+        (_, Put::Exists) => {
+            table.catch_up().await?;
+            Ok(settle(table, batch, commit_id).await?.map(by_log))
+        }
+    }
+}
+
+/// What the transactions of the head say about the batch; `None` when it is still to be committed.
+async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Option<CommitOutcome>, LakeError> {
+    if let Some(property) = batch.epoch_property
+        && epoch_of(table, property)? != batch.epoch
+    {
+        let partitions = batch.advances.iter().map(|advance| advance.partition).collect();
+        return Ok(Some(CommitOutcome::Fenced { partitions }));
+    }
+    let (mut applied, mut strangers) = (0, Vec::new());
+    for advance in batch.advances {
+        let current = table.remember_transaction(&app_id(batch.epoch, advance.partition)).await?;
+        if current == Some(advance.range.next()) {
+            applied += 1;
+        }
+        let fenced = cfg!(not(any(feature = "mutant-no-fence", feature = "mutant-offsets-elsewhere")));
+        if fenced && current != advance.base {
+            strangers.push(advance.partition);
+        }
+    }
+    if applied == batch.advances.len() {
+        return Ok(Some(match table.landed_as(commit_id) {
+            Some(version) => CommitOutcome::Committed { version },
+            // It only says how far events are elsewhere.
+            None if batch.advances.is_empty() && batch.reached.is_some() => return Ok(None),
+            None => CommitOutcome::AlreadyApplied { version: table.version() },
+        }));
+    }
+    // Rows of the old mapping must not follow a commit of the new one, whoever owns the partitions.
+    batch.mapping.map_or(Ok(()), |mapping| mapping.require(table))?;
+    table.require_zone()?;
+    Ok((!strangers.is_empty()).then_some(CommitOutcome::Fenced { partitions: strangers }))
+}
+
+/// The epoch that a table's property names; 0 before the first change.
+pub(in crate::lake) fn epoch_of(table: &Table, property: &str) -> Result<i32, LakeError> {
+    let Some(text) = table.property(property) else { return Ok(0) };
+    text.parse().map_err(|_| LakeError::Table {
+        action: "read the epoch",
+        table: table.name.clone(),
+        detail: format!("{property} is '{text}', expected a number"),
+    })
+}
+
+impl Batch<'_> {
+    fn check(&self) -> Result<(), LakeError> {
+        let mut seen = HashSet::new();
+        for advance in self.advances {
+            if !seen.insert(advance.partition) {
+                return Err(LakeError::Unbalanced(format!("partition {} is in it twice", advance.partition)));
+            }
+            if self.note.is_none() {
+                continue;
+            }
+            let Advance { partition, base, range, counts, .. } = advance;
+            if base.is_some_and(|base| base != range.start()) {
+                let base = base.unwrap_or_default();
+                return Err(LakeError::Unbalanced(format!("partition {partition}: {range} does not begin at {base}")));
+            }
+            if counts.offsets() != range.len() {
+                let counted = counts.offsets();
+                return Err(LakeError::Unbalanced(format!("partition {partition}: {range} counts {counted} offsets")));
+            }
+        }
+        let files: i64 = self.files.iter().map(|file| file.rows).sum();
+        let counted: i64 = self.advances.iter().map(|advance| advance.counts.rows).sum();
+        if self.note.is_some() && files != counted {
+            return Err(LakeError::Unbalanced(format!("{files} rows in files, {counted} rows counted")));
+        }
+        Ok(())
+    }
+
+    /// Or the partition that lacks counters.
+    fn record(&self, commit_id: &str, note: &CommitNote, newest: Option<&CommitRecord>) -> Result<CommitRecord, i32> {
+        let range = |advance: &Advance| (advance.partition, [advance.range.start(), advance.range.next()]);
+        Ok(CommitRecord {
+            commit_id: commit_id.to_owned(),
+            epoch: self.epoch,
+            ranges: self.advances.iter().map(range).collect(),
+            min_event_ts: note.min_event_ts,
+            max_event_ts: note.max_event_ts,
+            reason: note.reason.clone(),
+            partitions: match self.note {
+                Some(_) => advanced(newest, self.epoch, self.advances)?,
+                None => BTreeMap::new(),
+            },
+            replay: None,
+            events_topic_name: self.reached.and_then(|reached| reached.topic_name.clone()),
+            events_topic: self.reached.map(|reached| reached.topic.clone()).unwrap_or_default(),
+            webhooks_since: self.reached.and_then(|reached| reached.webhooks_since),
+        })
+    }
+
+    fn transactions(&self) -> Vec<Transaction> {
+        // No lastUpdated: with one, a retention setting could expire the transaction, and with it the fence.
+        let next = |advance: &Advance| Transaction::new(app_id(self.epoch, advance.partition), advance.range.next());
+        self.advances.iter().map(next).collect()
+    }
+}
+
+pub(in crate::lake) fn append(partition_column: &str) -> DeltaOperation {
+    DeltaOperation::Write {
+        mode: SaveMode::Append,
+        partition_by: Some(vec![partition_column.to_owned()]),
+        predicate: None,
+    }
+}
+
+/// Actions that add files with new rows to a table.
+pub(in crate::lake) fn adds(partition_column: &str, files: &[NewFile]) -> Vec<Action> {
+    let now = chrono::Utc::now().timestamp_millis();
+    let add = |file| Action::Add(Add { data_change: true, ..add_without_rows(partition_column, file, now) });
+    files.iter().map(add).collect()
+}
+
+/// Of a file whose rows were in the table before, in another one.
+pub(in crate::lake) fn add_without_rows(partition_column: &str, file: &NewFile, now_ms: i64) -> Add {
+    Add {
+        path: file.path.clone(),
+        partition_values: partition_values(partition_column, file.partition_value),
+        size: file.bytes,
+        modification_time: now_ms,
+        data_change: false,
+        stats: Some(file.stats.clone()),
+        tags: None,
+        deletion_vector: None,
+        base_row_id: None,
+        default_row_commit_version: None,
+        clustering_provider: None,
+    }
+}
+
+/// As actions have them; `days` since 1970-01-01.
+pub(in crate::lake) fn partition_values(partition_column: &str, days: i32) -> HashMap<String, Option<String>> {
+    HashMap::from([(partition_column.to_owned(), date_text(days))])
+}

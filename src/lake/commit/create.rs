@@ -1,0 +1,337 @@
+//! Creating the tables, and checking that existing ones are what the configuration says.
+
+use std::collections::HashMap;
+
+use deltalake::kernel::{Action, MetadataExt, Protocol, StructField, new_metadata};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use serde_json::{Value, json};
+
+use crate::lake::error::{Difference, LakeError};
+use crate::lake::log::input_change::input_changes;
+use crate::lake::log::reading::has;
+use crate::lake::log::record::CommitRecord;
+use crate::lake::log::schema::{
+    Column, DEAD_DATE, TRADE_DATE, dead_letters_columns, delta_schema, signals_columns, ticks_columns, with_new_extras,
+};
+use crate::lake::log::table::Table;
+use crate::lake::store::location::Location;
+use crate::market::{ExtraSpec, PartitionBy, TopicIdentity};
+
+pub(in crate::lake) const EPOCH: &str = "tickhouse.kafka_epoch";
+pub(in crate::lake) const TOPIC: &str = "tickhouse.topic";
+pub(in crate::lake) const CLUSTER_ID: &str = "tickhouse.cluster_id";
+pub(in crate::lake) const TOPIC_ID: &str = "tickhouse.topic_id";
+/// Table property: the zone of trade dates, an IANA name.
+pub const MARKET_ZONE: &str = "tickhouse.market_zone";
+/// Table property: a [`PartitionBy`].
+pub const PARTITION_BY: &str = "tickhouse.partition_by";
+/// Table property: the mapping of messages, as JSON.
+pub const INPUT: &str = "tickhouse.input";
+
+const ACCEPT_INPUT: &str = "take it with --accept-input-change";
+
+/// Attempts at a change of the schema or a property, each lost to another worker's.
+const METADATA_ATTEMPTS: usize = 20;
+
+/// What a lake is for; fixed at its creation, except for the input, new extra columns, and the identity, which
+/// changes with the epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LakeSpec {
+    pub topic: String,
+    pub identity: TopicIdentity,
+    /// IANA name.
+    pub market_zone: String,
+    pub partition_by: PartitionBy,
+    /// The mapping of messages to ticks, as JSON.
+    pub input: String,
+    /// Extra columns in the order of the configuration.
+    pub extras: Vec<(String, ExtraSpec)>,
+    /// Takes an input that differs from the lake's.
+    pub accept_input_change: bool,
+    /// A lake that is not there is an error.
+    pub must_exist: bool,
+}
+
+/// How messages become rows: what a writer goes by from its start on.
+#[derive(Debug, Clone)]
+pub(in crate::lake) struct Mapping {
+    input: Option<String>,
+    columns: Vec<Column>,
+}
+
+impl Mapping {
+    /// That of the newest version that a handle knows.
+    pub(in crate::lake) fn of(ticks: &Table) -> Result<Self, LakeError> {
+        Ok(Self { input: ticks.property(INPUT).map(str::to_owned), columns: ticks.columns()? })
+    }
+
+    /// # Errors
+    /// Another worker changed it: what was decoded by the old one is not what the table says.
+    pub(in crate::lake) fn require(&self, ticks: &Table) -> Result<(), LakeError> {
+        let same_input = match (&self.input, ticks.property(INPUT)) {
+            (Some(known), Some(now)) => same_json(known, now),
+            (known, now) => known.as_deref() == now,
+        };
+        match same_input && self.columns == ticks.columns()? {
+            true => Ok(()),
+            false => Err(LakeError::MappingChanged { table: ticks.name.clone() }),
+        }
+    }
+}
+
+impl LakeSpec {
+    fn properties(&self) -> [(&'static str, String); 4] {
+        [
+            (TOPIC, self.topic.clone()),
+            (MARKET_ZONE, self.market_zone.clone()),
+            (PARTITION_BY, self.partition_by.to_string()),
+            (INPUT, self.input.clone()),
+        ]
+    }
+}
+
+/// An id that isn't known is no property.
+pub(in crate::lake) fn identity_properties(identity: &TopicIdentity) -> [(&'static str, Option<String>); 2] {
+    [(CLUSTER_ID, Some(identity.cluster_id.clone())), (TOPIC_ID, identity.topic_id.clone())]
+}
+
+pub(in crate::lake) fn identity_of(ticks: &Table) -> TopicIdentity {
+    let property = |key| ticks.property(key).map(str::to_owned);
+    TopicIdentity { cluster_id: property(CLUSTER_ID).unwrap_or_default(), topic_id: property(TOPIC_ID) }
+}
+
+/// Log and files stay readable this long; statistics are kept for the columns that prune.
+fn delta_properties(statistics: &str) -> [(&'static str, String); 3] {
+    [
+        ("delta.logRetentionDuration", "interval 7 days".to_owned()),
+        ("delta.deletedFileRetentionDuration", "interval 7 days".to_owned()),
+        ("delta.dataSkippingStatsColumns", statistics.to_owned()),
+    ]
+}
+
+/// Loads both tables, creating what isn't there.
+pub(in crate::lake) async fn create_or_check(
+    location: &Location,
+    ticks: &mut Table,
+    dead_letters: &mut Table,
+    spec: &LakeSpec,
+) -> Result<(), LakeError> {
+    if let Some(error @ LakeError::TableGone { .. }) = incomplete(location, ticks, dead_letters).await? {
+        return Err(error);
+    }
+    let columns = ticks_columns(spec.partition_by, &spec.extras);
+    let identity = identity_properties(&spec.identity).into_iter().filter_map(|(key, value)| Some((key, value?)));
+    let properties = spec.properties().into_iter().chain(delta_properties("symbol,ts,close,kafka_offset"));
+    create(ticks, &columns, spec.partition_by.column(), properties.chain(identity).collect()).await?;
+    check_ticks(location, ticks, &columns, spec).await?;
+
+    let columns = dead_letters_columns();
+    let properties = delta_properties("kafka_partition,kafka_offset,ingested_at");
+    create(dead_letters, &columns, DEAD_DATE, properties.into_iter().collect()).await?;
+    let differences = compare_columns("dead_letters", &dead_letters.columns()?, &columns).differences;
+    refuse(location, differences)
+}
+
+/// What the lake lacks. One of its tables is never made anew beside the other: what was in it would be missing without
+/// a word.
+///
+/// # Errors
+/// The store doesn't answer.
+pub(in crate::lake) async fn incomplete(
+    location: &Location,
+    ticks: &Table,
+    dead_letters: &Table,
+) -> Result<Option<LakeError>, LakeError> {
+    // In this order: `ticks` is made first.
+    let has_letters = is_there(dead_letters).await?;
+    let has_ticks = is_there(ticks).await?;
+    let gone =
+        |table: &Table, other: &Table| LakeError::TableGone { table: table.name.clone(), other: other.name.clone() };
+    Ok(match (has_ticks, has_letters) {
+        (true, true) => None,
+        (false, true) => Some(gone(ticks, dead_letters)),
+        // Without a first commit the lake is still being made.
+        (true, false) if has(ticks, 1).await? || !has(ticks, 0).await? => Some(gone(dead_letters, ticks)),
+        _ => Some(LakeError::NoTable { location: location.to_string() }),
+    })
+}
+
+/// By more than a list of files, which may lag behind.
+async fn is_there(table: &Table) -> Result<bool, LakeError> {
+    Ok(table.exists().await? || has(table, 0).await?)
+}
+
+/// Loads `signals`, creating it if it isn't there.
+pub(in crate::lake) async fn open_or_create_signals(location: &Location, signals: &mut Table) -> Result<(), LakeError> {
+    let columns = signals_columns();
+    let properties = delta_properties("symbol,ts,kind,kafka_offset");
+    create(signals, &columns, TRADE_DATE, properties.into_iter().collect()).await?;
+    refuse(location, compare_columns("signals", &signals.columns()?, &columns).differences)
+}
+
+/// Writes version 0 unless there is one, then loads the table. Any number of workers may do it at once.
+async fn create(
+    table: &mut Table,
+    columns: &[Column],
+    partition_column: &str,
+    properties: HashMap<&'static str, String>,
+) -> Result<(), LakeError> {
+    // S3 answers 409 beside another put of the same key, and then there may be no table yet.
+    for _ in 0..METADATA_ATTEMPTS {
+        if table.exists().await? {
+            break;
+        }
+        let schema = delta_schema(columns).map_err(|error| table.error("create", error))?;
+        let metadata = new_metadata(&schema, [partition_column], properties.clone());
+        let metadata = metadata.map_err(|error| table.error("create", error))?;
+        let protocol: Protocol = serde_json::from_value(json!({"minReaderVersion": 1, "minWriterVersion": 2}))
+            .expect("this is a protocol action");
+        let operation = DeltaOperation::Create {
+            mode: SaveMode::ErrorIfExists,
+            location: table.url.clone(),
+            protocol: protocol.clone(),
+            metadata: metadata.clone(),
+        };
+        let actions = vec![Action::Protocol(protocol), Action::Metadata(metadata)];
+        let created = table.put_next(actions, operation, None, Vec::new()).await;
+        if let Err(error) = created {
+            // The answer may be lost and the table there all the same.
+            if !table.exists().await? {
+                return Err(error);
+            }
+        }
+    }
+    table.load().await
+}
+
+async fn check_ticks(
+    location: &Location,
+    ticks: &mut Table,
+    columns: &[Column],
+    spec: &LakeSpec,
+) -> Result<(), LakeError> {
+    for _ in 0..METADATA_ATTEMPTS {
+        let mut differences = compare_properties(ticks, spec)?;
+        let present = ticks.columns()?;
+        let comparison = compare_columns("ticks", &present, columns);
+        differences.extend(comparison.differences);
+        refuse(location, differences)?;
+        identity_of(ticks).require(&spec.identity)?;
+
+        let input = ticks.property(INPUT).is_none_or(|input| !same_json(input, &spec.input));
+        if comparison.new.is_empty() && !input {
+            return Ok(());
+        }
+
+        let mut metadata = ticks.metadata().clone();
+        if input {
+            metadata = metadata
+                .add_config_key(INPUT.to_owned(), spec.input.clone())
+                .map_err(|error| ticks.error("change the schema", error))?;
+        }
+        let schema = delta_schema(&with_new_extras(&present, &comparison.new))
+            .map_err(|error| ticks.error("change the schema", error))?;
+        metadata = metadata.with_schema(&schema).map_err(|error| ticks.error("change the schema", error))?;
+        let operation = match comparison.new.is_empty() {
+            true => DeltaOperation::SetTableProperties {
+                properties: HashMap::from([(INPUT.to_owned(), spec.input.clone())]),
+            },
+            false => {
+                let is_new = |field: &&StructField| comparison.new.iter().any(|new| new.name == *field.name());
+                DeltaOperation::AddColumn { fields: schema.fields().filter(is_new).cloned().collect() }
+            }
+        };
+        let record = ticks.remember_record().await?.map(CommitRecord::repeated);
+        ticks.put_next(vec![Action::Metadata(metadata)], operation, record.as_ref(), Vec::new()).await?;
+        ticks.load().await?;
+        if !comparison.new.is_empty() {
+            let columns: Vec<&str> = comparison.new.iter().map(|column| column.name.as_str()).collect();
+            tracing::info!(columns = columns.join(" "), "added columns to ticks: NULL in the rows that are there");
+        }
+    }
+    Err(LakeError::Table {
+        action: "change the schema",
+        table: ticks.name.clone(),
+        detail: format!("{METADATA_ATTEMPTS} attempts were lost to other workers: start again"),
+    })
+}
+
+fn refuse(location: &Location, differences: Vec<Difference>) -> Result<(), LakeError> {
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(LakeError::Differs { location: location.to_string(), differences })
+}
+
+fn same_json(one: &str, other: &str) -> bool {
+    match (serde_json::from_str::<Value>(one), serde_json::from_str::<Value>(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<Difference>, LakeError> {
+    let mut differences = Vec::new();
+    for (key, configured) in spec.properties() {
+        let in_lake = ticks.property(key);
+        if key == INPUT && spec.accept_input_change || in_lake == Some(configured.as_str()) {
+            continue;
+        }
+        if let (INPUT, Some(in_lake)) = (key, in_lake) {
+            let nothing = || "nothing".to_owned();
+            differences.extend(input_changes(in_lake, &configured).into_iter().map(|change| Difference {
+                what: change.key,
+                in_lake: change.in_lake.unwrap_or_else(nothing),
+                configured: change.configured.unwrap_or_else(nothing),
+                fix: ACCEPT_INPUT,
+            }));
+            continue;
+        }
+        let fix = match key {
+            TOPIC => "one lake holds one topic: give another --table",
+            MARKET_ZONE => {
+                "take the lake's value, or give all rows new trade dates: tickhouse table rezone --market-zone ZONE"
+            }
+            PARTITION_BY => "fixed at creation: take the lake's value or give another --table",
+            _ => ACCEPT_INPUT,
+        };
+        let in_lake = in_lake.map_or_else(|| "nothing".to_owned(), |value| format!("'{value}'"));
+        differences.push(Difference { what: key.to_owned(), in_lake, configured: format!("'{configured}'"), fix });
+    }
+    Ok(differences)
+}
+
+struct Comparison {
+    differences: Vec<Difference>,
+    /// Extra columns that the table doesn't have yet.
+    new: Vec<Column>,
+}
+
+fn compare_columns(table: &str, present: &[Column], configured: &[Column]) -> Comparison {
+    let mut comparison = Comparison { differences: Vec::new(), new: Vec::new() };
+    let core: Vec<Column> = match table {
+        "ticks" => ticks_columns(PartitionBy::Day, &[]),
+        _ => configured.to_vec(),
+    };
+    let mut differ = |column: &str, in_lake: String, configured: String, fix| {
+        let what = format!("column {table}.{column}");
+        comparison.differences.push(Difference { what, in_lake, configured, fix });
+    };
+    for column in configured {
+        match present.iter().find(|other| other.name == column.name) {
+            Some(other) if other == column => {}
+            Some(other) => differ(&column.name, other.to_string(), column.to_string(), "take the lake's type"),
+            None if core.iter().any(|other| other.name == column.name) || !column.nullable => {
+                differ(&column.name, "no such column".to_owned(), column.to_string(), "give another --table");
+            }
+            None => comparison.new.push(column.clone()),
+        }
+    }
+    for column in present {
+        if !configured.iter().any(|other| other.name == column.name) {
+            let fix = "add it to [columns] or give another --table";
+            differ(&column.name, column.to_string(), "no such column".to_owned(), fix);
+        }
+    }
+    comparison
+}

@@ -1,0 +1,15 @@
+//! What is written: tables that are created, rows that are appended exactly once, files that are replaced.
+
+pub(in crate::lake) mod append;
+pub(in crate::lake) mod carry;
+pub(in crate::lake) mod create;
+pub(in crate::lake) mod handle;
+pub(in crate::lake) mod new_file;
+pub(in crate::lake) mod offsets;
+pub(in crate::lake) mod put;
+pub(in crate::lake) mod recount;
+pub(in crate::lake) mod replace;
+pub(in crate::lake) mod replay;
+pub(in crate::lake) mod signals;
+pub(in crate::lake) mod stored_file;
+pub(in crate::lake) mod writing;

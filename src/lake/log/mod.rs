@@ -1,0 +1,15 @@
+//! The Delta log: its actions, its newest version, its properties, and what a version of a table holds.
+
+pub(in crate::lake) mod actions;
+pub(in crate::lake) mod damage;
+pub(in crate::lake) mod head;
+pub(in crate::lake) mod hint;
+pub(in crate::lake) mod history;
+pub(in crate::lake) mod input_change;
+pub(in crate::lake) mod logged;
+pub(in crate::lake) mod lost;
+pub(in crate::lake) mod reading;
+pub(in crate::lake) mod record;
+pub(in crate::lake) mod schema;
+pub(in crate::lake) mod table;
+pub(in crate::lake) mod view;

@@ -1,0 +1,115 @@
+//! What a reader needs that goes on where the table ends: the files of one version, and the offsets below which this
+//! very version has everything.
+//!
+//! Invariant: all of a [`LakeVersion`] but the dead letters is of the snapshot's version. The head, which writers go
+//! by, may be newer than the snapshot.
+
+use std::collections::BTreeMap;
+
+use deltalake::logstore::commit_uri_from_version;
+use object_store::ObjectStoreExt;
+
+use crate::lake::commit::append::app_id;
+use crate::lake::commit::create::{CLUSTER_ID, EPOCH, INPUT, MARKET_ZONE, TOPIC, TOPIC_ID};
+use crate::lake::commit::handle::Lake;
+use crate::lake::error::LakeError;
+use crate::lake::log::table::Table;
+use crate::lake::log::view::TableView;
+use crate::market::TopicIdentity;
+
+/// `ticks` at one version.
+#[derive(Debug, Clone)]
+pub struct LakeVersion {
+    pub version: u64,
+    /// Incarnation of the topic.
+    pub epoch: i32,
+    /// By partition, the offset below which all is in the table; partitions that were never committed are absent.
+    pub next: BTreeMap<i32, i64>,
+    /// Partitions of the topic that were looked up: those below it that `next` doesn't have were never committed.
+    pub looked_up: usize,
+    pub ticks: TableView,
+    /// These as of the last refresh.
+    pub dead_letters: TableView,
+    pub signals: Option<TableView>,
+    pub topic: Option<String>,
+    pub identity: TopicIdentity,
+    /// The mapping of messages, as JSON, and the zone of trade dates, as ingest stored them.
+    pub input: Option<String>,
+    pub market_zone: Option<String>,
+}
+
+impl Lake {
+    /// The version of the last refresh. `partitions` of the topic are looked up, and those that the newest ingest
+    /// commit names.
+    ///
+    /// # Errors
+    /// The log can't be read, or a file or a column is of a kind that tickhouse doesn't know.
+    pub async fn newest(&self, partitions: usize) -> Result<LakeVersion, LakeError> {
+        let ticks = &self.ticks;
+        let state = ticks.snapshot()?;
+        let version = state.version();
+        let property = |key: &str| state.metadata().configuration().get(key).cloned();
+        let epoch = property(EPOCH).map_or(Ok(0), |text| text.parse()).map_err(|_| LakeError::Table {
+            action: "read the epoch",
+            table: ticks.name.clone(),
+            detail: format!("{EPOCH} is no number"),
+        })?;
+        let record = ticks.record_at(version).await?.filter(|record| record.epoch == epoch);
+        let counters = record.map(|record| record.partitions).unwrap_or_default();
+        // The counters are of the same commits as the transactions.
+        let mut next: BTreeMap<i32, i64> =
+            counters.iter().map(|(partition, counted)| (*partition, counted.next)).collect();
+        for partition in (0..).take(partitions) {
+            if next.contains_key(&partition) {
+                continue;
+            }
+            let read = state.transaction_version(ticks.log.as_ref(), app_id(epoch, partition)).await;
+            if let Some(offset) = read.map_err(|error| ticks.error("read the transaction", error))? {
+                next.insert(partition, offset);
+            }
+        }
+        Ok(LakeVersion {
+            version,
+            epoch,
+            next,
+            looked_up: partitions,
+            ticks: TableView::of(ticks)?,
+            dead_letters: self.dead_letters()?,
+            signals: self.signals()?,
+            topic: property(TOPIC),
+            identity: TopicIdentity {
+                cluster_id: property(CLUSTER_ID).unwrap_or_default(),
+                topic_id: property(TOPIC_ID),
+            },
+            input: property(INPUT),
+            market_zone: property(MARKET_ZONE),
+        })
+    }
+
+    /// Whether somebody committed to `ticks` or `signals` since the last refresh: two small requests.
+    ///
+    /// # Errors
+    /// The store doesn't answer.
+    pub async fn has_newer(&self) -> Result<bool, LakeError> {
+        let of_signals = async {
+            match &self.signals {
+                Some(signals) => signals.has_newer().await,
+                None => Ok(false),
+            }
+        };
+        Ok(has_newer(&self.ticks).await? || of_signals.await?)
+    }
+}
+
+/// Whether there is a commit behind the snapshot.
+pub(in crate::lake) async fn has_newer(table: &Table) -> Result<bool, LakeError> {
+    has(table, table.snapshot()?.version() + 1).await
+}
+
+pub(in crate::lake) async fn has(table: &Table, version: u64) -> Result<bool, LakeError> {
+    match table.store.head(&commit_uri_from_version(Some(version))).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::NotFound { .. }) => Ok(false),
+        Err(error) => Err(LakeError::store("look for a newer commit", &table.name, &error)),
+    }
+}

@@ -1,0 +1,244 @@
+//! Work beside the commits: checkpoints, clean-up of the log, temporary files of killed processes, and what a compaction
+//! needs of a table.
+//!
+//! Any number of workers may do it; a checkpoint is the same whoever writes it, and of two that replace files one
+//! commits.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use deltalake::checkpoints::{cleanup_expired_logs_for, create_checkpoint};
+use deltalake::table::config::TablePropertiesExt;
+use object_store::ObjectStore;
+
+use crate::lake::audit::state::Audit;
+use crate::lake::commit::carry::carry_record;
+use crate::lake::commit::replace::{Chosen, Replaced, Replacement, chosen, replace};
+use crate::lake::commit::signals::SIGNALS;
+use crate::lake::error::LakeError;
+use crate::lake::log::hint::{last_checkpoint, newest_checkpoint};
+use crate::lake::log::reading::has_newer;
+use crate::lake::log::table::Table;
+use crate::lake::log::view::TableView;
+use crate::lake::maintenance::prune::thin_checkpoints;
+use crate::lake::store::empty::require_folder;
+use crate::lake::store::location::Location;
+use crate::lake::store::retry::RetryPolicy;
+use crate::lake::store::root::{StoreSettings, root_store};
+
+/// Handles of its own on some tables.
+pub struct Maintenance {
+    location: Location,
+    root: Arc<dyn ObjectStore>,
+    tables: Vec<MaintainedTable>,
+}
+
+/// A table of the lake that is looked after.
+pub struct MaintainedTable {
+    /// As in `ticks`.
+    pub name: &'static str,
+    table: Table,
+}
+
+/// How much is done beside the commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Commits from one checkpoint to the next.
+    pub commits: u64,
+    /// Old files of the log are deleted too.
+    pub clean: bool,
+}
+
+/// What one run did for the logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Maintained {
+    pub checkpoints: usize,
+    /// Of the checkpoints that were written.
+    pub checkpoint_bytes: u64,
+    pub log_files_deleted: usize,
+}
+
+impl Maintenance {
+    /// The tables of a lake; `signals` where it is.
+    ///
+    /// # Errors
+    /// There is no lake, or it can't be read.
+    pub async fn open(location: &Location, store: &StoreSettings) -> Result<Self, LakeError> {
+        require_folder(location)?;
+        let root = root_store(location, store)?;
+        let mut maintenance = Self { location: location.clone(), root, tables: Vec::new() };
+        maintenance.refresh().await?;
+        if maintenance.tables.is_empty() {
+            return Err(LakeError::NoTable { location: location.to_string() });
+        }
+        Ok(maintenance)
+    }
+
+    /// Loads the newest versions, and takes up tables that came since.
+    ///
+    /// # Errors
+    /// A log can't be read.
+    pub async fn refresh(&mut self) -> Result<(), LakeError> {
+        for name in ["ticks", "dead_letters", SIGNALS] {
+            if self.tables.iter().all(|table| table.name != name) {
+                let table = Table::new(&self.root, &self.location, name)?;
+                if table.exists().await? {
+                    self.tables.push(MaintainedTable { name, table });
+                }
+            }
+        }
+        for MaintainedTable { table, .. } in &mut self.tables {
+            table.load().await?;
+        }
+        Ok(())
+    }
+
+    pub fn tables(&mut self) -> &mut [MaintainedTable] {
+        &mut self.tables
+    }
+
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    pub(in crate::lake) fn root(&self) -> &Arc<dyn ObjectStore> {
+        &self.root
+    }
+
+    /// Version of the first table that its newest checkpoint holds; 0 where there is none.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn checkpoint(&self) -> Result<u64, LakeError> {
+        match self.tables.first() {
+            Some(ticks) => newest_checkpoint(&ticks.table.store, &ticks.table.name).await,
+            None => Ok(0),
+        }
+    }
+
+    /// Writes a checkpoint of each table that is `commits` or more ahead of its last one; with `clean` also deletes
+    /// what the log retention of the table (7 days) lets go. Does nothing but two small reads otherwise.
+    ///
+    /// # Errors
+    /// The store can't be read or written. The tables are whole in any case.
+    pub async fn run(&mut self, upkeep: Upkeep, now: DateTime<Utc>) -> Result<Maintained, LakeError> {
+        let mut done = Maintained::default();
+        for MaintainedTable { table, .. } in &mut self.tables {
+            let of_table = keep_log(table, upkeep, now).await?;
+            done.checkpoints += of_table.checkpoints;
+            done.checkpoint_bytes += of_table.checkpoint_bytes;
+            done.log_files_deleted += of_table.log_files_deleted;
+        }
+        Ok(done)
+    }
+}
+
+impl Maintenance {
+    /// Deletes temporary files of killed processes; how many there were.
+    ///
+    /// # Errors
+    /// The folder can't be read, or a file not be deleted.
+    pub async fn remove_temporary_files(&self) -> Result<usize, LakeError> {
+        Audit::of(&self.location, &self.root).remove_temporary_files().await
+    }
+}
+
+impl MaintainedTable {
+    /// # Errors
+    /// The log can't be read.
+    pub async fn load(&mut self) -> Result<(), LakeError> {
+        self.table.load().await
+    }
+
+    pub fn version(&self) -> u64 {
+        self.table.version()
+    }
+
+    /// Commits that a reader replays: those behind the last checkpoint.
+    ///
+    /// # Errors
+    /// The store doesn't answer.
+    pub async fn commits_since_checkpoint(&self) -> Result<u64, LakeError> {
+        let newest = newest_checkpoint(&self.table.store, &self.table.name).await?;
+        Ok(self.table.version().saturating_sub(newest))
+    }
+
+    /// Files of the newest version that was loaded.
+    ///
+    /// # Errors
+    /// As [`crate::lake::Lake::ticks`].
+    pub fn files(&self) -> Result<TableView, LakeError> {
+        TableView::of(&self.table)
+    }
+
+    /// To be asked before files are chosen of [`Self::files`], for [`Self::replace`].
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn chosen(&self) -> Result<Chosen, LakeError> {
+        chosen(&self.table).await
+    }
+
+    /// Whether somebody committed since the files were loaded.
+    ///
+    /// # Errors
+    /// The store doesn't answer.
+    pub async fn has_newer(&self) -> Result<bool, LakeError> {
+        has_newer(&self.table).await
+    }
+
+    /// A property such as `delta.dataSkippingStatsColumns`.
+    pub fn property(&self, key: &str) -> Option<&str> {
+        self.table.property(key)
+    }
+
+    /// # Errors
+    /// Rows of this table may not leave it.
+    pub fn require_rows_may_leave(&self) -> Result<(), LakeError> {
+        self.table.require_rows_may_leave()
+    }
+
+    /// Takes files out of the table and puts others in, in one commit.
+    ///
+    /// # Errors
+    /// The rows of both differ; the outcome could not be found out within the retry policy.
+    pub async fn replace(&mut self, replacement: &Replacement<'_>, retry: &RetryPolicy) -> Result<Replaced, LakeError> {
+        replace(&mut self.table, retry, replacement).await
+    }
+}
+
+/// See [`Maintenance::run`].
+pub(in crate::lake) async fn keep_log(
+    table: &mut Table,
+    Upkeep { commits, clean }: Upkeep,
+    now: DateTime<Utc>,
+) -> Result<Maintained, LakeError> {
+    let mut done = Maintained::default();
+    table.load().await?;
+    let newest = newest_checkpoint(&table.store, &table.name).await?;
+    if table.snapshot()?.version() < newest.saturating_add(commits.max(1)) {
+        return Ok(done);
+    }
+    table.require_same_folder().await?;
+    // Writers that are always faster let the clean-up wait for the next time.
+    let clean = clean && carry_record(table).await?;
+    let written = create_checkpoint(table.delta(), None).await;
+    written.map_err(|error| table.error("write a checkpoint", error))?;
+    done.checkpoints = 1;
+    table.show_hint();
+    let Some(hint) = last_checkpoint(&table.store, &table.name).await? else { return Ok(done) };
+    done.checkpoint_bytes = hint.size_in_bytes.unwrap_or(0);
+    if clean {
+        // It was written just now by the store's clock: by the earlier of two clocks fewer files are old.
+        let now = now.min(hint.written);
+        let state = table.snapshot()?;
+        let retention = TimeDelta::from_std(state.table_config().log_retention_duration()).unwrap_or(TimeDelta::MAX);
+        let before = now.checked_sub_signed(retention).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let expired = cleanup_expired_logs_for(state.version(), table.log.as_ref(), before.timestamp_millis(), None);
+        let expired = expired.await.map_err(|error| table.error("clean the log", error))?;
+        // What was the newest within a day may still be read. The oldest are where another cleaner stops.
+        let day = TimeDelta::days(1);
+        done.log_files_deleted = expired + thin_checkpoints(table, before + day..now - day, hint.version).await?;
+    }
+    Ok(done)
+}

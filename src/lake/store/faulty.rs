@@ -1,0 +1,113 @@
+//! A store that fails as stores do, for tests.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::future::ready;
+use futures::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::lake) enum Fault {
+    /// PutMode::Create overwrites.
+    IgnoreCreate,
+    /// The next `n` log entries are stored, and an error is returned.
+    FailAfterStoring,
+    /// The next `n` log entries are not stored, and an error is returned.
+    FailBeforeStoring,
+    /// The next `n` log entries are stored, and "already exists" is returned, as after a retried request.
+    SpuriousExists,
+    /// The next `n` log entries are not stored, and "already exists" is returned, as S3 does beside another put.
+    Conflict,
+    /// The next `n` lists have nothing of the log.
+    StaleList,
+}
+
+#[derive(Debug)]
+pub(in crate::lake) struct FaultyStore {
+    inner: Arc<dyn ObjectStore>,
+    fault: Fault,
+    pub left: AtomicUsize,
+}
+
+impl FaultyStore {
+    pub(in crate::lake) fn new(inner: Arc<dyn ObjectStore>, fault: Fault) -> Self {
+        Self { inner, fault, left: AtomicUsize::new(0) }
+    }
+
+    fn strikes(&self) -> bool {
+        self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+impl fmt::Display for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FaultyStore({})", self.inner)
+    }
+}
+
+fn dropped() -> Error {
+    Error::Generic { store: "faulty", source: "connection closed before the response".into() }
+}
+
+#[async_trait]
+impl ObjectStore for FaultyStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
+        if self.fault == Fault::IgnoreCreate {
+            options.mode = PutMode::Overwrite;
+            return self.inner.put_opts(location, payload, options).await;
+        }
+        let is_log_entry = self.fault != Fault::StaleList && location.as_ref().ends_with(".json");
+        if !(is_log_entry && self.strikes()) {
+            return self.inner.put_opts(location, payload, options).await;
+        }
+        if !matches!(self.fault, Fault::FailBeforeStoring | Fault::Conflict) {
+            self.inner.put_opts(location, payload, options).await?;
+        }
+        match self.fault {
+            Fault::SpuriousExists | Fault::Conflict => {
+                Err(Error::AlreadyExists { path: location.to_string(), source: "412 Precondition Failed".into() })
+            }
+            _ => Err(dropped()),
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let is_stale = self.fault == Fault::StaleList && self.strikes();
+        let of_log = move |object: &Result<ObjectMeta>| {
+            object.as_ref().is_ok_and(|object| object.location.as_ref().contains("_delta_log"))
+        };
+        self.inner.list(prefix).filter(move |object| ready(!(is_stale && of_log(object)))).boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}

@@ -1,0 +1,162 @@
+//! What a query is asked with: symbols, a range of time, parameters; and how these get into its statement.
+
+use chrono::{NaiveTime, TimeDelta};
+
+use crate::query::catalog::look_back::Demand;
+use crate::query::catalog::warm_up::WarmUp;
+use crate::query::error::QueryError;
+use crate::query::session::since::Since;
+use crate::query::sql::expand::NamedTables;
+use crate::query::sql::moment::{Clock, Moment};
+use crate::query::sql::scope::{Bound, Scope};
+use crate::query::sql::statement::Parsed;
+
+/// As users write it. `mark` stands before the names of what they gave: `--` for flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Whose rows are restricted.
+    pub table: &'static str,
+    pub symbols: Vec<String>,
+    pub from: Option<String>,
+    /// Exclusive.
+    pub to: Option<String>,
+    pub params: Vec<(String, String)>,
+    /// Nothing before `from` is read: windows begin there.
+    pub cold: bool,
+    pub mark: &'static str,
+}
+
+impl Ask {
+    /// A statement with its parameters, restricted to the ticks that are asked for.
+    ///
+    /// # Errors
+    /// The text doesn't parse, or doesn't take what is asked.
+    pub fn prepare(&self, text: &str, clock: Clock) -> Result<Parsed, QueryError> {
+        let mut parsed = Parsed::parse(text)?;
+        let range = self.scope(&clock)?;
+        let (params, clock) = self.look_back(&parsed, clock)?;
+        let warm_up = parsed.header().warm_up.clone().filter(|_| !self.cold).unwrap_or(WarmUp::None);
+        let unbound = parsed.clone();
+        parsed.show(&warm_up.shown(&range));
+        parsed.bind_at(&params, &clock)?;
+        parsed.since = Since::of(&parsed, &params, &clock, &range);
+        let declared = &parsed.header().params;
+        let read = warm_up.read(&range, declared, &params).map_err(QueryError::Usage)?;
+        let demand = match (&warm_up, range.from) {
+            (WarmUp::Rows(rows), Some(from)) => {
+                let count = rows.count(declared, &params).map_err(QueryError::Usage)?;
+                Some(Demand::new(rows, count, self.table, &range, from))
+            }
+            _ => None,
+        };
+        parsed.restrict_table(&read, self.table)?;
+        if let Some(mut demand) = demand {
+            demand.probe(unbound, &params, &clock)?;
+            parsed.demand = Some(demand.into());
+        }
+        Ok(parsed)
+    }
+
+    /// As [`Self::prepare`], where the statement may read named queries as tables.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`], also of these queries.
+    pub fn prepare_over(&self, text: &str, clock: Clock, named: NamedTables<'_>) -> Result<Parsed, QueryError> {
+        let mut parsed = Parsed::parse(text)?;
+        parsed.know(named)?;
+        if !parsed.reads_named(named) {
+            let mut prepared = self.prepare(text, clock)?;
+            prepared.queries = parsed.queries;
+            return Ok(prepared);
+        }
+        let (params, end) = self.look_back(&parsed, clock)?;
+        parsed.show(&Scope::default());
+        parsed.bind_at(&params, &end)?;
+        let reads_ticks = parsed.reads_table(self.table);
+        if reads_ticks {
+            parsed.restrict_table(&self.scope(&clock)?, self.table)?;
+        }
+        parsed.expand(self, clock, named, reads_ticks)?;
+        Ok(parsed)
+    }
+
+    fn wrong(&self, name: &str, problem: &str) -> QueryError {
+        QueryError::Usage(format!("{}{name}: {problem}", self.mark))
+    }
+
+    fn scope(&self, clock: &Clock) -> Result<Scope, QueryError> {
+        let bound = |name: &str, text: &Option<String>| {
+            let parse = |text: &String| Bound::parse(text, clock).map_err(|problem| self.wrong(name, &problem));
+            text.as_ref().map(parse).transpose()
+        };
+        let (from, to) = (bound("from", &self.from)?, bound("to", &self.to)?);
+        if let (Some(first), Some(end)) = (from, to)
+            && !may_hold_ticks(first, end)
+        {
+            let (from, to) = (self.from.as_deref().unwrap_or_default(), self.to.as_deref().unwrap_or_default());
+            return Err(self.wrong("from", &format!("{from} is not before {}to {to}, which is exclusive", self.mark)));
+        }
+        Ok(Scope { symbols: self.symbols.clone(), from, to })
+    }
+
+    /// A query that looks back does so from `to`, and as far as `from` if no other length is given.
+    fn look_back(&self, parsed: &Parsed, clock: Clock) -> Result<(Vec<(String, String)>, Clock), QueryError> {
+        let instant = |name: &str, text: &str| {
+            let instant = Moment::parse(text).and_then(|moment| moment.instant(&clock));
+            instant.map_err(|problem| self.wrong(name, &problem))
+        };
+        let to = self.to.as_ref().map(|to| instant("to", to)).transpose()?;
+        let end = Clock { now: to.map_or(clock.now, |to| to.min(clock.now)), ..clock };
+        let mut params = self.params.clone();
+        if let Some(from) = &self.from {
+            // A trade date begins up to a day before or after that day does here.
+            let from = instant("from", from)? - TimeDelta::days(1);
+            for (name, ago) in parsed.looks_back() {
+                let is_short = ago.instant(&end).is_ok_and(|since| from < since);
+                if is_short && params.iter().all(|(given, _)| given != name) {
+                    params.push((name.to_owned(), from.to_rfc3339()));
+                }
+            }
+        }
+        Ok((params, end))
+    }
+}
+
+/// A trade date begins up to a day before or after the day of UTC.
+fn may_hold_ticks(from: Bound, to: Bound) -> bool {
+    match (from, to) {
+        (Bound::Date(from), Bound::Date(to)) => from < to,
+        (Bound::Time(from), Bound::Time(to)) => from < to,
+        (Bound::Date(from), Bound::Time(to)) => from.and_time(NaiveTime::MIN).and_utc() - TimeDelta::days(1) < to,
+        (Bound::Time(from), Bound::Date(to)) => from < to.and_time(NaiveTime::MIN).and_utc() + TimeDelta::days(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_the_wrong_way_round_is_an_error() {
+        let clock = Clock { zone: chrono_tz::UTC, now: "2026-01-10T00:00:00Z".parse().unwrap() };
+        let prepare = |from: &str, to: &str| {
+            let (from, to) = (Some(from.to_owned()), Some(to.to_owned()));
+            let ask =
+                Ask { table: "ticks", symbols: Vec::new(), from, to, params: Vec::new(), cold: false, mark: "--" };
+            ask.prepare("SELECT 1 FROM ticks", clock)
+        };
+        for (from, to) in [
+            ("2026-01-06", "2026-01-05"),
+            ("2026-01-06", "2026-01-06"),
+            ("2h", "3h"),
+            ("2026-01-06", "2026-01-04T00:00:00Z"),
+            ("2026-01-08T00:00:00Z", "2026-01-06"),
+        ] {
+            let error = prepare(from, to).unwrap_err().to_string();
+            assert!(error.contains(&format!("--from: {from} is not before --to {to}")), "{error}");
+        }
+        for (from, to) in [("2026-01-05", "2026-01-06"), ("3h", "now"), ("2026-01-06", "2026-01-05T20:00:00Z")] {
+            assert!(prepare(from, to).is_ok(), "{from} {to}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The named queries of `sql/`: their headers, how they are asked, and the rows that they read before a range.
+
+pub(in crate::query) mod ask;
+pub(in crate::query) mod embedded;
+pub(in crate::query) mod header;
+pub(in crate::query) mod look_back;
+pub(in crate::query) mod warm_up;

@@ -1,0 +1,7 @@
+//! Functions and accumulators in place of DataFusion's.
+
+pub(in crate::query::corrections) mod date_bin;
+pub(in crate::query::corrections) mod opaque;
+pub(in crate::query::corrections) mod over_frames;
+pub(in crate::query::corrections) mod sliding;
+pub(in crate::query::corrections) mod window_functions;

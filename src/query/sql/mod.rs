@@ -1,0 +1,19 @@
+//! Statements: parsed, with their parameters, ranges and dialects, and their errors in words.
+
+pub(in crate::query) mod depth;
+pub(in crate::query) mod describe;
+pub(in crate::query) mod diagnose;
+pub(in crate::query) mod dialect;
+pub(in crate::query) mod dropped;
+pub(in crate::query) mod expand;
+pub(in crate::query) mod literal;
+pub(in crate::query) mod moment;
+pub(in crate::query) mod named_windows;
+pub(in crate::query) mod names;
+pub(in crate::query) mod params;
+pub(in crate::query) mod place;
+pub(in crate::query) mod qualify;
+pub(in crate::query) mod scope;
+pub(in crate::query) mod shown;
+pub(in crate::query) mod statement;
+pub(in crate::query) mod unsupported;
