@@ -9,8 +9,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt};
 
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::LogFormat;
+use crate::cli::args::{GlobalArgs, LogFormat};
 
 /// Below info these print what they read and plan with: statistics and rows, which hold values of ticks.
 const WITH_VALUES: [&str; 6] = ["buoyant_kernel", "delta_kernel", "deltalake", "datafusion", "arrow", "parquet"];

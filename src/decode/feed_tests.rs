@@ -1,10 +1,7 @@
 //! Literal frames of every feed, and mappings.
 
-use crate::decode::InputSettings;
-use crate::decode::Message;
-use crate::decode::Preset;
-use crate::decode::Verdict;
 use crate::decode::table_tests::{decoder, message, outcome};
+use crate::decode::{InputSettings, Message, Preset, Verdict};
 
 /// Outcome, then `symbol ts close volume trade_id source` per row.
 fn read(settings: &InputSettings, payload: &str) -> (String, Vec<String>) {

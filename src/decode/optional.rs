@@ -102,9 +102,7 @@ fn has_value(column: &ExtraColumn) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Decoder;
-    use crate::decode::Message;
-    use crate::decode::Verdict;
+    use crate::decode::{Decoder, Message, Verdict};
 
     #[test]
     fn an_optional_path_that_never_matched_is_named() {

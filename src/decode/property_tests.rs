@@ -6,12 +6,8 @@ use serde_json::Value;
 
 use crate::market::TickColumns;
 
-use crate::decode::Decoder;
-use crate::decode::InputSettings;
-use crate::decode::Message;
-use crate::decode::Preset;
-use crate::decode::Verdict;
 use crate::decode::table_tests::{decoder, message};
+use crate::decode::{Decoder, InputSettings, Message, Preset, Verdict};
 
 fn decoders() -> Vec<Decoder> {
     let mapping = r#"{"symbol":"/a/0/s","ts":"/t","close":"/a/1","time_unit":"auto","zone":"Europe/Berlin"}"#;

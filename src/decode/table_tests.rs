@@ -4,13 +4,7 @@ use chrono_tz::Tz;
 
 use crate::market::{ExtraColumn, MarketZone, TickColumns};
 
-use crate::decode::Coercions;
-use crate::decode::Decoder;
-use crate::decode::InputSettings;
-use crate::decode::Message;
-use crate::decode::Preset;
-use crate::decode::SkipKind;
-use crate::decode::Verdict;
+use crate::decode::{Coercions, Decoder, InputSettings, Message, Preset, SkipKind, Verdict};
 
 const KAFKA_MILLIS: i64 = 1_795_185_000_000; // 2026-11-20T14:30:00Z
 

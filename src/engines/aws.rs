@@ -5,8 +5,7 @@ use std::time::Duration;
 use aws_credential_types::provider::SharedCredentialsProvider;
 
 use super::error::EngineError;
-use crate::lake::StoreSettings;
-use crate::lake::aws_access;
+use crate::lake::{StoreSettings, aws_access};
 
 /// One call with its retries, so that nothing waits for a service that is away.
 pub(crate) const CALL: Duration = Duration::from_secs(30);

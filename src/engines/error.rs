@@ -1,7 +1,6 @@
 //! What can go wrong at another engine, told apart by who has to act.
 
-use crate::query::QueryError;
-use crate::query::SqlProblem;
+use crate::query::{QueryError, SqlProblem};
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {

@@ -8,9 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::decode::Coercions;
-use crate::decode::Decoder;
-use crate::decode::InputSettings;
+use crate::decode::{Coercions, Decoder, InputSettings};
 use crate::ingest::batching::assemble::Assembler;
 use crate::ingest::batching::column_pool::spare_columns;
 use crate::ingest::error::IngestError;
@@ -25,17 +23,8 @@ use crate::ingest::flushing::encode::TickEncoder;
 use crate::ingest::maintenance::runtime::Beside;
 use crate::ingest::maintenance::task::{Caretaker, Looked};
 use crate::ingest::settings::IngestSettings;
-use crate::kafka::Consumer;
-use crate::kafka::KafkaSettings;
-use crate::kafka::TopicInfo;
-use crate::kafka::topic_info;
-use crate::lake::Lake;
-use crate::lake::LakeError;
-use crate::lake::LakeSpec;
-use crate::lake::Location;
-use crate::lake::RetryPolicy;
-use crate::lake::StoreSettings;
-use crate::lake::Tally;
+use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
+use crate::lake::{Lake, LakeError, LakeSpec, Location, RetryPolicy, StoreSettings, Tally};
 use crate::util::throttle::Throttle;
 
 /// Contract: one-shot commands try for 60 s, the daemon for ever.

@@ -5,8 +5,7 @@ use parquet::errors::ParquetError;
 use crate::ingest::event_loop::dead_share::MostlyDead;
 use crate::ingest::event_loop::goal::Unreached;
 use crate::ingest::event_loop::policy::{BeginError, DataLoss};
-use crate::kafka::ConsumerGone;
-use crate::kafka::TopicError;
+use crate::kafka::{ConsumerGone, TopicError};
 use crate::lake::LakeError;
 
 #[derive(Debug, thiserror::Error)]

@@ -234,10 +234,7 @@ impl Producer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::EmbeddedBroker;
-    use crate::kafka::Progress;
-    use crate::kafka::Reader;
-    use crate::kafka::topic_info;
+    use crate::kafka::{EmbeddedBroker, Progress, Reader, topic_info};
 
     fn settings(broker: &EmbeddedBroker) -> KafkaSettings {
         KafkaSettings {

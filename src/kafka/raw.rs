@@ -23,12 +23,11 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::time::Duration;
 
-use rdkafka::bindings as rd;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList, bindings as rd};
 
 use crate::kafka::group_consumer::fetch_size::FetchSize;
 use crate::kafka::group_consumer::notice::Notice;

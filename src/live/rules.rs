@@ -13,9 +13,7 @@ use arrow::datatypes::DataType;
 use crate::live::event::Severity;
 use crate::live::settings::RuleSettings;
 use crate::live::values::{VALUE_NAMES, VALUES, Values};
-use crate::query::Condition;
-use crate::query::Conditions;
-use crate::query::QueryError;
+use crate::query::{Condition, Conditions, QueryError};
 
 /// A rule that can't be used.
 #[derive(Debug, thiserror::Error)]

@@ -7,13 +7,9 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
 
-use crate::lake::SIGNALS;
-use crate::lake::TableView;
+use crate::lake::{SIGNALS, TableView};
 use crate::live::event::{Event, Kind, SIDES, Severity, TickId};
-use crate::query::DEFAULT_MEMORY_BYTES;
-use crate::query::Parsed;
-use crate::query::QueryError;
-use crate::query::QuerySession;
+use crate::query::{DEFAULT_MEMORY_BYTES, Parsed, QueryError, QuerySession};
 
 /// Identities of events in `signals` of ticks at or above `next`: they left the re-order buffer before others.
 ///

@@ -12,12 +12,7 @@ use crate::lake::TableView;
 use crate::live::engine::{Engine, Origin};
 use crate::live::event::{Event, TickId};
 use crate::live::rolling::Point;
-use crate::query::DEFAULT_MEMORY_BYTES;
-use crate::query::Parsed;
-use crate::query::QueryError;
-use crate::query::QuerySession;
-use crate::query::Scope;
-use crate::query::TICKS;
+use crate::query::{DEFAULT_MEMORY_BYTES, Parsed, QueryError, QuerySession, Scope, TICKS};
 
 /// Newest partitions (trade dates) that are read whole: the session so far, and the one before it.
 const WHOLE: usize = 2;

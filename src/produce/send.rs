@@ -9,12 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pace::{Pace, Schedule};
 use super::{Feed, FeedError};
-use crate::kafka::Delivered;
-use crate::kafka::KafkaSettings;
-use crate::kafka::Producer;
-use crate::kafka::ProducerError;
-use crate::kafka::ProducerRecord;
-use crate::kafka::Queued;
+use crate::kafka::{Delivered, KafkaSettings, Producer, ProducerError, ProducerRecord, Queued};
 
 /// Messages between two looks at the stop, the clock and the progress.
 const LOOK_EVERY: u64 = 256;

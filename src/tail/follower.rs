@@ -11,13 +11,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::reading::Reading;
-use crate::decode::Decoder;
-use crate::decode::InputError;
-use crate::decode::InputSettings;
-use crate::kafka::Assigned;
-use crate::kafka::Following;
-use crate::kafka::KafkaSettings;
-use crate::kafka::TopicError;
+use crate::decode::{Decoder, InputError, InputSettings};
+use crate::kafka::{Assigned, Following, KafkaSettings, TopicError};
 use crate::market::{MarketZone, OffsetRange, TickColumns, TopicIdentity};
 
 /// Batches that may wait for the receiver: enough for a pause of 80 ms, and 16 MB of rows when it lies far behind.

@@ -4,10 +4,7 @@
 use chrono_tz::Tz;
 
 use crate::decode::InputSettings;
-use crate::lake::INPUT;
-use crate::lake::Lake;
-use crate::lake::LakeVersion;
-use crate::lake::MARKET_ZONE;
+use crate::lake::{INPUT, Lake, LakeVersion, MARKET_ZONE};
 use crate::market::MarketZone;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

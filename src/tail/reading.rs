@@ -8,12 +8,8 @@ use chrono::Utc;
 use tokio::sync::mpsc;
 
 use super::follower::{Chunk, Tail};
-use crate::decode::Decoder;
-use crate::decode::Message;
-use crate::decode::Verdict;
-use crate::kafka::Following;
-use crate::kafka::News;
-use crate::kafka::Record;
+use crate::decode::{Decoder, Message, Verdict};
+use crate::kafka::{Following, News, Record};
 use crate::market::{OffsetRange, TickColumns};
 
 const ENDS_EVERY: Duration = Duration::from_secs(1);

@@ -14,9 +14,7 @@ use super::store::Store;
 use super::union::{UnionError, UnionSettings, follow, knows_all, store_of};
 use super::view::{Mode, UnionView};
 use crate::kafka::KafkaSettings;
-use crate::lake::Lake;
-use crate::lake::LakeError;
-use crate::lake::LakeVersion;
+use crate::lake::{Lake, LakeError, LakeVersion};
 use crate::util::throttle::Throttle;
 
 /// Between two looks for a newer version.

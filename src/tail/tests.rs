@@ -15,15 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::rows::RowMaker;
 use super::store::Store;
 use super::{Chunk, FollowError, FollowSettings, Follower, Tail};
-use crate::decode::InputSettings;
-use crate::decode::Preset;
-use crate::kafka::EmbeddedBroker;
-use crate::kafka::KafkaSettings;
-use crate::kafka::Producer;
-use crate::kafka::ProducerRecord;
-use crate::kafka::Queued;
-use crate::lake::TableView;
-use crate::lake::ticks_schema;
+use crate::decode::{InputSettings, Preset};
+use crate::kafka::{EmbeddedBroker, KafkaSettings, Producer, ProducerRecord, Queued};
+use crate::lake::{TableView, ticks_schema};
 use crate::market::{MarketZone, OffsetRange, PartitionBy, Tick, TickColumns};
 
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -26,11 +26,8 @@ use super::rows::RowMaker;
 use super::store::Store;
 use super::task::Task;
 use super::view::{Mode, UnionView};
-use crate::kafka::Assigned;
-use crate::kafka::KafkaSettings;
-use crate::lake::Lake;
-use crate::lake::LakeError;
-use crate::lake::LakeVersion;
+use crate::kafka::{Assigned, KafkaSettings};
+use crate::lake::{Lake, LakeError, LakeVersion};
 use crate::market::OtherTopic;
 
 /// Rows of some 1.5 million ticks: half a minute at 50,000 a second.

@@ -4,12 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::check::{Check, Report};
-use crate::kafka::Assigned;
-use crate::kafka::GroupInfo;
-use crate::kafka::KafkaSettings;
-use crate::kafka::Reader;
-use crate::kafka::TopicError;
-use crate::kafka::group_info;
+use crate::kafka::{Assigned, GroupInfo, KafkaSettings, Reader, TopicError, group_info};
 use crate::lake::LoggedVersion;
 use crate::market::TopicIdentity;
 

@@ -9,10 +9,7 @@ use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::errors::ParquetError;
 
 use super::check::Check;
-use crate::lake::AuditedTable;
-use crate::lake::LoggedFile;
-use crate::lake::LoggedVersion;
-use crate::lake::StoredFile;
+use crate::lake::{AuditedTable, LoggedFile, LoggedVersion, StoredFile};
 use crate::market::is_plausible_kafka_ts;
 
 /// Files of the newest dates whose column is read: a producer that sets its times wrong does so in most of them.

@@ -1,10 +1,7 @@
 //! What `--fix` does, which is only what loses nothing, and how it is told.
 
 use super::check::{Check, Status};
-use crate::lake::Audit;
-use crate::lake::AuditedTable;
-use crate::lake::LakeError;
-use crate::lake::Mending;
+use crate::lake::{Audit, AuditedTable, LakeError, Mending};
 
 /// A fix that is safe.
 pub(super) enum Mend {

@@ -21,12 +21,7 @@ use chrono::Utc;
 pub use check::{Check, Report, Status};
 
 use crate::kafka::KafkaSettings;
-use crate::lake::Audit;
-use crate::lake::LakeError;
-use crate::lake::Location;
-use crate::lake::LoggedVersion;
-use crate::lake::Mending;
-use crate::lake::StoreSettings;
+use crate::lake::{Audit, LakeError, Location, LoggedVersion, Mending, StoreSettings};
 use crate::market::PartitionBy;
 use mend::Mend;
 

@@ -7,9 +7,7 @@ use chrono::TimeDelta;
 
 use super::DoctorSettings;
 use super::check::{Check, Report};
-use crate::lake::Audit;
-use crate::lake::LakeError;
-use crate::lake::Location;
+use crate::lake::{Audit, LakeError, Location};
 
 /// Stores refuse requests whose time is further off than this.
 const REFUSED: TimeDelta = TimeDelta::minutes(15);

@@ -6,24 +6,13 @@ use chrono::{TimeDelta, Utc};
 use object_store::path::Path;
 
 use super::check::Check;
-use super::kafka_times;
 use super::mend::Mend;
-use super::{DoctorSettings, Expected, Found};
+use super::{DoctorSettings, Expected, Found, kafka_times};
 use crate::decode::InputSettings;
-use crate::lake::Audit;
-use crate::lake::AuditedTable;
-use crate::lake::INPUT;
-use crate::lake::InputChange;
-use crate::lake::LakeError;
-use crate::lake::ListedFile;
-use crate::lake::LogDamage;
-use crate::lake::LogProblem;
-use crate::lake::LoggedFile;
-use crate::lake::LoggedVersion;
-use crate::lake::MARKET_ZONE;
-use crate::lake::PARTITION_BY;
-use crate::lake::SIGNALS;
-use crate::lake::input_changes;
+use crate::lake::{
+    Audit, AuditedTable, INPUT, InputChange, LakeError, ListedFile, LogDamage, LogProblem, LoggedFile, LoggedVersion,
+    MARKET_ZONE, PARTITION_BY, SIGNALS, input_changes,
+};
 
 const TICKS: &str = "ticks";
 const DEAD_LETTERS: &str = "dead_letters";

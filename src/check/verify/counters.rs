@@ -12,8 +12,7 @@ use super::files::{Bounds, Held};
 use super::finding::{Findings, What};
 use super::identities::gaps;
 use super::{DEAD_LETTERS, TICKS};
-use crate::lake::LoggedVersion;
-use crate::lake::PartitionCounters;
+use crate::lake::{LoggedVersion, PartitionCounters};
 
 /// Gaps that are named.
 const GAPS: usize = 5;

@@ -19,13 +19,7 @@ use super::finding::{Findings, What};
 use super::identities::Identities;
 use super::progress::Progress;
 use super::rows::{FileRows, IdentityBatch, Rules};
-use crate::lake::AuditedTable;
-use crate::lake::FileError;
-use crate::lake::LoggedFile;
-use crate::lake::LoggedVersion;
-use crate::lake::StoredFile;
-use crate::lake::batch_rows;
-use crate::lake::offset_bounds;
+use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile, batch_rows, offset_bounds};
 
 /// Files that are decoded at once, at most one a core: more would wait for a core with a row group in memory.
 const READERS: usize = 4;

@@ -12,17 +12,9 @@ use super::progress::Progress;
 use super::topic::{Comparison, Differing, PartitionCompared, Topic, place};
 use super::window::{Stored, Tables, Window, each_batch, rounds_of};
 use super::{Logged, TICKS, VerifyError, counters};
-use crate::decode::Decoder;
-use crate::decode::InputSettings;
-use crate::kafka::Assigned;
-use crate::kafka::KafkaSettings;
-use crate::kafka::Reader;
-use crate::lake::INPUT;
-use crate::lake::LoggedFile;
-use crate::lake::LoggedVersion;
-use crate::lake::PartitionCounters;
-use crate::lake::RetryPolicy;
-use crate::lake::offset_bounds;
+use crate::decode::{Decoder, InputSettings};
+use crate::kafka::{Assigned, KafkaSettings, Reader};
+use crate::lake::{INPUT, LoggedFile, LoggedVersion, PartitionCounters, RetryPolicy, offset_bounds};
 use crate::market::{MarketZone, PartitionBy};
 
 /// How much was compared.

@@ -39,17 +39,10 @@ pub use progress::{Checked, Progress};
 pub use report::{Report, TableReport};
 pub use topic::PartitionCompared;
 
-use crate::kafka::KafkaSettings;
-use crate::kafka::TopicError;
-use crate::lake::Audit;
-use crate::lake::AuditedTable;
-use crate::lake::LakeError;
-use crate::lake::Location;
-use crate::lake::LogDamage;
-use crate::lake::LoggedVersion;
-use crate::lake::MARKET_ZONE;
-use crate::lake::SIGNALS;
-use crate::lake::StoreSettings;
+use crate::kafka::{KafkaSettings, TopicError};
+use crate::lake::{
+    Audit, AuditedTable, LakeError, Location, LogDamage, LoggedVersion, MARKET_ZONE, SIGNALS, StoreSettings,
+};
 use crate::market::{MarketZone, OtherTopic, PartitionBy};
 use files::{Held, read_all};
 use rows::{DateRule, Rules};

@@ -9,8 +9,7 @@ use super::files::Held;
 use super::finding::{Finding, Findings};
 use super::kafka::KafkaReport;
 use super::{TICKS, VerifySettings};
-use crate::lake::AuditedTable;
-use crate::lake::LoggedVersion;
+use crate::lake::{AuditedTable, LoggedVersion};
 
 /// The answer, as it is printed as JSON.
 #[derive(Debug, Serialize)]

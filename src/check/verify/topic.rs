@@ -14,13 +14,9 @@ use super::progress::Progress;
 use super::rows::hex;
 use super::window::{Digests, Stored, Window};
 use super::{DEAD_LETTERS, TICKS};
-use crate::decode::Decoder;
-use crate::decode::Message;
-use crate::decode::Verdict;
+use crate::decode::{Decoder, Message, Verdict};
 use crate::kafka;
-use crate::kafka::Reader;
-use crate::kafka::Record;
-use crate::kafka::TopicError;
+use crate::kafka::{Reader, Record, TopicError};
 use crate::market::TickColumns;
 
 /// What was compared of a partition.

@@ -19,13 +19,7 @@ use tokio::task::JoinSet;
 use super::VerifyError;
 use super::digest::{Compared, digest_letter};
 use super::files::readers;
-use crate::lake::AuditedTable;
-use crate::lake::FileError;
-use crate::lake::LoggedFile;
-use crate::lake::LoggedVersion;
-use crate::lake::LostRanges;
-use crate::lake::StoredFile;
-use crate::lake::offset_bounds;
+use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, LostRanges, StoredFile, offset_bounds};
 
 /// Offsets that are compared in one round.
 const ROUND_OFFSETS: u64 = 100_000_000;

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::EngineArgs;
-use crate::cli::args::TableArgs;
+use crate::cli::args::{EngineArgs, TableArgs};
 use crate::cli::settings::Layers;
 
 const AFTER_HELP: &str = "\

@@ -2,8 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::args::KafkaArgs;
-use crate::cli::args::TableArgs;
+use crate::cli::args::{KafkaArgs, TableArgs};
 use crate::cli::settings::Layers;
 use crate::serve::http::Listen;
 

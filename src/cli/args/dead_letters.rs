@@ -4,9 +4,7 @@ use std::ops::Range;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::FormatChoice;
-use crate::cli::args::InputArgs;
-use crate::cli::args::TableArgs;
+use crate::cli::args::{FormatChoice, InputArgs, TableArgs};
 use crate::decode::Reason;
 use crate::query::Moment;
 

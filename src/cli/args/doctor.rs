@@ -2,10 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::args::FormatChoice;
-use crate::cli::args::InputArgs;
-use crate::cli::args::KafkaArgs;
-use crate::cli::args::TableArgs;
+use crate::cli::args::{FormatChoice, InputArgs, KafkaArgs, TableArgs};
 use crate::cli::settings::Layers;
 
 /// Check everything that a lake stands on (configuration, store, log, files, Kafka), and say how to mend what is wrong;

@@ -4,16 +4,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::args::EventArgs;
-use crate::cli::args::KafkaArgs;
-use crate::cli::args::ServeArgs;
-use crate::cli::args::TableArgs;
+use crate::cli::args::{EventArgs, KafkaArgs, ServeArgs, TableArgs};
 use crate::cli::settings::Layers;
 use crate::decode::Preset;
-use crate::ingest::DataLossPolicy;
-use crate::ingest::Maintain;
-use crate::ingest::Share;
-use crate::ingest::StartPolicy;
+use crate::ingest::{DataLossPolicy, Maintain, Share, StartPolicy};
 use crate::market::PartitionBy;
 use crate::serve::http::Listen;
 use crate::serve::metrics::DEFAULT_LISTEN;

@@ -3,9 +3,7 @@
 use chrono_tz::Tz;
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::args::FormatChoice;
-use crate::cli::args::TableArgs;
-use crate::cli::args::zone;
+use crate::cli::args::{FormatChoice, TableArgs, zone};
 use crate::query::Moment;
 
 /// Show the versions, columns and files of a table, or change the zone of its trade dates

@@ -2,9 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::KafkaArgs;
-use crate::cli::args::TableArgs;
 use crate::cli::args::query::FormatChoice;
+use crate::cli::args::{KafkaArgs, TableArgs};
 use crate::cli::settings::Layers;
 use crate::util::units::parse_duration;
 

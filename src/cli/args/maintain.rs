@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::args::FormatChoice;
-use crate::cli::args::TableArgs;
+use crate::cli::args::{FormatChoice, TableArgs};
 
 /// Keep a lake fast and small: checkpoints, small files into large sorted ones, and away with what no version needs
 #[derive(Debug, Clone, Args)]

@@ -3,8 +3,7 @@
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
-use crate::cli::args::KafkaArgs;
-use crate::cli::args::TableArgs;
+use crate::cli::args::{KafkaArgs, TableArgs};
 
 /// Offsets of the lake: where every message is, and the audited way out of a data-loss stop
 #[derive(Debug, Clone, Args)]

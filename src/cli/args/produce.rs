@@ -5,13 +5,8 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
-use crate::cli::args::KafkaArgs;
-use crate::cli::args::TableArgs;
-use crate::cli::args::zone;
-use crate::decode::InputSettings;
-use crate::decode::Preset;
-use crate::decode::TimeFormat;
-use crate::decode::TimeUnit;
+use crate::cli::args::{KafkaArgs, TableArgs, zone};
+use crate::decode::{InputSettings, Preset, TimeFormat, TimeUnit};
 use crate::produce::Pace;
 use crate::produce::replay::{ColumnNames, EpochUnit, FileFormat, ReplaySettings};
 use crate::util::units::parse_duration;

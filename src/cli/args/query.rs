@@ -7,16 +7,10 @@ use chrono_tz::Tz;
 use clap::builder::PossibleValue;
 use clap::{ArgGroup, Args, ValueEnum};
 
-use crate::cli::args::EngineArgs;
-use crate::cli::args::KafkaArgs;
-use crate::cli::args::PastArgs;
-use crate::cli::args::TableArgs;
-use crate::cli::args::pair;
-use crate::cli::args::zone;
+use crate::cli::args::{EngineArgs, KafkaArgs, PastArgs, TableArgs, pair, zone};
 use crate::cli::settings::Layers;
 use crate::engines::Engine;
-use crate::query::Dialect;
-use crate::query::Format;
+use crate::query::{Dialect, Format};
 use crate::util::units::{parse_size, size_text};
 
 const AFTER_HELP: &str = "\

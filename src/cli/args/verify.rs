@@ -2,9 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::args::FormatChoice;
-use crate::cli::args::KafkaArgs;
-use crate::cli::args::TableArgs;
+use crate::cli::args::{FormatChoice, KafkaArgs, TableArgs};
 
 /// Check that a lake holds what it promises, and list what is wrong with how to mend it; exit code 4 with findings
 #[derive(Debug, Clone, Args)]

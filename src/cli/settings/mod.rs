@@ -9,18 +9,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode::InputError;
-use crate::decode::InputSettings;
-use crate::decode::Preset;
+use crate::decode::{InputError, InputSettings, Preset};
 use crate::engines::registration::glue::GlueSettings;
 use crate::engines::{AthenaSettings, ClickhouseSettings, Engine, TrinoSettings};
 use crate::ingest::IngestSettings;
-use crate::kafka::KafkaSettings;
-use crate::kafka::KafkaSettingsError;
-use crate::kafka::Properties;
-use crate::lake::Location;
-use crate::lake::LocationError;
-use crate::lake::StoreSettings;
+use crate::kafka::{KafkaSettings, KafkaSettingsError, Properties};
+use crate::lake::{Location, LocationError, StoreSettings};
 use crate::live::LiveSettings;
 use crate::market::ExtraSpec;
 use crate::serve::dashboard::DashboardSettings;

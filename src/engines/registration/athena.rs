@@ -2,8 +2,7 @@
 
 use super::quote::{backticked, double_quoted, escaped_string};
 use super::{Root, TABLES, View};
-use crate::query::Column;
-use crate::query::ColumnType;
+use crate::query::{Column, ColumnType};
 
 pub fn statements(database: &str, root: &Root, views: &[View]) -> Vec<String> {
     let mut all = vec![format!("CREATE DATABASE IF NOT EXISTS {}", backticked(database))];

@@ -28,8 +28,7 @@ pub use spark::statements as spark_statements;
 pub use trino::{Registration, create_schema, create_view, statements as trino_statements};
 pub use views::{LeftOut, View, Views};
 
-use crate::query::DEAD_LETTERS;
-use crate::query::TICKS;
+use crate::query::{DEAD_LETTERS, TICKS};
 
 /// The tables of a lake.
 pub const TABLES: [&str; 2] = [TICKS, DEAD_LETTERS];

@@ -1,7 +1,6 @@
 //! Where an engine sees the root of a lake, which may be another name for the same place.
 
-use crate::lake::Location;
-use crate::lake::S3Access;
+use crate::lake::{Location, S3Access};
 
 /// Root of the lake in the words of one engine; without a slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,8 @@
 //! The statements of every engine as they are sent, and places that would break out of a string.
 
 use super::*;
-use crate::lake::Location;
-use crate::lake::S3Access;
-use crate::query::Catalog;
-use crate::query::Dialect;
-use crate::query::QueryError;
+use crate::lake::{Location, S3Access};
+use crate::query::{Catalog, Dialect, QueryError};
 
 /// A place with all that is special in a string of some engine.
 const FOLDER: &str = r#"/data/it's a "lake" \n `x` -- ;"#;

@@ -1,12 +1,7 @@
 //! Which named queries become views.
 
 use super::TABLES;
-use crate::query::Catalog;
-use crate::query::Column;
-use crate::query::Dialect;
-use crate::query::NamedQuery;
-use crate::query::Parsed;
-use crate::query::QueryError;
+use crate::query::{Catalog, Column, Dialect, NamedQuery, Parsed, QueryError};
 
 /// A named query in the words of one engine.
 #[derive(Debug, Clone, PartialEq, Eq)]

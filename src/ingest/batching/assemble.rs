@@ -10,18 +10,10 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use crate::decode::Coercions;
-use crate::decode::Decoder;
-use crate::decode::KeySurvey;
-use crate::decode::Message;
-use crate::decode::Reason;
-use crate::decode::Rejection;
-use crate::decode::TOO_LARGE_KEPT;
-use crate::decode::Verdict;
+use crate::decode::{Coercions, Decoder, KeySurvey, Message, Reason, Rejection, TOO_LARGE_KEPT, Verdict};
 use crate::ingest::batching::batch::{Chunk, DeadLetter};
 use crate::ingest::batching::column_pool::SpareColumns;
-use crate::kafka::Handler;
-use crate::kafka::Record;
+use crate::kafka::{Handler, Record};
 use crate::market::{OffsetRange, TickColumns, plausible_kafka_millis};
 
 /// A chunk is full with this many rows. Columns grow by doubling, so a full chunk has no memory to spare.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::decode::Rejection;
-use crate::decode::SkipKind;
+use crate::decode::{Rejection, SkipKind};
 use crate::market::{Counts, InvalidRange, OffsetRange, TickColumns};
 
 /// A message that could not become rows, whole.

@@ -16,9 +16,7 @@ use crate::ingest::event_loop::policy::{Begin, BeginError, DataLoss, begin};
 use crate::ingest::event_loop::report::beating;
 use crate::ingest::flushing::orphaned_dead_letters::Buried;
 use crate::ingest::settings::StartPolicy;
-use crate::kafka::Assigned;
-use crate::kafka::Command;
-use crate::kafka::Start;
+use crate::kafka::{Assigned, Command, Start};
 use crate::lake::Lake;
 use crate::market::TopicIdentity;
 

@@ -10,12 +10,8 @@ use crate::ingest::error::IngestError;
 use crate::ingest::event_loop::pipeline::Pipeline;
 use crate::ingest::event_loop::policy::{BeginError, named};
 use crate::ingest::settings::StartPolicy;
-use crate::kafka::Assigned;
-use crate::kafka::TopicEnds;
-use crate::kafka::topic_ends;
-use crate::lake::CommitNote;
-use crate::lake::CommitOutcome;
-use crate::lake::Lake;
+use crate::kafka::{Assigned, TopicEnds, topic_ends};
+use crate::lake::{CommitNote, CommitOutcome, Lake};
 
 /// A partition without a leader doesn't hold up the others longer than this.
 const PATIENCE: Duration = Duration::from_secs(10);

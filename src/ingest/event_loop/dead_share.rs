@@ -6,8 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::decode::KeySurvey;
-use crate::decode::Reason;
+use crate::decode::{KeySurvey, Reason};
 use crate::ingest::batching::batch::{Chunk, DeadLetter};
 
 /// Where nothing else is configured.

@@ -11,12 +11,8 @@ use tokio::time::Instant;
 
 use crate::ingest::error::IngestError;
 use crate::ingest::event_loop::partitions::Partitions;
-use crate::kafka::KafkaSettings;
-use crate::kafka::TopicEnds;
-use crate::kafka::TopicError;
-use crate::kafka::topic_ends;
-use crate::lake::Lake;
-use crate::lake::RetryPolicy;
+use crate::kafka::{KafkaSettings, TopicEnds, TopicError, topic_ends};
+use crate::lake::{Lake, RetryPolicy};
 
 /// Ends are asked for this long before reading begins; those that are missing then are asked for again later.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);

@@ -8,12 +8,7 @@ use crate::ingest::daemon::Daemon;
 use crate::ingest::error::IngestError;
 use crate::ingest::event_loop::goal::{Behind, Hindrance, Unreached};
 use crate::ingest::tests::Place;
-use crate::kafka::Command;
-use crate::kafka::Consumer;
-use crate::kafka::Event;
-use crate::kafka::Handler;
-use crate::kafka::Record;
-use crate::kafka::topic_ends;
+use crate::kafka::{Command, Consumer, Event, Handler, Record, topic_ends};
 
 const SILENCE: Duration = Duration::from_secs(15);
 

@@ -2,10 +2,7 @@
 //!
 //! Counted by chunk: a path that matches is settled by its first value, and the others end with the first warning.
 
-use crate::decode::InputSettings;
-use crate::decode::KeySurvey;
-use crate::decode::NeverMatched;
-use crate::decode::OptionalPaths;
+use crate::decode::{InputSettings, KeySurvey, NeverMatched, OptionalPaths};
 use crate::ingest::batching::batch::Chunk;
 
 /// A daemon that begins with a handful of messages knows too little; one that ends knows all that it read.
@@ -71,8 +68,7 @@ impl OptionalWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Preset;
-    use crate::decode::Source;
+    use crate::decode::{Preset, Source};
     use crate::market::{Tick, TickColumns};
 
     fn chunk(messages: i64, volume: Option<f64>) -> Chunk {

@@ -32,13 +32,8 @@ use crate::ingest::event_loop::status::{Phase, Status, Volume};
 use crate::ingest::flushing::encode::TickEncoder;
 use crate::ingest::flushing::flush::{Flush, Flushed, Outcome, flush};
 use crate::ingest::settings::{DataLossPolicy, StartPolicy};
-use crate::kafka::Assigned;
-use crate::kafka::Command;
-use crate::kafka::Consumer;
-use crate::kafka::Event;
-use crate::kafka::KafkaSettings;
-use crate::lake::Advance;
-use crate::lake::Lake;
+use crate::kafka::{Assigned, Command, Consumer, Event, KafkaSettings};
+use crate::lake::{Advance, Lake};
 use crate::market::TopicIdentity;
 use crate::util::throttle::Throttle;
 

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::decode::Coercions;
-use crate::decode::Reason;
-use crate::decode::SkipKind;
+use crate::decode::{Coercions, Reason, SkipKind};
 use crate::ingest::event_loop::dead_share::Share;
 use crate::ingest::event_loop::histogram::Histogram;
 use crate::lake::Tallied;

@@ -15,11 +15,7 @@ use serde_json::json;
 
 use crate::ingest::batching::batch::DeadLetter;
 use crate::ingest::flushing::encode::EncodedFile;
-use crate::lake::DEAD_DATE;
-use crate::lake::NewFile;
-use crate::lake::dead_letters_schema;
-use crate::lake::new_data_path;
-use crate::lake::zstd_properties;
+use crate::lake::{DEAD_DATE, NewFile, dead_letters_schema, new_data_path, zstd_properties};
 use crate::market::rfc3339;
 
 const DAY_MICROS: i64 = 86_400_000_000;

@@ -18,10 +18,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::ingest::batching::batch::{Batch, Chunk};
 use crate::ingest::flushing::statistics::ColumnStats;
-use crate::lake::NewFile;
-use crate::lake::new_data_path;
-use crate::lake::ticks_properties;
-use crate::lake::ticks_schema;
+use crate::lake::{NewFile, new_data_path, ticks_properties, ticks_schema};
 use crate::market::{ExtraColumn, ExtraSpec, PartitionBy};
 
 /// Rows gathered at once, fewer where they are large; bounds what lives in addition to the chunks.

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use object_store::ObjectStore;
 use tokio::sync::oneshot;
 
-use crate::decode::Reason;
-use crate::decode::SkipKind;
+use crate::decode::{Reason, SkipKind};
 use crate::ingest::batching::assemble::now_micros;
 use crate::ingest::batching::batch::{Batch, DeadLetter};
 use crate::ingest::batching::column_pool::ColumnsReturn;
@@ -19,14 +18,7 @@ use crate::ingest::error::IngestError;
 use crate::ingest::flushing::dead_letters::encode_letters;
 use crate::ingest::flushing::encode::{EncodedFile, TickEncoder};
 use crate::kafka::TopicIdAnswer;
-use crate::lake::Advance;
-use crate::lake::Attempt;
-use crate::lake::CommitNote;
-use crate::lake::CommitOutcome;
-use crate::lake::CommittedTable;
-use crate::lake::Lake;
-use crate::lake::LakeError;
-use crate::lake::NewFile;
+use crate::lake::{Advance, Attempt, CommitNote, CommitOutcome, CommittedTable, Lake, LakeError, NewFile};
 use crate::util::crash::{self, CrashPoint};
 
 /// A batch and what the table must look like for it to go in.

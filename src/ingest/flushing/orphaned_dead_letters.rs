@@ -12,11 +12,7 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
 use crate::ingest::batching::batch::Chunk;
 use crate::ingest::error::IngestError;
-use crate::lake::DataFile;
-use crate::lake::FileError;
-use crate::lake::Lake;
-use crate::lake::StoredFile;
-use crate::lake::offset_bounds;
+use crate::lake::{DataFile, FileError, Lake, StoredFile, offset_bounds};
 use crate::market::OffsetRange;
 
 /// Without the payloads: a file may have gigabytes of them.
@@ -131,8 +127,7 @@ fn add_offsets(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Reason;
-    use crate::decode::Rejection;
+    use crate::decode::{Reason, Rejection};
     use crate::ingest::batching::batch::DeadLetter;
     use crate::market::TickColumns;
 

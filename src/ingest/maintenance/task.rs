@@ -15,12 +15,8 @@ use uuid::Uuid;
 
 use crate::ingest::event_loop::status::{MaintenanceStatus, Ran, Status, Work};
 use crate::ingest::settings::Maintain;
-use crate::lake::Location;
-use crate::lake::Maintenance;
-use crate::lake::RetryPolicy;
-use crate::lake::StoreSettings;
-use crate::lake::Upkeep;
 use crate::lake::maintenance::{Compacted, Compaction, RewriteError, Stopped};
+use crate::lake::{Location, Maintenance, RetryPolicy, StoreSettings, Upkeep};
 
 /// Commits from one look at the files to the next.
 const COMMITS: u64 = 32;

@@ -5,11 +5,8 @@ use std::collections::BTreeMap;
 use super::error::ReplayError;
 use super::letters::Letter;
 use crate::decode::Decoder;
-use crate::ingest::Batch;
-use crate::ingest::Chunk;
-use crate::ingest::TickEncoder;
-use crate::lake::NewFile;
-use crate::lake::Replayed;
+use crate::ingest::{Batch, Chunk, TickEncoder};
+use crate::lake::{NewFile, Replayed};
 use crate::market::{OffsetRange, TickColumns};
 
 /// Rows of one commit: a quarter of what ingest flushes at once.

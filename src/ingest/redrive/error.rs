@@ -3,8 +3,7 @@
 use parquet::errors::ParquetError;
 
 use crate::decode::InputError;
-use crate::lake::FileError;
-use crate::lake::LakeError;
+use crate::lake::{FileError, LakeError};
 use crate::tail::MappingError;
 
 #[derive(Debug, thiserror::Error)]

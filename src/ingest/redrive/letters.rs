@@ -5,19 +5,16 @@ use arrow::array::{
 };
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
-use parquet::arrow::ParquetRecordBatchStreamBuilder;
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::ParquetRecordBatchStream;
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use sha2::{Digest, Sha256};
 
 use super::error::ReplayError;
 use super::offsets::Identity;
 use super::wanted::Mark;
 use crate::decode::TOO_LARGE_KEPT;
-use crate::lake::DataFile;
-use crate::lake::StoredFile;
-use crate::lake::TableView;
+use crate::lake::{DataFile, StoredFile, TableView};
 
 /// Columns of a [`Mark`].
 pub(super) const MARKS: [&str; 5] = ["kafka_epoch", "kafka_partition", "kafka_offset", "reason", "ingested_at"];

@@ -11,9 +11,7 @@ use parquet::file::statistics::Statistics;
 use roaring::RoaringTreemap;
 
 use super::error::ReplayError;
-use crate::lake::DataFile;
-use crate::lake::TableView;
-use crate::lake::offset_bounds;
+use crate::lake::{DataFile, TableView, offset_bounds};
 
 /// Files that are read at once, so that a store's answers are not waited for one by one.
 pub(super) const READERS: usize = 4;

@@ -9,8 +9,7 @@ use super::error::ReplayError;
 use super::letters::{Letters, MARKS};
 use super::offsets::{Offsets, READERS};
 use crate::decode::Reason;
-use crate::lake::DataFile;
-use crate::lake::LakeVersion;
+use crate::lake::{DataFile, LakeVersion};
 
 /// All of what is given has to be so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,9 +7,8 @@ use std::collections::BTreeSet;
 use std::ffi::c_int;
 use std::time::Duration;
 
-use rdkafka::TopicPartitionList;
-use rdkafka::bindings as rd;
 use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{TopicPartitionList, bindings as rd};
 
 use super::code::{check_number, number_in};
 use super::{RawConsumer, RawError, check, elements, millis, take_error};

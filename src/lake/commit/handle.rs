@@ -23,14 +23,13 @@ use crate::lake::log::record::PartitionCounters;
 use crate::lake::log::schema::DEAD_DATE;
 use crate::lake::log::table::Table;
 use crate::lake::log::view::{DataFile, TableView};
-use crate::lake::store::bucket;
 use crate::lake::store::empty::{require_folder, require_vacant};
 use crate::lake::store::location::Location;
 use crate::lake::store::probe::require_conditional_put;
 use crate::lake::store::retry::{Attempts, RetryPolicy, patiently};
 use crate::lake::store::root::{StoreSettings, root_store};
 use crate::lake::store::tally::CommittedTable;
-use crate::lake::store::upload;
+use crate::lake::store::{bucket, upload};
 use crate::market::TopicIdentity;
 
 /// Files of one commit on their way to the store at the same time.

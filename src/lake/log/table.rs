@@ -8,11 +8,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deltalake::DeltaTable;
-use deltalake::DeltaTableError;
 use deltalake::kernel::Metadata;
 use deltalake::logstore::{LogStoreRef, StorageConfig, commit_uri_from_version, default_logstore};
 use deltalake::table::state::DeltaTableState;
+use deltalake::{DeltaTable, DeltaTableError};
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
 use url::Url;
 

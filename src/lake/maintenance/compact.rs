@@ -10,13 +10,7 @@ use super::memory::Memory;
 use super::plan::{Candidate, Job, Limits, plan};
 use super::rewrite::{Order, Rewrite, RewriteError};
 use super::statistics::times_of;
-use crate::lake::DataFile;
-use crate::lake::MaintainedTable;
-use crate::lake::NewFile;
-use crate::lake::Replaced;
-use crate::lake::Replacement;
-use crate::lake::RetryPolicy;
-use crate::lake::TableView;
+use crate::lake::{DataFile, MaintainedTable, NewFile, Replaced, Replacement, RetryPolicy, TableView};
 use crate::util::crash::{self, CrashPoint};
 
 /// Another maintainer is at work: these times in a row, and it is left to it.

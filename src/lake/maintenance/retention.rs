@@ -11,13 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::compact::{OUTRUN, Stopped};
 use super::rewrite::{RewriteError, read_error, whole_file};
-use crate::lake::DataFile;
-use crate::lake::Expired;
-use crate::lake::MaintainedTable;
-use crate::lake::Replaced;
-use crate::lake::Replacement;
-use crate::lake::RetryPolicy;
-use crate::lake::TableView;
+use crate::lake::{DataFile, Expired, MaintainedTable, Replaced, Replacement, RetryPolicy, TableView};
 use crate::market::{MarketZone, PartitionBy};
 
 /// As far back as trade dates are told, 1700-01-01 in microseconds.

@@ -28,17 +28,10 @@ use tokio_util::sync::CancellationToken;
 use super::memory::{Memory, held, largest_row_group};
 use super::merge::{Merge, MergeError, Step};
 use super::statistics::FileStatistics;
-use crate::lake::DataFile;
-use crate::lake::FileError;
-use crate::lake::LakeError;
-use crate::lake::NewFile;
-use crate::lake::StoredFile;
-use crate::lake::TableView;
-use crate::lake::batch_rows;
-use crate::lake::footer_says_sorted;
-use crate::lake::new_data_path;
-use crate::lake::ticks_properties;
-use crate::lake::zstd_properties;
+use crate::lake::{
+    DataFile, FileError, LakeError, NewFile, StoredFile, TableView, batch_rows, footer_says_sorted, new_data_path,
+    ticks_properties, zstd_properties,
+};
 
 /// Rows that are decoded at once, of each input; fewer where they are large.
 const BATCH_ROWS: usize = 4 * 1024;

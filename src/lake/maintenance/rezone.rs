@@ -26,18 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::rewrite::{ROW_GROUP_DECODED, RewriteError, fitted, read_error, schema_of_files, whole_file};
 use super::statistics::{FileStatistics, times_of};
-use crate::lake::DataFile;
-use crate::lake::MaintainedTable;
-use crate::lake::NewFile;
-use crate::lake::Replaced;
-use crate::lake::Replacement;
-use crate::lake::RetryPolicy;
-use crate::lake::TableView;
-use crate::lake::batch_rows;
-use crate::lake::footer_says_sorted;
-use crate::lake::new_data_path;
-use crate::lake::ticks_properties;
-use crate::lake::zstd_properties;
+use crate::lake::{
+    DataFile, MaintainedTable, NewFile, Replaced, Replacement, RetryPolicy, TableView, batch_rows, footer_says_sorted,
+    new_data_path, ticks_properties, zstd_properties,
+};
 use crate::market::{MarketZone, PartitionBy};
 
 const TRADE_DATE: &str = "trade_date";

@@ -13,8 +13,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use arrow::array::{TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    new_null_array,
+};
 use arrow::datatypes::{DataType, Schema};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;

@@ -17,9 +17,7 @@ use parquet::file::properties::WriterProperties;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::lake::NewFile;
-use crate::lake::new_data_path;
-use crate::lake::signals_schema;
+use crate::lake::{NewFile, new_data_path, signals_schema};
 use crate::live::event::{Event, Kind, Severity, TickId};
 use crate::market::{date_text, rfc3339};
 

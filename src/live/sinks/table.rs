@@ -12,10 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::lake::Advance;
-use crate::lake::CommitOutcome;
-use crate::lake::Reached;
-use crate::lake::Signals;
+use crate::lake::{Advance, CommitOutcome, Reached, Signals};
 use crate::live::error::LiveError;
 use crate::live::event::Event;
 use crate::live::sinks::encode::encode;

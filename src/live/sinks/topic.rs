@@ -4,8 +4,7 @@
 //! at its last commit; what lies behind is read at the start and left out by its identity.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
-use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,14 +12,7 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::kafka::KafkaSettings;
-use crate::kafka::Producer;
-use crate::kafka::ProducerRecord;
-use crate::kafka::Progress;
-use crate::kafka::Queued;
-use crate::kafka::Reader;
-use crate::kafka::TopicError;
-use crate::kafka::ensure_topic;
+use crate::kafka::{KafkaSettings, Producer, ProducerRecord, Progress, Queued, Reader, TopicError, ensure_topic};
 use crate::live::event::Event;
 use crate::live::sinks::encode::EventJson;
 

@@ -8,9 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::lake::TableView;
-use crate::live::Kind;
-use crate::live::SymbolState;
-use crate::live::at;
+use crate::live::{Kind, SymbolState, at};
 use crate::market::PartitionBy;
 use crate::query::tests::{named, rows_of, table_of};
 

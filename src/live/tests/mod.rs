@@ -5,12 +5,7 @@ mod streams;
 
 use proptest::prelude::*;
 
-use crate::live::Engine;
-use crate::live::Event;
-use crate::live::LiveSettings;
-use crate::live::Origin;
-use crate::live::RuleSettings;
-use crate::live::Rules;
+use crate::live::{Engine, Event, LiveSettings, Origin, RuleSettings, Rules};
 use crate::market::{Tick, TickColumns};
 use crate::query::tests::{DAY_MICROS, Row, START};
 

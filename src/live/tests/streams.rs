@@ -5,10 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::live::Kind;
-use crate::live::Starts;
-use crate::live::history;
-use crate::live::warm_up;
+use crate::live::{Kind, Starts, history, warm_up};
 use crate::market::PartitionBy;
 use crate::query::tests::table_of;
 

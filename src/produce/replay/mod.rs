@@ -15,8 +15,7 @@ use chrono_tz::Tz;
 
 use super::wire::Encoder;
 use super::{Feed, FeedError, FeedMessage};
-use crate::decode::InputSettings;
-use crate::decode::TimeFormat;
+use crate::decode::{InputSettings, TimeFormat};
 pub use files::FileFormat;
 use files::Input;
 use lines::LineReader;

@@ -1,8 +1,7 @@
 //! Which column of a file is which field, and what to say about the columns that are none.
 
 use super::{ColumnNames, ReplayError};
-use crate::decode::InputSettings;
-use crate::decode::Source;
+use crate::decode::{InputSettings, Source};
 use crate::util::suggest::{did_you_mean, shown};
 
 const FIELDS: [&str; 9] = ["symbol", "ts", "close", "open", "high", "low", "volume", "trade_id", "source"];

@@ -3,10 +3,7 @@
 use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use crate::decode::Reason;
-use crate::decode::TimeFormat;
-use crate::decode::WrittenTime;
-use crate::decode::scaled_decimal;
+use crate::decode::{Reason, TimeFormat, WrittenTime, scaled_decimal};
 
 /// Unit of numeric times since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -8,9 +8,7 @@ use chrono_tz::Tz;
 
 use super::EncodeError;
 use super::text::{Stamp, number, string};
-use crate::decode::InputSettings;
-use crate::decode::Source;
-use crate::decode::TimeUnit;
+use crate::decode::{InputSettings, Source, TimeUnit};
 use crate::market::Tick;
 
 /// Part of a document: an object, an array if its keys are 0, 1, .., or the value of a field.
@@ -233,9 +231,7 @@ fn write_field(field: Field, tick: &Tick<'_>, ts: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::super::Encoder;
     use super::*;
-    use crate::decode::Decoder;
-    use crate::decode::Message;
-    use crate::decode::Verdict;
+    use crate::decode::{Decoder, Message, Verdict};
     use crate::market::MarketZone;
 
     const TICK: Tick<'static> = Tick {

@@ -8,8 +8,7 @@ mod text;
 
 use chrono_tz::Tz;
 
-use crate::decode::InputSettings;
-use crate::decode::Preset;
+use crate::decode::{InputSettings, Preset};
 use crate::market::{LocalClock, Tick};
 use mapped::MappedEncoder;
 use text::{Stamp, identifier, integer, number, string};

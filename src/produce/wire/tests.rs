@@ -4,10 +4,7 @@ use clap::ValueEnum;
 use proptest::prelude::*;
 
 use super::*;
-use crate::decode::Decoder;
-use crate::decode::InputSettings;
-use crate::decode::Message;
-use crate::decode::Verdict;
+use crate::decode::{Decoder, InputSettings, Message, Verdict};
 use crate::market::{MarketZone, TickColumns};
 
 /// The part of a tick that a format carries; the source is its name.

@@ -17,8 +17,7 @@ use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::lake::DataFile;
-use crate::lake::TableView;
+use crate::lake::{DataFile, TableView};
 use crate::market::{EPOCH_DAYS_FROM_CE, PartitionBy};
 
 /// Delta writers may cut times of statistics to milliseconds.

@@ -1,8 +1,7 @@
 //! Where a statement puts what its memory can't hold.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Removals until tasks that were stopped have made their last file.
 const ATTEMPTS: usize = 10;

@@ -19,15 +19,13 @@ use crate::query::session::since::Since;
 use crate::query::sql::depth::{MOST_OPERATORS, longest_chain};
 use crate::query::sql::diagnose::SqlProblem;
 use crate::query::sql::dialect::Dialect;
-use crate::query::sql::dropped;
 use crate::query::sql::expand::{self, NamedTables};
 use crate::query::sql::moment::{Clock, Moment};
-use crate::query::sql::named_windows;
 use crate::query::sql::names::name_columns;
 use crate::query::sql::params::{self, Now, ParamValue};
 use crate::query::sql::qualify::qualify;
 use crate::query::sql::scope::{self, Scope};
-use crate::query::sql::shown;
+use crate::query::sql::{dropped, named_windows, shown};
 
 #[derive(Debug, Clone)]
 pub struct Parsed {

@@ -3,14 +3,7 @@
 use std::path::Path as FilePath;
 
 use super::*;
-use crate::lake::Advance;
-use crate::lake::CommitNote;
-use crate::lake::CommitOutcome;
-use crate::lake::Lake;
-use crate::lake::LakeSpec;
-use crate::lake::Location;
-use crate::lake::NewFile;
-use crate::lake::StoreSettings;
+use crate::lake::{Advance, CommitNote, CommitOutcome, Lake, LakeSpec, Location, NewFile, StoreSettings};
 use crate::market::{Counts, OffsetRange, TopicIdentity};
 
 /// Two days of two symbols, 40 ticks each a day, committed to `folder` one day at a time.

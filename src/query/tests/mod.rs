@@ -20,8 +20,10 @@ mod warm_up;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use arrow::array::{TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    new_null_array,
+};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema};
 use futures::TryStreamExt;
@@ -33,11 +35,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use url::Url;
 
-use crate::lake::DataFile;
-use crate::lake::SORT_ORDER;
-use crate::lake::SORTED_BY;
-use crate::lake::TableView;
-use crate::lake::ticks_schema;
+use crate::lake::{DataFile, SORT_ORDER, SORTED_BY, TableView, ticks_schema};
 use crate::market::PartitionBy;
 use crate::query::*;
 

@@ -6,9 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::lake::Lake;
-use crate::query::QueryError;
-use crate::query::QuerySession;
-use crate::query::Sessions;
+use crate::query::{QueryError, QuerySession, Sessions};
 use crate::serve::dashboard::source::SourceSpec;
 use crate::tail::{Union, UnionError, UnionSettings, UnionView};
 

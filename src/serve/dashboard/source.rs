@@ -12,15 +12,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::lake::Lake;
-use crate::lake::LakeError;
-use crate::lake::Location;
-use crate::lake::SIGNALS;
-use crate::lake::StoreSettings;
-use crate::query::DEAD_LETTERS;
-use crate::query::QueryError;
-use crate::query::QuerySession;
-use crate::query::TICKS;
+use crate::lake::{Lake, LakeError, Location, SIGNALS, StoreSettings};
+use crate::query::{DEAD_LETTERS, QueryError, QuerySession, TICKS};
 use crate::serve::dashboard::beyond::Beyond;
 use crate::serve::dashboard::mode::Mode;
 use crate::serve::http::Problem;

@@ -1,11 +1,10 @@
 //! A port: its address, the socket, and the connections that it accepts.
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use axum::Router;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

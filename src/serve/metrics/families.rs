@@ -3,13 +3,9 @@
 use super::process::resident_bytes;
 use super::text::{Kind, Text};
 use super::view::Moment;
-use crate::decode::Reason;
-use crate::decode::SkipKind;
-use crate::ingest::Ran;
-use crate::ingest::Share;
-use crate::ingest::Work;
-use crate::lake::Attempt;
-use crate::lake::CommittedTable;
+use crate::decode::{Reason, SkipKind};
+use crate::ingest::{Ran, Share, Work};
+use crate::lake::{Attempt, CommittedTable};
 
 const MICROS: f64 = 1e6;
 

@@ -55,8 +55,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::ingest::PartitionStatus;
-    use crate::ingest::Status;
+    use crate::ingest::{PartitionStatus, Status};
     use crate::serve::metrics::view::Facts;
 
     fn codes(status: Status, still_for: Duration) -> (bool, Vec<&'static str>) {

@@ -11,29 +11,14 @@ use chrono::Utc;
 use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::AlertsArgs;
-use crate::cli::args::AlertsCommand;
-use crate::cli::args::AlertsTestArgs;
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{AlertsArgs, AlertsCommand, AlertsTestArgs, GlobalArgs};
 use crate::cli::commands::FINDINGS;
 use crate::cli::commands::ask::query::output_of;
 use crate::cli::commands::print::tell;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::lake::Lake;
-use crate::live::Engine;
-use crate::live::Event;
-use crate::live::Kind;
-use crate::live::LiveSettings;
-use crate::live::RuleSettings;
-use crate::live::Rules;
-use crate::live::WebhookSettings;
-use crate::live::history;
-use crate::query::Clock;
-use crate::query::Format;
-use crate::query::Moment;
-use crate::query::Output;
-use crate::query::QueryError;
-use crate::query::write_batch;
+use crate::live::{Engine, Event, Kind, LiveSettings, RuleSettings, Rules, WebhookSettings, history};
+use crate::query::{Clock, Format, Moment, Output, QueryError, write_batch};
 use crate::util::suggest::did_you_mean;
 
 /// # Errors

@@ -6,15 +6,11 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::DashboardArgs;
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{DashboardArgs, GlobalArgs};
 use crate::cli::commands::data_in::sidecars::{Beside, Wanted, check};
 use crate::cli::commands::print::tell;
 use crate::cli::settings::Settings;
-use crate::serve::dashboard::DEFAULT_LISTEN;
-use crate::serve::dashboard::DashboardSettings;
-use crate::serve::dashboard::Server;
-use crate::serve::dashboard::SourceSpec;
+use crate::serve::dashboard::{DEFAULT_LISTEN, DashboardSettings, Server, SourceSpec};
 use crate::tail::UnionSettings;
 
 /// The page shows the table while it waits for brokers longer.

@@ -12,9 +12,7 @@ use crate::cli::commands::print::{print, tell};
 use crate::cli::settings::Settings;
 use crate::engines::{AthenaClient, Engine, EngineAnswer, EngineClient, TrinoClient};
 use crate::lake::StoreSettings;
-use crate::query::Format;
-use crate::query::QueryError;
-use crate::query::write_stream;
+use crate::query::{Format, QueryError, write_stream};
 
 /// # Errors
 /// The engine takes one statement at a time.

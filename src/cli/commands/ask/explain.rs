@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use indicatif::{BinaryBytes, HumanCount};
 
-use crate::query::Amount;
-use crate::query::TableReads;
+use crate::query::{Amount, TableReads};
 
 pub(in crate::cli::commands) fn explanation(plan: &str, tables: &[TableReads]) -> String {
     let mut text = plan.to_owned();

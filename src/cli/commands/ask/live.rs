@@ -9,16 +9,11 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::LiveArgs;
+use crate::cli::args::{GlobalArgs, LiveArgs};
 use crate::cli::commands::print::tell;
 use crate::cli::settings::Settings;
 use crate::ingest::StartPolicy;
-use crate::live::Event;
-use crate::live::EventSender;
-use crate::live::LiveSpec;
-use crate::live::Summary;
-use crate::live::open;
+use crate::live::{Event, EventSender, LiveSpec, Summary, open};
 
 /// Batches of events that may wait for the terminal.
 const PRINT_QUEUE: usize = 64;

@@ -5,11 +5,8 @@ use std::sync::Arc;
 use crate::cli::args::QueryArgs;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::kafka::KafkaSettings;
-use crate::lake::Lake;
-use crate::lake::RetryPolicy;
-use crate::query::QueryError;
-use crate::query::QuerySession;
-use crate::query::Sessions;
+use crate::lake::{Lake, RetryPolicy};
+use crate::query::{QueryError, QuerySession, Sessions};
 use crate::tail::{Union, UnionSettings, UnionView};
 
 pub(in crate::cli::commands) struct LiveTables {

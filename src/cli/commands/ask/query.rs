@@ -10,41 +10,19 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::AskArgs;
-use crate::cli::args::FormatChoice;
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::QueryArgs;
-use crate::cli::args::TableArgs;
-use crate::cli::commands::ask::elsewhere;
+use crate::cli::args::{AskArgs, FormatChoice, GlobalArgs, QueryArgs, TableArgs};
 use crate::cli::commands::ask::explain::explanation;
 use crate::cli::commands::ask::progress::ProgressLine;
-use crate::cli::commands::ask::repl;
 use crate::cli::commands::ask::tables::Tables;
+use crate::cli::commands::ask::{elsewhere, repl};
 use crate::cli::commands::print::{print, tell};
 use crate::cli::settings::Settings;
 use crate::engines::Engine;
-use crate::lake::Location;
-use crate::lake::SIGNALS;
-use crate::lake::StoreSettings;
-use crate::lake::store_result;
-use crate::query::Ask;
-use crate::query::Catalog;
-use crate::query::Clock;
-use crate::query::DEAD_LETTERS;
-use crate::query::DEFAULT_MEMORY_BYTES;
-use crate::query::Dialect;
-use crate::query::Fit;
-use crate::query::Format;
-use crate::query::Header;
-use crate::query::NamedQuery;
-use crate::query::NamedTables;
-use crate::query::Output;
-use crate::query::Parsed;
-use crate::query::QueryError;
-use crate::query::QuerySession;
-use crate::query::TICKS;
-use crate::query::write_all;
-use crate::query::write_readable;
+use crate::lake::{Location, SIGNALS, StoreSettings, store_result};
+use crate::query::{
+    Ask, Catalog, Clock, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Dialect, Fit, Format, Header, NamedQuery, NamedTables,
+    Output, Parsed, QueryError, QuerySession, TICKS, write_all, write_readable,
+};
 
 /// # Errors
 /// The query failed, or was asked for wrongly.
@@ -325,10 +303,8 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::args::Cli;
-    use crate::cli::args::Command;
-    use crate::cli::commands::USAGE;
-    use crate::cli::commands::exit_code;
+    use crate::cli::args::{Cli, Command};
+    use crate::cli::commands::{USAGE, exit_code};
     use crate::query::tests::lake::write_lake;
 
     async fn query(arguments: &[&str]) -> anyhow::Result<ExitCode> {

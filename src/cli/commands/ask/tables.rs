@@ -4,21 +4,12 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::AsOfText;
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::PastArgs;
-use crate::cli::args::QueryArgs;
+use crate::cli::args::{AsOfText, GlobalArgs, PastArgs, QueryArgs};
 use crate::cli::commands::ask::live_tables::LiveTables;
 use crate::cli::commands::print::tell;
 use crate::cli::settings::Settings;
-use crate::lake::AsOf;
-use crate::lake::Lake;
-use crate::lake::SIGNALS;
-use crate::query::Clock;
-use crate::query::DEAD_LETTERS;
-use crate::query::QueryError;
-use crate::query::QuerySession;
-use crate::query::TICKS;
+use crate::lake::{AsOf, Lake, SIGNALS};
+use crate::query::{Clock, DEAD_LETTERS, QueryError, QuerySession, TICKS};
 
 pub(in crate::cli::commands) struct Tables {
     source: Source,

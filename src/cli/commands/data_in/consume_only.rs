@@ -7,8 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::commands::print::print;
 use crate::cli::settings::{Settings, SettingsError};
-use crate::kafka::Progress;
-use crate::kafka::Reader;
+use crate::kafka::{Progress, Reader};
 use crate::lake::RetryPolicy;
 
 /// # Errors

@@ -11,17 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::commands::print::{ReaderGone, tell};
 use crate::cli::settings::{Settings, SettingsError};
-use crate::decode::Decoder;
-use crate::decode::InputSettings;
-use crate::decode::KeySurvey;
-use crate::decode::Message;
-use crate::decode::OptionalPaths;
-use crate::decode::Verdict;
+use crate::decode::{Decoder, InputSettings, KeySurvey, Message, OptionalPaths, Verdict};
 use crate::ingest::StartPolicy;
-use crate::kafka::Assigned;
-use crate::kafka::Progress;
-use crate::kafka::Reader;
-use crate::kafka::TopicError;
+use crate::kafka::{Assigned, Progress, Reader, TopicError};
 use crate::lake::RetryPolicy;
 use crate::market::{ExtraColumn, TickColumns};
 

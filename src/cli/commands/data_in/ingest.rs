@@ -6,22 +6,15 @@ use anyhow::{Context, ensure};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::IngestArgs;
+use crate::cli::args::{GlobalArgs, IngestArgs};
 use crate::cli::commands::ask::live::printer;
-use crate::cli::commands::data_in::dry_run;
 use crate::cli::commands::data_in::sidecars::{Beside, Wanted, check};
-use crate::cli::commands::data_in::way_out;
+use crate::cli::commands::data_in::{dry_run, way_out};
 use crate::cli::commands::operate::metrics::{Listening, view};
 use crate::cli::commands::print::tell;
 use crate::cli::settings::{Resolved, Settings, SettingsError};
-use crate::ingest::Daemon;
-use crate::ingest::IngestError;
-use crate::ingest::IngestSpec;
-use crate::ingest::Status;
-use crate::lake::Lake;
-use crate::lake::LakeError;
-use crate::lake::Location;
+use crate::ingest::{Daemon, IngestError, IngestSpec, Status};
+use crate::lake::{Lake, LakeError, Location};
 use crate::serve::metrics::View;
 
 /// # Errors

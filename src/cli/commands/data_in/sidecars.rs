@@ -15,14 +15,8 @@ use crate::cli::commands::ask::live::spec;
 use crate::cli::commands::print::tell;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::ingest::Status;
-use crate::live::EventSender;
-use crate::live::LiveError;
-use crate::live::Progress;
-use crate::live::Rules;
-use crate::live::Update;
-use crate::live::open;
-use crate::serve::dashboard::PipelineView;
-use crate::serve::dashboard::Server;
+use crate::live::{EventSender, LiveError, Progress, Rules, Update, open};
+use crate::serve::dashboard::{PipelineView, Server};
 use crate::serve::metrics::{View, routes};
 
 /// Updates that the dashboard may be behind: some seconds.

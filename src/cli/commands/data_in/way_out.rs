@@ -2,8 +2,7 @@
 
 use crate::cli::args::GlobalArgs;
 use crate::cli::settings::{GivenFlags, Resolved, SettingsError};
-use crate::ingest::DataLoss;
-use crate::ingest::IngestError;
+use crate::ingest::{DataLoss, IngestError};
 use crate::market::OtherTopic;
 
 /// A stop that needs a decision, and the ways out of it.

@@ -10,9 +10,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use tokio_util::sync::CancellationToken;
 
 use crate::check::doctor::{Check, DoctorSettings, Expected, Report, Status, examine};
-use crate::cli::args::DoctorArgs;
-use crate::cli::args::FormatChoice;
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{DoctorArgs, FormatChoice, GlobalArgs};
 use crate::cli::commands::FINDINGS;
 use crate::cli::commands::ask::query::output_of;
 use crate::cli::commands::print::{print, tell};
@@ -20,9 +18,7 @@ use crate::cli::settings::{Resolved, Settings};
 use crate::decode::Decoder;
 use crate::ingest::Maintain;
 use crate::live::Rules;
-use crate::query::Format;
-use crate::query::Output;
-use crate::query::write_batch;
+use crate::query::{Format, Output, write_batch};
 
 const CONFIGURATION: &str = "configuration";
 const CORRECT: &str = "correct it; `tickhouse config show` tells where each value comes from";

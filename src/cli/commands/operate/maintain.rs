@@ -12,21 +12,14 @@ use indicatif::HumanBytes;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::MaintainArgs;
+use crate::cli::args::{GlobalArgs, MaintainArgs};
 use crate::cli::commands::ask::query::output_of;
 use crate::cli::commands::print::tell;
 use crate::cli::settings::{Settings, SettingsError};
-use crate::lake::MARKET_ZONE;
-use crate::lake::Maintenance;
-use crate::lake::NewFile;
-use crate::lake::RetryPolicy;
-use crate::lake::Unreferenced;
-use crate::lake::Upkeep;
 use crate::lake::maintenance::{Compacted, Compaction, Dropped, Limits, Retention, RewriteError, Stopped};
+use crate::lake::{MARKET_ZONE, Maintenance, NewFile, RetryPolicy, Unreferenced, Upkeep};
 use crate::market::MarketZone;
-use crate::query::Output;
-use crate::query::write_batch;
+use crate::query::{Output, write_batch};
 
 /// Longer than any file waits for its commit.
 const LEAST_AGE: Duration = Duration::from_secs(2 * NewFile::OFFERED_FOR.as_secs());

@@ -8,16 +8,12 @@ use indicatif::HumanBytes;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::RezoneArgs;
+use crate::cli::args::{GlobalArgs, RezoneArgs};
 use crate::cli::commands::operate::maintain::plain;
 use crate::cli::commands::print::{report, tell};
 use crate::cli::settings::Settings;
-use crate::lake::MARKET_ZONE;
-use crate::lake::MaintainedTable;
-use crate::lake::Maintenance;
-use crate::lake::RetryPolicy;
 use crate::lake::maintenance::{Rezone, RezoneOutcome};
+use crate::lake::{MARKET_ZONE, MaintainedTable, Maintenance, RetryPolicy};
 
 /// Files after which a line says how far it is.
 const REPORT_FILES: u64 = 100;

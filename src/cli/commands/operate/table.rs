@@ -13,24 +13,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::InspectArgs;
-use crate::cli::args::InspectCommand;
-use crate::cli::args::InspectCommon;
-use crate::cli::args::LakeTable;
-use crate::cli::args::PastArgs;
+use crate::cli::args::{GlobalArgs, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs};
 use crate::cli::commands::ask::query::output_of;
 use crate::cli::commands::ask::tables::version_of;
 use crate::cli::commands::operate::rezone;
 use crate::cli::settings::Settings;
-use crate::lake::DataFile;
-use crate::lake::Lake;
-use crate::lake::TableCommit;
-use crate::lake::TableView;
-use crate::query::Output;
-use crate::query::QueryError;
-use crate::query::sql_type;
-use crate::query::write_batch;
+use crate::lake::{DataFile, Lake, TableCommit, TableView};
+use crate::query::{Output, QueryError, sql_type, write_batch};
 
 /// # Errors
 /// There is no lake, or its log can't be read.

@@ -11,16 +11,13 @@ use indicatif::{HumanBytes, HumanCount};
 use tokio_util::sync::CancellationToken;
 
 use crate::check::verify::{Finding, Progress, Report, VerifySettings, verify};
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::VerifyArgs;
+use crate::cli::args::{GlobalArgs, VerifyArgs};
 use crate::cli::commands::FINDINGS;
 use crate::cli::commands::ask::progress::ProgressLine;
 use crate::cli::commands::ask::query::output_of;
 use crate::cli::commands::print::{print, tell};
 use crate::cli::settings::{Settings, SettingsError};
-use crate::query::Format;
-use crate::query::Output;
-use crate::query::write_batch;
+use crate::query::{Format, Output, write_batch};
 
 /// # Errors
 /// There is no lake, or it can't be checked.

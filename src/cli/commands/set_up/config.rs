@@ -6,11 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::CommandFactory;
 
-use crate::cli::args::Cli;
-use crate::cli::args::CompletionsArgs;
-use crate::cli::args::ConfigArgs;
-use crate::cli::args::ConfigCommand;
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{Cli, CompletionsArgs, ConfigArgs, ConfigCommand, GlobalArgs};
 use crate::cli::commands::print::{print, report};
 use crate::cli::settings::Settings;
 use crate::live::Rules;

@@ -123,8 +123,7 @@ fn hive_type(kind: &DataType) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lake::dead_letters_schema;
-    use crate::lake::ticks_schema;
+    use crate::lake::{dead_letters_schema, ticks_schema};
     use crate::market::PartitionBy;
 
     #[test]

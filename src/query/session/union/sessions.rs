@@ -6,8 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::exec::TailRows;
-use crate::lake::LakeVersion;
-use crate::lake::SIGNALS;
+use crate::lake::{LakeVersion, SIGNALS};
 use crate::query::error::QueryError;
 use crate::query::session::provider::LakeFiles;
 use crate::query::session::query_session::{DEAD_LETTERS, QuerySession, TICKS};

@@ -4,8 +4,7 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 use url::form_urlencoded;
 
-use crate::query::Ask;
-use crate::query::Format;
+use crate::query::{Ask, Format};
 use crate::serve::http::Problem;
 use crate::util::suggest::did_you_mean;
 

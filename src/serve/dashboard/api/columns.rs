@@ -13,9 +13,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{Days, NaiveDate};
 use futures::TryStreamExt;
 
-use crate::query::Batches;
-use crate::query::Column;
-use crate::query::QueryError;
+use crate::query::{Batches, Column, QueryError};
 use crate::serve::dashboard::api::json;
 
 /// Some rows of an answer.

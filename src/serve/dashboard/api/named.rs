@@ -3,14 +3,7 @@
 use chrono::{DateTime, SubsecRound, Utc};
 
 use crate::live::Kind;
-use crate::query::Catalog;
-use crate::query::Clock;
-use crate::query::Column;
-use crate::query::Dialect;
-use crate::query::Header;
-use crate::query::Param;
-use crate::query::Parsed;
-use crate::query::TICKS;
+use crate::query::{Catalog, Clock, Column, Dialect, Header, Param, Parsed, TICKS};
 use crate::serve::dashboard::api::asked::{Asked, DOWNLOAD_LIMIT, ROW_LIMIT};
 use crate::serve::http::Problem;
 use crate::util::suggest::did_you_mean;

@@ -11,11 +11,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::query::Encoded;
-use crate::query::Format;
-use crate::query::Parsed;
-use crate::query::QueryError;
-use crate::query::TICKS;
+use crate::query::{Encoded, Format, Parsed, QueryError, TICKS};
 use crate::serve::dashboard::api::asked::Asked;
 use crate::serve::dashboard::api::cache::{Cache, Key};
 use crate::serve::dashboard::api::columns::{self, keep};

@@ -6,12 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::message;
-use crate::live::Event;
-use crate::live::Kind;
-use crate::live::Progress;
-use crate::live::SecondBar;
-use crate::live::SymbolState;
-use crate::live::Update;
+use crate::live::{Event, Kind, Progress, SecondBar, SymbolState, Update};
 
 /// Events of one telling: the newest, and states are the first to be left out. The table of signals has all.
 const MOST_EVENTS: usize = 500;
@@ -134,8 +129,7 @@ impl Bars {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::Severity;
-    use crate::live::TickId;
+    use crate::live::{Severity, TickId};
 
     fn bar(second: i64, close: f64) -> SecondBar {
         let symbol = Arc::from("A");

@@ -6,11 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::live::Event;
-use crate::live::EventId;
-use crate::live::SecondBar;
-use crate::live::SymbolState;
-use crate::live::VALUE_NAMES;
+use crate::live::{Event, EventId, SecondBar, SymbolState, VALUE_NAMES};
 use crate::serve::dashboard::api::json;
 
 /// Keeps what is between server and page from closing a stream that is still.
@@ -140,10 +136,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::live::Kind;
-    use crate::live::Severity;
-    use crate::live::TickId;
-    use crate::live::VALUES;
+    use crate::live::{Kind, Severity, TickId, VALUES};
 
     fn data(bytes: &Bytes, name: &str) -> Value {
         let text = std::str::from_utf8(bytes).unwrap();

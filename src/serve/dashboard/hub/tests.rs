@@ -1,12 +1,8 @@
 //! The hub with a broadcast of ours, fifty times as fast.
 
 use super::*;
-use crate::lake::Location;
-use crate::lake::StoreSettings;
-use crate::live::Progress;
-use crate::live::SecondBar;
-use crate::live::SymbolState;
-use crate::live::VALUES;
+use crate::lake::{Location, StoreSettings};
+use crate::live::{Progress, SecondBar, SymbolState, VALUES};
 use crate::serve::dashboard::source::{SourceSpec, source};
 
 struct Running {

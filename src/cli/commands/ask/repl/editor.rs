@@ -1,8 +1,7 @@
 //! Where input comes from: a line editor on a terminal, or the lines of standard input.
 
-use std::fs;
-use std::io;
 use std::path::PathBuf;
+use std::{fs, io};
 
 use anyhow::Context as _;
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};

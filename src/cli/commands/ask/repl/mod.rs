@@ -12,8 +12,7 @@ use std::io::{self, IsTerminal};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::QueryArgs;
+use crate::cli::args::{GlobalArgs, QueryArgs};
 use crate::cli::commands::print::tell;
 use crate::cli::settings::state_folder;
 use crate::query::QueryError;

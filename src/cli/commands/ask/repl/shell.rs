@@ -13,24 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::completion::Names;
 use super::input::{DOTS, Dot, Input, split_all, words};
 use super::pager::Pager;
-use crate::cli::args::AskArgs;
-use crate::cli::args::FormatChoice;
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::QueryArgs;
+use crate::cli::args::{AskArgs, FormatChoice, GlobalArgs, QueryArgs};
 use crate::cli::commands::ask::progress::ProgressLine;
 use crate::cli::commands::ask::query::{Target, listing, notes, output_of, prepare, terminal_fit};
 use crate::cli::commands::ask::tables::Tables;
 use crate::cli::commands::print::{print, tell};
 use crate::cli::settings::Settings;
 use crate::lake::StoreSettings;
-use crate::query::Catalog;
-use crate::query::Dialect;
-use crate::query::Output;
-use crate::query::Param;
-use crate::query::Parsed;
-use crate::query::QueryError;
-use crate::query::TableInfo;
-use crate::query::write_all;
+use crate::query::{Catalog, Dialect, Output, Param, Parsed, QueryError, TableInfo, write_all};
 
 const WAY_TO_ALL: &str = ".limit, .mode, .pager and .output show more";
 

@@ -6,9 +6,7 @@ use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::DeadLettersArgs;
-use crate::cli::args::DeadLettersCommand;
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{DeadLettersArgs, DeadLettersCommand, GlobalArgs};
 use crate::cli::commands::ask::query::run_text;
 use crate::decode::Reason;
 

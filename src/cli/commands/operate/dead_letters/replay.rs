@@ -10,17 +10,12 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use indicatif::HumanCount;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::DeadLettersReplayArgs;
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{DeadLettersReplayArgs, GlobalArgs};
 use crate::cli::commands::ask::query::output_of;
 use crate::cli::commands::print::{print, tell};
 use crate::cli::settings::{Settings, SettingsError};
 use crate::ingest::redrive::{ReasonReport, ReplaySettings, Report, Wanted, replay};
-use crate::query::Clock;
-use crate::query::Format;
-use crate::query::Moment;
-use crate::query::Output;
-use crate::query::write_batch;
+use crate::query::{Clock, Format, Moment, Output, write_batch};
 
 /// # Errors
 /// There is no lake, it can't be read or written, or the mapping doesn't fit it.

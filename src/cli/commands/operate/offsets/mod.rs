@@ -9,18 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, bail};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::OffsetsArgs;
-use crate::cli::args::OffsetsCommand;
-use crate::cli::args::OffsetsSetArgs;
+use crate::cli::args::{GlobalArgs, OffsetsArgs, OffsetsCommand, OffsetsSetArgs};
 use crate::cli::commands::print::report;
 use crate::cli::settings::{Settings, SettingsError};
-use crate::kafka::Assigned;
-use crate::kafka::KafkaSettings;
-use crate::kafka::Reader;
-use crate::lake::CommitOutcome;
-use crate::lake::Lake;
-use crate::lake::RetryPolicy;
+use crate::kafka::{Assigned, KafkaSettings, Reader};
+use crate::lake::{CommitOutcome, Lake, RetryPolicy};
 use crate::market::TopicIdentity;
 
 /// # Errors

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{ask_kafka, open};
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::OffsetsShowArgs;
+use crate::cli::args::{GlobalArgs, OffsetsShowArgs};
 use crate::cli::commands::print::print;
 use crate::cli::settings::Settings;
 use crate::ingest::DataLoss;

@@ -5,14 +5,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::glue::tables_of;
 use super::{Place, summarize, views_of};
-use crate::cli::args::AthenaCatalogArgs;
-use crate::cli::args::GlobalArgs;
+use crate::cli::args::{AthenaCatalogArgs, GlobalArgs};
 use crate::cli::commands::print::print;
 use crate::engines::registration::glue::GlueClient;
 use crate::engines::registration::{Root, athena_statements, script};
 use crate::engines::{AthenaClient, AthenaSettings};
-use crate::query::Dialect;
-use crate::query::QueryError;
+use crate::query::{Dialect, QueryError};
 
 /// The database that every account has, for the statement that makes another one.
 const DEFAULT_DATABASE: &str = "default";

@@ -4,8 +4,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::Place;
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::GlueArgs;
+use crate::cli::args::{GlobalArgs, GlueArgs};
 use crate::cli::commands::print::{print, tell};
 use crate::engines::registration::glue::{GlueClient, GlueTable, Registered, requests};
 use crate::engines::registration::{Root, TABLES};

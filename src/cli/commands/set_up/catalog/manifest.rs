@@ -3,8 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::Place;
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::ManifestArgs;
+use crate::cli::args::{GlobalArgs, ManifestArgs};
 use crate::cli::commands::print::{print, tell};
 use crate::engines::registration::{Root, TABLES};
 use crate::query::QueryError;

@@ -11,19 +11,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::CatalogArgs;
-use crate::cli::args::CatalogCommand;
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::TableArgs;
-use crate::cli::args::ViewArgs;
+use crate::cli::args::{CatalogArgs, CatalogCommand, GlobalArgs, TableArgs, ViewArgs};
 use crate::cli::commands::print::tell;
 use crate::cli::settings::{Layers, Settings};
 use crate::engines::registration::{LeftOut, Root, RootError, TABLES, View, Views};
-use crate::lake::Lake;
-use crate::lake::Location;
-use crate::query::Catalog;
-use crate::query::Dialect;
-use crate::query::QueryError;
+use crate::lake::{Lake, Location};
+use crate::query::{Catalog, Dialect, QueryError};
 
 /// # Errors
 /// The engine can't know such a lake, or refuses it.

@@ -4,15 +4,12 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::{DEFAULT_SCHEMA, Place, summarize, views_of};
-use crate::cli::args::ClickhouseArgs;
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::ScriptArgs;
+use crate::cli::args::{ClickhouseArgs, GlobalArgs, ScriptArgs};
 use crate::cli::commands::print::{print, tell};
 use crate::engines::registration::{Root, Views, clickhouse_statements, duckdb_statements, script, spark_statements};
 use crate::engines::{ClickhouseClient, EngineError};
 use crate::lake::S3Access;
-use crate::query::Dialect;
-use crate::query::QueryError;
+use crate::query::{Dialect, QueryError};
 
 /// # Errors
 /// There is no lake, a view is asked for wrongly, or the script can't be written.

@@ -5,13 +5,11 @@ use arrow::array::AsArray;
 use tokio_util::sync::CancellationToken;
 
 use super::{Place, summarize, views_of};
-use crate::cli::args::GlobalArgs;
-use crate::cli::args::TrinoCatalogArgs;
+use crate::cli::args::{GlobalArgs, TrinoCatalogArgs};
 use crate::cli::commands::print::{print, tell};
 use crate::engines::registration::{Registration, Root, create_schema, create_view, script, trino_statements};
 use crate::engines::{EngineError, TrinoClient};
-use crate::query::Dialect;
-use crate::query::QueryError;
+use crate::query::{Dialect, QueryError};
 
 /// # Errors
 /// There is no lake, or Trino can't be reached or refuses it.
