@@ -29,9 +29,7 @@
 //! Deliberately absent: deduplication by value (equal ticks at two offsets are two ticks), guessing of the
 //! message format, deletion of data files by the ingest path.
 //!
-//! Rooms in reading order. Arrows point one way: `cli -> {serve, produce, check, engines} -> live -> query -> {tail, ingest} ->
-//! {lake, kafka, decode} -> {indicators, market} -> util`; `ingest` and `query` never import each other. The map is
-//! `docs/architecture.md`.
+//! Rooms in reading order; `docs/architecture.md` says more of each, and what it may import is a table in `tests/it/tidy.rs`.
 
 /// Leaves that know nothing of ticks, tables or topics.
 pub mod util;
