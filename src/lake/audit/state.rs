@@ -15,7 +15,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use crate::lake::commit::stored_file::StoredFile;
 use crate::lake::error::LakeError;
 use crate::lake::log::actions::{Action, parse_commit, read_checkpoint};
 use crate::lake::log::hint::{HINT, LastCheckpoint};
@@ -24,6 +23,7 @@ use crate::lake::store::empty::require_folder;
 use crate::lake::store::location::Location;
 use crate::lake::store::log_file::{COMMIT, LOG, commit_name, versioned};
 use crate::lake::store::root::{StoreSettings, prefixed, root_store};
+use crate::lake::store::stored_file::StoredFile;
 
 /// Commits that are fetched at once.
 const FETCHES: usize = 16;

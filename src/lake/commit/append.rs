@@ -16,39 +16,11 @@ use crate::lake::commit::put::Put;
 use crate::lake::error::LakeError;
 use crate::lake::log::record::{CommitRecord, advanced};
 use crate::lake::log::table::Table;
+use crate::lake::log::transactions::{Advance, app_id};
 use crate::lake::store::retry::{Attempts, RetryPolicy};
 use crate::lake::store::tally::{Attempt, CommittedTable};
-use crate::market::{Counts, OffsetRange, date_text};
+use crate::market::date_text;
 use crate::util::crash::{self, CrashPoint};
-
-/// How one partition moves in a commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Advance {
-    pub partition: i32,
-    /// The transaction version that the batch was built on: `next_offset` (or `dead_next_offset`) as it was
-    /// read before; `None` where there was none.
-    pub base: Option<i64>,
-    pub range: OffsetRange,
-    /// Those that are `lost` are the first of the range: reading goes on behind them.
-    pub counts: Counts,
-    /// Of the record before `range.next()`; `None` where it isn't known, or no position in Kafka's log any more.
-    pub leader_epoch: Option<i32>,
-}
-
-impl Advance {
-    /// Offsets of the range that are given up.
-    pub(in crate::lake) fn lost(&self) -> Option<OffsetRange> {
-        let start = self.range.start();
-        OffsetRange::new(start, start.checked_add(self.counts.lost)?).ok().filter(|lost| !lost.is_empty())
-    }
-
-    /// Dead letters of `[first, next)`; the other offsets of the range are in ticks.
-    pub fn dead(partition: i32, base: Option<i64>, first: i64, next: i64, dead: i64) -> Self {
-        let range = OffsetRange::new(first, next.max(first)).expect("offsets are not negative");
-        let counts = Counts { dead, ..Counts::default() };
-        Self { partition, base, range, counts, leader_epoch: None }
-    }
-}
 
 /// What goes into the commit info beside the counters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,10 +58,6 @@ pub enum CommitOutcome {
     Fenced {
         partitions: Vec<i32>,
     },
-}
-
-pub(in crate::lake) fn app_id(epoch: i32, partition: i32) -> String {
-    format!("tickhouse/{epoch}/{partition}")
 }
 
 pub(in crate::lake) struct Batch<'a> {
@@ -192,7 +160,7 @@ async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str, blind: b
 /// What the transactions of the head say about the batch; `None` when it is still to be committed.
 async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Option<CommitOutcome>, LakeError> {
     if let Some(property) = batch.epoch_property
-        && epoch_of(table, property)? != batch.epoch
+        && table.epoch_of(property)? != batch.epoch
     {
         let partitions = batch.advances.iter().map(|advance| advance.partition).collect();
         return Ok(Some(CommitOutcome::Fenced { partitions }));
@@ -220,16 +188,6 @@ async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result
     batch.mapping.map_or(Ok(()), |mapping| mapping.require(table))?;
     table.require_zone()?;
     Ok((!strangers.is_empty()).then_some(CommitOutcome::Fenced { partitions: strangers }))
-}
-
-/// The epoch that a table's property names; 0 before the first change.
-pub(in crate::lake) fn epoch_of(table: &Table, property: &str) -> Result<i32, LakeError> {
-    let Some(text) = table.property(property) else { return Ok(0) };
-    text.parse().map_err(|_| LakeError::Table {
-        action: "read the epoch",
-        table: table.name.clone(),
-        detail: format!("{property} is '{text}', expected a number"),
-    })
 }
 
 impl Batch<'_> {

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::lake::error::{Difference, LakeError};
 use crate::lake::log::input_change::input_changes;
-use crate::lake::log::reading::has;
+use crate::lake::log::newer::has;
+use crate::lake::log::properties::{CLUSTER_ID, INPUT, MARKET_ZONE, PARTITION_BY, TOPIC, TOPIC_ID};
 use crate::lake::log::record::CommitRecord;
 use crate::lake::log::schema::{
     Column, DEAD_DATE, TRADE_DATE, dead_letters_columns, delta_schema, signals_columns, ticks_columns, with_new_extras,
@@ -16,17 +17,6 @@ use crate::lake::log::schema::{
 use crate::lake::log::table::Table;
 use crate::lake::store::location::Location;
 use crate::market::{ExtraSpec, PartitionBy, TopicIdentity};
-
-pub(in crate::lake) const EPOCH: &str = "tickhouse.kafka_epoch";
-pub(in crate::lake) const TOPIC: &str = "tickhouse.topic";
-pub(in crate::lake) const CLUSTER_ID: &str = "tickhouse.cluster_id";
-pub(in crate::lake) const TOPIC_ID: &str = "tickhouse.topic_id";
-/// Table property: the zone of trade dates, an IANA name.
-pub const MARKET_ZONE: &str = "tickhouse.market_zone";
-/// Table property: a [`PartitionBy`].
-pub const PARTITION_BY: &str = "tickhouse.partition_by";
-/// Table property: the mapping of messages, as JSON.
-pub const INPUT: &str = "tickhouse.input";
 
 const ACCEPT_INPUT: &str = "take it with --accept-input-change";
 

@@ -10,24 +10,24 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
-use crate::lake::commit::append::{Advance, Batch, CommitNote, CommitOutcome, app_id, commit, epoch_of};
-use crate::lake::commit::create::{
-    EPOCH, LakeSpec, MARKET_ZONE, Mapping, TOPIC, create_or_check, identity_of, incomplete,
-};
+use crate::lake::commit::append::{Batch, CommitNote, CommitOutcome, commit};
+use crate::lake::commit::create::{LakeSpec, Mapping, create_or_check, identity_of, incomplete};
 use crate::lake::commit::new_file::NewFile;
 use crate::lake::commit::signals::SignalsTable;
-use crate::lake::commit::stored_file::{FileError, StoredFile};
 use crate::lake::error::{LakeError, StoreProblem};
 use crate::lake::log::history::{AsOf, TableCommit};
+use crate::lake::log::properties::{EPOCH, MARKET_ZONE, TOPIC};
 use crate::lake::log::record::PartitionCounters;
 use crate::lake::log::schema::DEAD_DATE;
 use crate::lake::log::table::Table;
+use crate::lake::log::transactions::{Advance, app_id};
 use crate::lake::log::view::{DataFile, TableView};
 use crate::lake::store::empty::{require_folder, require_vacant};
 use crate::lake::store::location::Location;
 use crate::lake::store::probe::require_conditional_put;
 use crate::lake::store::retry::{Attempts, RetryPolicy, patiently};
 use crate::lake::store::root::{StoreSettings, root_store};
+use crate::lake::store::stored_file::{FileError, StoredFile};
 use crate::lake::store::tally::CommittedTable;
 use crate::lake::store::{bucket, upload};
 use crate::market::TopicIdentity;
@@ -135,7 +135,7 @@ impl Lake {
 
     fn of(location: &Location, ticks: Table, dead_letters: Table) -> Result<Self, LakeError> {
         let partition_column = ticks.metadata().partition_columns().first().cloned().unwrap_or_default();
-        let epoch = epoch_of(&ticks, EPOCH)?;
+        let epoch = ticks.epoch_of(EPOCH)?;
         let retry = RetryPolicy::default();
         Ok(Self {
             location: location.clone(),
@@ -168,7 +168,7 @@ impl Lake {
         if let Some(signals) = &mut self.signals {
             signals.refresh().await?;
         }
-        self.epoch = epoch_of(&self.ticks, EPOCH)?;
+        self.epoch = self.ticks.epoch_of(EPOCH)?;
         Ok(())
     }
 

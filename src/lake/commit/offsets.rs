@@ -6,13 +6,15 @@ use deltalake::kernel::{Action, MetadataExt};
 use deltalake::protocol::DeltaOperation;
 use uuid::Uuid;
 
-use crate::lake::commit::append::{Advance, CommitNote, CommitOutcome, epoch_of};
-use crate::lake::commit::create::{EPOCH, TOPIC_ID, identity_of, identity_properties};
+use crate::lake::commit::append::{CommitNote, CommitOutcome};
+use crate::lake::commit::create::{identity_of, identity_properties};
 use crate::lake::commit::handle::Lake;
 use crate::lake::commit::put::Put;
 use crate::lake::error::LakeError;
+use crate::lake::log::properties::{EPOCH, TOPIC_ID};
 use crate::lake::log::record::CommitRecord;
 use crate::lake::log::table::Table;
+use crate::lake::log::transactions::Advance;
 use crate::lake::store::retry::Attempts;
 use crate::market::{Counts, OffsetRange, TopicIdentity};
 
@@ -53,7 +55,7 @@ impl Lake {
     pub async fn begin_epoch(&mut self, identity: &TopicIdentity, reason: &str) -> Result<i32, LakeError> {
         self.ticks.load().await?;
         self.ticks.forget_commits();
-        let before = epoch_of(&self.ticks, EPOCH)?;
+        let before = self.ticks.epoch_of(EPOCH)?;
         let record = CommitRecord {
             commit_id: Uuid::new_v4().to_string(),
             epoch: before + 1,
@@ -96,7 +98,7 @@ async fn begin(
     if ticks.landed_as(&record.commit_id).is_some() {
         return Ok(Some(record.epoch));
     }
-    if epoch_of(ticks, EPOCH)? != before {
+    if ticks.epoch_of(EPOCH)? != before {
         return Err(LakeError::EpochMoved { table: ticks.name.clone() });
     }
     let mut changes = vec![(EPOCH, Some(record.epoch.to_string()))];

@@ -15,15 +15,16 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use roaring::RoaringTreemap;
 use uuid::Uuid;
 
-use crate::lake::commit::append::{app_id, append, epoch_of};
-use crate::lake::commit::create::EPOCH;
+use crate::lake::commit::append::append;
 use crate::lake::commit::handle::Lake;
 use crate::lake::commit::put::Put;
-use crate::lake::commit::stored_file::FileError;
 use crate::lake::error::LakeError;
+use crate::lake::log::properties::EPOCH;
 use crate::lake::log::record::{CommitRecord, PartitionCounters, counted};
+use crate::lake::log::transactions::app_id;
 use crate::lake::log::view::TableView;
 use crate::lake::store::retry::{Attempts, patiently};
+use crate::lake::store::stored_file::FileError;
 
 const REASON: &str = "counted again: no commit in the log had counters";
 const COLUMNS: [&str; 3] = ["kafka_epoch", "kafka_partition", "kafka_offset"];
@@ -90,7 +91,7 @@ impl Lake {
         let held = self.count(epoch, &next).await?;
         self.ticks.settle_head().await?;
         let mut all = counted(self.ticks.remember_record().await?.as_ref(), epoch);
-        if epoch_of(&self.ticks, EPOCH)? != epoch {
+        if self.ticks.epoch_of(EPOCH)? != epoch {
             return Ok(None);
         }
         for (&partition, &next) in &next {

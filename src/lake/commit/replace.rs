@@ -13,12 +13,12 @@ use deltalake::protocol::DeltaOperation;
 use uuid::Uuid;
 
 use crate::lake::commit::append::{add_without_rows, partition_values};
-use crate::lake::commit::create::MARKET_ZONE;
 use crate::lake::commit::new_file::{NewFile, require_young};
 use crate::lake::commit::put::Put;
 use crate::lake::error::LakeError;
 use crate::lake::log::actions::parse_commit;
 use crate::lake::log::damage::damaged_commit;
+use crate::lake::log::properties::MARKET_ZONE;
 use crate::lake::log::record::{CommitRecord, Expired};
 use crate::lake::log::table::Table;
 use crate::lake::log::view::DataFile;

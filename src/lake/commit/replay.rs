@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use deltalake::kernel::Transaction;
 use uuid::Uuid;
 
-use crate::lake::commit::append::{adds, append, epoch_of};
-use crate::lake::commit::create::EPOCH;
+use crate::lake::commit::append::{adds, append};
 use crate::lake::commit::handle::Lake;
 use crate::lake::commit::new_file::{NewFile, require_young};
 use crate::lake::commit::put::Put;
 use crate::lake::error::LakeError;
+use crate::lake::log::properties::EPOCH;
 use crate::lake::log::record::{CommitRecord, Replayed, with_replayed};
 use crate::lake::log::table::Table;
 use crate::lake::store::retry::Attempts;
@@ -106,7 +106,7 @@ async fn attempt(
         return Ok(Some(ReplayOutcome::Overtaken));
     }
     ticks.require_zone()?;
-    let epoch = epoch_of(ticks, EPOCH)?;
+    let epoch = ticks.epoch_of(EPOCH)?;
     let newest = ticks.remember_record().await?;
     let partitions = with_replayed(newest.as_ref(), epoch, batch.replayed);
     let partitions = partitions.map_err(|partition| LakeError::NoCounters { table: ticks.name.clone(), partition })?;

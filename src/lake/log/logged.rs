@@ -8,12 +8,12 @@ use chrono::{Datelike, NaiveDate};
 use deltalake::kernel::StructType;
 use object_store::path::Path;
 
-use crate::lake::commit::append::app_id;
-use crate::lake::commit::create::{CLUSTER_ID, EPOCH, TOPIC, TOPIC_ID};
 use crate::lake::error::LakeError;
 use crate::lake::log::actions::{Action, Add, MetaData};
+use crate::lake::log::properties::{CLUSTER_ID, EPOCH, TOPIC, TOPIC_ID};
 use crate::lake::log::record::{CommitRecord, PartitionCounters};
 use crate::lake::log::schema::{arrow_schema, read_columns};
+use crate::lake::log::transactions::app_id;
 use crate::market::{EPOCH_DAYS_FROM_CE, TopicIdentity};
 
 /// A data file as an Add has it.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lake::commit::append::Advance;
 use crate::lake::log::lost::LostRanges;
+use crate::lake::log::transactions::Advance;
 
 /// Key in commitInfo.
 pub(in crate::lake) const RECORD_KEY: &str = "tickhouse";

@@ -15,11 +15,11 @@ use deltalake::{DeltaTable, DeltaTableError};
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
 use url::Url;
 
-use crate::lake::commit::create::MARKET_ZONE;
 use crate::lake::error::{LakeError, StoreProblem};
 use crate::lake::log::damage;
 use crate::lake::log::head::{Changes, Head};
 use crate::lake::log::hint::{HintView, wrong_hint};
+use crate::lake::log::properties::MARKET_ZONE;
 use crate::lake::log::record::CommitRecord;
 use crate::lake::log::schema::{Column, read_columns};
 use crate::lake::store::folder::FolderIdentity;
@@ -138,6 +138,16 @@ impl Table {
 
     pub(in crate::lake) fn property(&self, key: &str) -> Option<&str> {
         self.metadata().configuration().get(key).map(String::as_str)
+    }
+
+    /// The epoch that a property names; 0 before the first change.
+    pub(in crate::lake) fn epoch_of(&self, property: &str) -> Result<i32, LakeError> {
+        let Some(text) = self.property(property) else { return Ok(0) };
+        text.parse().map_err(|_| LakeError::Table {
+            action: "read the epoch",
+            table: self.name.clone(),
+            detail: format!("{property} is '{text}', expected a number"),
+        })
     }
 
     pub(in crate::lake) fn columns(&self) -> Result<Vec<Column>, LakeError> {

@@ -9,10 +9,10 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use url::Url;
 
-use crate::lake::commit::stored_file::StoredFile;
 use crate::lake::error::LakeError;
 use crate::lake::log::schema::{arrow_schema, read_columns};
 use crate::lake::log::table::Table;
+use crate::lake::store::stored_file::StoredFile;
 use crate::market::EPOCH_DAYS_FROM_CE;
 
 /// One version of a table.

@@ -15,6 +15,7 @@
 //! - Nothing is deleted here unless it was asked for.
 
 mod compact;
+pub(in crate::lake) mod keep_log;
 pub(in crate::lake) mod lease;
 mod memory;
 mod merge;

@@ -6,14 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use deltalake::logstore::commit_uri_from_version;
-use object_store::ObjectStoreExt;
-
-use crate::lake::commit::append::app_id;
-use crate::lake::commit::create::{CLUSTER_ID, EPOCH, INPUT, MARKET_ZONE, TOPIC, TOPIC_ID};
 use crate::lake::commit::handle::Lake;
 use crate::lake::error::LakeError;
-use crate::lake::log::table::Table;
+use crate::lake::log::newer::has_newer;
+use crate::lake::log::properties::{CLUSTER_ID, EPOCH, INPUT, MARKET_ZONE, TOPIC, TOPIC_ID};
+use crate::lake::log::transactions::app_id;
 use crate::lake::log::view::TableView;
 use crate::market::TopicIdentity;
 
@@ -98,18 +95,5 @@ impl Lake {
             }
         };
         Ok(has_newer(&self.ticks).await? || of_signals.await?)
-    }
-}
-
-/// Whether there is a commit behind the snapshot.
-pub(in crate::lake) async fn has_newer(table: &Table) -> Result<bool, LakeError> {
-    has(table, table.snapshot()?.version() + 1).await
-}
-
-pub(in crate::lake) async fn has(table: &Table, version: u64) -> Result<bool, LakeError> {
-    match table.store.head(&commit_uri_from_version(Some(version))).await {
-        Ok(_) => Ok(true),
-        Err(object_store::Error::NotFound { .. }) => Ok(false),
-        Err(error) => Err(LakeError::store("look for a newer commit", &table.name, &error)),
     }
 }
