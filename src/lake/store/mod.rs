@@ -1,5 +1,6 @@
 //! Where tables lie: local folders and object stores, how they are reached, and what requests cost.
 
+#[cfg(feature = "aws")]
 pub(in crate::lake) mod aws;
 pub(in crate::lake) mod bucket;
 pub(in crate::lake) mod durable;
@@ -12,7 +13,6 @@ pub(in crate::lake) mod log_file;
 pub(in crate::lake) mod probe;
 pub(in crate::lake) mod retry;
 pub(in crate::lake) mod root;
-#[cfg(feature = "aws")]
 pub(in crate::lake) mod stored_file;
 pub(in crate::lake) mod tally;
 pub(in crate::lake) mod upload;
