@@ -4,6 +4,7 @@ mod analyzer;
 mod functions;
 mod optimizer;
 mod physical;
+
 use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
@@ -13,6 +14,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::optimizer::optimizer::Optimizer;
 use datafusion::optimizer::{Analyzer, AnalyzerRule, OptimizerRule};
 
+pub(in crate::query) use analyzer::subqueries::WRITE_NOT_EXISTS;
 pub(in crate::query) use physical::cancellable::CancellableJoins;
 pub(in crate::query) use physical::forgetful::ForgetKeys;
 pub(in crate::query) use physical::held::ChargeWindows;

@@ -17,6 +17,7 @@ use crate::query::catalog::look_back::Demand;
 use crate::query::error::QueryError;
 use crate::query::session::since::Since;
 use crate::query::sql::dialect::Dialect;
+use crate::query::sql::idents::folded;
 use crate::query::sql::moment::Clock;
 use crate::query::sql::statement::Parsed;
 
@@ -109,10 +110,6 @@ fn hidden(statement: &SqlStatement) -> Vec<String> {
     let mut names = Names(Vec::new());
     let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut names);
     names.0
-}
-
-fn folded(name: &Ident) -> String {
-    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
 }
 
 /// The query that a name stands for.

@@ -6,6 +6,7 @@ pub(in crate::query) mod diagnose;
 pub(in crate::query) mod dialect;
 pub(in crate::query) mod dropped;
 pub(in crate::query) mod expand;
+pub(in crate::query) mod idents;
 pub(in crate::query) mod literal;
 pub(in crate::query) mod moment;
 pub(in crate::query) mod named_windows;

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::query::error::QueryError;
+use crate::query::sql::idents::folded;
 
 /// # Errors
 /// There is no window of the name, or both say the same clause.
@@ -88,17 +89,9 @@ fn complete(spec: &mut WindowSpec, windows: &[NamedWindowDefinition]) -> Control
 }
 
 fn find<'a>(name: &Ident, windows: &'a [NamedWindowDefinition]) -> Option<&'a WindowSpec> {
-    let at = windows.iter().rposition(|NamedWindowDefinition(other, _)| is_same(other, name))?;
+    let at = windows.iter().rposition(|NamedWindowDefinition(other, _)| folded(other) == folded(name))?;
     match &windows[at].1 {
         NamedWindowExpr::WindowSpec(spec) => Some(spec),
         NamedWindowExpr::NamedWindow(other) => find(other, &windows[..at]),
     }
-}
-
-fn is_same(a: &Ident, b: &Ident) -> bool {
-    let normal = |ident: &Ident| match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_ascii_lowercase(),
-    };
-    normal(a) == normal(b)
 }

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::query::error::QueryError;
 use crate::query::session::query_session::{DEAD_LETTERS, TICKS};
 use crate::query::sql::dialect::Dialect;
+use crate::query::sql::idents::is_called;
 
 /// # Errors
 /// The statement reads something else than the tables of the lake, or hides one of them.
@@ -32,15 +33,8 @@ struct Names {
     defined: Vec<Ident>,
 }
 
-fn same(one: &Ident, other: &str) -> bool {
-    match one.quote_style {
-        Some(_) => one.value == other,
-        None => one.value.eq_ignore_ascii_case(other),
-    }
-}
-
 fn table_of(ident: &Ident) -> Option<&'static str> {
-    [TICKS, DEAD_LETTERS].into_iter().find(|table| same(ident, table))
+    [TICKS, DEAD_LETTERS].into_iter().find(|table| is_called(ident, table))
 }
 
 impl VisitorMut for Names {
@@ -70,7 +64,7 @@ impl VisitorMut for Names {
                 *name = ObjectName::from(self.schema.iter().cloned().chain(table).collect::<Vec<_>>());
                 ControlFlow::Continue(())
             }
-            Some(ident) if self.defined.iter().any(|known| same(known, &ident.value)) => ControlFlow::Continue(()),
+            Some(ident) if self.defined.iter().any(|known| is_called(known, &ident.value)) => ControlFlow::Continue(()),
             _ => ControlFlow::Break(format!("it reads {name}, which is no table of the lake")),
         }
     }

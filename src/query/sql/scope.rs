@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::query::error::QueryError;
+use crate::query::sql::idents::is_called;
 use crate::query::sql::literal::{date_literal, timestamp_literal};
 use crate::query::sql::moment::{Clock, Fixed, Moment};
 
@@ -150,10 +151,7 @@ struct Narrow<'a> {
 impl Narrow<'_> {
     fn is_meant(&self, name: &ObjectName) -> bool {
         let last = name.0.last().and_then(|part| part.as_ident());
-        last.is_some_and(|ident| match ident.quote_style {
-            Some(_) => ident.value == self.table,
-            None => ident.value.eq_ignore_ascii_case(self.table),
-        })
+        last.is_some_and(|ident| is_called(ident, self.table))
     }
 }
 

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, JoinConstraint, JoinOperator, Select, TableFactor, TableWithJoins, Visit, Visitor,
 };
 
+use crate::query::corrections::WRITE_NOT_EXISTS;
 use crate::query::sql::statement::Parsed;
 
 /// What a statement asks for that isn't supported, and what to write in its place.
@@ -45,10 +46,7 @@ const LATERAL: Unsupported = Unsupported {
 
 const NOT_IN: Unsupported = Unsupported {
     message: "NOT IN of a subquery that names columns from outside is not supported inside of OR, NOT or another expression",
-    hints: &[
-        "write NOT EXISTS (SELECT 1 FROM .. WHERE v = x) in place of x NOT IN (SELECT v FROM ..), which is never true where v has \
-         a NULL",
-    ],
+    hints: &[WRITE_NOT_EXISTS],
 };
 
 const PLANNER: &str = "Physical plan does not support logical expression ";

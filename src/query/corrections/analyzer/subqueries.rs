@@ -15,7 +15,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::query::corrections::optimizer::always_a_row::always_has_a_row;
 
-const WRITE_EXISTS: &str = "write NOT EXISTS (SELECT 1 FROM .. WHERE v = x) in place of x NOT IN (SELECT v FROM ..), which is never true where v has a NULL";
+pub(in crate::query) const WRITE_NOT_EXISTS: &str = "write NOT EXISTS (SELECT 1 FROM .. WHERE v = x) in place of x NOT IN (SELECT v FROM ..), which is never true where v has a NULL";
 
 #[derive(Debug)]
 pub(in crate::query::corrections) struct OnlyRightJoins;
@@ -92,7 +92,7 @@ fn check_constant(call: &InSubquery) -> Result<()> {
     if is_null || !call.expr.column_refs().is_empty() || fields.iter().all(|field| !field.is_nullable()) {
         return Ok(());
     }
-    plan_err!("NOT IN of a constant is not supported where the subquery can have a NULL\n{WRITE_EXISTS}")
+    plan_err!("NOT IN of a constant is not supported where the subquery can have a NULL\n{WRITE_NOT_EXISTS}")
 }
 
 /// Whether the plan names a column of the statement around it. `above` is whether an aggregate stands above it.
@@ -163,7 +163,7 @@ fn check_condition(condition: &Expr, schema: &DFSchema) -> Result<()> {
             let is_correlated = !call.subquery.outer_ref_columns.is_empty();
             if is_not != call.negated && is_correlated && inner.nullable(schema)? {
                 return plan_err!(
-                    "NOT IN of a subquery that names columns from outside is not supported where values can be NULL\n{WRITE_EXISTS}"
+                    "NOT IN of a subquery that names columns from outside is not supported where values can be NULL\n{WRITE_NOT_EXISTS}"
                 );
             }
             Ok(())
@@ -175,7 +175,7 @@ fn check_condition(condition: &Expr, schema: &DFSchema) -> Result<()> {
 fn check_inside(expr: &Expr, schema: &DFSchema, only_logic: bool) -> Result<()> {
     match expr {
         Expr::InSubquery(call) if (call.negated || !only_logic) && expr.nullable(schema)? => plan_err!(
-            "IN of a subquery inside of OR, NOT or another expression is not supported where values can be NULL\n{WRITE_EXISTS}"
+            "IN of a subquery inside of OR, NOT or another expression is not supported where values can be NULL\n{WRITE_NOT_EXISTS}"
         ),
         expr => {
             let is_logic = matches!(expr, Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }));
