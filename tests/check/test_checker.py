@@ -72,9 +72,11 @@ class Lake:
             }
         )
 
+    def record(self) -> dict:
+        return {"commit_id": "a", "epoch": 0, "ranges": {"0": [0, self.counters["next"]]}, "partitions": {"0": self.counters}}
+
     def write(self) -> None:
-        record = {"commit_id": "a", "epoch": 0, "ranges": {"0": [0, self.counters["next"]]}, "partitions": {"0": self.counters}}
-        for name, data, record, txn in (("ticks", self.tick_table(), record, self.txn), ("dead_letters", self.dead_table(), None, self.dead_txn)):
+        for name, data, record, txn in (("ticks", self.tick_table(), self.record(), self.txn), ("dead_letters", self.dead_table(), None, self.dead_txn)):
             table = self.root / name
             (table / "_delta_log").mkdir(parents=True)
             parquet.write_table(data, table / "part-1.parquet")
@@ -213,6 +215,19 @@ def test_a_replay_beside_another_is_found(lake):
     info["commitInfo"]["tickhouse"] |= {"commit_id": "s"}
     lake.commit("ticks", 3, info, txn)
     one(lake.findings(replayed=True), "the replay after the one of transaction 1 has 1")
+
+
+def test_maintenance_repeats_the_newest_record_without_its_reason(lake):
+    lake.write()
+    first = lake.read_commit("ticks", 1)
+    first[0]["commitInfo"]["tickhouse"] |= {"reason": "ann: again"}
+    lake.commit("ticks", 1, *first)
+    lake.commit("ticks", 2, {"commitInfo": {"timestamp": 1, "tickhouse": lake.record()}}, {"txn": {"appId": "tickhouse/maintain", "version": 1}})
+    assert lake.findings() == []
+
+    again = lake.record() | {"partitions": {"0": lake.counters | {"rows": 10}}}
+    lake.commit("ticks", 2, {"commitInfo": {"timestamp": 1, "tickhouse": again}}, {"txn": {"appId": "tickhouse/maintain", "version": 1}})
+    one(lake.findings(), "commit id a is in 2 versions")
 
 
 def test_rows_beyond_the_end_are_found(lake):
