@@ -229,13 +229,10 @@ impl RawConsumer {
         timeout: Duration,
     ) -> Result<Option<i64>, RawError> {
         let list = self.list([(partition, Some(timestamp_ms))])?;
-        #[cfg(feature = "mutant-offsets-elsewhere")]
-        use code::rd_kafka_committed as find;
-        #[cfg(not(feature = "mutant-offsets-elsewhere"))]
-        use code::rd_kafka_offsets_for_times as find;
         // SAFETY: the list lives through the calls; the first one writes an offset or an error into its only element.
         let (err, offset) = unsafe {
-            check_number(OFFSET_FOR_TIME, find(self.handle, list.ptr(), millis(timeout)))?;
+            let err = code::rd_kafka_offsets_for_times(self.handle, list.ptr(), millis(timeout));
+            check_number(OFFSET_FOR_TIME, err)?;
             let element = (*list.ptr()).elems;
             (code::number_in(&raw const (*element).err), (*element).offset)
         };

@@ -121,10 +121,7 @@ impl Pipeline {
         let mut places = Places::default();
         for &assigned in assigned {
             let Assigned { partition, high, .. } = assigned;
-            let base = match cfg!(feature = "mutant-offsets-elsewhere") {
-                true => self.offset_at(partition, 0).await?,
-                false => lake.next_offset(partition).await?,
-            };
+            let base = lake.next_offset(partition).await?;
             let begin = match begin(assigned, base, self.start_of(lake), self.options.on_data_loss) {
                 Err(BeginError::DataLoss(DataLoss::Shrunk { next, .. }))
                     if self.asked_again.get(&partition).is_none_or(|known| high >= *known) =>

@@ -390,10 +390,8 @@ impl Pipeline {
         self.unannounced.retain(|partition| !revoked.contains(partition));
         for partition in &revoked {
             self.asked_again.remove(partition);
-            if cfg!(not(feature = "mutant-no-fence")) {
-                self.partitions.remove(*partition);
-                self.batch.drop_partition(*partition);
-            }
+            self.partitions.remove(*partition);
+            self.batch.drop_partition(*partition);
         }
         match &mut self.in_flight {
             Some(flush) if revoked.iter().any(|partition| flush.partitions.contains(partition)) => {

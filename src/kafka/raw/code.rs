@@ -76,14 +76,7 @@ unsafe extern "C" {
         high: *mut i64,
         timeout_ms: c_int,
     ) -> c_int;
-    #[cfg(not(feature = "mutant-offsets-elsewhere"))]
     pub(super) fn rd_kafka_offsets_for_times(
-        handle: *mut rd::rd_kafka_t,
-        list: *mut rd::rd_kafka_topic_partition_list_t,
-        timeout_ms: c_int,
-    ) -> c_int;
-    #[cfg(feature = "mutant-offsets-elsewhere")]
-    pub(super) fn rd_kafka_committed(
         handle: *mut rd::rd_kafka_t,
         list: *mut rd::rd_kafka_topic_partition_list_t,
         timeout_ms: c_int,

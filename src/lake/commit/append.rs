@@ -86,10 +86,8 @@ pub(in crate::lake) async fn commit(
     table.forget_commits();
     let commit_id = Uuid::new_v4().to_string();
     let mut attempts = Attempts::new("commit not confirmed", retry, &table.name);
-    let mut blind = false;
     loop {
-        let result = attempt(table, batch, &commit_id, blind).await;
-        blind = cfg!(feature = "mutant-blind-retry");
+        let result = attempt(table, batch, &commit_id).await;
         if let Some(committed) = batch.table {
             retry.tally.commit(committed, attempt_of(&result));
         }
@@ -122,10 +120,10 @@ fn attempt_of(result: &Result<Ended, LakeError>) -> Attempt {
     }
 }
 
-async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str, blind: bool) -> Result<Ended, LakeError> {
+async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Ended, LakeError> {
     let by_log = |outcome| (outcome, Landed::Log);
     table.settle_head().await?;
-    if !blind && let Some(outcome) = settle(table, batch, commit_id).await? {
+    if let Some(outcome) = settle(table, batch, commit_id).await? {
         return Ok(Some(by_log(outcome)));
     }
     let record = match batch.note {
@@ -149,7 +147,6 @@ async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str, blind: b
     }
     match put {
         (version, Put::Stored) => Ok(Some((CommitOutcome::Committed { version }, Landed::Put))),
-        (_, Put::Exists) if cfg!(feature = "mutant-blind-retry") => Ok(None),
         (_, Put::Exists) => {
             table.catch_up().await?;
             Ok(settle(table, batch, commit_id).await?.map(by_log))
@@ -171,8 +168,7 @@ async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result
         if current == Some(advance.range.next()) {
             applied += 1;
         }
-        let fenced = cfg!(not(any(feature = "mutant-no-fence", feature = "mutant-offsets-elsewhere")));
-        if fenced && current != advance.base {
+        if current != advance.base {
             strangers.push(advance.partition);
         }
     }
