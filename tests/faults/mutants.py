@@ -4,7 +4,7 @@
     tests/faults/mutants                      all of them
     tests/faults/mutants no-fence --seed 7    this one
 
-Each defect is a cargo feature of a few lines. Prints the schedule that caught it, and keeps the round's folder. The usual
+Each defect is a patch in tests/faults/defects that is applied to a copy of the tree. Prints the schedule that caught it, and keeps the round's folder. The usual
 binary of the target folder is the last mutant afterwards: cargo build makes it anew. Exit code 0: every one was found; 1: one
 was not; 2: usage.
 """
@@ -28,20 +28,40 @@ FITTING = {
     "offsets-elsewhere": ["--only", "kill-at-commit,crash-ticks-committed,crash-offsets", "--store", "local"],
     "no-fence": ["--only", "zombie,scale", "--store", "local", "--workers", "2"],
 }
+DEFECTS = Path(__file__).parent / "defects"
 FAULTS = 60
 #: A worker that ends, or takes long, is no proof.
 LAKE_IS_WRONG = ("P1", "P2", "P3", "ticks:", "dead_letters:")
 
 
-def build(name: str, target: Path) -> Path:
-    command = ["cargo", "build", "--locked", "--features", f"mutant-{name}", "--bin", "tickhouse"]
+def patch(name: str) -> Path:
+    return DEFECTS / f"{name}.patch"
+
+
+def copy_with_defect(name: str, copy: Path) -> None:
+    """The tree as git knows it, changes that are not committed included, with the defect in it."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
+    for file in filter(None, listed.split("\0")):
+        if (REPOSITORY / file).is_file():
+            (copy / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / file, copy / file)
+    subprocess.run(["git", "apply", patch(name)], cwd=copy, check=True, env=os.environ | {"GIT_CEILING_DIRECTORIES": str(copy.parent)})
+
+
+def build(name: str, folder: Path) -> Path:
+    """The target folder is the usual one, so that dependencies are built once."""
+    copy = folder / f"tree-{name}"
+    copy_with_defect(name, copy)
+    command = ["cargo", "build", "--locked", "--features", "faults", "--bin", "tickhouse"]
     command += ["--message-format", "json-render-diagnostics"]
-    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    target = os.environ.get("CARGO_TARGET_DIR", str(REPOSITORY / "target"))
+    done = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, text=True, env=os.environ | {"CARGO_TARGET_DIR": target})
     if done.returncode != 0:
         raise SystemExit(f"the mutant {name} can't be built")
     built = [json.loads(line).get("executable") for line in done.stdout.splitlines() if line.startswith("{")]
-    binary = target / f"tickhouse-{name}"
+    binary = folder / f"tickhouse-{name}"
     shutil.copy(next(filter(None, reversed(built))), binary)
+    shutil.rmtree(copy)
     return binary
 
 
