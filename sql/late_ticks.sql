@@ -16,7 +16,7 @@
 -- warm-up look-ahead
 --
 -- edge A tick with the same time as the newest is not late. Ticks of one symbol in several partitions have no order among
--- edge each other, so each partition is looked at by itself.
+-- edge each other, so each partition is taken by itself.
 -- edge In order of arrival: by partition, offset and index.
 WITH arrivals AS (
   SELECT
