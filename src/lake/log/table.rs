@@ -189,8 +189,29 @@ impl Table {
             self.head = Some(Head::new(version, metadata, files));
         }
         self.follow().await?;
+        self.bring_snapshot_to_head().await?;
         if self.zone.is_none() {
             self.zone = Some(self.property(MARKET_ZONE).map(str::to_owned));
+        }
+        Ok(())
+    }
+
+    /// What the head says of offsets has to be in the files that are read. The head is ahead after a commit that came
+    /// between the two, and where the list of the log lags behind.
+    async fn bring_snapshot_to_head(&mut self) -> Result<(), LakeError> {
+        let retry = RetryPolicy { deadline: Some(LIST_LAG), ..RetryPolicy::default() };
+        let name = self.name.clone();
+        let mut attempts = Attempts::new("snapshot behind the log", &retry, &name);
+        while self.snapshot()?.version() < self.version() {
+            if self.delta.update_state().await.is_err() {
+                self.load_anew().await?;
+            }
+            if self.snapshot()?.version() < self.version() {
+                let problem =
+                    StoreProblem::StaleList { file: commit_uri_from_version(Some(self.version())).to_string() };
+                let error = LakeError::Store { action: "list the log", location: name.clone(), problem };
+                attempts.settle::<()>(Err(error)).await?;
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::future::ready;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
@@ -28,6 +28,8 @@ pub(in crate::lake) enum Fault {
     Conflict,
     /// The next `n` lists have nothing of the log.
     StaleList,
+    /// The next `n` lists lack the newest commit.
+    ListWithoutNewest,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,15 @@ fn dropped() -> Error {
     Error::Generic { store: "faulty", source: "connection closed before the response".into() }
 }
 
+fn without_newest(mut objects: Vec<Result<ObjectMeta>>) -> Vec<Result<ObjectMeta>> {
+    let commit = |object: &Result<ObjectMeta>| {
+        object.as_ref().ok().map(|object| object.location.to_string()).filter(|path| path.ends_with(".json"))
+    };
+    let newest = objects.iter().filter_map(commit).max();
+    objects.retain(|object| newest.is_none() || commit(object) != newest);
+    objects
+}
+
 #[async_trait]
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
@@ -64,7 +75,8 @@ impl ObjectStore for FaultyStore {
             options.mode = PutMode::Overwrite;
             return self.inner.put_opts(location, payload, options).await;
         }
-        let is_log_entry = self.fault != Fault::StaleList && location.as_ref().ends_with(".json");
+        let is_list = matches!(self.fault, Fault::StaleList | Fault::ListWithoutNewest);
+        let is_log_entry = !is_list && location.as_ref().ends_with(".json");
         if !(is_log_entry && self.strikes()) {
             return self.inner.put_opts(location, payload, options).await;
         }
@@ -100,7 +112,11 @@ impl ObjectStore for FaultyStore {
         let of_log = move |object: &Result<ObjectMeta>| {
             object.as_ref().is_ok_and(|object| object.location.as_ref().contains("_delta_log"))
         };
-        self.inner.list(prefix).filter(move |object| ready(!(is_stale && of_log(object)))).boxed()
+        let objects = self.inner.list(prefix).filter(move |object| ready(!(is_stale && of_log(object))));
+        if self.fault == Fault::ListWithoutNewest && self.strikes() {
+            return stream::once(objects.collect()).flat_map(|objects| stream::iter(without_newest(objects))).boxed();
+        }
+        objects.boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::lake::log::table::Table;
+use crate::lake::log::view::TableView;
 
 /// Ten commits of partition 0, a checkpoint at version 10.
 async fn checkpointed(place: &Place) -> Lake {
@@ -268,6 +269,28 @@ async fn a_list_that_lags_behind_is_asked_for_again() {
             store.left.store(usize::MAX, Ordering::SeqCst);
             let error = crate::lake::log::damage::find(&ticks.store, &ticks.name).await.unwrap_err().to_string();
             assert!(error.contains("its list of files lacks _delta_log/"), "{error}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_reach_as_far_as_the_offsets_where_the_list_lags_behind() {
+    for place in everywhere() {
+        let mut writer = place.lake().await;
+        let store = place.faulty_store(Fault::ListWithoutNewest);
+        let root: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
+        let mut reader = Table::new(&root, &place.location, "ticks").unwrap();
+        reader.load().await.unwrap();
+        let mut base = None;
+        for (lists, start) in [(0, 0), (1, 3), (2, 6)] {
+            append(&mut writer, advance(0, base, start, start + 3)).await.unwrap().committed();
+            base = Some(start + 3);
+            store.left.store(lists, Ordering::SeqCst);
+            reader.load().await.unwrap();
+            assert_eq!(store.left.load(Ordering::SeqCst), 0, "{lists}");
+            assert_eq!(reader.transaction("tickhouse/0/0").await.unwrap(), base);
+            let files = TableView::of(&reader).unwrap().files;
+            assert_eq!(files.iter().filter_map(|file| file.rows).sum::<u64>(), (start + 3) as u64, "{lists}");
         }
     }
 }
