@@ -18,9 +18,6 @@ mod http;
 mod progress;
 pub mod registration;
 mod trino;
-mod trino_http;
-#[cfg(test)]
-mod trino_tests;
 mod values;
 
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 use parquet::errors::ParquetError;
 
 use crate::ingest::event_loop::dead_share::MostlyDead;
-use crate::ingest::event_loop::goal::Unreached;
 use crate::ingest::event_loop::policy::{BeginError, DataLoss};
+use crate::ingest::event_loop::unreached::Unreached;
 use crate::kafka::{ConsumerGone, TopicError};
 use crate::lake::LakeError;
 

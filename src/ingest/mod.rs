@@ -20,11 +20,11 @@ pub use batching::batch::{Batch, Chunk};
 pub use daemon::{Daemon, IngestSpec};
 pub use error::IngestError;
 pub use event_loop::dead_share::{MostlyDead, Share};
-pub use event_loop::goal::{Behind, Hindrance, Unreached};
 pub use event_loop::histogram::Histogram;
 pub use event_loop::policy::DataLoss;
 pub use event_loop::status::{
     LastCommit, MaintenanceStatus, Measures, PartitionStatus, Phase, Ran, Status, Volume, Work,
 };
+pub use event_loop::unreached::{Behind, Hindrance, Unreached};
 pub use flushing::encode::TickEncoder;
 pub use settings::{DataLossPolicy, IngestSettings, Maintain, StartPolicy};

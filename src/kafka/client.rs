@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use rdkafka::config::ClientConfig;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::kafka::refusal::configuration_problem;
+use crate::kafka::refusal::{MECHANISM, configuration_problem};
 use crate::util::secret::Secret;
 
 /// The `[kafka]` section.
@@ -115,9 +115,6 @@ pub struct KafkaSettingsError {
     pub key: String,
     pub problem: String,
 }
-
-/// librdkafka's property of the [`SaslMechanism`].
-pub(in crate::kafka) const MECHANISM: &str = "sasl.mechanisms";
 
 /// What the exactly-once protocol needs as it is.
 const OWNED: [&str; 11] = [

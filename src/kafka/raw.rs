@@ -14,11 +14,12 @@ mod callbacks;
 mod code;
 mod fetch;
 mod metadata;
+mod native;
 mod pace;
 mod position;
 mod topic_id;
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 use std::ptr;
 use std::time::Duration;
@@ -35,18 +36,11 @@ use crate::kafka::refusal::configuration_problem;
 use callbacks::{Inbox, on_error, on_log, on_rebalance, on_socket};
 pub(in crate::kafka) use code::RawError;
 use code::{check_number, code_of};
+use native::{bytes, check, elements, known_epoch, millis, take_error};
 pub(in crate::kafka) use position::Position;
 pub(in crate::kafka) use topic_id::TopicIdQuery;
 
 const OFFSET_FOR_TIME: &str = "offsets for times";
-
-/// Of a call whose codes are librdkafka's own.
-fn check(call: &'static str, err: RDKafkaRespErr) -> Result<(), RawError> {
-    match err {
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
-        err => Err(RawError::new(call, err.into())),
-    }
-}
 
 pub(in crate::kafka) struct RawConsumer {
     handle: *mut rd::rd_kafka_t,
@@ -140,6 +134,12 @@ impl RawConsumer {
             unsafe { fetch::set_fetch_bytes(self.handle, self.fetch_size.bytes())? }
         }
         Ok(batch)
+    }
+
+    /// Messages that were fetched and wait for a batch call.
+    fn waiting(&self) -> usize {
+        // SAFETY: the queue lives as long as self.
+        unsafe { rd::rd_kafka_queue_length(self.queue) }
     }
 
     /// Attempts to connect so far.
@@ -362,7 +362,7 @@ impl<'a> BatchMessage<'a> {
     /// Of the leader that took the record from its producer.
     pub(in crate::kafka) fn leader_epoch(&self) -> Option<i32> {
         // SAFETY: the message is valid and came from a consumer.
-        position::known_epoch(unsafe { rd::rd_kafka_message_leader_epoch(self.raw) })
+        known_epoch(unsafe { rd::rd_kafka_message_leader_epoch(self.raw) })
     }
 
     pub(in crate::kafka) fn timestamp(&self) -> Option<i64> {
@@ -393,38 +393,4 @@ impl<'a> BatchMessage<'a> {
             }
         }
     }
-}
-
-/// SAFETY: `list` is a valid list that outlives the slice.
-unsafe fn elements<'a>(list: *const rd::rd_kafka_topic_partition_list_t) -> &'a [rd::rd_kafka_topic_partition_t] {
-    // SAFETY: promised by the caller; an empty list may have no element array.
-    unsafe {
-        match (*list).cnt {
-            ..=0 => &[],
-            count => std::slice::from_raw_parts((*list).elems, count as usize),
-        }
-    }
-}
-
-/// SAFETY: `start` is NULL or points to `len` bytes that live for 'a.
-unsafe fn bytes<'a>(start: *mut c_void, len: usize) -> Option<&'a [u8]> {
-    // SAFETY: promised by the caller.
-    (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start.cast::<u8>(), len) })
-}
-
-/// SAFETY: `error` is NULL or an error object that nobody else destroys.
-unsafe fn take_error(call: &'static str, error: *mut rd::rd_kafka_error_t) -> Result<(), RawError> {
-    if error.is_null() {
-        return Ok(());
-    }
-    // SAFETY: promised by the caller.
-    unsafe {
-        let number = code::rd_kafka_error_code(error);
-        rd::rd_kafka_error_destroy(error);
-        check_number(call, number)
-    }
-}
-
-fn millis(timeout: Duration) -> c_int {
-    c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX)
 }

@@ -12,7 +12,8 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::kafka::client::MECHANISM;
+/// librdkafka's property of the SASL mechanism.
+pub(in crate::kafka) const MECHANISM: &str = "sasl.mechanisms";
 
 const PASSWORD: &str = "the password comes from TICKHOUSE_KAFKA_PASSWORD or TICKHOUSE_KAFKA_PASSWORD_FILE";
 

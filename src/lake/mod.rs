@@ -12,6 +12,7 @@ mod commit;
 mod error;
 mod log;
 pub mod maintenance;
+mod reading;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,6 @@ pub use commit::append::{CommitNote, CommitOutcome, Reached};
 pub use commit::create::LakeSpec;
 pub use commit::handle::Lake;
 pub use commit::new_file::NewFile;
-pub use commit::reading::LakeVersion;
 pub use commit::replace::{Chosen, Replaced, Replacement};
 pub use commit::replay::{ReplayBatch, ReplayOutcome};
 pub use commit::signals::{SIGNALS, Signals};
@@ -43,6 +43,7 @@ pub use log::view::{DataFile, TableView, offset_bounds};
 pub use maintenance::keep_log::{Maintained, Upkeep};
 pub use maintenance::merged::{MaintainedTable, Maintenance};
 pub use maintenance::vacuum::Unreferenced;
+pub use reading::LakeVersion;
 #[cfg(feature = "aws")]
 pub use store::aws::{AwsAccess, aws_access};
 pub use store::durable::DurableLocal;

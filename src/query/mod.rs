@@ -20,22 +20,21 @@ pub(crate) mod tests;
 
 pub use catalog::ask::Ask;
 pub use catalog::embedded::{Catalog, NamedQuery};
+pub use catalog::expand::NamedTables;
 pub use catalog::header::{Column, ColumnType, Header};
 pub use catalog::warm_up::{RowsBefore, Until, WarmUp};
 pub use error::QueryError;
 pub use format::{Encoded, Fit, Format, Output, write_all, write_batch, write_readable, write_stream};
 pub use session::condition::{Condition, Conditions};
 pub use session::progress::{InputRead, Progress};
-pub use session::query_session::{
-    Batches, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Planned, QuerySession, TICKS, TableInfo, sql_type,
-};
+pub use session::query_session::{Batches, DEFAULT_MEMORY_BYTES, Planned, QuerySession};
 pub use session::reads::{Amount, RowGroups, TableReads};
+pub use session::tables::{DEAD_LETTERS, TICKS, TableInfo, sql_type};
 pub use session::union::Sessions;
-pub use sql::diagnose::SqlProblem;
 pub use sql::dialect::Dialect;
-pub use sql::expand::NamedTables;
 pub use sql::moment::{Clock, Moment};
 pub use sql::params::Param;
 pub use sql::place::Place;
+pub use sql::problem::SqlProblem;
 pub use sql::scope::{Bound, Scope};
 pub use sql::statement::Parsed;

@@ -9,6 +9,9 @@
 //!  Store: rows beyond the table's version ──> UnionView: files of a version + rows that this version doesn't have
 //! ```
 
+mod beginning;
+mod chunk;
+mod error;
 mod follower;
 mod mapping;
 mod reading;
@@ -18,10 +21,14 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod union;
+mod union_settings;
 mod view;
 
-pub use follower::{Chunk, FollowError, FollowSettings, Follower, Tail};
+pub use chunk::{Chunk, Tail};
+pub use error::UnionError;
+pub use follower::{FollowError, FollowSettings, Follower};
 pub use mapping::{MappingError, lake_input, lake_zone};
 pub use rows::{TailBatch, as_read, read_schema};
-pub use union::{DEFAULT_TAIL_BYTES, Hint, Union, UnionError, UnionSettings};
+pub use union::{Hint, Union};
+pub use union_settings::{DEFAULT_TAIL_BYTES, UnionSettings};
 pub use view::{Mode, UnionView};

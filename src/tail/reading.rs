@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use tokio::sync::mpsc;
 
-use super::follower::{Chunk, Tail};
+use super::chunk::{Chunk, Tail};
 use crate::decode::{Decoder, Message, Verdict};
 use crate::kafka::{Following, News, Record};
 use crate::market::{OffsetRange, TickColumns};

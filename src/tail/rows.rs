@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
-use super::follower::Chunk;
+use super::chunk::Chunk;
 use crate::lake::TableView;
 use crate::market::{ExtraColumn, PartitionBy, Strings};
 

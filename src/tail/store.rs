@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::error::ArrowError;
 
-use super::follower::Chunk;
+use super::chunk::Chunk;
 use super::rows::{RowMaker, TailBatch};
 
 /// So many batches in a row that have as many rows as a step names become one.

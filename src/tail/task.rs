@@ -9,9 +9,12 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::follower::{Chunk, Follower, Tail};
+use super::beginning::{follow, knows_all, store_of};
+use super::chunk::{Chunk, Tail};
+use super::error::UnionError;
+use super::follower::Follower;
 use super::store::Store;
-use super::union::{UnionError, UnionSettings, follow, knows_all, store_of};
+use super::union_settings::UnionSettings;
 use super::view::{Mode, UnionView};
 use crate::kafka::KafkaSettings;
 use crate::lake::{Lake, LakeError, LakeVersion};

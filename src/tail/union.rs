@@ -12,71 +12,22 @@
 //! can't read leaves rows out at its end, never in between.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use arrow::error::ArrowError;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::follower::{FollowError, FollowSettings, Follower};
-use super::mapping::{MappingError, mapping_of};
-use super::rows::RowMaker;
-use super::store::Store;
+use super::beginning::{follow, knows_all, store_of};
+use super::error::UnionError;
 use super::task::Task;
+use super::union_settings::UnionSettings;
 use super::view::{Mode, UnionView};
-use crate::kafka::{Assigned, KafkaSettings};
-use crate::lake::{Lake, LakeError, LakeVersion};
-use crate::market::OtherTopic;
+use crate::kafka::Assigned;
+use crate::lake::{Lake, LakeVersion};
 
-/// Rows of some 1.5 million ticks: half a minute at 50,000 a second.
-pub const DEFAULT_TAIL_BYTES: usize = 256 * 1024 * 1024;
 /// Versions that a writer in the same process may announce before they are looked at; only the newest counts.
 const HINTS: usize = 1;
-
-#[derive(Debug, Clone)]
-pub struct UnionSettings {
-    /// Without brokers the table alone is shown. The topic is the table's.
-    pub kafka: Option<KafkaSettings>,
-    /// Of the tail's rows. When they fill it, nothing is read until the table has some of them.
-    pub tail_bytes: usize,
-    /// For the brokers.
-    pub patience: Duration,
-    /// Brokers that are away at the start are waited for beside a view of the table; else they are an error.
-    pub wait_for_brokers: bool,
-}
-
-impl UnionSettings {
-    pub fn of(kafka: Option<KafkaSettings>) -> Self {
-        let patience = Duration::from_secs(10);
-        Self { kafka, tail_bytes: DEFAULT_TAIL_BYTES, patience, wait_for_brokers: false }
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum UnionError {
-    #[error(transparent)]
-    Lake(#[from] LakeError),
-    #[error(transparent)]
-    Follow(#[from] FollowError),
-    #[error(transparent)]
-    Mapping(#[from] MappingError),
-    #[error("read the table with what Kafka holds beyond it: {0}")]
-    OtherTopic(#[from] OtherTopic),
-    #[error("read the table with what Kafka holds beyond it: the table doesn't say which topic lands in it")]
-    NoTopic,
-    #[error("build rows of what Kafka holds: {0}")]
-    Rows(#[from] ArrowError),
-    #[error(
-        "Kafka holds more beyond the table than {limit_bytes} bytes: some {lag} messages more. Let ingest catch up first"
-    )]
-    Full { limit_bytes: usize, lag: i64 },
-    #[error("{0}")]
-    Trouble(String),
-    #[error("the task that follows the table has ended")]
-    Ended,
-}
 
 /// Owner's side of the task.
 #[derive(Debug)]
@@ -196,39 +147,8 @@ impl Drop for Union {
     }
 }
 
-pub(super) fn store_of(version: &LakeVersion) -> Result<Store, UnionError> {
-    let (input, _) = mapping_of(version)?;
-    let extras = input.columns.keys().cloned().collect();
-    Ok(Store::new(RowMaker::new(&version.ticks, version.epoch, extras))?)
-}
-
-/// Where the version ends is known of every partition.
-pub(super) fn knows_all(version: &LakeVersion, opened: &[Assigned]) -> bool {
-    opened.len() <= version.looked_up || opened.iter().all(|at| version.next.contains_key(&at.partition))
-}
-
 /// Ends of the partitions of which Kafka holds more than the version has.
 fn beyond(version: &LakeVersion, opened: &[Assigned]) -> Vec<(i32, i64)> {
     let start = |at: &Assigned| version.next.get(&at.partition).copied().unwrap_or(at.low);
     opened.iter().filter(|at| start(at) < at.high).map(|at| (at.partition, at.high)).collect()
-}
-
-/// Follows the table's topic from what the version covers on.
-pub(super) async fn follow(
-    kafka: &KafkaSettings,
-    patience: Duration,
-    version: &LakeVersion,
-) -> Result<Follower, UnionError> {
-    let (input, zone) = mapping_of(version)?;
-    let topic = version.topic.clone().ok_or(UnionError::NoTopic)?;
-    let kafka = KafkaSettings { topic, ..kafka.clone() };
-    let starts = version.next.iter().map(|(partition, offset)| (*partition, *offset)).collect();
-    let follower = Follower::start(FollowSettings { kafka, input, zone, patience }, starts).await?;
-    match version.identity.require(follower.identity()) {
-        Ok(()) => Ok(follower),
-        Err(other) => {
-            follower.stop().await;
-            Err(other.into())
-        }
-    }
 }

@@ -1,5 +1,9 @@
 //! The rules of the source tree: sizes, who may name what, and what nobody writes.
 
+mod circles;
+mod modules;
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

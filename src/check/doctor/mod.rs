@@ -13,51 +13,19 @@ mod check;
 mod kafka;
 mod kafka_times;
 mod mend;
+mod settings;
 mod store;
 mod tables;
 
 use chrono::Utc;
 
 pub use check::{Check, Report, Status};
+pub use settings::{DoctorSettings, Expected};
 
-use crate::kafka::KafkaSettings;
-use crate::lake::{Audit, LakeError, Location, LoggedVersion, Mending, StoreSettings};
-use crate::market::PartitionBy;
-use mend::Mend;
+use crate::lake::{Audit, LakeError, LoggedVersion, Mending};
 
 /// Commits that can be taken away one after the other. Who lost more than this should look at a backup.
 const ROUNDS: usize = 10;
-
-#[derive(Debug, Clone)]
-pub struct DoctorSettings {
-    pub location: Location,
-    pub store: StoreSettings,
-    /// `None`: Kafka is not asked.
-    pub kafka: Option<KafkaSettings>,
-    /// What the configuration says of the lake.
-    pub expected: Expected,
-    /// The ingest deletes old files of the log, so the right to do so is tried out.
-    pub deletes: bool,
-    pub fix: bool,
-}
-
-/// `None`: the configuration doesn't say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Expected {
-    pub topic: Option<String>,
-    pub market_zone: Option<String>,
-    pub partition_by: Option<PartitionBy>,
-    /// The mapping of messages, as JSON.
-    pub input: Option<String>,
-}
-
-/// What was found of the tables, with what `fix` can do about it.
-#[derive(Default)]
-struct Found {
-    checks: Vec<(Check, Option<Mend>)>,
-    not_checked: Vec<String>,
-    ticks: Option<LoggedVersion>,
-}
 
 /// # Errors
 /// The location is none of a store.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use chrono::TimeDelta;
 
-use super::DoctorSettings;
 use super::check::{Check, Report};
+use super::settings::DoctorSettings;
 use crate::lake::{Audit, LakeError, Location};
 
 /// Stores refuse requests whose time is further off than this.
@@ -109,8 +109,8 @@ fn clock(ahead: TimeDelta) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::doctor::Expected;
     use crate::check::doctor::check::Status;
+    use crate::check::doctor::settings::Expected;
     use crate::lake::StoreSettings;
 
     /// As for who lacks the rights; a link to itself is so for root, too.

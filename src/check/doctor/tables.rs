@@ -6,8 +6,9 @@ use chrono::{TimeDelta, Utc};
 use object_store::path::Path;
 
 use super::check::Check;
+use super::kafka_times;
 use super::mend::Mend;
-use super::{DoctorSettings, Expected, Found, kafka_times};
+use super::settings::{DoctorSettings, Expected};
 use crate::decode::InputSettings;
 use crate::lake::{
     Audit, AuditedTable, INPUT, InputChange, LakeError, ListedFile, LogDamage, LogProblem, LoggedFile, LoggedVersion,
@@ -39,6 +40,14 @@ const RESTORE_CHECKPOINT: &str = "move it away together with _last_checkpoint if
                                   it (or version 0) on are still there, else restore it from a backup";
 const RESTORE_FILES: &str = "restore them from a backup or an older version of the objects; `tickhouse verify` tells what \
                              is lost with them";
+
+/// What was found of the tables, with what `fix` can do about it.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) checks: Vec<(Check, Option<Mend>)>,
+    pub(super) not_checked: Vec<String>,
+    pub(super) ticks: Option<LoggedVersion>,
+}
 
 /// Never fails: what can't be read is a finding.
 pub(super) async fn check(audit: &Audit, settings: &DoctorSettings) -> Found {

@@ -11,7 +11,7 @@ use roaring::RoaringTreemap;
 use super::files::{Bounds, Held};
 use super::finding::{Findings, What};
 use super::identities::gaps;
-use super::{DEAD_LETTERS, TICKS};
+use super::logged::{DEAD_LETTERS, TICKS};
 use crate::lake::{LoggedVersion, PartitionCounters};
 
 /// Gaps that are named.

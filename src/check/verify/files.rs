@@ -14,7 +14,7 @@ use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::VerifyError;
+use super::error::VerifyError;
 use super::finding::{Findings, What};
 use super::identities::Identities;
 use super::progress::Progress;

@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
+use super::counters;
 use super::digest::{Compared, Expiry};
+use super::error::VerifyError;
 use super::files::Held;
 use super::finding::{Findings, What};
+use super::logged::{Logged, TICKS};
 use super::progress::Progress;
 use super::topic::{Comparison, Differing, PartitionCompared, Topic, place};
 use super::window::{Stored, Tables, Window, each_batch, rounds_of};
-use super::{Logged, TICKS, VerifyError, counters};
 use crate::decode::{Decoder, InputSettings};
 use crate::kafka::{Assigned, KafkaSettings, Reader};
 use crate::lake::{INPUT, LoggedFile, LoggedVersion, PartitionCounters, RetryPolicy, offset_bounds};

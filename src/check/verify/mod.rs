@@ -17,13 +17,16 @@
 
 mod counters;
 mod digest;
+mod error;
 mod files;
 mod finding;
 mod identities;
 mod kafka;
+mod logged;
 mod progress;
 mod report;
 mod rows;
+mod settings;
 mod statistics;
 mod topic;
 mod window;
@@ -33,61 +36,19 @@ use std::time::Instant;
 
 use chrono_tz::Tz;
 
+pub use error::VerifyError;
 pub use finding::{Finding, Findings, What};
 pub use kafka::KafkaReport;
 pub use progress::{Checked, Progress};
 pub use report::{Report, TableReport};
+pub use settings::VerifySettings;
 pub use topic::PartitionCompared;
 
-use crate::kafka::{KafkaSettings, TopicError};
-use crate::lake::{
-    Audit, AuditedTable, LakeError, Location, LogDamage, LoggedVersion, MARKET_ZONE, SIGNALS, StoreSettings,
-};
-use crate::market::{MarketZone, OtherTopic, PartitionBy};
+use crate::lake::{Audit, LakeError, LogDamage, LoggedVersion, MARKET_ZONE, SIGNALS};
+use crate::market::{MarketZone, PartitionBy};
 use files::{Held, read_all};
+use logged::{DEAD_LETTERS, Logged, TICKS};
 use rows::{DateRule, Rules};
-
-const TICKS: &str = "ticks";
-const DEAD_LETTERS: &str = "dead_letters";
-
-/// Why a lake can't be checked; no finding says anything then.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    #[error(transparent)]
-    Lake(#[from] LakeError),
-    #[error("read the tables: {0}")]
-    Reader(String),
-    #[error("read the table property tickhouse.input: {0}; was the table made by a newer tickhouse?")]
-    Mapping(String),
-    #[error("{0}")]
-    Usage(String),
-    #[error("compare with Kafka: {0}")]
-    Topic(#[from] TopicError),
-    #[error("compare with Kafka: {0}")]
-    OtherTopic(#[from] OtherTopic),
-}
-
-#[derive(Debug, Clone)]
-pub struct VerifySettings {
-    pub location: Location,
-    pub store: StoreSettings,
-    /// Where the topic is, to compare the tables with it.
-    pub kafka: Option<KafkaSettings>,
-    /// Findings of a kind that are kept.
-    pub limit: u64,
-}
-
-/// A table whose log was read.
-struct Logged {
-    name: &'static str,
-    table: AuditedTable,
-}
-
-impl Logged {
-    fn state(&self) -> Option<&LoggedVersion> {
-        self.table.state.as_ref()
-    }
-}
 
 /// # Errors
 /// There is no lake, or the store doesn't answer.

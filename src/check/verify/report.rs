@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::files::Held;
 use super::finding::{Finding, Findings};
 use super::kafka::KafkaReport;
-use super::{TICKS, VerifySettings};
+use super::logged::TICKS;
+use super::settings::VerifySettings;
 use crate::lake::{AuditedTable, LoggedVersion};
 
 /// The answer, as it is printed as JSON.

@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::digest::{Compared, digest_letter};
 use super::finding::{Findings, What};
+use super::logged::{DEAD_LETTERS, TICKS};
 use super::progress::Progress;
 use super::rows::hex;
 use super::window::{Digests, Stored, Window};
-use super::{DEAD_LETTERS, TICKS};
 use crate::decode::{Decoder, Message, Verdict};
 use crate::kafka;
 use crate::kafka::{Reader, Record, TopicError};

@@ -16,8 +16,8 @@ use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use roaring::RoaringTreemap;
 use tokio::task::JoinSet;
 
-use super::VerifyError;
 use super::digest::{Compared, digest_letter};
+use super::error::VerifyError;
 use super::files::readers;
 use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, LostRanges, StoredFile, offset_bounds};
 

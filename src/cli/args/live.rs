@@ -2,8 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::query::FormatChoice;
-use crate::cli::args::{KafkaArgs, TableArgs};
+use crate::cli::args::{FormatChoice, KafkaArgs, TableArgs};
 use crate::cli::settings::Layers;
 use crate::util::units::parse_duration;
 

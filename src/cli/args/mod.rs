@@ -20,7 +20,6 @@ mod verify;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use chrono_tz::Tz;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use catalog::{
@@ -39,10 +38,12 @@ pub use maintain::MaintainArgs;
 pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
 pub use probe::{ProbeArgs, Question};
 pub use produce::{ColumnArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
-pub use query::{AskArgs, FormatChoice, QueryArgs};
+pub use query::{AskArgs, QueryArgs};
 pub use shared::engines::EngineArgs;
+pub use shared::format::FormatChoice;
 pub use shared::kafka::KafkaArgs;
 pub use shared::table::TableArgs;
+use shared::values::{pair, zone};
 pub use verify::VerifyArgs;
 
 /// One binary that turns a Kafka topic of market ticks into an open Delta lakehouse, exactly once
@@ -143,15 +144,6 @@ impl Command {
     pub fn default_log(&self) -> &'static str {
         if self.is_daemon() { "info" } else { "warn" }
     }
-}
-
-fn zone(text: &str) -> Result<Tz, String> {
-    text.parse().map_err(|_| "write a name of the IANA list, such as America/New_York".to_owned())
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write name=value")?;
-    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 #[cfg(test)]

@@ -1,16 +1,14 @@
 //! Flags of `tickhouse query`.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use chrono_tz::Tz;
-use clap::builder::PossibleValue;
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args};
 
-use crate::cli::args::{EngineArgs, KafkaArgs, PastArgs, TableArgs, pair, zone};
+use crate::cli::args::{EngineArgs, FormatChoice, KafkaArgs, PastArgs, TableArgs, pair, zone};
 use crate::cli::settings::Layers;
 use crate::engines::Engine;
-use crate::query::{Dialect, Format};
+use crate::query::Dialect;
 use crate::util::units::{parse_size, size_text};
 
 const AFTER_HELP: &str = "\
@@ -169,50 +167,5 @@ fn tail_memory(text: &str) -> Result<u64, String> {
     match parse_size(text)? {
         0 => Err("at least 1 byte".to_owned()),
         bytes => Ok(bytes),
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FormatChoice {
-    Auto,
-    Is(Format),
-}
-
-impl ValueEnum for FormatChoice {
-    fn value_variants<'a>() -> &'a [Self] {
-        const {
-            &[
-                Self::Auto,
-                Self::Is(Format::Table),
-                Self::Is(Format::Csv),
-                Self::Is(Format::CsvSpreadsheet),
-                Self::Is(Format::Json),
-                Self::Is(Format::Ndjson),
-                Self::Is(Format::Parquet),
-                Self::Is(Format::Arrow),
-                Self::Is(Format::Markdown),
-                Self::Is(Format::Null),
-            ]
-        }
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        match self {
-            Self::Auto => Some(PossibleValue::new("auto")),
-            Self::Is(format) => format.to_possible_value(),
-        }
-    }
-}
-
-impl FormatChoice {
-    /// Bytes that would garble a terminal.
-    pub fn is_binary(self) -> bool {
-        matches!(self, Self::Is(format) if format.is_binary())
-    }
-}
-
-impl fmt::Display for FormatChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::SettingsError;
+use super::error::SettingsError;
 use super::layers::Kind;
 use crate::util::suggest::closest;
 

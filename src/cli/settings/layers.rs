@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::SettingsError;
+use super::error::SettingsError;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 mod check;
 mod environment;
+mod error;
 mod layers;
 
 use std::collections::BTreeMap;
@@ -9,18 +10,19 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::decode::{InputError, InputSettings, Preset};
+use crate::decode::{InputSettings, Preset};
 use crate::engines::registration::glue::GlueSettings;
 use crate::engines::{AthenaSettings, ClickhouseSettings, Engine, TrinoSettings};
 use crate::ingest::IngestSettings;
-use crate::kafka::{KafkaSettings, KafkaSettingsError, Properties};
-use crate::lake::{Location, LocationError, StoreSettings};
+use crate::kafka::{KafkaSettings, Properties};
+use crate::lake::{Location, StoreSettings};
 use crate::live::LiveSettings;
 use crate::market::ExtraSpec;
 use crate::serve::dashboard::DashboardSettings;
 use crate::serve::metrics::MetricsSettings;
 use environment::ENVIRONMENT;
 pub use environment::{pager, state_folder};
+pub use error::SettingsError;
 pub use layers::{Layers, Origin};
 
 /// Everything that can be configured.
@@ -45,24 +47,6 @@ pub struct Settings {
     /// Extra columns by name; part of the input.
     #[serde(skip_serializing)]
     pub columns: BTreeMap<String, ExtraSpec>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    #[error("read configuration {}: {problem}", path.display())]
-    File { path: PathBuf, problem: String },
-    #[error("{name} {problem}")]
-    Environment { name: String, problem: String },
-    #[error("ingest refuses this configuration:\n  {}", .0.join("\n  "))]
-    Refused(Vec<String>),
-    #[error("configuration: {0}")]
-    Value(String),
-    #[error(transparent)]
-    Kafka(#[from] KafkaSettingsError),
-    #[error(transparent)]
-    Input(#[from] InputError),
-    #[error(transparent)]
-    Location(#[from] LocationError),
 }
 
 /// Settings and where each of them comes from.

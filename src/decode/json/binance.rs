@@ -1,8 +1,9 @@
 //! Binance frames, raw or in the wrapper of combined streams: spot, USD-M and COIN-M futures.
 
 use crate::decode::json::frames::{Frame, Level, known};
+use crate::decode::json::origin::Origin;
 use crate::decode::json::plan::{Capture, Kind, Plan};
-use crate::decode::json::record::{Origin, Record};
+use crate::decode::json::record::Record;
 use crate::decode::json::scan::Scanner;
 use crate::decode::verdict::{Reason, Rejection};
 

@@ -3,8 +3,8 @@
 //! Details are stored and printed, so they are short and hold nothing that moves a cursor; they are never logged above
 //! debug.
 
+use crate::decode::json::origin::{Origin, Scanned};
 use crate::decode::json::plan::{Capture, Kind};
-use crate::decode::json::record::{Origin, Scanned};
 use crate::decode::json::text::unescape;
 use crate::decode::verdict::{Reason, Rejection};
 

@@ -1,8 +1,9 @@
 //! Array frames whose elements carry their own type: Alpaca and Massive.
 
 use crate::decode::json::frames::{Frame, Level, vendor_record};
+use crate::decode::json::origin::Origin;
 use crate::decode::json::plan::{Capture, Plan};
-use crate::decode::json::record::{Origin, Record};
+use crate::decode::json::record::Record;
 use crate::decode::json::scan::Scanner;
 use crate::decode::verdict::Rejection;
 

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use crate::market::TickColumns;
 
 use crate::decode::json::detail::{self, Found};
+use crate::decode::json::origin::{Origin, Scanned};
 use crate::decode::json::plan::{Capture, Kind, Plan};
-use crate::decode::json::record::{Origin, Record, RowReader, Scanned};
+use crate::decode::json::record::{Record, RowReader};
 use crate::decode::json::scan::Scanner;
 use crate::decode::json::text::unescape;
 use crate::decode::verdict::{Message, Reason, Rejection, SkipKind, Verdict};

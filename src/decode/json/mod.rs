@@ -8,6 +8,7 @@ pub(in crate::decode) mod finnhub;
 pub(in crate::decode) mod frames;
 pub(in crate::decode) mod keys;
 pub(in crate::decode) mod number;
+pub(in crate::decode) mod origin;
 pub(in crate::decode) mod plan;
 pub(in crate::decode) mod precheck;
 pub(in crate::decode) mod record;

@@ -7,42 +7,12 @@ use crate::market::{ExtraColumn, ExtraSpec, MarketZone, Tick, TickColumns, plaus
 use crate::decode::input::InputSettings;
 use crate::decode::json::detail::explain;
 use crate::decode::json::number::number_in_text;
-use crate::decode::json::plan::{Capture, Kind, Plan};
+use crate::decode::json::origin::{Origin, Scanned};
+use crate::decode::json::plan::{Capture, Kind};
 use crate::decode::json::text::unescape;
-use crate::decode::source::Source;
 use crate::decode::symbol::{SymbolRules, check_symbol};
 use crate::decode::time::{TimeReader, check_range};
-use crate::decode::verdict::{Coercions, Message, Reason, Rejection};
-
-/// Where a field of a tick is found, resolved.
-#[derive(Debug, Clone, Default)]
-pub(in crate::decode) enum Origin {
-    #[default]
-    Absent,
-    /// With the JSON pointer that it stands for.
-    Slot(usize, Box<str>),
-    Constant(Box<str>),
-    KafkaKey,
-    KafkaTimestamp,
-    Header(Box<str>),
-}
-
-impl Origin {
-    pub(in crate::decode) fn at(plan: &mut Plan, pointer: &str) -> Self {
-        Self::Slot(plan.add(pointer), pointer.into())
-    }
-
-    pub(in crate::decode) fn new(source: Option<&Source>, plan: &mut Plan) -> Self {
-        match source {
-            None => Self::Absent,
-            Some(Source::Pointer(pointer)) => Self::at(plan, pointer),
-            Some(Source::Constant(value)) => Self::Constant(value.as_str().into()),
-            Some(Source::KafkaKey) => Self::KafkaKey,
-            Some(Source::KafkaTimestamp) => Self::KafkaTimestamp,
-            Some(Source::Header(name)) => Self::Header(name.as_str().into()),
-        }
-    }
-}
+use crate::decode::verdict::{Coercions, Reason, Rejection};
 
 /// Origins of all fields of one kind of tick.
 #[derive(Debug, Clone, Default)]
@@ -60,14 +30,6 @@ pub(in crate::decode) struct Record {
     pub extras: Vec<Origin>,
     /// Numbers are strings by the format's own definition: not counted as coerced.
     pub text_numbers: bool,
-}
-
-/// A document that was scanned, and the record that brought it.
-#[derive(Clone, Copy)]
-pub(in crate::decode) struct Scanned<'s, 'p> {
-    pub text: &'p str,
-    pub captures: &'s [Capture],
-    pub message: &'s Message<'p>,
 }
 
 /// A field's value before it has a type.

@@ -9,7 +9,7 @@ use aws_sdk_athena::Client;
 use aws_sdk_athena::types::{ColumnInfo, ResultSet, Row};
 
 use super::Scanned;
-use super::sdk::{call_failed, stop_query};
+use super::calls::{call_failed, stop_query};
 use crate::engines::error::{ATHENA, EngineError};
 use crate::engines::values::{Cell, Columns};
 

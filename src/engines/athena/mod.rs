@@ -5,6 +5,8 @@ mod absent;
 #[cfg(feature = "aws")]
 mod answer;
 #[cfg(feature = "aws")]
+mod calls;
+#[cfg(feature = "aws")]
 mod sdk;
 
 use std::fmt;

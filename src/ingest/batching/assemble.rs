@@ -11,13 +11,11 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use crate::decode::{Coercions, Decoder, KeySurvey, Message, Reason, Rejection, TOO_LARGE_KEPT, Verdict};
-use crate::ingest::batching::batch::{Chunk, DeadLetter};
+use crate::ingest::batching::batch::{CHUNK_ROWS, Chunk, DeadLetter};
 use crate::ingest::batching::column_pool::SpareColumns;
 use crate::kafka::{Handler, Record};
 use crate::market::{OffsetRange, TickColumns, plausible_kafka_millis};
 
-/// A chunk is full with this many rows. Columns grow by doubling, so a full chunk has no memory to spare.
-pub(in crate::ingest) const CHUNK_ROWS: usize = 4_096;
 /// Chunks that aren't full cross the queue when they are this old ..
 const CHUNK_AGE: Duration = Duration::from_millis(100);
 /// .. or, all of them, when their messages have this many bytes together.

@@ -20,6 +20,9 @@ pub struct DeadLetter {
     pub rejection: Rejection,
 }
 
+/// A chunk is full with this many rows. Columns grow by doubling, so a full chunk has no memory to spare.
+pub(in crate::ingest) const CHUNK_ROWS: usize = 4_096;
+
 /// What the consumer thread decoded from one partition in one go.
 ///
 /// Invariant: `counts.offsets() == range.len()`, and ranges of one assignment follow each other without a gap.

@@ -5,7 +5,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::ingest::batching::assemble::CHUNK_ROWS;
+use crate::ingest::batching::batch::CHUNK_ROWS;
 use crate::market::TickColumns;
 
 /// More than two full batches have chunks; what doesn't fit is freed.

@@ -4,15 +4,15 @@
 //! Invariant: it is reached only by a fresh read of the table, which has every partition's end then.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::ingest::error::IngestError;
 use crate::ingest::event_loop::partitions::Partitions;
+use crate::ingest::event_loop::unreached::{Behind, SILENCE};
 use crate::kafka::{KafkaSettings, TopicEnds, TopicError, topic_ends};
-use crate::lake::{Lake, RetryPolicy};
+use crate::lake::Lake;
 
 /// Ends are asked for this long before reading begins; those that are missing then are asked for again later.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -20,13 +20,18 @@ const FIRST_ANSWER: Duration = Duration::from_secs(10);
 const LATER_ANSWER: Duration = Duration::from_secs(2);
 /// Between two readings of the table while others of the group have work.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// Contract: a one-shot command tries for this long, and so waits this long for a partition without a leader, for brokers
-/// that are unreachable, and for an assignment.
-const SILENCE: Duration = RetryPolicy::ONE_SHOT;
 /// A rebalance takes time that brings nothing. More of them in a row are no progress.
 const REBALANCES: u32 = 5;
-/// Named in an error.
-const NAMED: usize = 20;
+
+/// What this worker has to do for the goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ingest) enum OwnWork {
+    Reads,
+    /// Its partitions are read to their ends, and a part of it is not committed.
+    Read,
+    /// Its partitions are in the table up to their ends; others of the group may have work.
+    Committed,
+}
 
 /// First offset and end of a partition.
 type End = (i64, i64);
@@ -174,102 +179,9 @@ impl Goal {
     }
 }
 
-/// A partition whose end isn't in the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Behind {
-    pub partition: i32,
-    /// Next offset of the table, if it has the partition.
-    pub next: Option<i64>,
-    /// `None`: it has no leader that says.
-    pub end: Option<i64>,
-}
-
-impl fmt::Display for Behind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { partition, next, end } = self;
-        match (next, end) {
-            (_, None) => write!(f, "partition {partition}: no leader says where it ends"),
-            (Some(next), Some(end)) => {
-                write!(f, "partition {partition} by {} messages (the table is at {next} of {end})", end - next)
-            }
-            (None, Some(end)) => write!(f, "partition {partition} whole (it ends at {end})"),
-        }
-    }
-}
-
-/// Why an `--until-latest` ended before the table had everything.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hindrance {
-    Stopped,
-    /// With the last that was reported of them.
-    Brokers(Option<String>),
-    NotAssigned,
-    /// Nothing is left for this worker.
-    OtherMembers,
-    Silence,
-}
-
-impl fmt::Display for Hindrance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = SILENCE.as_secs();
-        match self {
-            Self::Stopped => f.write_str("stopped before the ends of the partitions were reached"),
-            Self::Brokers(Some(reported)) => write!(f, "the brokers gave nothing for {seconds} s ({reported})"),
-            Self::Brokers(None) => write!(f, "the brokers gave nothing for {seconds} s"),
-            Self::NotAssigned => {
-                write!(f, "no partition was assigned within {seconds} s; check the brokers and the topic")
-            }
-            Self::OtherMembers => f.write_str("another member of the group has the rest and makes no progress"),
-            Self::Silence => write!(f, "nothing came for {seconds} s"),
-        }
-    }
-}
-
-/// What is missing, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreached {
-    pub why: Hindrance,
-    /// Empty where not even the ends are known.
-    pub behind: Vec<Behind>,
-}
-
-impl fmt::Display for Unreached {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; ", self.why)?;
-        if !self.behind.is_empty() {
-            let mut named: Vec<String> = self.behind.iter().take(NAMED).map(Behind::to_string).collect();
-            if self.behind.len() > NAMED {
-                named.push(format!("{} more partitions", self.behind.len() - NAMED));
-            }
-            write!(f, "behind are {}; ", named.join(", "))?;
-        }
-        f.write_str("run it again to read the rest")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_error_says_which_partitions_are_behind_and_by_how_much() {
-        let behind = vec![
-            Behind { partition: 0, next: Some(40), end: Some(100) },
-            Behind { partition: 2, next: None, end: Some(7) },
-            Behind { partition: 3, next: Some(5), end: None },
-        ];
-        let text = Unreached { why: Hindrance::OtherMembers, behind }.to_string();
-        assert_eq!(
-            text,
-            "another member of the group has the rest and makes no progress; behind are partition 0 by 60 messages (the \
-             table is at 40 of 100), partition 2 whole (it ends at 7), partition 3: no leader says where it ends; run it \
-             again to read the rest"
-        );
-        let many = (0..50).map(|partition| Behind { partition, next: Some(0), end: Some(1) }).collect();
-        let text = Unreached { why: Hindrance::Stopped, behind: many }.to_string();
-        assert!(text.contains("partition 19 by 1 messages") && text.contains("30 more partitions"), "{text}");
-        assert!(!text.contains("partition 20 "), "{text}");
-    }
 
     #[tokio::test]
     async fn only_what_was_not_read_before_is_progress() {

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ingest::daemon::Daemon;
 use crate::ingest::error::IngestError;
-use crate::ingest::event_loop::goal::{Behind, Hindrance, Unreached};
+use crate::ingest::event_loop::unreached::{Behind, Hindrance, Unreached};
 use crate::ingest::tests::Place;
 use crate::kafka::{Command, Consumer, Event, Handler, Record, topic_ends};
 

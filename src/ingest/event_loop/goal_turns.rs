@@ -6,22 +6,13 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::ingest::error::IngestError;
-use crate::ingest::event_loop::goal::{Hindrance, Unreached};
+use crate::ingest::event_loop::counted::beating;
+use crate::ingest::event_loop::goal::OwnWork;
 use crate::ingest::event_loop::pipeline::Pipeline;
-use crate::ingest::event_loop::report::beating;
+use crate::ingest::event_loop::unreached::{Hindrance, Unreached};
 
 /// A loop that comes to it this late was stopped, or busy: what came meanwhile is not read yet.
 const LATE: Duration = Duration::from_secs(5);
-
-/// What this worker has to do for the goal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ingest) enum OwnWork {
-    Reads,
-    /// Its partitions are read to their ends, and a part of it is not committed.
-    Read,
-    /// Its partitions are in the table up to their ends; others of the group may have work.
-    Committed,
-}
 
 impl Pipeline {
     pub(in crate::ingest) fn own_work(&self) -> OwnWork {

@@ -3,6 +3,7 @@
 pub(in crate::ingest) mod assignment;
 pub(in crate::ingest) mod beginning;
 pub(in crate::ingest) mod brokers;
+pub(in crate::ingest) mod counted;
 pub(in crate::ingest) mod dead_share;
 pub(in crate::ingest) mod goal;
 #[cfg(test)]
@@ -15,3 +16,4 @@ pub(in crate::ingest) mod pipeline;
 pub(in crate::ingest) mod policy;
 pub(in crate::ingest) mod report;
 pub(in crate::ingest) mod status;
+pub(in crate::ingest) mod unreached;

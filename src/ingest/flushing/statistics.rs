@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::ingest::flushing::encode::{Gather, SymbolNames};
+use crate::ingest::flushing::gather::{Gather, SymbolNames};
 use crate::market::rfc3339;
 
 /// Smallest and largest values seen so far.

@@ -11,13 +11,11 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use sha2::{Digest, Sha256};
 
 use super::error::ReplayError;
+use super::mark::{MARKS, Mark};
 use super::offsets::Identity;
-use super::wanted::Mark;
 use crate::decode::TOO_LARGE_KEPT;
 use crate::lake::{DataFile, StoredFile, TableView};
 
-/// Columns of a [`Mark`].
-pub(super) const MARKS: [&str; 5] = ["kafka_epoch", "kafka_partition", "kafka_offset", "reason", "ingested_at"];
 /// A payload has up to 1 MiB by default.
 const LETTERS_AT_ONCE: usize = 64;
 const MARKS_AT_ONCE: usize = 8_192;

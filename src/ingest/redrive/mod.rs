@@ -18,6 +18,7 @@
 mod batch;
 mod error;
 mod letters;
+mod mark;
 mod offsets;
 mod report;
 mod wanted;

@@ -6,7 +6,8 @@ use std::ops::Range;
 use futures::{StreamExt, TryStreamExt};
 
 use super::error::ReplayError;
-use super::letters::{Letters, MARKS};
+use super::letters::Letters;
+use super::mark::{MARKS, Mark};
 use super::offsets::{Offsets, READERS};
 use crate::decode::Reason;
 use crate::lake::{DataFile, LakeVersion};
@@ -21,13 +22,6 @@ pub struct Wanted {
     pub to: Option<i64>,
     pub partition: Option<i32>,
     pub offsets: Option<Range<i64>>,
-}
-
-/// Who a letter is, without what it holds.
-pub(super) struct Mark<'a> {
-    pub identity: (i32, i32, i64),
-    pub reason: &'a str,
-    pub ingested_at: i64,
 }
 
 impl Wanted {

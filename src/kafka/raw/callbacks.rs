@@ -9,7 +9,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::code::{self, code_of};
-use super::elements;
+use super::native::elements;
 use super::pace::{self, Sockets};
 use crate::kafka::group_consumer::notice::Notice;
 

@@ -9,7 +9,7 @@ use std::ffi::{CString, c_char};
 use rdkafka::bindings as rd;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::{RawConsumer, RawError};
+use super::code::RawError;
 
 const CALL: &str = "set the size of fetches";
 
@@ -31,30 +31,26 @@ pub(super) unsafe fn set_fetch_bytes(handle: *mut rd::rd_kafka_t, bytes: i32) ->
     }
 }
 
-impl RawConsumer {
-    /// Messages that were fetched and wait for a batch call.
-    pub(super) fn waiting(&self) -> usize {
-        // SAFETY: the queue lives as long as self.
-        unsafe { rd::rd_kafka_queue_length(self.queue) }
-    }
-
-    #[cfg(test)]
-    fn fetch_bytes(&self) -> String {
-        let (mut text, mut bytes) = ([0 as c_char; 32], 32);
-        // SAFETY: both out-pointers live through the call, which ends the text with a NUL.
-        unsafe {
-            let conf = rd::rd_kafka_conf(self.handle);
-            rd::rd_kafka_conf_get(conf, c"fetch.max.bytes".as_ptr(), text.as_mut_ptr(), &mut bytes);
-            std::ffi::CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::{CStr, c_char};
+
+    use rdkafka::bindings as rd;
     use rdkafka::config::ClientConfig;
 
     use super::super::RawConsumer;
+
+    impl RawConsumer {
+        fn fetch_bytes(&self) -> String {
+            let (mut text, mut bytes) = ([0 as c_char; 32], 32);
+            // SAFETY: both out-pointers live through the call, which ends the text with a NUL.
+            unsafe {
+                let conf = rd::rd_kafka_conf(self.handle);
+                rd::rd_kafka_conf_get(conf, c"fetch.max.bytes".as_ptr(), text.as_mut_ptr(), &mut bytes);
+                CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned()
+            }
+        }
+    }
 
     #[test]
     fn the_running_client_has_the_size() {

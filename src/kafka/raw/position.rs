@@ -10,8 +10,9 @@ use std::time::Duration;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{TopicPartitionList, bindings as rd};
 
-use super::code::{check_number, number_in};
-use super::{RawConsumer, RawError, check, elements, millis, take_error};
+use super::RawConsumer;
+use super::code::{RawError, check_number, number_in};
+use super::native::{check, elements, known_epoch, millis, take_error};
 
 const NOT_YET: [RDKafkaRespErr; 4] = [
     RDKafkaRespErr::RD_KAFKA_RESP_ERR__STATE,
@@ -91,9 +92,4 @@ impl RawConsumer {
         }
         Ok(list)
     }
-}
-
-/// Old brokers and old formats of messages know none.
-pub(super) fn known_epoch(epoch: i32) -> Option<i32> {
-    (epoch >= 0).then_some(epoch)
 }

@@ -7,7 +7,6 @@ pub(in crate::lake) mod handle;
 pub(in crate::lake) mod new_file;
 pub(in crate::lake) mod offsets;
 pub(in crate::lake) mod put;
-pub(in crate::lake) mod reading;
 pub(in crate::lake) mod recount;
 pub(in crate::lake) mod replace;
 pub(in crate::lake) mod replay;

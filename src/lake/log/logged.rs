@@ -10,7 +10,7 @@ use object_store::path::Path;
 
 use crate::lake::error::LakeError;
 use crate::lake::log::actions::{Action, Add, MetaData};
-use crate::lake::log::properties::{CLUSTER_ID, EPOCH, TOPIC, TOPIC_ID};
+use crate::lake::log::properties::{CLUSTER_ID, EPOCH, TOPIC, TOPIC_ID, epoch_of};
 use crate::lake::log::record::{CommitRecord, PartitionCounters};
 use crate::lake::log::schema::{arrow_schema, read_columns};
 use crate::lake::log::transactions::app_id;
@@ -51,6 +51,7 @@ pub struct LoggedVersion {
     pub removed: HashMap<Path, Option<i64>>,
     /// Delta id of the table; never changes.
     pub id: String,
+    epoch: i32,
     transactions: HashMap<String, i64>,
     pub counters: Option<LoggedCounters>,
 }
@@ -58,7 +59,7 @@ pub struct LoggedVersion {
 impl LoggedVersion {
     /// Incarnation of the topic, of `ticks`.
     pub fn epoch(&self) -> i32 {
-        self.properties.get(EPOCH).and_then(|text| text.parse().ok()).unwrap_or(0)
+        self.epoch
     }
 
     /// Name of the topic that lands here, of `ticks`.
@@ -136,7 +137,7 @@ impl Replay {
     }
 
     /// # Errors
-    /// The table needs a protocol, or has columns, that tickhouse doesn't know.
+    /// The table needs a protocol, or has columns, that tickhouse doesn't know; its epoch is no number.
     pub(in crate::lake) fn into_version(self, version: u64, place: &str) -> Result<LoggedVersion, LakeError> {
         let wrong = |detail: String| LakeError::Table { action: "read the log", table: place.to_owned(), detail };
         let metadata = self.metadata.ok_or_else(|| wrong("it has no metadata".to_owned()))?;
@@ -164,11 +165,14 @@ impl Replay {
                 writer: add.writer,
             });
         }
+        let properties: BTreeMap<String, String> =
+            metadata.configuration.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         Ok(LoggedVersion {
             version,
             schema: arrow_schema(&columns, &partition_column),
             partition_column,
-            properties: metadata.configuration.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
+            epoch: epoch_of(place, EPOCH, properties.get(EPOCH).map(String::as_str))?,
+            properties,
             id: metadata.id.unwrap_or_default(),
             files,
             removed,

@@ -19,7 +19,7 @@ use crate::lake::error::{LakeError, StoreProblem};
 use crate::lake::log::damage;
 use crate::lake::log::head::{Changes, Head};
 use crate::lake::log::hint::{HintView, wrong_hint};
-use crate::lake::log::properties::MARKET_ZONE;
+use crate::lake::log::properties::{MARKET_ZONE, epoch_of};
 use crate::lake::log::record::CommitRecord;
 use crate::lake::log::schema::{Column, read_columns};
 use crate::lake::store::folder::FolderIdentity;
@@ -142,12 +142,7 @@ impl Table {
 
     /// The epoch that a property names; 0 before the first change.
     pub(in crate::lake) fn epoch_of(&self, property: &str) -> Result<i32, LakeError> {
-        let Some(text) = self.property(property) else { return Ok(0) };
-        text.parse().map_err(|_| LakeError::Table {
-            action: "read the epoch",
-            table: self.name.clone(),
-            detail: format!("{property} is '{text}', expected a number"),
-        })
+        epoch_of(&self.name, property, self.property(property))
     }
 
     pub(in crate::lake) fn columns(&self) -> Result<Vec<Column>, LakeError> {

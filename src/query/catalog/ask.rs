@@ -2,13 +2,14 @@
 
 use chrono::{NaiveTime, TimeDelta};
 
-use crate::query::catalog::look_back::Demand;
-use crate::query::catalog::warm_up::WarmUp;
+use crate::query::catalog::demand::Demand;
+use crate::query::catalog::warm_up::{Until, WarmUp};
 use crate::query::error::QueryError;
-use crate::query::session::since::Since;
-use crate::query::sql::expand::NamedTables;
+use crate::query::session::tables::TICKS;
 use crate::query::sql::moment::{Clock, Moment};
+use crate::query::sql::params::ParamValue;
 use crate::query::sql::scope::{Bound, Scope};
+use crate::query::sql::since::Since;
 use crate::query::sql::statement::Parsed;
 
 /// As users write it. `mark` stands before the names of what they gave: `--` for flags.
@@ -39,7 +40,7 @@ impl Ask {
         let unbound = parsed.clone();
         parsed.show(&warm_up.shown(&range));
         parsed.bind_at(&params, &clock)?;
-        parsed.since = Since::of(&parsed, &params, &clock, &range);
+        parsed.since = since_of(&parsed, &params, &clock, &range);
         let declared = &parsed.header().params;
         let read = warm_up.read(&range, declared, &params).map_err(QueryError::Usage)?;
         let demand = match (&warm_up, range.from) {
@@ -51,32 +52,9 @@ impl Ask {
         };
         parsed.restrict_table(&read, self.table)?;
         if let Some(mut demand) = demand {
-            demand.probe(unbound, &params, &clock)?;
+            add_probe(&mut demand, unbound, &params, &clock)?;
             parsed.demand = Some(demand.into());
         }
-        Ok(parsed)
-    }
-
-    /// As [`Self::prepare`], where the statement may read named queries as tables.
-    ///
-    /// # Errors
-    /// As [`Self::prepare`], also of these queries.
-    pub fn prepare_over(&self, text: &str, clock: Clock, named: NamedTables<'_>) -> Result<Parsed, QueryError> {
-        let mut parsed = Parsed::parse(text)?;
-        parsed.know(named)?;
-        if !parsed.reads_named(named) {
-            let mut prepared = self.prepare(text, clock)?;
-            prepared.queries = parsed.queries;
-            return Ok(prepared);
-        }
-        let (params, end) = self.look_back(&parsed, clock)?;
-        parsed.show(&Scope::default());
-        parsed.bind_at(&params, &end)?;
-        let reads_ticks = parsed.reads_table(self.table);
-        if reads_ticks {
-            parsed.restrict_table(&self.scope(&clock)?, self.table)?;
-        }
-        parsed.expand(self, clock, named, reads_ticks)?;
         Ok(parsed)
     }
 
@@ -84,7 +62,7 @@ impl Ask {
         QueryError::Usage(format!("{}{name}: {problem}", self.mark))
     }
 
-    fn scope(&self, clock: &Clock) -> Result<Scope, QueryError> {
+    pub(in crate::query) fn scope(&self, clock: &Clock) -> Result<Scope, QueryError> {
         let bound = |name: &str, text: &Option<String>| {
             let parse = |text: &String| Bound::parse(text, clock).map_err(|problem| self.wrong(name, &problem));
             text.as_ref().map(parse).transpose()
@@ -100,7 +78,11 @@ impl Ask {
     }
 
     /// A query that looks back does so from `to`, and as far as `from` if no other length is given.
-    fn look_back(&self, parsed: &Parsed, clock: Clock) -> Result<(Vec<(String, String)>, Clock), QueryError> {
+    pub(in crate::query) fn look_back(
+        &self,
+        parsed: &Parsed,
+        clock: Clock,
+    ) -> Result<(Vec<(String, String)>, Clock), QueryError> {
         let instant = |name: &str, text: &str| {
             let instant = Moment::parse(text).and_then(|moment| moment.instant(&clock));
             instant.map_err(|problem| self.wrong(name, &problem))
@@ -120,6 +102,36 @@ impl Ask {
         }
         Ok((params, end))
     }
+}
+
+/// Of a statement that looks back at ticks. `range` is what is asked for, as far as its symbols and its end go.
+fn since_of(parsed: &Parsed, given: &[(String, String)], clock: &Clock, range: &Scope) -> Option<Since> {
+    let (param, default) = parsed.looks_back().next().filter(|_| parsed.reads_table(TICKS))?;
+    let given = given.iter().find(|(name, _)| name == param).map(|(_, text)| text.clone());
+    let text = given.unwrap_or_else(|| ParamValue::Time(default).to_string());
+    let from = Moment::parse(&text).and_then(|moment| moment.instant(clock)).ok()?;
+    let scope = Scope { from: Some(Bound::Time(from)), ..range.clone() };
+    Some(Since { param: param.to_owned(), text, of_query: None, scope, zone: clock.zone })
+}
+
+/// What names the symbols for which the demand is fulfilled; `statement` has no parameters bound yet.
+///
+/// # Errors
+/// The condition doesn't parse.
+fn add_probe(
+    demand: &mut Demand,
+    mut statement: Parsed,
+    params: &[(String, String)],
+    clock: &Clock,
+) -> Result<(), QueryError> {
+    let Until::Row(condition) = &demand.until else { return Ok(()) };
+    let before = demand.before();
+    statement.show(&before);
+    statement.bind_at(params, clock)?;
+    statement.restrict_table(&before, demand.table)?;
+    let text = format!("SELECT DISTINCT symbol FROM (SELECT 1) AS warm WHERE {condition}");
+    demand.probe = Some(statement.inside(&text)?.into_probe());
+    Ok(())
 }
 
 /// A trade date begins up to a day before or after the day of UTC.

@@ -12,11 +12,11 @@ use chrono::DateTime;
 use datafusion::sql::sqlparser::ast::Expr;
 use futures::TryStreamExt;
 
-use crate::query::catalog::warm_up::{RowsBefore, Until, earliest, latest_begin};
+use crate::query::catalog::demand::Demand;
+use crate::query::catalog::warm_up::Until;
 use crate::query::error::QueryError;
 use crate::query::session::pruning::CUT_MICROS;
-use crate::query::session::query_session::QuerySession;
-use crate::query::sql::moment::Clock;
+use crate::query::session::query_session::{Planned, QuerySession};
 use crate::query::sql::scope::{Bound, Scope, since};
 use crate::query::sql::statement::Parsed;
 
@@ -38,88 +38,14 @@ SELECT
   COUNT(*) AS ticks, MIN(close) AS lowest, MAX(close) AS highest
 FROM ticks GROUP BY 1, 2";
 
-/// When bounds are worth their own reading.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::query) struct LookBack {
-    /// Fewer rows before the range are read as they are.
-    few_rows: u64,
-    /// Rows of the first step.
-    first_step: u64,
-}
-
-impl Default for LookBack {
-    fn default() -> Self {
-        Self { few_rows: 1_000_000, first_step: 262_144 }
-    }
-}
-
-#[cfg(test)]
-impl LookBack {
-    /// Bounds for the smallest of tables.
-    pub(in crate::query) const EAGER: Self = Self { few_rows: 0, first_step: 1 };
-}
-
-/// Rows of each symbol that are needed before a range.
-#[derive(Debug, Clone)]
-pub(in crate::query) struct Demand {
-    table: &'static str,
-    range: Scope,
-    from: Bound,
-    rows: u64,
-    until: Until,
-    /// Names the symbols for which [`Until::Row`] is fulfilled before the range.
-    probe: Option<Parsed>,
-}
-
-impl Demand {
-    pub(in crate::query) fn new(
-        rows: &RowsBefore,
-        count: u64,
-        table: &'static str,
-        range: &Scope,
-        from: Bound,
-    ) -> Self {
-        Self { table, range: range.clone(), from, rows: count.max(1), until: rows.until.clone(), probe: None }
-    }
-
-    /// Of a statement that has no parameters bound yet.
+impl QuerySession {
+    /// Plans a statement that only reads.
     ///
     /// # Errors
-    /// The condition doesn't parse.
-    pub(in crate::query) fn probe(
-        &mut self,
-        mut statement: Parsed,
-        params: &[(String, String)],
-        clock: &Clock,
-    ) -> Result<(), QueryError> {
-        let Until::Row(condition) = &self.until else { return Ok(()) };
-        let before = self.before();
-        statement.show(&before);
-        statement.bind_at(params, clock)?;
-        statement.restrict_table(&before, self.table)?;
-        let text = format!("SELECT DISTINCT symbol FROM (SELECT 1) AS warm WHERE {condition}");
-        self.probe = Some(statement.inside(&text)?);
-        Ok(())
-    }
-
-    fn before(&self) -> Scope {
-        Scope { symbols: Vec::new(), from: None, to: Some(self.from) }
-    }
-
-    /// No row of the range is before this instant, in microseconds.
-    fn first_of_range(&self) -> i64 {
-        match self.from {
-            Bound::Time(time) => time.timestamp_micros(),
-            Bound::Date(date) => earliest(date).timestamp_micros(),
-        }
-    }
-
-    /// No row before the range is after this instant.
-    fn last_before(&self) -> i64 {
-        match self.from {
-            Bound::Time(time) => time.timestamp_micros(),
-            Bound::Date(date) => latest_begin(date).timestamp_micros(),
-        }
+    /// The statement names what doesn't exist, doesn't type-check, or is no query.
+    pub async fn plan(&self, parsed: &Parsed) -> Result<Planned, QueryError> {
+        let bounded = bounded(self, parsed).await?;
+        self.plan_as_is(bounded.as_ref().unwrap_or(parsed)).await
     }
 }
 
@@ -127,7 +53,7 @@ impl Demand {
 ///
 /// # Errors
 /// The rows can't be counted.
-pub(in crate::query) async fn bounded(session: &QuerySession, parsed: &Parsed) -> Result<Option<Parsed>, QueryError> {
+async fn bounded(session: &QuerySession, parsed: &Parsed) -> Result<Option<Parsed>, QueryError> {
     let Some(demand) = &parsed.demand else { return Ok(None) };
     let Some(steps) = steps(session, demand) else { return Ok(None) };
     let mut history = History { session, demand, steps, symbols: symbols_of_range(session, demand).await? };
@@ -139,7 +65,7 @@ pub(in crate::query) async fn bounded(session: &QuerySession, parsed: &Parsed) -
         let reached: Vec<(i64, String)> =
             open.iter().map(|symbol| (history.bound(symbol, rows), symbol.clone())).collect();
         let settled = match &demand.probe {
-            Some(probe) => settled(session, demand, probe, &reached).await?,
+            Some(probe) => settled(session, demand, Parsed::of_probe(probe.clone()), &reached).await?,
             None => open.clone(),
         };
         for (bound, symbol) in reached {
@@ -203,10 +129,9 @@ async fn symbols_of_range(session: &QuerySession, demand: &Demand) -> Result<BTr
 async fn settled(
     session: &QuerySession,
     demand: &Demand,
-    probe: &Parsed,
+    mut probe: Parsed,
     bounds: &[(i64, String)],
 ) -> Result<BTreeSet<String>, QueryError> {
-    let mut probe = probe.clone();
     if bounds.len() <= MOST_NAMED {
         let symbols = bounds.iter().map(|(_, symbol)| symbol.clone()).collect();
         probe.restrict_table(&Scope { symbols, from: None, to: None }, demand.table)?;

@@ -1,13 +1,17 @@
 //! The text of a cell.
 
-use super::grid::GridStyle;
-
 pub(super) const NULL: &str = "NULL";
 /// Digits behind the point, or behind the zeros that follow it, in a table.
 const DECIMALS: usize = 6;
 /// From here on a number has no digits behind the point that its type can hold, and below this it would be all zeros.
 const LARGEST_PLAIN: f64 = 1e15;
 const SMALLEST_PLAIN: f64 = 1e-6;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GridStyle {
+    Table,
+    Markdown,
+}
 
 /// Lines of a cell.
 pub(super) type Cell = Vec<String>;

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use chrono_tz::Tz;
 use futures::StreamExt;
 
+use super::formats::Format;
 use super::output::Output;
-use super::{Format, ResultWriter};
+use super::write::ResultWriter;
 use crate::query::error::QueryError;
 use crate::query::session::query_session::Batches;
 

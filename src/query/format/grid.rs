@@ -9,19 +9,13 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::cell::{Cell, NULL, cell, cut, rounded, width};
+use super::cell::{Cell, GridStyle, NULL, cell, cut, rounded, width};
 use super::fit::{Fit, Kept};
 
 /// Rows that the widths are taken from before the first line is written.
 const SAMPLE_ROWS: usize = 1_000;
 /// Stands for what is left out.
 const FOLD: &str = "…";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GridStyle {
-    Table,
-    Markdown,
-}
 
 pub(super) struct Grid<W: Write> {
     sink: W,

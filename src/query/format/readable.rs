@@ -11,7 +11,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{Format, Output, write_all, write_stream};
+use super::formats::Format;
+use super::output::Output;
+use super::write::{write_all, write_stream};
 use crate::query::error::QueryError;
 use crate::query::session::query_session::run_error;
 

@@ -11,7 +11,8 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono_tz::Tz;
 
-use super::{Format, instant};
+use super::formats::Format;
+use super::instant;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Change {

@@ -14,8 +14,9 @@ use datafusion::physical_expr::utils::collect_columns;
 
 use crate::query::error::QueryError;
 use crate::query::session::query_session::{QuerySession, run_error};
-use crate::query::sql::diagnose::{KnownNames, SqlProblem};
+use crate::query::sql::diagnose::KnownNames;
 use crate::query::sql::place::Place;
+use crate::query::sql::problem::SqlProblem;
 use crate::query::sql::statement::Parsed;
 
 /// Conditions are planned as statements on a table of this name.
@@ -101,7 +102,7 @@ impl Conditions {
             }
             other => Err(QueryError::usage(format!(
                 "'{text}' is no condition: it is a {}; compare it with something, as in {text} > 0",
-                crate::query::session::query_session::sql_type(&other)
+                crate::query::session::tables::sql_type(&other)
             ))),
         }
     }

@@ -24,7 +24,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::lake::TableView;
-use crate::query::catalog::look_back::{self, LookBack};
+use crate::query::catalog::demand::LookBack;
 use crate::query::corrections;
 use crate::query::error::QueryError;
 use crate::query::operators::case_literals::ChooseLiterals;
@@ -35,15 +35,15 @@ use crate::query::session::progress::Progress;
 use crate::query::session::provider::{LakeFiles, LakeTable};
 use crate::query::session::reads::{Scan, Scans, TableReads};
 use crate::query::session::spill::SpillFolder;
+use crate::query::session::tables::TableInfo;
 use crate::query::session::union::{TailRows, UnionTable};
 use crate::query::sql::describe::{self, description};
-use crate::query::sql::diagnose::{KnownNames, SqlProblem, first_lines, innermost};
+use crate::query::sql::diagnose::KnownNames;
+use crate::query::sql::error_text::{first_lines, innermost};
+use crate::query::sql::problem::SqlProblem;
 use crate::query::sql::statement::Parsed;
 use crate::util::suggest::did_you_mean;
 use crate::util::units::size_text;
-
-pub const TICKS: &str = "ticks";
-pub const DEAD_LETTERS: &str = "dead_letters";
 
 /// Memory that sorts, groups and joins may hold before they spill to disk.
 pub const DEFAULT_MEMORY_BYTES: usize = 512 * 1024 * 1024;
@@ -65,18 +65,6 @@ pub struct QuerySession {
     /// The tables of the lake.
     files: Vec<(String, Arc<LakeFiles>)>,
     pub(in crate::query) look_back: LookBack,
-}
-
-/// A table that statements can read.
-#[derive(Debug, Clone)]
-pub struct TableInfo {
-    pub name: String,
-    pub schema: SchemaRef,
-    /// `None` where only a scan would tell.
-    pub rows: Option<u64>,
-    pub files: usize,
-    /// Oldest and newest event time in microseconds since the epoch, where the files tell.
-    pub times: Option<(i64, i64)>,
 }
 
 /// What a statement answers, batch by batch. It stops when it is dropped.
@@ -269,15 +257,6 @@ impl QuerySession {
         functions
     }
 
-    /// Plans a statement that only reads.
-    ///
-    /// # Errors
-    /// The statement names what doesn't exist, doesn't type-check, or is no query.
-    pub async fn plan(&self, parsed: &Parsed) -> Result<Planned, QueryError> {
-        let bounded = look_back::bounded(self, parsed).await?;
-        self.plan_as_is(bounded.as_ref().unwrap_or(parsed)).await
-    }
-
     /// Plans a statement whose rows before its range are bounded, or needn't be.
     pub(in crate::query) async fn plan_as_is(&self, parsed: &Parsed) -> Result<Planned, QueryError> {
         let frame = self.frame(parsed).await?;
@@ -424,26 +403,5 @@ pub(in crate::query) fn run_error(error: &DataFusionError) -> QueryError {
             ))
         }
         _ => QueryError::Run(text),
-    }
-}
-
-/// The type as SQL has it.
-pub fn sql_type(kind: &DataType) -> String {
-    match kind {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "STRING".to_owned(),
-        DataType::Float64 => "DOUBLE".to_owned(),
-        DataType::Float32 => "REAL".to_owned(),
-        DataType::Int64 => "BIGINT".to_owned(),
-        DataType::Int32 => "INT".to_owned(),
-        DataType::Boolean => "BOOLEAN".to_owned(),
-        DataType::Date32 => "DATE".to_owned(),
-        DataType::Timestamp(..) => "TIMESTAMP".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BINARY".to_owned(),
-        DataType::List(item) => format!("ARRAY<{}>", sql_type(item.data_type())),
-        DataType::Struct(fields) => {
-            let field = |field: &FieldRef| format!("{} {}", field.name(), sql_type(field.data_type()));
-            format!("STRUCT<{}>", fields.iter().map(field).collect::<Vec<_>>().join(", "))
-        }
-        other => other.to_string().to_uppercase(),
     }
 }

@@ -14,8 +14,9 @@ use datafusion::prelude::{CsvReadOptions, JsonReadOptions, ParquetReadOptions, S
 
 use crate::query::catalog::header::is_name;
 use crate::query::error::QueryError;
-use crate::query::session::query_session::{QuerySession, TableInfo};
-use crate::query::sql::diagnose::{first_lines, innermost};
+use crate::query::session::query_session::QuerySession;
+use crate::query::session::tables::TableInfo;
+use crate::query::sql::error_text::{first_lines, innermost};
 use crate::util::delimiter::delimiter_of;
 
 /// Columns that hold identifiers whatever their values look like, in any case.

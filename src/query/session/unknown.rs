@@ -6,7 +6,8 @@ use arrow::array::{AsArray, RecordBatch};
 use futures::TryStreamExt;
 
 use crate::query::error::QueryError;
-use crate::query::session::query_session::{QuerySession, TICKS};
+use crate::query::session::query_session::QuerySession;
+use crate::query::session::tables::TICKS;
 use crate::query::sql::scope::Scope;
 use crate::query::sql::statement::Parsed;
 use crate::util::suggest::did_you_mean;

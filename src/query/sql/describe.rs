@@ -7,7 +7,7 @@ use datafusion::common::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 
-use crate::query::session::query_session::{TableInfo, sql_type};
+use crate::query::session::tables::{TableInfo, sql_type};
 
 /// The columns that the plan describes, or has where it is `described` itself; `None` of a plan that is something else.
 pub(in crate::query) fn description(

@@ -1,11 +1,10 @@
-//! Errors of a statement in words: the line, a caret under the word, and what was probably meant.
-
-use std::fmt;
+//! Errors of a statement that parses and can't be planned: where they are, and what was probably meant.
 
 use datafusion::common::{Column, DataFusionError, SchemaError, Span};
-use datafusion::sql::sqlparser::tokenizer::Location;
 
+use crate::query::sql::error_text::{first_lines, innermost, lower_first};
 use crate::query::sql::place::Place;
+use crate::query::sql::problem::SqlProblem;
 use crate::query::sql::unsupported::{Unsupported, hint_of, unsupported};
 use crate::util::suggest::{closest, did_you_mean, shown};
 
@@ -13,24 +12,6 @@ use crate::util::suggest::{closest, did_you_mean, shown};
 const MAX_LISTED: usize = 40;
 /// Of a list of names.
 const WIDTH: usize = 76;
-
-/// Words that are often mistyped where the grammar expects something else.
-const KEYWORDS: [&str; 13] = [
-    "SELECT",
-    "FROM",
-    "WHERE",
-    "GROUP",
-    "ORDER",
-    "HAVING",
-    "LIMIT",
-    "JOIN",
-    "WITH",
-    "UNION",
-    "EXPLAIN",
-    "WINDOW",
-    "PARTITION",
-];
-const TAKE_BY: [&str; 3] = ["GROUP", "ORDER", "PARTITION"];
 
 /// Functions that go by another name here.
 const OTHER_NAMES: [(&str, &str); 7] = [
@@ -80,67 +61,7 @@ pub(in crate::query) struct KnownNames {
     pub functions: Vec<String>,
 }
 
-/// What is wrong with a statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SqlProblem {
-    pub message: String,
-    pub place: Option<Place>,
-    pub hints: Vec<String>,
-}
-
-impl fmt::Display for SqlProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        if let Some(place) = &self.place {
-            let number = place.line.to_string();
-            let (blank, indent, carets) = (" ".repeat(number.len()), " ".repeat(place.indent), "^".repeat(place.width));
-            write!(f, "\n  {number} | {}\n  {blank} | {indent}{carets}", place.text)?;
-        }
-        for hint in &self.hints {
-            write!(f, "\n  {hint}")?;
-        }
-        Ok(())
-    }
-}
-
 impl SqlProblem {
-    /// A text that doesn't parse.
-    pub(in crate::query) fn syntax(sql: &str, error: &DataFusionError) -> Self {
-        let text = innermost(error).strip_backtrace();
-        let text = text.lines().next().unwrap_or_default();
-        let text = text.strip_prefix("SQL error: ").unwrap_or(text);
-        let inner = ["ParserError(\"", "TokenizerError(\""].iter().find_map(|prefix| text.strip_prefix(prefix));
-        let text = inner.and_then(|inner| inner.strip_suffix("\")")).unwrap_or(text).replace("\\\"", "\"");
-        let (message, location) = split_location(&text);
-        let hints = if text.contains("RecursionLimitExceeded") {
-            vec!["the statement is nested too deeply: use WITH for its parts".to_owned()]
-        } else {
-            Vec::new()
-        };
-        let place = match location {
-            Some(at) => Place::of_word_at(sql, at),
-            None if message.ends_with("found: EOF") => Place::of_end(sql),
-            None => None,
-        };
-        let found = message.rsplit_once("found: ").map_or("", |(_, found)| found);
-        let hint = match KEYWORDS.iter().find(|keyword| keyword.eq_ignore_ascii_case(found)) {
-            Some(keyword) if TAKE_BY.contains(keyword) => format!("; write {keyword} BY"),
-            Some(_) => String::new(),
-            None => match did_you_mean(found, KEYWORDS) {
-                hint if hint.is_empty() && message.contains("end of statement") => misspelt_before(place.as_ref()),
-                hint => hint,
-            },
-        };
-        let message = message.replace("\\\\", "\\");
-        Self { message: format!("{}{hint}", lower_first(&message)), place, hints }
-    }
-
-    /// What another engine says about a statement that it was sent; line and column from 1.
-    pub fn at(sql: &str, at: Option<(u64, u64)>, message: String, hints: Vec<String>) -> Self {
-        let place = at.and_then(|(line, column)| Place::of_word_at(sql, Location { line, column }));
-        Self { message, place, hints }
-    }
-
     /// A text that parses and can't be planned.
     pub(in crate::query) fn planning(sql: &str, error: &DataFusionError, known: &KnownNames) -> Self {
         let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
@@ -184,15 +105,6 @@ impl SqlProblem {
             self.hints.push(format!("a text takes single quotes: '{typed}'"));
         }
     }
-}
-
-/// `SELECT 1 FORM ticks` reads FORM as the name of the column.
-fn misspelt_before(place: Option<&Place>) -> String {
-    let before = place.and_then(Place::word_before).unwrap_or_default();
-    if KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(&before)) {
-        return String::new();
-    }
-    closest(&before, KEYWORDS).map(|keyword| format!("; did you mean '{keyword}' by '{before}'?")).unwrap_or_default()
 }
 
 struct Found {
@@ -361,85 +273,4 @@ fn named_problem(text: &str, known: &KnownNames) -> Found {
         word.as_deref(),
         lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect(),
     )
-}
-
-/// The error below contexts, diagnostics and collections.
-pub(in crate::query) fn innermost(error: &DataFusionError) -> &DataFusionError {
-    match error {
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => innermost(inner),
-        DataFusionError::Shared(inner) => innermost(inner),
-        DataFusionError::Collection(all) => all.first().map_or(error, innermost),
-        other => other,
-    }
-}
-
-/// The text of an error without DataFusion's word for its kind.
-pub(in crate::query) fn first_lines(error: &DataFusionError) -> String {
-    let text = error.strip_backtrace();
-    const KINDS: [&str; 9] = [
-        "Error during planning: ",
-        "This feature is not implemented: ",
-        "Execution error: ",
-        "Schema error: ",
-        "Arrow error: ",
-        "Parser error: ",
-        "Cast error: ",
-        "Resources exhausted: ",
-        "Optimizer rule ",
-    ];
-    let mut text = text.as_str();
-    while let Some(rest) = KINDS.iter().find_map(|kind| text.strip_prefix(kind)) {
-        text = rest;
-    }
-    text.trim_end().to_owned()
-}
-
-/// `message at Line: 1, Column: 8` in its two parts.
-fn split_location(text: &str) -> (&str, Option<Location>) {
-    let parts = || {
-        let (message, place) = text.rsplit_once(" at Line: ")?;
-        let (line, column) = place.split_once(", Column: ")?;
-        let digits = column.find(|c: char| !c.is_ascii_digit()).unwrap_or(column.len());
-        Some((message, Location::new(line.parse().ok()?, column[..digits].parse().ok()?)))
-    };
-    parts().map_or((text, None), |(message, at)| (message, Some(at)))
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    match (chars.next(), chars.next()) {
-        // An acronym or a constant keeps its capitals.
-        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
-            first.to_lowercase().chain(text.chars().skip(1)).collect()
-        }
-        _ => text.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::query::error::QueryError;
-    use crate::query::sql::statement::Parsed;
-
-    #[test]
-    fn a_syntax_error_has_a_caret() {
-        let Err(QueryError::Sql(problem)) = Parsed::parse("SELECT symbol\nFORM ticks WHERE") else { panic!() };
-        assert_eq!(
-            problem.to_string(),
-            "expected: end of statement, found: ticks; did you mean 'FROM' by 'FORM'?\n  2 | FORM ticks WHERE\n    |      ^^^^^"
-        );
-        let Err(QueryError::Sql(problem)) = Parsed::parse("SELECT 'abc") else { panic!() };
-        assert_eq!(problem.place.as_ref().map(|place| (place.indent, place.width)), Some((7, 1)), "{problem}");
-        let deep = format!("SELECT {}1{}", "(".repeat(400), ")".repeat(400));
-        let Err(QueryError::Sql(problem)) = Parsed::parse(&deep) else { panic!() };
-        assert!(problem.to_string().contains("too deeply"), "{problem}");
-    }
-
-    #[test]
-    fn locations_are_cut_off_the_message() {
-        assert_eq!(split_location("x at Line: 3, Column: 14"), ("x", Some(Location::new(3, 14))));
-        assert_eq!(split_location("x at Line: 3"), ("x at Line: 3", None));
-        assert_eq!(lower_first("SUM of"), "SUM of");
-    }
 }

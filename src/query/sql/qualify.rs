@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::query::error::QueryError;
-use crate::query::session::query_session::{DEAD_LETTERS, TICKS};
+use crate::query::session::tables::{DEAD_LETTERS, TICKS};
 use crate::query::sql::dialect::Dialect;
 use crate::query::sql::idents::is_called;
 

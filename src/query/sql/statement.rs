@@ -9,22 +9,20 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use crate::query::catalog::ask::Ask;
+use crate::query::catalog::demand::{Demand, Probe};
 use crate::query::catalog::header::Header;
-use crate::query::catalog::look_back::Demand;
 use crate::query::error::QueryError;
 use crate::query::operators::indicators::first_call;
-use crate::query::session::query_session::TICKS;
-use crate::query::session::since::Since;
+use crate::query::session::tables::TICKS;
 use crate::query::sql::depth::{MOST_OPERATORS, longest_chain};
-use crate::query::sql::diagnose::SqlProblem;
 use crate::query::sql::dialect::Dialect;
-use crate::query::sql::expand::{self, NamedTables};
 use crate::query::sql::moment::{Clock, Moment};
 use crate::query::sql::names::name_columns;
 use crate::query::sql::params::{self, Now, ParamValue};
+use crate::query::sql::problem::SqlProblem;
 use crate::query::sql::qualify::qualify;
 use crate::query::sql::scope::{self, Scope};
+use crate::query::sql::since::Since;
 use crate::query::sql::{dropped, named_windows, shown};
 
 #[derive(Debug, Clone)]
@@ -63,15 +61,7 @@ impl Parsed {
                     dropped::refuse(query)?;
                     named_windows::resolve(query)?;
                 }
-                Ok(Self {
-                    text: text.to_owned(),
-                    header,
-                    statement,
-                    demand: None,
-                    since: None,
-                    is_described: false,
-                    queries: Vec::new(),
-                })
+                Ok(Self::of(text.to_owned(), header, statement))
             }
             (Some(_), more) => {
                 Err(QueryError::usage(format!("the text holds {} statements: give one at a time", more + 1)))
@@ -175,9 +165,21 @@ impl Parsed {
         Ok(outer)
     }
 
-    pub(in crate::query) fn reads_named(&self, named: NamedTables<'_>) -> bool {
-        let mut statement = self.statement.clone();
-        query_of(&mut statement).is_some_and(|statement| expand::count(statement, named) > 0)
+    /// The SQL inside, also below EXPLAIN; `None` for statements that are never run here.
+    pub(in crate::query) fn query_mut(&mut self) -> Option<&mut SqlStatement> {
+        query_of(&mut self.statement)
+    }
+
+    pub(in crate::query) fn into_probe(self) -> Probe {
+        Probe { text: self.text, statement: self.statement }
+    }
+
+    pub(in crate::query) fn of_probe(probe: Probe) -> Self {
+        Self::of(probe.text, Header::default(), probe.statement)
+    }
+
+    fn of(text: String, header: Header, statement: Statement) -> Self {
+        Self { text, header, statement, demand: None, since: None, is_described: false, queries: Vec::new() }
     }
 
     pub(in crate::query) fn reads_table(&self, table: &str) -> bool {
@@ -193,34 +195,6 @@ impl Parsed {
             }
             _ => false,
         }
-    }
-
-    /// Takes the names that the statement could have used, and DESCRIBE of one of them.
-    ///
-    /// # Errors
-    /// A name can't be selected from.
-    pub(in crate::query) fn know(&mut self, named: NamedTables<'_>) -> Result<(), QueryError> {
-        self.queries = named.catalog.iter().map(|(name, _)| name.to_owned()).collect();
-        if let Some(statement) = query_of(&mut self.statement) {
-            self.is_described = expand::select_described(statement, named)?;
-        }
-        Ok(())
-    }
-
-    /// Puts named queries in the place of their names.
-    pub(in crate::query) fn expand(
-        &mut self,
-        ask: &Ask,
-        clock: Clock,
-        named: NamedTables<'_>,
-        reads_ticks: bool,
-    ) -> Result<(), QueryError> {
-        let Some(statement) = query_of(&mut self.statement) else { return Ok(()) };
-        let expanded = expand::expand(statement, ask, clock, named)?;
-        // A bound for the rows of one query is none for those of another.
-        self.demand = expanded.demand.filter(|_| expanded.queries == 1 && !reads_ticks);
-        self.since = expanded.since;
-        Ok(())
     }
 
     pub(in crate::query) fn into_statement(self) -> Result<SqlStatement, QueryError> {

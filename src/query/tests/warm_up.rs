@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use super::rolling::{Layout, assert_alike, laid_out};
 use super::union::{tail_of, union_in};
 use super::*;
-use crate::query::catalog::look_back::LookBack;
+use crate::query::catalog::demand::LookBack;
 
 const DAYS: i64 = 12;
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::lake::Lake;
 use crate::query::{QueryError, QuerySession, Sessions};
-use crate::serve::dashboard::source::SourceSpec;
+use crate::serve::dashboard::source_spec::SourceSpec;
 use crate::tail::{Union, UnionError, UnionSettings, UnionView};
 
 /// The first who asks waits this long for what Kafka holds already.

@@ -25,10 +25,11 @@ mod routes;
 mod server;
 mod settings;
 mod source;
+mod source_spec;
 
 pub use api::queries::Limits;
 pub use error::DashboardError;
 pub use pipeline::PipelineView;
 pub use server::Server;
 pub use settings::{DEFAULT_LISTEN, DashboardSettings};
-pub use source::SourceSpec;
+pub use source_spec::SourceSpec;

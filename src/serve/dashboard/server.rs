@@ -21,7 +21,8 @@ use crate::serve::dashboard::mode::Mode;
 use crate::serve::dashboard::pipeline::PipelineView;
 use crate::serve::dashboard::routes::{App, routes};
 use crate::serve::dashboard::settings::{DEFAULT_LISTEN, DashboardSettings};
-use crate::serve::dashboard::source::{Looker, SourceSpec, source};
+use crate::serve::dashboard::source::{Looker, source};
+use crate::serve::dashboard::source_spec::SourceSpec;
 use crate::serve::http::{Guard, Hosts, Token, accept, guard, listen_at};
 
 /// Ports that are tried after the default one.

@@ -12,29 +12,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::lake::{Lake, LakeError, Location, SIGNALS, StoreSettings};
+use crate::lake::{Lake, LakeError, SIGNALS};
 use crate::query::{DEAD_LETTERS, QueryError, QuerySession, TICKS};
 use crate::serve::dashboard::beyond::Beyond;
 use crate::serve::dashboard::mode::Mode;
+use crate::serve::dashboard::source_spec::SourceSpec;
 use crate::serve::http::Problem;
-use crate::tail::{self, UnionSettings, UnionView};
+use crate::tail::{self, UnionView};
 
 /// How old a view may be that somebody gets.
 const MAX_AGE: Duration = Duration::from_secs(1);
 /// Until Kafka is followed no more.
 const IDLE: Duration = Duration::from_secs(60);
-
-/// Where the lake is, and what queries of it may hold in memory.
-#[derive(Debug, Clone)]
-pub struct SourceSpec {
-    pub location: Location,
-    pub store: StoreSettings,
-    /// Named in messages where the lake tells none yet.
-    pub topic: Option<String>,
-    pub memory_bytes: usize,
-    /// What Kafka holds beyond the table is shown too.
-    pub beyond: Option<UnionSettings>,
-}
 
 /// One version of the lake, ready to be asked.
 pub(in crate::serve::dashboard) struct View {

@@ -12,8 +12,8 @@ use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{AlertsArgs, AlertsCommand, AlertsTestArgs, GlobalArgs};
-use crate::cli::commands::FINDINGS;
-use crate::cli::commands::ask::query::output_of;
+use crate::cli::commands::ask::target::output_of;
+use crate::cli::commands::exit::FINDINGS;
 use crate::cli::commands::print::tell;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::lake::Lake;

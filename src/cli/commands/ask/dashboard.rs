@@ -1,20 +1,15 @@
 //! `tickhouse dashboard`: wiring, and where to look.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{DashboardArgs, GlobalArgs};
+use crate::cli::commands::ask::page::{place, source_of};
 use crate::cli::commands::data_in::sidecars::{Beside, Wanted, check};
 use crate::cli::commands::print::tell;
 use crate::cli::settings::Settings;
-use crate::serve::dashboard::{DEFAULT_LISTEN, DashboardSettings, Server, SourceSpec};
-use crate::tail::UnionSettings;
-
-/// The page shows the table while it waits for brokers longer.
-const BROKERS_PATIENCE: Duration = Duration::from_secs(3);
+use crate::serve::dashboard::Server;
 
 /// # Errors
 /// The settings are refused, or the port is taken.
@@ -36,34 +31,4 @@ pub(in crate::cli::commands) async fn run(
     tell("it shows what is in the table, since no --brokers are given; Ctrl-C ends it\n");
     server.run(stop).await?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The lake of these settings.
-///
-/// # Errors
-/// No lake is named.
-pub(in crate::cli::commands) fn source_of(settings: &Settings) -> anyhow::Result<SourceSpec> {
-    let union = || UnionSettings {
-        patience: BROKERS_PATIENCE,
-        wait_for_brokers: true,
-        ..UnionSettings::of(Some(settings.kafka.clone()))
-    };
-    Ok(SourceSpec {
-        location: settings.location()?,
-        store: settings.store.clone(),
-        topic: Some(settings.kafka.topic.clone()).filter(|topic| !topic.is_empty()),
-        memory_bytes: usize::try_from(settings.dashboard.memory).context("use dashboard.memory")?,
-        beyond: (!settings.kafka.brokers.is_empty()).then(union),
-    })
-}
-
-/// Where the page is, for people.
-pub(in crate::cli::commands) fn place(server: &Server, settings: &DashboardSettings) -> String {
-    let mut text = String::new();
-    if server.has_moved(settings) {
-        text.push_str(&format!("port {} is taken\n", DEFAULT_LISTEN.port()));
-    }
-    text.push_str(&format!("dashboard at {}", server.url()));
-    text.push_str(if server.has_token() { "?token=.. (with the token, once)\n" } else { "\n" });
-    text
 }

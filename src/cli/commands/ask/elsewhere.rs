@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::QueryArgs;
 use crate::cli::commands::ask::progress::ProgressLine;
-use crate::cli::commands::ask::query::{Target, fit_of};
+use crate::cli::commands::ask::target::{Target, fit_of};
 use crate::cli::commands::print::{print, tell};
 use crate::cli::settings::Settings;
 use crate::engines::{AthenaClient, Engine, EngineAnswer, EngineClient, TrinoClient};

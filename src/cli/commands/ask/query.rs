@@ -1,28 +1,22 @@
 //! `tickhouse query`: one statement over the tables of a lake.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Read};
-use std::path::Path;
+use std::io::{self, Read};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use chrono_tz::Tz;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::{AskArgs, FormatChoice, GlobalArgs, QueryArgs, TableArgs};
+use crate::cli::args::{FormatChoice, GlobalArgs, QueryArgs, TableArgs};
 use crate::cli::commands::ask::explain::explanation;
+use crate::cli::commands::ask::listing::{description, listing};
 use crate::cli::commands::ask::progress::ProgressLine;
+use crate::cli::commands::ask::statement::{notes, prepare};
 use crate::cli::commands::ask::tables::Tables;
+use crate::cli::commands::ask::target::{Target, fit_of, output_of};
 use crate::cli::commands::ask::{elsewhere, repl};
 use crate::cli::commands::print::{print, tell};
 use crate::cli::settings::Settings;
 use crate::engines::Engine;
-use crate::lake::{Location, SIGNALS, StoreSettings, store_result};
-use crate::query::{
-    Ask, Catalog, Clock, DEAD_LETTERS, DEFAULT_MEMORY_BYTES, Dialect, Fit, Format, Header, NamedQuery, NamedTables,
-    Output, Parsed, QueryError, QuerySession, TICKS, write_all, write_readable,
-};
+use crate::query::{Catalog, DEFAULT_MEMORY_BYTES, Dialect, Output, Parsed, QueryError, write_all, write_readable};
 
 /// # Errors
 /// The query failed, or was asked for wrongly.
@@ -104,98 +98,6 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     target.fill(&settings.store, &line, fit_of(args), stop, write).await
 }
 
-/// How a table fits where one statement is answered.
-pub(in crate::cli::commands) fn fit_of(args: &QueryArgs) -> Option<Fit> {
-    terminal_fit((args.max_rows > 0).then_some(args.max_rows), "--max-rows 0, --format csv or -o FILE show all")
-}
-
-/// How a table fits the terminal, if standard output is one.
-pub(in crate::cli::commands) fn terminal_fit(rows: Option<usize>, way_to_all: &'static str) -> Option<Fit> {
-    let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(io::stdout())?;
-    Some(Fit { width: usize::from(width), rows, way_to_all })
-}
-
-/// Where a result goes.
-pub(in crate::cli::commands) enum Target<'a> {
-    Stdout,
-    File(&'a Path),
-    Object(Location),
-}
-
-impl<'a> Target<'a> {
-    pub(in crate::cli::commands) fn of(output: Option<&'a Path>) -> Result<Self, QueryError> {
-        let Some(path) = output else { return Ok(Self::Stdout) };
-        match path.to_str().filter(|text| text.starts_with("s3://") || text.starts_with("s3a://")) {
-            Some(target) => object_at(target).map(Self::Object),
-            None => Ok(Self::File(path)),
-        }
-    }
-
-    /// An object is stored once `write` has written all of it. On a terminal tables are cut to `fit`.
-    pub(in crate::cli::commands) async fn fill(
-        &self,
-        store: &StoreSettings,
-        line: &ProgressLine,
-        fit: Option<Fit>,
-        stop: &CancellationToken,
-        write: impl AsyncFnOnce(Output) -> Result<u64, QueryError>,
-    ) -> anyhow::Result<()> {
-        let (rows, name) = match self {
-            Self::Stdout => {
-                write(Output::to(line.before_stdout()).fitting(fit)).await?;
-                return Ok(());
-            }
-            Self::File(path) => (write(Output::to_file(path)?).await?, path.display().to_string()),
-            Self::Object(object) => {
-                let folder = tempfile::tempdir().context("make a temporary folder")?;
-                let file = folder.path().join("result");
-                let rows = write(Output::to_file(&file)?).await?;
-                let file = tokio::fs::File::open(&file).await.context("read the result")?;
-                if !store_result(object, store, file, stop).await? {
-                    return Err(QueryError::Cancelled.into());
-                }
-                (rows, object.to_string())
-            }
-        };
-        let plural = if rows == 1 { "" } else { "s" };
-        tell(&format!("wrote {rows} row{plural} to {name}\n"));
-        Ok(())
-    }
-}
-
-/// An object of the store, for a result.
-fn object_at(target: &str) -> Result<Location, QueryError> {
-    let usage = |problem: String| QueryError::Usage(format!("-o {target}: {problem}"));
-    match Location::parse(target).map_err(|error| usage(error.to_string()))? {
-        Location::S3 { prefix, .. } if prefix.is_empty() || target.ends_with('/') => {
-            Err(usage("name an object, as in s3://bucket/results/answer.parquet".to_owned()))
-        }
-        location => Ok(location),
-    }
-}
-
-/// A statement with its parameters, restricted to the ticks that are asked for. Names that are no tables may be those of
-/// the catalogue.
-///
-/// # Errors
-/// The text doesn't parse, or doesn't take what is asked.
-pub(in crate::cli::commands) fn prepare(
-    text: &str,
-    ask: &AskArgs,
-    zone: Tz,
-    (catalog, dialect): (&Catalog, Dialect),
-    registered: &[(String, String)],
-) -> Result<Parsed, QueryError> {
-    let AskArgs { symbol, from, to, cold, .. } = ask.clone();
-    let registered = registered.iter().map(|(name, _)| name.as_str());
-    let tables: Vec<&str> = [TICKS, DEAD_LETTERS, SIGNALS].into_iter().chain(registered).collect();
-    Ask { table: TICKS, symbols: symbol, from, to, params: params_of(ask), cold, mark: "--" }.prepare_over(
-        text,
-        Clock::system(zone),
-        NamedTables { catalog, dialect, tables: &tables },
-    )
-}
-
 fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<String, QueryError> {
     if let Some(path) = &args.file {
         let mut text = String::new();
@@ -212,90 +114,6 @@ fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<Stri
         return Ok(query.to_owned());
     }
     Ok(catalog.get(query)?.text_for(dialect).to_owned())
-}
-
-/// What standard error says with an answer, where scripts don't read it: the symbols that are asked for and that `ticks`
-/// doesn't have, that all of them are older than the `since` of the query, and the zone of its dates.
-///
-/// # Errors
-/// The table can't be read.
-pub(in crate::cli::commands) async fn notes(
-    session: &QuerySession,
-    zone: Option<&str>,
-    ask: &AskArgs,
-    parsed: &Parsed,
-) -> Result<Vec<String>, QueryError> {
-    let mut lines = session.unknown_symbols(&ask.symbol).await?;
-    lines.extend(session.too_old(parsed).await?);
-    if parsed.header().columns.iter().any(|column| ["trade_date", "trade_dates"].contains(&column.name.as_str())) {
-        lines.push(format!("trade dates are of {}", zone.unwrap_or("an unknown zone")));
-    }
-    Ok(lines)
-}
-
-fn params_of(args: &AskArgs) -> Vec<(String, String)> {
-    let interval = args.interval.iter().map(|text| ("interval".to_owned(), text.clone()));
-    args.params.iter().cloned().chain(interval).collect()
-}
-
-/// The format, and the file if there is one; - is standard output.
-pub(in crate::cli::commands) fn output_of(
-    format: FormatChoice,
-    path: Option<&Path>,
-) -> Result<(Format, Option<&Path>), QueryError> {
-    let path = path.filter(|path| path.as_os_str() != "-");
-    let terminal = path.is_none() && io::stdout().is_terminal();
-    let format = match format {
-        FormatChoice::Auto => Format::auto(path, terminal)?,
-        FormatChoice::Is(format) => format,
-    };
-    if terminal && format.is_binary() {
-        return Err(QueryError::Usage("this format is not for a terminal: write it to a file with -o".to_owned()));
-    }
-    if path.is_some() && format == Format::Null {
-        return Err(QueryError::Usage("the format null writes nothing: leave out -o".to_owned()));
-    }
-    Ok((format, path))
-}
-
-/// The name and question of each query, by group; those without one are the user's own.
-pub(in crate::cli::commands) fn listing(catalog: &Catalog) -> String {
-    let mut groups: BTreeMap<&str, Vec<(&str, &NamedQuery)>> = BTreeMap::new();
-    for (name, query) in catalog.iter() {
-        groups.entry(query.header.group.as_deref().unwrap_or("own")).or_default().push((name, query));
-    }
-    let width = catalog.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    let mut text = String::new();
-    let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");
-    for (group, queries) in groups {
-        line(format_args!("{group}"));
-        for (name, query) in queries {
-            let params: Vec<String> = query.header.params.iter().map(|p| format!("{}={}", p.name, p.default)).collect();
-            let params = if params.is_empty() { String::new() } else { format!("  [{}]", params.join(", ")) };
-            line(format_args!("  {name:width$}  {}{params}", query.header.question));
-        }
-    }
-    text
-}
-
-/// All that the header of a query says.
-fn description(name: &str, header: &Header) -> String {
-    let mut text = String::new();
-    let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");
-    line(format_args!("{name}: {}", header.question));
-    for param in &header.params {
-        line(format_args!("--param {}={}  {} ({})", param.name, param.default, param.description, param.kind));
-    }
-    for column in &header.columns {
-        line(format_args!("column {} ({})  {}", column.name, column.kind, column.description));
-    }
-    if let Some(warm_up) = &header.warm_up {
-        line(format_args!("warm-up: {warm_up}"));
-    }
-    for edge in &header.edges {
-        line(format_args!("{edge}"));
-    }
-    text
 }
 
 #[cfg(test)]
@@ -431,16 +249,5 @@ mod tests {
         ] {
             assert!(Cli::try_parse_from(["tickhouse"].iter().chain(wrong)).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn the_list_has_a_line_for_each_query() {
-        let catalog = Catalog::load(None).unwrap();
-        let listing = listing(&catalog);
-        assert_eq!(listing.lines().filter(|line| line.starts_with("  ")).count(), catalog.iter().count());
-        assert!(listing.starts_with("signals\n") && listing.contains("\nsummaries\n"), "{listing}");
-        assert!(listing.contains("[fast=9, slow=21]") && listing.contains("[since=7days]"), "{listing}");
-        let bars = description("bars", &catalog.get("bars").unwrap().header);
-        assert!(bars.contains("--param interval=5m") && bars.contains("column vwap (double)"), "{bars}");
     }
 }

@@ -10,8 +10,8 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::commands::ask::dashboard::{place, source_of};
 use crate::cli::commands::ask::live::spec;
+use crate::cli::commands::ask::page::{place, source_of};
 use crate::cli::commands::print::tell;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::ingest::Status;

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::check::doctor::{Check, DoctorSettings, Expected, Report, Status, examine};
 use crate::cli::args::{DoctorArgs, FormatChoice, GlobalArgs};
-use crate::cli::commands::FINDINGS;
-use crate::cli::commands::ask::query::output_of;
+use crate::cli::commands::ask::target::output_of;
+use crate::cli::commands::exit::FINDINGS;
 use crate::cli::commands::print::{print, tell};
 use crate::cli::settings::{Resolved, Settings};
 use crate::decode::Decoder;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::cli::args::{GlobalArgs, MaintainArgs};
-use crate::cli::commands::ask::query::output_of;
+use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::print::tell;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::lake::maintenance::{Compacted, Compaction, Dropped, Limits, Retention, RewriteError, Stopped};

@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{GlobalArgs, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs};
-use crate::cli::commands::ask::query::output_of;
 use crate::cli::commands::ask::tables::version_of;
+use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::operate::rezone;
 use crate::cli::settings::Settings;
 use crate::lake::{DataFile, Lake, TableCommit, TableView};

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::check::verify::{Finding, Progress, Report, VerifySettings, verify};
 use crate::cli::args::{GlobalArgs, VerifyArgs};
-use crate::cli::commands::FINDINGS;
 use crate::cli::commands::ask::progress::ProgressLine;
-use crate::cli::commands::ask::query::output_of;
+use crate::cli::commands::ask::target::output_of;
+use crate::cli::commands::exit::FINDINGS;
 use crate::cli::commands::print::{print, tell};
 use crate::cli::settings::{Settings, SettingsError};
 use crate::query::{Format, Output, write_batch};

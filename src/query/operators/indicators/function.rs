@@ -5,19 +5,11 @@ use std::num::NonZeroUsize;
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
-use super::running::Indicator;
+use super::running::{Indicator, MacdPart};
 use crate::indicators::MacdPeriods;
 
 /// As many rows as the parameter of a named query may say.
 const MAX_PERIOD: usize = 1_000_000;
-
-/// Which column of a `Macd` a function gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::query) enum MacdPart {
-    Macd,
-    Signal,
-    Histogram,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Function {

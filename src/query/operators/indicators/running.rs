@@ -8,9 +8,16 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
 
-use super::function::MacdPart;
 use crate::indicators;
 use crate::indicators::MacdPeriods;
+
+/// Which column of a `Macd` a function gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::query) enum MacdPart {
+    Macd,
+    Signal,
+    Histogram,
+}
 
 /// A function with its periods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -38,6 +38,7 @@ mod windows;
 
 pub(in crate::query) use footer::{MANY_ROWS, says_sorted};
 pub(in crate::query) use merge::Keys;
-pub(in crate::query) use rule::{RollingWindows, SCHEME, SYMBOL, origin, union_of, windows_of};
+pub(in crate::query) use rule::{RollingWindows, SCHEME, origin, union_of, windows_of};
 pub(in crate::query) use span::{Span, spans};
+pub(in crate::query) use symbols::SYMBOL;
 pub(in crate::query) use windows::{distance_of, function_of};

@@ -25,6 +25,7 @@ use super::footer::{MANY_ROWS, SaysSorted};
 use super::merge::Keys;
 use super::order::{Piece, TickOrderExec};
 use super::span::{Span, spans};
+use super::symbols::SYMBOL;
 use super::tail::TailMergeExec;
 use super::windows::Window;
 use crate::query::session::union::TailExec;
@@ -35,7 +36,6 @@ const HELD_PART: u64 = 4;
 const TEXT_BYTES: usize = 16;
 /// Scheme of the URLs under which the tables of a lake are registered.
 pub(in crate::query) const SCHEME: &str = "tickhouse://";
-pub(in crate::query) const SYMBOL: &str = "symbol";
 /// Follows the time: within a symbol it never goes back.
 const TRADE_DATE: &str = "trade_date";
 

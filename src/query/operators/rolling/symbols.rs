@@ -7,6 +7,9 @@ use arrow::datatypes::{DataType, Date32Type};
 use datafusion::common::{Result, exec_datafusion_err};
 use hashbrown::HashMap;
 
+/// Name of the column that has the symbol.
+pub(in crate::query) const SYMBOL: &str = "symbol";
+
 /// Consecutive rows of one symbol, which has a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Run {

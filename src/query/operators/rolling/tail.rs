@@ -25,8 +25,7 @@ use tokio::sync::OnceCell;
 use super::exchange::{BATCH_ROWS, Splitter};
 use super::merge::{Key, Keys};
 use super::order::TickOrderExec;
-use super::rule::SYMBOL;
-use super::symbols::each_run;
+use super::symbols::{SYMBOL, each_run};
 use crate::query::session::union::TailExec;
 
 #[derive(Debug)]

@@ -9,7 +9,8 @@ use super::exec::TailRows;
 use crate::lake::{LakeVersion, SIGNALS};
 use crate::query::error::QueryError;
 use crate::query::session::provider::LakeFiles;
-use crate::query::session::query_session::{DEAD_LETTERS, QuerySession, TICKS};
+use crate::query::session::query_session::QuerySession;
+use crate::query::session::tables::{DEAD_LETTERS, TICKS};
 use crate::tail::{UnionView, read_schema};
 
 /// The tables of the version that was asked for last.

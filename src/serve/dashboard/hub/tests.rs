@@ -3,7 +3,8 @@
 use super::*;
 use crate::lake::{Location, StoreSettings};
 use crate::live::{Progress, SecondBar, SymbolState, VALUES};
-use crate::serve::dashboard::source::{SourceSpec, source};
+use crate::serve::dashboard::source::source;
+use crate::serve::dashboard::source_spec::SourceSpec;
 
 struct Running {
     hub: Hub,

@@ -13,6 +13,7 @@ use std::io::{self, IsTerminal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{GlobalArgs, QueryArgs};
+use crate::cli::commands::exit::is_reader_gone;
 use crate::cli::commands::print::tell;
 use crate::cli::settings::state_folder;
 use crate::query::QueryError;
@@ -82,7 +83,7 @@ async fn serve(
 /// At a prompt an error is told, and what follows on the same line is left out.
 async fn answer(shell: &mut Shell<'_>, inputs: &[Input], interactive: bool) -> anyhow::Result<Flow> {
     match shell.run_all(inputs).await {
-        Err(error) if interactive && !crate::cli::commands::is_reader_gone(&error) => {
+        Err(error) if interactive && !is_reader_gone(&error) => {
             tell(&format!("error: {error:#}\n"));
             Ok(Flow::GoOn)
         }

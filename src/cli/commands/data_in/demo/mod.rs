@@ -5,7 +5,7 @@ mod screen;
 use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -205,14 +205,4 @@ async fn drain(mut status: watch::Receiver<Status>, progress: &SendProgress) {
     if waited.is_err() {
         tracing::debug!("some of the last ticks stay in the broker");
     }
-}
-
-/// What to type in another terminal.
-fn hints(folder: &Path) -> [String; 3] {
-    let table = folder.display();
-    [
-        format!("tickhouse query --table {table} sma_crossover --symbol AAPL"),
-        format!("tickhouse query --table {table} daily_summary"),
-        format!("tickhouse query --table {table} 'SELECT symbol, count(*), avg(close) FROM ticks GROUP BY symbol'"),
-    ]
 }

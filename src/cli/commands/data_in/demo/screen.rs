@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::hints;
 use crate::cli::commands::print::tell;
 use crate::ingest::Status;
 use crate::live::Event;
@@ -115,4 +114,14 @@ impl Screen {
             hints(folder)[0]
         ));
     }
+}
+
+/// What to type in another terminal.
+fn hints(folder: &Path) -> [String; 3] {
+    let table = folder.display();
+    [
+        format!("tickhouse query --table {table} sma_crossover --symbol AAPL"),
+        format!("tickhouse query --table {table} daily_summary"),
+        format!("tickhouse query --table {table} 'SELECT symbol, count(*), avg(close) FROM ticks GROUP BY symbol'"),
+    ]
 }

@@ -11,7 +11,7 @@ use indicatif::HumanCount;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{DeadLettersReplayArgs, GlobalArgs};
-use crate::cli::commands::ask::query::output_of;
+use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::print::{print, tell};
 use crate::cli::settings::{Settings, SettingsError};
 use crate::ingest::redrive::{ReasonReport, ReplaySettings, Report, Wanted, replay};

@@ -1,20 +1,21 @@
 //! `tickhouse offsets show|set`.
 
 mod show;
+mod topic;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{GlobalArgs, OffsetsArgs, OffsetsCommand, OffsetsSetArgs};
 use crate::cli::commands::print::report;
 use crate::cli::settings::{Settings, SettingsError};
-use crate::kafka::{Assigned, KafkaSettings, Reader};
-use crate::lake::{CommitOutcome, Lake, RetryPolicy};
-use crate::market::TopicIdentity;
+use crate::kafka::Assigned;
+use crate::lake::{CommitOutcome, Lake};
+use topic::{ask_kafka, open};
 
 /// # Errors
 /// The lake can't be read or written, or the change makes no sense.
@@ -38,28 +39,6 @@ pub(in crate::cli::commands) async fn run(
         },
         done = work => done,
     }
-}
-
-async fn open(settings: &Settings) -> anyhow::Result<Lake> {
-    Lake::open(&settings.location()?, &settings.store).await.context("open the lake")
-}
-
-/// What Kafka holds of the lake's topic, and which topic that is.
-async fn ask_kafka(mut kafka: KafkaSettings, lake: &Lake) -> anyhow::Result<(TopicIdentity, BTreeMap<i32, Assigned>)> {
-    let topic = lake.topic().unwrap_or_default();
-    if kafka.topic.is_empty() {
-        kafka.topic = topic.to_owned();
-    }
-    if kafka.topic != topic {
-        let problem = format!("topic: the lake holds '{topic}', not '{}'; correct --topic or --table", kafka.topic);
-        return Err(SettingsError::Value(problem).into());
-    }
-    kafka.validate().map_err(SettingsError::from)?;
-    tokio::task::spawn_blocking(move || {
-        let reader = Reader::open(&kafka, RetryPolicy::ONE_SHOT)?;
-        Ok((reader.identity().clone(), reader.partitions().iter().map(|at| (at.partition, *at)).collect()))
-    })
-    .await?
 }
 
 async fn set(global: &GlobalArgs, args: &OffsetsSetArgs, committing: &AtomicBool) -> anyhow::Result<ExitCode> {

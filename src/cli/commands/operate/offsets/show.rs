@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{ask_kafka, open};
+use super::topic::{ask_kafka, open};
 use crate::cli::args::{GlobalArgs, OffsetsShowArgs};
 use crate::cli::commands::print::print;
 use crate::cli::settings::Settings;

@@ -4,7 +4,8 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::glue::tables_of;
-use super::{Place, summarize, views_of};
+use super::place::Place;
+use super::views::{summarize, views_of};
 use crate::cli::args::{AthenaCatalogArgs, GlobalArgs};
 use crate::cli::commands::print::print;
 use crate::engines::registration::glue::GlueClient;

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use super::Place;
+use super::place::Place;
 use crate::cli::args::{GlobalArgs, GlueArgs};
 use crate::cli::commands::print::{print, tell};
 use crate::engines::registration::glue::{GlueClient, GlueTable, Registered, requests};

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::Place;
+use super::place::Place;
 use crate::cli::args::{GlobalArgs, ManifestArgs};
 use crate::cli::commands::print::{print, tell};
 use crate::engines::registration::{Root, TABLES};

@@ -3,7 +3,8 @@
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use super::{DEFAULT_SCHEMA, Place, summarize, views_of};
+use super::place::{DEFAULT_SCHEMA, Place};
+use super::views::{summarize, views_of};
 use crate::cli::args::{ClickhouseArgs, GlobalArgs, ScriptArgs};
 use crate::cli::commands::print::{print, tell};
 use crate::engines::registration::{Root, Views, clickhouse_statements, duckdb_statements, script, spark_statements};

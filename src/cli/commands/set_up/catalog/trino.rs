@@ -4,7 +4,8 @@ use anyhow::{Context, bail};
 use arrow::array::AsArray;
 use tokio_util::sync::CancellationToken;
 
-use super::{Place, summarize, views_of};
+use super::place::Place;
+use super::views::{summarize, views_of};
 use crate::cli::args::{GlobalArgs, TrinoCatalogArgs};
 use crate::cli::commands::print::{print, tell};
 use crate::engines::registration::{Registration, Root, create_schema, create_view, script, trino_statements};

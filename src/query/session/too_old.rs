@@ -2,58 +2,14 @@
 
 use arrow::array::RecordBatch;
 use chrono::{DateTime, SecondsFormat};
-use chrono_tz::Tz;
 use futures::TryStreamExt;
 
 use crate::query::error::QueryError;
-use crate::query::session::query_session::{QuerySession, TICKS};
-use crate::query::sql::moment::{Clock, Moment};
-use crate::query::sql::params::ParamValue;
-use crate::query::sql::scope::{Bound, Scope};
+use crate::query::session::query_session::QuerySession;
+use crate::query::session::tables::TICKS;
+use crate::query::sql::moment::Moment;
+use crate::query::sql::scope::Scope;
 use crate::query::sql::statement::Parsed;
-
-/// How far back a statement looks, and at whose ticks.
-#[derive(Debug, Clone)]
-pub(in crate::query) struct Since {
-    /// As `since`.
-    param: String,
-    /// As the user wrote it, or the default.
-    text: String,
-    /// The named query that is read as a table.
-    of_query: Option<String>,
-    scope: Scope,
-    zone: Tz,
-}
-
-impl Since {
-    /// Of a statement that looks back at ticks. `range` is what is asked for, as far as its symbols and its end go.
-    pub(in crate::query) fn of(
-        parsed: &Parsed,
-        given: &[(String, String)],
-        clock: &Clock,
-        range: &Scope,
-    ) -> Option<Self> {
-        let (param, default) = parsed.looks_back().next().filter(|_| parsed.reads_table(TICKS))?;
-        let given = given.iter().find(|(name, _)| name == param).map(|(_, text)| text.clone());
-        let text = given.unwrap_or_else(|| ParamValue::Time(default).to_string());
-        let from = Moment::parse(&text).and_then(|moment| moment.instant(clock)).ok()?;
-        let scope = Scope { from: Some(Bound::Time(from)), ..range.clone() };
-        Some(Self { param: param.to_owned(), text, of_query: None, scope, zone: clock.zone })
-    }
-
-    /// The same, where the named query is read as a table.
-    pub(in crate::query) fn of_table(self, query: &str) -> Self {
-        Self { of_query: Some(query.to_owned()), ..self }
-    }
-
-    /// What to write for it to begin at `day`.
-    fn way_out(&self, day: &str) -> String {
-        match &self.of_query {
-            Some(query) => format!("{query}({} => '{day}')", self.param),
-            None => format!("--param {}={day}", self.param),
-        }
-    }
-}
 
 impl QuerySession {
     /// A line where all ticks that a statement asks for are older than its `since`. For it the first tick that isn't is read,

@@ -12,13 +12,14 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::query::catalog::ask::Ask;
+use crate::query::catalog::demand::Demand;
 use crate::query::catalog::embedded::Catalog;
-use crate::query::catalog::look_back::Demand;
 use crate::query::error::QueryError;
-use crate::query::session::since::Since;
 use crate::query::sql::dialect::Dialect;
 use crate::query::sql::idents::folded;
 use crate::query::sql::moment::Clock;
+use crate::query::sql::scope::Scope;
+use crate::query::sql::since::Since;
 use crate::query::sql::statement::Parsed;
 
 /// What the names in a statement may stand for.
@@ -32,16 +33,69 @@ pub struct NamedTables<'a> {
 
 /// What was put into a statement.
 #[derive(Debug, Default)]
-pub(in crate::query) struct Expanded {
-    pub queries: usize,
+struct Expanded {
+    queries: usize,
     /// Of the last of them.
-    pub demand: Option<Box<Demand>>,
+    demand: Option<Box<Demand>>,
     /// Of the first named query that has one.
-    pub since: Option<Since>,
+    since: Option<Since>,
+}
+
+impl Ask {
+    /// As [`Self::prepare`], where the statement may read named queries as tables.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`], also of these queries.
+    pub fn prepare_over(&self, text: &str, clock: Clock, named: NamedTables<'_>) -> Result<Parsed, QueryError> {
+        let mut parsed = Parsed::parse(text)?;
+        parsed.know(named)?;
+        if !parsed.reads_named(named) {
+            let mut prepared = self.prepare(text, clock)?;
+            prepared.queries = parsed.queries;
+            return Ok(prepared);
+        }
+        let (params, end) = self.look_back(&parsed, clock)?;
+        parsed.show(&Scope::default());
+        parsed.bind_at(&params, &end)?;
+        let reads_ticks = parsed.reads_table(self.table);
+        if reads_ticks {
+            parsed.restrict_table(&self.scope(&clock)?, self.table)?;
+        }
+        parsed.expand(self, clock, named, reads_ticks)?;
+        Ok(parsed)
+    }
+}
+
+impl Parsed {
+    fn reads_named(&self, named: NamedTables<'_>) -> bool {
+        self.clone().query_mut().is_some_and(|statement| count(statement, named) > 0)
+    }
+
+    /// Takes the names that the statement could have used, and DESCRIBE of one of them.
+    ///
+    /// # Errors
+    /// A name can't be selected from.
+    fn know(&mut self, named: NamedTables<'_>) -> Result<(), QueryError> {
+        self.queries = named.catalog.iter().map(|(name, _)| name.to_owned()).collect();
+        if let Some(statement) = self.query_mut() {
+            self.is_described = select_described(statement, named)?;
+        }
+        Ok(())
+    }
+
+    /// Puts named queries in the place of their names.
+    fn expand(&mut self, ask: &Ask, clock: Clock, named: NamedTables<'_>, reads_ticks: bool) -> Result<(), QueryError> {
+        let Some(statement) = self.query_mut() else { return Ok(()) };
+        let expanded = expand(statement, ask, clock, named)?;
+        // A bound for the rows of one query is none for those of another.
+        self.demand = expanded.demand.filter(|_| expanded.queries == 1 && !reads_ticks);
+        self.since = expanded.since;
+        Ok(())
+    }
 }
 
 /// How many named queries the statement reads.
-pub(in crate::query) fn count(statement: &SqlStatement, named: NamedTables<'_>) -> usize {
+fn count(statement: &SqlStatement, named: NamedTables<'_>) -> usize {
     let hidden = hidden(statement);
     struct Count<'a> {
         named: NamedTables<'a>,
@@ -67,7 +121,7 @@ pub(in crate::query) fn count(statement: &SqlStatement, named: NamedTables<'_>) 
 ///
 /// # Errors
 /// A query has no such parameter.
-pub(in crate::query) fn expand(
+fn expand(
     statement: &mut SqlStatement,
     ask: &Ask,
     clock: Clock,
@@ -85,10 +139,7 @@ pub(in crate::query) fn expand(
 ///
 /// # Errors
 /// The name can't be selected from.
-pub(in crate::query) fn select_described(
-    statement: &mut SqlStatement,
-    named: NamedTables<'_>,
-) -> Result<bool, QueryError> {
+fn select_described(statement: &mut SqlStatement, named: NamedTables<'_>) -> Result<bool, QueryError> {
     let SqlStatement::ExplainTable { table_name, .. } = statement else { return Ok(false) };
     let Some(name) = query_name(table_name, named, &[]) else { return Ok(false) };
     *statement = Parsed::parse(&format!("SELECT * FROM {name}"))?.into_statement()?;

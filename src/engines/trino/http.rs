@@ -7,9 +7,10 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::time::{Instant, sleep};
 
-use super::error::{EngineError, TRINO};
-use super::http::{Server, require_tls};
-use super::trino::{Page, TrinoSettings};
+use super::page::Page;
+use super::settings::TrinoSettings;
+use crate::engines::error::{EngineError, TRINO};
+use crate::engines::http::{Server, require_tls};
 use crate::util::secret::Secret;
 
 const SERVER: Server = Server {

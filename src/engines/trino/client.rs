@@ -7,83 +7,20 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use reqwest::Url;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::error::{EngineError, Refusal, TRINO};
-use super::progress::EngineProgress;
-use super::trino_http::Http;
-use super::values::{Cell, Columns};
-use crate::util::secret::Secret;
-
-/// The `[trino]` section.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrinoSettings {
-    /// `https://host:8443`
-    pub url: Option<String>,
-    pub user: Option<String>,
-    /// Of the user; goes out over TLS only, or to this machine.
-    pub password: Option<Secret>,
-    /// A JSON web token in place of user and password.
-    pub token: Option<Secret>,
-    /// Catalog and schema that hold the tables.
-    pub catalog: String,
-    pub schema: String,
-}
-
-impl Default for TrinoSettings {
-    fn default() -> Self {
-        let [catalog, schema] = ["delta", "tickhouse"].map(str::to_owned);
-        Self { url: None, user: None, password: None, token: None, catalog, schema }
-    }
-}
+use super::http::Http;
+use super::page::{Failure, Page, Stats};
+use super::settings::TrinoSettings;
+use crate::engines::error::{EngineError, Refusal, TRINO};
+use crate::engines::progress::EngineProgress;
+use crate::engines::values::{Cell, Columns};
 
 /// A server, and who asks.
 #[derive(Debug, Clone)]
 pub struct TrinoClient {
     http: Http,
     progress: Arc<EngineProgress>,
-}
-
-/// One piece of an answer.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Page {
-    id: String,
-    next_uri: Option<String>,
-    #[serde(default)]
-    columns: Option<Vec<ColumnInfo>>,
-    #[serde(default)]
-    data: Vec<Vec<Value>>,
-    #[serde(default)]
-    stats: Stats,
-    error: Option<Failure>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ColumnInfo {
-    name: String,
-    #[serde(rename = "type")]
-    kind: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Stats {
-    processed_rows: u64,
-    completed_splits: u64,
-    total_splits: u64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Failure {
-    #[serde(default)]
-    message: String,
-    #[serde(default)]
-    error_name: String,
 }
 
 impl TrinoClient {

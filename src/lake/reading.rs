@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::lake::commit::handle::Lake;
 use crate::lake::error::LakeError;
 use crate::lake::log::newer::has_newer;
-use crate::lake::log::properties::{CLUSTER_ID, EPOCH, INPUT, MARKET_ZONE, TOPIC, TOPIC_ID};
+use crate::lake::log::properties::{CLUSTER_ID, EPOCH, INPUT, MARKET_ZONE, TOPIC, TOPIC_ID, epoch_of};
 use crate::lake::log::transactions::app_id;
 use crate::lake::log::view::TableView;
 use crate::market::TopicIdentity;
@@ -46,11 +46,7 @@ impl Lake {
         let state = ticks.snapshot()?;
         let version = state.version();
         let property = |key: &str| state.metadata().configuration().get(key).cloned();
-        let epoch = property(EPOCH).map_or(Ok(0), |text| text.parse()).map_err(|_| LakeError::Table {
-            action: "read the epoch",
-            table: ticks.name.clone(),
-            detail: format!("{EPOCH} is no number"),
-        })?;
+        let epoch = epoch_of(&ticks.name, EPOCH, property(EPOCH).as_deref())?;
         let record = ticks.record_at(version).await?.filter(|record| record.epoch == epoch);
         let counters = record.map(|record| record.partitions).unwrap_or_default();
         // The counters are of the same commits as the transactions.

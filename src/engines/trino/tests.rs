@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::*;
+use crate::engines::*;
 use crate::util::secret::Secret;
 
 /// Method, path and what comes back.

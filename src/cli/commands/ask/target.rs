@@ -1,0 +1,103 @@
+//! Where a result goes, in which format, and how much of it a terminal shows.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::args::{FormatChoice, QueryArgs};
+use crate::cli::commands::ask::progress::ProgressLine;
+use crate::cli::commands::print::tell;
+use crate::lake::{Location, StoreSettings, store_result};
+use crate::query::{Fit, Format, Output, QueryError};
+
+/// How a table fits where one statement is answered.
+pub(in crate::cli::commands) fn fit_of(args: &QueryArgs) -> Option<Fit> {
+    terminal_fit((args.max_rows > 0).then_some(args.max_rows), "--max-rows 0, --format csv or -o FILE show all")
+}
+
+/// How a table fits the terminal, if standard output is one.
+pub(in crate::cli::commands) fn terminal_fit(rows: Option<usize>, way_to_all: &'static str) -> Option<Fit> {
+    let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(Fit { width: usize::from(width), rows, way_to_all })
+}
+
+/// Where a result goes.
+pub(in crate::cli::commands) enum Target<'a> {
+    Stdout,
+    File(&'a Path),
+    Object(Location),
+}
+
+impl<'a> Target<'a> {
+    pub(in crate::cli::commands) fn of(output: Option<&'a Path>) -> Result<Self, QueryError> {
+        let Some(path) = output else { return Ok(Self::Stdout) };
+        match path.to_str().filter(|text| text.starts_with("s3://") || text.starts_with("s3a://")) {
+            Some(target) => object_at(target).map(Self::Object),
+            None => Ok(Self::File(path)),
+        }
+    }
+
+    /// An object is stored once `write` has written all of it. On a terminal tables are cut to `fit`.
+    pub(in crate::cli::commands) async fn fill(
+        &self,
+        store: &StoreSettings,
+        line: &ProgressLine,
+        fit: Option<Fit>,
+        stop: &CancellationToken,
+        write: impl AsyncFnOnce(Output) -> Result<u64, QueryError>,
+    ) -> anyhow::Result<()> {
+        let (rows, name) = match self {
+            Self::Stdout => {
+                write(Output::to(line.before_stdout()).fitting(fit)).await?;
+                return Ok(());
+            }
+            Self::File(path) => (write(Output::to_file(path)?).await?, path.display().to_string()),
+            Self::Object(object) => {
+                let folder = tempfile::tempdir().context("make a temporary folder")?;
+                let file = folder.path().join("result");
+                let rows = write(Output::to_file(&file)?).await?;
+                let file = tokio::fs::File::open(&file).await.context("read the result")?;
+                if !store_result(object, store, file, stop).await? {
+                    return Err(QueryError::Cancelled.into());
+                }
+                (rows, object.to_string())
+            }
+        };
+        let plural = if rows == 1 { "" } else { "s" };
+        tell(&format!("wrote {rows} row{plural} to {name}\n"));
+        Ok(())
+    }
+}
+
+/// An object of the store, for a result.
+fn object_at(target: &str) -> Result<Location, QueryError> {
+    let usage = |problem: String| QueryError::Usage(format!("-o {target}: {problem}"));
+    match Location::parse(target).map_err(|error| usage(error.to_string()))? {
+        Location::S3 { prefix, .. } if prefix.is_empty() || target.ends_with('/') => {
+            Err(usage("name an object, as in s3://bucket/results/answer.parquet".to_owned()))
+        }
+        location => Ok(location),
+    }
+}
+
+/// The format, and the file if there is one; - is standard output.
+pub(in crate::cli::commands) fn output_of(
+    format: FormatChoice,
+    path: Option<&Path>,
+) -> Result<(Format, Option<&Path>), QueryError> {
+    let path = path.filter(|path| path.as_os_str() != "-");
+    let terminal = path.is_none() && io::stdout().is_terminal();
+    let format = match format {
+        FormatChoice::Auto => Format::auto(path, terminal)?,
+        FormatChoice::Is(format) => format,
+    };
+    if terminal && format.is_binary() {
+        return Err(QueryError::Usage("this format is not for a terminal: write it to a file with -o".to_owned()));
+    }
+    if path.is_some() && format == Format::Null {
+        return Err(QueryError::Usage("the format null writes nothing: leave out -o".to_owned()));
+    }
+    Ok((format, path))
+}

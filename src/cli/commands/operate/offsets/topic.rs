@@ -1,0 +1,35 @@
+//! The lake, and what Kafka holds of its topic.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+
+use crate::cli::settings::{Settings, SettingsError};
+use crate::kafka::{Assigned, KafkaSettings, Reader};
+use crate::lake::{Lake, RetryPolicy};
+use crate::market::TopicIdentity;
+
+pub(super) async fn open(settings: &Settings) -> anyhow::Result<Lake> {
+    Lake::open(&settings.location()?, &settings.store).await.context("open the lake")
+}
+
+/// What Kafka holds of the lake's topic, and which topic that is.
+pub(super) async fn ask_kafka(
+    mut kafka: KafkaSettings,
+    lake: &Lake,
+) -> anyhow::Result<(TopicIdentity, BTreeMap<i32, Assigned>)> {
+    let topic = lake.topic().unwrap_or_default();
+    if kafka.topic.is_empty() {
+        kafka.topic = topic.to_owned();
+    }
+    if kafka.topic != topic {
+        let problem = format!("topic: the lake holds '{topic}', not '{}'; correct --topic or --table", kafka.topic);
+        return Err(SettingsError::Value(problem).into());
+    }
+    kafka.validate().map_err(SettingsError::from)?;
+    tokio::task::spawn_blocking(move || {
+        let reader = Reader::open(&kafka, RetryPolicy::ONE_SHOT)?;
+        Ok((reader.identity().clone(), reader.partitions().iter().map(|at| (at.partition, *at)).collect()))
+    })
+    .await?
+}

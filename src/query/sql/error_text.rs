@@ -1,0 +1,45 @@
+//! The words of DataFusion's errors.
+
+use datafusion::common::DataFusionError;
+
+/// The error below contexts, diagnostics and collections.
+pub(in crate::query) fn innermost(error: &DataFusionError) -> &DataFusionError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => innermost(inner),
+        DataFusionError::Shared(inner) => innermost(inner),
+        DataFusionError::Collection(all) => all.first().map_or(error, innermost),
+        other => other,
+    }
+}
+
+/// The text of an error without DataFusion's word for its kind.
+pub(in crate::query) fn first_lines(error: &DataFusionError) -> String {
+    let text = error.strip_backtrace();
+    const KINDS: [&str; 9] = [
+        "Error during planning: ",
+        "This feature is not implemented: ",
+        "Execution error: ",
+        "Schema error: ",
+        "Arrow error: ",
+        "Parser error: ",
+        "Cast error: ",
+        "Resources exhausted: ",
+        "Optimizer rule ",
+    ];
+    let mut text = text.as_str();
+    while let Some(rest) = KINDS.iter().find_map(|kind| text.strip_prefix(kind)) {
+        text = rest;
+    }
+    text.trim_end().to_owned()
+}
+
+pub(in crate::query) fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        // An acronym or a constant keeps its capitals.
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            first.to_lowercase().chain(text.chars().skip(1)).collect()
+        }
+        _ => text.to_owned(),
+    }
+}

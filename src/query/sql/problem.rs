@@ -1,0 +1,38 @@
+//! What is wrong with a statement: in words, with a caret under the word.
+
+use std::fmt;
+
+use datafusion::sql::sqlparser::tokenizer::Location;
+
+use crate::query::sql::place::Place;
+
+/// What is wrong with a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlProblem {
+    pub message: String,
+    pub place: Option<Place>,
+    pub hints: Vec<String>,
+}
+
+impl fmt::Display for SqlProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(place) = &self.place {
+            let number = place.line.to_string();
+            let (blank, indent, carets) = (" ".repeat(number.len()), " ".repeat(place.indent), "^".repeat(place.width));
+            write!(f, "\n  {number} | {}\n  {blank} | {indent}{carets}", place.text)?;
+        }
+        for hint in &self.hints {
+            write!(f, "\n  {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl SqlProblem {
+    /// What another engine says about a statement that it was sent; line and column from 1.
+    pub fn at(sql: &str, at: Option<(u64, u64)>, message: String, hints: Vec<String>) -> Self {
+        let place = at.and_then(|(line, column)| Place::of_word_at(sql, Location { line, column }));
+        Self { message, place, hints }
+    }
+}

@@ -1,0 +1,32 @@
+//! What keeps a union from being read.
+
+use arrow::error::ArrowError;
+
+use super::follower::FollowError;
+use super::mapping::MappingError;
+use crate::lake::LakeError;
+use crate::market::OtherTopic;
+
+#[derive(Debug, thiserror::Error)]
+pub enum UnionError {
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    #[error("read the table with what Kafka holds beyond it: {0}")]
+    OtherTopic(#[from] OtherTopic),
+    #[error("read the table with what Kafka holds beyond it: the table doesn't say which topic lands in it")]
+    NoTopic,
+    #[error("build rows of what Kafka holds: {0}")]
+    Rows(#[from] ArrowError),
+    #[error(
+        "Kafka holds more beyond the table than {limit_bytes} bytes: some {lag} messages more. Let ingest catch up first"
+    )]
+    Full { limit_bytes: usize, lag: i64 },
+    #[error("{0}")]
+    Trouble(String),
+    #[error("the task that follows the table has ended")]
+    Ended,
+}
