@@ -79,6 +79,7 @@ pub(in crate::query) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sy
 /// # Errors
 /// The session takes no functions.
 pub(in crate::query) fn register(state: &mut SessionState) -> Result<(), DataFusionError> {
+    state.register_expr_planner(Arc::new(analyzer::overflows::CheckedArguments))?;
     state.register_relation_planner(Arc::new(optimizer::dependencies::ForgetfulRelations))?;
     state.register_udf(functions::date_bin::zoned_date_bin())?;
     state.register_udaf(functions::exact_sum::exact_sum())?;

@@ -1,4 +1,4 @@
-//! `sum` of whole numbers and decimals: exact in between, and an error where its type can't hold the result.
+//! `sum` of whole numbers, decimals and durations: exact in between, and an error where its type can't hold the result.
 //!
 //! DataFusion adds up in the type of the result and wraps: `sum` of 9223372036854775807 and 1 was -9223372036854775808. Its own
 //! accumulators are used here over values of a wider type. `sum` of doubles is as it was.
@@ -43,7 +43,9 @@ impl Widened {
     /// `None` for types that don't wrap.
     fn of(kind: &DataType) -> Option<Self> {
         let wide = match kind {
-            DataType::Int64 | DataType::UInt64 => DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0),
+            DataType::Int64 | DataType::UInt64 | DataType::Duration(_) => {
+                DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0)
+            }
             DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) => {
                 DataType::Decimal128(DECIMAL128_MAX_PRECISION, *scale)
             }
@@ -67,6 +69,7 @@ impl Widened {
                 let wide = values[0].as_primitive::<UInt64Type>().unary::<_, Decimal128Type>(i128::from);
                 Arc::new(wide.with_data_type(self.wide.clone()))
             }
+            DataType::Duration(_) => return self.widen(&[cast(&values[0], &DataType::Int64)?]),
             _ => cast(&values[0], &self.wide)?,
         };
         Ok([wide])
@@ -75,10 +78,10 @@ impl Widened {
     fn narrow(&self, sums: &ArrayRef) -> Result<ArrayRef> {
         let beyond = |sum: i128| overflow(&self.kind, format!("the sum {sum}"));
         Ok(match self.kind {
-            DataType::Int64 => {
+            DataType::Int64 | DataType::Duration(_) => {
                 let sums = sums.as_primitive::<Decimal128Type>();
                 let sums: Int64Array = sums.try_unary(|sum| i64::try_from(sum).map_err(|_| beyond(sum)))?;
-                Arc::new(sums)
+                cast(&sums, &self.kind)?
             }
             DataType::UInt64 => {
                 let sums = sums.as_primitive::<Decimal128Type>();

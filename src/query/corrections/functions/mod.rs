@@ -8,3 +8,4 @@ pub(in crate::query::corrections) mod opaque;
 pub(in crate::query::corrections) mod over_frames;
 pub(in crate::query::corrections) mod sliding;
 pub(in crate::query::corrections) mod window_functions;
+pub(in crate::query::corrections) mod within;
