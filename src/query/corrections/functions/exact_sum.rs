@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, UInt64Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Decimal128Array, Int64Array, UInt64Array,
+};
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
 use datafusion::arrow::datatypes::{
     DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Decimal128Type, FieldRef, Int64Type, UInt64Type,
@@ -75,6 +77,16 @@ impl Widened {
         Ok([wide])
     }
 
+    /// The sum of a batch as a batch of one row, without wide copies of its values; `None` for types that need these.
+    fn folded(&self, values: &ArrayRef) -> Option<ArrayRef> {
+        let sum = match values.data_type() {
+            DataType::Int64 => total::<Int64Type>(values),
+            DataType::UInt64 => total::<UInt64Type>(values),
+            _ => return None,
+        };
+        Some(Arc::new(Decimal128Array::from(vec![sum]).with_data_type(self.wide.clone())))
+    }
+
     fn narrow(&self, sums: &ArrayRef) -> Result<ArrayRef> {
         let beyond = |sum: i128| overflow(&self.kind, format!("the sum {sum}"));
         Ok(match self.kind {
@@ -108,9 +120,24 @@ impl Widened {
         }
     }
 
-    fn accumulator(self, inner: Box<dyn Accumulator>) -> Box<dyn Accumulator> {
-        Box::new(ExactAccumulator { widened: self, inner })
+    fn accumulator(self, inner: Box<dyn Accumulator>, folds: bool) -> Box<dyn Accumulator> {
+        Box::new(ExactAccumulator { widened: self, inner, folds })
     }
+}
+
+/// `None` where no value is known.
+fn total<T>(values: &ArrayRef) -> Option<i128>
+where
+    T: ArrowPrimitiveType<Native: Into<i128>>,
+{
+    let values = values.as_primitive::<T>();
+    if values.null_count() == values.len() {
+        return None;
+    }
+    Some(match values.null_count() {
+        0 => values.values().iter().map(|value| (*value).into()).sum::<i128>(),
+        _ => values.iter().flatten().map(Into::into).sum::<i128>(),
+    })
 }
 
 impl AggregateUDFImpl for ExactSum {
@@ -118,8 +145,8 @@ impl AggregateUDFImpl for ExactSum {
         let Some(widened) = Widened::of(arguments.return_field.data_type()) else {
             return self.inner.accumulator(arguments);
         };
-        let return_field = widened.field(&arguments.return_field);
-        Ok(widened.accumulator(self.inner.accumulator(AccumulatorArgs { return_field, ..arguments })?))
+        let (return_field, folds) = (widened.field(&arguments.return_field), !arguments.is_distinct);
+        Ok(widened.accumulator(self.inner.accumulator(AccumulatorArgs { return_field, ..arguments })?, folds))
     }
 
     fn create_sliding_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -127,7 +154,8 @@ impl AggregateUDFImpl for ExactSum {
             return self.inner.create_sliding_accumulator(arguments);
         };
         let return_field = widened.field(&arguments.return_field);
-        Ok(widened.accumulator(self.inner.create_sliding_accumulator(AccumulatorArgs { return_field, ..arguments })?))
+        let inner = self.inner.create_sliding_accumulator(AccumulatorArgs { return_field, ..arguments })?;
+        Ok(widened.accumulator(inner, false))
     }
 
     fn create_groups_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
@@ -195,10 +223,17 @@ impl AggregateUDFImpl for ExactSum {
 struct ExactAccumulator {
     widened: Widened,
     inner: Box<dyn Accumulator>,
+    /// The sum of a batch may stand for its rows, as neither their number nor the rows themselves are kept.
+    folds: bool,
 }
 
 impl Accumulator for ExactAccumulator {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        if self.folds
+            && let Some(sum) = self.widened.folded(&values[0])
+        {
+            return self.inner.merge_batch(&[sum]);
+        }
         self.inner.update_batch(&self.widened.widen(values)?)
     }
 
