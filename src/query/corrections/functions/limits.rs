@@ -26,25 +26,23 @@ pub(in crate::query::corrections) fn holds(kind: &DataType, number: i128) -> boo
 
 /// The error of a number, written as `computed`, that is beyond its type.
 pub(in crate::query::corrections) fn overflow(kind: &DataType, computed: impl Display) -> DataFusionError {
-    let Some((name, least, greatest)) = limits(kind) else {
-        return match kind {
-            DataType::Duration(unit) => {
-                exec_datafusion_err!(
-                    "INTERVAL overflow: {computed} {unit} is more than 64 bits hold\nwrite date_part('epoch', x) in place of x"
-                )
-            }
-            _ => exec_datafusion_err!(
-                "DECIMAL overflow: {computed} has more digits than {kind}\nwrite CAST(x AS DOUBLE) in place of x where the first 15 \
-                 digits will do"
-            ),
-        };
+    const ROUNDED: &str = "CAST(x AS DOUBLE) where the first 15 digits will do";
+    let (name, least, greatest) = match (limits(kind), kind) {
+        (Some(limits), _) => limits,
+        (None, DataType::Duration(unit)) => {
+            return exec_datafusion_err!(
+                "INTERVAL overflow: {computed} {unit} is more than 64 bits hold\nwrite date_part('epoch', x) in place of x"
+            );
+        }
+        (None, _) => {
+            return exec_datafusion_err!("DECIMAL overflow: {computed} has more digits than its type\nwrite {ROUNDED}");
+        }
     };
     let wider = match kind {
         DataType::Int64 | DataType::UInt64 => "CAST(x AS DECIMAL(38, 0))",
         _ => "CAST(x AS BIGINT)",
     };
     exec_datafusion_err!(
-        "{name} overflow: {computed} is not between {least} and {greatest}\nwrite {wider} in place of x, or CAST(x AS DOUBLE) \
-         where the first 15 digits will do"
+        "{name} overflow: {computed} is not between {least} and {greatest}\nwrite {wider} in place of x, or {ROUNDED}"
     )
 }
