@@ -96,7 +96,7 @@ async fn what_a_type_holds_is_computed() {
             &format!("SELECT {GREATEST} - 1 + 1, {LEAST} + 1 - 1, -({LEAST} + 1)"),
             &format!("{GREATEST},-9223372036854775808,{GREATEST}"),
         ),
-        ("SELECT 3037000499 * 3037000499, -4611686018427387904 * 2", "9223372036854775001,-9223372036854775808"),
+        ("SELECT 3037000499 * 3037000499, -4611686018427387904 * 2", "9223372030926249001,-9223372036854775808"),
         (&format!("SELECT {LEAST} % -1, {GREATEST} % 2, 7 / 2, -7 / 2"), "0,1,3,-3"),
         ("SELECT 1 << 62, -1 << 63, -8 >> 1, 5 >> 62, 0 << 63", "4611686018427387904,-9223372036854775808,-4,0,0"),
         ("SELECT 1 + NULL, NULL * 2, -CAST(NULL AS BIGINT), CAST(NULL AS INT) << 1", "NULL,NULL,NULL,NULL"),
@@ -129,18 +129,16 @@ async fn columns_keep_their_names_and_types() {
     assert_eq!(
         found,
         [
-            ("ticks.kafka_offset + Int64(1)", &DataType::Int64),
-            ("ticks.kafka_partition * ticks.kafka_index", &DataType::Int32),
-            ("(- ticks.kafka_offset)", &DataType::Int64),
-            ("ticks.kafka_offset - Int64(1) * Int64(2)", &DataType::Int64),
-            ("sum(ticks.kafka_partition) ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING", &DataType::Int64),
-            (
-                "sum(ticks.kafka_offset + Int64(1)) ORDER BY [ticks.ts ASC NULLS LAST] RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
-                &DataType::Int64
-            ),
-            ("array_length(make_array(Int64(1))) + array_length(make_array(Int64(2)))", &DataType::UInt64),
+            ("kafka_offset + 1", &DataType::Int64),
+            ("kafka_partition * kafka_index", &DataType::Int32),
+            ("-kafka_offset", &DataType::Int64),
+            ("(kafka_offset - 1) * 2", &DataType::Int64),
+            ("sum(kafka_partition) OVER ()", &DataType::Int64),
+            ("sum(kafka_offset + 1) OVER (ORDER BY ts)", &DataType::Int64),
+            ("array_length([1]) + array_length([2])", &DataType::UInt64),
         ]
     );
+    assert!(schema.fields()[..4].iter().all(|field| !field.is_nullable()), "{schema:?}");
 }
 
 #[tokio::test]

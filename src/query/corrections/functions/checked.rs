@@ -119,6 +119,7 @@ impl ScalarUDFImpl for Checked {
         computed.map_err(|error| match error {
             DataFusionError::ArrowError(error, backtrace) => match *error {
                 ArrowError::ArithmeticOverflow(said) => overflow(kind, said.trim_start_matches(HAPPENED_ON)),
+                ArrowError::ComputeError(said) => DataFusionError::Execution(said),
                 error => DataFusionError::ArrowError(Box::new(error), backtrace),
             },
             error => error,
