@@ -1,6 +1,6 @@
 """Random scalar expressions: of one type, over the columns of a scope, portable between the engines.
 
-Types: `int`; `exact` doubles, whose sums don't depend on the order; `double`, computed row by row, equal bit by bit;
+Types: `int`; `long`, whole numbers that BIGINT may not hold, which is an error in both engines; `exact` doubles, whose sums don't depend on the order; `double`, computed row by row, equal bit by bit;
 `fuzzy` doubles, equal to the tolerance, which are only shown; `text`, `bool`, `ts` (an instant), `date`.
 """
 
@@ -16,11 +16,13 @@ UNITS = ("second", "minute", "hour", "day", "week", "month", "year")
 FIELDS = ("hour", "minute", "day", "month", "year", "doy", "week", "quarter")
 INTERVALS = ("1 second", "5 minutes", "1 hour", "90 minutes", "1 day", "7 days")
 INSTANTS = ("2026-01-05T00:00:00Z", "2026-01-02T12:00:00Z", "2026-01-09T23:59:59.999999Z", "2026-01-04T19:00:00-05:00")
+#: What BIGINT ends at, a half of it, and what it can't hold the square of.
+LARGE = (9223372036854775807, 9223372036854775807, -9223372036854775808, 4611686018427387904, 3037000500)
 DATES = ("2026-01-05", "2026-01-02", "2026-01-13", "2025-12-31")
 PATTERNS = ("%A%", "a%", "_", "%'%", "%0%", "", "%", "____", "%ü%", "%日%")
 #: Types that a value of a type may come from.
-FROM = {"double": ("double", "exact"), "fuzzy": ("fuzzy", "double", "exact")}
-COMPARED = ("int", "exact", "double", "text", "ts", "date")
+FROM = {"long": ("long", "int"), "double": ("double", "exact"), "fuzzy": ("fuzzy", "double", "exact")}
+COMPARED = ("int", "long", "exact", "double", "text", "ts", "date")
 
 
 def quoted(text: str) -> str:
@@ -48,6 +50,9 @@ class Expressions:
         if kind == "int":
             value = dice.choice([0, 1, 2, 3, 7, -1, -2, 100])
             return node(kind, f"({value})" if value < 0 else str(value))
+        if kind == "long":
+            value = dice.choice(LARGE if dice.random() < 0.7 else (0, 1, 2, 7, -1, 100))
+            return node(kind, f"CAST({value} AS BIGINT)")
         if kind == "exact":
             value = dice.choice([0.0, 1.0, -1.0, 0.5, 2.0, 100.0, 0.125])
             return node(kind, f"({value}e0)" if value < 0 else f"{value}e0")
@@ -123,6 +128,18 @@ class Expressions:
             return node("int", f"CAST(extract({dice.choice(FIELDS)} FROM ", ts(), ") AS BIGINT)")
         zone = dice.choice(ZONES)
         return node("int", f"CAST(extract({dice.choice(FIELDS)} FROM ", ts(), f" AT TIME ZONE '{zone}') AS BIGINT)")
+
+    def make_long(self, scope: Scope, depth: int) -> Node:
+        dice, number = self.dice, lambda: self.expr("long", scope, depth)
+        choice = dice.randrange(6)
+        if choice < 3:
+            other = self.literal("long") if dice.random() < 0.7 else number()
+            return node("long", "(", number(), dice.choice([" + ", " - ", " * "]), other, ")")
+        if choice == 3:
+            return node("long", "abs(", number(), ")")
+        if choice == 4:
+            return node("long", "(-", number(), ")")
+        return node("long", "(", number(), " % ", dice.choice(["2", "3", "7"]), ")")
 
     def make_exact(self, scope: Scope, depth: int) -> Node:
         """Few bits more than the columns have."""

@@ -287,7 +287,7 @@ class Queries(Windows):
         dice = self.dice
         scope, source = self.source(depth)
         where = self.where(scope, 2)
-        pool = [c for c in scope.columns if c.kind in ("text", "int", "ts", "date", "bool", "exact", "double")]
+        pool = [c for c in scope.columns if c.kind in ("text", "int", "long", "ts", "date", "bool", "exact", "double")]
         few = [c for c in pool if c.origin in ("symbol", "trade_date", "source", "kafka_partition", "trade_id")] or pool
         keys = dice.sample(few, min(len(few), dice.choice([0, 1, 1, 1, 2, 2])))
         sets = dice.choice(["", "", "", "", "", "ROLLUP(", "CUBE("]) if keys else ""
@@ -306,7 +306,7 @@ class Queries(Windows):
             sql, kind, nullable = self.window(Scope(plain, groups.unique, scope.rows), 1)
             made.append((sql, kind, nullable, ""))
         if dice.random() < 0.2:
-            kind = dice.choice(["int", "double", "text"])
+            kind = dice.choice(["int", "long", "double", "text"])
             made.append((self.expr(kind, Scope(plain), 2), kind, True, ""))
         having: tuple[Part, ...] = ()
         if dice.random() < 0.25 and plain:

@@ -92,6 +92,7 @@ def run_lake(binary: Path, seed: int, first: int, last: int, keep: bool) -> Foun
                 if not keep:
                     difference, left = shrunk(asked, difference, ticks)
                 found.reports.append(report(difference, left, seed, number))
+            found.counts["refused by both: overflow"] += pair.overflows
     return found
 
 

@@ -18,6 +18,7 @@ DIRECTIONS = ("ASC NULLS LAST", "DESC NULLS LAST", "DESC NULLS FIRST", "ASC NULL
 #: What a scalar of each type may be replaced with when a statement is made smaller.
 LITERALS = {
     "int": "1",
+    "long": "1",
     "exact": "1e0",
     "double": "1e0",
     "text": "'a'",

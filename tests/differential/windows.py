@@ -51,10 +51,10 @@ class Windows(Expressions):
         if choice == 8:
             return node("spread", f"{dice.choice(SPREADS)}(", self.summed(scope, depth - 1), ")", filtered), "fuzzy", True
         if choice == 9:
-            number = self.expr("int", scope, depth - 1)
-            return node("int", f"CAST(sum({distinct}", number, ")", filtered, " AS BIGINT)") if not in_window else node(
-                "int", f"sum({distinct}", number, ")", filtered
-            ), "int", True
+            kind = dice.choice(["int", "long", "long"])
+            call = (f"sum({distinct}", self.expr(kind, scope, depth - 1), ")", filtered)
+            # The sum of whole numbers is a HUGEINT in DuckDB.
+            return node(kind, *call) if in_window else node(kind, "CAST(", *call, " AS BIGINT)"), kind, True
         if choice == 10:
             name = dice.choice(["bool_and", "bool_or"])
             return node("bool", f"{name}(", self.expr("bool", scope, depth - 1), ")", filtered), "bool", True
@@ -151,7 +151,8 @@ class Windows(Expressions):
             if name in ("lag", "lead"):
                 more = dice.choice(["", "", f", {dice.randint(0, 4)}"])
                 if more and dice.random() < 0.3:
-                    more += f", {self.text(self.literal(kind))}"
+                    # DuckDB casts the default to the type of the values, which may be INTEGER.
+                    more += f", {self.text(self.literal('int' if kind == 'long' else kind))}"
             if name == "nth_value":
                 more = f", {dice.randint(1, 4)}"
             if dice.random() < 0.2:
@@ -163,7 +164,6 @@ class Windows(Expressions):
             return node(kind, f"{name}()", self.over(scope, False)), kind, False
         call, kind, nullable = self.aggregate(scope, depth, in_window=True)
         over = self.over(scope, False)
-        if call.tag == "int" and kind == "int" and nullable:
-            # The sum of whole numbers is a HUGEINT in DuckDB.
-            return node("int", "CAST(", call, over, " AS BIGINT)"), kind, nullable
+        if call.tag == kind and kind in ("int", "long") and nullable:
+            return node(kind, "CAST(", call, over, " AS BIGINT)"), kind, nullable
         return node(call.tag, call, over), kind, nullable

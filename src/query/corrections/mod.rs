@@ -57,7 +57,7 @@ pub(in crate::query) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + 
 pub(in crate::query) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(analyzer::unsigned::SignedDifferences)];
     rules.extend(Analyzer::new().rules);
-    let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 10] = [
+    let ours: [Arc<dyn AnalyzerRule + Send + Sync>; 11] = [
         Arc::new(analyzer::known_zones::OnlyKnownZones),
         Arc::new(analyzer::subqueries::OnlyRightJoins),
         Arc::new(analyzer::distinct::NoIgnoredDistinct),
@@ -67,6 +67,7 @@ pub(in crate::query) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sy
         Arc::new(analyzer::local_time::WallClock),
         Arc::new(analyzer::truth::TruthAsDistinct),
         Arc::new(analyzer::years::YearsThatBegin),
+        Arc::new(analyzer::overflows::CheckedNumbers),
         Arc::new(functions::over_frames::NoResidue),
     ];
     rules.extend(ours);
@@ -78,8 +79,10 @@ pub(in crate::query) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sy
 /// # Errors
 /// The session takes no functions.
 pub(in crate::query) fn register(state: &mut SessionState) -> Result<(), DataFusionError> {
+    state.register_expr_planner(Arc::new(analyzer::overflows::CheckedArguments))?;
     state.register_relation_planner(Arc::new(optimizer::dependencies::ForgetfulRelations))?;
     state.register_udf(functions::date_bin::zoned_date_bin())?;
+    state.register_udaf(functions::exact_sum::exact_sum())?;
     for function in functions::window_functions::window_functions() {
         state.register_udwf(function)?;
     }

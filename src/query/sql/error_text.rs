@@ -30,7 +30,14 @@ pub(in crate::query) fn first_lines(error: &DataFusionError) -> String {
     while let Some(rest) = KINDS.iter().find_map(|kind| text.strip_prefix(kind)) {
         text = rest;
     }
-    text.trim_end().to_owned()
+    of_condition(text).unwrap_or_else(|| text.trim_end().to_owned())
+}
+
+/// What failed in a condition that the scan evaluates: DataFusion has the debug text of the error in the text of another one.
+fn of_condition(text: &str) -> Option<String> {
+    let (_, debug) = text.split_once("Error evaluating filter predicate: Execution(\"")?;
+    let inner = debug.trim_end().strip_suffix("\")")?;
+    Some(inner.replace("\\n", "\n").replace("\\'", "'").replace("\\\"", "\""))
 }
 
 pub(in crate::query) fn lower_first(text: &str) -> String {

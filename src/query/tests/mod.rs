@@ -7,6 +7,7 @@ mod corrections;
 mod formats;
 mod goldens;
 mod indicators;
+mod integers;
 mod joins_and_groups;
 pub(crate) mod lake;
 mod last;

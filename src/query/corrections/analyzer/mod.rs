@@ -4,6 +4,7 @@ pub(in crate::query::corrections) mod distinct;
 pub(in crate::query::corrections) mod exprs;
 pub(in crate::query::corrections) mod known_zones;
 pub(in crate::query::corrections) mod local_time;
+pub(in crate::query::corrections) mod overflows;
 pub(in crate::query::corrections) mod scalars;
 pub(in crate::query::corrections) mod set_operations;
 pub(in crate::query::corrections) mod subqueries;

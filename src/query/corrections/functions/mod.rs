@@ -1,7 +1,11 @@
 //! Functions and accumulators in place of DataFusion's.
 
+pub(in crate::query::corrections) mod checked;
 pub(in crate::query::corrections) mod date_bin;
+pub(in crate::query::corrections) mod exact_sum;
+pub(in crate::query::corrections) mod limits;
 pub(in crate::query::corrections) mod opaque;
 pub(in crate::query::corrections) mod over_frames;
 pub(in crate::query::corrections) mod sliding;
 pub(in crate::query::corrections) mod window_functions;
+pub(in crate::query::corrections) mod within;
