@@ -120,7 +120,7 @@ pub struct KafkaSettingsError {
 pub(in crate::kafka) const MECHANISM: &str = "sasl.mechanisms";
 
 /// What the exactly-once protocol needs as it is.
-const OWNED: [&str; 11] = [
+const OWNED: [&str; 12] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "group.id",
@@ -132,6 +132,7 @@ const OWNED: [&str; 11] = [
     "partition.assignment.strategy",
     "enable.idempotence",
     "isolation.level",
+    "transactional.id",
 ];
 
 /// A host, with a port or without.
