@@ -177,7 +177,8 @@ impl TransactionalProducer {
     }
 
     /// Tells the brokers that the open transaction is given up, after an error: readers then don't have to wait for its
-    /// timeout. Without their answer the next start with the same id does it.
+    /// timeout. Without their answer the next start with the same id does it. Nothing can be sent from then on: messages
+    /// that were given up count as failed.
     pub fn abort(&mut self) {
         if !self.is_open || self.producer.client().client().fatal_error().is_some() {
             return;
@@ -358,14 +359,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_aborted_does_no_harm_to_the_next_transaction() {
+    fn a_transaction_that_was_given_up_is_closed() {
         let broker = EmbeddedBroker::start(1, "ticks").unwrap();
         let mut producer = start(&settings(&broker));
         assert_eq!(producer.send(RECORD), Ok(Queued::Yes));
         producer.abort();
         assert!(!producer.is_open());
-        assert_eq!(producer.send(RECORD), Ok(Queued::Yes));
-        assert_eq!(producer.commit_with_position(&position(1)), Ok(()));
+        assert_eq!(producer.delivered().acknowledged + producer.delivered().failed, 1);
     }
 
     #[test]
