@@ -117,7 +117,7 @@ pub struct KafkaSettingsError {
 }
 
 /// What the exactly-once protocol needs as it is.
-const OWNED: [&str; 11] = [
+const OWNED: [&str; 12] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "group.id",
@@ -129,6 +129,7 @@ const OWNED: [&str; 11] = [
     "partition.assignment.strategy",
     "enable.idempotence",
     "isolation.level",
+    "transactional.id",
 ];
 
 /// A host, with a port or without.

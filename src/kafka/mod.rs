@@ -11,6 +11,7 @@ mod raw;
 mod refusal;
 mod topic;
 mod topic_reader;
+mod transactional_producer;
 
 pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
@@ -23,3 +24,4 @@ pub use topic::{TopicError, TopicInfo, ensure_topic, topic_info};
 pub use topic_reader::ends::{TopicEnds, topic_ends};
 pub use topic_reader::following::{Following, News};
 pub use topic_reader::reader::{Progress, Reader};
+pub use transactional_producer::{CommittedPosition, TransactionError, TransactionalProducer};

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use rdkafka::{ClientContext, Message};
@@ -62,7 +62,7 @@ pub enum ProducerError {
 }
 
 #[derive(Default)]
-struct Reports {
+pub(in crate::kafka) struct Reports {
     acknowledged: AtomicU64,
     failed: AtomicU64,
     first_error: Mutex<Option<String>>,
@@ -130,14 +130,32 @@ impl Producer {
     }
 
     fn with_ends(settings: &KafkaSettings, ends: Option<Mutex<BTreeMap<i32, i64>>>) -> Result<Self, ProducerError> {
-        let mut config = settings.producer_config();
+        Self::with_config(settings.producer_config(), &settings.topic, ends)
+    }
+
+    /// # Errors
+    /// librdkafka refuses the configuration.
+    pub(in crate::kafka) fn with_config(
+        mut config: ClientConfig,
+        topic: &str,
+        ends: Option<Mutex<BTreeMap<i32, i64>>>,
+    ) -> Result<Self, ProducerError> {
         if config.get("message.timeout.ms").is_none() && config.get("delivery.timeout.ms").is_none() {
             config.set("message.timeout.ms", MESSAGE_TIMEOUT_MS);
         }
         let client = config
             .create_with_context(Reports { trouble: Trouble::new(&config), ends, ..Reports::default() })
             .map_err(|error| ProducerError::Configuration(configuration_problem(&error)))?;
-        Ok(Self { client, topic: settings.topic.clone(), queued: 0, unserved: 0 })
+        Ok(Self { client, topic: topic.to_owned(), queued: 0, unserved: 0 })
+    }
+
+    pub(in crate::kafka) fn client(&self) -> &BaseProducer<Reports> {
+        &self.client
+    }
+
+    /// Why no broker can be reached, if librdkafka has said so.
+    pub(in crate::kafka) fn reported_reason(&self) -> Option<String> {
+        self.client.context().trouble.reported().reason
     }
 
     /// Queues a message; blocks while the queue is full.

@@ -8,7 +8,8 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::pace::{Pace, Schedule};
-use super::{Feed, FeedError};
+use super::resume::{ReplayPosition, ResumableReplay, ResumeError, ResumeSettings};
+use super::{Feed, FeedError, FeedMessage};
 use crate::kafka::{Delivered, KafkaSettings, Producer, ProducerError, ProducerRecord, Queued};
 
 /// Messages between two looks at the stop, the clock and the progress.
@@ -16,7 +17,7 @@ const LOOK_EVERY: u64 = 256;
 /// Longest sleep, so that delivery reports are served at a slow pace too.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct SendSettings {
     pub pace: Pace,
     /// Messages at most.
@@ -28,6 +29,8 @@ pub struct SendSettings {
     pub event_timestamps: bool,
     /// How long to wait after a stop for what is on its way.
     pub stop_patience: Duration,
+    /// Messages are committed together with their number, and those that an earlier run has sent are left out.
+    pub resume: Option<ResumeSettings>,
 }
 
 impl Default for SendSettings {
@@ -38,6 +41,7 @@ impl Default for SendSettings {
             duration: None,
             event_timestamps: false,
             stop_patience: Duration::from_secs(20),
+            resume: None,
         }
     }
 }
@@ -56,6 +60,10 @@ pub struct SendReport {
     pub elapsed: Duration,
     /// Why the run ended before its time.
     pub failure: Option<SendError>,
+    /// The feed has no more messages.
+    pub is_at_end: bool,
+    /// Of a run with [`SendSettings::resume`].
+    pub position: Option<ReplayPosition>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +72,8 @@ pub enum SendError {
     Feed(#[from] FeedError),
     #[error(transparent)]
     Producer(#[from] ProducerError),
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
     #[error("run the producer")]
     Thread(#[from] tokio::task::JoinError),
 }
@@ -81,18 +91,53 @@ pub async fn send_feed<F: Feed + Send + 'static>(
 ) -> Result<(F, SendReport), SendError> {
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
-        let producer = Producer::new(&kafka)?;
-        let sender = Sender { settings, producer, progress: &progress, stop: &stop, runtime: &runtime };
+        let output = match &settings.resume {
+            None => Output::Plain(Producer::new(&kafka)?),
+            Some(resume) => {
+                let replay = ResumableReplay::start(&kafka, resume, stop.clone(), settings.stop_patience)?;
+                Output::Resumable(Box::new(replay))
+            }
+        };
+        let sender = Sender { settings, output, progress: &progress, stop: &stop, runtime: &runtime };
         let report = sender.run(&mut feed);
         Ok((feed, report))
     })
     .await?
 }
 
+/// Where messages go.
+enum Output {
+    Plain(Producer),
+    Resumable(Box<ResumableReplay>),
+}
+
+impl Output {
+    fn send(&mut self, record: ProducerRecord<'_>, stop: &CancellationToken) -> Result<Queued, SendError> {
+        match self {
+            Self::Plain(producer) => Ok(producer.send(record, stop)?),
+            Self::Resumable(replay) => Ok(replay.send(record)?),
+        }
+    }
+
+    fn serve(&mut self) -> Result<(), SendError> {
+        match self {
+            Self::Plain(producer) => Ok(producer.serve()?),
+            Self::Resumable(replay) => Ok(replay.serve()?),
+        }
+    }
+
+    fn delivered(&self) -> Delivered {
+        match self {
+            Self::Plain(producer) => producer.delivered(),
+            Self::Resumable(replay) => replay.delivered(),
+        }
+    }
+}
+
 /// Lives on a thread of its own: librdkafka's calls block.
 struct Sender<'a> {
     settings: SendSettings,
-    producer: Producer,
+    output: Output,
     progress: &'a SendProgress,
     stop: &'a CancellationToken,
     runtime: &'a Handle,
@@ -100,57 +145,99 @@ struct Sender<'a> {
 
 impl Sender<'_> {
     fn run(mut self, feed: &mut impl Feed) -> SendReport {
-        let started = Instant::now();
-        let failure = self.send_all(feed, started).err();
-        self.flush();
-        SendReport { delivered: self.producer.delivered(), elapsed: started.elapsed(), failure }
+        let begun = Instant::now();
+        let (mut sent, mut started) = (self.read_past_sent(feed), begun);
+        if let Ok(Ended::NotYet) = sent {
+            started = Instant::now();
+            sent = self.send_all(feed, started);
+        }
+        let is_at_end = matches!(sent, Ok(Ended::Feed));
+        let finished = self.finish();
+        let position = match &self.output {
+            Output::Plain(_) => None,
+            Output::Resumable(replay) => Some(replay.position()),
+        };
+        let failure = sent.err().or(finished.err());
+        SendReport { delivered: self.output.delivered(), elapsed: started.elapsed(), failure, is_at_end, position }
     }
 
-    fn send_all(&mut self, feed: &mut impl Feed, started: Instant) -> Result<(), SendError> {
+    /// Moves the feed behind the messages that are in the topic already.
+    fn read_past_sent(&mut self, feed: &mut impl Feed) -> Result<Ended, SendError> {
+        let Output::Resumable(replay) = &mut self.output else { return Ok(Ended::NotYet) };
+        while replay.is_behind() {
+            if self.stop.is_cancelled() {
+                return Ok(Ended::Early);
+            }
+            let message = feed.next_message()?.ok_or_else(|| replay.shorter_input())?;
+            replay.read_past(&record(message, self.settings.event_timestamps))?;
+        }
+        Ok(Ended::NotYet)
+    }
+
+    fn send_all(&mut self, feed: &mut impl Feed, started: Instant) -> Result<Ended, SendError> {
         let mut schedule = Schedule::new(self.settings.pace);
         let count = self.settings.count.unwrap_or(u64::MAX);
         let limit = self.settings.duration.unwrap_or(Duration::MAX);
         let mut clock = Waiter { started, now: Duration::ZERO, limit };
         for sent in 0..count {
             if sent % LOOK_EVERY == 0 && (self.look() || started.elapsed() >= limit) {
-                break;
+                return Ok(Ended::Early);
             }
             if !clock.wait(schedule.due_by_count(sent), self)? {
-                break;
+                return Ok(Ended::Early);
             }
-            let Some(message) = feed.next_message()? else { break };
+            let Some(message) = feed.next_message()? else { return Ok(Ended::Feed) };
             if !clock.wait(schedule.due_by_time(message.ts), self)? {
-                break;
+                return Ok(Ended::Early);
             }
-            let timestamp = message.ts.filter(|_| self.settings.event_timestamps);
-            let record = ProducerRecord {
-                key: message.key,
-                payload: message.payload,
-                timestamp: timestamp.map(|ts| ts.div_euclid(1_000)),
-            };
-            if self.producer.send(record, self.stop)? == Queued::Stopped {
-                break;
+            let record = record(message, self.settings.event_timestamps);
+            if self.output.send(record, self.stop)? == Queued::Stopped {
+                return Ok(Ended::Early);
             }
         }
-        Ok(())
+        Ok(Ended::Early)
     }
 
     /// Ends when every message has its answer; after a stop when the patience is over.
-    fn flush(&mut self) {
-        let mut stopped: Option<Instant> = None;
-        while !self.producer.flush(LONGEST_WAIT) {
-            if self.look() && stopped.get_or_insert_with(Instant::now).elapsed() >= self.settings.stop_patience {
-                break;
+    fn finish(&mut self) -> Result<(), SendError> {
+        let finished = match &mut self.output {
+            Output::Resumable(replay) => replay.finish().map_err(SendError::from),
+            Output::Plain(producer) => {
+                let mut stopped: Option<Instant> = None;
+                while !producer.flush(LONGEST_WAIT) {
+                    self.progress.acknowledged.store(producer.delivered().acknowledged, Ordering::Relaxed);
+                    if self.stop.is_cancelled()
+                        && stopped.get_or_insert_with(Instant::now).elapsed() >= self.settings.stop_patience
+                    {
+                        break;
+                    }
+                }
+                Ok(())
             }
-        }
+        };
         self.look();
+        finished
     }
 
     /// Publishes the counts; true if it is time to stop.
     fn look(&self) -> bool {
-        self.progress.acknowledged.store(self.producer.delivered().acknowledged, Ordering::Relaxed);
+        self.progress.acknowledged.store(self.output.delivered().acknowledged, Ordering::Relaxed);
         self.stop.is_cancelled()
     }
+}
+
+/// Why no more messages are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    NotYet,
+    /// By the stop, the count or the duration.
+    Early,
+    Feed,
+}
+
+fn record(message: FeedMessage<'_>, event_timestamps: bool) -> ProducerRecord<'_> {
+    let timestamp = message.ts.filter(|_| event_timestamps);
+    ProducerRecord { key: message.key, payload: message.payload, timestamp: timestamp.map(|ts| ts.div_euclid(1_000)) }
 }
 
 /// Sleeps until messages are due. Times count from the start.
@@ -170,7 +257,7 @@ impl Waiter {
         while until > self.now {
             self.now = self.started.elapsed();
             let Some(left) = until.checked_sub(self.now).filter(|left| !left.is_zero()) else { break };
-            sender.producer.serve()?;
+            sender.output.serve()?;
             if sender.look() {
                 return Ok(false);
             }

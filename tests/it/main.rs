@@ -22,6 +22,7 @@ mod poison;
 mod produce;
 mod prompt;
 mod replay;
+mod resume;
 mod retention;
 mod secrets;
 mod security;

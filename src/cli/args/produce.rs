@@ -23,7 +23,10 @@ Examples:
   tickhouse produce replay --brokers localhost:9092 --topic daily prices.csv \\
       --symbol-column Name --ts-column date --zone America/New_York
   tickhouse produce replay capture.gz --brokers localhost:9092 --topic frames \\
-      --file-format stamped-lines --message-key /data/s --pace original";
+      --file-format stamped-lines --message-key /data/s --pace original
+  tickhouse produce replay --brokers localhost:9092 --topic ticks 'years/*.csv' --resume backfill";
+
+const LONGEST_REPLAY_NAME: usize = 200;
 
 /// Write ticks to a topic, and say how many the brokers acknowledged
 #[derive(Debug, Clone, Args)]
@@ -108,6 +111,10 @@ pub struct ReplayArgs {
     /// original, a multiple such as 60x, or max
     #[arg(long, default_value = "max", value_parser = pace)]
     pub pace: Pace,
+    /// Name of this replay: after a failure, a kill or a stop the same command goes on, and each message is in the topic
+    /// once. It is sent in transactions, of which readers see what is committed
+    #[arg(long, value_name = "NAME", value_parser = replay_name)]
+    pub resume: Option<String>,
     /// Format of the files [default: by the ends of their names]
     #[arg(long, value_name = "FORMAT", help_heading = "Files")]
     pub file_format: Option<FileFormat>,
@@ -209,6 +216,14 @@ fn probability(text: &str) -> Result<f64, String> {
     probability.ok_or_else(|| "write a number from 0 to 1, as in 0.001".to_owned())
 }
 
+/// It is a part of the names of a transactional id and of a consumer group.
+fn replay_name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let is_name = !text.is_empty() && text.len() <= LONGEST_REPLAY_NAME && text.chars().all(is_plain);
+    let wrong = || format!("write letters, digits, '.', '_' and '-', {LONGEST_REPLAY_NAME} at most");
+    is_name.then(|| text.to_owned()).ok_or_else(wrong)
+}
+
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = parse_duration(text)?;
     if interval.is_zero() { Err("write more than 0".to_owned()) } else { Ok(interval) }
@@ -276,8 +291,14 @@ mod tests {
         assert_eq!(settings.zone, Some(chrono_tz::Asia::Kolkata));
         assert_eq!(parsed("replay -").pace, Pace::FlatOut);
         assert_eq!(parsed("replay - --pace original").pace, Pace::EventTime { speed: 1.0 });
+        assert_eq!(parsed("replay a --resume 2026-11_back.fill").resume.as_deref(), Some("2026-11_back.fill"));
         for wrong in ["replay", "replay a --pace 0x", "replay a --pace fast", "replay a --zone Mars"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+        for wrong in ["a/b", "ä", &"x".repeat(201)] {
+            let error = parse(&format!("replay a --resume {wrong}")).unwrap_err();
+            assert!(error.contains("letters, digits, '.', '_' and '-', 200 at most"), "{error}");
+        }
+        assert!(parse("simulate --resume a").is_err());
     }
 }

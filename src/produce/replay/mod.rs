@@ -131,6 +131,15 @@ impl ReplayFeed {
         self.settings.message_time.is_some() || self.inputs.iter().all(|input| input.format != FileFormat::Lines)
     }
 
+    /// Names of the files without their folders, in the order in which they are read.
+    pub fn input_names(&self) -> String {
+        let name = |input: &Input| match input.path.as_ref().and_then(|path| path.file_name()) {
+            Some(name) => name.to_string_lossy().into_owned(),
+            None => input.name.clone(),
+        };
+        self.inputs.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+
     fn open_next(&self, input: &Input) -> Result<Source, ReplayError> {
         let settings = &self.settings;
         let times = TimeRule { unit: settings.time_unit, zone: settings.zone, format: settings.ts_format.clone() };

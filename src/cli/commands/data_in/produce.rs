@@ -19,7 +19,10 @@ use crate::lake::{Lake, LakeError, RetryPolicy};
 use crate::produce::replay::{ReplayError, ReplayFeed};
 use crate::produce::simulate::{Anomalies, Clock, SimulateSettings, SimulatedFeed};
 use crate::produce::wire::Encoder;
-use crate::produce::{Feed, Pace, SendProgress, SendReport, SendSettings, send_feed};
+use crate::produce::{
+    Feed, Pace, ReplayPosition, ResumeError, ResumeSettings, SendError, SendProgress, SendReport, SendSettings,
+    send_feed,
+};
 use crate::tail::lake_input;
 
 /// Event time between two ticks where no rate gives it.
@@ -51,8 +54,8 @@ async fn simulate(global: &GlobalArgs, args: &SimulateArgs, stop: CancellationTo
         ..SimulateSettings::default()
     };
     let feed = SimulatedFeed::new(&settings, encoder);
-    let (feed, report) = send(global, &args.send, pace, feed, stop).await?;
-    finish(report, (args.anomalies > 0.0).then(|| feed.anomalies()))
+    let (feed, report) = send(global, &args.send, pace, None, feed, stop).await?;
+    finish(report, (args.anomalies > 0.0).then(|| feed.anomalies()), None)
 }
 
 async fn replay(global: &GlobalArgs, args: &ReplayArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
@@ -68,8 +71,37 @@ async fn replay(global: &GlobalArgs, args: &ReplayArgs, stop: CancellationToken)
         let problem = "--pace and --event-timestamps need the event time of lines; set --message-time POINTER";
         return Err(SettingsError::Value(problem.to_owned()).into());
     }
-    let (_, report) = send(global, &args.send, args.pace, feed, stop).await?;
-    finish(report, None)
+    let resume = args.resume.clone();
+    let resume = resume.map(|name| ResumeSettings { name, input: feed.input_names(), report: tell });
+    let (_, report) = send(global, &args.send, args.pace, resume, feed, stop).await?;
+    match (&args.resume, report.position) {
+        (Some(name), Some(position)) => finish_resumable(report, name, position),
+        _ => {
+            let way = way_on(&report);
+            finish(report, None, way)
+        }
+    }
+}
+
+/// A replay that ended early, and how to go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{stop}\n{way}")]
+struct ReplayStop {
+    stop: SendError,
+    way: String,
+}
+
+/// After a wrong row: everything before it was flushed, so the number is exact.
+fn way_on(report: &SendReport) -> Option<String> {
+    let delivered = &report.delivered;
+    let is_exact = matches!(report.failure, Some(SendError::Feed(_))) && delivered.queued == delivered.acknowledged;
+    is_exact.then(|| match delivered.acknowledged {
+        0 => "nothing of the input is in the topic: correct it and run the same command again".to_owned(),
+        sent => format!(
+            "the first {sent} messages of the input are in the topic, and nothing behind them: leave them out of the next run; \
+             a replay that is begun with --resume NAME goes on by itself"
+        ),
+    })
 }
 
 /// How the messages will be read: by the configuration, else by the lake that they are for, if that is there.
@@ -124,6 +156,7 @@ async fn send<F: Feed + Send + 'static>(
     global: &GlobalArgs,
     args: &SendArgs,
     pace: Pace,
+    resume: Option<ResumeSettings>,
     feed: F,
     stop: CancellationToken,
 ) -> anyhow::Result<(F, SendReport)> {
@@ -147,6 +180,7 @@ async fn send<F: Feed + Send + 'static>(
         count: args.count,
         duration: args.duration,
         event_timestamps: args.event_timestamps,
+        resume,
         ..SendSettings::default()
     };
     let progress = Arc::new(SendProgress::default());
@@ -198,10 +232,13 @@ fn progress_bar(count: Option<u64>) -> ProgressBar {
 }
 
 /// One line on stdout, then the error if there is one.
-fn finish(report: SendReport, anomalies: Option<Anomalies>) -> anyhow::Result<ExitCode> {
+fn finish(report: SendReport, anomalies: Option<Anomalies>, way: Option<String>) -> anyhow::Result<ExitCode> {
     say(&format!("{}\n", ending(&report, anomalies)))?;
-    if let Some(failure) = report.failure {
-        return Err(failure.into());
+    if let Some(stop) = report.failure {
+        return Err(match way {
+            Some(way) => ReplayStop { stop, way }.into(),
+            None => stop.into(),
+        });
     }
     let delivered = report.delivered;
     match delivered.queued - delivered.acknowledged {
@@ -211,6 +248,45 @@ fn finish(report: SendReport, anomalies: Option<Anomalies>) -> anyhow::Result<Ex
             Err(anyhow!("deliver messages: {missing} of {} were not acknowledged: {why}", delivered.queued))
         }
     }
+}
+
+/// As [`finish`], with how far the replay came.
+fn finish_resumable(report: SendReport, name: &str, position: ReplayPosition) -> anyhow::Result<ExitCode> {
+    let ReplayPosition { before, committed, uncertain } = position;
+    let sent = ending(&report, None);
+    let Some(stop) = report.failure else {
+        let text = match (report.is_at_end, report.delivered.queued) {
+            (true, 0) if before > 0 => {
+                format!("replay '{name}' is complete: its {committed} messages are in the topic, and nothing was sent")
+            }
+            (true, _) => format!("{sent}; replay '{name}' is complete with {committed} messages"),
+            (false, _) => {
+                format!(
+                    "{sent}; {committed} messages of replay '{name}' are in the topic, and the same command goes on"
+                )
+            }
+        };
+        say(&format!("{text}\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    use ResumeError::{ForeignPosition, OtherMessages, ShorterInput, TakenOver};
+    match stop {
+        SendError::Resume(refusal @ (ForeignPosition { .. } | OtherMessages { .. } | ShorterInput { .. })) => {
+            return Err(SettingsError::Value(refusal.to_string()).into());
+        }
+        SendError::Resume(taken @ TakenOver { .. }) => return Err(taken.into()),
+        _ => {}
+    }
+    say(&format!("{sent}\n"))?;
+    let or_more = match uncertain {
+        0 => String::new(),
+        more => format!(", or {more} more: the brokers didn't answer the last commit"),
+    };
+    let way = format!(
+        "{committed} messages of replay '{name}' are in the topic{or_more}; correct the cause and run the same command again, \
+         which goes on behind them"
+    );
+    Err(ReplayStop { stop, way }.into())
 }
 
 fn ending(report: &SendReport, anomalies: Option<Anomalies>) -> String {
@@ -249,11 +325,12 @@ mod tests {
     #[test]
     fn the_ending_counts() {
         let delivered = Delivered { queued: 10, acknowledged: 8, failed: 2, first_error: Some("gone".to_owned()) };
-        let report = SendReport { delivered, elapsed: Duration::from_secs(2), failure: None };
+        let elapsed = Duration::from_secs(2);
+        let report = SendReport { delivered, elapsed, failure: None, is_at_end: false, position: None };
         assert_eq!(ending(&report, None), "acknowledged 8 of 10 messages in 2.000 s, 4 a second");
         let anomalies = Anomalies { price_spikes: 1, volume_bursts: 3 };
         assert!(ending(&report, Some(anomalies)).ends_with("; 1 price spikes, 3 volume bursts"));
-        let error = finish(report, None).unwrap_err().to_string();
+        let error = finish(report, None, None).unwrap_err().to_string();
         assert!(error.contains("2 of 10 were not acknowledged: gone"), "{error}");
     }
 }
