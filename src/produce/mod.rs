@@ -4,6 +4,7 @@
 //! `wire` turns ticks into the bytes of a format, `pace` says when the next one is due, `send` is the loop that
 //! brings them to Kafka, `resume` lets a later run of it go on.
 
+mod feed;
 mod pace;
 pub mod replay;
 mod resume;
@@ -11,29 +12,7 @@ mod send;
 pub mod simulate;
 pub mod wire;
 
+pub use feed::{Feed, FeedError, FeedMessage};
 pub use pace::Pace;
 pub use resume::{ReplayPosition, ResumeError, ResumeSettings};
 pub use send::{SendError, SendProgress, SendReport, SendSettings, send_feed};
-
-/// One message, borrowed until the next. `ts` is the event time in microseconds since the epoch, UTC.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FeedMessage<'a> {
-    pub key: Option<&'a [u8]>,
-    pub payload: &'a [u8],
-    pub ts: Option<i64>,
-}
-
-/// A source of messages.
-pub trait Feed {
-    /// # Errors
-    /// The source can't be read, or holds what is no tick; it names the place.
-    fn next_message(&mut self) -> Result<Option<FeedMessage<'_>>, FeedError>;
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum FeedError {
-    #[error(transparent)]
-    Replay(#[from] replay::ReplayError),
-    #[error(transparent)]
-    Encode(#[from] wire::EncodeError),
-}

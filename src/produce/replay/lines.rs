@@ -5,10 +5,10 @@ use std::io::{BufRead, Read};
 
 use serde_json::Value;
 
-use super::super::FeedMessage;
-use super::ReplayError;
+use super::error::ReplayError;
 use super::files::{FileFormat, Input};
 use super::time::TimeRule;
+use crate::produce::feed::FeedMessage;
 
 /// Far above what a broker takes; bounds the memory of a file without line ends.
 const MAX_LINE_BYTES: u64 = 64 << 20;

@@ -3,86 +3,26 @@
 //! Files are read in the order of the command line, one at a time, in pieces: memory does not grow with their size.
 
 mod columns;
+mod error;
 mod files;
 mod lines;
 mod names;
+mod settings;
 mod table;
 mod time;
 
 use std::collections::VecDeque;
 
-use chrono_tz::Tz;
-
 use super::wire::Encoder;
 use super::{Feed, FeedError, FeedMessage};
-use crate::decode::{InputSettings, TimeFormat};
+pub use error::ReplayError;
 pub use files::FileFormat;
 use files::Input;
 use lines::LineReader;
+pub use settings::{ColumnNames, ReplaySettings};
 use table::TableReader;
 pub use time::EpochUnit;
 use time::TimeRule;
-
-#[derive(Debug, Clone, Default)]
-pub struct ReplaySettings {
-    /// Paths, patterns with `*` and `?` in the last part, or `-` for standard input.
-    pub files: Vec<String>,
-    /// Of all files; by the end of each name without it.
-    pub format: Option<FileFormat>,
-    pub columns: ColumnNames,
-    /// Of numeric times.
-    pub time_unit: Option<EpochUnit>,
-    /// Of dates, and of times without an offset.
-    pub zone: Option<Tz>,
-    /// Of times in text that are written in another way.
-    pub ts_format: Option<TimeFormat>,
-    /// How the messages will be read: columns may have the names of its keys.
-    pub input: Option<InputSettings>,
-    /// JSON pointer to the Kafka key in a line.
-    pub message_key: Option<String>,
-    /// JSON pointer to the event time in a line, for pace and Kafka timestamps.
-    pub message_time: Option<String>,
-}
-
-/// Columns of CSV and Parquet files. A name that the user did not give may be absent, except for symbol, ts and close.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ColumnNames {
-    pub symbol: Option<String>,
-    pub ts: Option<String>,
-    pub open: Option<String>,
-    pub high: Option<String>,
-    pub low: Option<String>,
-    pub close: Option<String>,
-    pub volume: Option<String>,
-    pub trade_id: Option<String>,
-    pub source: Option<String>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    #[error("find files '{pattern}': there are none; correct the name")]
-    NoFiles { pattern: String },
-    #[error("read {file}: it is a folder; name its files, as in '{file}/*.csv'")]
-    Folder { file: String },
-    #[error("read {file}: its name tells no format; set --file-format csv, lines, stamped-lines or parquet")]
-    NoFormat { file: String },
-    #[error(
-        "read {file}: it is compressed in a way that is not read here; decompress it first, as in: zstdcat FILE | tickhouse produce replay -"
-    )]
-    Compressed { file: String },
-    #[error("read standard input: a Parquet file can't be read in order; save it and give its name")]
-    ParquetFromStdin,
-    #[error("use pointer '{pointer}': a JSON pointer begins with /, as in /data/s")]
-    Pointer { pointer: String },
-    #[error("read {file}: {source}")]
-    Io { file: String, source: std::io::Error },
-    #[error("read {file}: there is no column {names}; it has {columns}{meant}; set {flags}")]
-    NoColumn { file: String, names: String, columns: String, meant: String, flags: String },
-    #[error("read {file}: {problem}")]
-    Content { file: String, problem: String },
-    #[error("read {file}, row {row}: {problem}")]
-    Row { file: String, row: u64, problem: String },
-}
 
 #[derive(Debug)]
 enum Source {

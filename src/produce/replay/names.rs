@@ -1,6 +1,7 @@
 //! Which column of a file is which field, and what to say about the columns that are none.
 
-use super::{ColumnNames, ReplayError};
+use super::error::ReplayError;
+use super::settings::ColumnNames;
 use crate::decode::{InputSettings, Source};
 use crate::util::suggest::{did_you_mean, shown};
 

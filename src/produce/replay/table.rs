@@ -12,10 +12,11 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::columns::{numbers, texts, times};
+use super::error::ReplayError;
 use super::files::Input;
 use super::names::Mapping;
+use super::settings::ReplaySettings;
 use super::time::TimeRule;
-use super::{ReplayError, ReplaySettings};
 use crate::market::Tick;
 use crate::util::delimiter::delimiter_of;
 

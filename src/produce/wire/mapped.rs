@@ -6,7 +6,7 @@ use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, TimeZone};
 use chrono_tz::Tz;
 
-use super::EncodeError;
+use super::error::EncodeError;
 use super::text::{Stamp, number, string};
 use crate::decode::{InputSettings, Source, TimeUnit};
 use crate::market::Tick;

@@ -3,6 +3,7 @@
 //! What a format has no room for is left out: exchange frames carry close, volume and the trade's id, those of
 //! Binance, Finnhub and Massive times in milliseconds.
 
+mod error;
 mod mapped;
 mod text;
 
@@ -10,27 +11,12 @@ use chrono_tz::Tz;
 
 use crate::decode::{InputSettings, Preset};
 use crate::market::{LocalClock, Tick};
+pub use error::EncodeError;
 use mapped::MappedEncoder;
 use text::{Stamp, identifier, integer, number, string};
 
 /// Decimals of a number in an exchange's text.
 const EXCHANGE_PLACES: usize = 8;
-
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum EncodeError {
-    #[error("write messages as {0}: its times are local; set --zone, as in America/New_York")]
-    NoZone(Preset),
-    #[error(
-        "write messages as [input] says: {field} comes from {origin}, which is not written; use --format, or map it to a JSON pointer"
-    )]
-    Source { field: &'static str, origin: String },
-    #[error("write messages as [input] says: {0}")]
-    Input(String),
-    #[error("write tick of {symbol}: {field} is not a finite number")]
-    NotFinite { symbol: String, field: &'static str },
-    #[error("write tick of {symbol}: its time, {ts} microseconds since 1970, is outside of the years 1 to 9999")]
-    Time { symbol: String, ts: i64 },
-}
 
 /// Encodes ticks of one format; buffers are reused.
 #[derive(Debug, Clone)]
