@@ -11,7 +11,7 @@ use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::kafka::client::KafkaSettings;
 use crate::kafka::events::{Command, Event, Handler};
@@ -37,6 +37,8 @@ pub struct Consumer<T> {
     pub events: mpsc::Receiver<Event<T>>,
     commands: std_mpsc::SyncSender<Command>,
     thread: JoinHandle<()>,
+    /// Closed when the thread has nothing left to do.
+    ended: oneshot::Receiver<()>,
 }
 
 impl<T: Send + 'static> Consumer<T> {
@@ -56,11 +58,16 @@ impl<T: Send + 'static> Consumer<T> {
         let access = Access::of(&config);
         let mut worker = Worker::new(raw, access, tells_topic_id, handler, event_sender, command_receiver);
         let span = tracing::Span::current();
+        let (running, ended) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new()
             .name("kafka-consumer".to_owned())
-            .spawn(move || span.in_scope(|| worker.run()))
+            .spawn(move || {
+                span.in_scope(|| worker.run());
+                drop(worker);
+                drop(running);
+            })
             .map_err(|error| format!("start consumer thread: {error}"))?;
-        Ok(Self { events, commands, thread })
+        Ok(Self { events, commands, thread, ended })
     }
 
     /// Never blocks.
@@ -77,11 +84,11 @@ impl<T: Send + 'static> Consumer<T> {
             tracing::debug!("{gone}");
         }
         drop(self.events);
-        let joined = tokio::task::spawn_blocking(move || self.thread.join());
-        match tokio::time::timeout(CLOSE_WATCHDOG, joined).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(_) => tracing::error!("the consumer thread panicked"),
-            Err(_) => tracing::error!("closing the consumer hangs; leaving it behind"),
+        // A join that waits, on any thread of the runtime, would keep the runtime from ending.
+        if tokio::time::timeout(CLOSE_WATCHDOG, self.ended).await.is_err() {
+            tracing::error!("closing the consumer hangs; leaving it behind");
+        } else if self.thread.join().is_err() {
+            tracing::error!("the consumer thread panicked");
         }
     }
 }
