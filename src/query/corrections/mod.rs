@@ -83,6 +83,7 @@ pub(in crate::query) fn register(state: &mut SessionState) -> Result<(), DataFus
     state.register_relation_planner(Arc::new(optimizer::dependencies::ForgetfulRelations))?;
     state.register_udf(functions::date_bin::zoned_date_bin())?;
     state.register_udaf(functions::exact_sum::exact_sum())?;
+    state.register_udaf(functions::exact_avg::exact_avg())?;
     for function in functions::window_functions::window_functions() {
         state.register_udwf(function)?;
     }

@@ -272,3 +272,27 @@ async fn functions_never_wrap() {
     )])
     .await;
 }
+
+/// Two durations of 200,000 years are more than 64 bits of microseconds hold.
+#[tokio::test]
+async fn averages_of_durations_never_wrap() {
+    let spans = "(SELECT k % 2 AS g, k, arrow_cast(v, 'Duration(Microsecond)') AS d
+        FROM (VALUES (1, 6311433600000000000), (3, 6311433600000000002), (2, -1), (4, NULL)) t(k, v))";
+    let us = |average: &str| format!("arrow_cast({average}, 'Int64')");
+    assert_answers(&[
+        (&format!("SELECT {} FROM {spans} WHERE k IN (1, 3)", us("avg(d)")), "6311433600000000001"),
+        (&format!("SELECT g, {} FROM {spans} GROUP BY g ORDER BY g", us("avg(d)")), "0,-1 1,6311433600000000001"),
+        (
+            &format!("SELECT k, {} FROM {spans} ORDER BY k", us("avg(d) OVER (ORDER BY k DESC ROWS 1 PRECEDING)")),
+            "1,3155716800000000000 2,3155716800000000000 3,6311433600000000002 4,NULL",
+        ),
+        (&format!("SELECT {} FROM {spans} WHERE k = 4", us("avg(d)")), "NULL"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_sum_of_intervals_is_refused() {
+    let error = error_of("SELECT sum(i) FROM (VALUES (INTERVAL '2147483647 days'), (INTERVAL '1 day')) t(i)").await;
+    assert!(error.contains("sum(date_part('epoch', x))"), "{error}");
+}

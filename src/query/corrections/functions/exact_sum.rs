@@ -12,7 +12,7 @@ use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
 use datafusion::arrow::datatypes::{
     DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Decimal128Type, FieldRef, Int64Type, UInt64Type,
 };
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -203,6 +203,11 @@ impl AggregateUDFImpl for ExactSum {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        if let [DataType::Interval(_)] = types {
+            return plan_err!(
+                "a sum of INTERVAL would wrap where it has more days than 32 bits hold\nwrite sum(date_part('epoch', x))"
+            );
+        }
         self.inner.return_type(types)
     }
 

@@ -2,6 +2,7 @@
 
 pub(in crate::query::corrections) mod checked;
 pub(in crate::query::corrections) mod date_bin;
+pub(in crate::query::corrections) mod exact_avg;
 pub(in crate::query::corrections) mod exact_sum;
 pub(in crate::query::corrections) mod limits;
 pub(in crate::query::corrections) mod opaque;
