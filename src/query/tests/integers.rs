@@ -284,7 +284,7 @@ async fn averages_of_durations_never_wrap() {
         (&format!("SELECT g, {} FROM {spans} GROUP BY g ORDER BY g", us("avg(d)")), "0,-1 1,6311433600000000001"),
         (
             &format!("SELECT k, {} FROM {spans} ORDER BY k", us("avg(d) OVER (ORDER BY k DESC ROWS 1 PRECEDING)")),
-            "1,3155716800000000000 2,3155716800000000000 3,6311433600000000002 4,NULL",
+            "1,3155716799999999999 2,3155716800000000000 3,6311433600000000002 4,NULL",
         ),
         (&format!("SELECT {} FROM {spans} WHERE k = 4", us("avg(d)")), "NULL"),
     ])
