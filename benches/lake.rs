@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tickhouse::ingest::{Batch, Chunk, TickEncoder};
 use tickhouse::lake::{
-    Advance, CommitNote, CommitOutcome, Lake, LakeSpec, Location, Maintenance, StoreSettings, Upkeep,
+    Advance, CommitNote, CommitOutcome, Lake, LakeMaintenance, LakeSpec, Location, LogMaintenance, StoreSettings,
 };
 use tickhouse::market::{Counts, OffsetRange, PartitionBy, Tick, TickColumns, TopicIdentity};
 
@@ -120,7 +120,7 @@ async fn write(folder: PathBuf, args: &Args, ticks_per_file: usize) {
     std::fs::create_dir_all(&folder).unwrap();
     let location = Location::parse(folder.to_str().unwrap()).unwrap();
     let mut lake = Lake::open_or_create(&location, &StoreSettings::default(), &spec).await.unwrap();
-    let mut maintenance = Maintenance::open(&location, &StoreSettings::default()).await.unwrap();
+    let mut maintenance = LakeMaintenance::open(&location, &StoreSettings::default()).await.unwrap();
     let store = lake.ticks_store();
     let encoder = TickEncoder::new(0, PartitionBy::Day, &[]);
     let mut ticks = Ticks::new(args.ticks_per_day);
@@ -147,7 +147,10 @@ async fn write(folder: PathBuf, args: &Args, ticks_per_file: usize) {
             .collect();
         let outcome = lake.commit_ticks(&stored, &advances, &CommitNote::default()).await.unwrap();
         assert!(matches!(outcome, CommitOutcome::Committed { .. }));
-        maintenance.run(Upkeep { commits: COMMITS_PER_CHECKPOINT, clean: false }, chrono::Utc::now()).await.unwrap();
+        maintenance
+            .run(LogMaintenance { commits: COMMITS_PER_CHECKPOINT, clean: false }, chrono::Utc::now())
+            .await
+            .unwrap();
     }
     println!("{}: {} ticks in {files} files, {} MiB", folder.display(), ticks.made, bytes >> 20);
 }

@@ -16,9 +16,10 @@ use clap::Parser;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tickhouse::ingest::{Batch, Chunk, TickEncoder};
-use tickhouse::lake::maintenance::{Compaction, Limits, Stopped};
+use tickhouse::lake::maintenance::{Compaction, CompactionLimits, StopReason};
 use tickhouse::lake::{
-    Advance, CommitNote, CommitOutcome, Lake, LakeSpec, Location, Maintenance, RetryPolicy, StoreSettings, Upkeep,
+    Advance, CommitNote, CommitOutcome, Lake, LakeMaintenance, LakeSpec, Location, LogMaintenance, RetryPolicy,
+    StoreSettings,
 };
 use tickhouse::market::{Counts, OffsetRange, PartitionBy, Tick, TickColumns, TopicIdentity};
 use tokio_util::sync::CancellationToken;
@@ -53,7 +54,7 @@ struct Year {
     random: StdRng,
     names: Vec<String>,
     lake: Lake,
-    maintenance: Maintenance,
+    maintenance: LakeMaintenance,
     encoder: TickEncoder,
     next_offset: i64,
     /// Real time: what is newer got its stamps from this run.
@@ -105,12 +106,15 @@ impl Year {
     }
 
     async fn compact(&mut self, now: DateTime<Utc>, is_settled: bool) {
-        let limits = Limits { settled_ms: if is_settled { i64::MIN } else { i64::MAX }, ..Limits::default() };
+        let limits = CompactionLimits {
+            settled_ms: if is_settled { i64::MIN } else { i64::MAX },
+            ..CompactionLimits::default()
+        };
         let (retry, stop) = (RetryPolicy::default(), CancellationToken::new());
         for table in self.maintenance.tables() {
             let now = || now.timestamp_millis();
             let ended = Compaction::new(limits).run(table, &retry, &stop, now, |_| {}).await.unwrap();
-            assert_eq!(ended, Stopped::Done);
+            assert_eq!(ended, StopReason::Done);
         }
     }
 
@@ -121,7 +125,7 @@ impl Year {
         for nth in 0..commits {
             self.commit(start + span * nth as i64, span).await;
             if (nth + 1).is_multiple_of(COMPACTION_COMMITS) {
-                let upkeep = Upkeep { commits: CHECKPOINT_COMMITS, clean: true };
+                let upkeep = LogMaintenance { commits: CHECKPOINT_COMMITS, clean: true };
                 self.maintenance.run(upkeep, now).await.unwrap();
                 self.compact(now, false).await;
             }
@@ -212,7 +216,7 @@ async fn main() {
     std::fs::create_dir_all(&args.folder).unwrap();
     let location = Location::parse(args.folder.to_str().unwrap()).unwrap();
     let lake = Lake::open_or_create(&location, &StoreSettings::default(), &spec).await.unwrap();
-    let maintenance = Maintenance::open(&location, &StoreSettings::default()).await.unwrap();
+    let maintenance = LakeMaintenance::open(&location, &StoreSettings::default()).await.unwrap();
     let mut year = Year {
         random: StdRng::seed_from_u64(1),
         names: (0..SYMBOLS).map(|n| format!("SYM{n:03}")).collect(),

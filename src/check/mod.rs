@@ -1,4 +1,4 @@
-//! Checks of a lake from outside: `verify` compares all rows, files and counters, `doctor` the settings around them.
+//! Checks of a lake from outside: `verify` checks all rows, files and counters, `doctor` everything around them.
 
 pub mod doctor;
 pub mod verify;

@@ -24,7 +24,7 @@ use crate::ingest::maintenance::runtime::Beside;
 use crate::ingest::maintenance::task::{Caretaker, Looked};
 use crate::ingest::settings::IngestSettings;
 use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
-use crate::lake::{Lake, LakeError, LakeSpec, Location, RetryPolicy, StoreSettings, Tally};
+use crate::lake::{Lake, LakeError, LakeSpec, Location, RetryPolicy, StoreMetrics, StoreSettings};
 use crate::util::throttle::Throttle;
 
 /// Contract: one-shot commands try for 60 s, the daemon for ever.
@@ -75,7 +75,7 @@ impl Daemon {
         status: watch::Sender<Status>,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, IngestError> {
-        let nothing_yet = Tally::default();
+        let nothing_yet = StoreMetrics::default();
         let opening = Self::open_with(spec, status.clone(), stop);
         Box::pin(beating(&status, &nothing_yet, opening)).await
     }
@@ -109,9 +109,9 @@ impl Daemon {
         let Some(lake) = open_lake(&location, &store, &lake_spec, until_latest, stop).await? else { return Ok(None) };
         let retry = match until_latest {
             true => RetryPolicy { deadline: Some(ONE_SHOT), ..RetryPolicy::default() },
-            false => RetryPolicy::for_ever(CancellationToken::new()),
+            false => RetryPolicy::without_deadline(CancellationToken::new()),
         };
-        let lake = lake.with_retry(retry);
+        let lake = lake.with_retry_policy(retry);
         let (table_id, is_new_lake) = (lake.table_id().to_owned(), lake.is_new());
         let id: String = table_id.chars().take(GROUP_ID_CHARACTERS).collect();
         let group = kafka.group.clone().unwrap_or_else(|| format!("tickhouse-{id}"));
@@ -133,7 +133,7 @@ impl Daemon {
             is_spare: false,
             writing: Volume::default(),
             already_applied: Arc::default(),
-            tally: Arc::clone(&lake.retry().tally),
+            tally: Arc::clone(&lake.retry().metrics),
             maintenance,
         };
         let mut goal = until_latest.then(|| Goal::new(kafka.clone()));

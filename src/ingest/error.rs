@@ -66,7 +66,7 @@ impl From<Box<MostlyDead>> for IngestError {
 impl From<LakeError> for IngestError {
     fn from(error: LakeError) -> Self {
         match error {
-            LakeError::OtherTopic(other) => DataLoss::from(other).into(),
+            LakeError::TopicMismatch(other) => DataLoss::from(other).into(),
             error => Self::Lake(error),
         }
     }

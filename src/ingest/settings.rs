@@ -9,7 +9,7 @@ use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::ingest::event_loop::dead_share::Share;
-use crate::lake::Upkeep;
+use crate::lake::LogMaintenance;
 use crate::market::{MarketZone, PartitionBy};
 use crate::util::units;
 
@@ -73,9 +73,9 @@ impl Default for IngestSettings {
 
 impl IngestSettings {
     /// What is done for the log of a table that this process writes.
-    pub fn upkeep(&self) -> Option<Upkeep> {
+    pub fn upkeep(&self) -> Option<LogMaintenance> {
         let clean = self.maintain == Maintain::Full;
-        (self.maintain != Maintain::Off).then_some(Upkeep { commits: self.checkpoint_commits, clean })
+        (self.maintain != Maintain::Off).then_some(LogMaintenance { commits: self.checkpoint_commits, clean })
     }
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong with a lake, in words that name the thing and the fix and hold no secret.
+//! Errors of a lake. Their texts name the cause and the fix, and contain no secret.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,22 +7,25 @@ use std::time::Duration;
 use deltalake::DeltaTableError;
 
 use crate::lake::store::folder::{CHANGED, MISSING};
-use crate::market::OtherTopic;
+use crate::market::TopicMismatch;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
-    #[error("no tickhouse tables at {location}: {}", way_to_tables(location))]
+    #[error("no tickhouse tables at {location}: {}", advice_without_tables(location))]
     NoTable { location: String },
     #[error("{table} is gone, and {other} is there: restore it from a backup, or ingest into a new lake")]
     TableGone { table: String, other: String },
-    #[error("{location} holds other things, such as '{found}', and no lake: {}", way_to_lake(location))]
+    #[error(
+        "{location} holds other things, such as '{found}', and no lake: {}",
+        advice_for_occupied_location(location)
+    )]
     Occupied { location: String, found: String },
     #[error("{} is a file: give --table a folder", path.display())]
     NotAFolder { path: std::path::PathBuf },
-    #[error("the lake at {location} was made for something else:{}", list(.differences))]
-    Differs { location: String, differences: Vec<Difference> },
+    #[error("the lake at {location} was made for something else:{}", format_differences(.differences))]
+    Differs { location: String, differences: Vec<SpecDifference> },
     #[error(transparent)]
-    OtherTopic(#[from] OtherTopic),
+    TopicMismatch(#[from] TopicMismatch),
     #[error(
         "{table} has protocol ({reader},{writer}), tickhouse writes (1,2): use a table that no other tool has upgraded"
     )]
@@ -48,7 +51,7 @@ pub enum LakeError {
     )]
     MappingChanged { table: String },
     #[error(
-        "{table} has the property delta.appendOnly, so no row may be taken out of it: leave --retain away, or set the \
+        "{table} has the property delta.appendOnly, so no row may be removed from it: omit --retain, or set the \
          property to false with the tool that set it"
     )]
     AppendOnly { table: String },
@@ -83,7 +86,7 @@ pub enum LakeError {
          would repeat; if the topic was recreated, begin a new epoch with --new-epoch"
     )]
     Backwards { partition: i32, next: i64, offset: i64 },
-    #[error("the epoch of {table} changed meanwhile: look at the offsets and try again")]
+    #[error("the epoch of {table} changed meanwhile: check the offsets and try again")]
     EpochMoved { table: String },
     #[error(
         "no commit in the log of {table} has counters of partition {partition}: another tool has cleaned it; start \
@@ -96,59 +99,61 @@ pub enum LakeError {
     ZoneChanged { table: String, zone: String },
     #[error("the batch does not add up: {0}")]
     Unbalanced(String),
-    /// Of a commit nobody knows what became of it; the log will tell.
+    /// The outcome of a commit is unknown; the log has it.
     #[error("{failure} after {} s, a restart finds out ({table}): {last}", waited.as_secs())]
     Unresolved { failure: &'static str, table: String, waited: Duration, last: String },
-    /// Of a commit that the store didn't take for so long.
-    #[error("{file} waited for its commit for more than half a day and may have been deleted: write its rows anew")]
-    Outlived { file: String },
-    /// Of a commit that was not offered.
+    /// A commit failed for so long that its files may have been deleted.
+    #[error(
+        "{file} waited for its commit for more than half a day and may have been deleted: write its rows to a new file"
+    )]
+    FileExpired { file: String },
+    /// A commit was not attempted because a file is missing.
     #[error("{file}, so its commit was not written: its rows have to be written again")]
     FileGone { file: String },
     #[error("stopped: {failure}, a restart finds out ({table}): {last}")]
     Stopped { failure: &'static str, table: String, last: String },
 }
 
-/// The lake around a location that is named like a table of one.
+/// The lake that contains a location, if the location is named like a table.
 fn lake_around(location: &str) -> Option<&str> {
     let (lake, table) = location.trim_end_matches('/').rsplit_once('/')?;
     ["ticks", "dead_letters", "signals"].contains(&table).then_some(lake)
 }
 
-fn way_to_tables(location: &str) -> String {
+fn advice_without_tables(location: &str) -> String {
     match lake_around(location) {
         Some(lake) => format!("--table takes the lake around them, {lake}"),
         None => format!("`tickhouse ingest --table {location} ..` creates them"),
     }
 }
 
-fn way_to_lake(location: &str) -> String {
+fn advice_for_occupied_location(location: &str) -> String {
     match lake_around(location) {
         Some(lake) => format!("--table takes the lake around the table, {lake}"),
         None => "give --table an empty or a new folder or prefix".to_owned(),
     }
 }
 
-/// One property in which a lake and the configuration disagree.
+/// A property that differs between a lake and the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct SpecDifference {
     pub what: String,
     pub in_lake: String,
     pub configured: String,
     pub fix: &'static str,
 }
 
-fn list(differences: &[Difference]) -> String {
+fn format_differences(differences: &[SpecDifference]) -> String {
     use fmt::Write;
     let mut text = String::new();
-    for Difference { what, in_lake, configured, fix } in differences {
+    for SpecDifference { what, in_lake, configured, fix } in differences {
         let written = write!(text, "\n  {what}: the lake has {in_lake}, the configuration {configured} ({fix})");
         written.expect("a string takes all text");
     }
     text
 }
 
-/// Why a store refuses, as far as its answer tells.
+/// Why a store refuses or fails, as far as its response says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreProblem {
     #[error("the bucket does not exist: create it or correct its name")]
@@ -167,7 +172,7 @@ pub enum StoreProblem {
     Certificate { detail: String },
     #[error("the store can't be reached: check the endpoint and the network ({detail})")]
     Unreachable { detail: String },
-    /// S3's doesn't.
+    /// S3 lists consistently, other stores may not.
     #[error("its list of files lacks {file}, which is there: the list lags behind")]
     StaleList { file: String },
     #[error("the folder is not there: mount its file system again, or put the folder back")]
@@ -200,12 +205,12 @@ impl LakeError {
         }
     }
 
-    /// The store may answer better later.
+    /// A later attempt may succeed.
     pub fn is_transient(&self) -> bool {
         !self.is_final()
     }
 
-    /// The store understands and says no: somebody else has to change something.
+    /// The store refuses the request: a retry can't help until somebody changes its settings.
     pub(in crate::lake) fn is_refusal(&self) -> bool {
         use StoreProblem::{Certificate, Credentials, Denied, NoBucket, NoCredentials, ReadOnly, Region};
         let Self::Store { problem, .. } = self else { return false };
@@ -219,9 +224,9 @@ impl LakeError {
         matches!(self, Self::Store { problem: StoreProblem::StaleList { .. }, .. })
     }
 
-    /// Data files that were to be committed may be gone: the rows have to be written again, into new ones.
+    /// Data files of the commit may be gone: the rows must be written to new files.
     pub fn needs_new_files(&self) -> bool {
-        matches!(self, Self::Outlived { .. } | Self::FileGone { .. })
+        matches!(self, Self::FileExpired { .. } | Self::FileGone { .. })
     }
 
     /// Another attempt can't help.
@@ -234,7 +239,7 @@ impl StoreProblem {
     pub(in crate::lake) fn of(error: &(dyn StdError + 'static)) -> Self {
         let text = chain(error);
         let has = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
-        const KEYS: [&str; 6] = [
+        const CREDENTIAL_CODES: [&str; 6] = [
             "InvalidAccessKeyId",
             "XAdminUserNotFound",
             "SignatureDoesNotMatch",
@@ -250,7 +255,7 @@ impl StoreProblem {
             Self::NoBucket
         } else if has(&["AuthorizationHeaderMalformed", "PermanentRedirect"]) {
             Self::Region
-        } else if let Some(code) = KEYS.iter().find(|code| text.contains(*code)) {
+        } else if let Some(code) = CREDENTIAL_CODES.iter().find(|code| text.contains(*code)) {
             Self::Credentials { code: (*code).to_owned() }
         } else if has(&["169.254.169.254", "latest/api/token", "latest/meta-data"]) {
             Self::NoCredentials
@@ -298,8 +303,8 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
-/// An error text without what a store echoes of the request: XML bodies keep code and message,
-/// URLs lose their query (signatures, credentials).
+/// An error text without the parts of the request that a store echoes: XML bodies keep code and message, URLs lose
+/// their query (signatures, credentials).
 pub(in crate::lake) fn brief(text: &str) -> String {
     const LONGEST: usize = 600;
     let mut kept = String::with_capacity(text.len().min(LONGEST));
@@ -358,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_stores_are_told_apart() {
+    fn answers_of_stores_are_distinguished() {
         let of = |text: &str| {
             let source = std::io::Error::other(text.to_owned());
             StoreProblem::of(&object_store::Error::Generic { store: "S3", source: Box::new(source) })
@@ -369,8 +374,8 @@ mod tests {
         assert_eq!(of("No space left on device (os error 28)"), StoreProblem::Full);
         assert_eq!(of("Disk quota exceeded (os error 122)"), StoreProblem::Full);
         assert_eq!(of("Too many open files (os error 24)"), StoreProblem::NoHandles);
-        let stranger = "error sending request: client error (Connect): invalid peer certificate: UnknownIssuer";
-        assert!(matches!(of(stranger), StoreProblem::Certificate { .. }));
+        let unknown_issuer = "error sending request: client error (Connect): invalid peer certificate: UnknownIssuer";
+        assert!(matches!(of(unknown_issuer), StoreProblem::Certificate { .. }));
         assert_eq!(of("Read-only file system (os error 30)"), StoreProblem::ReadOnly);
         assert!(matches!(of("tcp connect error: Connection refused"), StoreProblem::Unreachable { .. }));
         assert!(matches!(of("something"), StoreProblem::Other { .. }));

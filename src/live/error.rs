@@ -3,7 +3,7 @@
 use crate::kafka::TopicError;
 use crate::lake::LakeError;
 use crate::live::rules::RuleError;
-use crate::market::OtherTopic;
+use crate::market::TopicMismatch;
 use crate::query::QueryError;
 use crate::tail::{FollowError, MappingError};
 
@@ -16,7 +16,7 @@ pub enum LiveError {
     #[error(transparent)]
     Lake(#[from] LakeError),
     #[error("the topic is not the one of the table: {0}")]
-    OtherTopic(#[from] OtherTopic),
+    TopicMismatch(#[from] TopicMismatch),
     #[error(transparent)]
     Topic(#[from] TopicError),
     #[error(transparent)]

@@ -8,7 +8,9 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::kafka::{KafkaSettings, Reader, TopicError};
-use crate::lake::{Lake, LakeVersion, Location, Reached, RetryPolicy, Signals, StoreSettings, Upkeep};
+use crate::lake::{
+    EventProgress, Lake, LakeVersion, Location, LogMaintenance, RetryPolicy, SignalsWriter, StoreSettings,
+};
 use crate::live::engine::Engine;
 use crate::live::error::LiveError;
 use crate::live::rules::Rules;
@@ -35,7 +37,7 @@ pub struct LiveSpec {
     /// Events go to the table `signals`, to the topic and to the webhooks; else only to who subscribes.
     pub records: bool,
     /// For the table `signals`.
-    pub upkeep: Option<Upkeep>,
+    pub upkeep: Option<LogMaintenance>,
     /// Updates hold bars of seconds.
     pub keeps_bars: bool,
     pub printer: Option<EventSender>,
@@ -71,9 +73,9 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
     lake.identity.require(&held.identity)?;
     let signals = match records {
         true => {
-            let retry = RetryPolicy::for_ever(stop.child_token());
-            let signals = Signals::open_or_create(&location, &store, lake.epoch).await?;
-            Some(signals.with_retry(retry).with_upkeep(upkeep))
+            let retry = RetryPolicy::without_deadline(stop.child_token());
+            let signals = SignalsWriter::open_or_create(&location, &store, lake.epoch).await?;
+            Some(signals.with_retry_policy(retry).with_log_maintenance(upkeep))
         }
         false => None,
     };
@@ -81,8 +83,8 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
 
     let topic_kafka = settings.topic.clone().filter(|_| records).map(|topic| KafkaSettings { topic, ..kafka.clone() });
     let reached = match &signals {
-        Some(signals) => signals.reached().await?,
-        None => Reached::default(),
+        Some(signals) => signals.event_progress().await?,
+        None => EventProgress::default(),
     };
     let knows_topic = topic_kafka.as_ref().is_none_or(|kafka| reached.topic_name.as_ref() == Some(&kafka.topic));
     let topic = match &topic_kafka {
@@ -165,7 +167,7 @@ async fn held(kafka: &KafkaSettings) -> Result<Held, LiveError> {
 /// so that nothing is left out between the two. Returns also what `signals` has of each partition.
 async fn starts(
     lake: &LakeVersion,
-    signals: Option<&Signals>,
+    signals: Option<&SignalsWriter>,
     held: &Held,
     from_earliest: bool,
 ) -> Result<(Starts, BTreeMap<i32, i64>), LiveError> {

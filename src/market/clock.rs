@@ -1,4 +1,4 @@
-//! Wall-clock times of a zone.
+//! Local times of a time zone.
 
 use chrono::{Offset, TimeZone};
 use chrono_tz::Tz;
@@ -7,7 +7,7 @@ const MICROS: i64 = 1_000_000;
 /// Since 1990 zones change their offset at full quarters of an hour UTC only.
 const SLOT: i64 = 900 * MICROS;
 
-/// Turns event times into local times; remembers the offset of the quarter of an hour that it saw last.
+/// Converts event times to local times; caches the offset of the last quarter of an hour.
 #[derive(Debug, Clone)]
 pub struct LocalClock {
     tz: Tz,
@@ -20,7 +20,7 @@ impl LocalClock {
         Self { tz, slot: i64::MIN, offset_micros: 0 }
     }
 
-    /// Microseconds since the epoch as a clock on a wall would count them. `None` beyond the range of dates.
+    /// Local time in microseconds since 1970-01-01 00:00 local time. `None` beyond the range of dates.
     pub fn local(&mut self, ts: i64) -> Option<i64> {
         let slot = ts.div_euclid(SLOT);
         if slot != self.slot {

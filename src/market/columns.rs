@@ -4,19 +4,19 @@ use hashbrown::HashMap;
 
 use super::Tick;
 
-/// Beyond this a cleared dictionary begins anew: senders may invent symbols without end.
+/// A cleared dictionary with more symbols than this is dropped, as senders may invent symbols without end.
 const MAX_KEPT_SYMBOLS: usize = 1_000;
 
 /// Optional text values packed end to end.
 #[derive(Debug, Clone, Default)]
-pub struct Strings {
+pub struct StringColumn {
     pub text: String,
     /// End of each value in `text`.
     pub ends: Vec<u32>,
     pub valid: Vec<bool>,
 }
 
-impl Strings {
+impl StringColumn {
     pub fn push(&mut self, value: Option<&str>) {
         if let Some(value) = value {
             self.text.push_str(value);
@@ -77,7 +77,7 @@ pub struct ExtraSpec {
 pub enum ExtraColumn {
     Double(Vec<Option<f64>>),
     Bigint(Vec<Option<i64>>),
-    String(Strings),
+    String(StringColumn),
     Boolean(Vec<Option<bool>>),
 }
 
@@ -86,7 +86,7 @@ impl ExtraColumn {
         match kind {
             ExtraType::Double => Self::Double(Vec::new()),
             ExtraType::Bigint => Self::Bigint(Vec::new()),
-            ExtraType::String => Self::String(Strings::default()),
+            ExtraType::String => Self::String(StringColumn::default()),
             ExtraType::Boolean => Self::Boolean(Vec::new()),
         }
     }
@@ -128,8 +128,8 @@ pub struct TickColumns {
     pub low: Vec<f64>,
     pub close: Vec<f64>,
     pub volume: Vec<f64>,
-    pub trade_id: Strings,
-    pub source: Strings,
+    pub trade_id: StringColumn,
+    pub source: StringColumn,
     /// In the order of the configuration.
     pub extras: Vec<ExtraColumn>,
     pub offset: Vec<i64>,
@@ -178,7 +178,7 @@ impl TickColumns {
         self.kafka_ts.push(kafka_ts.unwrap_or(i64::MIN));
     }
 
-    /// Empties the columns and keeps their memory, and the symbols while they are few, for the next rows.
+    /// Clears the columns but keeps their memory for the next rows, and the symbols if they are few.
     pub fn clear(&mut self) {
         self.truncate(0);
         if self.symbols.len() > MAX_KEPT_SYMBOLS {
@@ -205,7 +205,7 @@ impl TickColumns {
         self.kafka_ts.truncate(rows);
     }
 
-    /// Bytes held, room for more rows included.
+    /// Allocated bytes, including spare capacity.
     pub fn memory_bytes(&self) -> usize {
         // The name twice, two fat pointers, the number, and the table's slack.
         const SYMBOL_BYTES: usize = 96;

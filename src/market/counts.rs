@@ -1,6 +1,6 @@
-//! What became of messages, in numbers.
+//! Counters of what became of messages.
 
-/// What became of the offsets of a range.
+/// Number of offsets of a range by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Messages stored as rows.
@@ -11,7 +11,7 @@ pub struct Counts {
     pub skipped: i64,
     /// Offsets that Kafka never delivers: transaction markers, compacted records.
     pub holes: i64,
-    /// Offsets given up by the operator's word.
+    /// Offsets that an operator gave up.
     pub lost: i64,
 }
 

@@ -9,11 +9,11 @@ mod topic;
 mod zone;
 
 pub use clock::LocalClock;
-pub use columns::{ExtraColumn, ExtraSpec, ExtraType, Strings, TickColumns};
+pub use columns::{ExtraColumn, ExtraSpec, ExtraType, StringColumn, TickColumns};
 pub use counts::Counts;
 pub use offsets::{InvalidRange, OffsetRange};
 pub use time::{EARLIEST_MICROS, LATEST_MICROS, date_text, is_plausible_kafka_ts, plausible_kafka_millis, rfc3339};
-pub use topic::{OtherTopic, TopicIdentity};
+pub use topic::{TopicIdentity, TopicMismatch};
 pub use zone::{EPOCH_DAYS_FROM_CE, MarketZone, PartitionBy};
 
 /// One tick, borrowed from where it was decoded or generated. Times are microseconds since the epoch, UTC.

@@ -72,15 +72,15 @@ mod tests {
     proptest! {
         #[test]
         fn extending_never_loses_or_repeats_an_offset(start in 0i64..1_000, lengths in prop::collection::vec(0i64..50, 1..20)) {
-            let mut whole = OffsetRange::new(start, start).unwrap();
+            let mut joined = OffsetRange::new(start, start).unwrap();
             for length in &lengths {
-                let part = OffsetRange::new(whole.next(), whole.next() + length).unwrap();
-                whole.extend(part).unwrap();
+                let part = OffsetRange::new(joined.next(), joined.next() + length).unwrap();
+                joined.extend(part).unwrap();
             }
-            prop_assert_eq!(whole.start(), start);
-            prop_assert_eq!(whole.len(), lengths.iter().sum::<i64>());
-            let gap = OffsetRange::new(whole.next() + 1, whole.next() + 2).unwrap();
-            prop_assert!(whole.extend(gap).is_err());
+            prop_assert_eq!(joined.start(), start);
+            prop_assert_eq!(joined.len(), lengths.iter().sum::<i64>());
+            let gap = OffsetRange::new(joined.next() + 1, joined.next() + 2).unwrap();
+            prop_assert!(joined.extend(gap).is_err());
         }
     }
 

@@ -15,7 +15,7 @@ pub fn plausible_kafka_millis(millis: Option<i64>) -> Option<i64> {
     millis.filter(|millis| (EARLIEST_MICROS / 1_000..LATEST_MICROS / 1_000).contains(millis))
 }
 
-/// The same of the microseconds that a table holds: earlier versions stored what the producer had sent.
+/// Whether the microseconds in a table are plausible: earlier versions stored what the producer had sent.
 pub fn is_plausible_kafka_ts(micros: i64) -> bool {
     (EARLIEST_MICROS..LATEST_MICROS).contains(&micros)
 }

@@ -1,16 +1,16 @@
-//! Which topic offsets count: a name alone says little, as a topic can be deleted and made again.
+//! Identifies the topic that offsets belong to. Its name is not enough, as a topic can be deleted and created again.
 
-/// Where a topic of some name is, and which one of that name.
+/// The cluster of a topic, and its id there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicIdentity {
     pub cluster_id: String,
-    /// Kafka gives it at the creation and never again; `None` where it isn't known: brokers tell it since 2.8.
+    /// Unique id that Kafka assigns at creation; `None` if unknown, as brokers before 2.8 don't report it.
     pub topic_id: Option<String>,
 }
 
-/// The table's offsets and Kafka's count two topics.
+/// The table's offsets and Kafka's belong to different topics.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OtherTopic {
+pub enum TopicMismatch {
     #[error(
         "the table continues a topic of cluster {table}, but the brokers are cluster {kafka}: the topic moved, or these \
          are other brokers"
@@ -24,17 +24,17 @@ pub enum OtherTopic {
 }
 
 impl TopicIdentity {
-    /// Compares what the table knows with what Kafka says; an id that one side doesn't know is no difference.
+    /// Compares the identity in the table with Kafka's; an id that one side doesn't know is not a difference.
     ///
     /// # Errors
-    /// They are two topics.
-    pub fn require(&self, kafka: &Self) -> Result<(), OtherTopic> {
+    /// The topics differ.
+    pub fn require(&self, kafka: &Self) -> Result<(), TopicMismatch> {
         if self.cluster_id != kafka.cluster_id {
-            return Err(OtherTopic::Moved { table: self.cluster_id.clone(), kafka: kafka.cluster_id.clone() });
+            return Err(TopicMismatch::Moved { table: self.cluster_id.clone(), kafka: kafka.cluster_id.clone() });
         }
         match (&self.topic_id, &kafka.topic_id) {
             (Some(table), Some(kafka)) if table != kafka => {
-                Err(OtherTopic::Recreated { table: table.clone(), kafka: kafka.clone() })
+                Err(TopicMismatch::Recreated { table: table.clone(), kafka: kafka.clone() })
             }
             _ => Ok(()),
         }
@@ -56,9 +56,9 @@ mod tests {
             assert_eq!(table.require(&same), Ok(()));
         }
         assert_eq!(identity("c", None).require(&table), Ok(()));
-        let recreated = OtherTopic::Recreated { table: "old".to_owned(), kafka: "new".to_owned() };
+        let recreated = TopicMismatch::Recreated { table: "old".to_owned(), kafka: "new".to_owned() };
         assert_eq!(table.require(&identity("c", Some("new"))), Err(recreated));
-        let moved = OtherTopic::Moved { table: "c".to_owned(), kafka: "d".to_owned() };
+        let moved = TopicMismatch::Moved { table: "c".to_owned(), kafka: "d".to_owned() };
         assert_eq!(table.require(&identity("d", Some("old"))), Err(moved));
     }
 }

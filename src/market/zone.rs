@@ -50,7 +50,7 @@ impl PartitionBy {
         }
     }
 
-    /// Whose partition column has this name.
+    /// The partitioning whose column has this name.
     pub fn of_column(name: &str) -> Option<Self> {
         [Self::Day, Self::Month, Self::Year].into_iter().find(|by| by.column() == name)
     }

@@ -18,7 +18,7 @@ pub(super) fn store_of(version: &LakeVersion) -> Result<Store, UnionError> {
 
 /// Where the version ends is known of every partition.
 pub(super) fn knows_all(version: &LakeVersion, opened: &[Assigned]) -> bool {
-    opened.len() <= version.looked_up || opened.iter().all(|at| version.next.contains_key(&at.partition))
+    opened.len() <= version.partitions_looked_up || opened.iter().all(|at| version.next.contains_key(&at.partition))
 }
 
 /// Follows the table's topic from what the version covers on.

@@ -5,7 +5,7 @@ use arrow::error::ArrowError;
 use super::follower::FollowError;
 use super::mapping::MappingError;
 use crate::lake::LakeError;
-use crate::market::OtherTopic;
+use crate::market::TopicMismatch;
 
 #[derive(Debug, thiserror::Error)]
 pub enum UnionError {
@@ -16,7 +16,7 @@ pub enum UnionError {
     #[error(transparent)]
     Mapping(#[from] MappingError),
     #[error("read the table with what Kafka holds beyond it: {0}")]
-    OtherTopic(#[from] OtherTopic),
+    TopicMismatch(#[from] TopicMismatch),
     #[error("read the table with what Kafka holds beyond it: the table doesn't say which topic lands in it")]
     NoTopic,
     #[error("build rows of what Kafka holds: {0}")]

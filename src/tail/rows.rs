@@ -16,7 +16,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::chunk::Chunk;
 use crate::lake::TableView;
-use crate::market::{ExtraColumn, PartitionBy, Strings};
+use crate::market::{ExtraColumn, PartitionBy, StringColumn};
 
 /// Texts are read as views: those of a dictionary page, such as symbols, are not copied row by row.
 pub fn as_read(field: &FieldRef) -> FieldRef {
@@ -170,7 +170,7 @@ fn texts<'a>(values: impl ExactSizeIterator<Item = Option<&'a str>>, bytes: usiz
     Arc::new(builder.finish())
 }
 
-fn strings(values: &Strings) -> ArrayRef {
+fn strings(values: &StringColumn) -> ArrayRef {
     texts((0..values.len()).map(|row| values.get(row)), values.text.len())
 }
 

@@ -163,7 +163,7 @@ impl Task {
         let Some(lake) = self.lake.take() else { return };
         self.looks += 1;
         let reads_all = self.looks.is_multiple_of(LOOKS_TO_READ_ALL);
-        let known = (self.version.version, self.version.looked_up);
+        let known = (self.version.version, self.version.partitions_looked_up);
         self.looking = Some(tokio::spawn(look(lake, known, self.partitions, reads_all)));
     }
 
@@ -353,15 +353,17 @@ impl Task {
 
 /// The lake comes back in any case.
 async fn look(mut lake: Lake, known: (u64, usize), partitions: usize, reads_all: bool) -> Looked {
-    let (version, looked_up) = known;
+    let (version, partitions_looked_up) = known;
     let before = lake.versions();
     let newest = async {
-        if !reads_all && partitions <= looked_up && !lake.has_newer().await? {
+        if !reads_all && partitions <= partitions_looked_up && !lake.has_newer().await? {
             return Ok(None);
         }
         lake.refresh().await?;
         let newest = lake.newest(partitions).await?;
-        let is_same = newest.version == version && newest.looked_up == looked_up && lake.versions() == before;
+        let is_same = newest.version == version
+            && newest.partitions_looked_up == partitions_looked_up
+            && lake.versions() == before;
         Ok((!is_same).then_some(newest))
     };
     let newest = newest.await;

@@ -1,39 +1,39 @@
-//! Places where a process can be told to die, for the fault harness (`tests/faults`).
+//! Points where a process can be made to crash, for the fault harness (`tests/faults`).
 //!
-//! Only a build with the feature `faults` can: `TICKHOUSE_TEST_CRASH=ticks-uploaded:3` kills it, as SIGKILL does, when
-//! it comes to that place for the third time. Without the feature a place costs nothing.
+//! They exist only in a build with the feature `faults`: `TICKHOUSE_TEST_CRASH=ticks-uploaded:3` kills the process with
+//! SIGKILL when it reaches that point for the third time. Without the feature a point costs nothing.
 
-/// A place between two steps that another process can see.
+/// A point between two steps that are visible to other processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashPoint {
-    /// The data files of a flush are in the store; nothing names them.
+    /// The data files of a flush are in the store; nothing references them.
     TicksUploaded,
     /// The dead letters of a flush are committed, its ticks aren't.
-    LettersCommitted,
+    DeadLettersCommitted,
     /// The commit of ticks is the next request.
     TicksCommitting,
-    /// The commit of ticks is in the store; nobody was told.
+    /// The commit of ticks is in the store, but not reported yet.
     TicksCommitted,
-    /// Before the offsets go to Kafka, for lag tools.
+    /// Before the offsets are committed to Kafka, for lag tools.
     OffsetsCommitting,
-    /// Compacted files are in the store; nothing names them.
+    /// Compacted files are in the store; nothing references them.
     Compacted,
-    /// The commit that puts files in the place of others is the next request.
+    /// The commit that replaces files is the next request.
     Replacing,
-    /// That commit is in the store; nobody was told.
+    /// That commit is in the store, but not reported yet.
     Replaced,
     /// Some of the files that no version needs are deleted.
     Vacuuming,
-    /// The data files of a replay of dead letters are in the store; nothing names them.
+    /// The data files of a replay of dead letters are in the store; nothing references them.
     ReplayUploaded,
-    /// The commit of a replay is in the store; nobody was told.
+    /// The commit of a replay is in the store, but not reported yet.
     ReplayCommitted,
 }
 
 impl CrashPoint {
     pub const ALL: [Self; 11] = [
         Self::TicksUploaded,
-        Self::LettersCommitted,
+        Self::DeadLettersCommitted,
         Self::TicksCommitting,
         Self::TicksCommitted,
         Self::OffsetsCommitting,
@@ -45,11 +45,11 @@ impl CrashPoint {
         Self::ReplayCommitted,
     ];
 
-    /// As `TICKHOUSE_TEST_CRASH` takes it.
+    /// Name for `TICKHOUSE_TEST_CRASH`.
     pub fn name(self) -> &'static str {
         match self {
             Self::TicksUploaded => "ticks-uploaded",
-            Self::LettersCommitted => "letters-committed",
+            Self::DeadLettersCommitted => "letters-committed",
             Self::TicksCommitting => "ticks-committing",
             Self::TicksCommitted => "ticks-committed",
             Self::OffsetsCommitting => "offsets-committing",
@@ -63,22 +63,22 @@ impl CrashPoint {
     }
 }
 
-/// Dies here if this process was told to.
+/// Kills this process if it was told to crash here.
 #[cfg(feature = "faults")]
 pub(crate) fn at(point: CrashPoint) {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    static ORDER: LazyLock<Option<(String, u64)>> = LazyLock::new(|| {
-        let order = std::env::var("TICKHOUSE_TEST_CRASH").ok()?;
-        let (name, times) = order.split_once(':').unwrap_or((&order, "1"));
+    static TARGET: LazyLock<Option<(String, u64)>> = LazyLock::new(|| {
+        let target = std::env::var("TICKHOUSE_TEST_CRASH").ok()?;
+        let (name, times) = target.split_once(':').unwrap_or((&target, "1"));
         assert!(CrashPoint::ALL.iter().any(|point| point.name() == name), "no crash point {name}");
         Some((name.to_owned(), times.parse().expect("a number of times")))
     });
-    static SEEN: AtomicU64 = AtomicU64::new(0);
+    static PASSES: AtomicU64 = AtomicU64::new(0);
 
-    let Some((name, times)) = ORDER.as_ref().filter(|(name, _)| name == point.name()) else { return };
-    if SEEN.fetch_add(1, Ordering::Relaxed) + 1 == *times {
+    let Some((name, times)) = TARGET.as_ref().filter(|(name, _)| name == point.name()) else { return };
+    if PASSES.fetch_add(1, Ordering::Relaxed) + 1 == *times {
         tracing::error!(point = name, "crash point");
         let killed = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
         unreachable!("SIGKILL came back with {killed:?}");

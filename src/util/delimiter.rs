@@ -1,9 +1,9 @@
-//! What separates the columns of a CSV file, by its first line.
+//! Detects the delimiter of a CSV file from its header.
 
-/// Those that spreadsheets and databases write where it is no comma.
-const OTHERS: [u8; 3] = [b';', b'\t', b'|'];
+/// Delimiters other than a comma that spreadsheets and databases write.
+const ALTERNATIVES: [u8; 3] = [b';', b'\t', b'|'];
 
-/// A comma, unless the header has none and one of the others. What stands in double quotes separates nothing.
+/// A comma, unless the header has no comma but one of the alternatives. Characters in double quotes are ignored.
 pub fn delimiter_of(header: &[u8]) -> u8 {
     let mut is_quoted = false;
     let mut outside = Vec::new();
@@ -15,7 +15,7 @@ pub fn delimiter_of(header: &[u8]) -> u8 {
             other => outside.push(*other),
         }
     }
-    let others = OTHERS.into_iter().find(|other| outside.contains(other));
+    let others = ALTERNATIVES.into_iter().find(|other| outside.contains(other));
     others.filter(|_| !outside.contains(&b',')).unwrap_or(b',')
 }
 

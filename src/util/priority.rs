@@ -1,16 +1,16 @@
-//! Threads that give way to the others of the process.
+//! Threads with a lower priority than the others of the process.
 #![allow(unsafe_code, reason = "setpriority has no safe wrapper here")]
 
-/// As `nice` has it: such a thread gets a tenth of what the others get where all want the processor.
+/// Nice value: such a thread gets a tenth of the processor time of the others while all of them are busy.
 #[cfg(target_os = "linux")]
-const GIVES_WAY: libc::c_int = 10;
+const NICENESS: libc::c_int = 10;
 
-/// From now on this thread gives way. Other systems know priorities of processes alone; nothing happens there.
-pub fn give_way() {
+/// Lowers the priority of this thread. Does nothing on systems that only have priorities of processes.
+pub fn lower_thread_priority() {
     #[cfg(target_os = "linux")]
     {
         // SAFETY: it takes numbers alone. On Linux 0 is the calling thread.
-        let outcome = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, GIVES_WAY) };
-        tracing::debug!(outcome, "gives way");
+        let outcome = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
+        tracing::debug!(outcome, "lowered the priority of the thread");
     }
 }

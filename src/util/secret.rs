@@ -1,4 +1,4 @@
-//! Text that never shows itself.
+//! Secrets that are never shown.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ impl From<String> for Secret {
     }
 }
 
-/// A number or a switch in place of text is refused without showing it.
+/// A number or a boolean instead of a text is refused without showing it.
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;

@@ -1,8 +1,8 @@
-//! A line in the log for something that goes on: at most one a minute.
+//! Limits log lines about a lasting condition to one a minute.
 
 use std::time::{Duration, Instant};
 
-const EVERY: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub struct Throttle {
@@ -10,17 +10,17 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Time for a line.
+    /// Whether the next line may be logged.
     pub fn is_due(&mut self) -> bool {
-        let due = self.last.is_none_or(|last| last.elapsed() >= EVERY);
+        let due = self.last.is_none_or(|last| last.elapsed() >= INTERVAL);
         if due {
             self.last = Some(Instant::now());
         }
         due
     }
 
-    /// There was a line.
-    pub fn is_used(&self) -> bool {
+    /// Whether a line has been logged.
+    pub fn has_logged(&self) -> bool {
         self.last.is_some()
     }
 }

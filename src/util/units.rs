@@ -18,7 +18,7 @@ const UNITS: [(&str, u64); 8] = [
 /// Bytes of a text such as `512MiB`, `64 MB` or `1048576`.
 ///
 /// # Errors
-/// The text is no size; it says how one looks.
+/// The text is not a size; the error shows the format.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let trimmed = text.trim();
     let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
@@ -26,7 +26,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
     let bytes =
         trimmed[..digits].parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    bytes.ok_or_else(|| format!("'{text}' is no size; write a number with KiB, MiB, GiB, KB, MB or GB, as in 64MiB"))
+    bytes.ok_or_else(|| format!("'{text}' is not a size; write a number with KiB, MiB, GiB, KB, MB or GB, as in 64MiB"))
 }
 
 /// The text that [`parse_size`] reads: `512MiB`, or a number of bytes where no unit divides it.
@@ -44,10 +44,10 @@ pub fn size_text(bytes: u64) -> String {
 /// A duration such as `10s`, `1m 30s` or `250ms`.
 ///
 /// # Errors
-/// The text is no duration; it says how one looks.
+/// The text is not a duration; the error shows the format.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text.trim())
-        .map_err(|_| format!("'{text}' is no duration; write a number with ms, s, m, h or d, as in 10s"))
+        .map_err(|_| format!("'{text}' is not a duration; write a number with ms, s, m, h or d, as in 10s"))
 }
 
 pub(crate) mod size {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
-use tickhouse::lake::Upkeep;
+use tickhouse::lake::LogMaintenance;
 
 use crate::support::{Contents, Outgoing, Place, Tickhouse, Topic, spec, ticks, until_latest, until_latest_warning};
 use crate::verify::damage::TableFolder;
@@ -16,7 +16,7 @@ fn verify(place: &Place, flags: &[String]) -> (Option<i32>, Value) {
 
 /// A tool that writes a checkpoint and deletes every commit.
 async fn clean_the_log(place: &Place) {
-    place.maintenance().await.run(Upkeep { commits: 1, clean: false }, chrono::Utc::now()).await.unwrap();
+    place.maintenance().await.run(LogMaintenance { commits: 1, clean: false }, chrono::Utc::now()).await.unwrap();
     let table = TableFolder::new(place, "ticks");
     (0..=table.newest()).map(|version| table.commit(version)).filter(|path| path.exists()).for_each(|path| {
         fs::remove_file(path).unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use serde_json::Value;
-use tickhouse::lake::Upkeep;
+use tickhouse::lake::LogMaintenance;
 
 use crate::support::{Contents, Place, Tickhouse, Topic, over_stores, spec, tick, ticks, until_latest};
 use crate::verify::damage::{TableFolder, with_column};
@@ -160,7 +160,7 @@ async fn a_damaged_newest_commit_is_taken_away_and_read_again() {
 
         let fixed = examine(&place, &["--fix"]);
         let (detail, _) = fixed.only("ticks/log", "fixed");
-        assert!(detail.contains("took the commit away"), "{detail}");
+        assert!(detail.contains("removed the commit"), "{detail}");
         assert!(!newest.exists());
         let copy = fixed.copies(&place).join("ticks/_delta_log").join(newest.file_name().unwrap());
         assert_eq!(fs::read(copy).unwrap(), before[&newest]);
@@ -227,7 +227,7 @@ async fn a_table_that_is_gone_and_a_commit_beside_its_checkpoint_are_told() {
     for damage in ["", "{\"commitInfo\""] {
         let place = healthy.copied();
         let ticks = TableFolder::new(&place, "ticks");
-        place.maintenance().await.run(Upkeep { commits: 1, clean: false }, chrono::Utc::now()).await.unwrap();
+        place.maintenance().await.run(LogMaintenance { commits: 1, clean: false }, chrono::Utc::now()).await.unwrap();
         assert_eq!(ticks.checkpoint(), ticks.newest());
         fs::write(ticks.commit(ticks.newest()), damage).unwrap();
         let before = files(&place);

@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use chrono::Utc;
 use tickhouse::ingest::{IngestSettings, IngestSpec, Maintain};
-use tickhouse::lake::maintenance::{Compacted, Compaction, Limits, RewriteError, Stopped};
+use tickhouse::lake::maintenance::{Compaction, CompactionLimits, CompactionStats, RewriteError, StopReason};
 use tickhouse::lake::{
-    DataFile, MaintainedTable, Maintenance, Replaced, Replacement, RetryPolicy, TableCommit, TableView, Upkeep,
+    DataFile, LakeMaintenance, LogMaintenance, MaintainedTable, ReplaceOutcome, Replacement, RetryPolicy, TableCommit,
+    TableView,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -49,12 +50,21 @@ fn unmaintained(topic: &Topic, place: &Place) -> IngestSpec {
 }
 
 /// Sizes at which a few crumbs are a file's worth.
-fn tiny() -> Limits {
-    Limits { done_bytes: 4_000, target_bytes: 6_000, job_bytes: 400_000, settled_ms: 0, ..Limits::default() }
+fn tiny() -> CompactionLimits {
+    CompactionLimits {
+        done_bytes: 4_000,
+        target_bytes: 6_000,
+        job_bytes: 400_000,
+        settled_ms: 0,
+        ..CompactionLimits::default()
+    }
 }
 
-async fn compact(table: &mut MaintainedTable, limits: Limits) -> Result<(Stopped, Compacted), RewriteError> {
-    let mut all = Compacted::default();
+async fn compact(
+    table: &mut MaintainedTable,
+    limits: CompactionLimits,
+) -> Result<(StopReason, CompactionStats), RewriteError> {
+    let mut all = CompactionStats::default();
     let (retry, stop) = (RetryPolicy::default(), CancellationToken::new());
     let ended = Compaction::new(limits).run(table, &retry, &stop, || i64::MAX, |done| all.add(done)).await?;
     Ok((ended, all))
@@ -70,8 +80,9 @@ async fn rows_counters_and_offsets_are_the_same_after_it() {
 
         let mut maintenance = place.maintenance().await;
         for table in maintenance.tables() {
-            let (ended, done) = compact(table, Limits { settled_ms: 0, ..Limits::default() }).await.unwrap();
-            assert_eq!(ended, Stopped::Done);
+            let (ended, done) =
+                compact(table, CompactionLimits { settled_ms: 0, ..CompactionLimits::default() }).await.unwrap();
+            assert_eq!(ended, StopReason::Done);
             assert!(done.files_before > done.files_after && done.jobs > 0, "{}: {done:?}", table.name);
         }
         let after = Contents::of(&place).await;
@@ -79,8 +90,8 @@ async fn rows_counters_and_offsets_are_the_same_after_it() {
         assert_eq!(after.lake.dead_letters().unwrap().files.len(), 1);
         assert_eq!((after.rows, after.letters, after.counters), (before.rows, before.letters, before.counters));
         assert_healthy(&place, &topic);
-        let (ended, done) = compact(&mut maintenance.tables()[0], Limits::default()).await.unwrap();
-        assert_eq!((ended, done), (Stopped::Done, Compacted::default()), "nothing is left to do");
+        let (ended, done) = compact(&mut maintenance.tables()[0], CompactionLimits::default()).await.unwrap();
+        assert_eq!((ended, done), (StopReason::Done, CompactionStats::default()), "nothing is left to do");
 
         // Ingest goes on where it was, late rows and all.
         let more: Vec<String> = (300..420).map(payload).collect();
@@ -88,7 +99,9 @@ async fn rows_counters_and_offsets_are_the_same_after_it() {
         until_latest(unmaintained(&topic, &place)).await.unwrap();
         assert_healthy(&place, &topic);
         let (_, done) =
-            compact(&mut maintenance.tables()[0], Limits { settled_ms: 0, ..Limits::default() }).await.unwrap();
+            compact(&mut maintenance.tables()[0], CompactionLimits { settled_ms: 0, ..CompactionLimits::default() })
+                .await
+                .unwrap();
         assert!(done.jobs > 0);
         assert_eq!(Contents::of(&place).await.lake.ticks().unwrap().files.len(), 2);
         assert_healthy(&place, &topic);
@@ -103,14 +116,14 @@ async fn as_many_files_are_open_as_the_memory_is_enough_for() {
     let before = Contents::of(&place).await;
     let files = before.lake.ticks().unwrap().files.len() as u64;
     let mut maintenance = place.maintenance().await;
-    let limits = |memory| Limits { settled_ms: 0, memory, ..Limits::default() };
+    let limits = |memory| CompactionLimits { settled_ms: 0, memory, ..CompactionLimits::default() };
 
     let (ended, done) = compact(&mut maintenance.tables()[0], limits(100)).await.unwrap();
-    assert_eq!((ended, done.jobs), (Stopped::Done, 0), "each row group is larger");
+    assert_eq!((ended, done.jobs), (StopReason::Done, 0), "each row group is larger");
     assert_eq!(Contents::of(&place).await.lake.ticks().unwrap().files.len() as u64, files);
 
     let (ended, done) = compact(&mut maintenance.tables()[0], limits(1 << 20)).await.unwrap();
-    assert_eq!(ended, Stopped::Done);
+    assert_eq!(ended, StopReason::Done);
     assert!(done.jobs >= files / 2 && done.files_before == done.jobs * 2, "{done:?}");
     let after = Contents::of(&place).await;
     assert_eq!(after.lake.ticks().unwrap().files.len(), 2, "one of each date");
@@ -125,7 +138,7 @@ async fn large_dates_become_files_that_do_not_overlap_in_time() {
     let before = Contents::of(&place).await;
     let mut maintenance = place.maintenance().await;
     let (ended, _) = compact(&mut maintenance.tables()[0], tiny()).await.unwrap();
-    assert_eq!(ended, Stopped::Done);
+    assert_eq!(ended, StopReason::Done);
     let after = Contents::of(&place).await;
     assert_eq!(after.rows, before.rows);
     let view = after.lake.ticks().unwrap();
@@ -151,10 +164,10 @@ async fn of_two_maintainers_one_commits() {
         let topic = crumbs(&place, 900).await;
         let before = Contents::of(&place).await;
         let (mut one, mut other) = (place.maintenance().await, place.maintenance().await);
-        let limits = || Limits { settled_ms: 0, job_files: 4, ..Limits::default() };
+        let limits = || CompactionLimits { settled_ms: 0, job_files: 4, ..CompactionLimits::default() };
         let ends = tokio::join!(compact(&mut one.tables()[0], limits()), compact(&mut other.tables()[0], limits()));
         let ends = [ends.0.unwrap().0, ends.1.unwrap().0];
-        assert!(ends.contains(&Stopped::Done), "{ends:?}");
+        assert!(ends.contains(&StopReason::Done), "{ends:?}");
         let after = Contents::of(&place).await;
         assert_eq!((after.rows, after.counters), (before.rows, before.counters));
         assert_healthy(&place, &topic);
@@ -168,12 +181,14 @@ async fn files_that_somebody_else_took_are_not_replaced() {
     crumbs(&place, 300).await;
     let (mut one, mut other) = (place.maintenance().await, place.maintenance().await);
     let table = &mut one.tables()[0];
-    let (chosen, view) = (table.chosen().await.unwrap(), table.files().unwrap());
-    let (ended, _) = compact(&mut other.tables()[0], Limits { settled_ms: 0, ..Limits::default() }).await.unwrap();
-    assert_eq!(ended, Stopped::Done);
+    let (base, view) = (table.maintenance_base().await.unwrap(), table.files().unwrap());
+    let (ended, _) = compact(&mut other.tables()[0], CompactionLimits { settled_ms: 0, ..CompactionLimits::default() })
+        .await
+        .unwrap();
+    assert_eq!(ended, StopReason::Done);
     let before = Contents::of(&place).await;
-    let replaced = take_out(table, chosen, &view, &view.files[..1]).await;
-    assert_eq!(replaced, Replaced::Outrun);
+    let replaced = take_out(table, base, &view, &view.files[..1]).await;
+    assert_eq!(replaced, ReplaceOutcome::Conflict);
     assert_eq!(Contents::of(&place).await.rows, before.rows);
 }
 
@@ -183,24 +198,24 @@ async fn another_tool_that_takes_files_out_ends_a_plan() {
     crumbs(&place, 300).await;
     let mut maintenance = place.maintenance().await;
     let table = &mut maintenance.tables()[0];
-    let (chosen, view) = (table.chosen().await.unwrap(), table.files().unwrap());
+    let (base, view) = (table.maintenance_base().await.unwrap(), table.files().unwrap());
     // As Spark's DELETE, between two jobs of one plan.
     let removed =
         serde_json::json!({"path": view.files[5].path.to_string(), "dataChange": true, "deletionTimestamp": 1});
     let commit = folder(&place).join(format!("_delta_log/{:020}.json", table.version() + 1));
     std::fs::write(commit, serde_json::json!({"remove": removed}).to_string()).unwrap();
-    let replaced = take_out(table, chosen, &view, &view.files[..1]).await;
-    assert_eq!(replaced, Replaced::Outrun);
+    let replaced = take_out(table, base, &view, &view.files[..1]).await;
+    assert_eq!(replaced, ReplaceOutcome::Conflict);
 }
 
 async fn take_out(
     table: &mut MaintainedTable,
-    chosen: tickhouse::lake::Chosen,
+    base: tickhouse::lake::MaintenanceBase,
     view: &TableView,
     removed: &[DataFile],
-) -> Replaced {
+) -> ReplaceOutcome {
     let replacement = Replacement {
-        chosen,
+        base,
         removed,
         added: &[],
         partition_column: &view.partition_column,
@@ -217,13 +232,13 @@ async fn commits_of_ingest_in_between_do_not_matter() {
     let topic = crumbs(&place, 300).await;
     let mut maintenance = place.maintenance().await;
     let table = &mut maintenance.tables()[0];
-    let (chosen, view) = (table.chosen().await.unwrap(), table.files().unwrap());
+    let (base, view) = (table.maintenance_base().await.unwrap(), table.files().unwrap());
     let more: Vec<String> = (300..400).map(payload).collect();
     topic.send(&more);
     until_latest(unmaintained(&topic, &place)).await.unwrap();
     let before = Contents::of(&place).await;
-    let replaced = take_out(table, chosen, &view, &view.files[..1]).await;
-    assert!(matches!(replaced, Replaced::Committed { .. }), "{replaced:?}");
+    let replaced = take_out(table, base, &view, &view.files[..1]).await;
+    assert!(matches!(replaced, ReplaceOutcome::Committed { .. }), "{replaced:?}");
     let after = Contents::of(&place).await;
     let gone = view.files[0].rows.unwrap() as usize;
     assert_eq!(after.rows.len(), before.rows.len() - gone);
@@ -281,7 +296,9 @@ async fn damaged_files_stop_it_and_stay() {
         std::fs::write(&path, damage).unwrap();
         let mut maintenance = place.maintenance().await;
         let error =
-            compact(&mut maintenance.tables()[0], Limits { settled_ms: 0, ..Limits::default() }).await.unwrap_err();
+            compact(&mut maintenance.tables()[0], CompactionLimits { settled_ms: 0, ..CompactionLimits::default() })
+                .await
+                .unwrap_err();
         let text = error.to_string();
         assert!(text.contains(view.files[3].path.as_ref()) && text.contains("tickhouse verify"), "{text}");
     }
@@ -321,7 +338,7 @@ async fn old_checkpoints_are_thinned_and_every_version_is_read() {
         topic.send(&(0..20).map(|nth| payload(60 + versions.len() * 20 + nth)).collect::<Vec<_>>());
         until_latest(unmaintained(&topic, &place)).await.unwrap();
         let mut maintenance = place.maintenance().await;
-        maintenance.run(Upkeep { commits: 1, clean }, Utc::now()).await.unwrap();
+        maintenance.run(LogMaintenance { commits: 1, clean }, Utc::now()).await.unwrap();
         let version = maintenance.tables()[0].version();
         age(&checkpoint(version), Duration::from_secs(hours * 3600));
         versions.push(version);
@@ -404,16 +421,16 @@ async fn a_lease_spares_the_same_work() {
     over_stores(async |place: Place| {
         crumbs(&place, 100).await;
         let maintenance = place.maintenance().await;
-        assert_eq!(maintenance.lease("one", Maintenance::LEASE).await.unwrap(), None);
-        assert_eq!(maintenance.lease("one", Maintenance::LEASE).await.unwrap(), None);
-        assert!(maintenance.lease("other", Maintenance::LEASE).await.unwrap().is_some());
+        assert_eq!(maintenance.lease("one", LakeMaintenance::LEASE).await.unwrap(), None);
+        assert_eq!(maintenance.lease("one", LakeMaintenance::LEASE).await.unwrap(), None);
+        assert!(maintenance.lease("other", LakeMaintenance::LEASE).await.unwrap().is_some());
         let finished = Tickhouse::new(&["maintain"]).flags(&place.flags()).run();
         assert_eq!(finished.code, Some(1), "{finished:?}");
         assert!(finished.stderr.contains("--ignore-lease"), "{finished:?}");
         let told = Tickhouse::new(&["maintain", "--ignore-lease"]).flags(&place.flags()).succeed();
         assert!(told.contains("ticks,compacted,"), "{told}");
         assert_eq!(maintenance.lease("one", Duration::ZERO).await.unwrap(), None);
-        assert_eq!(maintenance.lease("other", Maintenance::LEASE).await.unwrap(), None);
+        assert_eq!(maintenance.lease("other", LakeMaintenance::LEASE).await.unwrap(), None);
         assert_eq!(maintenance.lease("other", Duration::ZERO).await.unwrap(), None);
         // By a clock that was far ahead.
         assert_eq!(maintenance.lease("one", DAY).await.unwrap(), None);

@@ -3,7 +3,7 @@
 use chrono::{NaiveDate, TimeDelta, Utc};
 use tickhouse::decode::{InputSettings, Preset};
 use tickhouse::ingest::IngestSpec;
-use tickhouse::lake::{Replaced, Replacement, RetryPolicy};
+use tickhouse::lake::{ReplaceOutcome, Replacement, RetryPolicy};
 
 use crate::support::{Contents, Place, Tickhouse, Topic, assert_healthy, over_stores, spec, until_latest};
 use crate::verify::damage::TableFolder;
@@ -99,9 +99,9 @@ async fn rows_that_nobody_dropped_are_missed_all_the_same() {
     // As a tool does that knows nothing of counters.
     let mut maintenance = place.maintenance().await;
     let table = &mut maintenance.tables()[0];
-    let (chosen, view) = (table.chosen().await.unwrap(), table.files().unwrap());
+    let (base, view) = (table.maintenance_base().await.unwrap(), table.files().unwrap());
     let replacement = Replacement {
-        chosen,
+        base,
         removed: &view.files[..1],
         added: &[],
         partition_column: &view.partition_column,
@@ -110,7 +110,7 @@ async fn rows_that_nobody_dropped_are_missed_all_the_same() {
         now_ms: 0,
     };
     let replaced = table.replace(&replacement, &RetryPolicy::default()).await.unwrap();
-    assert!(matches!(replaced, Replaced::Committed { .. }), "{replaced:?}");
+    assert!(matches!(replaced, ReplaceOutcome::Committed { .. }), "{replaced:?}");
     let finished = Tickhouse::new(&["verify"]).flags(&place.flags()).run();
     assert_eq!(finished.code, Some(4), "{finished:?}");
     assert!(finished.stdout.contains("rows-missing") && finished.stdout.contains("10 rows left"), "{finished:?}");

@@ -227,7 +227,7 @@ async fn another_cluster_is_refused() {
     let settings = UnionSettings::of(Some(other.kafka.clone()));
     let error = Union::open(place.lake().await, settings).await.unwrap_err();
     // An empty topic doesn't hold the offsets either; what is said first is that it is another one.
-    assert!(matches!(error, UnionError::OtherTopic(_)), "{error}");
+    assert!(matches!(error, UnionError::TopicMismatch(_)), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

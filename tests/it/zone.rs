@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike};
 use chrono_tz::Tz;
 use tickhouse::ingest::{IngestSettings, IngestSpec, Maintain};
-use tickhouse::lake::{Replaced, Replacement, RetryPolicy};
+use tickhouse::lake::{ReplaceOutcome, Replacement, RetryPolicy};
 use tickhouse::market::PartitionBy;
 
 use crate::support::{Contents, Place, Tickhouse, Topic, assert_healthy, ingest, over_stores, spec, until_latest};
@@ -134,12 +134,12 @@ async fn what_was_committed_meanwhile_is_not_left_in_the_old_zone() {
     until_latest(in_zone(&topic, &place, "UTC", PartitionBy::Day)).await.unwrap();
     let mut maintenance = place.maintenance().await;
     let table = &mut maintenance.tables()[0];
-    let (chosen, view) = (table.chosen().await.unwrap(), table.files().unwrap());
+    let (base, view) = (table.maintenance_base().await.unwrap(), table.files().unwrap());
     topic.send(&payloads(60..90));
     until_latest(in_zone(&topic, &place, "UTC", PartitionBy::Day)).await.unwrap();
     assert!(table.has_newer().await.unwrap());
     let replacement = Replacement {
-        chosen,
+        base,
         removed: &[],
         added: &[],
         partition_column: &view.partition_column,
@@ -147,7 +147,7 @@ async fn what_was_committed_meanwhile_is_not_left_in_the_old_zone() {
         market_zone: Some(KOLKATA),
         now_ms: 0,
     };
-    assert_eq!(table.replace(&replacement, &RetryPolicy::default()).await.unwrap(), Replaced::Outrun);
+    assert_eq!(table.replace(&replacement, &RetryPolicy::default()).await.unwrap(), ReplaceOutcome::Conflict);
     assert_eq!(place.lake().await.market_zone(), Some("UTC"));
 }
 

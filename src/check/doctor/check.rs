@@ -1,4 +1,4 @@
-//! What was looked at, how it is, and what to do about it.
+//! A check, its status, and how to fix it.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use serde::Serialize;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum CheckStatus {
     Ok,
-    /// It was wrong, and `--fix` mended it.
+    /// The check failed, and `--fix` repaired it.
     Fixed,
-    /// It works, and needs somebody to look at it.
+    /// It works, but needs attention.
     Warn,
-    /// Something doesn't work, or is lost.
+    /// Something doesn't work, or data is lost.
     Fail,
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for CheckStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ok => "ok",
@@ -28,46 +28,46 @@ impl fmt::Display for Status {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// Under a name that scripts rely on, as `topic` or `ticks/log`.
+pub struct DoctorCheck {
+    /// Name that scripts rely on, such as `topic` or `ticks/log`.
     pub check: String,
-    pub status: Status,
+    pub status: CheckStatus,
     pub detail: String,
-    /// Empty where nothing is to be done.
+    /// Empty if nothing has to be done.
     pub fix: String,
 }
 
-impl Check {
+impl DoctorCheck {
     pub fn ok(check: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { check: check.into(), status: Status::Ok, detail: detail.into(), fix: String::new() }
+        Self { check: check.into(), status: CheckStatus::Ok, detail: detail.into(), fix: String::new() }
     }
 
     pub fn warn(check: impl Into<String>, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { check: check.into(), status: Status::Warn, detail: detail.into(), fix: fix.into() }
+        Self { check: check.into(), status: CheckStatus::Warn, detail: detail.into(), fix: fix.into() }
     }
 
     pub fn fail(check: impl Into<String>, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { check: check.into(), status: Status::Fail, detail: detail.into(), fix: fix.into() }
+        Self { check: check.into(), status: CheckStatus::Fail, detail: detail.into(), fix: fix.into() }
     }
 }
 
-/// All checks, and what could not be looked at.
+/// All checks, and what could not be checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct DoctorReport {
     /// No check warns or fails.
     pub healthy: bool,
-    pub checks: Vec<Check>,
+    pub checks: Vec<DoctorCheck>,
     pub not_checked: Vec<String>,
-    /// Where copies of what `--fix` changed are, relative to the root of the lake.
+    /// Folder with copies of what `--fix` changed, relative to the root of the lake.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copies: Option<String>,
 }
 
-impl Report {
-    /// Judges what was found.
+impl DoctorReport {
+    /// Sets `healthy` from the checks.
     #[must_use]
     pub fn judged(mut self) -> Self {
-        self.healthy = self.checks.iter().all(|check| matches!(check.status, Status::Ok | Status::Fixed));
+        self.healthy = self.checks.iter().all(|check| matches!(check.status, CheckStatus::Ok | CheckStatus::Fixed));
         self
     }
 }

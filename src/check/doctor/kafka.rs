@@ -1,108 +1,113 @@
-//! Whether the brokers let us in, have the lake's topic, and still hold what comes next.
+//! Checks that the brokers accept us, have the lake's topic, and still have the next offsets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::check::{Check, Report};
+use super::check::{DoctorCheck, DoctorReport};
 use crate::kafka::{Assigned, GroupInfo, KafkaSettings, Reader, TopicError, group_info};
 use crate::lake::LoggedVersion;
 use crate::market::TopicIdentity;
 
-/// Of brokers that are up. They take this long at most to say that they aren't.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait for a response of the brokers.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 const GROUP_ID_CHARACTERS: usize = 8;
-const NEW_EPOCH: &str = "if it was recreated or moved, `tickhouse offsets set --new-epoch --reason ..` counts its offsets \
-                         anew; else correct --brokers or --table";
+const NEW_EPOCH: &str = "if it was recreated or moved, `tickhouse offsets set --new-epoch --reason ..` begins a \
+                         new epoch of offsets; else correct --brokers or --table";
 
-/// What the brokers told.
-struct Told {
+/// The responses of the brokers.
+struct BrokerAnswers {
     identity: TopicIdentity,
     partitions: BTreeMap<i32, Assigned>,
     group: Result<Option<GroupInfo>, TopicError>,
 }
 
-pub(super) async fn check(settings: &KafkaSettings, ticks: Option<&LoggedVersion>, report: &mut Report) {
+pub(super) async fn check(settings: &KafkaSettings, ticks: Option<&LoggedVersion>, report: &mut DoctorReport) {
     let mut settings = settings.clone();
     if settings.topic.is_empty() {
         settings.topic = ticks.and_then(LoggedVersion::topic).unwrap_or_default().to_owned();
     }
     if let Err(error) = settings.validate() {
-        report.checks.push(Check::fail("broker", error.to_string(), "correct the configuration"));
+        report.checks.push(DoctorCheck::fail("broker", error.to_string(), "correct the configuration"));
         return;
     }
     let id = ticks.map(|ticks| ticks.id.chars().take(GROUP_ID_CHARACTERS).collect::<String>());
     let group = settings.group.clone().or_else(|| Some(format!("tickhouse-{}", id?)));
-    let (asked, name) = (settings.clone(), group.clone());
-    let told = tokio::task::spawn_blocking(move || ask(&asked, name.as_deref())).await;
-    let told = match told {
-        Ok(Ok(told)) => told,
-        Ok(Err(error)) => return report.checks.extend(refused(&settings, &error)),
+    let (queried, name) = (settings.clone(), group.clone());
+    let answers = tokio::task::spawn_blocking(move || query_brokers(&queried, name.as_deref())).await;
+    let answers = match answers {
+        Ok(Ok(answers)) => answers,
+        Ok(Err(error)) => return report.checks.extend(connection_checks(&settings, &error)),
         Err(error) => return report.not_checked.push(format!("Kafka: {error}")),
     };
-    report.checks.push(Check::ok("broker", format!("{} answer", settings.brokers)));
-    let is_same = topic(&settings, &told, ticks, report);
+    report.checks.push(DoctorCheck::ok("broker", format!("{} answer", settings.brokers)));
+    let is_same = topic(&settings, &answers, ticks, report);
     if let Some(group) = group {
-        match &told.group {
+        match &answers.group {
             Ok(Some(GroupInfo { state, members })) => {
-                report.checks.push(Check::ok("group", format!("{group} is {state} with {members} members")));
+                report.checks.push(DoctorCheck::ok("group", format!("{group} is {state} with {members} members")));
             }
             Ok(None) => {
-                report.checks.push(Check::ok("group", format!("the brokers don't know {group}: nobody ingests")))
+                report.checks.push(DoctorCheck::ok("group", format!("the brokers don't know {group}: nobody ingests")))
             }
             Err(error) => report.not_checked.push(format!("group {group}: {error}")),
         }
     }
     match ticks {
-        Some(ticks) if is_same => lag(ticks, &told.partitions, report),
+        Some(ticks) if is_same => lag(ticks, &answers.partitions, report),
         Some(_) => report.not_checked.push("lag: the topic is another one".to_owned()),
         None => report.not_checked.push("lag: there is no table yet".to_owned()),
     }
 }
 
-fn ask(settings: &KafkaSettings, group: Option<&str>) -> Result<Told, TopicError> {
-    let reader = Reader::open(settings, PATIENCE)?;
-    let group = group.map_or(Ok(None), |group| group_info(settings, group, PATIENCE));
+fn query_brokers(settings: &KafkaSettings, group: Option<&str>) -> Result<BrokerAnswers, TopicError> {
+    let reader = Reader::open(settings, BROKER_TIMEOUT)?;
+    let group = group.map_or(Ok(None), |group| group_info(settings, group, BROKER_TIMEOUT));
     let partitions = reader.partitions().iter().map(|at| (at.partition, *at)).collect();
-    Ok(Told { identity: reader.identity().clone(), partitions, group })
+    Ok(BrokerAnswers { identity: reader.identity().clone(), partitions, group })
 }
 
-/// Brokers that say that there is no such topic can be reached.
-fn refused(settings: &KafkaSettings, error: &TopicError) -> Vec<Check> {
+/// Checks for a refused request. Brokers that report a missing topic are reachable.
+fn connection_checks(settings: &KafkaSettings, error: &TopicError) -> Vec<DoctorCheck> {
     let detail = error.to_string();
     match error {
         TopicError::NoTopic { .. } | TopicError::Denied { .. } | TopicError::Read { .. } => vec![
-            Check::ok("broker", format!("{} answer", settings.brokers)),
-            Check::fail("topic", detail, "correct --topic, create the topic, or allow Describe and Read on it"),
+            DoctorCheck::ok("broker", format!("{} answer", settings.brokers)),
+            DoctorCheck::fail("topic", detail, "correct --topic, create the topic, or allow Describe and Read on it"),
         ],
-        _ => vec![Check::fail("broker", detail, "correct --brokers, --tls, --username and what else it names")],
+        _ => vec![DoctorCheck::fail("broker", detail, "correct --brokers, --tls, --username and what else it names")],
     }
 }
 
-/// Whether it is the topic of the lake.
-fn topic(settings: &KafkaSettings, told: &Told, ticks: Option<&LoggedVersion>, report: &mut Report) -> bool {
-    let has = format!("{} has {} partitions", settings.topic, told.partitions.len());
+/// Checks that it is the topic of the lake; returns whether it is.
+fn topic(
+    settings: &KafkaSettings,
+    answers: &BrokerAnswers,
+    ticks: Option<&LoggedVersion>,
+    report: &mut DoctorReport,
+) -> bool {
+    let has = format!("{} has {} partitions", settings.topic, answers.partitions.len());
     let known = ticks.map(LoggedVersion::identity);
     if let Some(ticks) = ticks
         && ticks.topic() != Some(settings.topic.as_str())
     {
         let topic = ticks.topic().unwrap_or("none");
-        report.checks.push(Check::fail(
+        report.checks.push(DoctorCheck::fail(
             "topic",
             format!("{has}, but the lake holds {topic}"),
             "correct --topic or --table",
         ));
         return false;
     }
-    let other = known.and_then(|known| known.require(&told.identity).err());
+    let other = known.and_then(|known| known.require(&answers.identity).err());
     let is_same = other.is_none();
     report.checks.push(match other {
-        Some(other) => Check::fail("topic", other.to_string(), NEW_EPOCH),
-        None => Check::ok("topic", has),
+        Some(other) => DoctorCheck::fail("topic", other.to_string(), NEW_EPOCH),
+        None => DoctorCheck::ok("topic", has),
     });
     is_same
 }
 
-fn lag(ticks: &LoggedVersion, kafka: &BTreeMap<i32, Assigned>, report: &mut Report) {
+fn lag(ticks: &LoggedVersion, kafka: &BTreeMap<i32, Assigned>, report: &mut DoctorReport) {
     let epoch = ticks.epoch();
     let (mut behind, mut wrong) = (0, Vec::new());
     for partition in ticks.partitions(epoch) {
@@ -122,12 +127,12 @@ fn lag(ticks: &LoggedVersion, kafka: &BTreeMap<i32, Assigned>, report: &mut Repo
             }
             None => (format!("partition {partition} is in the lake, not in the topic"), NEW_EPOCH.to_owned()),
         };
-        wrong.push(Check::fail("lag", detail, fix));
+        wrong.push(DoctorCheck::fail("lag", detail, fix));
     }
     let never = kafka.keys().filter(|partition| ticks.next_offset(epoch, **partition).is_none()).count();
     let never = if never > 0 { format!("; {never} partitions were never ingested") } else { String::new() };
     if wrong.is_empty() {
-        wrong.push(Check::ok("lag", format!("{behind} messages are still to be ingested{never}")));
+        wrong.push(DoctorCheck::ok("lag", format!("{behind} messages are still to be ingested{never}")));
     }
     report.checks.extend(wrong);
 }

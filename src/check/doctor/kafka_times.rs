@@ -1,5 +1,5 @@
-//! Kafka timestamps that no clock shows: earlier versions stored them as their producer had set them, in seconds or
-//! nanoseconds. Some readers can't hold them.
+//! Checks for implausible Kafka timestamps: earlier versions stored them as the producer had set them, in seconds or
+//! nanoseconds. Some readers can't represent them.
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
@@ -8,19 +8,19 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::errors::ParquetError;
 
-use super::check::Check;
+use super::check::DoctorCheck;
 use crate::lake::{AuditedTable, LoggedFile, LoggedVersion, StoredFile};
 use crate::market::is_plausible_kafka_ts;
 
-/// Files of the newest dates whose column is read: a producer that sets its times wrong does so in most of them.
+/// Number of the newest files that are read: a producer that sets wrong times does so in most files.
 const FILES: usize = 4;
 const COLUMN: &str = "kafka_ts";
 const FIX: &str = "readers may fail or overflow on them: name the columns that you need, or read CASE WHEN kafka_ts >= \
                    '1990-01-01' AND kafka_ts < '2262-01-01' THEN kafka_ts END; new rows get NULL. Prices, ts and \
                    identities are right. `tickhouse verify` counts the rows";
 
-/// A file that can't be read is another check's.
-pub(super) async fn check(name: &str, table: &AuditedTable, state: &LoggedVersion) -> Option<Check> {
+/// `None` if all times are plausible. Unreadable files are reported by another check.
+pub(super) async fn check(name: &str, table: &AuditedTable, state: &LoggedVersion) -> Option<DoctorCheck> {
     let mut files: Vec<&LoggedFile> = state.files.iter().collect();
     files.sort_by_key(|file| std::cmp::Reverse(file.partition_value));
     files.truncate(FILES);
@@ -36,7 +36,7 @@ pub(super) async fn check(name: &str, table: &AuditedTable, state: &LoggedVersio
         odd.len(),
         files.len()
     );
-    Some(Check::warn(format!("{name}/kafka-ts"), detail, FIX))
+    Some(DoctorCheck::warn(format!("{name}/kafka-ts"), detail, FIX))
 }
 
 async fn has_odd_time(file: StoredFile) -> Result<bool, ParquetError> {

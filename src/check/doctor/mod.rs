@@ -1,36 +1,36 @@
-//! Whether everything that a lake stands on works, and what to do where it doesn't.
+//! Checks everything that a lake depends on, and says how to fix what doesn't work.
 //!
 //! ```text
 //!  store: access, conditional put, clock ──┐
-//!  tables: log, properties, files, orphans ├──> checks ──(--fix)──> safe ones mended, each after a copy ──> tables again
+//!  tables: log, properties, files, orphans ├──> checks ──(--fix)──> safe repairs, each after a copy ──> tables again
 //!  Kafka: brokers, topic, group, lag ──────┘
 //! ```
 //!
-//! Rows are not looked at: that is what `verify` is for. Without `fix` nothing is changed but a small file of its own
-//! under `_tickhouse/`, which tells whether the store can be written.
+//! Rows are not checked: `verify` does that. Without `fix` only a small file under `_tickhouse/` is written, to test
+//! whether the store is writable.
 
 mod check;
 mod kafka;
 mod kafka_times;
-mod mend;
+mod repair;
 mod settings;
 mod store;
 mod tables;
 
 use chrono::Utc;
 
-pub use check::{Check, Report, Status};
-pub use settings::{DoctorSettings, Expected};
+pub use check::{CheckStatus, DoctorCheck, DoctorReport};
+pub use settings::{DoctorSettings, ExpectedProperties};
 
-use crate::lake::{Audit, LakeError, LoggedVersion, Mending};
+use crate::lake::{Audit, LakeError, LogRepair, LoggedVersion};
 
-/// Commits that can be taken away one after the other. Who lost more than this should look at a backup.
+/// Maximum number of commits that are removed one after the other. If more are damaged, a backup is the better repair.
 const ROUNDS: usize = 10;
 
 /// # Errors
-/// The location is none of a store.
-pub async fn examine(settings: &DoctorSettings) -> Result<Report, LakeError> {
-    let mut report = Report::default();
+/// The settings don't describe a store.
+pub async fn examine(settings: &DoctorSettings) -> Result<DoctorReport, LakeError> {
+    let mut report = DoctorReport::default();
     let audit = Audit::new(&settings.location, &settings.store)?;
     if !store::check(&audit, settings, &mut report).await? {
         report.not_checked.push("the tables: the store can't be read".to_owned());
@@ -46,34 +46,36 @@ pub async fn examine(settings: &DoctorSettings) -> Result<Report, LakeError> {
     Ok(report.judged())
 }
 
-/// Looks at the tables, and with `fix` mends and looks again until nothing is left that can be mended.
+/// Checks the tables; with `fix`, repairs and checks again until nothing repairable is left.
 async fn tables(
     audit: &Audit,
     settings: &DoctorSettings,
-    report: &mut Report,
+    report: &mut DoctorReport,
 ) -> Result<Option<LoggedVersion>, LakeError> {
-    let mending = Mending::new(audit, Utc::now())?;
+    let log_repair = LogRepair::new(audit, Utc::now())?;
     let mut rounds = 0;
     loop {
         let found = tables::check(audit, settings).await;
         rounds += 1;
-        let mendable = found.checks.iter().any(|(_, mend)| mend.is_some());
-        if !settings.fix || !mendable || rounds > ROUNDS {
-            report.checks.extend(found.checks.into_iter().map(|(check, mend)| mend::offered(check, mend.as_ref())));
+        let repairable = found.checks.iter().any(|(_, repair)| repair.is_some());
+        if !settings.fix || !repairable || rounds > ROUNDS {
+            report.checks.extend(
+                found.checks.into_iter().map(|(check, repair)| repair::with_offered_fix(check, repair.as_ref())),
+            );
             report.not_checked.extend(found.not_checked);
             return Ok(found.ticks);
         }
         let mut failed = false;
-        for (check, mend) in found.checks {
-            let Some(mend) = mend else { continue };
-            let done = mend::apply(&mend, audit, &mending).await;
+        for (check, repair) in found.checks {
+            let Some(repair) = repair else { continue };
+            let done = repair::apply(&repair, audit, &log_repair).await;
             failed |= done.is_err();
-            report.checks.push(mend::told(check, &mend, done, &mending.folder));
-            if mend.copies() {
-                report.copies = Some(mending.folder.clone());
+            report.checks.push(repair::with_outcome(check, &repair, done, &log_repair.folder));
+            if repair.copies() {
+                report.copies = Some(log_repair.folder.clone());
             }
-            // What is left may look different by now.
-            if mend.changes_the_log() {
+            // The other findings may have changed.
+            if repair.changes_the_log() {
                 break;
             }
         }

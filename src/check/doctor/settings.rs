@@ -1,4 +1,4 @@
-//! What is examined, and what the configuration says of the lake.
+//! Settings of `doctor`, with the properties that the configuration expects.
 
 use crate::kafka::KafkaSettings;
 use crate::lake::{Location, StoreSettings};
@@ -8,18 +8,18 @@ use crate::market::PartitionBy;
 pub struct DoctorSettings {
     pub location: Location,
     pub store: StoreSettings,
-    /// `None`: Kafka is not asked.
+    /// `None` if Kafka is not checked.
     pub kafka: Option<KafkaSettings>,
-    /// What the configuration says of the lake.
-    pub expected: Expected,
-    /// The ingest deletes old files of the log, so the right to do so is tried out.
+    /// The properties that the configuration expects of the lake.
+    pub expected: ExpectedProperties,
+    /// Ingest deletes old log files, so the permission to delete is tested.
     pub deletes: bool,
     pub fix: bool,
 }
 
-/// `None`: the configuration doesn't say.
+/// `None` if it is not configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedProperties {
     pub topic: Option<String>,
     pub market_zone: Option<String>,
     pub partition_by: Option<PartitionBy>,

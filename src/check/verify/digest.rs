@@ -1,6 +1,7 @@
-//! One number for the rows of a message: equal for equal rows, whether they come from Parquet or from the decoder.
+//! Digests of the rows of a message: equal for equal rows, whether they come from Parquet or from the decoder.
 //!
-//! The rows of an offset are added up, so their order doesn't matter. Of 4 billion changed offsets one keeps its number.
+//! The digests of the rows of an offset are added up, so their order doesn't matter. One of 4 billion changed offsets
+//! keeps its digest.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -14,19 +15,19 @@ use arrow::record_batch::RecordBatch;
 
 use crate::market::{ExtraColumn, MarketZone, PartitionBy, TickColumns, is_plausible_kafka_ts};
 
-/// Of one column.
-pub(super) enum Values<'a> {
+/// Values of one column.
+pub(super) enum ColumnValues<'a> {
     Text(&'a StringArray),
     Double(&'a Float64Array),
     Long(&'a Int64Array),
     Int(&'a Int32Array),
     Time(&'a TimestampMicrosecondArray),
-    /// What can't be a Kafka timestamp is decoded as NULL; earlier versions stored it.
+    /// Implausible Kafka timestamps are decoded as NULL; earlier versions stored them.
     KafkaTime(&'a TimestampMicrosecondArray),
     Flag(&'a BooleanArray),
 }
 
-/// Columns that are compared, beside the identity; extra columns follow.
+/// Columns that are compared in addition to the identity; extra columns follow.
 const COLUMNS: [&str; 10] =
     ["symbol", "ts", "open", "high", "low", "close", "volume", "trade_id", "source", "kafka_ts"];
 
@@ -67,23 +68,23 @@ impl RowHasher {
 
 /// What is compared of a row: its columns, the extra ones by name.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Compared {
-    /// Name, and place among the decoder's extra columns.
+pub(super) struct ComparedColumns {
+    /// Name, and index among the decoder's extra columns.
     pub extras: Vec<(String, usize)>,
-    /// Rows that it says are not compared.
-    pub expiry: Option<Expiry>,
+    /// Rows that retention dropped are not compared.
+    pub expiry: Option<DateExpiry>,
 }
 
-/// Old dates that left the table.
+/// The dates that retention dropped.
 #[derive(Debug, Clone)]
-pub(super) struct Expiry {
+pub(super) struct DateExpiry {
     pub zone: MarketZone,
     pub by: PartitionBy,
-    /// First partition value that stayed, by partition; days since 1970-01-01.
+    /// First partition value that was kept, by partition; days since 1970-01-01.
     pub before: BTreeMap<i32, i32>,
 }
 
-impl Expiry {
+impl DateExpiry {
     fn is_of(&self, partition: i32, ts: i64) -> bool {
         let value = || self.by.value(self.zone.clone().trade_date(ts));
         self.before.get(&partition).is_some_and(|before| value() < *before)
@@ -96,19 +97,21 @@ pub(super) struct BatchRows<'a> {
     pub partition: &'a Int32Array,
     pub offset: &'a Int64Array,
     pub index: &'a Int32Array,
-    values: Vec<Values<'a>>,
+    values: Vec<ColumnValues<'a>>,
 }
 
-impl Compared {
+impl ComparedColumns {
     fn names(&self) -> impl Iterator<Item = &str> {
         COLUMNS.into_iter().chain(self.extras.iter().map(|(name, _)| name.as_str()))
     }
 
-    /// `None`: the batch has not all of the columns.
+    /// `None` if the batch lacks a column.
     pub(super) fn of_batch<'a>(&self, batch: &'a RecordBatch) -> Option<BatchRows<'a>> {
         let int = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<Int32Type>();
-        let values =
-            self.names().map(|name| Values::named(name, batch.column_by_name(name)?)).collect::<Option<Vec<_>>>()?;
+        let values = self
+            .names()
+            .map(|name| ColumnValues::named(name, batch.column_by_name(name)?))
+            .collect::<Option<Vec<_>>>()?;
         Some(BatchRows {
             epoch: int("kafka_epoch")?,
             partition: int("kafka_partition")?,
@@ -118,12 +121,12 @@ impl Compared {
         })
     }
 
-    /// Whether rows of that time left the table with their date.
+    /// Whether retention dropped rows of that time.
     pub(super) fn is_expired(&self, partition: i32, ts: i64) -> bool {
         self.expiry.as_ref().is_some_and(|expiry| expiry.is_of(partition, ts))
     }
 
-    /// Of a row that was decoded.
+    /// Digest of a decoded row.
     pub(super) fn digest(&self, rows: &TickColumns, row: usize) -> u32 {
         let mut hasher = RowHasher::new(rows.index[row]);
         let known = |value: f64| (!value.is_nan()).then_some(value);
@@ -147,7 +150,7 @@ impl Compared {
         hasher.finish()
     }
 
-    /// Columns in which a stored row is not what was decoded.
+    /// Columns in which a stored row differs from the decoded one.
     pub(super) fn differing(&self, stored: &BatchRows<'_>, at: usize, decoded: &TickColumns, row: usize) -> Vec<&str> {
         let known = |value: f64| (!value.is_nan()).then_some(value);
         let doubles = [&decoded.open, &decoded.high, &decoded.low, &decoded.close, &decoded.volume];
@@ -162,8 +165,8 @@ impl Compared {
         equal.push(stored.values[8].is_text(at, decoded.source.get(row)));
         let millis = decoded.kafka_ts[row];
         equal.push(stored.values[9].is_long(at, (millis != i64::MIN).then(|| millis.saturating_mul(1_000))));
-        for ((_, place), values) in self.extras.iter().zip(&stored.values[COLUMNS.len()..]) {
-            equal.push(match &decoded.extras[*place] {
+        for ((_, index), values) in self.extras.iter().zip(&stored.values[COLUMNS.len()..]) {
+            equal.push(match &decoded.extras[*index] {
                 ExtraColumn::Double(decoded) => values.is_double(at, decoded[row]),
                 ExtraColumn::Bigint(decoded) => values.is_long(at, decoded[row]),
                 ExtraColumn::String(decoded) => values.is_text(at, decoded.get(row)),
@@ -183,8 +186,8 @@ impl BatchRows<'_> {
         let mut hasher = RowHasher::new(self.index.value(row));
         for values in &self.values {
             match values {
-                Values::Text(_) => hasher.text(values.text(row)),
-                Values::Double(_) => hasher.double(values.double(row)),
+                ColumnValues::Text(_) => hasher.text(values.text(row)),
+                ColumnValues::Double(_) => hasher.double(values.double(row)),
                 _ => hasher.long(values.long(row)),
             }
         }
@@ -192,7 +195,7 @@ impl BatchRows<'_> {
     }
 }
 
-impl<'a> Values<'a> {
+impl<'a> ColumnValues<'a> {
     fn named(name: &str, column: &'a dyn Array) -> Option<Self> {
         match (name, Self::of(column)?) {
             ("kafka_ts", Self::Time(values)) => Some(Self::KafkaTime(values)),
@@ -250,8 +253,8 @@ impl<'a> Values<'a> {
     }
 }
 
-/// Of a dead letter: hash of the whole payload, in hexadecimal, and its length.
-pub(super) fn digest_letter(sha256: &str, bytes: i64) -> u32 {
+/// Digest of a dead letter, from the hexadecimal hash of the complete payload and its length.
+pub(super) fn digest_dead_letter(sha256: &str, bytes: i64) -> u32 {
     let mut hasher = RowHasher::new(0);
     hasher.text(Some(sha256));
     hasher.long(Some(bytes));

@@ -2,9 +2,9 @@
 
 use crate::kafka::TopicError;
 use crate::lake::LakeError;
-use crate::market::OtherTopic;
+use crate::market::TopicMismatch;
 
-/// Why a lake can't be checked; no finding says anything then.
+/// Why a lake can't be checked at all.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     #[error(transparent)]
@@ -18,5 +18,5 @@ pub enum VerifyError {
     #[error("compare with Kafka: {0}")]
     Topic(#[from] TopicError),
     #[error("compare with Kafka: {0}")]
-    OtherTopic(#[from] OtherTopic),
+    TopicMismatch(#[from] TopicMismatch),
 }

@@ -1,7 +1,7 @@
-//! Reads all files of a table, several at once, and gathers what they hold.
+//! Reads all files of a table, several at once, and collects their contents.
 //!
-//! What lives at once is, for each file that is being read, the compressed row group and the batch in hand, and
-//! [`QUEUE`] batches of identities.
+//! Memory holds a compressed row group and a batch of each file that is being read, and [`QUEUE`] batches of
+//! identities.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -15,45 +15,45 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::error::VerifyError;
-use super::finding::{Findings, What};
+use super::finding::{FindingKind, Findings};
 use super::identities::Identities;
-use super::progress::Progress;
-use super::rows::{FileRows, IdentityBatch, Rules};
+use super::progress::VerifyProgress;
+use super::rows::{FileRows, IdentityBatch, TableRules};
 use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile, batch_rows, offset_bounds};
 
-/// Files that are decoded at once, at most one a core: more would wait for a core with a row group in memory.
+/// Files that are decoded at once, at most one for each core: more would wait for a core with a row group in memory.
 const READERS: usize = 4;
-/// Batches of 8,192 identities between the readers and the one who keeps them: 3 MiB.
+/// Capacity of the queue of batches of 8,192 identities: 3 MiB.
 const QUEUE: usize = 16;
 const BATCH_ROWS: usize = 8_192;
 
-/// Offsets that the tables may hold, of the newest epoch.
+/// Offsets of the newest epoch that a table may contain.
 pub(super) struct Bounds {
     pub epoch: i32,
     pub partitions: BTreeMap<i32, Range<i64>>,
 }
 
-/// What the files of a table hold.
+/// The contents of the files of a table.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct TableContents {
     pub rows: u64,
     pub bytes: u64,
     pub files: u64,
     /// Files that are missing or can't be read.
-    pub unread: u64,
+    pub unreadable: u64,
     pub identities: Identities,
-    /// Columns of the table that some file doesn't have.
+    /// Columns of the table that some files don't have.
     pub lacking: BTreeSet<String>,
-    /// Files whose statistics have times that are cut to milliseconds, by the tool that wrote them.
+    /// Number of files whose statistics have times truncated to milliseconds, by the tool that wrote them.
     pub cut_times: BTreeMap<String, u64>,
 }
 
-/// One file, read to its end or not.
+/// The result of reading one file.
 struct FileRead {
     file: LoggedFile,
     rows: u64,
-    is_whole: bool,
-    wrong: Vec<(What, String)>,
+    is_complete: bool,
+    wrong: Vec<(FindingKind, String)>,
     /// Columns of the table that it doesn't have.
     lacks: Vec<String>,
     has_cut_times: bool,
@@ -64,18 +64,18 @@ struct FileRead {
 pub(super) async fn read_all(
     table: &AuditedTable,
     version: &LoggedVersion,
-    rules: Rules,
+    rules: TableRules,
     bounds: Option<&Bounds>,
     findings: &mut Findings,
-    progress: &Arc<Progress>,
-) -> Result<Held, VerifyError> {
+    progress: &Arc<VerifyProgress>,
+) -> Result<TableContents, VerifyError> {
     let sizes = if version.files.is_empty() { HashMap::new() } else { table.sizes().await? };
     progress.expect_files(version.files.len());
     let rules = Arc::new(rules);
     let (sender, mut batches) = mpsc::channel(QUEUE);
     let mut waiting = version.files.iter().cloned();
     let mut reading = JoinSet::new();
-    let mut held = Held::default();
+    let mut contents = TableContents::default();
     loop {
         while reading.len() < readers()
             && let Some(file) = waiting.next()
@@ -86,29 +86,29 @@ pub(super) async fn read_all(
             reading.spawn(async move {
                 let known = file.clone();
                 let read = read(file, stored, size, &rules, &sender, &progress);
-                // Damaged pages must not end the check of the others.
+                // Damaged pages must not end the check of the other files.
                 AssertUnwindSafe(read).catch_unwind().await.unwrap_or_else(|_| {
-                    Ok(unread(known, What::FileUnreadable, "the Parquet reader gave up on it".to_owned()))
+                    Ok(unreadable(known, FindingKind::FileUnreadable, "the Parquet reader gave up on it".to_owned()))
                 })
             });
         }
         tokio::select! {
             biased;
-            Some(batch) = batches.recv() => keep(&mut held.identities, &batch, &rules, bounds, findings),
+            Some(batch) = batches.recv() => keep(&mut contents.identities, &batch, &rules, bounds, findings),
             read = reading.join_next() => {
                 let Some(read) = read else { break };
                 let read = read.map_err(|error| VerifyError::Reader(error.to_string()))??;
                 progress.read_file();
-                held.files += 1;
-                held.bytes += read.file.bytes;
-                held.rows += read.rows;
-                held.lacking.extend(read.lacks);
+                contents.files += 1;
+                contents.bytes += read.file.bytes;
+                contents.rows += read.rows;
+                contents.lacking.extend(read.lacks);
                 if read.has_cut_times {
-                    *held.cut_times.entry(writer_of(&read.file)).or_default() += 1;
+                    *contents.cut_times.entry(writer_of(&read.file)).or_default() += 1;
                 }
-                held.unread += u64::from(!read.is_whole);
+                contents.unreadable += u64::from(!read.is_complete);
                 for (what, mut detail) in read.wrong {
-                    if what == What::Statistics {
+                    if what == FindingKind::Statistics {
                         detail.push_str(&format!("; written by {}", writer_of(&read.file)));
                     }
                     findings.add(rules.table, what, || (read.file.path.to_string(), detail));
@@ -118,9 +118,9 @@ pub(super) async fn read_all(
     }
     drop(sender);
     while let Some(batch) = batches.recv().await {
-        keep(&mut held.identities, &batch, &rules, bounds, findings);
+        keep(&mut contents.identities, &batch, &rules, bounds, findings);
     }
-    Ok(held)
+    Ok(contents)
 }
 
 pub(super) fn readers() -> usize {
@@ -131,20 +131,20 @@ async fn read(
     file: LoggedFile,
     stored: StoredFile,
     listed: Option<u64>,
-    rules: &Rules,
+    rules: &TableRules,
     identities: &mpsc::Sender<IdentityBatch>,
-    progress: &Progress,
+    progress: &VerifyProgress,
 ) -> Result<FileRead, VerifyError> {
     // A list may be older than the file.
     let size = if listed.is_some() { listed } else { stored.size().await? };
-    let told = file.bytes;
+    let logged = file.bytes;
     match size {
-        None => return Ok(unread(file, What::FileMissing, "the log has it, the store doesn't".to_owned())),
-        Some(size) if size < told => {
-            return Ok(unread(file, What::FileTruncated, format!("{size} bytes of {told} are there")));
+        None => return Ok(unreadable(file, FindingKind::FileMissing, "the log has it, the store doesn't".to_owned())),
+        Some(size) if size < logged => {
+            return Ok(unreadable(file, FindingKind::FileTruncated, format!("{size} bytes of {logged} are there")));
         }
-        Some(size) if size > told => {
-            return Ok(unread(file, What::FileSize, format!("it has {size} bytes, the log says {told}")));
+        Some(size) if size > logged => {
+            return Ok(unreadable(file, FindingKind::FileSize, format!("it has {size} bytes, the log says {logged}")));
         }
         Some(_) => {}
     }
@@ -152,35 +152,37 @@ async fn read(
     match read_rows(&stored, &mut rows, identities, progress).await {
         Ok(columns) if columns.is_empty() => {
             let (lacks, has_cut_times) = (rows.lacking(), rows.has_cut_times());
-            Ok(FileRead { file, rows: rows.rows(), is_whole: true, wrong: rows.finish(), lacks, has_cut_times })
+            Ok(FileRead { file, rows: rows.rows(), is_complete: true, wrong: rows.finish(), lacks, has_cut_times })
         }
-        Ok(columns) => Ok(unread(file, What::Column, columns.join("; "))),
+        Ok(columns) => Ok(unreadable(file, FindingKind::Column, columns.join("; "))),
         Err(FileError::Store(error)) => Err(error.into()),
-        Err(FileError::Missing) => Ok(unread(file, What::FileMissing, "it went away while it was read".to_owned())),
-        Err(FileError::Damaged(detail)) => Ok(unread(file, What::FileUnreadable, detail)),
+        Err(FileError::Missing) => {
+            Ok(unreadable(file, FindingKind::FileMissing, "it disappeared while it was read".to_owned()))
+        }
+        Err(FileError::Damaged(detail)) => Ok(unreadable(file, FindingKind::FileUnreadable, detail)),
     }
 }
 
-fn unread(file: LoggedFile, what: What, detail: String) -> FileRead {
-    let told = told_rows(&file).map_or_else(String::new, |told| format!("; {told}"));
-    let wrong = vec![(what, format!("{detail}{told}"))];
-    FileRead { file, rows: 0, is_whole: false, wrong, lacks: Vec::new(), has_cut_times: false }
+fn unreadable(file: LoggedFile, what: FindingKind, detail: String) -> FileRead {
+    let logged_rows = describe_logged_rows(&file).map_or_else(String::new, |logged_rows| format!("; {logged_rows}"));
+    let wrong = vec![(what, format!("{detail}{logged_rows}"))];
+    FileRead { file, rows: 0, is_complete: false, wrong, lacks: Vec::new(), has_cut_times: false }
 }
 
-/// As the commit names it that added the file; a checkpoint doesn't.
+/// The tool that wrote a file, as named by the commit that added it; a checkpoint doesn't have the name.
 fn writer_of(file: &LoggedFile) -> String {
     file.writer.as_deref().unwrap_or("a tool that the log names no more").to_owned()
 }
 
-/// What is wrong with the columns, in which case no row is read.
+/// Returns what is wrong with the columns, in which case no row is read.
 async fn read_rows(
     stored: &StoredFile,
     rows: &mut FileRows,
     identities: &mpsc::Sender<IdentityBatch>,
-    progress: &Progress,
+    progress: &VerifyProgress,
 ) -> Result<Vec<String>, FileError> {
     let failed = |error| stored.error(error);
-    // The types of the Parquet schema: some files have those of Arrow beside it, some don't.
+    // Use the types of the Parquet schema, as only some files have an Arrow schema, too.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder = ParquetRecordBatchStreamBuilder::new_with_options(stored.clone(), options).await.map_err(failed)?;
     let wrong = rows.compare_columns(builder.schema());
@@ -192,15 +194,15 @@ async fn read_rows(
     while let Some(batch) = batches.try_next().await.map_err(failed)? {
         progress.read_rows(batch.num_rows());
         if let Some(batch) = rows.add(&batch) {
-            // Nobody listens only when the check was given up.
+            // The receiver is dropped only if the check was cancelled.
             drop(identities.send(batch).await);
         }
     }
     Ok(Vec::new())
 }
 
-/// What the log says was in a file.
-fn told_rows(file: &LoggedFile) -> Option<String> {
+/// Describes the rows of a file according to the log.
+fn describe_logged_rows(file: &LoggedFile) -> Option<String> {
     let stats: serde_json::Value = serde_json::from_str(file.stats.as_deref()?).ok()?;
     let rows = stats.get("numRecords")?.as_u64()?;
     let offsets = offset_bounds(file.stats.as_deref())
@@ -211,14 +213,14 @@ fn told_rows(file: &LoggedFile) -> Option<String> {
 fn keep(
     identities: &mut Identities,
     batch: &IdentityBatch,
-    rules: &Rules,
+    rules: &TableRules,
     bounds: Option<&Bounds>,
     findings: &mut Findings,
 ) {
     let columns = batch.epoch.values().iter().zip(batch.partition.values());
     let columns = columns.zip(batch.offset.values()).zip(batch.index.values());
     for (((epoch, partition), offset), index) in columns {
-        let place = || format!("epoch {epoch}, partition {partition}, offset {offset}, index {index}");
+        let position = || format!("epoch {epoch}, partition {partition}, offset {offset}, index {index}");
         let range = bounds.filter(|bounds| bounds.epoch == *epoch).map(|bounds| bounds.partitions.get(partition));
         let outside = match range {
             None => (*offset < 0).then(|| "it is below zero".to_owned()),
@@ -227,11 +229,14 @@ fn keep(
             Some(Some(range)) => Some(format!("the partition has [{}, {})", range.start, range.end)),
         };
         if let Some(detail) = outside {
-            findings.add(rules.table, What::OffsetOutside, || (place(), format!("{detail}; in {}", batch.file)));
+            findings
+                .add(rules.table, FindingKind::OffsetOutside, || (position(), format!("{detail}; in {}", batch.file)));
         }
         let Ok(offset) = u64::try_from(*offset) else { continue };
         if !identities.add((*epoch, *partition), offset, *index) {
-            findings.add(rules.table, What::IdentityTwice, || (place(), format!("the second time in {}", batch.file)));
+            findings.add(rules.table, FindingKind::IdentityTwice, || {
+                (position(), format!("the second time in {}", batch.file))
+            });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What can be found wrong, under names that scripts rely on.
+//! Kinds of findings, with names that scripts rely on.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ macro_rules! kinds {
     ($($variant:ident = $name:literal, $fix:expr;)+) => {
         /// Kind of a finding.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum What { $($variant),+ }
+        pub enum FindingKind { $($variant),+ }
 
-        impl What {
-            pub const ALL: &[What] = &[$(What::$variant),+];
+        impl FindingKind {
+            pub const ALL: &[FindingKind] = &[$(FindingKind::$variant),+];
 
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// How to mend it, or what to do about it.
+            /// How to repair it, or what to do about it.
             pub fn fix(self) -> &'static str {
                 match self { $(Self::$variant => $fix),+ }
             }
@@ -26,8 +26,8 @@ macro_rules! kinds {
 }
 
 const RESTORE_COMMIT: &str =
-    "restore the commit from a backup; `tickhouse doctor` tells whether the lake can do without it";
-const RESTORE_CHECKPOINT: &str = "move it away together with _last_checkpoint if the commits from the checkpoint before \
+    "restore the commit from a backup; `tickhouse doctor` says whether the lake can do without it";
+const RESTORE_CHECKPOINT: &str = "remove it together with _last_checkpoint if the commits from the checkpoint before \
                                   it (or version 0) on are still there, else restore it from a backup";
 const RESTORE_FILE: &str = "restore the file from a backup or an older version of the object; else what it held is lost \
                             beyond what Kafka still holds";
@@ -45,7 +45,7 @@ kinds! {
     CommitTorn = "commit-torn", RESTORE_COMMIT;
     Checkpoint = "checkpoint-unreadable", RESTORE_CHECKPOINT;
     CheckpointHint = "checkpoint-hint-wrong", "delete _last_checkpoint: readers then list the log, and the next \
-                                               checkpoint writes it anew";
+                                               checkpoint writes it again";
     NoBeginning = "log-without-beginning", "restore the oldest commits or a checkpoint from a backup";
     PathTwice = "path-twice", OTHER_WRITER;
     FileMissing = "file-missing", RESTORE_FILE;
@@ -67,73 +67,74 @@ kinds! {
     RowsSurplus = "rows-surplus", RESTORE_TABLE;
     ReplayedMissing = "replayed-rows-missing", RESTORE_TABLE;
     ReplayedSurplus = "replayed-rows-surplus", RESTORE_TABLE;
-    LettersMissing = "dead-letters-missing", RESTORE_TABLE;
-    LettersSurplus = "dead-letters-surplus", RESTORE_TABLE;
+    DeadLettersMissing = "dead-letters-missing", RESTORE_TABLE;
+    DeadLettersSurplus = "dead-letters-surplus", RESTORE_TABLE;
     KafkaTimestamp = "kafka-ts-out-of-range", KAFKA_TIMESTAMP;
     PayloadHash = "payload-hash-wrong", RESTORE_FILE;
     KafkaEndsBefore = "kafka-ends-before-table", "the topic was recreated or truncated: `tickhouse offsets set \
-                                                  --new-epoch` counts its offsets anew";
+                                                  --new-epoch` starts a new epoch of its offsets";
     KafkaNotStored = "kafka-record-not-stored", RESTORE_TABLE;
-    KafkaRow = "kafka-row-differs", "look at both (`tickhouse query`, `tickhouse ingest --dry-run`); rows of before an \
+    KafkaRow = "kafka-row-differs", "compare both (`tickhouse query`, `tickhouse ingest --dry-run`); rows of before an \
                                      --accept-input-change were mapped otherwise and differ for that reason";
-    KafkaPayload = "kafka-payload-differs", "look at both (`tickhouse dead-letters show --offset`); the topic or the \
+    KafkaPayload = "kafka-payload-differs", "compare both (`tickhouse dead-letters show --offset`); the topic or the \
                                              table was changed";
     KafkaVerdict = "kafka-verdict-differs", "the record is no tick by the lake's mapping: it was mapped otherwise before \
                                              an --accept-input-change, or the topic or the table was changed";
     KafkaCounts = "kafka-counts-differ", RESTORE_TABLE;
 }
 
-impl Serialize for What {
+impl Serialize for FindingKind {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
 }
 
-/// One thing that is wrong.
+/// A finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub table: &'static str,
-    pub what: What,
+    #[serde(rename = "what")]
+    pub kind: FindingKind,
     /// A file, or a partition and an offset.
     #[serde(rename = "where")]
-    pub place: String,
+    pub location: String,
     pub detail: String,
     pub fix: &'static str,
 }
 
-/// Every finding is counted, the first of each kind are kept.
+/// Counts all findings, and keeps the first ones of each kind.
 #[derive(Debug)]
 pub struct Findings {
     kept: Vec<Finding>,
-    counts: BTreeMap<What, u64>,
+    counts: BTreeMap<FindingKind, u64>,
     limit: u64,
 }
 
 impl Findings {
-    /// Keeps so many of each kind.
+    /// Keeps up to `limit` findings of each kind.
     pub fn new(limit: u64) -> Self {
         Self { kept: Vec::new(), counts: BTreeMap::new(), limit }
     }
 
-    /// The words are made only if they are kept.
-    pub fn add(&mut self, table: &'static str, what: What, words: impl FnOnce() -> (String, String)) {
-        let count = self.counts.entry(what).or_default();
+    /// Adds a finding. `words` is called only if the finding is kept.
+    pub fn add(&mut self, table: &'static str, kind: FindingKind, words: impl FnOnce() -> (String, String)) {
+        let count = self.counts.entry(kind).or_default();
         *count += 1;
         if *count <= self.limit {
-            let (place, detail) = words();
-            self.kept.push(Finding { table, what, place, detail, fix: what.fix() });
+            let (location, detail) = words();
+            self.kept.push(Finding { table, kind, location, detail, fix: kind.fix() });
         }
     }
 
-    /// Takes over what was found elsewhere.
+    /// Adds the findings of another check.
     pub(super) fn merge(&mut self, other: Self) {
-        for (what, count) in other.counts {
-            let mut kept = other.kept.iter().filter(|finding| finding.what == what);
+        for (kind, count) in other.counts {
+            let mut kept = other.kept.iter().filter(|finding| finding.kind == kind);
             for _ in 0..count {
                 let finding = kept.next();
                 let table = finding.map_or("", |finding| finding.table);
-                self.add(table, what, || {
-                    finding.map(|finding| (finding.place.clone(), finding.detail.clone())).unwrap_or_default()
+                self.add(table, kind, || {
+                    finding.map(|finding| (finding.location.clone(), finding.detail.clone())).unwrap_or_default()
                 });
             }
         }
@@ -144,13 +145,13 @@ impl Findings {
     }
 
     /// How many there are of each kind, kept or not.
-    pub fn counts(&self) -> impl Iterator<Item = (What, u64)> {
-        self.counts.iter().map(|(what, count)| (*what, *count))
+    pub fn counts(&self) -> impl Iterator<Item = (FindingKind, u64)> {
+        self.counts.iter().map(|(kind, count)| (*kind, *count))
     }
 
-    /// What was kept, by kind and in the order of finding.
+    /// The kept findings, sorted by kind and then in the order in which they were found.
     pub fn listed(mut self) -> Vec<Finding> {
-        self.kept.sort_by_key(|finding| finding.what);
+        self.kept.sort_by_key(|finding| finding.kind);
         self.kept
     }
 }
@@ -163,21 +164,21 @@ mod tests {
     fn all_are_counted_and_the_first_are_kept() {
         let mut findings = Findings::new(2);
         for number in 0..5 {
-            findings.add("ticks", What::FileMissing, || (format!("file {number}"), String::new()));
+            findings.add("ticks", FindingKind::FileMissing, || (format!("file {number}"), String::new()));
         }
-        findings.add("ticks", What::LogHole, || ("v".to_owned(), String::new()));
-        assert_eq!(findings.counts().collect::<Vec<_>>(), [(What::LogHole, 1), (What::FileMissing, 5)]);
+        findings.add("ticks", FindingKind::LogHole, || ("v".to_owned(), String::new()));
+        assert_eq!(findings.counts().collect::<Vec<_>>(), [(FindingKind::LogHole, 1), (FindingKind::FileMissing, 5)]);
         let mut more = Findings::new(2);
-        more.add("ticks", What::LogHole, || ("w".to_owned(), String::new()));
+        more.add("ticks", FindingKind::LogHole, || ("w".to_owned(), String::new()));
         findings.merge(more);
-        assert_eq!(findings.counts().next(), Some((What::LogHole, 2)));
-        let places: Vec<String> = findings.listed().into_iter().map(|finding| finding.place).collect();
+        assert_eq!(findings.counts().next(), Some((FindingKind::LogHole, 2)));
+        let places: Vec<String> = findings.listed().into_iter().map(|finding| finding.location).collect();
         assert_eq!(places, ["v", "w", "file 0", "file 1"]);
     }
 
     #[test]
     fn names_are_unique() {
-        let names: std::collections::BTreeSet<&str> = What::ALL.iter().map(|what| what.name()).collect();
-        assert_eq!(names.len(), What::ALL.len());
+        let names: std::collections::BTreeSet<&str> = FindingKind::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), FindingKind::ALL.len());
     }
 }

@@ -1,4 +1,4 @@
-//! Which identities a table holds, in memory that 100 million of them fit into.
+//! The identities of the rows of a table, compact enough for 100 million rows.
 //!
 //! A set of offsets for each (epoch, partition, index in the message), as compressed bitmaps. Offsets of a partition
 //! follow one another, so a set is dense: one bit an offset, 12 MiB for 100 million messages of one tick, and the same
@@ -14,20 +14,20 @@ use roaring::RoaringTreemap;
 /// Identities by epoch and partition.
 #[derive(Debug, Default)]
 pub(super) struct Identities {
-    partitions: BTreeMap<(i32, i32), Offsets>,
+    partitions: BTreeMap<(i32, i32), PartitionIdentities>,
 }
 
-/// Of one partition.
+/// Identities of one partition.
 #[derive(Debug, Default)]
-pub(super) struct Offsets {
+pub(super) struct PartitionIdentities {
     /// By position in the message.
     levels: BTreeMap<i32, RoaringTreemap>,
-    /// Offsets of identities that came more than once.
+    /// Offsets with duplicate identities.
     twice: RoaringTreemap,
 }
 
 impl Identities {
-    /// False if it was there already.
+    /// Adds an identity; false if it exists already.
     pub(super) fn add(&mut self, partition: (i32, i32), offset: u64, index: i32) -> bool {
         let offsets = self.partitions.entry(partition).or_default();
         let is_new = offsets.levels.entry(index).or_default().insert(offset);
@@ -37,7 +37,7 @@ impl Identities {
         is_new
     }
 
-    pub(super) fn of(&self, epoch: i32, partition: i32) -> Option<&Offsets> {
+    pub(super) fn of(&self, epoch: i32, partition: i32) -> Option<&PartitionIdentities> {
         self.partitions.get(&(epoch, partition))
     }
 
@@ -47,13 +47,13 @@ impl Identities {
     }
 }
 
-impl Offsets {
+impl PartitionIdentities {
     /// Rows, each identity once, of offsets in the range that are not among `others`.
-    pub(super) fn rows_beside(&self, range: &Range<u64>, others: &RoaringTreemap) -> u64 {
-        let beside = |level: &RoaringTreemap| {
+    pub(super) fn rows_outside(&self, range: &Range<u64>, others: &RoaringTreemap) -> u64 {
+        let outside = |level: &RoaringTreemap| {
             level.range_cardinality(range.clone()) - (level & others).range_cardinality(range.clone())
         };
-        self.levels.values().map(beside).sum()
+        self.levels.values().map(outside).sum()
     }
 
     /// Offsets with a row.
@@ -66,12 +66,12 @@ impl Offsets {
     }
 }
 
-/// The first `limit` runs of a range that a set doesn't have.
+/// The first `limit` runs of offsets of a range that a set lacks.
 pub(super) fn gaps(range: &Range<u64>, present: &RoaringTreemap, limit: usize) -> Vec<Range<u64>> {
     let mut found = Vec::new();
     let mut at = range.start;
     while at < range.end && found.len() < limit {
-        // From `at` on all are there up to some offset, which halving finds.
+        // All offsets from `at` up to some offset are present; a binary search finds that one.
         let has_all = |end: u64| present.range_cardinality(at..end) == end - at;
         let (mut full, mut lacks) = (at, range.end + 1);
         while lacks - full > 1 {
@@ -114,15 +114,15 @@ mod tests {
             for (epoch, partition) in identities.partitions() {
                 let offsets = identities.of(epoch, partition).unwrap();
                 let here = || plain.iter().filter(|row| (row.0, row.1) == (epoch, partition));
-                let beside = here().filter(|row| range.contains(&row.2) && row.2 % 7 != 0).count();
-                prop_assert_eq!(offsets.rows_beside(&range, &others), beside as u64);
+                let outside = here().filter(|row| range.contains(&row.2) && row.2 % 7 != 0).count();
+                prop_assert_eq!(offsets.rows_outside(&range, &others), outside as u64);
                 let distinct: BTreeSet<u64> = here().map(|row| row.2).collect();
                 prop_assert_eq!(offsets.offsets().len(), distinct.len() as u64);
             }
         }
 
         #[test]
-        fn gaps_are_what_is_not_there(present in prop::collection::btree_set(0u64..40, 0..40), start in 0u64..20, length in 0u64..30) {
+        fn gaps_are_the_missing_offsets(present in prop::collection::btree_set(0u64..40, 0..40), start in 0u64..20, length in 0u64..30) {
             let range = start..start + length;
             let set: RoaringTreemap = present.iter().copied().collect();
             let all: Vec<u64> = gaps(&range, &set, usize::MAX).into_iter().flatten().collect();

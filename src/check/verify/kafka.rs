@@ -1,4 +1,4 @@
-//! The tables against the topic, for every offset that Kafka still holds.
+//! Compares the tables with the topic, for every offset that Kafka still has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,33 +6,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 
 use super::counters;
-use super::digest::{Compared, Expiry};
+use super::digest::{ComparedColumns, DateExpiry};
 use super::error::VerifyError;
-use super::files::Held;
-use super::finding::{Findings, What};
-use super::logged::{Logged, TICKS};
-use super::progress::Progress;
-use super::topic::{Comparison, Differing, PartitionCompared, Topic, place};
-use super::window::{Stored, Tables, Window, each_batch, rounds_of};
+use super::files::TableContents;
+use super::finding::{FindingKind, Findings};
+use super::logged::{LoggedTable, TICKS};
+use super::progress::VerifyProgress;
+use super::topic::{DifferingRows, PartitionComparison, TopicComparer, TopicComparison, position};
+use super::window::{ComparedTables, OffsetWindow, StoredOffsets, each_batch, rounds_of};
 use crate::decode::{Decoder, InputSettings};
 use crate::kafka::{Assigned, KafkaSettings, Reader};
 use crate::lake::{INPUT, LoggedFile, LoggedVersion, PartitionCounters, RetryPolicy, offset_bounds};
 use crate::market::{MarketZone, PartitionBy};
 
-/// How much was compared.
+/// Result of the comparison with Kafka.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct KafkaReport {
     pub topic: String,
     pub records: u64,
     pub rows: u64,
     pub dead_letters: u64,
-    pub partitions: Vec<PartitionCompared>,
+    pub partitions: Vec<PartitionComparison>,
 }
 
-/// The tables and what the first look at them found.
+/// The tables with their contents, as read by the check before.
 pub(super) struct TablesRead<'a> {
-    pub ticks: (&'a Logged, &'a LoggedVersion, &'a Held),
-    pub letters: (&'a Logged, &'a LoggedVersion, &'a Held),
+    pub ticks: (&'a LoggedTable, &'a LoggedVersion, &'a TableContents),
+    pub dead_letters: (&'a LoggedTable, &'a LoggedVersion, &'a TableContents),
     pub zone: &'a MarketZone,
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn compare(
     limit: u64,
     findings: &mut Findings,
     not_checked: &mut Vec<String>,
-    progress: &Arc<Progress>,
+    progress: &Arc<VerifyProgress>,
 ) -> Result<KafkaReport, VerifyError> {
     let (ticks, version, _) = checked.ticks;
     let decoder = decoder_of(version, checked.zone)?;
@@ -67,27 +67,27 @@ pub(super) async fn compare(
     progress.expect_records(windows.iter().map(|window| (window.range.end - window.range.start) as u64).sum());
 
     let (columns, left_out) = compared_columns(&decoder, checked);
-    let compared = Arc::new(Compared { extras: columns, expiry: expiry_of(checked, counters) });
+    let compared = Arc::new(ComparedColumns { extras: columns, expiry: expiry_of(checked, counters) });
     not_checked.extend(left_out);
     let stored = Arc::new(stored_of(&windows, checked, counters));
-    let tables = Tables {
+    let tables = ComparedTables {
         ticks: (&ticks.table, version),
-        letters: (&checked.letters.0.table, checked.letters.1),
+        dead_letters: (&checked.dead_letters.0.table, checked.dead_letters.1),
         stored: Arc::clone(&stored),
-        prunes: findings.counts().all(|(what, _)| what != What::Statistics),
+        prunes: findings.counts().all(|(what, _)| what != FindingKind::Statistics),
     };
-    let mut work = Topic {
+    let mut work = TopicComparer {
         reader,
         decoder: decoder.decoder,
         compared: Arc::clone(&compared),
         stored,
         progress: Arc::clone(progress),
     };
-    let mut comparison = Comparison::new(limit);
+    let mut comparison = TopicComparison::new(limit);
     for window in &windows {
-        let Window { partition, range } = window.clone();
-        let told = PartitionCompared { partition, start: range.start, next: range.end, ..Default::default() };
-        comparison.partitions.insert(partition, told);
+        let OffsetWindow { partition, range } = window.clone();
+        let counts = PartitionComparison { partition, start: range.start, next: range.end, ..Default::default() };
+        comparison.partitions.insert(partition, counts);
     }
     for round in rounds_of(&windows) {
         let digests = tables.digests(version.epoch(), &round, &compared).await?;
@@ -100,7 +100,7 @@ pub(super) async fn compare(
         result?;
     }
     let named = name_columns(&tables, version.epoch(), &comparison.differing, &compared).await?;
-    Ok(tell(topic, comparison, named, counters, findings))
+    Ok(report(topic, comparison, named, counters, findings))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, VerifyError> {
@@ -113,7 +113,7 @@ struct LakeDecoder {
     extras: Vec<String>,
 }
 
-/// As ingest decodes: the mapping is a property of the table.
+/// The decoder that ingest uses: the mapping is a property of the table.
 fn decoder_of(ticks: &LoggedVersion, zone: &MarketZone) -> Result<LakeDecoder, VerifyError> {
     let problem = |problem: String| VerifyError::Mapping(problem);
     let text = ticks.properties.get(INPUT).ok_or_else(|| problem("missing".to_owned()))?;
@@ -122,14 +122,18 @@ fn decoder_of(ticks: &LoggedVersion, zone: &MarketZone) -> Result<LakeDecoder, V
     Ok(LakeDecoder { decoder, extras: input.columns.into_keys().collect() })
 }
 
-/// From the oldest record that Kafka holds to the end of the table.
-fn windows_of(counters: &BTreeMap<i32, PartitionCounters>, kafka: &[Assigned], findings: &mut Findings) -> Vec<Window> {
+/// The windows from the oldest record that Kafka has to the end of the table.
+fn windows_of(
+    counters: &BTreeMap<i32, PartitionCounters>,
+    kafka: &[Assigned],
+    findings: &mut Findings,
+) -> Vec<OffsetWindow> {
     let mut windows = Vec::new();
     for (&partition, counters) in counters {
         let at = kafka.iter().find(|at| at.partition == partition);
         let high = at.map_or(0, |at| at.high);
         if high < counters.next {
-            findings.add(TICKS, What::KafkaEndsBefore, || {
+            findings.add(TICKS, FindingKind::KafkaEndsBefore, || {
                 let next = counters.next;
                 let held = at.map_or_else(|| "has no such partition".to_owned(), |at| format!("ends at {}", at.high));
                 (format!("partition {partition}"), format!("the table goes to {next}, Kafka {held}"))
@@ -138,47 +142,48 @@ fn windows_of(counters: &BTreeMap<i32, PartitionCounters>, kafka: &[Assigned], f
         }
         let start = counters.first.max(at.map_or(0, |at| at.low));
         if start < counters.next {
-            windows.push(Window { partition, range: start..counters.next });
+            windows.push(OffsetWindow { partition, range: start..counters.next });
         }
     }
     windows
 }
 
-/// Extra columns that came later are NULL in older rows, whatever the messages held.
+/// Columns to compare, and a note on those left out: an extra column that was added later is NULL in older rows,
+/// whatever their messages contain.
 fn compared_columns(decoder: &LakeDecoder, checked: &TablesRead<'_>) -> (Vec<(String, usize)>, Option<String>) {
     let (_, version, held) = checked.ticks;
     let extras = decoder.extras.iter().enumerate().map(|(at, name)| (name.clone(), at));
     let (extras, left_out): (Vec<_>, Vec<_>) =
         extras.partition(|(name, _)| version.schema.field_with_name(name).is_ok() && !held.lacking.contains(name));
     let names: Vec<String> = left_out.into_iter().map(|(name, _)| name).collect();
-    let told = (!names.is_empty()).then(|| format!("Kafka: columns younger than some files: {}", names.join(", ")));
-    (extras, told)
+    let note = (!names.is_empty()).then(|| format!("Kafka: columns younger than some files: {}", names.join(", ")));
+    (extras, note)
 }
 
-/// Of tables whose old dates left.
-fn expiry_of(checked: &TablesRead<'_>, counters: &BTreeMap<i32, PartitionCounters>) -> Option<Expiry> {
+/// The dates that retention dropped; `None` if there are none.
+fn expiry_of(checked: &TablesRead<'_>, counters: &BTreeMap<i32, PartitionCounters>) -> Option<DateExpiry> {
     let before = |(partition, counters): (&i32, &PartitionCounters)| Some((*partition, counters.expired_before?));
     let before: BTreeMap<_, _> = counters.iter().filter_map(before).collect();
     let by = PartitionBy::of_column(&checked.ticks.1.partition_column)?;
-    (!before.is_empty()).then(|| Expiry { zone: checked.zone.clone(), by, before })
+    (!before.is_empty()).then(|| DateExpiry { zone: checked.zone.clone(), by, before })
 }
 
 fn stored_of(
-    windows: &[Window],
+    windows: &[OffsetWindow],
     checked: &TablesRead<'_>,
     counters: &BTreeMap<i32, PartitionCounters>,
-) -> BTreeMap<i32, Stored> {
-    let ((_, version, rows), (_, _, letters)) = (checked.ticks, checked.letters);
+) -> BTreeMap<i32, StoredOffsets> {
+    let ((_, version, rows), (_, _, dead_letters)) = (checked.ticks, checked.dead_letters);
     let epoch = version.epoch();
-    let stored = |window: &Window| {
+    let stored = |window: &OffsetWindow| {
         let known = counters.get(&window.partition);
         let rows = rows.identities.of(epoch, window.partition);
-        let letters = letters.identities.of(epoch, window.partition);
+        let dead_letters = dead_letters.identities.of(epoch, window.partition);
         let mut twice = rows.map(|rows| rows.twice().clone()).unwrap_or_default();
-        twice |= letters.map(|letters| letters.twice().clone()).unwrap_or_default();
-        let stored = Stored {
+        twice |= dead_letters.map(|dead_letters| dead_letters.twice().clone()).unwrap_or_default();
+        let stored = StoredOffsets {
             rows: rows.map(|rows| rows.offsets()).unwrap_or_default(),
-            letters: letters.map(|letters| letters.offsets()).unwrap_or_default(),
+            dead_letters: dead_letters.map(|dead_letters| dead_letters.offsets()).unwrap_or_default(),
             twice,
             lost: known.map(|known| known.lost_ranges.clone()).unwrap_or_default(),
             unplaced_before: known.filter(|known| known.unplaced() > 0).map(PartitionCounters::unplaced_end),
@@ -188,18 +193,18 @@ fn stored_of(
     windows.iter().map(stored).collect()
 }
 
-type Named = BTreeMap<(i32, i64), BTreeSet<String>>;
+type DifferingColumns = BTreeMap<(i32, i64), BTreeSet<String>>;
 
-/// Columns in which the first differing rows differ. A second look, at the files that may hold them.
+/// Columns in which the first differing rows differ. Reads the files that may contain them a second time.
 async fn name_columns(
-    tables: &Tables<'_>,
+    tables: &ComparedTables<'_>,
     epoch: i32,
-    differing: &[Differing],
-    compared: &Arc<Compared>,
-) -> Result<Named, VerifyError> {
-    let named = Arc::new(Mutex::new(Named::new()));
+    differing: &[DifferingRows],
+    compared: &Arc<ComparedColumns>,
+) -> Result<DifferingColumns, VerifyError> {
+    let named = Arc::new(Mutex::new(DifferingColumns::new()));
     if differing.is_empty() {
-        return Ok(Named::new());
+        return Ok(DifferingColumns::new());
     }
     let decoded = differing.iter().map(|one| ((one.partition, one.offset), one.decoded.clone()));
     let decoded: Arc<BTreeMap<_, _>> = Arc::new(decoded.collect());
@@ -228,54 +233,54 @@ async fn name_columns(
     Ok(named.clone())
 }
 
-fn tell(
+fn report(
     topic: String,
-    comparison: Comparison,
-    named: Named,
+    comparison: TopicComparison,
+    named: DifferingColumns,
     counters: &BTreeMap<i32, PartitionCounters>,
     findings: &mut Findings,
 ) -> KafkaReport {
-    let Comparison { partitions, findings: found, differing, differing_rows, not_stored, .. } = comparison;
+    let TopicComparison { partitions, findings: found, differing, differing_rows, not_stored, .. } = comparison;
     findings.merge(found);
     let mut differing = differing.into_iter();
     for _ in 0..differing_rows {
-        findings.add(TICKS, What::KafkaRow, || {
-            let Some(Differing { partition, offset, .. }) = differing.next() else { return Default::default() };
+        findings.add(TICKS, FindingKind::KafkaRow, || {
+            let Some(DifferingRows { partition, offset, .. }) = differing.next() else { return Default::default() };
             let columns = named.get(&(partition, offset)).filter(|columns| !columns.is_empty());
             let columns = columns.map(|columns| columns.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
-            // All that are stored are equal, and some are not stored.
+            // All stored rows are equal, so some ticks are not stored.
             let detail = columns.map_or("the message holds more ticks".to_owned(), |columns| format!("in {columns}"));
-            (place(partition, offset), detail)
+            (position(partition, offset), detail)
         });
     }
-    for (partition, told) in &partitions {
+    for (partition, counts) in &partitions {
         let none = PartitionCounters::default();
         let known = counters.get(partition).unwrap_or(&none);
-        // Where the counters don't say which offsets were given up, as many early ones may be without a row.
+        // If the counters don't locate offsets that were given up, as many early offsets may lack a row.
         let unplaced = known.unplaced().unsigned_abs();
-        let explained = told.not_stored_early.min(unplaced);
-        if told.not_stored > explained {
+        let explained = counts.not_stored_early.min(unplaced);
+        if counts.not_stored > explained {
             let mut kept = not_stored.get(partition).into_iter().flatten();
-            for _ in 0..told.not_stored {
-                findings.add(TICKS, What::KafkaNotStored, || {
+            for _ in 0..counts.not_stored {
+                findings.add(TICKS, FindingKind::KafkaNotStored, || {
                     let Some((offset, detail)) = kept.next() else { return Default::default() };
-                    (place(*partition, *offset), format!("{detail}, and neither table has it"))
+                    (position(*partition, *offset), format!("{detail}, and neither table has it"))
                 });
             }
         }
-        if told.skipped > known.skipped.unsigned_abs().saturating_add(unplaced - explained) {
-            findings.add(TICKS, What::KafkaCounts, || {
-                let detail = format!("Kafka holds {} skips, the counters say {}", told.skipped, known.skipped);
+        if counts.skipped > known.skipped.unsigned_abs().saturating_add(unplaced - explained) {
+            findings.add(TICKS, FindingKind::KafkaCounts, || {
+                let detail = format!("Kafka holds {} skips, the counters say {}", counts.skipped, known.skipped);
                 (format!("partition {partition}"), detail)
             });
         }
     }
-    let sum = |of: fn(&PartitionCompared) -> u64| partitions.values().map(of).sum();
+    let sum = |of: fn(&PartitionComparison) -> u64| partitions.values().map(of).sum();
     KafkaReport {
         topic,
-        records: sum(|told| told.records),
-        rows: sum(|told| told.rows),
-        dead_letters: sum(|told| told.dead_letters),
+        records: sum(|counts| counts.records),
+        rows: sum(|counts| counts.rows),
+        dead_letters: sum(|counts| counts.dead_letters),
         partitions: partitions.into_values().collect(),
     }
 }

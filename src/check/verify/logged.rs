@@ -1,4 +1,4 @@
-//! The tables by name, and one whose log was read.
+//! Names of the tables, and a table with its log.
 
 use crate::lake::{AuditedTable, LoggedVersion};
 
@@ -6,12 +6,12 @@ pub(super) const TICKS: &str = "ticks";
 pub(super) const DEAD_LETTERS: &str = "dead_letters";
 
 /// A table whose log was read.
-pub(super) struct Logged {
+pub(super) struct LoggedTable {
     pub(super) name: &'static str,
     pub(super) table: AuditedTable,
 }
 
-impl Logged {
+impl LoggedTable {
     pub(super) fn state(&self) -> Option<&LoggedVersion> {
         self.table.state.as_ref()
     }

@@ -1,7 +1,7 @@
-//! Whether a lake holds what it promises: from its tables alone, and against what Kafka still holds.
+//! Verifies a lake: the tables by themselves, and against the records that Kafka still has.
 //!
 //! ```text
-//!  lake::Audit: log ──> state of the newest whole version, problems of the log
+//!  lake::Audit: log ──> state of the newest complete version, problems of the log
 //!                         │ files
 //!                         ▼
 //!  readers (4 at most): Parquet ──> rows: statistics, dates, hashes
@@ -9,11 +9,11 @@
 //!                         ▼
 //!  identities: a bitmap of offsets per partition ──> counters of the newest commit
 //!                         ▼
-//!  kafka: rows of the table as one number an offset <── compared ──> the topic, decoded anew
+//!  kafka: rows of the table as one number an offset <── compared ──> the topic, decoded again
 //! ```
 //!
-//! Nothing is written, and no group is joined. `dead_letters` is read after the log of `ticks`: letters are committed
-//! first, so everything that the counters speak of is there while ingest goes on.
+//! Nothing is written, and no group is joined. `dead_letters` is read after the log of `ticks`: dead letters are
+//! committed first, so everything that the counters include exists even while ingest runs.
 
 mod counters;
 mod digest;
@@ -37,31 +37,31 @@ use std::time::Instant;
 use chrono_tz::Tz;
 
 pub use error::VerifyError;
-pub use finding::{Finding, Findings, What};
+pub use finding::{Finding, FindingKind, Findings};
 pub use kafka::KafkaReport;
-pub use progress::{Checked, Progress};
-pub use report::{Report, TableReport};
+pub use progress::{ProgressSnapshot, VerifyProgress};
+pub use report::{TableReport, VerifyReport};
 pub use settings::VerifySettings;
-pub use topic::PartitionCompared;
+pub use topic::PartitionComparison;
 
 use crate::lake::{Audit, LakeError, LogDamage, LoggedVersion, MARKET_ZONE, SIGNALS};
 use crate::market::{MarketZone, PartitionBy};
-use files::{Held, read_all};
-use logged::{DEAD_LETTERS, Logged, TICKS};
-use rows::{DateRule, Rules};
+use files::{TableContents, read_all};
+use logged::{DEAD_LETTERS, LoggedTable, TICKS};
+use rows::{DateRule, TableRules};
 
 /// # Errors
 /// There is no lake, or the store doesn't answer.
-pub async fn verify(settings: &VerifySettings, progress: &Arc<Progress>) -> Result<Report, VerifyError> {
+pub async fn verify(settings: &VerifySettings, progress: &Arc<VerifyProgress>) -> Result<VerifyReport, VerifyError> {
     let started = Instant::now();
     let mut findings = Findings::new(settings.limit);
     let mut not_checked = Vec::new();
     let audit = Audit::new(&settings.location, &settings.store)?;
-    let (ticks, letters) =
+    let (ticks, dead_letters) =
         (log_of(&audit, TICKS, &mut findings).await?, log_of(&audit, DEAD_LETTERS, &mut findings).await?);
     let of = |name: &str| format!("{}/{name}", settings.location);
-    let (ticks, letters) = match (ticks, letters) {
-        (Some(ticks), Some(letters)) => (ticks, letters),
+    let (ticks, dead_letters) = match (ticks, dead_letters) {
+        (Some(ticks), Some(dead_letters)) => (ticks, dead_letters),
         (None, None) => return Err(LakeError::NoTable { location: settings.location.to_string() }.into()),
         (Some(_), None) => return Err(LakeError::TableGone { table: of(DEAD_LETTERS), other: of(TICKS) }.into()),
         (None, Some(_)) => return Err(LakeError::TableGone { table: of(TICKS), other: of(DEAD_LETTERS) }.into()),
@@ -70,15 +70,15 @@ pub async fn verify(settings: &VerifySettings, progress: &Arc<Progress>) -> Resu
 
     let zone = ticks.state().and_then(zone_of);
     if zone.is_none() {
-        not_checked.push(format!("dates of rows: the log of ticks tells no zone in {MARKET_ZONE}"));
+        not_checked.push(format!("dates of rows: the log of ticks has no zone in {MARKET_ZONE}"));
     }
     let (mut tables, mut notes) = (Vec::new(), Vec::new());
-    let mut all_held = Vec::new();
-    for logged in [Some(&letters), Some(&ticks), signals.as_ref()].into_iter().flatten() {
+    let mut all_contents = Vec::new();
+    for logged in [Some(&dead_letters), Some(&ticks), signals.as_ref()].into_iter().flatten() {
         let (name, table) = (logged.name, &logged.table);
         let Some(version) = logged.state() else {
             not_checked.push(format!("{name}: its log can't be followed"));
-            all_held.push(None);
+            all_contents.push(None);
             continue;
         };
         if version.version < table.newest {
@@ -91,20 +91,20 @@ pub async fn verify(settings: &VerifySettings, progress: &Arc<Progress>) -> Resu
             _ => None,
         };
         let rules = rules_of(name, version, zone.as_ref());
-        let held = read_all(table, version, rules, bounds.as_ref(), &mut findings, progress).await?;
-        notes.extend(cut_times(name, &held));
-        tables.push(TableReport::new(name, table, version, &held));
-        all_held.push(Some(held));
+        let contents = read_all(table, version, rules, bounds.as_ref(), &mut findings, progress).await?;
+        notes.extend(cut_times(name, &contents));
+        tables.push(TableReport::new(name, table, version, &contents));
+        all_contents.push(Some(contents));
     }
-    let [Some(letters_held), Some(ticks_held), ..] = all_held.as_slice() else {
+    let [Some(dead_letters_contents), Some(ticks_contents), ..] = all_contents.as_slice() else {
         not_checked.push("counters: a log can't be followed".to_owned());
-        return Ok(Report::new(settings, tables, findings, not_checked, started));
+        return Ok(VerifyReport::new(settings, tables, findings, not_checked, started));
     };
-    let (Some(version), Some(letters_version)) = (ticks.state(), letters.state()) else {
-        return Ok(Report::new(settings, tables, findings, not_checked, started));
+    let (Some(version), Some(dead_letters_version)) = (ticks.state(), dead_letters.state()) else {
+        return Ok(VerifyReport::new(settings, tables, findings, not_checked, started));
     };
-    counters::check(version, ticks_held, letters_held, &mut findings);
-    not_checked.extend(uncounted(ticks_held, letters_held));
+    counters::check(version, ticks_contents, dead_letters_contents, &mut findings);
+    not_checked.extend(uncounted(ticks_contents, dead_letters_contents));
     not_checked.extend(counters::unknown(version));
     let compared = match (settings.kafka.clone(), &zone) {
         (None, _) => None,
@@ -114,21 +114,21 @@ pub async fn verify(settings: &VerifySettings, progress: &Arc<Progress>) -> Resu
         }
         (Some(kafka), Some(zone)) => {
             let checked = kafka::TablesRead {
-                ticks: (&ticks, version, ticks_held),
-                letters: (&letters, letters_version, letters_held),
+                ticks: (&ticks, version, ticks_contents),
+                dead_letters: (&dead_letters, dead_letters_version, dead_letters_contents),
                 zone,
             };
             Some(kafka::compare(kafka, &checked, settings.limit, &mut findings, &mut not_checked, progress).await?)
         }
     };
-    let mut report = Report::new(settings, tables, findings, not_checked, started);
+    let mut report = VerifyReport::new(settings, tables, findings, not_checked, started);
     report.kafka = compared;
     report.notes = notes;
     Ok(report)
 }
 
-fn cut_times<'a>(table: &'a str, held: &'a Held) -> impl Iterator<Item = String> + 'a {
-    held.cut_times.iter().map(move |(writer, files)| {
+fn cut_times<'a>(table: &'a str, contents: &'a TableContents) -> impl Iterator<Item = String> + 'a {
+    contents.cut_times.iter().map(move |(writer, files)| {
         format!(
             "{table}: in the statistics of {files} files, written by {writer}, times are cut to milliseconds; the Delta \
              protocol allows it and queries allow for it, so there is nothing to do"
@@ -136,28 +136,32 @@ fn cut_times<'a>(table: &'a str, held: &'a Held) -> impl Iterator<Item = String>
     })
 }
 
-fn uncounted(ticks: &Held, letters: &Held) -> Option<String> {
-    let unread = ticks.unread + letters.unread;
-    (unread > 0).then(|| format!("counters that are above what was read: {unread} files could not be read"))
+fn uncounted(ticks: &TableContents, dead_letters: &TableContents) -> Option<String> {
+    let unreadable = ticks.unreadable + dead_letters.unreadable;
+    (unreadable > 0).then(|| format!("counters that are above what was read: {unreadable} files could not be read"))
 }
 
-async fn log_of(audit: &Audit, name: &'static str, findings: &mut Findings) -> Result<Option<Logged>, VerifyError> {
+async fn log_of(
+    audit: &Audit,
+    name: &'static str,
+    findings: &mut Findings,
+) -> Result<Option<LoggedTable>, VerifyError> {
     let Some(table) = audit.table(name).await? else { return Ok(None) };
     for problem in &table.problems {
-        findings.add(name, of_log(problem.damage), || (problem.place.clone(), problem.detail.clone()));
+        findings.add(name, of_log(problem.damage), || (problem.location.clone(), problem.detail.clone()));
     }
-    Ok(Some(Logged { name, table }))
+    Ok(Some(LoggedTable { name, table }))
 }
 
-fn of_log(damage: LogDamage) -> What {
+fn of_log(damage: LogDamage) -> FindingKind {
     match damage {
-        LogDamage::Hole => What::LogHole,
-        LogDamage::EmptyCommit => What::CommitEmpty,
-        LogDamage::TornCommit => What::CommitTorn,
-        LogDamage::Checkpoint => What::Checkpoint,
-        LogDamage::CheckpointHint => What::CheckpointHint,
-        LogDamage::NoBeginning => What::NoBeginning,
-        LogDamage::PathTwice => What::PathTwice,
+        LogDamage::Hole => FindingKind::LogHole,
+        LogDamage::EmptyCommit => FindingKind::CommitEmpty,
+        LogDamage::TornCommit => FindingKind::CommitTorn,
+        LogDamage::Checkpoint => FindingKind::Checkpoint,
+        LogDamage::CheckpointHint => FindingKind::CheckpointHint,
+        LogDamage::NoBeginning => FindingKind::NoBeginning,
+        LogDamage::PathTwice => FindingKind::PathTwice,
     }
 }
 
@@ -165,10 +169,10 @@ fn zone_of(ticks: &LoggedVersion) -> Option<MarketZone> {
     ticks.properties.get(MARKET_ZONE)?.parse::<Tz>().ok().map(MarketZone::new)
 }
 
-fn rules_of(name: &'static str, version: &LoggedVersion, zone: Option<&MarketZone>) -> Rules {
+fn rules_of(name: &'static str, version: &LoggedVersion, zone: Option<&MarketZone>) -> TableRules {
     let by = PartitionBy::of_column(&version.partition_column);
     let trade = || Some(DateRule::Trade(zone?.clone(), by?));
-    Rules {
+    TableRules {
         table: name,
         schema: Arc::clone(&version.schema),
         date: if name == DEAD_LETTERS { Some(DateRule::Ingest) } else { trade() },

@@ -1,10 +1,10 @@
-//! How far a check has come.
+//! Progress of a check.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counted while a check runs; read by whoever shows it.
+/// Counters that a running check updates and a progress display reads.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct VerifyProgress {
     rows: AtomicU64,
     files: AtomicU64,
     all_files: AtomicU64,
@@ -13,18 +13,18 @@ pub struct Progress {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Checked {
+pub struct ProgressSnapshot {
     pub rows: u64,
     pub files: u64,
     pub all_files: u64,
-    /// Of Kafka; `all_records` are offsets, of which some may hold none.
+    /// Records of Kafka; `all_records` counts offsets, some of which may have no record.
     pub records: u64,
     pub all_records: u64,
 }
 
-impl Progress {
-    pub fn read(&self) -> Checked {
-        Checked {
+impl VerifyProgress {
+    pub fn read(&self) -> ProgressSnapshot {
+        ProgressSnapshot {
             rows: self.rows.load(Ordering::Relaxed),
             files: self.files.load(Ordering::Relaxed),
             all_files: self.all_files.load(Ordering::Relaxed),

@@ -1,31 +1,31 @@
-//! What a check found and what it looked at.
+//! The report of a check.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::Serialize;
 
-use super::files::Held;
+use super::files::TableContents;
 use super::finding::{Finding, Findings};
 use super::kafka::KafkaReport;
 use super::logged::TICKS;
 use super::settings::VerifySettings;
 use crate::lake::{AuditedTable, LoggedVersion};
 
-/// The answer, as it is printed as JSON.
+/// The report, as it is printed as JSON.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct VerifyReport {
     pub healthy: bool,
     pub table: String,
     pub tables: Vec<TableReport>,
-    /// What was compared with Kafka, if it was asked for.
+    /// The comparison with Kafka, if it was requested.
     pub kafka: Option<KafkaReport>,
     /// How many findings there are of each kind, listed or not.
     pub counts: BTreeMap<&'static str, u64>,
     pub findings: Vec<Finding>,
-    /// What a finding or a missing word kept from being looked at.
+    /// What could not be checked because of a finding or a missing setting.
     pub not_checked: Vec<String>,
-    /// What is worth knowing and nothing to repair.
+    /// Notes that need no repair.
     pub notes: Vec<String>,
     pub seconds: f64,
 }
@@ -33,9 +33,9 @@ pub struct Report {
 #[derive(Debug, Serialize)]
 pub struct TableReport {
     pub table: &'static str,
-    /// That was checked.
+    /// The version that was checked.
     pub version: u64,
-    /// Commits of the log that were read, a checkpoint aside.
+    /// Commits of the log that were read, without those in the checkpoint.
     pub commits: u64,
     pub files: u64,
     pub bytes: u64,
@@ -43,19 +43,24 @@ pub struct TableReport {
 }
 
 impl TableReport {
-    pub(super) fn new(name: &'static str, table: &AuditedTable, version: &LoggedVersion, held: &Held) -> Self {
+    pub(super) fn new(
+        name: &'static str,
+        table: &AuditedTable,
+        version: &LoggedVersion,
+        contents: &TableContents,
+    ) -> Self {
         Self {
             table: name,
             version: version.version,
             commits: table.commits,
-            files: held.files,
-            bytes: held.bytes,
-            rows: held.rows,
+            files: contents.files,
+            bytes: contents.bytes,
+            rows: contents.rows,
         }
     }
 }
 
-impl Report {
+impl VerifyReport {
     pub(super) fn new(
         settings: &VerifySettings,
         mut tables: Vec<TableReport>,

@@ -1,4 +1,4 @@
-//! What is checked of the rows of one file, batch by batch.
+//! Checks the rows of one file, batch by batch.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
-use super::finding::What;
+use super::finding::FindingKind;
 use super::statistics::{Extremes, Statistics};
 use crate::decode::TOO_LARGE_KEPT;
 use crate::lake::LoggedFile;
@@ -16,26 +16,26 @@ use crate::market::{MarketZone, PartitionBy, date_text, is_plausible_kafka_ts};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// How the partition value of a row follows from it.
+/// How the partition value of a row is derived.
 #[derive(Debug, Clone)]
 pub(super) enum DateRule {
-    /// Of `ts`, in the market's zone.
+    /// Date of `ts` in the market's zone.
     Trade(MarketZone, PartitionBy),
     /// UTC date of `ingested_at`.
     Ingest,
 }
 
-/// What holds for all files of a table.
+/// Rules for all files of a table.
 #[derive(Debug, Clone)]
-pub(super) struct Rules {
+pub(super) struct TableRules {
     pub table: &'static str,
-    /// The partition column last.
+    /// All columns, the partition column last.
     pub schema: SchemaRef,
-    /// `None` where the zone isn't known.
+    /// `None` if the zone is unknown.
     pub date: Option<DateRule>,
-    /// Rows have an identity of their own.
+    /// Whether rows have a unique identity.
     pub has_identity: bool,
-    /// Rows hold a payload and its hash.
+    /// Whether rows contain a payload and its hash.
     pub has_payload: bool,
 }
 
@@ -49,11 +49,11 @@ pub(super) struct IdentityBatch {
     pub index: Int32Array,
 }
 
-/// Something wrong of one file, as many rows as have it.
+/// A problem of some rows of a file.
 #[derive(Debug, Default)]
 struct WrongRows {
     count: u64,
-    /// Partition and offset of the first.
+    /// Partition and offset of the first such row.
     first: Option<(i32, i64)>,
     detail: String,
 }
@@ -66,16 +66,16 @@ impl WrongRows {
         self.count += 1;
     }
 
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let first = self.first.map(|(partition, offset)| format!(" (partition {partition}, offset {offset})"));
         let Self { count, detail, .. } = self;
         format!("{count} rows; the first{}: {detail}", first.unwrap_or_default())
     }
 }
 
-/// Rows of a file so far.
+/// State of the check of a file.
 pub(super) struct FileRows {
-    rules: Rules,
+    rules: TableRules,
     file: Arc<Path>,
     partition_value: Option<i32>,
     statistics: Result<Statistics, String>,
@@ -88,7 +88,7 @@ pub(super) struct FileRows {
 }
 
 impl FileRows {
-    pub(super) fn new(rules: &Rules, file: &LoggedFile) -> Self {
+    pub(super) fn new(rules: &TableRules, file: &LoggedFile) -> Self {
         let statistics = match &file.stats {
             None => Err("the log has no statistics of it".to_owned()),
             Some(text) => serde_json::from_str(text).map_err(|error| format!("can't be read: {error}")),
@@ -111,12 +111,12 @@ impl FileRows {
         self.extremes.rows()
     }
 
-    /// Columns of the table that the file doesn't have and doesn't need.
+    /// Nullable columns of the table that the file doesn't have.
     pub(super) fn lacking(&mut self) -> Vec<String> {
         std::mem::take(&mut self.lacking)
     }
 
-    /// What the columns of the file are not.
+    /// Differences between the columns of the file and those of the table.
     pub(super) fn compare_columns(&mut self, file: &SchemaRef) -> Vec<String> {
         let lacking = &mut self.lacking;
         let data = &self.rules.schema.fields()[..self.rules.schema.fields().len() - 1];
@@ -126,7 +126,7 @@ impl FileRows {
                 // Names inside of lists differ from writer to writer.
                 Ok(found) if field.data_type().is_nested() || found.data_type() == field.data_type() => None,
                 Ok(found) => Some(format!("{name} is {}, the table has {}", found.data_type(), field.data_type())),
-                // Made before the column was added.
+                // The file is older than the column.
                 Err(_) if field.is_nullable() => {
                     lacking.push(name.clone());
                     None
@@ -137,7 +137,7 @@ impl FileRows {
         wrong.collect()
     }
 
-    /// The columns are those of the table.
+    /// Checks a batch, whose columns are those of the table.
     pub(super) fn add(&mut self, batch: &RecordBatch) -> Option<IdentityBatch> {
         self.extremes.add(batch);
         for field in self.rules.schema.fields().iter().filter(|field| !field.is_nullable()) {
@@ -160,15 +160,15 @@ impl FileRows {
 
     fn check_dates(&mut self, batch: &RecordBatch) {
         let times = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<TimestampMicrosecondType>().cloned();
-        let at = |row| place_of(batch, row);
+        let at = |row| position_of(batch, row);
         match &mut self.rules.date {
             None => {}
             Some(DateRule::Ingest) => {
                 let Some(times) = times("ingested_at") else { return };
                 for (row, micros) in times.values().iter().enumerate() {
-                    let is = micros.div_euclid(DAY_MICROS) as i32;
-                    if Some(is) != self.partition_value {
-                        self.dates.add(at(row), || wrong_date(self.partition_value, is, "ingested_at"));
+                    let actual = micros.div_euclid(DAY_MICROS) as i32;
+                    if Some(actual) != self.partition_value {
+                        self.dates.add(at(row), || wrong_date(self.partition_value, actual, "ingested_at"));
                     }
                 }
             }
@@ -178,9 +178,9 @@ impl FileRows {
                 let stored = stored.and_then(|column| column.as_primitive_opt::<Date32Type>());
                 for (row, micros) in times.values().iter().enumerate() {
                     let date = zone.trade_date(*micros);
-                    let is = by.value(date);
-                    if Some(is) != self.partition_value {
-                        self.dates.add(at(row), || wrong_date(self.partition_value, is, "ts"));
+                    let actual = by.value(date);
+                    if Some(actual) != self.partition_value {
+                        self.dates.add(at(row), || wrong_date(self.partition_value, actual, "ts"));
                     } else if let Some(stored) = stored.filter(|stored| stored.value(row) != date) {
                         self.dates.add(at(row), || wrong_date(Some(stored.value(row)), date, "ts"));
                     }
@@ -197,12 +197,12 @@ impl FileRows {
         for (row, micros) in times.iter().enumerate() {
             if let Some(micros) = micros.filter(|micros| !is_plausible_kafka_ts(*micros)) {
                 let detail = || format!("kafka_ts is {micros} microseconds, outside of 1990 to 2261");
-                self.kafka_times.add(place_of(batch, row), detail);
+                self.kafka_times.add(position_of(batch, row), detail);
             }
         }
     }
 
-    /// The hash is that of the whole message, also where only the beginning of a large one was kept.
+    /// The hash is that of the complete message, even if only the beginning of a large one was kept.
     fn check_payloads(&mut self, batch: &RecordBatch) {
         let column = |name: &str| batch.column_by_name(name);
         let (Some(payloads), Some(sizes), Some(hashes)) = (
@@ -215,41 +215,42 @@ impl FileRows {
         for row in 0..batch.num_rows() {
             let (payload, size) = (payloads.value(row), sizes.value(row));
             let is_cut = payload.len() == TOO_LARGE_KEPT && size > TOO_LARGE_KEPT as i64;
-            let is_whole = payload.len() as i64 == size && hex(&Sha256::digest(payload)) == hashes.value(row);
-            if !is_cut && !is_whole {
+            let is_complete = payload.len() as i64 == size && hex(&Sha256::digest(payload)) == hashes.value(row);
+            if !is_cut && !is_complete {
                 let length = payload.len();
                 let detail = || format!("{length} bytes that payload_sha256 or payload_bytes ({size}) don't fit");
-                self.payloads.add(place_of(batch, row), detail);
+                self.payloads.add(position_of(batch, row), detail);
             }
         }
     }
 
-    /// Whether the statistics have times that are cut to milliseconds.
+    /// Whether the statistics have times truncated to milliseconds.
     pub(super) fn has_cut_times(&self) -> bool {
         self.statistics.as_ref().is_ok_and(|statistics| self.extremes.has_cut_times(statistics))
     }
 
-    /// What is wrong with the whole file; every batch was added.
-    pub(super) fn finish(self) -> Vec<(What, String)> {
+    /// The findings of the file, after every batch was added.
+    pub(super) fn finish(self) -> Vec<(FindingKind, String)> {
         let mut wrong = Vec::new();
         match &self.statistics {
-            Err(problem) => wrong.push((What::Statistics, problem.clone())),
+            Err(problem) => wrong.push((FindingKind::Statistics, problem.clone())),
             Ok(statistics) => {
                 let differences = self.extremes.differences(statistics);
                 if !differences.is_empty() {
-                    wrong.push((What::Statistics, differences.join("; ")));
+                    wrong.push((FindingKind::Statistics, differences.join("; ")));
                 }
             }
         }
-        let nulls = self.nulls.iter().map(|(name, count)| (What::Column, format!("{name} is NULL in {count} rows")));
+        let nulls =
+            self.nulls.iter().map(|(name, count)| (FindingKind::Column, format!("{name} is NULL in {count} rows")));
         wrong.extend(nulls);
         for (what, rows) in [
-            (What::PartitionDate, &self.dates),
-            (What::KafkaTimestamp, &self.kafka_times),
-            (What::PayloadHash, &self.payloads),
+            (FindingKind::PartitionDate, &self.dates),
+            (FindingKind::KafkaTimestamp, &self.kafka_times),
+            (FindingKind::PayloadHash, &self.payloads),
         ] {
             if rows.count > 0 {
-                wrong.push((what, rows.told()));
+                wrong.push((what, rows.describe()));
             }
         }
         wrong
@@ -267,15 +268,15 @@ fn identity(file: &Arc<Path>, batch: &RecordBatch) -> Option<IdentityBatch> {
     })
 }
 
-fn place_of(batch: &RecordBatch, row: usize) -> Option<(i32, i64)> {
+fn position_of(batch: &RecordBatch, row: usize) -> Option<(i32, i64)> {
     let partition = batch.column_by_name("kafka_partition")?.as_primitive_opt::<Int32Type>()?.value(row);
     Some((partition, batch.column_by_name("kafka_offset")?.as_primitive_opt::<Int64Type>()?.value(row)))
 }
 
-fn wrong_date(told: Option<i32>, is: i32, column: &str) -> String {
+fn wrong_date(stored: Option<i32>, actual: i32, column: &str) -> String {
     let shown = |days: i32| date_text(days).unwrap_or_else(|| format!("day {days}"));
-    let told = told.map_or_else(|| "no date".to_owned(), shown);
-    format!("it is under {told}, its {column} says {}", shown(is))
+    let stored = stored.map_or_else(|| "no date".to_owned(), shown);
+    format!("it is under {stored}, its {column} says {}", shown(actual))
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -304,15 +305,15 @@ mod tests {
         ])
         .unwrap();
         let rules =
-            Rules { table: "ticks", schema: batch.schema(), date: None, has_identity: false, has_payload: false };
+            TableRules { table: "ticks", schema: batch.schema(), date: None, has_identity: false, has_payload: false };
         let file =
             LoggedFile { path: Path::from("a.parquet"), bytes: 1, partition_value: None, stats: None, writer: None };
         let mut rows = FileRows::new(&rules, &file);
         rows.add(&batch);
         let wrong = rows.finish();
-        let (_, told) = wrong.iter().find(|(what, _)| *what == What::KafkaTimestamp).unwrap();
+        let (_, text) = wrong.iter().find(|(what, _)| *what == FindingKind::KafkaTimestamp).unwrap();
         assert_eq!(
-            told,
+            text,
             "2 rows; the first (partition 3, offset 12): kafka_ts is 5000 microseconds, outside of 1990 to 2261"
         );
     }

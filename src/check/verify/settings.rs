@@ -1,4 +1,4 @@
-//! What is checked.
+//! Settings of `verify`.
 
 use crate::kafka::KafkaSettings;
 use crate::lake::{Location, StoreSettings};
@@ -7,8 +7,8 @@ use crate::lake::{Location, StoreSettings};
 pub struct VerifySettings {
     pub location: Location,
     pub store: StoreSettings,
-    /// Where the topic is, to compare the tables with it.
+    /// The topic to compare the tables with; `None` to check only the tables.
     pub kafka: Option<KafkaSettings>,
-    /// Findings of a kind that are kept.
+    /// Maximum number of findings of each kind that are listed.
     pub limit: u64,
 }

@@ -1,7 +1,7 @@
-//! Whether the statistics of an Add are true of the file's rows.
+//! Checks that the statistics of an `add` action are true of the file's rows.
 //!
-//! Numbers have to be exact. Texts may be cut, as other writers do with long ones: then the smallest is a beginning of the
-//! true one, and the largest is not below it. Times may be cut to milliseconds, the largest as well (Delta protocol,
+//! Numbers must be exact. Long texts may be truncated, as other writers do: then the smallest is a prefix of the true
+//! one, and the largest is not below it. Times, the largest included, may be truncated to milliseconds (Delta protocol,
 //! per-file statistics): readers, and so queries, allow for it.
 
 use std::collections::BTreeMap;
@@ -16,12 +16,12 @@ use serde_json::{Map, Value};
 
 use crate::market::EPOCH_DAYS_FROM_CE;
 
-/// Texts shorter than this are nowhere cut.
+/// No writer truncates texts shorter than this.
 const SHORTEST_CUT: usize = 32;
 
 const MILLI: i64 = 1_000;
 
-/// What an Add says of its file.
+/// The statistics in an `add` action.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Statistics {
@@ -31,7 +31,7 @@ pub(super) struct Statistics {
     null_count: Map<String, Value>,
 }
 
-/// A value of a column; those of one column are of one kind.
+/// A value of a column; all values of one column have the same variant.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
 enum Bound {
     /// Times in microseconds, dates in days.
@@ -41,16 +41,16 @@ enum Bound {
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct ObservedBounds {
     low: Option<Bound>,
     high: Option<Bound>,
     nulls: u64,
 }
 
-/// Extremes of the columns that statistics speak of.
+/// Extremes of the columns that have statistics.
 #[derive(Debug, Default)]
 pub(super) struct Extremes {
-    columns: BTreeMap<String, (Option<DataType>, Seen)>,
+    columns: BTreeMap<String, (Option<DataType>, ObservedBounds)>,
     rows: u64,
 }
 
@@ -67,86 +67,92 @@ impl Extremes {
 
     pub(super) fn add(&mut self, batch: &RecordBatch) {
         self.rows += batch.num_rows() as u64;
-        for (name, (kind, seen)) in &mut self.columns {
+        for (name, (kind, observed)) in &mut self.columns {
             let Some(column) = batch.column_by_name(name) else { continue };
             *kind = Some(column.data_type().clone());
-            seen.nulls += column.null_count() as u64;
+            observed.nulls += column.null_count() as u64;
             let (low, high) = extremes(column.as_ref());
-            if low.is_some() && (seen.low.is_none() || low < seen.low) {
-                seen.low = low;
+            if low.is_some() && (observed.low.is_none() || low < observed.low) {
+                observed.low = low;
             }
-            if high > seen.high {
-                seen.high = high;
+            if high > observed.high {
+                observed.high = high;
             }
         }
     }
 
-    /// Whether times are cut to milliseconds, as some writers do.
+    /// Whether times are truncated to milliseconds, as some writers do.
     pub(super) fn has_cut_times(&self, statistics: &Statistics) -> bool {
-        let cut = |name: &String, side, values: &Map<String, Value>, is: &Option<Bound>, kind: &DataType| {
-            let told = values.get(name).and_then(|told| Bound::parse(told, kind));
-            told.zip(is.as_ref()).is_some_and(|(told, is)| is_cut(side, &told, is, kind))
+        let cut = |name: &String, side, values: &Map<String, Value>, actual: &Option<Bound>, kind: &DataType| {
+            let logged = values.get(name).and_then(|logged| Bound::parse(logged, kind));
+            logged.zip(actual.as_ref()).is_some_and(|(logged, actual)| is_cut(side, &logged, actual, kind))
         };
-        self.columns.iter().any(|(name, (kind, seen))| {
+        self.columns.iter().any(|(name, (kind, observed))| {
             kind.as_ref().is_some_and(|kind| {
-                cut(name, "minValues", &statistics.min_values, &seen.low, kind)
-                    || cut(name, "maxValues", &statistics.max_values, &seen.high, kind)
+                cut(name, "minValues", &statistics.min_values, &observed.low, kind)
+                    || cut(name, "maxValues", &statistics.max_values, &observed.high, kind)
             })
         })
     }
 
-    /// What is not true of the rows.
+    /// Statistics that are not true of the rows.
     pub(super) fn differences(&self, statistics: &Statistics) -> Vec<String> {
         let mut wrong = Vec::new();
         match statistics.num_records {
-            Some(told) if told == self.rows => {}
-            Some(told) => wrong.push(format!("numRecords is {told}, the file has {} rows", self.rows)),
+            Some(logged) if logged == self.rows => {}
+            Some(logged) => wrong.push(format!("numRecords is {logged}, the file has {} rows", self.rows)),
             None => wrong.push("there is no numRecords".to_owned()),
         }
-        for (name, (kind, seen)) in &self.columns {
-            // Of a column that the file doesn't have, all values are NULL.
+        for (name, (kind, observed)) in &self.columns {
+            // All values of a column that the file doesn't have are NULL.
             let Some(kind) = kind else { continue };
-            for (side, told, is) in [
-                ("minValues", statistics.min_values.get(name), &seen.low),
-                ("maxValues", statistics.max_values.get(name), &seen.high),
+            for (side, logged, actual) in [
+                ("minValues", statistics.min_values.get(name), &observed.low),
+                ("maxValues", statistics.max_values.get(name), &observed.high),
             ] {
-                let Some(told) = told.filter(|told| !told.is_null()) else { continue };
-                let Some(is) = is else {
-                    // All rows are NULL, or the type has no order here.
-                    if self.rows == seen.nulls {
-                        wrong.push(format!("{side}.{name} is {told}, all rows are NULL"));
+                let Some(logged) = logged.filter(|logged| !logged.is_null()) else { continue };
+                let Some(actual) = actual else {
+                    // All rows are NULL, or the type has no order.
+                    if self.rows == observed.nulls {
+                        wrong.push(format!("{side}.{name} is {logged}, all rows are NULL"));
                     }
                     continue;
                 };
-                if !Bound::parse(told, kind)
-                    .is_some_and(|told| is_true(side, &told, is) || is_cut(side, &told, is, kind))
+                if !Bound::parse(logged, kind)
+                    .is_some_and(|logged| holds(side, &logged, actual) || is_cut(side, &logged, actual, kind))
                 {
-                    wrong.push(format!("{side}.{name} is {told}, that of the rows {}", is.shown(kind)));
+                    wrong.push(format!("{side}.{name} is {logged}, that of the rows {}", actual.shown(kind)));
                 }
             }
-            let told = statistics.null_count.get(name).and_then(Value::as_u64);
-            if told.is_some_and(|told| told != seen.nulls) {
-                let told = told.unwrap_or_default();
-                wrong.push(format!("nullCount.{name} is {told}, the file has {}", seen.nulls));
+            let logged = statistics.null_count.get(name).and_then(Value::as_u64);
+            if logged.is_some_and(|logged| logged != observed.nulls) {
+                let logged = logged.unwrap_or_default();
+                wrong.push(format!("nullCount.{name} is {logged}, the file has {}", observed.nulls));
             }
         }
         wrong
     }
 }
 
-/// Whether it is a time that was cut to milliseconds, or of the largest that was rounded up to them.
-fn is_cut(side: &str, told: &Bound, is: &Bound, kind: &DataType) -> bool {
-    let (Bound::Long(told), Bound::Long(is), DataType::Timestamp(..)) = (told, is, kind) else { return false };
-    let cut = is.div_euclid(MILLI) * MILLI;
-    told != is && (*told == cut || (side == "maxValues" && *told == cut + MILLI))
+/// Whether it is a time that was truncated to milliseconds, or a largest time that was rounded up.
+fn is_cut(side: &str, logged: &Bound, actual: &Bound, kind: &DataType) -> bool {
+    let (Bound::Long(logged), Bound::Long(actual), DataType::Timestamp(..)) = (logged, actual, kind) else {
+        return false;
+    };
+    let cut = actual.div_euclid(MILLI) * MILLI;
+    logged != actual && (*logged == cut || (side == "maxValues" && *logged == cut + MILLI))
 }
 
-fn is_true(side: &str, told: &Bound, is: &Bound) -> bool {
-    match (told, is) {
-        (Bound::Text(told), Bound::Text(is)) if is.len() > SHORTEST_CUT && told.len() >= SHORTEST_CUT => {
-            if side == "minValues" { is.starts_with(told.as_str()) } else { told >= is }
+fn holds(side: &str, logged: &Bound, actual: &Bound) -> bool {
+    match (logged, actual) {
+        (Bound::Text(logged), Bound::Text(actual)) if actual.len() > SHORTEST_CUT && logged.len() >= SHORTEST_CUT => {
+            if side == "minValues" {
+                actual.starts_with(logged.as_str())
+            } else {
+                logged >= actual
+            }
         }
-        _ => told == is,
+        _ => logged == actual,
     }
 }
 
@@ -176,9 +182,9 @@ fn extremes(column: &dyn Array) -> (Option<Bound>, Option<Bound>) {
 }
 
 impl Bound {
-    /// `None`: it is no value of such a column.
-    fn parse(told: &Value, kind: &DataType) -> Option<Self> {
-        Some(match (kind, told) {
+    /// `None` if it is not a value of this type.
+    fn parse(logged: &Value, kind: &DataType) -> Option<Self> {
+        Some(match (kind, logged) {
             (DataType::Timestamp(..), Value::String(text)) => {
                 Self::Long(DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
             }
@@ -230,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_true_is_named() {
+    fn wrong_statistics_are_named() {
         let rows = [batch(&["b", "a"], &[Some(2.5), None]), batch(&["c"], &[Some(-1.0)])];
         let stats = |rows: u64, low: &str, high: &str, nulls: u64| {
             format!(
@@ -240,18 +246,18 @@ mod tests {
             )
         };
         assert_eq!(differences(&stats(3, "a", "2.5", 1), &rows), [] as [&str; 0]);
-        for (wrong, told) in [
+        for (wrong, logged) in [
             (stats(4, "a", "2.5", 1), "numRecords is 4, the file has 3 rows"),
             (stats(3, "b", "2.5", 1), "minValues.symbol is \"b\", that of the rows \"a\""),
             (stats(3, "a", "2.6", 1), "maxValues.close is 2.6, that of the rows 2.5"),
             (stats(3, "a", "\"2.5\"", 1), "maxValues.close is \"2.5\", that of the rows 2.5"),
             (stats(3, "a", "2.5", 0), "nullCount.close is 0, the file has 1"),
         ] {
-            assert_eq!(differences(&wrong, &rows), [told]);
+            assert_eq!(differences(&wrong, &rows), [logged]);
         }
         let no_rows = r#"{"minValues":{"close":1.0},"maxValues":{"close":null}}"#;
-        let told = differences(no_rows, &[batch(&["a"], &[None])]);
-        assert_eq!(told, ["there is no numRecords", "minValues.close is 1.0, all rows are NULL"]);
+        let logged = differences(no_rows, &[batch(&["a"], &[None])]);
+        assert_eq!(logged, ["there is no numRecords", "minValues.close is 1.0, all rows are NULL"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reads the topic again, decodes it with the lake's own mapping, and compares it with what the tables hold.
 //!
-//! Blocks. One partition after the other, so that nothing is read beyond what is compared.
+//! This blocks. It reads one partition after the other, so that nothing is read beyond what is compared.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use std::sync::Arc;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::digest::{Compared, digest_letter};
-use super::finding::{Findings, What};
+use super::digest::{ComparedColumns, digest_dead_letter};
+use super::finding::{FindingKind, Findings};
 use super::logged::{DEAD_LETTERS, TICKS};
-use super::progress::Progress;
+use super::progress::VerifyProgress;
 use super::rows::hex;
-use super::window::{Digests, Stored, Window};
+use super::window::{Digests, OffsetWindow, StoredOffsets};
 use crate::decode::{Decoder, Message, Verdict};
 use crate::kafka;
 use crate::kafka::{Reader, Record, TopicError};
 use crate::market::TickColumns;
 
-/// What was compared of a partition.
+/// The comparison of one partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct PartitionCompared {
+pub struct PartitionComparison {
     pub partition: i32,
-    /// Oldest offset that Kafka holds and the table knows of, and the end of the table.
+    /// The compared range: from the oldest offset that both Kafka and the table have to the end of the table.
     pub start: i64,
     pub next: i64,
     pub records: u64,
@@ -32,48 +32,48 @@ pub struct PartitionCompared {
     pub skipped: u64,
     /// Offsets that neither Kafka nor the tables have.
     pub holes: u64,
-    /// Offsets of the tables that Kafka no longer has, as after compaction of the topic.
+    /// Offsets of the tables that Kafka no longer has, for example after compaction of the topic.
     pub gone: u64,
-    /// Records whose ticks all left the table with old dates.
+    /// Records whose ticks were all dropped by retention.
     pub expired: u64,
     /// Records that were given up, by the counters, and that Kafka still has.
     pub given_up: u64,
     /// Records that Kafka has and the tables don't.
     pub not_stored: u64,
-    /// Of these, records where the counters have offsets that they can't place.
+    /// Those of them that are below the bound of the offsets that the counters don't locate.
     #[serde(skip)]
     pub not_stored_early: u64,
 }
 
-/// An offset whose stored rows are not what was decoded.
-pub(super) struct Differing {
+/// An offset whose stored rows differ from the decoded ones.
+pub(super) struct DifferingRows {
     pub partition: i32,
     pub offset: i64,
     pub decoded: TickColumns,
 }
 
-/// What was found so far; rounds add to it.
-pub(super) struct Comparison {
-    pub partitions: BTreeMap<i32, PartitionCompared>,
+/// Result of the rounds so far.
+pub(super) struct TopicComparison {
+    pub partitions: BTreeMap<i32, PartitionComparison>,
     pub findings: Findings,
-    /// The first of them; all are in `row_findings`.
-    pub differing: Vec<Differing>,
+    /// The first offsets that differ; `differing_rows` counts all.
+    pub differing: Vec<DifferingRows>,
     pub differing_rows: u64,
-    /// The first records of each partition that are not stored, in words.
+    /// The first records of each partition that are not stored, with a description.
     pub not_stored: BTreeMap<i32, Vec<(i64, String)>>,
     limit: usize,
 }
 
-/// What stays the same over all records.
-pub(super) struct Topic {
+/// Compares the records of a topic with the tables.
+pub(super) struct TopicComparer {
     pub reader: Reader,
     pub decoder: Decoder,
-    pub compared: Arc<Compared>,
-    pub stored: Arc<BTreeMap<i32, Stored>>,
-    pub progress: Arc<Progress>,
+    pub compared: Arc<ComparedColumns>,
+    pub stored: Arc<BTreeMap<i32, StoredOffsets>>,
+    pub progress: Arc<VerifyProgress>,
 }
 
-impl Comparison {
+impl TopicComparison {
     pub(super) fn new(limit: u64) -> Self {
         Self {
             partitions: BTreeMap::new(),
@@ -86,22 +86,22 @@ impl Comparison {
     }
 }
 
-impl Topic {
+impl TopicComparer {
     /// Compares one round.
     ///
     /// # Errors
-    /// Kafka can't be read, or dropped records that were to be read.
+    /// Kafka can't be read, or deleted records before they were read.
     pub(super) fn compare(
         &mut self,
-        round: &[Window],
+        round: &[OffsetWindow],
         digests: &Digests,
-        comparison: &mut Comparison,
+        comparison: &mut TopicComparison,
     ) -> Result<(), TopicError> {
-        let none = Stored::default();
+        let none = StoredOffsets::default();
         let Self { reader, decoder, compared, stored, progress } = self;
         for window in round {
             let partition = window.partition;
-            let mut at = At {
+            let mut at = WindowComparer {
                 decoder,
                 compared,
                 digests,
@@ -116,35 +116,35 @@ impl Topic {
             at.rows = at.decoder.columns();
             reader.start(&[(partition, window.range.start)])?;
             let mut more = kafka::Progress::More;
-            let mut told = at.next;
+            let mut reported = at.next;
             while more == kafka::Progress::More && at.next < window.range.end {
                 more = reader.read(|record| at.record(record))?;
-                progress.read_records((at.next - told) as u64);
-                told = at.next;
+                progress.read_records((at.next - reported) as u64);
+                reported = at.next;
             }
-            progress.read_records((window.range.end - told) as u64);
+            progress.read_records((window.range.end - reported) as u64);
             at.finish();
         }
         Ok(())
     }
 }
 
-/// The window that is being read.
-struct At<'a> {
+/// State of the window that is being read.
+struct WindowComparer<'a> {
     decoder: &'a mut Decoder,
-    compared: &'a Compared,
+    compared: &'a ComparedColumns,
     digests: &'a Digests,
-    stored: &'a Stored,
-    window: &'a Window,
+    stored: &'a StoredOffsets,
+    window: &'a OffsetWindow,
     rows: TickColumns,
     next: i64,
     delivered: u64,
-    /// Of these, offsets that a table has.
+    /// Delivered offsets that a table has.
     known: u64,
-    comparison: &'a mut Comparison,
+    comparison: &'a mut TopicComparison,
 }
 
-impl At<'_> {
+impl WindowComparer<'_> {
     fn record(&mut self, record: &Record<'_>) {
         let (partition, offset) = (self.window.partition, record.offset());
         if record.partition() != partition || offset < self.next {
@@ -156,21 +156,21 @@ impl At<'_> {
         }
         self.next = offset + 1;
         self.delivered += 1;
-        let told = self.comparison.partitions.entry(partition).or_default();
-        told.records += 1;
-        let (is_letter, has_rows) =
-            (self.stored.letters.contains(offset as u64), self.stored.rows.contains(offset as u64));
-        self.known += u64::from(is_letter || has_rows);
+        let counts = self.comparison.partitions.entry(partition).or_default();
+        counts.records += 1;
+        let (is_dead_letter, has_rows) =
+            (self.stored.dead_letters.contains(offset as u64), self.stored.rows.contains(offset as u64));
+        self.known += u64::from(is_dead_letter || has_rows);
         if self.stored.twice.contains(offset as u64) {
             return;
         }
-        if is_letter {
-            told.dead_letters += 1;
-            self.compare_letter(record);
+        if is_dead_letter {
+            counts.dead_letters += 1;
+            self.compare_dead_letter(record);
             return;
         }
         if !has_rows && self.stored.lost.contains(offset) {
-            told.given_up += 1;
+            counts.given_up += 1;
             return;
         }
         self.rows.clear();
@@ -184,10 +184,10 @@ impl At<'_> {
         };
         match (self.decoder.decode(&message, &mut self.rows), has_rows) {
             (Verdict::Ticks(rows), true) => {
-                told.rows += rows as u64;
+                counts.rows += rows as u64;
                 self.compare_rows(offset);
             }
-            (Verdict::Skipped(_), false) => told.skipped += 1,
+            (Verdict::Skipped(_), false) => counts.skipped += 1,
             (Verdict::Ticks(rows), false) => match (0..rows).all(|row| self.is_expired(row)) {
                 true => self.comparison.partitions.entry(partition).or_default().expired += 1,
                 false => self.not_stored(offset, || format!("it holds {rows} ticks")),
@@ -216,17 +216,17 @@ impl At<'_> {
         comparison.differing_rows += 1;
         if comparison.differing.len() < comparison.limit {
             let decoded = self.rows.clone();
-            comparison.differing.push(Differing { partition: self.window.partition, offset, decoded });
+            comparison.differing.push(DifferingRows { partition: self.window.partition, offset, decoded });
         }
     }
 
-    fn compare_letter(&mut self, record: &Record<'_>) {
+    fn compare_dead_letter(&mut self, record: &Record<'_>) {
         let payload = record.payload().unwrap_or_default();
         let hash = hex(&Sha256::digest(payload));
-        if digest_letter(&hash, payload.len() as i64) != self.digests.of(self.window.partition, record.offset()) {
-            self.comparison.findings.add(DEAD_LETTERS, What::KafkaPayload, || {
+        if digest_dead_letter(&hash, payload.len() as i64) != self.digests.of(self.window.partition, record.offset()) {
+            self.comparison.findings.add(DEAD_LETTERS, FindingKind::KafkaPayload, || {
                 (
-                    place(self.window.partition, record.offset()),
+                    position(self.window.partition, record.offset()),
                     format!("Kafka's has {} bytes and SHA-256 {hash}", payload.len()),
                 )
             });
@@ -234,16 +234,16 @@ impl At<'_> {
     }
 
     fn wrong_verdict(&mut self, offset: i64, decoded: impl FnOnce() -> String) {
-        self.comparison.findings.add(TICKS, What::KafkaVerdict, || {
-            (place(self.window.partition, offset), format!("the table has rows, Kafka's record is {}", decoded()))
+        self.comparison.findings.add(TICKS, FindingKind::KafkaVerdict, || {
+            (position(self.window.partition, offset), format!("the table has rows, Kafka's record is {}", decoded()))
         });
     }
 
     fn not_stored(&mut self, offset: i64, decoded: impl FnOnce() -> String) {
         let partition = self.window.partition;
-        let told = self.comparison.partitions.entry(partition).or_default();
-        told.not_stored += 1;
-        told.not_stored_early += u64::from(self.stored.unplaced_before.is_some_and(|before| offset < before));
+        let counts = self.comparison.partitions.entry(partition).or_default();
+        counts.not_stored += 1;
+        counts.not_stored_early += u64::from(self.stored.unplaced_before.is_some_and(|before| offset < before));
         let kept = self.comparison.not_stored.entry(partition).or_default();
         if kept.len() < self.comparison.limit {
             kept.push((offset, decoded()));
@@ -252,14 +252,14 @@ impl At<'_> {
 
     fn finish(self) {
         let range = self.window.range.start as u64..self.window.range.end as u64;
-        let tables = (&self.stored.rows | &self.stored.letters).range_cardinality(range.clone());
-        let told = self.comparison.partitions.entry(self.window.partition).or_default();
+        let tables = (&self.stored.rows | &self.stored.dead_letters).range_cardinality(range.clone());
+        let counts = self.comparison.partitions.entry(self.window.partition).or_default();
         let gone = tables - self.known;
-        told.gone += gone;
-        told.holes += (range.end - range.start) - self.delivered - gone;
+        counts.gone += gone;
+        counts.holes += (range.end - range.start) - self.delivered - gone;
     }
 }
 
-pub(super) fn place(partition: i32, offset: i64) -> String {
+pub(super) fn position(partition: i32, offset: i64) -> String {
     format!("partition {partition}, offset {offset}")
 }

@@ -1,6 +1,6 @@
-//! What the tables hold of the offsets that Kafka still has: one number an offset, filled while files are read.
+//! Digests of the offsets that Kafka still has, one number for each offset, computed while files are read.
 //!
-//! Four bytes an offset: 100 million offsets take 400 MB, and what is more than that is compared in rounds.
+//! A digest takes four bytes: 100 million offsets take 400 MB, and more offsets are compared in rounds.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use roaring::RoaringTreemap;
 use tokio::task::JoinSet;
 
-use super::digest::{Compared, digest_letter};
+use super::digest::{ComparedColumns, digest_dead_letter};
 use super::error::VerifyError;
 use super::files::readers;
 use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, LostRanges, StoredFile, offset_bounds};
@@ -26,20 +26,20 @@ const ROUND_OFFSETS: u64 = 100_000_000;
 
 /// Offsets `[start, end)` of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Window {
+pub(super) struct OffsetWindow {
     pub partition: i32,
     pub range: Range<i64>,
 }
 
-/// Cuts what is to be compared into rounds, each with one window a partition at most.
-pub(super) fn rounds(windows: &[Window], most: u64) -> Vec<Vec<Window>> {
+/// Divides the windows into rounds, each with at most one window for each partition.
+pub(super) fn rounds(windows: &[OffsetWindow], most: u64) -> Vec<Vec<OffsetWindow>> {
     let (mut rounds, mut round, mut room) = (Vec::new(), Vec::new(), most);
-    for Window { partition, range } in windows {
+    for OffsetWindow { partition, range } in windows {
         let mut start = range.start;
         while start < range.end {
             let length = ((range.end - start) as u64).min(room);
             let end = start + length as i64;
-            round.push(Window { partition: *partition, range: start..end });
+            round.push(OffsetWindow { partition: *partition, range: start..end });
             (start, room) = (end, room - length);
             if room == 0 {
                 rounds.push(std::mem::take(&mut round));
@@ -51,20 +51,20 @@ pub(super) fn rounds(windows: &[Window], most: u64) -> Vec<Vec<Window>> {
     rounds
 }
 
-pub(super) fn rounds_of(windows: &[Window]) -> Vec<Vec<Window>> {
+pub(super) fn rounds_of(windows: &[OffsetWindow]) -> Vec<Vec<OffsetWindow>> {
     rounds(windows, ROUND_OFFSETS)
 }
 
-/// What the two tables have of a partition.
+/// The offsets of a partition that the tables have.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stored {
+pub(super) struct StoredOffsets {
     pub rows: RoaringTreemap,
-    pub letters: RoaringTreemap,
-    /// Offsets of which some identity is there twice: told already.
+    pub dead_letters: RoaringTreemap,
+    /// Offsets with a duplicate identity, which has been reported already.
     pub twice: RoaringTreemap,
-    /// What was given up, which Kafka may still have.
+    /// Offsets that were given up; Kafka may still have them.
     pub lost: LostRanges,
-    /// Offsets that the counters can't place are below it, if there are any.
+    /// Upper bound of the offsets that the counters don't locate; `None` if there are none.
     pub unplaced_before: Option<i64>,
 }
 
@@ -76,26 +76,26 @@ pub(super) struct Digests {
 }
 
 impl Digests {
-    fn new(epoch: i32, round: &[Window]) -> Self {
-        let digests = |window: &Window| {
+    fn new(epoch: i32, round: &[OffsetWindow]) -> Self {
+        let digests = |window: &OffsetWindow| {
             let length = window.range.end - window.range.start;
             (window.partition, (window.range.clone(), (0..length).map(|_| AtomicU32::new(0)).collect()))
         };
         Self { epoch, partitions: round.iter().map(digests).collect() }
     }
 
-    fn place(&self, epoch: i32, partition: i32, offset: i64) -> Option<&AtomicU32> {
+    fn slot(&self, epoch: i32, partition: i32, offset: i64) -> Option<&AtomicU32> {
         let (range, digests) = self.partitions.get(&partition).filter(|_| epoch == self.epoch)?;
         range.contains(&offset).then(|| &digests[(offset - range.start) as usize])
     }
 
-    /// Of an offset in one of the windows.
+    /// Digest of an offset in one of the windows.
     pub(super) fn of(&self, partition: i32, offset: i64) -> u32 {
-        self.place(self.epoch, partition, offset).map_or(0, |digest| digest.load(Ordering::Relaxed))
+        self.slot(self.epoch, partition, offset).map_or(0, |digest| digest.load(Ordering::Relaxed))
     }
 
     fn add(&self, epoch: i32, partition: i32, offset: i64, digest: impl FnOnce() -> u32) {
-        if let Some(sum) = self.place(epoch, partition, offset) {
+        if let Some(sum) = self.slot(epoch, partition, offset) {
             sum.fetch_add(digest(), Ordering::Relaxed);
         }
     }
@@ -106,28 +106,28 @@ impl Digests {
 }
 
 /// The tables that are compared with a topic.
-pub(super) struct Tables<'a> {
+pub(super) struct ComparedTables<'a> {
     pub ticks: (&'a AuditedTable, &'a LoggedVersion),
-    pub letters: (&'a AuditedTable, &'a LoggedVersion),
-    pub stored: Arc<BTreeMap<i32, Stored>>,
-    /// Statistics are true, so files can be left out by them.
+    pub dead_letters: (&'a AuditedTable, &'a LoggedVersion),
+    pub stored: Arc<BTreeMap<i32, StoredOffsets>>,
+    /// The statistics are correct, so files can be pruned by them.
     pub prunes: bool,
 }
 
-impl Tables<'_> {
-    /// Reads all files that may hold something of the round.
+impl ComparedTables<'_> {
+    /// Reads all files that may contain offsets of the round.
     ///
     /// # Errors
     /// The store doesn't answer.
     pub(super) async fn digests(
         &self,
         epoch: i32,
-        round: &[Window],
-        compared: &Arc<Compared>,
+        round: &[OffsetWindow],
+        compared: &Arc<ComparedColumns>,
     ) -> Result<Arc<Digests>, VerifyError> {
         let digests = Arc::new(Digests::new(epoch, round));
         let sums = Arc::clone(&digests);
-        self.each_batch(self.letters, &digests, move |batch| add_letters(&sums, batch)).await?;
+        self.each_batch(self.dead_letters, &digests, move |batch| add_dead_letters(&sums, batch)).await?;
         let (sums, stored, compared) = (Arc::clone(&digests), Arc::clone(&self.stored), Arc::clone(compared));
         self.each_batch(self.ticks, &digests, move |batch| add_rows(&sums, &stored, &compared, batch)).await?;
         Ok(digests)
@@ -147,7 +147,7 @@ impl Tables<'_> {
     }
 }
 
-/// Batches of some files, several files at once. What can't be read was told by the check before.
+/// Calls `add` with the batches of some files, several files at once. Unreadable files were reported before.
 ///
 /// # Errors
 /// The store doesn't answer.
@@ -168,7 +168,7 @@ pub(super) async fn each_batch<'a>(
         match reading.join_next().await {
             None => return Ok(()),
             Some(Ok(Err(FileError::Store(error)))) => return Err(error.into()),
-            // Pages that the reader panics on are damaged, too.
+            // Damaged pages may make the reader panic.
             Some(Ok(_) | Err(_)) => {}
         }
     }
@@ -185,20 +185,21 @@ async fn read(file: &StoredFile, add: &impl Fn(&RecordBatch)) -> Result<(), File
     Ok(())
 }
 
-fn add_rows(digests: &Digests, stored: &BTreeMap<i32, Stored>, compared: &Compared, batch: &RecordBatch) {
+fn add_rows(digests: &Digests, stored: &BTreeMap<i32, StoredOffsets>, compared: &ComparedColumns, batch: &RecordBatch) {
     let Some(rows) = compared.of_batch(batch) else { return };
     for row in 0..batch.num_rows() {
         let (epoch, partition, offset) = (rows.epoch.value(row), rows.partition.value(row), rows.offset.value(row));
-        // Rows of a replayed letter are beside it.
-        let is_letter = || stored.get(&partition).is_some_and(|stored| stored.letters.contains(offset as u64));
+        // A replayed dead letter has rows as well, which are not compared.
+        let is_dead_letter =
+            || stored.get(&partition).is_some_and(|stored| stored.dead_letters.contains(offset as u64));
         let is_expired = || compared.is_expired(partition, rows.ts(row));
-        if digests.place(epoch, partition, offset).is_some() && !is_letter() && !is_expired() {
+        if digests.slot(epoch, partition, offset).is_some() && !is_dead_letter() && !is_expired() {
             digests.add(epoch, partition, offset, || rows.digest(row));
         }
     }
 }
 
-fn add_letters(digests: &Digests, batch: &RecordBatch) {
+fn add_dead_letters(digests: &Digests, batch: &RecordBatch) {
     let int = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<Int32Type>();
     let long = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>();
     let hashes = batch.column_by_name("payload_sha256").and_then(|column| column.as_string_opt::<i32>());
@@ -209,7 +210,7 @@ fn add_letters(digests: &Digests, batch: &RecordBatch) {
     };
     for row in 0..batch.num_rows() {
         digests.add(epochs.value(row), partitions.value(row), offsets.value(row), || {
-            digest_letter(hashes.value(row), sizes.value(row))
+            digest_dead_letter(hashes.value(row), sizes.value(row))
         });
     }
 }
@@ -226,12 +227,12 @@ mod tests {
             ranges in prop::collection::vec((0i64..100, 0i64..50), 0..6),
             most in 1u64..40,
         ) {
-            let windows: Vec<Window> = (0..)
+            let windows: Vec<OffsetWindow> = (0..)
                 .zip(&ranges)
-                .map(|(partition, (start, length))| Window { partition, range: *start..start + length })
+                .map(|(partition, (start, length))| OffsetWindow { partition, range: *start..start + length })
                 .collect();
-            let offsets = |windows: &[Window]| -> Vec<(i32, i64)> {
-                let each = |window: &Window| window.range.clone().map(|offset| (window.partition, offset)).collect::<Vec<_>>();
+            let offsets = |windows: &[OffsetWindow]| -> Vec<(i32, i64)> {
+                let each = |window: &OffsetWindow| window.range.clone().map(|offset| (window.partition, offset)).collect::<Vec<_>>();
                 windows.iter().flat_map(each).collect()
             };
             let cut = rounds(&windows, most);

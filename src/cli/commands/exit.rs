@@ -78,7 +78,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         }
         if let Some(error) = cause.downcast_ref::<UnionError>() {
             return match error {
-                UnionError::OtherTopic(_) => Some(USAGE),
+                UnionError::TopicMismatch(_) => Some(USAGE),
                 UnionError::Lake(error) => lake_code(error),
                 UnionError::Follow(FollowError::Topic(error)) => topic_code(error),
                 _ => None,
@@ -92,7 +92,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 fn live_code(error: &LiveError) -> Option<u8> {
     match error {
         LiveError::Settings(_) | LiveError::Rule(_) => Some(USAGE),
-        LiveError::Gap { .. } | LiveError::OtherTopic(_) => Some(DATA_LOSS),
+        LiveError::Gap { .. } | LiveError::TopicMismatch(_) => Some(DATA_LOSS),
         LiveError::Lake(error) => lake_code(error),
         LiveError::Topic(error) => topic_code(error),
         LiveError::Follow(FollowError::Topic(error)) => topic_code(error),
@@ -107,7 +107,7 @@ fn topic_code(error: &TopicError) -> Option<u8> {
 
 fn lake_code(error: &LakeError) -> Option<u8> {
     match error {
-        LakeError::OtherTopic(_) => Some(DATA_LOSS),
+        LakeError::TopicMismatch(_) => Some(DATA_LOSS),
         LakeError::Differs { .. }
         | LakeError::Occupied { .. }
         | LakeError::NotAFolder { .. }

@@ -112,7 +112,7 @@ impl Pipeline {
         kafka: &TopicIdentity,
         assigned: &[Assigned],
     ) -> Result<Places, IngestError> {
-        lake.refresh_patiently().await?;
+        lake.refresh_with_retry().await?;
         lake.identity().require(kafka).map_err(DataLoss::from)?;
         lake.learn_topic_id(kafka).await?;
         self.begin_lake(lake, assigned).await?;

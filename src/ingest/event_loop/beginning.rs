@@ -55,7 +55,7 @@ impl Pipeline {
                 tracing::info!(version, start = %self.options.start, "the lake begins");
             }
             // Another worker of the group was faster; its positions count.
-            CommitOutcome::Fenced { .. } => lake.refresh_patiently().await?,
+            CommitOutcome::Fenced { .. } => lake.refresh_with_retry().await?,
         }
         Ok(())
     }

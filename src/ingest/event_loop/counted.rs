@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::decode::Coercions;
 use crate::ingest::event_loop::status::{MaintenanceStatus, Status, Volume};
-use crate::lake::Tally;
+use crate::lake::StoreMetrics;
 
 /// Shows that the loop turns where nothing happens.
 pub(in crate::ingest) const BEAT: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ pub(in crate::ingest) struct Counted {
     pub is_spare: bool,
     pub writing: Volume,
     pub already_applied: Arc<AtomicU64>,
-    pub tally: Arc<Tally>,
+    pub tally: Arc<StoreMetrics>,
     pub maintenance: watch::Receiver<MaintenanceStatus>,
 }
 
@@ -34,7 +34,7 @@ pub(in crate::ingest) type Newest = BTreeMap<i32, i64>;
 /// Waits, and shows meanwhile that the task is alive.
 pub(in crate::ingest) async fn beating<T>(
     status: &watch::Sender<Status>,
-    tally: &Tally,
+    tally: &StoreMetrics,
     future: impl Future<Output = T>,
 ) -> T {
     let mut future = pin!(future);

@@ -162,7 +162,7 @@ impl Goal {
                 Err(error) => return Err(error),
             }
         }
-        lake.refresh_patiently().await?;
+        lake.refresh_with_retry().await?;
         let mut behind = Vec::new();
         for (&partition, &end) in &self.ends {
             let next = lake.next_offset(partition).await?;

@@ -462,7 +462,7 @@ impl Pipeline {
                 self.status.send_modify(|status| status.fenced += 1);
                 self.restart(&flushed.partitions())?;
             }
-            Outcome::OtherTopic { id } => {
+            Outcome::TopicMismatch { id } => {
                 tracing::warn!(
                     topic_id = id,
                     outcome = "other_topic",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ingest::batching::batch::Batch;
 use crate::ingest::settings::{DataLossPolicy, IngestSettings, StartPolicy};
 use crate::kafka::Assigned;
-use crate::market::{OffsetRange, OtherTopic};
+use crate::market::{OffsetRange, TopicMismatch};
 
 /// When a batch is written.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +73,7 @@ pub enum DataLoss {
     )]
     Truncated { partition: i32, text: String },
     #[error(transparent)]
-    OtherTopic(#[from] OtherTopic),
+    TopicMismatch(#[from] TopicMismatch),
 }
 
 /// Why a partition can't be read.

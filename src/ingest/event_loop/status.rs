@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::decode::{Coercions, Reason, SkipKind};
 use crate::ingest::event_loop::dead_share::Share;
 use crate::ingest::event_loop::histogram::Histogram;
-use crate::lake::Tallied;
+use crate::lake::StoreMetricsSnapshot;
 use crate::market::Counts;
 
 /// State after the last event. Counts are since the start.
@@ -58,7 +58,7 @@ pub struct Status {
     /// Commits that were dropped because another worker had been faster.
     pub fenced: u64,
     pub measures: Measures,
-    pub lake: Tallied,
+    pub lake: StoreMetricsSnapshot,
     pub maintenance: MaintenanceStatus,
 }
 

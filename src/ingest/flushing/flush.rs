@@ -18,7 +18,7 @@ use crate::ingest::error::IngestError;
 use crate::ingest::flushing::dead_letters::encode_letters;
 use crate::ingest::flushing::encode::{EncodedFile, TickEncoder};
 use crate::kafka::TopicIdAnswer;
-use crate::lake::{Advance, Attempt, CommitNote, CommitOutcome, CommittedTable, Lake, LakeError, NewFile};
+use crate::lake::{Advance, CommitAttempt, CommitNote, CommitOutcome, CommittedTable, Lake, LakeError, NewFile};
 use crate::util::crash::{self, CrashPoint};
 
 /// A batch and what the table must look like for it to go in.
@@ -40,7 +40,7 @@ pub(in crate::ingest) enum Outcome {
     /// See [`CommitOutcome::Fenced`].
     Fenced { partitions: Vec<i32> },
     /// Kafka has another topic than the table: records of the batch may be of either, so nothing was written.
-    OtherTopic { id: String },
+    TopicMismatch { id: String },
 }
 
 /// What became of a flush.
@@ -97,7 +97,7 @@ pub(in crate::ingest) async fn flush(
         Flushed { advances: advances.clone(), outcome, dead_next, dead, skips, file_bytes, encoding, elapsed }
     };
     if let Some(id) = other_topic(lake, topic_id).await {
-        return Ok(done(Outcome::OtherTopic { id }, BTreeMap::new()));
+        return Ok(done(Outcome::TopicMismatch { id }, BTreeMap::new()));
     }
     let store = lake.ticks_store();
     let files = upload(lake, &store, files).await?;
@@ -107,9 +107,10 @@ pub(in crate::ingest) async fn flush(
         Bury::Fenced { partitions } => return Ok(done(Outcome::Fenced { partitions }, BTreeMap::new())),
     };
     if !dead_next.is_empty() {
-        crash::at(CrashPoint::LettersCommitted);
+        crash::at(CrashPoint::DeadLettersCommitted);
     }
-    let resolved = |lake: &Lake| lake.retry().tally.read().commits(CommittedTable::Ticks, Attempt::UnknownResolved);
+    let resolved =
+        |lake: &Lake| lake.retry().metrics.read().commits(CommittedTable::Ticks, CommitAttempt::UnknownResolved);
     let before = resolved(lake);
     let committed = lake.commit_ticks(&files, &advances, &note).await;
     let outcome = match read_again_if_gone(committed, &advances)? {

@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use crate::ingest::event_loop::status::Status;
 use crate::ingest::maintenance::task::Caretaker;
-use crate::util::priority::give_way;
+use crate::util::priority::lower_thread_priority;
 
 /// What is under way has had the time of the last flush too.
 const LAST_MAINTENANCE: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ impl Beside {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("maintenance")
-            .on_thread_start(give_way)
+            .on_thread_start(lower_thread_priority)
             .enable_all()
             .build()?;
         let task = runtime.spawn(caretaker.run(status).in_current_span());

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use crate::ingest::event_loop::status::{MaintenanceStatus, Ran, Status, Work};
 use crate::ingest::settings::Maintain;
-use crate::lake::maintenance::{Compacted, Compaction, RewriteError, Stopped};
-use crate::lake::{Location, Maintenance, RetryPolicy, StoreSettings, Upkeep};
+use crate::lake::maintenance::{Compaction, CompactionStats, RewriteError, StopReason};
+use crate::lake::{LakeMaintenance, Location, LogMaintenance, RetryPolicy, StoreSettings};
 
 /// Commits from one look at the files to the next.
 const COMMITS: u64 = 32;
@@ -35,7 +35,7 @@ pub(in crate::ingest) struct Looked {
     pub location: Location,
     pub store: StoreSettings,
     pub maintain: Maintain,
-    pub upkeep: Upkeep,
+    pub upkeep: LogMaintenance,
     /// Bytes that a compaction may take.
     pub memory: u64,
     /// Rows of a full batch; an ingest that has as many messages to read catches up.
@@ -47,7 +47,7 @@ pub(in crate::ingest) struct Caretaker {
     looked: Looked,
     /// Of this process, for the lease.
     holder: String,
-    maintenance: Option<Maintenance>,
+    maintenance: Option<LakeMaintenance>,
     compactions: BTreeMap<&'static str, Compaction>,
     vacuumed: Option<Instant>,
     /// When dates of few files were looked at, too.
@@ -126,7 +126,7 @@ impl Caretaker {
                 maintenance.refresh().await?;
                 maintenance
             }
-            none => none.insert(Maintenance::open(&self.looked.location, &self.looked.store).await?),
+            none => none.insert(LakeMaintenance::open(&self.looked.location, &self.looked.store).await?),
         };
         let done = maintenance.run(self.looked.upkeep, Utc::now()).await?;
         tracing::debug!(?done, "maintained the logs");
@@ -139,7 +139,7 @@ impl Caretaker {
         if self.looked.maintain == Maintain::Checkpoint {
             return Ok(());
         }
-        if let Some(until) = maintenance.lease(&self.holder, Maintenance::LEASE).await? {
+        if let Some(until) = maintenance.lease(&self.holder, LakeMaintenance::LEASE).await? {
             tracing::debug!(%until, "another maintainer is at work");
             return Ok(());
         }
@@ -160,13 +160,13 @@ impl Caretaker {
             let compaction = self.compactions.entry(table.name).or_default();
             compaction.limits.memory = self.looked.memory;
             compaction.limits.left_files = if catches_up { LEFT_FILES } else { 0 };
-            let mut all = Compacted::default();
+            let mut all = CompactionStats::default();
             let now = || Utc::now().timestamp_millis();
             let ended = compaction.run(table, &retry, &self.over, now, |done| all.add(done)).await?;
             tracing::debug!(table = table.name, ?all, ?ended, "looked for files to compact");
             let outcome = if all.jobs > 0 { Ran::Done } else { Ran::NothingToDo };
             self.told.send_modify(|told| told.ran(Work::Compaction, outcome, all.bytes_after));
-            if ended == Stopped::Asked {
+            if ended == StopReason::Cancelled {
                 return Ok(());
             }
             small = small.max(compaction.small_files);

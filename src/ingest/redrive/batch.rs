@@ -6,7 +6,7 @@ use super::error::ReplayError;
 use super::letters::Letter;
 use crate::decode::Decoder;
 use crate::ingest::{Batch, Chunk, TickEncoder};
-use crate::lake::{NewFile, Replayed};
+use crate::lake::{NewFile, ReplayedDeadLetters};
 use crate::market::{OffsetRange, TickColumns};
 
 /// Rows of one commit: a quarter of what ingest flushes at once.
@@ -20,7 +20,7 @@ struct Part {
     rows: TickColumns,
     /// The lowest and the highest.
     offsets: (i64, i64),
-    replayed: Replayed,
+    replayed: ReplayedDeadLetters,
 }
 
 /// Letters that became ticks.
@@ -28,7 +28,7 @@ struct Part {
 pub(super) struct Decoded {
     /// By epoch and partition.
     parts: BTreeMap<(i32, i32), Part>,
-    by_reason: BTreeMap<String, Replayed>,
+    by_reason: BTreeMap<String, ReplayedDeadLetters>,
     letters: usize,
     rows: usize,
     bytes: usize,
@@ -38,8 +38,8 @@ pub(super) struct Decoded {
 pub(super) struct Ready {
     pub files: Vec<(NewFile, Vec<u8>)>,
     /// By epoch and partition.
-    pub replayed: BTreeMap<(i32, i32), Replayed>,
-    pub by_reason: BTreeMap<String, Replayed>,
+    pub replayed: BTreeMap<(i32, i32), ReplayedDeadLetters>,
+    pub by_reason: BTreeMap<String, ReplayedDeadLetters>,
     /// The first and the last event time.
     pub event_ts: (i64, i64),
 }
@@ -47,14 +47,18 @@ pub(super) struct Ready {
 impl Decoded {
     /// Where the decoder puts the rows of a letter.
     pub(super) fn columns(&mut self, partition: (i32, i32), decoder: &Decoder) -> &mut TickColumns {
-        let empty = || Part { rows: decoder.columns(), offsets: (i64::MAX, i64::MIN), replayed: Replayed::default() };
+        let empty = || Part {
+            rows: decoder.columns(),
+            offsets: (i64::MAX, i64::MIN),
+            replayed: ReplayedDeadLetters::default(),
+        };
         &mut self.parts.entry(partition).or_insert_with(empty).rows
     }
 
     /// Says whose rows were put there last.
     pub(super) fn count(&mut self, letter: &Letter<'_>, rows: usize) {
         let (epoch, partition, offset) = letter.identity;
-        let replayed = Replayed { letters: 1, rows: rows as i64 };
+        let replayed = ReplayedDeadLetters { dead_letters: 1, rows: rows as i64 };
         if let Some(part) = self.parts.get_mut(&(epoch, partition)) {
             part.offsets = (offset.min(part.offsets.0), offset.max(part.offsets.1));
             part.replayed.add(replayed);
@@ -76,7 +80,7 @@ impl Decoded {
         self.letters >= letters || self.rows >= ROWS || self.bytes >= BYTES
     }
 
-    pub(super) fn by_reason(self) -> BTreeMap<String, Replayed> {
+    pub(super) fn by_reason(self) -> BTreeMap<String, ReplayedDeadLetters> {
         self.by_reason
     }
 

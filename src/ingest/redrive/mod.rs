@@ -89,7 +89,7 @@ pub async fn replay(settings: ReplaySettings, stop: &CancellationToken) -> Resul
                 return Ok(report);
             }
             // Somebody else made progress, so this ends.
-            Pass::Overtaken => replay.lake.refresh_patiently().await?,
+            Pass::Overtaken => replay.lake.refresh_with_retry().await?,
         }
     }
 }
@@ -97,7 +97,7 @@ pub async fn replay(settings: ReplaySettings, stop: &CancellationToken) -> Resul
 impl Replay {
     async fn open(settings: ReplaySettings, stop: &CancellationToken) -> Result<Self, ReplayError> {
         let retry = RetryPolicy { cancel: stop.clone(), ..RetryPolicy::default() };
-        let lake = Lake::open(&settings.location, &settings.store).await?.with_retry(retry);
+        let lake = Lake::open(&settings.location, &settings.store).await?.with_retry_policy(retry);
         let zone: MarketZone = lake_zone(&lake)?;
         let input = settings.input.clone().map_or_else(|| lake_input(&lake), Ok)?;
         let extras: Vec<_> = input.columns.iter().map(|(name, spec)| (name.clone(), spec.clone())).collect();
@@ -200,7 +200,7 @@ impl Replay {
         let batch = ReplayBatch { base, files: &files, replayed: &replayed, min_event_ts, max_event_ts };
         match self.lake.commit_replay(&batch).await? {
             ReplayOutcome::Committed { version } => {
-                let letters: i64 = replayed.values().map(|replayed| replayed.letters).sum();
+                let letters: i64 = replayed.values().map(|replayed| replayed.dead_letters).sum();
                 tracing::info!(version, letters, files = files.len(), "replayed dead letters");
                 report.replayed(by_reason);
                 report.commits += 1;

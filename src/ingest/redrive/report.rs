@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::letters::Letter;
 use super::wanted::Selection;
 use crate::decode::Rejection;
-use crate::lake::Replayed;
+use crate::lake::ReplayedDeadLetters;
 
 /// Letters that are still bad of which an example is kept.
 const EXAMPLES: usize = 5;
@@ -99,8 +99,8 @@ impl Report {
         }
     }
 
-    pub(super) fn replayed(&mut self, by_reason: BTreeMap<String, Replayed>) {
-        for (reason, Replayed { letters, rows }) in by_reason {
+    pub(super) fn replayed(&mut self, by_reason: BTreeMap<String, ReplayedDeadLetters>) {
+        for (reason, ReplayedDeadLetters { dead_letters: letters, rows }) in by_reason {
             let (letters, rows) = (letters.unsigned_abs(), rows.unsigned_abs());
             let of = self.of(&reason);
             (of.replayed, of.rows, of.left) = (of.replayed + letters, of.rows + rows, of.left - letters);

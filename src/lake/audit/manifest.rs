@@ -1,4 +1,5 @@
-//! Symlink manifests: for each partition a text of the URIs of its files, for readers that don't know Delta.
+//! Symlink manifests: a text file for each partition with the URIs of its data files, for readers that don't know
+//! Delta.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +14,16 @@ use crate::lake::log::view::TableView;
 const FOLDER: &str = "_symlink_format_manifest";
 const FILE: &str = "manifest";
 
-/// What was done beside writing.
+/// The result of writing manifests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ManifestsWritten {
-    /// Manifests of partitions that have no files any more: emptied, which takes no right to delete.
+    /// Number of manifests of partitions without files. They are emptied, which needs no permission to delete.
     pub emptied: usize,
 }
 
 impl TableView {
-    /// Texts by path. `uri` is where readers see the table, without a slash at the end; like the readers, it escapes
-    /// nothing.
+    /// Contents of the manifests by path. `uri` is the table's URI without a trailing slash. Nothing is
+    /// percent-encoded, as readers don't decode it.
     pub fn manifests(&self, uri: &str) -> BTreeMap<Path, String> {
         let mut all: BTreeMap<Path, String> = BTreeMap::new();
         for file in &self.files {
@@ -38,7 +39,7 @@ impl TableView {
     /// Writes manifests and empties those of partitions that are gone.
     ///
     /// # Errors
-    /// The store refuses or is away.
+    /// The store refuses or is unreachable.
     pub async fn write_manifests(&self, manifests: &BTreeMap<Path, String>) -> Result<ManifestsWritten, LakeError> {
         let failed =
             |error: object_store::Error| LakeError::store("write the manifests", self.table_url.as_str(), &error);

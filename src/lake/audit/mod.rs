@@ -1,6 +1,6 @@
-//! A table as its log says, read without the kernel, and what is repaired by that.
+//! Reads logs without the kernel, and repairs them.
 
-pub(in crate::lake) mod checkup;
 pub(in crate::lake) mod manifest;
 pub(in crate::lake) mod repair;
 pub(in crate::lake) mod state;
+pub(in crate::lake) mod store_checks;

@@ -10,47 +10,47 @@ use deltalake::kernel::{Action, Add, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use uuid::Uuid;
 
-use crate::lake::commit::create::Mapping;
-use crate::lake::commit::new_file::{NewFile, require_young};
-use crate::lake::commit::put::Put;
+use crate::lake::commit::create::InputMapping;
+use crate::lake::commit::new_file::{NewFile, require_not_expired};
+use crate::lake::commit::put::PutOutcome;
 use crate::lake::error::LakeError;
 use crate::lake::log::record::{CommitRecord, advanced};
 use crate::lake::log::table::Table;
 use crate::lake::log::transactions::{Advance, app_id};
-use crate::lake::store::retry::{Attempts, RetryPolicy};
-use crate::lake::store::tally::{Attempt, CommittedTable};
+use crate::lake::store::metrics::{CommitAttempt, CommittedTable};
+use crate::lake::store::retry::{RetryLoop, RetryPolicy};
 use crate::market::date_text;
 use crate::util::crash::{self, CrashPoint};
 
-/// What goes into the commit info beside the counters.
+/// What the commitInfo contains in addition to the counters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommitNote {
     /// Event times in microseconds since the epoch, UTC.
     pub min_event_ts: Option<i64>,
     pub max_event_ts: Option<i64>,
-    /// Who asked for it and why, where an operator did.
+    /// Who requested the commit and why; `None` unless an operator did.
     pub reason: Option<String>,
 }
 
-/// How far events have come elsewhere when a commit of `signals` is made.
+/// How far events had reached the other sinks when a commit of `signals` was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reached {
-    /// Topic of events; `None` where there is none.
+pub struct EventProgress {
+    /// Topic of events; `None` if events are not sent to a topic.
     pub topic_name: Option<String>,
     /// Next offset of each of its partitions.
     pub topic: BTreeMap<i32, i64>,
-    /// Events that were emitted from then on may not have reached all webhooks; microseconds since the epoch, UTC.
+    /// Events emitted at or after this time may not have reached all webhooks; microseconds since the epoch, UTC.
     pub webhooks_since: Option<i64>,
 }
 
-/// What became of a batch.
+/// The outcome of committing a batch.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommitOutcome {
     Committed {
         version: u64,
     },
-    /// Every partition was at its `next` before: an earlier attempt, or another worker with the same offsets.
+    /// Every partition was at its `next` before, because of an earlier attempt or another worker with the same offsets.
     AlreadyApplied {
         version: u64,
     },
@@ -60,36 +60,36 @@ pub enum CommitOutcome {
     },
 }
 
-pub(in crate::lake) struct Batch<'a> {
-    /// Whose attempts are counted; `signals` has no metrics.
+pub(in crate::lake) struct CommitBatch<'a> {
+    /// The table whose attempts are counted; `None` for `signals`, which has no metrics.
     pub table: Option<CommittedTable>,
     pub epoch: i32,
-    /// Property that holds the epoch, where the table has one.
+    /// Property that holds the epoch; `None` if the table has none.
     pub epoch_property: Option<&'static str>,
     pub partition_column: &'a str,
     pub files: &'a [NewFile],
     pub advances: &'a [Advance],
     /// `None` for a table without counters.
     pub note: Option<&'a CommitNote>,
-    /// How the rows were made; `None` where messages are not mapped.
-    pub mapping: Option<&'a Mapping>,
-    /// Of `signals` only.
-    pub reached: Option<&'a Reached>,
+    /// How the rows were mapped; `None` for a table of rows that are not mapped from messages.
+    pub mapping: Option<&'a InputMapping>,
+    /// Only `signals` has this field.
+    pub event_progress: Option<&'a EventProgress>,
 }
 
 pub(in crate::lake) async fn commit(
     table: &mut Table,
     retry: &RetryPolicy,
-    batch: &Batch<'_>,
+    batch: &CommitBatch<'_>,
 ) -> Result<CommitOutcome, LakeError> {
     batch.check()?;
     table.forget_commits();
     let commit_id = Uuid::new_v4().to_string();
-    let mut attempts = Attempts::new("commit not confirmed", retry, &table.name);
+    let mut attempts = RetryLoop::new("commit not confirmed", retry, &table.name);
     loop {
         let result = attempt(table, batch, &commit_id).await;
         if let Some(committed) = batch.table {
-            retry.tally.commit(committed, attempt_of(&result));
+            retry.metrics.commit(committed, attempt_of(&result));
         }
         let result = result.map(|ended| ended.map(|(outcome, _)| outcome));
         if let Some(outcome) = attempts.settle(result).await? {
@@ -98,30 +98,30 @@ pub(in crate::lake) async fn commit(
     }
 }
 
-/// How an attempt ended; `None`: another writer was faster, and the batch is still to be committed.
-type Ended = Option<(CommitOutcome, Landed)>;
+/// The outcome of an attempt; `None` if another writer was faster and the batch has to be committed again.
+type AttemptOutcome = Option<(CommitOutcome, ConfirmedBy)>;
 
-/// Who says that a commit is there.
+/// What confirmed that a commit exists.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Landed {
-    /// The answer to the put.
+enum ConfirmedBy {
+    /// The response to the put.
     Put,
-    /// The log, which was asked after an answer that said nothing, or another.
+    /// The log, which was read after a failed or inconclusive put.
     Log,
 }
 
-fn attempt_of(result: &Result<Ended, LakeError>) -> Attempt {
+fn attempt_of(result: &Result<AttemptOutcome, LakeError>) -> CommitAttempt {
     match result {
-        Ok(Some((CommitOutcome::Fenced { .. }, _))) => Attempt::Fenced,
-        Ok(Some((_, Landed::Put))) => Attempt::Ok,
-        Ok(Some((_, Landed::Log))) => Attempt::UnknownResolved,
-        Ok(None) => Attempt::Conflict,
-        Err(_) => Attempt::Error,
+        Ok(Some((CommitOutcome::Fenced { .. }, _))) => CommitAttempt::Fenced,
+        Ok(Some((_, ConfirmedBy::Put))) => CommitAttempt::Ok,
+        Ok(Some((_, ConfirmedBy::Log))) => CommitAttempt::UnknownResolved,
+        Ok(None) => CommitAttempt::Conflict,
+        Err(_) => CommitAttempt::Error,
     }
 }
 
-async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Ended, LakeError> {
-    let by_log = |outcome| (outcome, Landed::Log);
+async fn attempt(table: &mut Table, batch: &CommitBatch<'_>, commit_id: &str) -> Result<AttemptOutcome, LakeError> {
+    let by_log = |outcome| (outcome, ConfirmedBy::Log);
     table.settle_head().await?;
     if let Some(outcome) = settle(table, batch, commit_id).await? {
         return Ok(Some(by_log(outcome)));
@@ -135,7 +135,7 @@ async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Resul
     };
     let record = record.map_err(|partition| LakeError::NoCounters { table: table.name.clone(), partition })?;
     let operation = append(batch.partition_column);
-    require_young(&table.name, batch.files)?;
+    require_not_expired(&table.name, batch.files)?;
     if batch.epoch_property.is_some() {
         crash::at(CrashPoint::TicksCommitting);
     }
@@ -146,47 +146,51 @@ async fn attempt(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Resul
         crash::at(CrashPoint::TicksCommitted);
     }
     match put {
-        (version, Put::Stored) => Ok(Some((CommitOutcome::Committed { version }, Landed::Put))),
-        (_, Put::Exists) => {
+        (version, PutOutcome::Stored) => Ok(Some((CommitOutcome::Committed { version }, ConfirmedBy::Put))),
+        (_, PutOutcome::Exists) => {
             table.catch_up().await?;
             Ok(settle(table, batch, commit_id).await?.map(by_log))
         }
     }
 }
 
-/// What the transactions of the head say about the batch; `None` when it is still to be committed.
-async fn settle(table: &mut Table, batch: &Batch<'_>, commit_id: &str) -> Result<Option<CommitOutcome>, LakeError> {
+/// The outcome of the batch according to the transactions of the head; `None` if it still has to be committed.
+async fn settle(
+    table: &mut Table,
+    batch: &CommitBatch<'_>,
+    commit_id: &str,
+) -> Result<Option<CommitOutcome>, LakeError> {
     if let Some(property) = batch.epoch_property
         && table.epoch_of(property)? != batch.epoch
     {
         let partitions = batch.advances.iter().map(|advance| advance.partition).collect();
         return Ok(Some(CommitOutcome::Fenced { partitions }));
     }
-    let (mut applied, mut strangers) = (0, Vec::new());
+    let (mut applied, mut moved) = (0, Vec::new());
     for advance in batch.advances {
         let current = table.remember_transaction(&app_id(batch.epoch, advance.partition)).await?;
         if current == Some(advance.range.next()) {
             applied += 1;
         }
         if current != advance.base {
-            strangers.push(advance.partition);
+            moved.push(advance.partition);
         }
     }
     if applied == batch.advances.len() {
         return Ok(Some(match table.landed_as(commit_id) {
             Some(version) => CommitOutcome::Committed { version },
-            // It only says how far events are elsewhere.
-            None if batch.advances.is_empty() && batch.reached.is_some() => return Ok(None),
+            // A commit without advances only records the progress of events in other sinks.
+            None if batch.advances.is_empty() && batch.event_progress.is_some() => return Ok(None),
             None => CommitOutcome::AlreadyApplied { version: table.version() },
         }));
     }
-    // Rows of the old mapping must not follow a commit of the new one, whoever owns the partitions.
+    // Rows of the old mapping must not follow a commit that changed it, whoever owns the partitions.
     batch.mapping.map_or(Ok(()), |mapping| mapping.require(table))?;
     table.require_zone()?;
-    Ok((!strangers.is_empty()).then_some(CommitOutcome::Fenced { partitions: strangers }))
+    Ok((!moved.is_empty()).then_some(CommitOutcome::Fenced { partitions: moved }))
 }
 
-impl Batch<'_> {
+impl CommitBatch<'_> {
     fn check(&self) -> Result<(), LakeError> {
         let mut seen = HashSet::new();
         for advance in self.advances {
@@ -214,7 +218,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Or the partition that lacks counters.
+    /// The record of the commit. The error is a partition without counters.
     fn record(&self, commit_id: &str, note: &CommitNote, newest: Option<&CommitRecord>) -> Result<CommitRecord, i32> {
         let range = |advance: &Advance| (advance.partition, [advance.range.start(), advance.range.next()]);
         Ok(CommitRecord {
@@ -229,14 +233,14 @@ impl Batch<'_> {
                 None => BTreeMap::new(),
             },
             replay: None,
-            events_topic_name: self.reached.and_then(|reached| reached.topic_name.clone()),
-            events_topic: self.reached.map(|reached| reached.topic.clone()).unwrap_or_default(),
-            webhooks_since: self.reached.and_then(|reached| reached.webhooks_since),
+            events_topic_name: self.event_progress.and_then(|event_progress| event_progress.topic_name.clone()),
+            events_topic: self.event_progress.map(|event_progress| event_progress.topic.clone()).unwrap_or_default(),
+            webhooks_since: self.event_progress.and_then(|event_progress| event_progress.webhooks_since),
         })
     }
 
     fn transactions(&self) -> Vec<Transaction> {
-        // No lastUpdated: with one, a retention setting could expire the transaction, and with it the fence.
+        // `lastUpdated` is not set: with it, a retention setting could expire the transaction, and with it the fence.
         let next = |advance: &Advance| Transaction::new(app_id(self.epoch, advance.partition), advance.range.next());
         self.advances.iter().map(next).collect()
     }
@@ -250,14 +254,14 @@ pub(in crate::lake) fn append(partition_column: &str) -> DeltaOperation {
     }
 }
 
-/// Actions that add files with new rows to a table.
+/// Actions that add files with new rows.
 pub(in crate::lake) fn adds(partition_column: &str, files: &[NewFile]) -> Vec<Action> {
     let now = chrono::Utc::now().timestamp_millis();
     let add = |file| Action::Add(Add { data_change: true, ..add_without_rows(partition_column, file, now) });
     files.iter().map(add).collect()
 }
 
-/// Of a file whose rows were in the table before, in another one.
+/// Action that adds a file whose rows were in other files of the table before.
 pub(in crate::lake) fn add_without_rows(partition_column: &str, file: &NewFile, now_ms: i64) -> Add {
     Add {
         path: file.path.clone(),
@@ -274,7 +278,7 @@ pub(in crate::lake) fn add_without_rows(partition_column: &str, file: &NewFile, 
     }
 }
 
-/// As actions have them; `days` since 1970-01-01.
+/// Partition values as in Delta actions; `days` since 1970-01-01.
 pub(in crate::lake) fn partition_values(partition_column: &str, days: i32) -> HashMap<String, Option<String>> {
     HashMap::from([(partition_column.to_owned(), date_text(days))])
 }

@@ -1,22 +1,23 @@
-//! The newest record stays in the log, whatever the clean-up deletes and whoever commits.
+//! Keeps the newest record in the log, whatever the clean-up deletes and whoever commits.
 //!
-//! Our own commits repeat it. Those of other tools don't, so where one of these is the newest, a commit of ours comes
-//! after it before anything is deleted.
+//! Our own commits repeat the record, those of other tools don't. So if the newest commit is another tool's, one of
+//! ours follows it before anything is deleted.
 
 use deltalake::kernel::Transaction;
 
 use crate::lake::commit::append::append;
-use crate::lake::commit::put::Put;
+use crate::lake::commit::put::PutOutcome;
 use crate::lake::error::LakeError;
-use crate::lake::log::head::Changes;
+use crate::lake::log::head::CommitChanges;
 use crate::lake::log::record::CommitRecord;
 use crate::lake::log::table::Table;
 
 const APP_ID: &str = "tickhouse/record";
-/// Writers that are faster, one after the other: as many as a clean-up waits for.
+/// Lost races after which the clean-up is put off.
 const ATTEMPTS: usize = 10;
 
-/// Whether the newest commit has the record now, or there is none. The snapshot is that of the newest commit.
+/// Whether the newest commit now has the record, or there is no record at all. The snapshot is that of the newest
+/// commit.
 ///
 /// # Errors
 /// The log can't be read or written.
@@ -28,11 +29,11 @@ pub(in crate::lake) async fn carry_record(table: &mut Table) -> Result<bool, Lak
         }
         let Some(record) = table.remember_record().await?.map(CommitRecord::repeated) else { return Ok(true) };
         let partition_column = table.metadata().partition_columns().first().cloned().unwrap_or_default();
-        // A commit without an action would be one that other readers may not expect.
+        // The commit contains an action, because other readers may not expect an empty one.
         let version = i64::try_from(table.version()).unwrap_or(i64::MAX).saturating_add(1);
         let transactions = vec![Transaction::new(APP_ID, version)];
         let put = table.put_next(Vec::new(), append(&partition_column), Some(&record), transactions).await?;
-        let (version, is_stored) = (put.0, matches!(put.1, Put::Stored));
+        let (version, is_stored) = (put.0, matches!(put.1, PutOutcome::Stored));
         if is_stored {
             tracing::info!(table = %table.name, version, "carried the counters on: another tool wrote the newest commit");
         }
@@ -48,7 +49,7 @@ async fn newest_has_record(table: &Table) -> Result<bool, LakeError> {
     let version = table.version();
     let read = table.log.read_commit_entry(version).await;
     let Some(commit) = read.map_err(|error| table.error("read a commit", error))? else { return Ok(false) };
-    let changes = Changes::parse(&commit);
+    let changes = CommitChanges::parse(&commit);
     Ok(changes
         .map_err(|detail| crate::lake::log::damage::damaged_commit(&table.name, version, detail))?
         .record

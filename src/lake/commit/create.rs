@@ -6,13 +6,14 @@ use deltalake::kernel::{Action, MetadataExt, Protocol, StructField, new_metadata
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::{Value, json};
 
-use crate::lake::error::{Difference, LakeError};
+use crate::lake::error::{LakeError, SpecDifference};
 use crate::lake::log::input_change::input_changes;
-use crate::lake::log::newer::has;
+use crate::lake::log::newer_version::has_version;
 use crate::lake::log::properties::{CLUSTER_ID, INPUT, MARKET_ZONE, PARTITION_BY, TOPIC, TOPIC_ID};
 use crate::lake::log::record::CommitRecord;
 use crate::lake::log::schema::{
-    Column, DEAD_DATE, TRADE_DATE, dead_letters_columns, delta_schema, signals_columns, ticks_columns, with_new_extras,
+    DEAD_DATE, TRADE_DATE, TableColumn, dead_letters_columns, delta_schema, signals_columns, ticks_columns,
+    with_new_extras,
 };
 use crate::lake::log::table::Table;
 use crate::lake::store::location::Location;
@@ -20,11 +21,11 @@ use crate::market::{ExtraSpec, PartitionBy, TopicIdentity};
 
 const ACCEPT_INPUT: &str = "take it with --accept-input-change";
 
-/// Attempts at a change of the schema or a property, each lost to another worker's.
+/// Attempts to change the schema or a property while other workers win every race.
 const METADATA_ATTEMPTS: usize = 20;
 
-/// What a lake is for; fixed at its creation, except for the input, new extra columns, and the identity, which
-/// changes with the epoch.
+/// What a lake holds. It is fixed at creation, except for the input, new extra columns, and the identity, which changes
+/// with the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LakeSpec {
     pub topic: String,
@@ -36,27 +37,27 @@ pub struct LakeSpec {
     pub input: String,
     /// Extra columns in the order of the configuration.
     pub extras: Vec<(String, ExtraSpec)>,
-    /// Takes an input that differs from the lake's.
+    /// Accepts an input that differs from the lake's.
     pub accept_input_change: bool,
-    /// A lake that is not there is an error.
+    /// A lake that doesn't exist is an error.
     pub must_exist: bool,
 }
 
-/// How messages become rows: what a writer goes by from its start on.
+/// How messages become rows; fixed when a writer starts.
 #[derive(Debug, Clone)]
-pub(in crate::lake) struct Mapping {
+pub(in crate::lake) struct InputMapping {
     input: Option<String>,
-    columns: Vec<Column>,
+    columns: Vec<TableColumn>,
 }
 
-impl Mapping {
-    /// That of the newest version that a handle knows.
+impl InputMapping {
+    /// The mapping of the newest version that the handle knows.
     pub(in crate::lake) fn of(ticks: &Table) -> Result<Self, LakeError> {
         Ok(Self { input: ticks.property(INPUT).map(str::to_owned), columns: ticks.columns()? })
     }
 
     /// # Errors
-    /// Another worker changed it: what was decoded by the old one is not what the table says.
+    /// Another worker changed the mapping: rows that were decoded with the old one must not be added.
     pub(in crate::lake) fn require(&self, ticks: &Table) -> Result<(), LakeError> {
         let same_input = match (&self.input, ticks.property(INPUT)) {
             (Some(known), Some(now)) => same_json(known, now),
@@ -80,7 +81,7 @@ impl LakeSpec {
     }
 }
 
-/// An id that isn't known is no property.
+/// An unknown id removes the property.
 pub(in crate::lake) fn identity_properties(identity: &TopicIdentity) -> [(&'static str, Option<String>); 2] {
     [(CLUSTER_ID, Some(identity.cluster_id.clone())), (TOPIC_ID, identity.topic_id.clone())]
 }
@@ -90,7 +91,7 @@ pub(in crate::lake) fn identity_of(ticks: &Table) -> TopicIdentity {
     TopicIdentity { cluster_id: property(CLUSTER_ID).unwrap_or_default(), topic_id: property(TOPIC_ID) }
 }
 
-/// Log and files stay readable this long; statistics are kept for the columns that prune.
+/// How long the log and removed files stay readable, and the columns that have statistics for pruning.
 fn delta_properties(statistics: &str) -> [(&'static str, String); 3] {
     [
         ("delta.logRetentionDuration", "interval 7 days".to_owned()),
@@ -99,7 +100,7 @@ fn delta_properties(statistics: &str) -> [(&'static str, String); 3] {
     ]
 }
 
-/// Loads both tables, creating what isn't there.
+/// Loads both tables, creating missing ones.
 pub(in crate::lake) async fn create_or_check(
     location: &Location,
     ticks: &mut Table,
@@ -122,8 +123,8 @@ pub(in crate::lake) async fn create_or_check(
     refuse(location, differences)
 }
 
-/// What the lake lacks. One of its tables is never made anew beside the other: what was in it would be missing without
-/// a word.
+/// The error for an incomplete lake. A missing table is never recreated next to an existing one: its lost rows would go
+/// unnoticed.
 ///
 /// # Errors
 /// The store doesn't answer.
@@ -132,26 +133,28 @@ pub(in crate::lake) async fn incomplete(
     ticks: &Table,
     dead_letters: &Table,
 ) -> Result<Option<LakeError>, LakeError> {
-    // In this order: `ticks` is made first.
-    let has_letters = is_there(dead_letters).await?;
-    let has_ticks = is_there(ticks).await?;
+    // The order matters: `ticks` is created first.
+    let has_dead_letters = exists(dead_letters).await?;
+    let has_ticks = exists(ticks).await?;
     let gone =
         |table: &Table, other: &Table| LakeError::TableGone { table: table.name.clone(), other: other.name.clone() };
-    Ok(match (has_ticks, has_letters) {
+    Ok(match (has_ticks, has_dead_letters) {
         (true, true) => None,
         (false, true) => Some(gone(ticks, dead_letters)),
-        // Without a first commit the lake is still being made.
-        (true, false) if has(ticks, 1).await? || !has(ticks, 0).await? => Some(gone(dead_letters, ticks)),
+        // Without a first commit the lake is still being created.
+        (true, false) if has_version(ticks, 1).await? || !has_version(ticks, 0).await? => {
+            Some(gone(dead_letters, ticks))
+        }
         _ => Some(LakeError::NoTable { location: location.to_string() }),
     })
 }
 
-/// By more than a list of files, which may lag behind.
-async fn is_there(table: &Table) -> Result<bool, LakeError> {
-    Ok(table.exists().await? || has(table, 0).await?)
+/// Checks more than the list of files, which may lag behind.
+async fn exists(table: &Table) -> Result<bool, LakeError> {
+    Ok(table.exists().await? || has_version(table, 0).await?)
 }
 
-/// Loads `signals`, creating it if it isn't there.
+/// Loads `signals`, creating it if it doesn't exist.
 pub(in crate::lake) async fn open_or_create_signals(location: &Location, signals: &mut Table) -> Result<(), LakeError> {
     let columns = signals_columns();
     let properties = delta_properties("symbol,ts,kind,kafka_offset");
@@ -162,11 +165,11 @@ pub(in crate::lake) async fn open_or_create_signals(location: &Location, signals
 /// Writes version 0 unless there is one, then loads the table. Any number of workers may do it at once.
 async fn create(
     table: &mut Table,
-    columns: &[Column],
+    columns: &[TableColumn],
     partition_column: &str,
     properties: HashMap<&'static str, String>,
 ) -> Result<(), LakeError> {
-    // S3 answers 409 beside another put of the same key, and then there may be no table yet.
+    // S3 answers 409 to concurrent puts of the same key, and then the table may not exist yet.
     for _ in 0..METADATA_ATTEMPTS {
         if table.exists().await? {
             break;
@@ -185,7 +188,7 @@ async fn create(
         let actions = vec![Action::Protocol(protocol), Action::Metadata(metadata)];
         let created = table.put_next(actions, operation, None, Vec::new()).await;
         if let Err(error) = created {
-            // The answer may be lost and the table there all the same.
+            // The table may exist although the response was lost.
             if !table.exists().await? {
                 return Err(error);
             }
@@ -197,7 +200,7 @@ async fn create(
 async fn check_ticks(
     location: &Location,
     ticks: &mut Table,
-    columns: &[Column],
+    columns: &[TableColumn],
     spec: &LakeSpec,
 ) -> Result<(), LakeError> {
     for _ in 0..METADATA_ATTEMPTS {
@@ -246,7 +249,7 @@ async fn check_ticks(
     })
 }
 
-fn refuse(location: &Location, differences: Vec<Difference>) -> Result<(), LakeError> {
+fn refuse(location: &Location, differences: Vec<SpecDifference>) -> Result<(), LakeError> {
     if differences.is_empty() {
         return Ok(());
     }
@@ -260,7 +263,7 @@ fn same_json(one: &str, other: &str) -> bool {
     }
 }
 
-fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<Difference>, LakeError> {
+fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<SpecDifference>, LakeError> {
     let mut differences = Vec::new();
     for (key, configured) in spec.properties() {
         let in_lake = ticks.property(key);
@@ -269,7 +272,7 @@ fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<Difference>,
         }
         if let (INPUT, Some(in_lake)) = (key, in_lake) {
             let nothing = || "nothing".to_owned();
-            differences.extend(input_changes(in_lake, &configured).into_iter().map(|change| Difference {
+            differences.extend(input_changes(in_lake, &configured).into_iter().map(|change| SpecDifference {
                 what: change.key,
                 in_lake: change.in_lake.unwrap_or_else(nothing),
                 configured: change.configured.unwrap_or_else(nothing),
@@ -286,26 +289,26 @@ fn compare_properties(ticks: &Table, spec: &LakeSpec) -> Result<Vec<Difference>,
             _ => ACCEPT_INPUT,
         };
         let in_lake = in_lake.map_or_else(|| "nothing".to_owned(), |value| format!("'{value}'"));
-        differences.push(Difference { what: key.to_owned(), in_lake, configured: format!("'{configured}'"), fix });
+        differences.push(SpecDifference { what: key.to_owned(), in_lake, configured: format!("'{configured}'"), fix });
     }
     Ok(differences)
 }
 
-struct Comparison {
-    differences: Vec<Difference>,
+struct SpecComparison {
+    differences: Vec<SpecDifference>,
     /// Extra columns that the table doesn't have yet.
-    new: Vec<Column>,
+    new: Vec<TableColumn>,
 }
 
-fn compare_columns(table: &str, present: &[Column], configured: &[Column]) -> Comparison {
-    let mut comparison = Comparison { differences: Vec::new(), new: Vec::new() };
-    let core: Vec<Column> = match table {
+fn compare_columns(table: &str, present: &[TableColumn], configured: &[TableColumn]) -> SpecComparison {
+    let mut comparison = SpecComparison { differences: Vec::new(), new: Vec::new() };
+    let core: Vec<TableColumn> = match table {
         "ticks" => ticks_columns(PartitionBy::Day, &[]),
         _ => configured.to_vec(),
     };
     let mut differ = |column: &str, in_lake: String, configured: String, fix| {
         let what = format!("column {table}.{column}");
-        comparison.differences.push(Difference { what, in_lake, configured, fix });
+        comparison.differences.push(SpecDifference { what, in_lake, configured, fix });
     };
     for column in configured {
         match present.iter().find(|other| other.name == column.name) {

@@ -1,4 +1,4 @@
-//! A lake: the two tables that one topic of one cluster lands in.
+//! A lake: the tables that one topic of one cluster is ingested into.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,10 +10,10 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 
-use crate::lake::commit::append::{Batch, CommitNote, CommitOutcome, commit};
-use crate::lake::commit::create::{LakeSpec, Mapping, create_or_check, identity_of, incomplete};
+use crate::lake::commit::append::{CommitBatch, CommitNote, CommitOutcome, commit};
+use crate::lake::commit::create::{InputMapping, LakeSpec, create_or_check, identity_of, incomplete};
 use crate::lake::commit::new_file::NewFile;
-use crate::lake::commit::signals::SignalsTable;
+use crate::lake::commit::signals::SignalsReader;
 use crate::lake::error::{LakeError, StoreProblem};
 use crate::lake::log::history::{AsOf, TableCommit};
 use crate::lake::log::properties::{EPOCH, MARKET_ZONE, TOPIC};
@@ -22,17 +22,17 @@ use crate::lake::log::schema::DEAD_DATE;
 use crate::lake::log::table::Table;
 use crate::lake::log::transactions::{Advance, app_id};
 use crate::lake::log::view::{DataFile, TableView};
-use crate::lake::store::empty::{require_folder, require_vacant};
 use crate::lake::store::location::Location;
+use crate::lake::store::metrics::CommittedTable;
 use crate::lake::store::probe::require_conditional_put;
-use crate::lake::store::retry::{Attempts, RetryPolicy, patiently};
+use crate::lake::store::retry::{RetryLoop, RetryPolicy, with_retry};
 use crate::lake::store::root::{StoreSettings, root_store};
+use crate::lake::store::root_folder::{require_empty, require_folder};
 use crate::lake::store::stored_file::{FileError, StoredFile};
-use crate::lake::store::tally::CommittedTable;
 use crate::lake::store::{bucket, upload};
 use crate::market::TopicIdentity;
 
-/// Files of one commit on their way to the store at the same time.
+/// Concurrent uploads of the files of one commit.
 const PARALLEL_UPLOADS: usize = 4;
 
 const NOT_READ: &str = "lake not read";
@@ -42,14 +42,15 @@ pub struct Lake {
     location: Location,
     pub(in crate::lake) ticks: Table,
     pub(in crate::lake) dead_letters: Table,
-    /// Readers alone look for it.
-    pub(in crate::lake) signals: Option<SignalsTable>,
+    /// Only readers open it.
+    pub(in crate::lake) signals: Option<SignalsReader>,
     pub(in crate::lake) partition_column: String,
-    /// As of the last refresh, not of the head: what was read under it must not be committed under another.
+    /// Epoch as of the last refresh, not of the head: rows that were read in one epoch must not be committed in
+    /// another.
     pub(in crate::lake) epoch: i32,
-    /// Of a writer that maps messages, as of its start.
-    mapping: Option<Mapping>,
-    /// This handle found no lake and made one.
+    /// Mapping of a writer, as of its start; `None` for readers.
+    mapping: Option<InputMapping>,
+    /// This handle found no lake and created one.
     is_new: bool,
     pub(in crate::lake) retry: RetryPolicy,
 }
@@ -62,10 +63,10 @@ impl fmt::Debug for Lake {
 }
 
 impl Lake {
-    /// For writers. Creates what is missing; several workers may do so at once.
+    /// Opens a lake for writing and creates missing tables; several workers may do so at once.
     ///
     /// # Errors
-    /// The store can't be used or ignores conditional writes; the tables were made for something else.
+    /// The store can't be used or ignores conditional writes, or the tables were created with other settings.
     pub async fn open_or_create(
         location: &Location,
         store: &StoreSettings,
@@ -102,19 +103,19 @@ impl Lake {
             return Err(LakeError::MustExist { location: location.to_string() });
         }
         if is_new {
-            require_vacant(root, location).await?;
+            require_empty(root, location).await?;
         }
         create_or_check(location, &mut ticks, &mut dead_letters, spec).await?;
-        let mapping = Some(Mapping::of(&ticks)?);
+        let mapping = Some(InputMapping::of(&ticks)?);
         Ok(Self { mapping, is_new, ..Self::of(location, ticks, dead_letters)? })
     }
 
-    /// Whether there was no lake when this handle was opened, so that it made one.
+    /// Whether this handle created the lake.
     pub fn is_new(&self) -> bool {
         self.is_new
     }
 
-    /// For readers: never writes.
+    /// Opens a lake for reading; never writes.
     ///
     /// # Errors
     /// There are no tables, or they can't be read.
@@ -129,7 +130,7 @@ impl Lake {
         ticks.load().await?;
         dead_letters.load().await?;
         let mut lake = Self::of(location, ticks, dead_letters)?;
-        lake.signals = Some(SignalsTable::open(&root, location).await?);
+        lake.signals = Some(SignalsReader::open(&root, location).await?);
         Ok(lake)
     }
 
@@ -150,15 +151,15 @@ impl Lake {
         })
     }
 
-    /// Bounds the search for the outcome of a commit; 60 s unless said otherwise.
+    /// Sets how long to retry; 60 s by default.
     #[must_use]
-    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+    pub fn with_retry_policy(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Loads the newest version of both tables. Commits don't need it; [`Lake::ticks`] shows no files that came
-    /// after it.
+    /// Loads the newest version of the tables. Commits don't need it; [`Lake::ticks`] doesn't show files that were
+    /// added later.
     ///
     /// # Errors
     /// The log can't be read, or another tool has raised the protocol.
@@ -172,13 +173,13 @@ impl Lake {
         Ok(())
     }
 
-    /// The same, again and again by the retry policy while the store is away.
+    /// Like [`Self::refresh`], with retries according to the policy while the store is unreachable.
     ///
     /// # Errors
-    /// As [`Self::refresh`], or the policy says to stop.
-    pub async fn refresh_patiently(&mut self) -> Result<(), LakeError> {
+    /// As [`Self::refresh`], or the policy ends the retries.
+    pub async fn refresh_with_retry(&mut self) -> Result<(), LakeError> {
         let retry = self.retry.clone();
-        let mut attempts = Attempts::new(NOT_READ, &retry, &self.ticks.name.clone());
+        let mut attempts = RetryLoop::new(NOT_READ, &retry, &self.ticks.name.clone());
         loop {
             let result = self.refresh().await.map(Some);
             if attempts.settle(result).await?.is_some() {
@@ -187,18 +188,18 @@ impl Lake {
         }
     }
 
-    /// Newest version of `ticks` that is known: of the last refresh or, if later, of the last commit.
+    /// Newest known version of `ticks`: that of the last refresh or, if later, of the last commit.
     pub fn version(&self) -> u64 {
         self.ticks.version()
     }
 
-    /// Of `ticks`, of `dead_letters` and of `signals`, which may not be there.
+    /// Versions of `ticks`, `dead_letters` and `signals`, which may not exist.
     pub fn versions(&self) -> [Option<u64>; 3] {
-        let signals = self.signals.as_ref().and_then(SignalsTable::version);
+        let signals = self.signals.as_ref().and_then(SignalsReader::version);
         [Some(self.ticks.version()), Some(self.dead_letters.version()), signals]
     }
 
-    /// How it tries again, and what it counts of that.
+    /// The retry policy, with its metrics.
     pub fn retry(&self) -> &RetryPolicy {
         &self.retry
     }
@@ -224,7 +225,7 @@ impl Lake {
         self.ticks.property(key)
     }
 
-    /// The topic that lands here.
+    /// The topic that is ingested.
     pub fn topic(&self) -> Option<&str> {
         self.property(TOPIC)
     }
@@ -245,20 +246,20 @@ impl Lake {
     /// The log can't be read.
     pub async fn next_offset(&self, partition: i32) -> Result<Option<i64>, LakeError> {
         let app_id = app_id(self.epoch(), partition);
-        patiently(NOT_READ, &self.retry, &self.ticks.name, || self.ticks.transaction(&app_id)).await
+        with_retry(NOT_READ, &self.retry, &self.ticks.name, || self.ticks.transaction(&app_id)).await
     }
 
-    /// Dead letters below this offset are in the table. May be ahead of [`Lake::next_offset`] after a crash
-    /// between the two commits, and is behind it while there are none.
+    /// The table has all dead letters below this offset. It may be ahead of [`Lake::next_offset`] after a crash between
+    /// the two commits, and is behind it while there are no dead letters.
     ///
     /// # Errors
     /// The log can't be read.
     pub async fn dead_next_offset(&self, partition: i32) -> Result<Option<i64>, LakeError> {
         let app_id = app_id(self.epoch(), partition);
-        patiently(NOT_READ, &self.retry, &self.dead_letters.name, || self.dead_letters.transaction(&app_id)).await
+        with_retry(NOT_READ, &self.retry, &self.dead_letters.name, || self.dead_letters.transaction(&app_id)).await
     }
 
-    /// Where every offset is, per partition of this epoch, as the newest ingest commit has it.
+    /// Counters of each partition of this epoch, from the newest ingest commit.
     ///
     /// # Errors
     /// The log can't be read.
@@ -282,15 +283,15 @@ impl Lake {
         TableView::of(&self.dead_letters)
     }
 
-    /// Files of `signals`; `None` where live never ran, for a writer, and for the lake as it was.
+    /// Files of `signals`; `None` if live never ran, for a writer, and for an older version of the lake.
     ///
     /// # Errors
     /// As [`Lake::ticks`].
     pub fn signals(&self) -> Result<Option<TableView>, LakeError> {
-        self.signals.as_ref().map_or(Ok(None), SignalsTable::view)
+        self.signals.as_ref().map_or(Ok(None), SignalsReader::view)
     }
 
-    /// The lake as it was, for reading: `ticks` at that version, `dead_letters` as it was at the same time.
+    /// An older version of the lake, for reading: `ticks` at that version, and `dead_letters` at the same time.
     ///
     /// # Errors
     /// The log doesn't hold the version, or can't be read.
@@ -299,7 +300,7 @@ impl Lake {
         let time = ticks.time_of(ticks.version()).await?;
         let time = if let AsOf::Time(asked) = as_of { asked } else { time };
         let dead_letters = match self.dead_letters.at(AsOf::Time(time)).await {
-            // It is made right after ticks, without rows.
+            // `dead_letters` is created right after `ticks`, without rows.
             Err(LakeError::TooOld { .. }) if ticks.version() == 0 => self.dead_letters.at(AsOf::Version(0)).await?,
             other => other?,
         };
@@ -320,12 +321,12 @@ impl Lake {
         self.dead_letters.history(limit).await
     }
 
-    /// Begins at the root of `ticks`.
+    /// Paths are relative to the root of `ticks`.
     pub fn ticks_store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.ticks.store)
     }
 
-    /// Begins at the root of `dead_letters`.
+    /// Paths are relative to the root of `dead_letters`.
     pub fn dead_store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.dead_letters.store)
     }
@@ -338,7 +339,7 @@ impl Lake {
         upload::put(store, &self.location.to_string(), path, bytes, &self.retry).await
     }
 
-    /// The same for several, some of them at a time; returns them in their order.
+    /// Stores several files concurrently; returns them in their order.
     ///
     /// # Errors
     /// As [`Lake::put`].
@@ -354,10 +355,11 @@ impl Lake {
         stream::iter(files).map(put).buffered(PARALLEL_UPLOADS).try_collect().await
     }
 
-    /// Reads a file of one of the two tables in parts, from the start again by the retry policy while the store fails.
+    /// Reads a file of one of the tables in parts. Restarts from its beginning, according to the retry policy, while
+    /// the store fails.
     ///
     /// # Errors
-    /// The file is missing or damaged, or the store doesn't give it until the policy gives up.
+    /// The file is missing or damaged, or the store fails until the policy gives up.
     pub async fn read_file<T, F>(
         &self,
         view: &TableView,
@@ -367,8 +369,8 @@ impl Lake {
     where
         F: Future<Output = Result<T, FileError>>,
     {
-        let place = format!("{}/{}", view.table_url.as_str().trim_end_matches('/'), file.path);
-        let read = patiently(NOT_READ, &self.retry, &place, || async {
+        let location = format!("{}/{}", view.table_url.as_str().trim_end_matches('/'), file.path);
+        let read = with_retry(NOT_READ, &self.retry, &location, || async {
             match read(view.stored(file)).await {
                 Err(FileError::Store(error)) => Err(error),
                 done => Ok(done),
@@ -379,19 +381,18 @@ impl Lake {
 
     /// Adds dead letters under their own transaction, before the ticks of the same batch.
     ///
-    /// `base` of each advance is [`Lake::dead_next_offset`] as it was when letters below it were dropped from
-    /// the batch. On `Fenced`, and on `AlreadyApplied`, somebody else decided on some of these offsets: read them
-    /// again.
+    /// `base` of each advance is [`Lake::dead_next_offset`] as it was when dead letters below it were dropped from the
+    /// batch. After `Fenced` and `AlreadyApplied` another worker has committed some of these offsets: read them again.
     ///
     /// # Errors
-    /// The outcome could not be found out within the retry policy.
+    /// The outcome could not be determined within the retry policy.
     pub async fn commit_dead_letters(
         &mut self,
         files: &[NewFile],
         advances: &[Advance],
     ) -> Result<CommitOutcome, LakeError> {
         self.require_mapping().await?;
-        let batch = Batch {
+        let batch = CommitBatch {
             table: Some(CommittedTable::DeadLetters),
             epoch: self.epoch(),
             epoch_property: None,
@@ -400,7 +401,7 @@ impl Lake {
             advances,
             note: None,
             mapping: None,
-            reached: None,
+            event_progress: None,
         };
         commit(&mut self.dead_letters, &self.retry, &batch).await
     }
@@ -408,15 +409,15 @@ impl Lake {
     /// Adds rows and moves every partition of the batch to the end of its range, in one commit.
     ///
     /// # Errors
-    /// The counts don't add up to the ranges or the rows of the files; the outcome could not be found out
-    /// within the retry policy.
+    /// The counts don't match the ranges or the rows of the files; the outcome could not be determined within the retry
+    /// policy.
     pub async fn commit_ticks(
         &mut self,
         files: &[NewFile],
         advances: &[Advance],
         note: &CommitNote,
     ) -> Result<CommitOutcome, LakeError> {
-        let batch = Batch {
+        let batch = CommitBatch {
             table: Some(CommittedTable::Ticks),
             epoch: self.epoch(),
             epoch_property: Some(EPOCH),
@@ -425,15 +426,15 @@ impl Lake {
             advances,
             note: Some(note),
             mapping: self.mapping.as_ref(),
-            reached: None,
+            event_progress: None,
         };
         commit(&mut self.ticks, &self.retry, &batch).await
     }
 
-    /// The mapping is a property of the other table, and verdicts go by it, too.
+    /// Dead letters depend on the mapping, which is a property of `ticks`.
     async fn require_mapping(&mut self) -> Result<(), LakeError> {
         let Some(mapping) = &self.mapping else { return Ok(()) };
-        let mut attempts = Attempts::new(NOT_READ, &self.retry, &self.ticks.name);
+        let mut attempts = RetryLoop::new(NOT_READ, &self.retry, &self.ticks.name);
         loop {
             let result = self.ticks.settle_and_follow().await.map(Some);
             if attempts.settle(result).await?.is_some() {

@@ -1,4 +1,4 @@
-//! What is written: tables that are created, rows that are appended exactly once, files that are replaced.
+//! Writes: creates tables, appends rows exactly once, replaces files.
 
 pub(in crate::lake) mod append;
 pub(in crate::lake) mod carry;

@@ -1,4 +1,4 @@
-//! Files that wait for the commit that names them.
+//! Data files that are not committed yet.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::lake::error::LakeError;
 
-/// A Parquet file that is in the store already, or will be before its commit.
+/// A Parquet file that is in the store, or will be before its commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewFile {
     /// Relative to the root of the table, as in `trade_date=2026-11-20/part-<uuid>.zstd.parquet`.
@@ -17,25 +17,25 @@ pub struct NewFile {
     pub partition_value: i32,
     /// Delta statistics as JSON.
     pub stats: String,
-    /// When its bytes were made, which was before the store got them.
+    /// When the file was encoded, which was before its upload.
     pub made: DateTime<Utc>,
 }
 
 impl NewFile {
-    /// How long a commit of it may be offered. Half of the age at which a file that nothing names may be deleted, at the
-    /// earliest.
-    pub const OFFERED_FOR: Duration = Duration::from_secs(12 * 3600);
+    /// How old a file may be when its commit is attempted: half of the minimum age at which vacuum may delete an
+    /// unreferenced file.
+    pub const MAX_COMMIT_AGE: Duration = Duration::from_secs(12 * 3600);
 }
 
-/// Asked before every attempt: the store may have refused a commit for days.
+/// Called before every attempt: the store may have been failing for days.
 ///
 /// # Errors
-/// [`LakeError::Outlived`].
-pub(in crate::lake) fn require_young(table: &str, files: &[NewFile]) -> Result<(), LakeError> {
+/// [`LakeError::FileExpired`].
+pub(in crate::lake) fn require_not_expired(table: &str, files: &[NewFile]) -> Result<(), LakeError> {
     let now = Utc::now();
-    let is_old = |file: &&NewFile| (now - file.made).to_std().is_ok_and(|age| age > NewFile::OFFERED_FOR);
+    let is_old = |file: &&NewFile| (now - file.made).to_std().is_ok_and(|age| age > NewFile::MAX_COMMIT_AGE);
     match files.iter().find(is_old) {
-        Some(file) => Err(LakeError::Outlived { file: format!("{table}/{}", file.path) }),
+        Some(file) => Err(LakeError::FileExpired { file: format!("{table}/{}", file.path) }),
         None => Ok(()),
     }
 }

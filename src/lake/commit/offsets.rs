@@ -1,6 +1,6 @@
-//! What an operator decides about offsets: a range that is lost, or a topic that begins anew.
+//! Decisions of an operator about offsets: a range that is given up, or a new epoch for a recreated topic.
 //!
-//! Both are commits like any other, so that workers of before are fenced and the log tells who, when and why.
+//! Both are ordinary commits, so that running workers are fenced and the log records who decided, when and why.
 
 use deltalake::kernel::{Action, MetadataExt};
 use deltalake::protocol::DeltaOperation;
@@ -9,18 +9,18 @@ use uuid::Uuid;
 use crate::lake::commit::append::{CommitNote, CommitOutcome};
 use crate::lake::commit::create::{identity_of, identity_properties};
 use crate::lake::commit::handle::Lake;
-use crate::lake::commit::put::Put;
+use crate::lake::commit::put::PutOutcome;
 use crate::lake::error::LakeError;
 use crate::lake::log::properties::{EPOCH, TOPIC_ID};
 use crate::lake::log::record::CommitRecord;
 use crate::lake::log::table::Table;
 use crate::lake::log::transactions::Advance;
-use crate::lake::store::retry::Attempts;
+use crate::lake::store::retry::RetryLoop;
 use crate::market::{Counts, OffsetRange, TopicIdentity};
 
 impl Lake {
-    /// How partitions move when each is to be read next from the offset given: what lies in between counts as
-    /// lost. A partition that was never committed begins there, and nothing is lost.
+    /// Plans to continue each partition at the given offset: offsets in between count as lost. A partition that was
+    /// never committed starts there, and nothing is lost.
     ///
     /// # Errors
     /// An offset is below what the table has, or negative; the log can't be read.
@@ -36,7 +36,7 @@ impl Lake {
         Ok(plan)
     }
 
-    /// Carries out a plan of [`Lake::plan_offsets`]. `reason` says who and why; the commit has the time.
+    /// Commits a plan of [`Lake::plan_offsets`]. `reason` says who decided and why; the commit records the time.
     ///
     /// # Errors
     /// As [`Lake::commit_ticks`]; `Fenced` means that a partition moved after the plan was made.
@@ -47,8 +47,8 @@ impl Lake {
         self.commit_ticks(&[], plan, &note).await
     }
 
-    /// Says that the topic was recreated or moved to another cluster: offsets count anew, under the next
-    /// epoch, and are those of `identity`. Workers of the old one are fenced at their next commit.
+    /// Begins the next epoch after the topic was recreated or moved to another cluster: from then on offsets are those
+    /// of `identity`. Workers of the old epoch are fenced at their next commit.
     ///
     /// # Errors
     /// Another operator began an epoch at the same time, or the store can't be written.
@@ -62,7 +62,7 @@ impl Lake {
             reason: Some(reason.to_owned()),
             ..CommitRecord::default()
         };
-        let mut attempts = Attempts::new("commit not confirmed", &self.retry, &self.ticks.name);
+        let mut attempts = RetryLoop::new("commit not confirmed", &self.retry, &self.ticks.name);
         loop {
             let result = begin(&mut self.ticks, before, identity, &record).await;
             if let Some(epoch) = attempts.settle(result).await? {
@@ -72,12 +72,13 @@ impl Lake {
         }
     }
 
-    /// Remembers the id of the topic, unless the table has one: it was made when the brokers didn't tell.
+    /// Stores the id of the topic if the table has none, because the brokers didn't report it when the table was
+    /// created.
     ///
     /// # Errors
     /// Another worker was faster, with the id of another topic; the store can't be written.
     pub async fn learn_topic_id(&mut self, kafka: &TopicIdentity) -> Result<(), LakeError> {
-        let mut attempts = Attempts::new("commit not confirmed", &self.retry, &self.ticks.name);
+        let mut attempts = RetryLoop::new("commit not confirmed", &self.retry, &self.ticks.name);
         loop {
             let result = learn(&mut self.ticks, kafka).await;
             if attempts.settle(result).await?.is_some() {
@@ -87,7 +88,7 @@ impl Lake {
     }
 }
 
-/// One attempt; `None` when another writer was faster.
+/// One attempt; `None` if another writer was faster.
 async fn begin(
     ticks: &mut Table,
     before: i32,
@@ -106,7 +107,7 @@ async fn begin(
     Ok(put_properties(ticks, &changes, Some(record)).await?.then_some(record.epoch))
 }
 
-/// One attempt; `None` when another writer was faster.
+/// One attempt; `None` if another writer was faster.
 async fn learn(ticks: &mut Table, kafka: &TopicIdentity) -> Result<Option<()>, LakeError> {
     ticks.settle_head().await?;
     let known = identity_of(ticks);
@@ -118,8 +119,8 @@ async fn learn(ticks: &mut Table, kafka: &TopicIdentity) -> Result<Option<()>, L
     Ok(put_properties(ticks, &[(TOPIC_ID, kafka.topic_id.clone())], record.as_ref()).await?.then_some(()))
 }
 
-/// Puts the next version with other properties; one without a value goes. False: another writer has that version,
-/// and the next attempt begins by reading what is there. Perhaps it is ours.
+/// Puts the next version with changed properties; a property without a value is removed. False if that version exists
+/// already, in which case the next attempt reads it first: it may be ours.
 async fn put_properties(
     ticks: &mut Table,
     changes: &[(&'static str, Option<String>)],
@@ -136,5 +137,5 @@ async fn put_properties(
     let properties = changes.iter().filter_map(|(key, value)| Some(((*key).to_owned(), value.clone()?))).collect();
     let operation = DeltaOperation::SetTableProperties { properties };
     let (_, put) = ticks.put_next(vec![Action::Metadata(metadata)], operation, record, Vec::new()).await?;
-    Ok(matches!(put, Put::Stored))
+    Ok(matches!(put, PutOutcome::Stored))
 }

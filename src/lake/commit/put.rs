@@ -1,7 +1,7 @@
-//! The put of the next version of a table: every commit passes here.
+//! The put of the next version of a table; every commit is made here.
 //!
-//! Invariant: what a commit adds is in the store, whole, when it is offered; and nothing is taken out of a table that says
-//! that nothing may be.
+//! Invariants: every file that a commit adds is complete in the store before the put; and no row is removed from an
+//! append-only table.
 
 use std::collections::HashMap;
 
@@ -19,33 +19,33 @@ use crate::lake::log::record::{CommitRecord, RECORD_KEY};
 use crate::lake::log::table::Table;
 use crate::lake::store::folder::{AddedFile, CommitInto, NotAsWritten};
 
-/// Files of one commit that are asked for at the same time.
-const HEADS: usize = 16;
+/// Concurrent HEAD requests for the files of one commit.
+const PARALLEL_HEADS: usize = 16;
 
-/// Table property: rows may be added and never taken away.
+/// Table property: rows may be added but never removed.
 const APPEND_ONLY: &str = "delta.appendOnly";
 
 /// Outcome of putting one version.
-pub(in crate::lake) enum Put {
+pub(in crate::lake) enum PutOutcome {
     Stored,
-    /// Somebody, perhaps we, has that version already.
+    /// The version exists already, written by another writer or by an earlier attempt of ours.
     Exists,
 }
 
 impl Table {
-    /// Puts the version after the head, or version 0 of a table that isn't loaded. Whatever comes of it but
-    /// `Stored`, the head has to follow before it is relied on.
+    /// Puts the version after the head, or version 0 of a table that isn't loaded. After any outcome but `Stored` the
+    /// head must follow the log before it is used.
     pub(in crate::lake) async fn put_next(
         &mut self,
         actions: Vec<Action>,
         operation: DeltaOperation,
         record: Option<&CommitRecord>,
         transactions: Vec<Transaction>,
-    ) -> Result<(u64, Put), LakeError> {
+    ) -> Result<(u64, PutOutcome), LakeError> {
         self.put_next_with(HashMap::new(), actions, operation, record, transactions).await
     }
 
-    /// The same, with more in its commitInfo.
+    /// Like [`Self::put_next`], with more fields in the commitInfo.
     pub(in crate::lake) async fn put_next_with(
         &mut self,
         mut info: HashMap<String, Value>,
@@ -53,10 +53,10 @@ impl Table {
         operation: DeltaOperation,
         record: Option<&CommitRecord>,
         transactions: Vec<Transaction>,
-    ) -> Result<(u64, Put), LakeError> {
+    ) -> Result<(u64, PutOutcome), LakeError> {
         let version = self.head.as_ref().map_or(0, |head| head.version + 1);
         self.require_allowed(&actions)?;
-        let condition = self.condition_of(&actions).await?;
+        let condition = self.condition_for(&actions).await?;
         if let Some(record) = record {
             let record = serde_json::to_value(record).expect("a record holds text, numbers and maps of them");
             info.insert(RECORD_KEY.to_owned(), record);
@@ -73,17 +73,17 @@ impl Table {
                     head.advance(changes);
                     self.stale = false;
                 }
-                Ok((version, Put::Stored))
+                Ok((version, PutOutcome::Stored))
             }
-            Err(Error::AlreadyExists { .. }) => Ok((version, Put::Exists)),
+            Err(Error::AlreadyExists { .. }) => Ok((version, PutOutcome::Exists)),
             Err(Error::Precondition { source, .. }) if source.is::<NotAsWritten>() => Err(self.gone(source.as_ref())),
             Err(error) => Err(LakeError::store("write a commit", &self.name, &error)),
         }
     }
 
-    /// Every file that a commit adds has to be there just before it is offered. On a local disk the put makes sure of it,
-    /// in the very folder that the commit goes into.
-    async fn condition_of(&self, actions: &[Action]) -> Result<CommitInto, LakeError> {
+    /// The condition of the put. Every file that a commit adds must exist just before the put. On a local disk the put
+    /// itself checks this, in the folder that the commit is written to.
+    async fn condition_for(&self, actions: &[Action]) -> Result<CommitInto, LakeError> {
         if self.head.is_none() {
             return Ok(CommitInto::NewTable);
         }
@@ -104,7 +104,7 @@ impl Table {
                     file.check(found).map_err(|wrong| self.gone(&wrong))
                 }
             };
-            stream::iter(files.iter().map(check)).buffer_unordered(HEADS).try_collect::<()>().await?;
+            stream::iter(files.iter().map(check)).buffer_unordered(PARALLEL_HEADS).try_collect::<()>().await?;
         }
         Ok(CommitInto::Table { folder: self.loaded_from, files })
     }
@@ -113,7 +113,7 @@ impl Table {
         LakeError::FileGone { file: format!("{}/{wrong}", self.name) }
     }
 
-    /// A compaction removes files and no rows, which is allowed in any table.
+    /// A compaction removes files but no rows, which every table allows.
     fn require_allowed(&self, actions: &[Action]) -> Result<(), LakeError> {
         match actions.iter().any(|action| matches!(action, Action::Remove(remove) if remove.data_change)) {
             true => self.require_rows_may_leave(),

@@ -1,8 +1,8 @@
-//! Counters for partitions that have a transaction and none in the log: another tool cleaned it, or wrote the only
-//! commits that are left.
+//! Restores counters of partitions that have a transaction but no counters in the log: another tool cleaned the log, or
+//! wrote its only remaining commits.
 //!
-//! Rows and dead letters are counted in the tables. Skips, holes and what was given up left no trace: offsets in neither
-//! table are `unknown`.
+//! Rows and dead letters are counted in the tables. Skipped messages, holes and offsets that were given up left no
+//! trace there, so offsets in neither table are `unknown`.
 
 use std::collections::BTreeMap;
 
@@ -17,23 +17,23 @@ use uuid::Uuid;
 
 use crate::lake::commit::append::append;
 use crate::lake::commit::handle::Lake;
-use crate::lake::commit::put::Put;
+use crate::lake::commit::put::PutOutcome;
 use crate::lake::error::LakeError;
 use crate::lake::log::properties::EPOCH;
 use crate::lake::log::record::{CommitRecord, PartitionCounters, counted};
 use crate::lake::log::transactions::app_id;
 use crate::lake::log::view::TableView;
-use crate::lake::store::retry::{Attempts, patiently};
+use crate::lake::store::retry::{RetryLoop, with_retry};
 use crate::lake::store::stored_file::FileError;
 
 const REASON: &str = "counted again: no commit in the log had counters";
 const COLUMNS: [&str; 3] = ["kafka_epoch", "kafka_partition", "kafka_offset"];
 const NOT_READ: &str = "counters not read";
 
-/// What the two tables hold of a partition.
+/// What the two tables contain of a partition.
 #[derive(Default)]
-struct Held {
-    letters: RoaringTreemap,
+struct PartitionContents {
+    dead_letters: RoaringTreemap,
     stored: RoaringTreemap,
     rows: i64,
     replayed: RoaringTreemap,
@@ -41,8 +41,8 @@ struct Held {
 }
 
 impl Lake {
-    /// Counters of the epoch, by partition. Those of `partitions` that have a transaction are there: what the log lacks
-    /// is counted in the tables and committed.
+    /// Counters of the epoch, by partition, including every one of `partitions` that has a transaction: counters that
+    /// the log lacks are counted in the tables and committed.
     ///
     /// # Errors
     /// The log or a data file can't be read, or the store can't be written, within the retry policy.
@@ -51,9 +51,9 @@ impl Lake {
         partitions: &[i32],
     ) -> Result<BTreeMap<i32, PartitionCounters>, LakeError> {
         let (epoch, retry, name) = (self.epoch(), self.retry.clone(), self.ticks.name.clone());
-        let mut attempts = Attempts::new("tables not counted", &retry, &name);
+        let mut attempts = RetryLoop::new("tables not counted", &retry, &name);
         loop {
-            let counters = patiently(NOT_READ, &retry, &name, || self.counters()).await?;
+            let counters = with_retry(NOT_READ, &retry, &name, || self.counters()).await?;
             let mut lacking = Vec::new();
             for &partition in partitions.iter().filter(|one| !counters.contains_key(one)) {
                 lacking.extend(self.next_offset(partition).await?.map(|_| partition));
@@ -63,12 +63,12 @@ impl Lake {
             }
             let result = self.recount(epoch, &lacking).await;
             if attempts.settle(result).await?.is_some() {
-                return patiently(NOT_READ, &retry, &name, || self.counters()).await;
+                return with_retry(NOT_READ, &retry, &name, || self.counters()).await;
             }
         }
     }
 
-    /// One attempt; `None` when another writer was faster.
+    /// One attempt; `None` if another writer was faster.
     async fn recount(&mut self, epoch: i32, partitions: &[i32]) -> Result<Option<()>, LakeError> {
         self.refresh().await?;
         if self.epoch() != epoch {
@@ -88,7 +88,7 @@ impl Lake {
             ?partitions,
             "no commit in the log has counters of these partitions (another tool has cleaned it): counting the tables"
         );
-        let held = self.count(epoch, &next).await?;
+        let contents = self.count(epoch, &next).await?;
         self.ticks.settle_head().await?;
         let mut all = counted(self.ticks.remember_record().await?.as_ref(), epoch);
         if self.ticks.epoch_of(EPOCH)? != epoch {
@@ -98,8 +98,9 @@ impl Lake {
             if self.ticks.remember_transaction(&app_id(epoch, partition)).await? != Some(next) {
                 return Ok(None);
             }
-            let counters =
-                held.get(&partition).map_or_else(|| Held::default().counters(next), |held| held.counters(next));
+            let counters = contents
+                .get(&partition)
+                .map_or_else(|| PartitionContents::default().counters(next), |contents| contents.counters(next));
             tracing::warn!(
                 partition,
                 first = counters.first,
@@ -119,31 +120,37 @@ impl Lake {
             partitions: all,
             ..CommitRecord::default()
         };
-        // The same as they are: whoever writes them at the same time has built on other counters.
+        // Transactions with unchanged versions, so that a concurrent writer, which has other counters, conflicts with
+        // this commit.
         let transactions = next.iter().map(|(partition, next)| Transaction::new(app_id(epoch, *partition), *next));
         let operation = append(&self.partition_column);
         let (_, put) = self.ticks.put_next(Vec::new(), operation, Some(&record), transactions.collect()).await?;
-        Ok(matches!(put, Put::Stored).then_some(()))
+        Ok(matches!(put, PutOutcome::Stored).then_some(()))
     }
 
-    /// Of the offsets below `next` of each partition. Ticks of the last refresh; its dead letters are no older.
-    async fn count(&self, epoch: i32, next: &BTreeMap<i32, i64>) -> Result<BTreeMap<i32, Held>, LakeError> {
-        let mut held: BTreeMap<i32, Held> = BTreeMap::new();
-        let letters = TableView::of(&self.dead_letters)?;
-        each_offset(&letters, epoch, next, |partition, offset| {
-            held.entry(partition).or_default().letters.insert(offset);
+    /// Counts the offsets below `next` of each partition. Dead letters are read first, and are not older than the ticks
+    /// of the last refresh.
+    async fn count(
+        &self,
+        epoch: i32,
+        next: &BTreeMap<i32, i64>,
+    ) -> Result<BTreeMap<i32, PartitionContents>, LakeError> {
+        let mut contents: BTreeMap<i32, PartitionContents> = BTreeMap::new();
+        let dead_letters = TableView::of(&self.dead_letters)?;
+        each_offset(&dead_letters, epoch, next, |partition, offset| {
+            contents.entry(partition).or_default().dead_letters.insert(offset);
         })
         .await?;
         let ticks = TableView::of(&self.ticks)?;
-        each_offset(&ticks, epoch, next, |partition, offset| held.entry(partition).or_default().add_row(offset))
+        each_offset(&ticks, epoch, next, |partition, offset| contents.entry(partition).or_default().add_row(offset))
             .await?;
-        Ok(held)
+        Ok(contents)
     }
 }
 
-impl Held {
+impl PartitionContents {
     fn add_row(&mut self, offset: u64) {
-        if self.letters.contains(offset) {
+        if self.dead_letters.contains(offset) {
             self.replayed.insert(offset);
             self.replayed_rows += 1;
         } else {
@@ -154,9 +161,9 @@ impl Held {
 
     fn counters(&self, next: i64) -> PartitionCounters {
         let count = |offsets: &RoaringTreemap| i64::try_from(offsets.len()).unwrap_or(i64::MAX);
-        let lowest = [self.stored.min(), self.letters.min()].into_iter().flatten().min();
+        let lowest = [self.stored.min(), self.dead_letters.min()].into_iter().flatten().min();
         let first = lowest.and_then(|lowest| i64::try_from(lowest).ok()).unwrap_or(next);
-        let (stored_offsets, dead) = (count(&self.stored), count(&self.letters));
+        let (stored_offsets, dead) = (count(&self.stored), count(&self.dead_letters));
         PartitionCounters {
             first,
             next,
@@ -183,7 +190,7 @@ async fn each_offset(
         let stored = view.stored(file);
         let failed = |detail: String| LakeError::Table {
             action: "count the rows",
-            table: stored.place.to_string(),
+            table: stored.location.to_string(),
             detail: format!("{}: {detail}", file.path),
         };
         let of_reader = |error| match stored.error(error) {

@@ -1,9 +1,9 @@
-//! Files that take the place of others with the same rows, in one commit; and files that leave.
+//! Replaces files by others with the same rows, or removes files, in one commit.
 //!
-//! Nothing here goes by a clock or by a lease: a commit goes in only while the transaction of maintenance is what it was
-//! when the files were chosen, so of two maintainers that chose at the same time one commits. Commits of ingest in
-//! between don't matter: they add files and take none away. They do where the zone of the trade dates changes, for what
-//! they add has dates of the old one.
+//! Correctness depends neither on a clock nor on a lease: a commit succeeds only if the transaction of maintenance is
+//! unchanged since the files were selected, so only one of two concurrent maintainers commits. Ingest commits in
+//! between don't matter, as they only add files. They do matter when the zone of the trade dates changes, because the
+//! rows that they add have dates of the old zone.
 
 use std::collections::HashMap;
 
@@ -13,85 +13,93 @@ use deltalake::protocol::DeltaOperation;
 use uuid::Uuid;
 
 use crate::lake::commit::append::{add_without_rows, partition_values};
-use crate::lake::commit::new_file::{NewFile, require_young};
-use crate::lake::commit::put::Put;
+use crate::lake::commit::new_file::{NewFile, require_not_expired};
+use crate::lake::commit::put::PutOutcome;
 use crate::lake::error::LakeError;
 use crate::lake::log::actions::parse_commit;
 use crate::lake::log::damage::damaged_commit;
 use crate::lake::log::properties::MARKET_ZONE;
-use crate::lake::log::record::{CommitRecord, Expired};
+use crate::lake::log::record::{CommitRecord, ExpiredRows};
 use crate::lake::log::table::Table;
 use crate::lake::log::view::DataFile;
-use crate::lake::store::retry::{Attempts, RetryPolicy};
+use crate::lake::store::retry::{RetryLoop, RetryPolicy};
 use crate::util::crash::{self, CrashPoint};
 
 const APP_ID: &str = "tickhouse/maintain";
 const INFO_KEY: &str = "tickhouseMaintenance";
 
-/// What maintenance goes by: the state of a table when files were chosen.
+/// The state of a table when maintenance selected files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chosen {
+pub struct MaintenanceBase {
     /// Version of the snapshot.
     pub(in crate::lake) version: u64,
-    /// Transaction of maintenance.
-    pub(in crate::lake) base: Option<i64>,
+    /// Version of the maintenance transaction.
+    pub(in crate::lake) transaction: Option<i64>,
 }
 
-impl Chosen {
-    /// The state after an own commit, for files that were chosen before it.
+impl MaintenanceBase {
+    /// The state after a commit of this maintainer, for files that were selected before it.
     #[must_use]
     pub fn after(self, version: u64) -> Self {
-        Self { version, base: Some(self.next()) }
+        Self { version, transaction: Some(self.next()) }
     }
 
     fn next(self) -> i64 {
-        self.base.unwrap_or(0) + 1
+        self.transaction.unwrap_or(0) + 1
     }
 }
 
-/// Files that leave a table, and those that come for them.
+/// Files to remove from a table, and those to add.
 #[derive(Debug, Clone, Copy)]
 pub struct Replacement<'a> {
-    pub chosen: Chosen,
+    pub base: MaintenanceBase,
     pub removed: &'a [DataFile],
     pub added: &'a [NewFile],
     pub partition_column: &'a str,
-    /// Where files of ticks leave for good: the counters tell of their rows.
-    pub expired: Option<&'a Expired>,
-    /// The zone of trade dates from this commit on: the same rows come with other dates.
+    /// Rows that leave `ticks` for good, for the counters.
+    pub expired: Option<&'a ExpiredRows>,
+    /// The zone of trade dates from this commit on: the same rows get other dates.
     pub market_zone: Option<&'a str>,
-    /// When the files leave, milliseconds since the epoch.
+    /// Time of the removal, in milliseconds since the epoch.
     pub now_ms: i64,
 }
 
 /// What became of it.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replaced {
+pub enum ReplaceOutcome {
     Committed {
         version: u64,
     },
-    /// Somebody else changed files since: what was made is an orphan, and the files are chosen again.
-    Outrun,
+    /// Another maintainer changed files in between: the new files are orphans, and the caller has to select files
+    /// again.
+    Conflict,
 }
 
-pub(in crate::lake) async fn chosen(table: &Table) -> Result<Chosen, LakeError> {
+pub(in crate::lake) async fn maintenance_base(table: &Table) -> Result<MaintenanceBase, LakeError> {
     let state = table.snapshot()?;
     let version = state.version();
-    let base = state.transaction_version(table.log.as_ref(), APP_ID).await;
-    Ok(Chosen { version, base: base.map_err(|error| table.error("read the transaction", error))? })
+    let transaction = state.transaction_version(table.log.as_ref(), APP_ID).await;
+    Ok(MaintenanceBase {
+        version,
+        transaction: transaction.map_err(|error| table.error("read the transaction", error))?,
+    })
 }
 
 pub(in crate::lake) async fn replace(
     table: &mut Table,
     retry: &RetryPolicy,
     replacement: &Replacement<'_>,
-) -> Result<Replaced, LakeError> {
+) -> Result<ReplaceOutcome, LakeError> {
     replacement.check(&table.name)?;
-    let mut commit =
-        Commit { replacement, id: Uuid::new_v4().to_string(), seen: replacement.chosen.version, table: &mut *table };
+    let mut commit = ReplaceCommit {
+        replacement,
+        id: Uuid::new_v4().to_string(),
+        seen: replacement.base.version,
+        table: &mut *table,
+    };
     let name = commit.table.name.clone();
-    let mut attempts = Attempts::new("maintenance not confirmed", retry, &name);
+    let mut attempts = RetryLoop::new("maintenance not confirmed", retry, &name);
     loop {
         let result = commit.attempt().await;
         if let Some(outcome) = attempts.settle(result).await? {
@@ -100,30 +108,30 @@ pub(in crate::lake) async fn replace(
     }
 }
 
-struct Commit<'a> {
+struct ReplaceCommit<'a> {
     replacement: &'a Replacement<'a>,
-    /// Tells it from what another maintainer commits.
+    /// Distinguishes this commit from those of other maintainers.
     id: String,
-    /// Commits up to this one were looked at.
+    /// Commits up to this version were inspected.
     seen: u64,
     table: &'a mut Table,
 }
 
-impl Commit<'_> {
-    /// `None`: another writer was faster, and it is still to be committed.
-    async fn attempt(&mut self) -> Result<Option<Replaced>, LakeError> {
+impl ReplaceCommit<'_> {
+    /// `None` if another writer was faster and the commit has to be tried again.
+    async fn attempt(&mut self) -> Result<Option<ReplaceOutcome>, LakeError> {
         self.table.settle_head().await?;
-        if let Some(outcome) = self.look().await? {
+        if let Some(outcome) = self.find_outcome().await? {
             return Ok(Some(outcome));
         }
-        // One commit tells the state, whatever is cleaned from the log.
+        // The newest commit must have the complete counters, whatever is cleaned from the log.
         let mut record = self.table.remember_record().await?.map(CommitRecord::repeated);
         if let Some((record, expired)) = record.as_mut().zip(self.replacement.expired) {
             record.expire(expired);
         }
-        require_young(&self.table.name, self.replacement.added)?;
+        require_not_expired(&self.table.name, self.replacement.added)?;
         let info = HashMap::from([(INFO_KEY.to_owned(), self.id.clone().into())]);
-        let transactions = vec![Transaction::new(APP_ID, self.replacement.chosen.next())];
+        let transactions = vec![Transaction::new(APP_ID, self.replacement.base.next())];
         let (mut actions, operation) = (self.replacement.actions(), self.replacement.operation());
         if let Some(zone) = self.replacement.market_zone {
             let metadata = self.table.metadata().clone().add_config_key(MARKET_ZONE.to_owned(), zone.to_owned());
@@ -133,36 +141,36 @@ impl Commit<'_> {
         let put = self.table.put_next_with(info, actions, operation, record.as_ref(), transactions).await?;
         crash::at(CrashPoint::Replaced);
         match put {
-            (version, Put::Stored) => Ok(Some(Replaced::Committed { version })),
-            (_, Put::Exists) => {
+            (version, PutOutcome::Stored) => Ok(Some(ReplaceOutcome::Committed { version })),
+            (_, PutOutcome::Exists) => {
                 self.table.catch_up().await?;
-                self.look().await
+                self.find_outcome().await
             }
         }
     }
 
-    /// Looks at the commits since: whether it is there, or can't be any more.
-    async fn look(&mut self) -> Result<Option<Replaced>, LakeError> {
+    /// Inspects the commits since: `Some` if this commit is among them, or if one of them conflicts with it.
+    async fn find_outcome(&mut self) -> Result<Option<ReplaceOutcome>, LakeError> {
         for version in self.seen + 1..=self.table.version() {
             let read = self.table.log.read_commit_entry(version).await;
             let Some(commit) = read.map_err(|error| self.table.error("read a commit", error))? else {
-                // Cleaned away: this process slept for days.
-                return Ok(Some(Replaced::Outrun));
+                // The commit was cleaned up: this process was suspended for days.
+                return Ok(Some(ReplaceOutcome::Conflict));
             };
             let actions = parse_commit(&commit).map_err(|detail| damaged_commit(&self.table.name, version, detail))?;
             let id = actions.iter().find_map(|action| action.info.as_ref()?.maintenance.as_deref());
             if id == Some(&self.id) {
-                return Ok(Some(Replaced::Committed { version }));
+                return Ok(Some(ReplaceOutcome::Committed { version }));
             }
             if self.replacement.market_zone.is_some() {
-                return Ok(Some(Replaced::Outrun));
+                return Ok(Some(ReplaceOutcome::Conflict));
             }
-            // Nothing else takes files out of these tables. Another tool's may be among those of a later commit.
+            // Only maintenance and other tools remove files from these tables.
             let takes_files = |action: &crate::lake::log::actions::Action| {
                 action.txn.as_ref().is_some_and(|txn| txn.app_id == APP_ID) || action.remove.is_some()
             };
             if actions.iter().any(takes_files) {
-                return Ok(Some(Replaced::Outrun));
+                return Ok(Some(ReplaceOutcome::Conflict));
             }
             self.seen = version;
         }
@@ -171,7 +179,7 @@ impl Commit<'_> {
 }
 
 impl Replacement<'_> {
-    /// What is added takes the place of what is removed, row for row; or nothing is added, and rows leave.
+    /// A rewrite replaces files by others with the same rows; otherwise files are only removed.
     fn is_rewrite(&self) -> bool {
         !self.added.is_empty()
     }
@@ -207,7 +215,8 @@ impl Replacement<'_> {
     }
 
     fn actions(&self) -> Vec<Action> {
-        // Rows that a reader of changes has seen already come again in a rewrite, but with other dates in a new zone.
+        // A rewrite adds rows that a reader of the change feed has seen already, except that they have other dates in a
+        // new zone.
         let data_change = !self.is_rewrite() || self.market_zone.is_some();
         let remove = |file: &DataFile| {
             Action::Remove(Remove {

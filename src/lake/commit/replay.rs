@@ -1,7 +1,7 @@
-//! Ticks of replayed dead letters: rows of offsets that ingest has passed, under a transaction of their own.
+//! Commits the ticks of replayed dead letters: rows of offsets that ingest has passed, under their own transaction.
 //!
-//! Ingest never adds a row of such an offset again, so a commit of ingest in between changes nothing that a replay was
-//! built on. Another replay does, and the transaction, a counter of replay commits, tells of it.
+//! Ingest never adds a row of such an offset again, so an ingest commit in between doesn't invalidate a replay. Another
+//! replay does, and changes the transaction, which counts replay commits.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use crate::lake::commit::append::{adds, append};
 use crate::lake::commit::handle::Lake;
-use crate::lake::commit::new_file::{NewFile, require_young};
-use crate::lake::commit::put::Put;
+use crate::lake::commit::new_file::{NewFile, require_not_expired};
+use crate::lake::commit::put::PutOutcome;
 use crate::lake::error::LakeError;
 use crate::lake::log::properties::EPOCH;
-use crate::lake::log::record::{CommitRecord, Replayed, with_replayed};
+use crate::lake::log::record::{CommitRecord, ReplayedDeadLetters, with_replayed};
 use crate::lake::log::table::Table;
-use crate::lake::store::retry::Attempts;
+use crate::lake::store::retry::RetryLoop;
 use crate::util::crash::{self, CrashPoint};
 
 const APP_ID: &str = "tickhouse/replay";
@@ -25,34 +25,34 @@ const REASON: &str = "dead-letters replay";
 /// Ticks of some dead letters, in files that are in the store already.
 #[derive(Debug)]
 pub struct ReplayBatch<'a> {
-    /// [`Lake::replays`] of the version that has none of these ticks.
+    /// [`Lake::replays`] at the version that was checked to have none of these ticks.
     pub base: Option<i64>,
     pub files: &'a [NewFile],
     /// By epoch and partition.
-    pub replayed: &'a BTreeMap<(i32, i32), Replayed>,
+    pub replayed: &'a BTreeMap<(i32, i32), ReplayedDeadLetters>,
     /// Event times in microseconds since the epoch, UTC.
     pub min_event_ts: Option<i64>,
     pub max_event_ts: Option<i64>,
 }
 
-/// What became of a batch.
+/// The outcome of committing a batch.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplayOutcome {
     Committed {
         version: u64,
     },
-    /// There was another replay, perhaps of the same letters: look again at what `ticks` holds.
+    /// Another replay committed first, perhaps of the same dead letters: check again what `ticks` contains.
     Overtaken,
 }
 
 impl Lake {
-    /// Replay commits so far, as of the files that the last refresh showed; `None` before the first.
+    /// Number of replay commits as of the last refresh; `None` before the first.
     ///
     /// # Errors
     /// The log can't be read.
     pub async fn replays(&self) -> Result<Option<i64>, LakeError> {
-        // Of the snapshot, not of the head: that one may know of a replay whose files the snapshot doesn't have.
+        // Read from the snapshot, because the head may know of a replay whose files the snapshot doesn't have.
         let read = self.ticks.snapshot()?.transaction_version(self.ticks.log.as_ref(), APP_ID).await;
         read.map_err(|error| self.ticks.error("read the transaction", error))
     }
@@ -60,7 +60,7 @@ impl Lake {
     /// Adds ticks of dead letters in one commit.
     ///
     /// # Errors
-    /// The counts aren't those of the files, or no counters tell of a partition; the outcome could not be found out
+    /// The counts differ from those of the files, or a partition has no counters; the outcome could not be determined
     /// within the retry policy.
     pub async fn commit_replay(&mut self, batch: &ReplayBatch<'_>) -> Result<ReplayOutcome, LakeError> {
         let all = batch.all();
@@ -73,7 +73,7 @@ impl Lake {
         self.require_counters(&known.collect::<Vec<_>>()).await?;
         self.ticks.forget_commits();
         let commit_id = Uuid::new_v4().to_string();
-        let mut attempts = Attempts::new("commit not confirmed", &self.retry, &self.ticks.name);
+        let mut attempts = RetryLoop::new("commit not confirmed", &self.retry, &self.ticks.name);
         loop {
             let result = attempt(&mut self.ticks, &self.partition_column, batch, &commit_id).await;
             if let Some(outcome) = attempts.settle(result).await? {
@@ -84,14 +84,14 @@ impl Lake {
 }
 
 impl ReplayBatch<'_> {
-    fn all(&self) -> Replayed {
-        let mut all = Replayed::default();
+    fn all(&self) -> ReplayedDeadLetters {
+        let mut all = ReplayedDeadLetters::default();
         self.replayed.values().for_each(|replayed| all.add(*replayed));
         all
     }
 }
 
-/// `None`: a writer that is no replay was faster.
+/// `None` if a writer other than a replay was faster.
 async fn attempt(
     ticks: &mut Table,
     partition_column: &str,
@@ -120,11 +120,11 @@ async fn attempt(
         replay: Some(batch.all()),
         ..CommitRecord::default()
     };
-    // No lastUpdated: with one, a retention setting could expire the transaction, and with it the fence.
+    // `lastUpdated` is not set: with it, a retention setting could expire the transaction, and with it the fence.
     let transaction = Transaction::new(APP_ID, batch.base.unwrap_or(0) + 1);
-    require_young(&ticks.name, batch.files)?;
+    require_not_expired(&ticks.name, batch.files)?;
     let actions = adds(partition_column, batch.files);
     let (version, put) = ticks.put_next(actions, append(partition_column), Some(&record), vec![transaction]).await?;
     crash::at(CrashPoint::ReplayCommitted);
-    Ok(matches!(put, Put::Stored).then_some(ReplayOutcome::Committed { version }))
+    Ok(matches!(put, PutOutcome::Stored).then_some(ReplayOutcome::Committed { version }))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::lake::log::schema::{SORT_ORDER, SORTED_BY};
 use crate::market::date_text;
 
-/// A new name for a data file, relative to the root of its table.
+/// A new path for a data file, relative to the root of its table.
 ///
 /// # Errors
 /// The date is beyond the calendar.
@@ -19,11 +19,13 @@ pub fn new_data_path(partition_column: &str, days: i32) -> Result<String, Parque
     Ok(format!("{partition_column}={date}/part-{}.zstd.parquet", Uuid::new_v4()))
 }
 
-/// Rows of a row group: large enough to compress, small enough to prune by symbol inside a file.
+/// Rows of a row group: large enough to compress well, small enough to prune by symbol inside a file.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
-/// Encoded bytes at which a row group of large rows ends: readers and compactions hold one of each open file.
+/// Encoded bytes at which a row group of large rows ends: readers and compactions keep one row group of each open file
+/// in memory.
 const ROW_GROUP_BYTES: usize = 16 << 20;
-/// What is read at least for one row: the last ticks of a symbol lie somewhere in a page of each column.
+/// Rows of a page, the minimum that is read for one row: the last ticks of a symbol are somewhere in a page of each
+/// column.
 const PAGE_ROWS: usize = 4 * 1024;
 
 fn zstd() -> WriterPropertiesBuilder {
@@ -34,12 +36,12 @@ fn zstd() -> WriterPropertiesBuilder {
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
 }
 
-/// Of files that hold what is rare.
+/// Writer properties of files with few rows.
 pub fn zstd_properties() -> WriterProperties {
     zstd().build()
 }
 
-/// Of files of ticks; their rows are in [`SORT_ORDER`], and the footer says so.
+/// Writer properties of files of ticks, whose rows are in [`SORT_ORDER`], as the footer says.
 pub fn ticks_properties() -> WriterProperties {
     let mut builder = zstd()
         .set_data_page_row_count_limit(PAGE_ROWS)
@@ -58,7 +60,7 @@ pub fn ticks_properties() -> WriterProperties {
     builder.build()
 }
 
-/// Whether the rows of a file are all in [`SORT_ORDER`], by its footer.
+/// Whether the rows of a file are in [`SORT_ORDER`] according to its footer.
 pub fn footer_says_sorted(footer: &ParquetMetaData) -> bool {
     let pairs = footer.file_metadata().key_value_metadata();
     let order = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == SORTED_BY)?.value.as_deref());

@@ -22,19 +22,19 @@ pub(in crate::lake) struct Action {
     pub metadata: Option<MetaData>,
     pub protocol: Option<Protocol>,
     #[serde(rename = "commitInfo")]
-    pub info: Option<Info>,
+    pub info: Option<CommitInfo>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::lake) struct Add {
-    /// As it stands in the log: escaped like a URL.
+    /// Path as written in the log: percent-encoded like a URL.
     pub path: String,
     pub size: i64,
     #[serde(default)]
     pub partition_values: BTreeMap<String, Option<String>>,
     pub stats: Option<String>,
-    /// Of a commit; see [`Info::writer`].
+    /// Only commits have this action; see [`CommitInfo::writer`].
     #[serde(skip)]
     pub writer: Option<Arc<str>>,
     pub deletion_vector: Option<IgnoredAny>,
@@ -74,17 +74,17 @@ pub(in crate::lake) struct Protocol {
 }
 
 #[derive(Deserialize)]
-pub(in crate::lake) struct Info {
+pub(in crate::lake) struct CommitInfo {
     pub tickhouse: Option<CommitRecord>,
-    /// Id of a commit that changes files and no rows.
+    /// Id of a maintenance commit.
     #[serde(rename = "tickhouseMaintenance")]
     pub maintenance: Option<String>,
     #[serde(rename = "engineInfo")]
     engine: Option<String>,
 }
 
-impl Info {
-    /// The tool that made the commit, by its own word.
+impl CommitInfo {
+    /// The tool that wrote the commit, as it names itself.
     pub(in crate::lake) fn writer(&self) -> Option<Arc<str>> {
         match self.tickhouse.is_some() || self.maintenance.is_some() {
             true => Some("tickhouse".into()),
@@ -94,7 +94,7 @@ impl Info {
 }
 
 /// # Errors
-/// There is no line, or one is no action: it is torn.
+/// There is no line, or a line is not an action: the commit is torn.
 pub(in crate::lake) fn parse_commit(commit: &[u8]) -> Result<Vec<Action>, String> {
     let mut actions = Vec::new();
     parse_lines(commit, &mut actions)?;
@@ -104,10 +104,10 @@ pub(in crate::lake) fn parse_commit(commit: &[u8]) -> Result<Vec<Action>, String
     Ok(actions)
 }
 
-/// Hands over the actions of a part of a checkpoint.
+/// Calls back with each action of a part of a checkpoint.
 ///
 /// # Errors
-/// It is no Parquet file of actions.
+/// The file is not a Parquet file of actions.
 pub(in crate::lake) fn read_checkpoint(bytes: Bytes, mut take: impl FnMut(Action)) -> Result<(), String> {
     const WANTED: [&str; 5] = ["add", "remove", "txn", "metaData", "protocol"];
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| error.to_string())?;
@@ -115,7 +115,7 @@ pub(in crate::lake) fn read_checkpoint(bytes: Bytes, mut take: impl FnMut(Action
     let leaves = (0..schema.num_columns()).filter(|leaf| {
         let path = schema.column(*leaf).path().string();
         let root = path.split('.').next().unwrap_or_default();
-        // What other writers repeat in types of their own is in `stats` and `partitionValues`.
+        // Other writers repeat `stats` and `partitionValues` as structs, which are not needed here.
         WANTED.contains(&root) && !path.contains("_parsed")
     });
     let mask = ProjectionMask::leaves(schema, leaves);
@@ -143,13 +143,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_whole_or_torn() {
-        let whole =
+    fn a_commit_is_complete_or_torn() {
+        let complete =
             "{\"commitInfo\":{\"timestamp\":1}}\n{\"add\":{\"path\":\"a\",\"size\":3,\"partitionValues\":{}}}\n";
-        assert_eq!(parse_commit(whole.as_bytes()).unwrap().len(), 2);
+        assert_eq!(parse_commit(complete.as_bytes()).unwrap().len(), 2);
         // Other writers may leave the info out.
-        assert_eq!(parse_commit(&whole.as_bytes()[31..]).unwrap().len(), 1);
-        for torn in [&whole[..whole.len() - 4], &whole[20..], "", "[]", "{\"add\":{}}"] {
+        assert_eq!(parse_commit(&complete.as_bytes()[31..]).unwrap().len(), 1);
+        for torn in [&complete[..complete.len() - 4], &complete[20..], "", "[]", "{\"add\":{}}"] {
             assert!(parse_commit(torn.as_bytes()).is_err(), "{torn}");
         }
     }

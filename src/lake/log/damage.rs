@@ -1,6 +1,6 @@
-//! Which file of a log keeps it from being read.
+//! Finds the damaged file that makes a log unreadable.
 //!
-//! Looked for only after a load has failed: the kernel's errors name no file.
+//! This runs only after a load has failed, because the kernel's errors don't name the file.
 
 use std::sync::Arc;
 
@@ -12,19 +12,19 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use url::Url;
 
 use crate::lake::error::{LakeError, StoreProblem};
-use crate::lake::log::head::Changes;
-use crate::lake::log::hint::{HINT, LastCheckpoint, last_checkpoint};
+use crate::lake::log::checkpoint_hint::{CHECKPOINT_HINT, LastCheckpoint, last_checkpoint};
+use crate::lake::log::head::CommitChanges;
 use crate::lake::store::log_file::{COMMIT, LOG, checkpoint_name, commit_name, versioned};
 
-const COMMIT_FIX: &str = "restore it from a backup; `tickhouse doctor` tells whether the lake can do without it";
-const CHECKPOINT_FIX: &str = "restore it from a backup, or move it and _last_checkpoint away if the commits from the \
+const COMMIT_FIX: &str = "restore it from a backup; `tickhouse doctor` says whether the lake can do without it";
+const CHECKPOINT_FIX: &str = "restore it from a backup, or remove it and _last_checkpoint if the commits from the \
                               checkpoint before it (or version 0) on are still there";
 const GAP_FIX: &str = "restore it from a backup: without it the commits after it say nothing";
 
 /// The damaged file among those that a load reads: the newest checkpoint and the commits after it.
 ///
 /// # Errors
-/// [`LakeError::Damaged`], the log can't be listed or read, or the list lacks what is there.
+/// [`LakeError::Damaged`], the log can't be listed or read, or the list lacks an existing file.
 pub(in crate::lake) async fn find(store: &Arc<dyn ObjectStore>, table: &str) -> Result<(), LakeError> {
     let failed = |error: object_store::Error| LakeError::store("look for the damaged file", table, &error);
     let listed = store.list(Some(&Path::from(LOG))).map_ok(|file| file.location);
@@ -48,14 +48,15 @@ pub(in crate::lake) async fn find(store: &Arc<dyn ObjectStore>, table: &str) -> 
         let bytes = store.get(&file).await.map_err(failed)?.bytes().await.map_err(failed)?;
         let (checked, fix) = match is_checkpoint {
             true => (read_checkpoint(bytes), CHECKPOINT_FIX),
-            false => (Changes::parse(&bytes).map(drop), COMMIT_FIX),
+            false => (CommitChanges::parse(&bytes).map(drop), COMMIT_FIX),
         };
         checked.map_err(|detail| damaged(table, name(&file), detail, fix))?;
     }
     Ok(())
 }
 
-/// Whether the list has the checkpoint of the hint, or the first commit: a load begins with one of them.
+/// Requires that the list contains the checkpoint that the hint names, or the first commit: a load starts at one of
+/// them.
 async fn require_listed(store: &Arc<dyn ObjectStore>, table: &str, listed: &[Path]) -> Result<(), LakeError> {
     let file = match last_checkpoint(store, table).await? {
         Some(LastCheckpoint { version, .. }) => checkpoint_name(version),
@@ -75,7 +76,8 @@ async fn require_listed(store: &Arc<dyn ObjectStore>, table: &str, listed: &[Pat
     }
 }
 
-/// Looks at the commits since the last checkpoint, on a local disk alone: other stores keep no half of a file.
+/// Inspects the commits since the last checkpoint. Only a local disk is inspected, as other stores never keep a partial
+/// file.
 ///
 /// # Errors
 /// [`LakeError::Damaged`].
@@ -86,8 +88,8 @@ pub(in crate::lake) async fn require_no_empty_commit(
 ) -> Result<(), LakeError> {
     let (Ok(folder), Some(version)) = (url.to_file_path(), version) else { return Ok(()) };
     let log = folder.join(LOG);
-    let look = move || {
-        let hint = std::fs::read(log.join(HINT)).unwrap_or_default();
+    let inspect = move || {
+        let hint = std::fs::read(log.join(CHECKPOINT_HINT)).unwrap_or_default();
         let from = serde_json::from_slice::<LastCheckpoint>(&hint).map_or(0, |hint| hint.version);
         let from = if log.join(checkpoint_name(from)).exists() { from } else { 0 };
         let is_empty = |version: &u64| {
@@ -96,14 +98,14 @@ pub(in crate::lake) async fn require_no_empty_commit(
         };
         (from..=version).rev().find(is_empty)
     };
-    match tokio::task::spawn_blocking(look).await {
+    match tokio::task::spawn_blocking(inspect).await {
         Ok(Some(version)) => Err(damaged_commit(table, version, "it is empty".to_owned())),
         Ok(None) => Ok(()),
-        Err(error) => Err(LakeError::store("look at the log", table, &error.into())),
+        Err(error) => Err(LakeError::store("inspect the log", table, &error.into())),
     }
 }
 
-/// A commit of this version that can't be one.
+/// The error for a commit that can't be parsed.
 pub(in crate::lake) fn damaged_commit(table: &str, version: u64, detail: String) -> LakeError {
     damaged(table, &commit_name(version), detail, COMMIT_FIX)
 }
@@ -112,7 +114,7 @@ fn damaged(table: &str, name: &str, detail: String, fix: &'static str) -> LakeEr
     LakeError::Damaged { file: format!("{table}/{LOG}/{name}"), detail, fix }
 }
 
-/// Its version, where the file is a commit.
+/// Version of the commit; `None` if the file is not a commit.
 fn commit(file: &Path) -> Option<u64> {
     versioned(file).filter(|(_, ending)| *ending == COMMIT).map(|(version, _)| version)
 }

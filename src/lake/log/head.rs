@@ -1,4 +1,5 @@
-//! The newest version that a handle knows, and what the log holds for it: of files the number alone.
+//! The newest version that a handle knows, with its metadata, transactions and counters. Of files it keeps only the
+//! number.
 //!
 //! A writer moves it forward commit by commit, so a commit costs the same whatever the table's size.
 
@@ -10,66 +11,66 @@ use serde::de::IgnoredAny;
 
 use crate::lake::log::record::CommitRecord;
 
-/// What is absent from a map or `None` is unknown, not zero.
+/// A value that is `None` or absent from a map is unknown, not zero.
 #[derive(Debug, Clone)]
 pub(in crate::lake) struct Head {
     pub version: u64,
     pub metadata: Metadata,
     /// Data files of the table.
     pub files: u64,
-    /// By application id; `None` inside for those that the log doesn't have.
+    /// Transaction versions by application id; `None` for an id that the log doesn't have.
     pub transactions: HashMap<String, Option<i64>>,
     pub record: Option<CommitRecord>,
-    /// Version of each ingest commit that was seen, for a caller that looks for its own.
+    /// Version of each ingest commit that was seen, by commit id, so that a writer can find its own.
     pub commits: HashMap<String, u64>,
 }
 
 /// What one commit changes.
 #[derive(Debug, Default)]
-pub(in crate::lake) struct Changes {
+pub(in crate::lake) struct CommitChanges {
     files_added: u64,
     files_removed: u64,
     transactions: Vec<Transaction>,
     pub record: Option<CommitRecord>,
     pub metadata: Option<Metadata>,
-    /// Lowest reader and writer versions that the table asks for.
+    /// Minimum reader and writer versions that the table requires.
     pub protocol: Option<(i32, i32)>,
 }
 
 #[derive(Deserialize)]
-struct Line {
+struct HeadAction {
     txn: Option<Transaction>,
     #[serde(rename = "commitInfo")]
-    commit_info: Option<Info>,
+    commit_info: Option<HeadCommitInfo>,
     #[serde(rename = "metaData")]
     metadata: Option<Metadata>,
-    protocol: Option<Protocol>,
+    protocol: Option<HeadProtocol>,
     add: Option<IgnoredAny>,
     remove: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-struct Info {
+struct HeadCommitInfo {
     tickhouse: Option<CommitRecord>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Protocol {
+struct HeadProtocol {
     min_reader_version: i32,
     min_writer_version: i32,
 }
 
-impl Changes {
+impl CommitChanges {
     /// # Errors
-    /// There is no line, or one is no action: the commit is torn, or of a kind that tickhouse doesn't know.
+    /// There is no line, or a line is not an action: the commit is torn, or of a kind that tickhouse doesn't know.
     pub(in crate::lake) fn parse(commit: &[u8]) -> Result<Self, String> {
         let mut changes = Self::default();
         if commit.trim_ascii().is_empty() {
             return Err("it is empty".to_owned());
         }
         for line in commit.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-            let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+            let line: HeadAction = serde_json::from_slice(line).map_err(|error| error.to_string())?;
             changes.files_added += u64::from(line.add.is_some());
             changes.files_removed += u64::from(line.remove.is_some());
             changes.transactions.extend(line.txn);
@@ -88,14 +89,14 @@ impl Head {
     }
 
     /// Moves to the next version.
-    pub(in crate::lake) fn advance(&mut self, changes: Changes) {
+    pub(in crate::lake) fn advance(&mut self, changes: CommitChanges) {
         self.version += 1;
         self.files = (self.files + changes.files_added).saturating_sub(changes.files_removed);
         for txn in changes.transactions {
             self.transactions.insert(txn.app_id, Some(txn.version));
         }
         if let Some(record) = changes.record {
-            // A later change of the metadata carries the record on, with its commit id.
+            // A later metadata commit repeats the record with its commit id.
             self.commits.entry(record.commit_id.clone()).or_insert(self.version);
             self.record = Some(record);
         }

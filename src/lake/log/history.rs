@@ -1,7 +1,7 @@
-//! What happened to a table, as far back as its log goes, and the table as it was then.
+//! The history of a table, as far back as its log goes, and time travel to older versions.
 //!
-//! Times are those that the writers put into their commits. A table is there again from its oldest checkpoint on, or
-//! from version 0.
+//! Times are those that the writers put into their commits. A table can be read from its oldest checkpoint on, or from
+//! version 0.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::lake::log::record::CommitRecord;
 use crate::lake::log::table::Table;
 use crate::lake::store::log_file::{COMMIT, LOG, versioned};
 
-/// Which version of a table.
+/// Selects a version of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsOf {
     Version(u64),
-    /// The newest at or before.
+    /// The newest version at or before this time.
     Time(DateTime<Utc>),
 }
 
@@ -31,30 +31,30 @@ pub enum AsOf {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableCommit {
     pub version: u64,
-    /// As the writer's clock had it; `None` where the writer told none.
+    /// Time by the writer's clock; `None` if the writer recorded none.
     pub time: Option<DateTime<Utc>>,
     pub operation: Option<String>,
     pub engine: Option<String>,
     pub files_added: u64,
     pub files_removed: u64,
-    /// Of the files that were added, where all of them tell.
+    /// Rows of the added files; `None` unless all of them have statistics.
     pub rows_added: Option<u64>,
     pub bytes_added: u64,
-    /// Why an operator asked for it.
+    /// The reason given by an operator who requested the commit.
     pub reason: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Line {
+struct HistoryAction {
     #[serde(rename = "commitInfo")]
-    info: Option<Info>,
-    add: Option<Added>,
-    remove: Option<Removed>,
+    info: Option<HistoryCommitInfo>,
+    add: Option<HistoryAdd>,
+    remove: Option<HistoryRemove>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Info {
+struct HistoryCommitInfo {
     /// Milliseconds since the epoch.
     timestamp: Option<i64>,
     operation: Option<String>,
@@ -63,23 +63,23 @@ struct Info {
 }
 
 #[derive(Deserialize)]
-struct Added {
+struct HistoryAdd {
     size: u64,
     stats: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Removed {}
+struct HistoryRemove {}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Stats {
+struct HistoryStats {
     num_records: Option<u64>,
 }
 
 impl TableCommit {
     /// # Errors
-    /// A line is no action.
+    /// A line is not a Delta action.
     fn parse(version: u64, commit: &[u8]) -> Result<Self, String> {
         let mut parsed = Self {
             version,
@@ -93,7 +93,7 @@ impl TableCommit {
             reason: None,
         };
         for line in commit.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-            let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+            let line: HistoryAction = serde_json::from_slice(line).map_err(|error| error.to_string())?;
             if let Some(info) = line.info {
                 parsed.time = info.timestamp.and_then(DateTime::from_timestamp_millis);
                 parsed.operation = info.operation;
@@ -103,7 +103,7 @@ impl TableCommit {
             if let Some(added) = line.add {
                 parsed.files_added += 1;
                 parsed.bytes_added += added.size;
-                let stats = added.stats.and_then(|stats| serde_json::from_str::<Stats>(&stats).ok());
+                let stats = added.stats.and_then(|stats| serde_json::from_str::<HistoryStats>(&stats).ok());
                 let rows = stats.and_then(|stats| stats.num_records);
                 parsed.rows_added = parsed.rows_added.zip(rows).map(|(all, rows)| all + rows);
             }
@@ -113,8 +113,8 @@ impl TableCommit {
     }
 }
 
-/// Versions in a log.
-struct Held {
+/// The versions that a log still has.
+struct LogRange {
     /// Oldest commit; none are missing between it and the newest.
     oldest_commit: u64,
     /// Oldest version that can be read.
@@ -135,31 +135,33 @@ impl Table {
         Ok(commits)
     }
 
-    /// The table at another version, for reading.
+    /// The table at another version; the handle is only for reading.
     ///
     /// # Errors
     /// The log holds no such version, or can't be read.
     pub(in crate::lake) async fn at(&self, as_of: AsOf) -> Result<Self, LakeError> {
-        let held = self.held().await?;
+        let log_range = self.log_range().await?;
         let version = match as_of {
             AsOf::Version(version) => version,
-            AsOf::Time(time) => self.version_by(time, held.oldest_commit.max(held.oldest)..=self.version()).await?,
+            AsOf::Time(time) => {
+                self.version_at_time(time, log_range.oldest_commit.max(log_range.oldest)..=self.version()).await?
+            }
         };
         let newest = self.version();
         if version > newest {
             return Err(LakeError::NoVersion { table: self.name.clone(), version, newest });
         }
-        if version < held.oldest {
+        if version < log_range.oldest {
             let asked = format!("version {version}");
             return Err(LakeError::TooOld {
                 table: self.name.clone(),
                 asked,
-                oldest: self.described(held.oldest).await?,
+                oldest: self.describe_version(log_range.oldest).await?,
             });
         }
         let mut delta = DeltaTable::new(Arc::clone(&self.log));
         let mut loaded = delta.load_version(version).await;
-        if loaded.is_err() && self.hides_wrong_hint().await? {
+        if loaded.is_err() && self.hides_dangling_checkpoint_hint().await? {
             delta = DeltaTable::new(Arc::clone(&self.log));
             loaded = delta.load_version(version).await;
         }
@@ -170,7 +172,7 @@ impl Table {
         Ok(table)
     }
 
-    /// The commit of a version, while the log holds it.
+    /// The commit of a version; `None` if the log no longer has it.
     pub(in crate::lake) async fn commit(&self, version: u64) -> Result<Option<TableCommit>, LakeError> {
         let read = self.log.read_commit_entry(version).await;
         let Some(commit) = read.map_err(|error| self.error("read a commit", error))? else { return Ok(None) };
@@ -184,16 +186,20 @@ impl Table {
         time.ok_or_else(|| LakeError::Table {
             action: "look for the time of a commit",
             table: self.name.clone(),
-            detail: format!("version {version} tells no time: name a version instead"),
+            detail: format!("version {version} has no time: give a version instead"),
         })
     }
 
-    /// The newest of `versions` that was there at `time`.
-    async fn version_by(&self, time: DateTime<Utc>, versions: RangeInclusive<u64>) -> Result<u64, LakeError> {
+    /// The newest of `versions` that existed at `time`.
+    async fn version_at_time(&self, time: DateTime<Utc>, versions: RangeInclusive<u64>) -> Result<u64, LakeError> {
         let (mut there, mut later) = (*versions.start(), *versions.end() + 1);
         if self.time_of(there).await? > time {
             let asked = format!("{} and before", time.to_rfc3339_opts(SecondsFormat::AutoSi, true));
-            return Err(LakeError::TooOld { table: self.name.clone(), asked, oldest: self.described(there).await? });
+            return Err(LakeError::TooOld {
+                table: self.name.clone(),
+                asked,
+                oldest: self.describe_version(there).await?,
+            });
         }
         while later - there > 1 {
             let middle = there + (later - there) / 2;
@@ -205,13 +211,13 @@ impl Table {
         Ok(there)
     }
 
-    async fn described(&self, version: u64) -> Result<String, LakeError> {
+    async fn describe_version(&self, version: u64) -> Result<String, LakeError> {
         let time = self.commit(version).await?.and_then(|commit| commit.time);
         let time = time.map(|time| format!(" of {}", time.to_rfc3339_opts(SecondsFormat::Millis, true)));
         Ok(format!("{version}{}", time.unwrap_or_default()))
     }
 
-    async fn held(&self) -> Result<Held, LakeError> {
+    async fn log_range(&self) -> Result<LogRange, LakeError> {
         let failed = |error: object_store::Error| LakeError::store("list the log", &self.name, &error);
         let files = self.store.list(Some(&Path::from(LOG))).map_ok(|file| file.location);
         let files: Vec<Path> = files.try_collect().await.map_err(failed)?;
@@ -221,7 +227,7 @@ impl Table {
         let commit = oldest(|rest| rest == COMMIT).unwrap_or(self.version());
         let checkpoint = oldest(|rest| rest.starts_with(".checkpoint."));
         let readable = if commit == 0 { 0 } else { checkpoint.unwrap_or(commit) };
-        Ok(Held { oldest_commit: commit, oldest: readable })
+        Ok(LogRange { oldest_commit: commit, oldest: readable })
     }
 }
 
@@ -230,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_tells_what_it_changed() {
+    fn a_commit_lists_what_it_changed() {
         let commit = br#"{"commitInfo":{"timestamp":1767623400123,"operation":"WRITE","engineInfo":"x"}}
 {"add":{"path":"a","size":10,"stats":"{\"numRecords\":3}"}}
 {"add":{"path":"b","size":5,"stats":"{\"numRecords\":4}"}}

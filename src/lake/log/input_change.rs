@@ -1,20 +1,21 @@
-//! Two inputs, key by key: what an operator has to know who changed one of them.
+//! Compares two input configurations key by key.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// A key of the configuration whose value is not that of the lake.
+/// A key whose configured value differs from that of the lake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputChange {
-    /// As in the configuration file: `input.close`, `columns.bid.path`.
+    /// Key as in the configuration file: `input.close`, `columns.bid.path`.
     pub key: String,
-    /// As TOML would have it; `None`: not set.
+    /// Value in TOML syntax; `None` if it is not set.
     pub in_lake: Option<String>,
     pub configured: Option<String>,
 }
 
-/// Differences between the input of a lake and a configured one, both as JSON. A new extra column is none.
+/// Differences between the input of a lake and a configured one, both as JSON. A new extra column doesn't count as a
+/// difference.
 pub fn input_changes(in_lake: &str, configured: &str) -> Vec<InputChange> {
     let parsed = (serde_json::from_str::<Value>(in_lake), serde_json::from_str::<Value>(configured));
     let (Ok(Value::Object(known)), Ok(Value::Object(wanted))) = parsed else {
@@ -39,7 +40,7 @@ pub fn input_changes(in_lake: &str, configured: &str) -> Vec<InputChange> {
     changes.map(|(key, (in_lake, configured))| InputChange { key, in_lake, configured }).collect()
 }
 
-/// Keys as the configuration file has them, values as TOML has them.
+/// Flattened keys as in the configuration file, values in TOML syntax.
 fn flat(input: &serde_json::Map<String, Value>) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for (key, value) in input {

@@ -1,4 +1,4 @@
-//! Properties of `ticks` that say what the lake is for.
+//! Properties of `ticks` that identify what the lake holds.
 
 use crate::lake::error::LakeError;
 
@@ -16,7 +16,7 @@ pub const INPUT: &str = "tickhouse.input";
 /// The epoch that the text of `property` names; 0 before the first change.
 ///
 /// # Errors
-/// The text is no number.
+/// The text is not a number.
 pub(in crate::lake) fn epoch_of(table: &str, property: &str, text: Option<&str>) -> Result<i32, LakeError> {
     let Some(text) = text else { return Ok(0) };
     text.parse().map_err(|_| LakeError::Table {
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_epoch_that_is_no_number_is_an_error() {
+    fn an_epoch_that_is_not_a_number_is_an_error() {
         let epoch = |text| epoch_of("ticks", EPOCH, text);
         assert_eq!((epoch(None).unwrap(), epoch(Some("2")).unwrap()), (0, 2));
         let error = epoch(Some("two")).unwrap_err().to_string();

@@ -1,16 +1,16 @@
-//! What an ingest commit says about itself: the `tickhouse` object of the Delta commitInfo.
+//! What an ingest commit records about itself: the `tickhouse` object of the Delta commitInfo.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lake::log::lost::LostRanges;
+use crate::lake::log::lost_ranges::LostRanges;
 use crate::lake::log::transactions::Advance;
 
 /// Key in commitInfo.
 pub(in crate::lake) const RECORD_KEY: &str = "tickhouse";
 
-/// Offsets of one partition, `[first, next)`, and where each of them is. Cumulative over the epoch.
+/// Offsets `[first, next)` of one partition, counted by what became of them. Cumulative over the epoch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PartitionCounters {
@@ -22,27 +22,32 @@ pub struct PartitionCounters {
     pub skipped: i64,
     pub holes: i64,
     pub lost: i64,
-    /// Where the `lost` are. Those of older versions, and of more decisions than are kept, are in none of the ranges.
+    /// The ranges of the `lost` offsets. Offsets that an older tickhouse gave up, and those beyond the number of ranges
+    /// that are kept, are in none of them.
     #[serde(skip_serializing_if = "LostRanges::is_empty")]
     pub lost_ranges: LostRanges,
-    /// Offsets in neither table of which nobody knows why: the counters were lost, and the tables counted again.
+    /// Offsets in neither table for an unknown reason: the counters were lost, and the tables were counted again.
     #[serde(skip_serializing_if = "is_zero")]
     pub unknown: i64,
-    /// The `unknown`, and the `lost` that are in no range, are below it; `None` where all are below `next`.
+    /// Upper bound of the `unknown` offsets and of the `lost` ones that are in no range; `None` if that bound is
+    /// `next`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unplaced_before: Option<i64>,
-    /// Leader epoch of the record before `next`, as Kafka gave it: with `next` it says which log was read.
+    /// Leader epoch of the record before `next`, as Kafka reported it: together with `next` it identifies the log that
+    /// was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leader_epoch: Option<i32>,
-    /// Of the `dead`, those whose ticks were added later, and these rows; they are no part of `rows`.
+    /// Those of the `dead` offsets whose ticks were added later, and the number of these rows, which `rows` doesn't
+    /// include.
     #[serde(skip_serializing_if = "is_zero")]
     pub replayed_offsets: i64,
     #[serde(skip_serializing_if = "is_zero")]
     pub replayed_rows: i64,
-    /// Rows of all of these that left the table with old dates.
+    /// Rows, replayed ones included, that retention dropped.
     #[serde(skip_serializing_if = "is_zero")]
     pub expired_rows: i64,
-    /// Partition values below it left; days since 1970-01-01. Rows that came later may be below it.
+    /// Retention dropped the partition values below this one; days since 1970-01-01. Rows that arrived later may be
+    /// below it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expired_before: Option<i32>,
 }
@@ -52,18 +57,18 @@ fn is_zero(count: &i64) -> bool {
 }
 
 impl PartitionCounters {
-    /// Offsets accounted for; equals `next - first`. What a damaged log says may be more than there are numbers for.
+    /// Offsets accounted for; equals `next - first`. Sums saturate, as the numbers of a damaged log may overflow.
     pub fn offsets(&self) -> i64 {
         let parts = [self.dead, self.skipped, self.holes, self.lost, self.unknown];
         parts.into_iter().fold(self.stored_offsets, i64::saturating_add)
     }
 
-    /// Offsets in neither table whose place the counters don't say.
+    /// Offsets in neither table that the counters don't locate.
     pub fn unplaced(&self) -> i64 {
         self.unknown.saturating_add(self.lost.saturating_sub(self.lost_ranges.offsets()).max(0))
     }
 
-    /// Those offsets are below it.
+    /// Upper bound of the offsets that [`Self::unplaced`] counts.
     pub fn unplaced_end(&self) -> i64 {
         self.unplaced_before.unwrap_or(self.next)
     }
@@ -88,37 +93,39 @@ impl PartitionCounters {
     }
 }
 
-/// Dead letters that became ticks, and the rows of these.
+/// Number of dead letters that became ticks, and of the rows that they became.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Replayed {
-    pub letters: i64,
+pub struct ReplayedDeadLetters {
+    #[serde(rename = "letters")]
+    pub dead_letters: i64,
     pub rows: i64,
 }
 
-impl Replayed {
+impl ReplayedDeadLetters {
     pub fn add(&mut self, other: Self) {
-        self.letters += other.letters;
+        self.dead_letters += other.dead_letters;
         self.rows += other.rows;
     }
 }
 
-/// Rows of old dates that leave.
+/// Rows that a retention commit drops.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expired {
-    /// By epoch and partition; those of earlier epochs have no counters any more.
+pub struct ExpiredRows {
+    /// Rows by epoch and partition; partitions of earlier epochs no longer have counters.
     pub rows: BTreeMap<(i32, i32), i64>,
     /// See [`PartitionCounters::expired_before`].
     pub before: i32,
 }
 
 impl CommitRecord {
-    /// For a commit that changes no counters and so repeats them: the reason is that of the commit that had it first.
+    /// The record for a commit that repeats the counters without a change; it doesn't repeat the reason of the earlier
+    /// commit.
     pub(in crate::lake) fn repeated(self) -> Self {
         Self { reason: None, ..self }
     }
 
-    pub(in crate::lake) fn expire(&mut self, expired: &Expired) {
+    pub(in crate::lake) fn expire(&mut self, expired: &ExpiredRows) {
         let epoch = self.epoch;
         for (partition, counters) in &mut self.partitions {
             counters.expired_rows += expired.rows.get(&(epoch, *partition)).copied().unwrap_or(0);
@@ -139,47 +146,49 @@ pub(in crate::lake) struct CommitRecord {
     pub min_event_ts: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_event_ts: Option<i64>,
-    /// Who asked for it and why, where an operator did.
+    /// Who requested the commit and why; `None` unless an operator did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Every partition of the epoch, so that the newest commit tells the state.
+    /// Every partition of the epoch, so that the newest commit has the complete state.
     pub partitions: BTreeMap<i32, PartitionCounters>,
-    /// Of a commit that replayed dead letters; those of earlier epochs have no counters any more.
+    /// Only a commit that replayed dead letters has it, as those of earlier epochs no longer have counters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub replay: Option<Replayed>,
-    /// Topic of events and the next offset of each of its partitions, in `signals`.
+    pub replay: Option<ReplayedDeadLetters>,
+    /// Topic of events and the next offset of each of its partitions; only `signals` has these fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events_topic_name: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub events_topic: BTreeMap<i32, i64>,
-    /// Events that were emitted from then on may not have reached all webhooks; in `signals`. Microseconds since the
-    /// epoch, UTC.
+    /// Events emitted at or after this time may not have reached all webhooks; only `signals` has this field.
+    /// Microseconds since the epoch, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhooks_since: Option<i64>,
 }
 
-/// The counters after some dead letters were replayed, or the partition that has none.
+/// The counters after some dead letters were replayed. The error is a partition without counters.
 pub(in crate::lake) fn with_replayed(
     newest: Option<&CommitRecord>,
     epoch: i32,
-    replayed: &BTreeMap<(i32, i32), Replayed>,
+    replayed: &BTreeMap<(i32, i32), ReplayedDeadLetters>,
 ) -> Result<BTreeMap<i32, PartitionCounters>, i32> {
     let mut all = counted(newest, epoch);
-    for ((_, partition), Replayed { letters, rows }) in replayed.iter().filter(|((of, _), _)| *of == epoch) {
+    for ((_, partition), ReplayedDeadLetters { dead_letters, rows }) in
+        replayed.iter().filter(|((of, _), _)| *of == epoch)
+    {
         let counters = all.get_mut(partition).ok_or(*partition)?;
-        counters.replayed_offsets += letters;
+        counters.replayed_offsets += dead_letters;
         counters.replayed_rows += rows;
     }
     Ok(all)
 }
 
-/// Those of an older epoch are not carried over.
+/// The counters of the epoch; those of an older epoch are not carried over.
 pub(in crate::lake) fn counted(newest: Option<&CommitRecord>, epoch: i32) -> BTreeMap<i32, PartitionCounters> {
     newest.filter(|record| record.epoch == epoch).map(|record| record.partitions.clone()).unwrap_or_default()
 }
 
-/// The counters after `advances`, or a partition that the table has offsets of and no counters: they would begin at zero
-/// in the middle.
+/// The counters after `advances`. The error is a partition that has a transaction and no counters: its counters would
+/// start at zero in the middle.
 pub(in crate::lake) fn advanced(
     newest: Option<&CommitRecord>,
     epoch: i32,

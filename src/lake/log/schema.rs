@@ -1,4 +1,4 @@
-//! Columns of the tables, once, for Delta and for Arrow.
+//! The columns of the tables, defined once for both Delta and Arrow.
 //!
 //! Timestamps carry UTC and nothing is unsigned or nested deeper than message headers, so the protocol
 //! stays (1,2) and every reader can read the tables.
@@ -12,7 +12,7 @@ use deltalake::kernel::{ArrayType, DataType, PrimitiveType, StructField, StructT
 use crate::lake::error::LakeError;
 use crate::market::{ExtraSpec, ExtraType, PartitionBy};
 
-/// Key in the footer of a file of ticks whose rows are all in the order that its value names.
+/// Key in the footer of a sorted file of ticks; its value names the order.
 pub const SORTED_BY: &str = "tickhouse.sorted_by";
 pub const SORT_ORDER: &str = "symbol,ts,kafka_partition,kafka_offset,kafka_index";
 
@@ -20,7 +20,7 @@ pub const SORT_ORDER: &str = "symbol,ts,kafka_partition,kafka_offset,kafka_index
 pub const DEAD_DATE: &str = "dead_date";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::lake) enum Kind {
+pub(in crate::lake) enum ColumnKind {
     String,
     Double,
     Int,
@@ -34,22 +34,22 @@ pub(in crate::lake) enum Kind {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::lake) struct Column {
+pub(in crate::lake) struct TableColumn {
     pub name: String,
-    pub kind: Kind,
+    pub kind: ColumnKind,
     pub nullable: bool,
 }
 
-const fn required(name: &'static str, kind: Kind) -> (&'static str, Kind, bool) {
+const fn required(name: &'static str, kind: ColumnKind) -> (&'static str, ColumnKind, bool) {
     (name, kind, false)
 }
 
-const fn optional(name: &'static str, kind: Kind) -> (&'static str, Kind, bool) {
+const fn optional(name: &'static str, kind: ColumnKind) -> (&'static str, ColumnKind, bool) {
     (name, kind, true)
 }
 
-fn columns(list: &[(&str, Kind, bool)]) -> Vec<Column> {
-    let column = |(name, kind, nullable): &(&str, Kind, bool)| Column {
+fn columns(list: &[(&str, ColumnKind, bool)]) -> Vec<TableColumn> {
+    let column = |(name, kind, nullable): &(&str, ColumnKind, bool)| TableColumn {
         name: (*name).to_owned(),
         kind: *kind,
         nullable: *nullable,
@@ -63,76 +63,76 @@ pub(in crate::lake) const TRADE_DATE: &str = "trade_date";
 /// The last column before the extra ones.
 const BEFORE_EXTRAS: &str = "source";
 
-pub(in crate::lake) fn ticks_columns(partition_by: PartitionBy, extras: &[(String, ExtraSpec)]) -> Vec<Column> {
+pub(in crate::lake) fn ticks_columns(partition_by: PartitionBy, extras: &[(String, ExtraSpec)]) -> Vec<TableColumn> {
     let mut all = columns(&[
-        required("symbol", Kind::String),
-        required("ts", Kind::Timestamp),
-        optional("open", Kind::Double),
-        optional("high", Kind::Double),
-        optional("low", Kind::Double),
-        required("close", Kind::Double),
-        optional("volume", Kind::Double),
-        optional("trade_id", Kind::String),
-        optional(BEFORE_EXTRAS, Kind::String),
-        required("kafka_epoch", Kind::Int),
-        required("kafka_partition", Kind::Int),
-        required("kafka_offset", Kind::Bigint),
-        required("kafka_index", Kind::Int),
-        optional("kafka_ts", Kind::Timestamp),
-        required("ingested_at", Kind::Timestamp),
-        required(TRADE_DATE, Kind::Date),
+        required("symbol", ColumnKind::String),
+        required("ts", ColumnKind::Timestamp),
+        optional("open", ColumnKind::Double),
+        optional("high", ColumnKind::Double),
+        optional("low", ColumnKind::Double),
+        required("close", ColumnKind::Double),
+        optional("volume", ColumnKind::Double),
+        optional("trade_id", ColumnKind::String),
+        optional(BEFORE_EXTRAS, ColumnKind::String),
+        required("kafka_epoch", ColumnKind::Int),
+        required("kafka_partition", ColumnKind::Int),
+        required("kafka_offset", ColumnKind::Bigint),
+        required("kafka_index", ColumnKind::Int),
+        optional("kafka_ts", ColumnKind::Timestamp),
+        required("ingested_at", ColumnKind::Timestamp),
+        required(TRADE_DATE, ColumnKind::Date),
     ]);
     if partition_by.column() != TRADE_DATE {
-        all.extend(columns(&[(partition_by.column(), Kind::Date, false)]));
+        all.extend(columns(&[(partition_by.column(), ColumnKind::Date, false)]));
     }
     let at = all.iter().position(|column| column.name == BEFORE_EXTRAS).map_or(all.len(), |at| at + 1);
-    all.splice(at..at, extras.iter().map(|(name, spec)| Column::extra(name, spec)));
+    all.splice(at..at, extras.iter().map(|(name, spec)| TableColumn::extra(name, spec)));
     all
 }
 
-pub(in crate::lake) fn dead_letters_columns() -> Vec<Column> {
+pub(in crate::lake) fn dead_letters_columns() -> Vec<TableColumn> {
     columns(&[
-        required("kafka_epoch", Kind::Int),
-        required("kafka_partition", Kind::Int),
-        required("kafka_offset", Kind::Bigint),
-        required("kafka_index", Kind::Int),
-        optional("kafka_ts", Kind::Timestamp),
-        optional("key", Kind::Binary),
-        required("payload", Kind::Binary),
-        required("payload_bytes", Kind::Bigint),
-        required("payload_sha256", Kind::String),
-        optional("headers", Kind::Headers),
-        required("reason", Kind::String),
-        required("detail", Kind::String),
-        required("version", Kind::String),
-        required("ingested_at", Kind::Timestamp),
-        required(DEAD_DATE, Kind::Date),
+        required("kafka_epoch", ColumnKind::Int),
+        required("kafka_partition", ColumnKind::Int),
+        required("kafka_offset", ColumnKind::Bigint),
+        required("kafka_index", ColumnKind::Int),
+        optional("kafka_ts", ColumnKind::Timestamp),
+        optional("key", ColumnKind::Binary),
+        required("payload", ColumnKind::Binary),
+        required("payload_bytes", ColumnKind::Bigint),
+        required("payload_sha256", ColumnKind::String),
+        optional("headers", ColumnKind::Headers),
+        required("reason", ColumnKind::String),
+        required("detail", ColumnKind::String),
+        required("version", ColumnKind::String),
+        required("ingested_at", ColumnKind::Timestamp),
+        required(DEAD_DATE, ColumnKind::Date),
     ])
 }
 
-pub(in crate::lake) fn signals_columns() -> Vec<Column> {
+pub(in crate::lake) fn signals_columns() -> Vec<TableColumn> {
     columns(&[
-        required("symbol", Kind::String),
-        required("ts", Kind::Timestamp),
-        required("kind", Kind::String),
-        required("name", Kind::String),
-        optional("side", Kind::String),
-        optional("confirmed", Kind::Boolean),
-        required("severity", Kind::String),
-        required("close", Kind::Double),
-        optional("volume", Kind::Double),
-        optional("value", Kind::Double),
-        required("id", Kind::String),
-        required("kafka_epoch", Kind::Int),
-        required("kafka_partition", Kind::Int),
-        required("kafka_offset", Kind::Bigint),
-        required("kafka_index", Kind::Int),
-        required("emitted_at", Kind::Timestamp),
-        required(TRADE_DATE, Kind::Date),
+        required("symbol", ColumnKind::String),
+        required("ts", ColumnKind::Timestamp),
+        required("kind", ColumnKind::String),
+        required("name", ColumnKind::String),
+        optional("side", ColumnKind::String),
+        optional("confirmed", ColumnKind::Boolean),
+        required("severity", ColumnKind::String),
+        required("close", ColumnKind::Double),
+        optional("volume", ColumnKind::Double),
+        optional("value", ColumnKind::Double),
+        required("id", ColumnKind::String),
+        required("kafka_epoch", ColumnKind::Int),
+        required("kafka_partition", ColumnKind::Int),
+        required("kafka_offset", ColumnKind::Bigint),
+        required("kafka_index", ColumnKind::Int),
+        required("emitted_at", ColumnKind::Timestamp),
+        required(TRADE_DATE, ColumnKind::Date),
     ])
 }
 
-/// Columns of `ticks` as a query sees them, the partition column last; the files hold all but that.
+/// Columns of `ticks` as a query sees them, the partition column last; the files don't contain that one.
 pub fn ticks_schema(partition_by: PartitionBy, extras: &[(String, ExtraSpec)]) -> SchemaRef {
     arrow_schema(&ticks_columns(partition_by, extras), partition_by.column())
 }
@@ -147,28 +147,28 @@ pub fn signals_schema() -> SchemaRef {
     arrow_schema(&signals_columns(), TRADE_DATE)
 }
 
-impl Column {
+impl TableColumn {
     pub(in crate::lake) fn extra(name: &str, spec: &ExtraSpec) -> Self {
         let kind = match spec.kind {
-            ExtraType::Double => Kind::Double,
-            ExtraType::Bigint => Kind::Bigint,
-            ExtraType::String => Kind::String,
-            ExtraType::Boolean => Kind::Boolean,
+            ExtraType::Double => ColumnKind::Double,
+            ExtraType::Bigint => ColumnKind::Bigint,
+            ExtraType::String => ColumnKind::String,
+            ExtraType::Boolean => ColumnKind::Boolean,
         };
         Self { name: name.to_owned(), kind, nullable: true }
     }
 
     fn of(field: &StructField, table: &str) -> Result<Self, LakeError> {
         let kind = match field.data_type() {
-            DataType::Primitive(PrimitiveType::String) => Kind::String,
-            DataType::Primitive(PrimitiveType::Double) => Kind::Double,
-            DataType::Primitive(PrimitiveType::Integer) => Kind::Int,
-            DataType::Primitive(PrimitiveType::Long) => Kind::Bigint,
-            DataType::Primitive(PrimitiveType::Boolean) => Kind::Boolean,
-            DataType::Primitive(PrimitiveType::Timestamp) => Kind::Timestamp,
-            DataType::Primitive(PrimitiveType::Date) => Kind::Date,
-            DataType::Primitive(PrimitiveType::Binary) => Kind::Binary,
-            other if *other == headers_type() => Kind::Headers,
+            DataType::Primitive(PrimitiveType::String) => ColumnKind::String,
+            DataType::Primitive(PrimitiveType::Double) => ColumnKind::Double,
+            DataType::Primitive(PrimitiveType::Integer) => ColumnKind::Int,
+            DataType::Primitive(PrimitiveType::Long) => ColumnKind::Bigint,
+            DataType::Primitive(PrimitiveType::Boolean) => ColumnKind::Boolean,
+            DataType::Primitive(PrimitiveType::Timestamp) => ColumnKind::Timestamp,
+            DataType::Primitive(PrimitiveType::Date) => ColumnKind::Date,
+            DataType::Primitive(PrimitiveType::Binary) => ColumnKind::Binary,
+            other if *other == headers_type() => ColumnKind::Headers,
             other => {
                 return Err(LakeError::ColumnType {
                     table: table.to_owned(),
@@ -182,30 +182,30 @@ impl Column {
 
     fn delta(&self) -> StructField {
         let kind = match self.kind {
-            Kind::String => DataType::STRING,
-            Kind::Double => DataType::DOUBLE,
-            Kind::Int => DataType::INTEGER,
-            Kind::Bigint => DataType::LONG,
-            Kind::Boolean => DataType::BOOLEAN,
-            Kind::Timestamp => DataType::TIMESTAMP,
-            Kind::Date => DataType::DATE,
-            Kind::Binary => DataType::BINARY,
-            Kind::Headers => headers_type(),
+            ColumnKind::String => DataType::STRING,
+            ColumnKind::Double => DataType::DOUBLE,
+            ColumnKind::Int => DataType::INTEGER,
+            ColumnKind::Bigint => DataType::LONG,
+            ColumnKind::Boolean => DataType::BOOLEAN,
+            ColumnKind::Timestamp => DataType::TIMESTAMP,
+            ColumnKind::Date => DataType::DATE,
+            ColumnKind::Binary => DataType::BINARY,
+            ColumnKind::Headers => headers_type(),
         };
         StructField::new(self.name.clone(), kind, self.nullable)
     }
 
     fn arrow(&self) -> Field {
         let kind = match self.kind {
-            Kind::String => ArrowType::Utf8,
-            Kind::Double => ArrowType::Float64,
-            Kind::Int => ArrowType::Int32,
-            Kind::Bigint => ArrowType::Int64,
-            Kind::Boolean => ArrowType::Boolean,
-            Kind::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Kind::Date => ArrowType::Date32,
-            Kind::Binary => ArrowType::Binary,
-            Kind::Headers => {
+            ColumnKind::String => ArrowType::Utf8,
+            ColumnKind::Double => ArrowType::Float64,
+            ColumnKind::Int => ArrowType::Int32,
+            ColumnKind::Bigint => ArrowType::Int64,
+            ColumnKind::Boolean => ArrowType::Boolean,
+            ColumnKind::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            ColumnKind::Date => ArrowType::Date32,
+            ColumnKind::Binary => ArrowType::Binary,
+            ColumnKind::Headers => {
                 let key = Field::new("key", ArrowType::Utf8, false);
                 let value = Field::new("value", ArrowType::Binary, true);
                 let header = ArrowType::Struct(vec![key, value].into());
@@ -216,18 +216,18 @@ impl Column {
     }
 }
 
-impl fmt::Display for Column {
+impl fmt::Display for TableColumn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
-            Kind::String => "STRING",
-            Kind::Double => "DOUBLE",
-            Kind::Int => "INT",
-            Kind::Bigint => "BIGINT",
-            Kind::Boolean => "BOOLEAN",
-            Kind::Timestamp => "TIMESTAMP",
-            Kind::Date => "DATE",
-            Kind::Binary => "BINARY",
-            Kind::Headers => "ARRAY<STRUCT<key STRING, value BINARY>>",
+            ColumnKind::String => "STRING",
+            ColumnKind::Double => "DOUBLE",
+            ColumnKind::Int => "INT",
+            ColumnKind::Bigint => "BIGINT",
+            ColumnKind::Boolean => "BOOLEAN",
+            ColumnKind::Timestamp => "TIMESTAMP",
+            ColumnKind::Date => "DATE",
+            ColumnKind::Binary => "BINARY",
+            ColumnKind::Headers => "ARRAY<STRUCT<key STRING, value BINARY>>",
         };
         f.write_str(kind)?;
         if self.nullable { Ok(()) } else { f.write_str(" NOT NULL") }
@@ -241,23 +241,23 @@ fn headers_type() -> DataType {
     DataType::Array(Box::new(ArrayType::new(DataType::Struct(Box::new(header)), false)))
 }
 
-pub(in crate::lake) fn delta_schema(columns: &[Column]) -> Result<StructType, deltalake::DeltaTableError> {
-    Ok(StructType::try_new(columns.iter().map(Column::delta))?)
+pub(in crate::lake) fn delta_schema(columns: &[TableColumn]) -> Result<StructType, deltalake::DeltaTableError> {
+    Ok(StructType::try_new(columns.iter().map(TableColumn::delta))?)
 }
 
-pub(in crate::lake) fn read_columns(schema: &StructType, table: &str) -> Result<Vec<Column>, LakeError> {
-    schema.fields().map(|field| Column::of(field, table)).collect()
+pub(in crate::lake) fn read_columns(schema: &StructType, table: &str) -> Result<Vec<TableColumn>, LakeError> {
+    schema.fields().map(|field| TableColumn::of(field, table)).collect()
 }
 
-pub(in crate::lake) fn arrow_schema(columns: &[Column], partition_column: &str) -> SchemaRef {
-    let (partition, data): (Vec<&Column>, Vec<&Column>) =
+pub(in crate::lake) fn arrow_schema(columns: &[TableColumn], partition_column: &str) -> SchemaRef {
+    let (partition, data): (Vec<&TableColumn>, Vec<&TableColumn>) =
         columns.iter().partition(|column| column.name == partition_column);
-    let fields: Vec<Field> = data.into_iter().chain(partition).map(Column::arrow).collect();
+    let fields: Vec<Field> = data.into_iter().chain(partition).map(TableColumn::arrow).collect();
     Arc::new(Schema::new(fields))
 }
 
-/// Places new extra columns after those that exist.
-pub(in crate::lake) fn with_new_extras(present: &[Column], new: &[Column]) -> Vec<Column> {
+/// Inserts new extra columns after the existing ones.
+pub(in crate::lake) fn with_new_extras(present: &[TableColumn], new: &[TableColumn]) -> Vec<TableColumn> {
     let mut all = present.to_vec();
     let at = all.iter().position(|column| column.name == "kafka_epoch").unwrap_or(all.len());
     all.splice(at..at, new.iter().cloned());
@@ -271,7 +271,7 @@ mod tests {
     const BEFORE_DATES: &str = "symbol,ts,open,high,low,close,volume,trade_id,source,bid,kafka_epoch,kafka_partition,\
                                 kafka_offset,kafka_index,kafka_ts,ingested_at";
 
-    fn ticks(partition_by: PartitionBy) -> Vec<Column> {
+    fn ticks(partition_by: PartitionBy) -> Vec<TableColumn> {
         ticks_columns(partition_by, &[("bid".to_owned(), ExtraSpec { path: "/b".to_owned(), kind: ExtraType::Double })])
     }
 

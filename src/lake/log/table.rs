@@ -1,8 +1,8 @@
 //! One Delta table: its head for writers, and its snapshot for readers.
 //!
-//! A commit is a conditional put of exactly the version after the head, so everything that was checked on the
-//! head holds for the commit. delta-rs' own conflict loop is not used: it would go on after another writer's
-//! commit, with counters that are older than the commit before it, and it materializes every file.
+//! A commit is a conditional put of exactly the version after the head, so everything that was checked on the head
+//! holds for the commit. delta-rs' own conflict loop is not used: it would retry after another writer's commit with
+//! counters that are older than that commit, and it materializes every file.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,51 +16,53 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
 use url::Url;
 
 use crate::lake::error::{LakeError, StoreProblem};
+use crate::lake::log::checkpoint_hint::{CheckpointHintFilter, dangling_checkpoint_hint};
 use crate::lake::log::damage;
-use crate::lake::log::head::{Changes, Head};
-use crate::lake::log::hint::{HintView, wrong_hint};
+use crate::lake::log::head::{CommitChanges, Head};
 use crate::lake::log::properties::{MARKET_ZONE, epoch_of};
 use crate::lake::log::record::CommitRecord;
-use crate::lake::log::schema::{Column, read_columns};
+use crate::lake::log::schema::{TableColumn, read_columns};
 use crate::lake::store::folder::FolderIdentity;
 use crate::lake::store::location::Location;
-use crate::lake::store::retry::{Attempts, RetryPolicy};
+use crate::lake::store::retry::{RetryLoop, RetryPolicy};
 use crate::lake::store::root::prefixed;
 
-/// Behind by more commits than this, the head is taken from the snapshot instead of commit by commit.
+/// If the head is behind by more commits than this, it is taken from the snapshot instead of following commit by
+/// commit.
 const FOLLOW_COMMITS: u64 = 64;
 
-/// A snapshot that followed this many commits is loaded anew: it holds on to every log file since its checkpoint.
+/// A snapshot that followed this many commits is loaded from scratch, as it keeps every log file since its checkpoint
+/// in memory.
 const REBUILD_COMMITS: u64 = 1_000;
 
-/// For so long a store may list less than it has; S3 never does.
+/// How long the list of a store may lag behind its content; S3's never does.
 const LIST_LAG: Duration = Duration::from_secs(20);
 
-/// Attempts to load a log that is whole.
+/// Attempts to load a log in which no file is damaged.
 const LOADS: u32 = 4;
 
 #[derive(Clone)]
 pub(in crate::lake) struct Table {
-    /// As it appears in messages: the URL without its slash.
+    /// Name for messages: the URL without its trailing slash.
     pub name: String,
     pub url: Url,
-    /// Begins at the root of the table.
+    /// Paths are relative to the root of the table.
     pub store: Arc<dyn ObjectStore>,
     pub(in crate::lake) log: LogStoreRef,
-    /// What `log` reads.
-    hint: Arc<HintView>,
-    /// The snapshot; moved by [`Table::load`] only.
+    /// The store that `log` reads.
+    checkpoint_hint: Arc<CheckpointHintFilter>,
+    /// The snapshot; only [`Table::load`] moves it.
     pub(in crate::lake) delta: DeltaTable,
-    /// Version that the snapshot was loaded at from scratch.
+    /// Version at which the snapshot was last loaded from scratch.
     built_at: u64,
     /// `None` before the first load.
     pub(in crate::lake) head: Option<Head>,
-    /// A commit was sent whose outcome the head doesn't know yet.
+    /// A commit was sent whose outcome isn't in the head yet.
     pub(in crate::lake) stale: bool,
-    /// On a local disk, where the table is, and which folder that was when it was loaded.
+    /// On a local disk, the path of the table, and the identity of its folder when it was loaded.
     pub(in crate::lake) folder: Option<PathBuf>,
     pub(in crate::lake) loaded_from: Option<FolderIdentity>,
-    /// Of trade dates, when the table was first loaded.
+    /// Zone of the trade dates when the table was first loaded.
     zone: Option<Option<String>>,
 }
 
@@ -72,8 +74,8 @@ impl Table {
     ) -> Result<Self, LakeError> {
         let url = location.table_url(table);
         let store = prefixed(root, &url)?;
-        let hint = HintView::new(root);
-        let seen: Arc<dyn ObjectStore> = Arc::clone(&hint) as _;
+        let checkpoint_hint = CheckpointHintFilter::new(root);
+        let seen: Arc<dyn ObjectStore> = Arc::clone(&checkpoint_hint) as _;
         let log = default_logstore(prefixed(&seen, &url)?, seen, &url, &StorageConfig::default());
         Ok(Self {
             name: format!("{location}/{table}"),
@@ -81,7 +83,7 @@ impl Table {
             store,
             delta: DeltaTable::new(Arc::clone(&log)),
             log,
-            hint,
+            checkpoint_hint,
             built_at: 0,
             head: None,
             stale: false,
@@ -145,7 +147,7 @@ impl Table {
         epoch_of(&self.name, property, self.property(property))
     }
 
-    pub(in crate::lake) fn columns(&self) -> Result<Vec<Column>, LakeError> {
+    pub(in crate::lake) fn columns(&self) -> Result<Vec<TableColumn>, LakeError> {
         let schema = self.metadata().parse_schema().map_err(|error| self.error("read the schema", error))?;
         read_columns(&schema, &self.name)
     }
@@ -166,7 +168,7 @@ impl Table {
         }
         let rebuild = self.delta.version().is_none_or(|version| version >= self.built_at + REBUILD_COMMITS);
         if rebuild || self.delta.update_state().await.is_err() {
-            self.load_anew().await?;
+            self.load_from_scratch().await?;
         }
         let state = self.snapshot()?;
         let (version, metadata) = (state.version(), state.metadata().clone());
@@ -179,7 +181,7 @@ impl Table {
         if self.head.as_ref().is_some_and(|head| head.version + FOLLOW_COMMITS >= version) {
             self.follow().await?;
         }
-        // Too far behind, or the commits in between were cleaned up.
+        // The head is too far behind, or the commits in between were cleaned up.
         if self.head.as_ref().is_none_or(|head| head.version < version) {
             self.head = Some(Head::new(version, metadata, files));
         }
@@ -191,15 +193,15 @@ impl Table {
         Ok(())
     }
 
-    /// What the head says of offsets has to be in the files that are read. The head is ahead after a commit that came
-    /// between the two, and where the list of the log lags behind.
+    /// The files that are read must contain the offsets that the head reports. The head is ahead of the snapshot if a
+    /// commit arrived between the two reads, or if the list of the log lags behind.
     async fn bring_snapshot_to_head(&mut self) -> Result<(), LakeError> {
         let retry = RetryPolicy { deadline: Some(LIST_LAG), ..RetryPolicy::default() };
         let name = self.name.clone();
-        let mut attempts = Attempts::new("snapshot behind the log", &retry, &name);
+        let mut attempts = RetryLoop::new("snapshot behind the log", &retry, &name);
         while self.snapshot()?.version() < self.version() {
             if self.delta.update_state().await.is_err() {
-                self.load_anew().await?;
+                self.load_from_scratch().await?;
             }
             if self.snapshot()?.version() < self.version() {
                 let problem =
@@ -211,7 +213,7 @@ impl Table {
         Ok(())
     }
 
-    /// Rows whose trade dates are of one zone must not follow the commit that took the table into another.
+    /// Rows with trade dates of one zone must not be added after the commit that moved the table to another zone.
     ///
     /// # Errors
     /// The zone changed since the table was first loaded.
@@ -225,7 +227,7 @@ impl Table {
         }
     }
 
-    /// Which folder the table is in now; `None` where the store is no local disk.
+    /// Identity of the folder that the table's path leads to now; `None` if the store is not a local disk.
     async fn folder_now(&self) -> Result<Option<FolderIdentity>, LakeError> {
         let Some(folder) = self.folder.clone() else { return Ok(None) };
         let found = tokio::task::spawn_blocking(move || FolderIdentity::at(&folder)).await;
@@ -235,12 +237,12 @@ impl Table {
     }
 
     /// # Errors
-    /// The folder is not there: its file system went away.
+    /// The folder doesn't exist: its file system is unavailable.
     async fn is_same_folder(&self) -> Result<bool, LakeError> {
         Ok(self.folder_now().await? == self.loaded_from)
     }
 
-    /// For what is written into the log without a put of ours.
+    /// Must be called before the kernel writes into the log, as its writes bypass [`Table::put_next`].
     ///
     /// # Errors
     /// The folder is not the one that was loaded.
@@ -254,11 +256,11 @@ impl Table {
         }
     }
 
-    /// Goes on in a folder that came into the place of the one that was loaded: a file system that was mounted again may
-    /// have other device numbers. It has to have the same table, and all of what this handle knows.
+    /// Continues in a folder that replaced the one that was loaded, as a file system that was mounted again may have
+    /// other device numbers. The folder must have the same table, with every version that this handle knows.
     async fn reopen(&mut self) -> Result<(), LakeError> {
         let folder = self.folder_now().await?;
-        self.load_anew().await?;
+        self.load_from_scratch().await?;
         let state = self.snapshot()?;
         let protocol = (state.protocol().min_reader_version(), state.protocol().min_writer_version());
         let (metadata, files) = (state.metadata().clone(), self.snapshot_files()?);
@@ -267,14 +269,14 @@ impl Table {
             return Err(LakeError::Replaced { table: self.name.clone() });
         }
         self.require_not_behind().await?;
-        tracing::warn!(table = %self.name, "its folder was mounted or made again, and has the same table: going on");
+        tracing::warn!(table = %self.name, "its folder was mounted or created again and has the same table: continuing");
         self.head = Some(Head::new(self.snapshot()?.version(), metadata, files));
         self.loaded_from = folder;
         self.stale = false;
         Ok(())
     }
 
-    /// Whether the snapshot has all that the head knows.
+    /// Requires that the snapshot is not older than the head.
     async fn require_not_behind(&self) -> Result<(), LakeError> {
         let (known, found) = (self.version(), self.snapshot()?.version());
         if found >= known {
@@ -291,15 +293,15 @@ impl Table {
         }
     }
 
-    /// A log in which nothing is damaged is read again: an answer may have been cut, or the list may lag behind.
-    async fn load_anew(&mut self) -> Result<(), LakeError> {
+    /// Retries if no file of the log is damaged: a response may have been truncated, or the list may lag behind.
+    async fn load_from_scratch(&mut self) -> Result<(), LakeError> {
         let retry = RetryPolicy { deadline: Some(LIST_LAG), ..RetryPolicy::default() };
         let name = self.name.clone();
-        let mut attempts = Attempts::new("log not loaded", &retry, &name);
+        let mut attempts = RetryLoop::new("log not loaded", &retry, &name);
         let mut loads = 0;
         loop {
             loads += 1;
-            match self.try_load_anew().await {
+            match self.try_load_from_scratch().await {
                 Err(error) if error.is_stale_list() => attempts.settle::<()>(Err(error)).await?,
                 Err(error @ LakeError::Table { .. }) if loads < LOADS => attempts.settle(Err(error)).await?,
                 ended => return ended,
@@ -307,11 +309,11 @@ impl Table {
         }
     }
 
-    async fn try_load_anew(&mut self) -> Result<(), LakeError> {
-        self.hint.show();
+    async fn try_load_from_scratch(&mut self) -> Result<(), LakeError> {
+        self.checkpoint_hint.show();
         let mut fresh = DeltaTable::new(Arc::clone(&self.log));
         if let Err(error) = fresh.load().await {
-            if !self.hides_wrong_hint().await? {
+            if !self.hides_dangling_checkpoint_hint().await? {
                 return Err(self.load_error(error).await);
             }
             fresh = DeltaTable::new(Arc::clone(&self.log));
@@ -319,17 +321,18 @@ impl Table {
                 return Err(self.load_error(error).await);
             }
         }
-        // The kernel takes an empty commit for one that changes nothing.
+        // The kernel reads an empty commit as one that changes nothing.
         damage::require_no_empty_commit(&self.url, &self.name, fresh.version()).await?;
         self.built_at = fresh.version().unwrap_or(0);
         self.delta = fresh;
         Ok(())
     }
 
-    /// Asked after the kernel has failed. True: the checkpoint of the hint is not there, and another attempt lists the log.
-    pub(in crate::lake) async fn hides_wrong_hint(&self) -> Result<bool, LakeError> {
-        let Some(checkpoint) = wrong_hint(&self.store, &self.name).await? else { return Ok(false) };
-        let is_new = self.hint.hide();
+    /// Called after the kernel has failed. True if the hint named a checkpoint that doesn't exist: it is hidden now, so
+    /// another attempt lists the log.
+    pub(in crate::lake) async fn hides_dangling_checkpoint_hint(&self) -> Result<bool, LakeError> {
+        let Some(checkpoint) = dangling_checkpoint_hint(&self.store, &self.name).await? else { return Ok(false) };
+        let is_new = self.checkpoint_hint.hide();
         if is_new {
             tracing::warn!(
                 table = %self.name,
@@ -341,12 +344,12 @@ impl Table {
         Ok(is_new)
     }
 
-    /// After a checkpoint was written.
-    pub(in crate::lake) fn show_hint(&self) {
-        self.hint.show();
+    /// Must be called after a checkpoint was written.
+    pub(in crate::lake) fn show_checkpoint_hint(&self) {
+        self.checkpoint_hint.show();
     }
 
-    /// Names the damaged file if there is one.
+    /// An error that names the damaged file if there is one.
     async fn load_error(&self, error: DeltaTableError) -> LakeError {
         match self.error("load", error) {
             error @ LakeError::Table { .. } => damage::find(&self.store, &self.name).await.err().unwrap_or(error),
@@ -367,8 +370,9 @@ impl Table {
         Ok(())
     }
 
-    pub(in crate::lake) fn changes(&self, version: u64, commit: &[u8]) -> Result<Changes, LakeError> {
-        let changes = Changes::parse(commit).map_err(|detail| damage::damaged_commit(&self.name, version, detail))?;
+    pub(in crate::lake) fn changes(&self, version: u64, commit: &[u8]) -> Result<CommitChanges, LakeError> {
+        let changes =
+            CommitChanges::parse(commit).map_err(|detail| damage::damaged_commit(&self.name, version, detail))?;
         changes.protocol.map_or(Ok(()), |protocol| self.require_protocol(protocol))?;
         Ok(changes)
     }
@@ -381,12 +385,12 @@ impl Table {
         if self.stale {
             self.follow().await?;
         }
-        // Where the commit of the head is gone, the log was cleaned or replaced while this process slept:
-        // the version after it may be free although the table is far ahead.
+        // If the commit of the head is gone, the log was cleaned or replaced while this process was suspended: the next
+        // version may be free although the table is far ahead.
         match self.store.head(&commit_uri_from_version(Some(self.version()))).await {
             Ok(_) => Ok(()),
             Err(StoreError::NotFound { .. }) => {
-                self.load_anew().await?;
+                self.load_from_scratch().await?;
                 self.require_not_behind().await?;
                 self.load().await
             }
@@ -394,7 +398,7 @@ impl Table {
         }
     }
 
-    /// As [`Table::settle_head`], over the commits that others made since.
+    /// Like [`Table::settle_head`], and also follows the commits of other writers.
     pub(in crate::lake) async fn settle_and_follow(&mut self) -> Result<(), LakeError> {
         self.settle_head().await?;
         self.follow().await
@@ -412,9 +416,9 @@ impl Table {
         {
             return Ok(read);
         }
-        // The snapshot is older than the head, or than the log: what it would read was cleaned up.
+        // The snapshot is older than the head or the log, and the files that it would read were cleaned up.
         let mut fresh = DeltaTableState::try_new(self.log.as_ref(), Some(version)).await;
-        if fresh.is_err() && self.hides_wrong_hint().await? {
+        if fresh.is_err() && self.hides_dangling_checkpoint_hint().await? {
             fresh = DeltaTableState::try_new(self.log.as_ref(), Some(version)).await;
         }
         let fresh = fresh.map_err(|error| self.error("load", error))?;
@@ -422,7 +426,7 @@ impl Table {
         read.map_err(|error| self.error("read the transaction", error))
     }
 
-    /// As [`Table::transaction`], remembered for the commits to come.
+    /// Like [`Table::transaction`], and keeps the result in the head for the next commits.
     pub(in crate::lake) async fn remember_transaction(&mut self, app_id: &str) -> Result<Option<i64>, LakeError> {
         let version = self.transaction(app_id).await?;
         self.head_mut().transactions.insert(app_id.to_owned(), version);
@@ -450,7 +454,7 @@ impl Table {
         Ok(None)
     }
 
-    /// As [`Table::newest_record`], remembered for the commits to come.
+    /// Like [`Table::newest_record`], and keeps the result in the head for the next commits.
     pub(in crate::lake) async fn remember_record(&mut self) -> Result<Option<CommitRecord>, LakeError> {
         let record = self.newest_record().await?;
         self.head_mut().record.clone_from(&record);
@@ -461,12 +465,12 @@ impl Table {
         self.head_mut().commits.clear();
     }
 
-    /// Version that a commit got, if the head passed it since [`Table::forget_commits`].
+    /// Version of a commit, if the head has passed it since [`Table::forget_commits`].
     pub(in crate::lake) fn landed_as(&self, commit_id: &str) -> Option<u64> {
         self.head().commits.get(commit_id).copied()
     }
 
-    /// Learns what became of a put that was not `Stored`.
+    /// Follows the log after a put whose outcome is unknown.
     pub(in crate::lake) async fn catch_up(&mut self) -> Result<(), LakeError> {
         if self.stale { self.follow().await } else { Ok(()) }
     }

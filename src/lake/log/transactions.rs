@@ -6,18 +6,19 @@ use crate::market::{Counts, OffsetRange};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advance {
     pub partition: i32,
-    /// The transaction version that the batch was built on: `next_offset` (or `dead_next_offset`) as it was
-    /// read before; `None` where there was none.
+    /// The transaction version that the batch was built on: `next_offset` (or `dead_next_offset`) as it was read
+    /// before; `None` if there was none.
     pub base: Option<i64>,
     pub range: OffsetRange,
-    /// Those that are `lost` are the first of the range: reading goes on behind them.
+    /// The `lost` offsets are the first ones of the range: reading continues after them.
     pub counts: Counts,
-    /// Of the record before `range.next()`; `None` where it isn't known, or no position in Kafka's log any more.
+    /// Leader epoch of the record before `range.next()`; `None` if it isn't known, or if that record is no longer in
+    /// Kafka's log.
     pub leader_epoch: Option<i32>,
 }
 
 impl Advance {
-    /// Offsets of the range that are given up.
+    /// Offsets of the range that an operator gave up.
     pub(in crate::lake) fn lost(&self) -> Option<OffsetRange> {
         let start = self.range.start();
         OffsetRange::new(start, start.checked_add(self.counts.lost)?).ok().filter(|lost| !lost.is_empty())

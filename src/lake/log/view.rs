@@ -22,7 +22,7 @@ pub struct TableView {
     pub schema: SchemaRef,
     pub partition_column: String,
     pub files: Vec<DataFile>,
-    /// Begins at the root of the table.
+    /// Paths are relative to the root of the table.
     pub store: Arc<dyn ObjectStore>,
     pub table_url: Url,
 }
@@ -37,11 +37,11 @@ pub struct DataFile {
     pub partition_value: i32,
     /// Delta statistics as JSON.
     pub stats: Option<String>,
-    /// When the writer had made it, milliseconds since the epoch.
+    /// When the writer created the file, in milliseconds since the epoch.
     pub modified_ms: i64,
 }
 
-/// Smallest and largest offset of a file by its Delta statistics; `None` where they don't tell.
+/// Smallest and largest offset of a file according to its Delta statistics; `None` if they don't include it.
 pub fn offset_bounds(stats: Option<&str>) -> Option<(i64, i64)> {
     let stats: serde_json::Value = serde_json::from_str(stats?).ok()?;
     let offset = |side: &str| stats.get(side)?.get("kafka_offset")?.as_i64();
@@ -55,10 +55,10 @@ impl fmt::Debug for TableView {
 }
 
 impl TableView {
-    /// One of its files, for reading in parts.
+    /// One file of this version, for reading in parts.
     pub fn stored(&self, file: &DataFile) -> StoredFile {
-        let place = self.table_url.as_str().trim_end_matches('/').into();
-        StoredFile { place, store: Arc::clone(&self.store), path: file.path.clone(), bytes: file.bytes }
+        let location = self.table_url.as_str().trim_end_matches('/').into();
+        StoredFile { location, store: Arc::clone(&self.store), path: file.path.clone(), bytes: file.bytes }
     }
 
     pub(in crate::lake) fn of(table: &Table) -> Result<Self, LakeError> {

@@ -1,4 +1,4 @@
-//! Jobs of a table, one after the other, until the plan has none.
+//! Compacts a table: runs its jobs one after the other until the plan has none.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Instant;
@@ -6,22 +6,23 @@ use std::time::Instant;
 use object_store::path::Path;
 use tokio_util::sync::CancellationToken;
 
-use super::memory::Memory;
-use super::plan::{Candidate, Job, Limits, plan};
-use super::rewrite::{Order, Rewrite, RewriteError};
+use super::memory::CompactionMemory;
+use super::plan::{CompactionCandidate, CompactionJob, CompactionLimits, plan};
+use super::rewrite::{Rewrite, RewriteError, RowOrder};
 use super::statistics::times_of;
-use crate::lake::{DataFile, MaintainedTable, NewFile, Replaced, Replacement, RetryPolicy, TableView};
+use crate::lake::{DataFile, MaintainedTable, NewFile, ReplaceOutcome, Replacement, RetryPolicy, TableView};
 use crate::util::crash::{self, CrashPoint};
 
-/// Another maintainer is at work: these times in a row, and it is left to it.
-pub(super) const OUTRUN: u32 = 3;
+/// Conflicts in a row after which the table is left to the other maintainer.
+pub(super) const MAX_CONFLICTS: u32 = 3;
 
-/// Rounds of a run. 17,280 files become one in three; beyond that it would follow an ingest for ever.
+/// Maximum rounds of a run. Three rounds turn 17,280 files into one; without a bound a run would follow an ingest
+/// forever.
 const ROUNDS: u32 = 8;
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Compacted {
+pub struct CompactionStats {
     pub jobs: u64,
     pub files_before: u64,
     pub files_after: u64,
@@ -33,73 +34,73 @@ pub struct Compacted {
 /// Why it ended.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
-    /// Nothing is left to do, but for files that came meanwhile.
+pub enum StopReason {
+    /// Nothing is left to do, except for files that were added meanwhile.
     Done,
     /// Another maintainer replaced files meanwhile.
-    Outrun,
+    Conflict,
     /// It was asked to stop.
-    Asked,
+    Cancelled,
 }
 
-/// A compaction of one table, and what it learned of files.
+/// A compaction of one table, with the files that it can't rewrite.
 #[derive(Debug, Default)]
 pub struct Compaction {
-    pub limits: Limits,
-    /// Files that are not done, of the date that has most of them, as of the last plan of a run.
+    pub limits: CompactionLimits,
+    /// Number of small files of the date that has most of them, as of the last plan.
     pub small_files: usize,
-    /// Files that stay as they are: of other programs in no known order, or with row groups that are too large.
+    /// Files that stay as they are: other programs wrote them in an unknown order, or a row group is too large.
     foreign: HashSet<Path>,
 }
 
 impl Compaction {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: CompactionLimits) -> Self {
         Self { limits, ..Self::default() }
     }
 
-    /// What there is to do, by the files that were loaded last.
-    pub fn plan(&self, name: &str, view: &TableView, now_ms: i64) -> Vec<Job> {
+    /// The jobs for the files of the loaded version.
+    pub fn plan(&self, name: &str, view: &TableView, now_ms: i64) -> Vec<CompactionJob> {
         self.plan_of(candidates(name, view), view, now_ms)
     }
 
-    fn plan_of(&self, mut files: Vec<Candidate>, view: &TableView, now_ms: i64) -> Vec<Job> {
+    fn plan_of(&self, mut files: Vec<CompactionCandidate>, view: &TableView, now_ms: i64) -> Vec<CompactionJob> {
         files.retain(|file| !self.foreign.contains(&view.files[file.file].path));
         plan(&files, &self.limits, now_ms)
     }
 
-    /// Does all that there is to do with the files that are there; `done` is told after every commit. `now_ms` is asked before each round.
+    /// Runs all jobs for the existing files. `done` is called after every commit, `now_ms` before each round.
     ///
     /// # Errors
-    /// The store can't be read or written, or a file is damaged. What was committed before stays.
+    /// The store can't be read or written, or a file is damaged. Earlier commits stay.
     pub async fn run(
         &mut self,
         table: &mut MaintainedTable,
         retry: &RetryPolicy,
         stop: &CancellationToken,
         now_ms: impl Fn() -> i64,
-        mut done: impl FnMut(&Compacted),
-    ) -> Result<Stopped, RewriteError> {
-        let (mut outrun, mut rounds) = (0, 0);
+        mut done: impl FnMut(&CompactionStats),
+    ) -> Result<StopReason, RewriteError> {
+        let (mut conflicts, mut rounds) = (0, 0);
         while rounds < ROUNDS {
             rounds += 1;
             table.load().await?;
-            let mut chosen = table.chosen().await?;
+            let mut base = table.maintenance_base().await?;
             let view = table.files()?;
             let files = candidates(table.name, &view);
             self.small_files = most_small_files(&files, &self.limits);
             let mut jobs = VecDeque::from(self.plan_of(files.clone(), &view, now_ms()));
             if jobs.is_empty() {
-                return Ok(Stopped::Done);
+                return Ok(StopReason::Done);
             }
             while let Some(job) = jobs.pop_front() {
                 if stop.is_cancelled() {
-                    return Ok(Stopped::Asked);
+                    return Ok(StopReason::Cancelled);
                 }
                 let (name, started) = (table.name, Instant::now());
                 let (job, removed, added) = match self.rewrite(table, &view, &files, job, &mut jobs, stop).await {
                     Ok(rewritten) => rewritten,
                     Err(RewriteError::Foreign(path)) => {
-                        tracing::info!(table = name, %path, "left as it is: another program wrote it, in no known order");
+                        tracing::info!(table = name, %path, "file is not compacted: another program wrote it in an unknown order");
                         self.foreign.insert(path);
                         rounds -= 1;
                         break;
@@ -107,18 +108,18 @@ impl Compaction {
                     Err(RewriteError::RowGroup { path, bytes, memory }) => {
                         tracing::info!(
                             table = name, %path, bytes, memory,
-                            "left as it is: a row group is larger than the memory of a compaction"
+                            "file is not compacted: a row group is larger than the memory of a compaction"
                         );
                         self.foreign.insert(path);
                         rounds -= 1;
                         break;
                     }
-                    Err(RewriteError::Stopped) => return Ok(Stopped::Asked),
+                    Err(RewriteError::Stopped) => return Ok(StopReason::Cancelled),
                     Err(error) => return Err(error),
                 };
                 crash::at(CrashPoint::Compacted);
                 let replacement = Replacement {
-                    chosen,
+                    base,
                     removed: &removed,
                     added: &added,
                     partition_column: &view.partition_column,
@@ -126,13 +127,13 @@ impl Compaction {
                     market_zone: None,
                     now_ms: now_ms(),
                 };
-                let Replaced::Committed { version } = table.replace(&replacement, retry).await? else {
-                    outrun += 1;
+                let ReplaceOutcome::Committed { version } = table.replace(&replacement, retry).await? else {
+                    conflicts += 1;
                     break;
                 };
-                (chosen, outrun) = (chosen.after(version), 0);
+                (base, conflicts) = (base.after(version), 0);
                 let sum = |bytes: &mut dyn Iterator<Item = u64>| bytes.sum();
-                let of_job = Compacted {
+                let of_job = CompactionStats {
                     jobs: 1,
                     files_before: removed.len() as u64,
                     files_after: added.len() as u64,
@@ -152,23 +153,24 @@ impl Compaction {
                 );
                 done(&of_job);
             }
-            if outrun == OUTRUN {
-                return Ok(Stopped::Outrun);
+            if conflicts == MAX_CONFLICTS {
+                return Ok(StopReason::Conflict);
             }
         }
-        Ok(Stopped::Done)
+        Ok(StopReason::Done)
     }
 
-    /// Rewrites the files of a job, or those that fit into memory at once; the others become a job of `jobs`.
+    /// Rewrites the files of a job, or as many as fit into memory; the others are pushed to `jobs` as a job of their
+    /// own.
     async fn rewrite(
         &self,
         table: &MaintainedTable,
         view: &TableView,
-        candidates: &[Candidate],
-        mut job: Job,
-        jobs: &mut VecDeque<Job>,
+        candidates: &[CompactionCandidate],
+        mut job: CompactionJob,
+        jobs: &mut VecDeque<CompactionJob>,
         stop: &CancellationToken,
-    ) -> Result<(Job, Vec<DataFile>, Vec<NewFile>), RewriteError> {
+    ) -> Result<(CompactionJob, Vec<DataFile>, Vec<NewFile>), RewriteError> {
         let mut removed: Vec<DataFile> = job.files.iter().map(|file| view.files[*file].clone()).collect();
         let opened = rewrite_of(table, view, &removed, &job, &self.limits).open().await?;
         if opened.len() < removed.len() {
@@ -189,31 +191,31 @@ fn rewrite_of<'a>(
     table: &'a MaintainedTable,
     view: &'a TableView,
     files: &'a [DataFile],
-    job: &'a Job,
-    limits: &Limits,
+    job: &'a CompactionJob,
+    limits: &CompactionLimits,
 ) -> Rewrite<'a> {
-    let order = if table.name == "ticks" { Order::Ticks } else { Order::AsTheyCame };
+    let order = if table.name == "ticks" { RowOrder::Ticks } else { RowOrder::AsStored };
     Rewrite {
         view,
         files,
         partition_value: job.partition_value,
-        cuts: if order == Order::Ticks { &job.cuts } else { &[] },
+        cuts: if order == RowOrder::Ticks { &job.cuts } else { &[] },
         order,
         statistics: table.property("delta.dataSkippingStatsColumns").unwrap_or_default(),
-        memory: Memory(limits.memory),
+        memory: CompactionMemory(limits.memory),
     }
 }
 
-/// The files that a plan may choose: those whose rows and times the log tells, under a name that no reader spells in
-/// another way.
-fn candidates(name: &str, view: &TableView) -> Vec<Candidate> {
+/// The files that a plan may select: those whose number of rows and times are in the log, and whose path is the same
+/// with and without percent-encoding.
+fn candidates(name: &str, view: &TableView) -> Vec<CompactionCandidate> {
     let column = if name == "dead_letters" { "ingested_at" } else { "ts" };
     let is_plain = |path: &Path| {
         path.as_ref().chars().all(|one| one.is_ascii_alphanumeric() || matches!(one, '=' | '-' | '_' | '.' | '/'))
     };
     let candidate = |(at, file): (usize, &DataFile)| {
         let times = times_of(file.stats.as_deref(), column)?;
-        (file.rows.is_some() && is_plain(&file.path)).then_some(Candidate {
+        (file.rows.is_some() && is_plain(&file.path)).then_some(CompactionCandidate {
             file: at,
             partition_value: file.partition_value,
             bytes: file.bytes,
@@ -224,8 +226,8 @@ fn candidates(name: &str, view: &TableView) -> Vec<Candidate> {
     view.files.iter().enumerate().filter_map(candidate).collect()
 }
 
-/// Of the date that has most.
-fn most_small_files(files: &[Candidate], limits: &Limits) -> usize {
+/// Number of small files of the date that has most of them.
+fn most_small_files(files: &[CompactionCandidate], limits: &CompactionLimits) -> usize {
     let mut dates: BTreeMap<i32, usize> = BTreeMap::new();
     for file in files.iter().filter(|file| file.bytes < limits.done_bytes) {
         *dates.entry(file.partition_value).or_default() += 1;
@@ -233,7 +235,7 @@ fn most_small_files(files: &[Candidate], limits: &Limits) -> usize {
     dates.into_values().max().unwrap_or(0)
 }
 
-impl Compacted {
+impl CompactionStats {
     pub fn add(&mut self, other: &Self) {
         self.jobs += other.jobs;
         self.files_before += other.files_before;

@@ -1,5 +1,5 @@
-//! Who maintains a lake just now. It spares two maintainers the same work, and nothing more: what goes into a table is
-//! decided by its log.
+//! A lease for the maintainer of a lake. It only saves two maintainers from doing the same work: which commit succeeds
+//! is decided by the log of a table.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use crate::lake::error::LakeError;
-use crate::lake::maintenance::merged::Maintenance;
+use crate::lake::maintenance::lake_maintenance::LakeMaintenance;
 use crate::lake::store::location::OWN;
 use crate::lake::store::root::prefixed;
 
@@ -21,11 +21,12 @@ struct Lease {
     until: DateTime<Utc>,
 }
 
-impl Maintenance {
-    /// How long others wait for one that died.
+impl LakeMaintenance {
+    /// How long other maintainers wait for one that died.
     pub const LEASE: Duration = Duration::from_secs(10 * 60);
 
-    /// Lets `holder` go on for this long; until when another one holds the lease, if one does. Zero gives it back.
+    /// Takes or renews the lease of `holder` for `duration`; zero releases it. `Some` if another holder has it, with
+    /// the time when it ends.
     ///
     /// # Errors
     /// The store can't be read or written.
@@ -36,14 +37,14 @@ impl Maintenance {
         let held = match store.get(&path).await {
             Ok(found) => {
                 let bytes = found.bytes().await.map_err(|error| failed("read the lease", error))?;
-                // What can't be read was written by a newer tickhouse or was torn: it is taken over.
+                // A lease that can't be parsed is torn, or a newer tickhouse wrote it: it is taken over.
                 serde_json::from_slice::<Lease>(&bytes).ok()
             }
             Err(object_store::Error::NotFound { .. }) => None,
             Err(error) => return Err(failed("read the lease", error)),
         };
         let now = Utc::now();
-        // One that is longer than any was taken by a clock that was ahead.
+        // A lease beyond the maximum duration was written with a clock that was ahead.
         let is_held = |held: &Lease| held.holder != holder && held.until > now && held.until <= now + Self::LEASE;
         if let Some(held) = held.filter(is_held) {
             return Ok(Some(held.until));

@@ -1,47 +1,47 @@
-//! How the memory of a compaction is shared out, and what an open file takes of it. Pure.
+//! Divides the memory of a compaction, and estimates how much an open file takes. Pure.
 //!
 //! Half is for the files that are read, an eighth for rows that are not encoded yet, an eighth for row groups that are
-//! not written yet; the rest are copies of these two and parts of uploads.
+//! not written yet; the rest is for copies of these two and for parts of uploads.
 
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
-/// Of a batch, see [`batch_rows`](crate::lake::batch_rows).
+/// Size of a decoded batch, see [`batch_rows`](crate::lake::batch_rows).
 const BATCH_BYTES: u64 = 1 << 20;
-/// A page ends at the first of these, give or take a value.
+/// A page ends at about the first of these limits.
 const PAGE_ROWS: u64 = 4 * 1024;
 const PAGE_BYTES: u64 = 1 << 20;
-/// A merge of one file is none, whatever two of them take.
+/// A merge needs two files, however much memory they take.
 const LEAST_INPUTS: usize = 2;
-/// Encoded bytes that make a row group of one output worth reading by itself.
+/// Minimum encoded size of a row group; smaller ones are inefficient to read.
 const LEAST_ROW_GROUP: u64 = 2 << 20;
 
-/// Bytes that a job may take.
+/// Bytes of memory that a job may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Memory(pub u64);
+pub(super) struct CompactionMemory(pub u64);
 
-impl Memory {
-    /// How many of the files can be open at once, by what each of them takes; at least two.
-    pub(super) fn inputs(self, held: impl IntoIterator<Item = u64>) -> usize {
+impl CompactionMemory {
+    /// How many of the files can be open at once, given how much each of them takes; at least two.
+    pub(super) fn inputs(self, bytes_while_read: impl IntoIterator<Item = u64>) -> usize {
         let mut left = self.0 / 2;
-        let fits = |held: &u64| {
-            let is_within = *held <= left;
-            left = left.saturating_sub(*held);
+        let fits = |bytes_while_read: &u64| {
+            let is_within = *bytes_while_read <= left;
+            left = left.saturating_sub(*bytes_while_read);
             is_within
         };
-        held.into_iter().take_while(fits).count().max(LEAST_INPUTS)
+        bytes_while_read.into_iter().take_while(fits).count().max(LEAST_INPUTS)
     }
 
-    /// Largest row group that is read: two of them are open at once.
+    /// Largest row group that is read; two of them are in memory at once.
     pub(super) fn largest_row_group(self) -> u64 {
         self.0
     }
 
-    /// Decoded bytes that wait until they are encoded.
+    /// Decoded bytes that may wait to be encoded.
     pub(super) fn unencoded(self) -> usize {
         usize::try_from(self.0 / 8).unwrap_or(usize::MAX)
     }
 
-    /// Encoded bytes at which a row group of each of several outputs ends.
+    /// Encoded bytes at which a row group ends, given the number of outputs.
     pub(super) fn row_group(self, outputs: usize) -> usize {
         let share = self.0 / 8 / outputs.max(1) as u64;
         usize::try_from(share.max(LEAST_ROW_GROUP)).unwrap_or(usize::MAX)
@@ -49,7 +49,7 @@ impl Memory {
 }
 
 /// Bytes that a file takes while it is read: a row group as it is stored, a page of each of its columns, and a batch.
-pub(super) fn held(footer: &ParquetMetaData) -> u64 {
+pub(super) fn bytes_while_read(footer: &ParquetMetaData) -> u64 {
     let of_group = |group: &RowGroupMetaData| {
         let rows = group.num_rows().unsigned_abs().max(1);
         let page = |bytes: u64| (bytes.saturating_mul(PAGE_ROWS) / rows).min(bytes).min(PAGE_BYTES);
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn as_many_files_as_fit_are_open() {
-        let memory = Memory(128 * MIB);
+        let memory = CompactionMemory(128 * MIB);
         assert_eq!(memory.inputs([2 * MIB; 32]), 32);
         assert_eq!(memory.inputs([16 * MIB; 32]), 4);
         assert_eq!(memory.inputs([60 * MIB, 8 * MIB, MIB]), 2);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn outputs_share_what_is_for_them() {
-        let memory = Memory(128 * MIB);
+        let memory = CompactionMemory(128 * MIB);
         assert_eq!(memory.row_group(1) as u64, 16 * MIB);
         assert_eq!(memory.row_group(8) as u64, 2 * MIB);
         assert_eq!(memory.row_group(100) as u64, 2 * MIB);

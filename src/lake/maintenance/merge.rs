@@ -1,7 +1,7 @@
-//! Sorted files brought together: which rows of which file come next. Pure; the caller reads batches and writes rows.
+//! Merges sorted files: decides which rows of which file come next. Pure; the caller reads batches and writes rows.
 //!
-//! Rows of a symbol in one file mostly follow each other without a row of another file in between, so what comes next
-//! is told in runs, and the cost is by run.
+//! Rows of a symbol in one file mostly follow each other without a row of another file in between, so the merge returns
+//! runs of rows, and its cost is per run.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -9,15 +9,15 @@ use std::ops::Range;
 use arrow::array::{Array, ArrayRef, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::record_batch::RecordBatch;
 
-/// Where a row stands: symbol, then ts, partition, offset, index.
+/// Sort key of a row: symbol, ts, partition, offset, index.
 type Key<'a> = (&'a str, i64, i32, i64, i32);
 
-/// What has to happen for the merge to go on.
+/// The next step of the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    /// The next batch of this input is to be given, or that there is none.
+pub(super) enum MergeStep {
+    /// Pass the next batch of this input, or `None` at its end.
     Wanted(usize),
-    /// These rows of the input's batch come next.
+    /// Write these rows of the input's batch.
     Run(usize, Range<usize>),
     Done,
 }
@@ -29,12 +29,12 @@ pub enum MergeError {
     Column(&'static str),
     #[error("its footer says that it is sorted, and it is not")]
     NotSorted,
-    #[error("the row {0} is in it and in another file: tickhouse verify tells more")]
+    #[error("the row {0} is in it and in another file: run `tickhouse verify` for details")]
     Twice(String),
 }
 
 /// The key columns of a batch.
-struct Keys {
+struct SortKeys {
     symbol: StringArray,
     ts: TimestampMicrosecondArray,
     partition: Int32Array,
@@ -43,7 +43,7 @@ struct Keys {
     epoch: Int32Array,
 }
 
-impl Keys {
+impl SortKeys {
     fn of(batch: &RecordBatch) -> Result<Self, MergeError> {
         fn column<T: Array + Clone + 'static>(batch: &RecordBatch, name: &'static str) -> Result<T, MergeError> {
             let found: Option<&ArrayRef> = batch.column_by_name(name);
@@ -69,7 +69,7 @@ impl Keys {
         )
     }
 
-    /// First row from `from` on whose key is behind `bound`; rows are sorted. Looks near `from` first.
+    /// First row at or after `from` whose key is above `bound`; rows are sorted. Searches near `from` first.
     fn end_below(&self, from: usize, bound: &Key<'_>) -> usize {
         let rows = self.ts.len();
         let mut step = 1;
@@ -90,51 +90,51 @@ impl Keys {
     }
 }
 
-enum Input {
+enum MergeInput {
     Waiting,
-    Reading { keys: Keys, row: usize },
+    Reading { keys: SortKeys, row: usize },
     Ended,
 }
 
-/// The order of the rows of some sorted inputs.
+/// A merge of sorted inputs.
 pub(super) struct Merge {
-    inputs: Vec<Input>,
+    inputs: Vec<MergeInput>,
 }
 
 impl Merge {
     pub(super) fn new(inputs: usize) -> Self {
-        Self { inputs: (0..inputs).map(|_| Input::Waiting).collect() }
+        Self { inputs: (0..inputs).map(|_| MergeInput::Waiting).collect() }
     }
 
-    /// The next batch of an input that was wanted; `None` at its end.
+    /// Passes the requested batch of an input; `None` at its end.
     ///
     /// # Errors
-    /// It lacks a column of the order, or isn't sorted.
+    /// The batch lacks a key column, or isn't sorted.
     pub(super) fn give(&mut self, input: usize, batch: Option<&RecordBatch>) -> Result<(), MergeError> {
         self.inputs[input] = match batch {
-            Some(batch) if batch.num_rows() == 0 => Input::Waiting,
+            Some(batch) if batch.num_rows() == 0 => MergeInput::Waiting,
             Some(batch) => {
-                let keys = Keys::of(batch)?;
+                let keys = SortKeys::of(batch)?;
                 if !(1..batch.num_rows()).all(|row| keys.key(row - 1) <= keys.key(row)) {
                     return Err(MergeError::NotSorted);
                 }
-                Input::Reading { keys, row: 0 }
+                MergeInput::Reading { keys, row: 0 }
             }
-            None => Input::Ended,
+            None => MergeInput::Ended,
         };
         Ok(())
     }
 
     /// # Errors
     /// A row is in this input and in another one.
-    pub(super) fn step(&mut self) -> Result<Step, (usize, MergeError)> {
+    pub(super) fn step(&mut self) -> Result<MergeStep, (usize, MergeError)> {
         let mut first: Option<(usize, Key<'_>)> = None;
         let mut second: Option<(usize, Key<'_>)> = None;
         for (at, input) in self.inputs.iter().enumerate() {
             let key = match input {
-                Input::Waiting => return Ok(Step::Wanted(at)),
-                Input::Ended => continue,
-                Input::Reading { keys, row } => keys.key(*row),
+                MergeInput::Waiting => return Ok(MergeStep::Wanted(at)),
+                MergeInput::Ended => continue,
+                MergeInput::Reading { keys, row } => keys.key(*row),
             };
             match &first {
                 Some((_, lowest)) if key.cmp(lowest) != Ordering::Less => {
@@ -145,8 +145,8 @@ impl Merge {
                 _ => second = first.replace((at, key)),
             }
         }
-        let Some((input, lowest)) = first else { return Ok(Step::Done) };
-        let Input::Reading { keys, row } = &self.inputs[input] else { return Ok(Step::Done) };
+        let Some((input, lowest)) = first else { return Ok(MergeStep::Done) };
+        let MergeInput::Reading { keys, row } = &self.inputs[input] else { return Ok(MergeStep::Done) };
         let (start, rows) = (*row, keys.ts.len());
         let end = match &second {
             None => rows,
@@ -155,22 +155,22 @@ impl Merge {
                     let (symbol, _, partition, offset, index) = lowest;
                     return Err((input, MergeError::Twice(format!("{symbol} {partition}/{offset}/{index}"))));
                 }
-                // At least one row: another epoch may have the same key.
+                // Takes at least one row, as another epoch may have the same key.
                 keys.end_below(start, bound)
             }
         };
-        if let Input::Reading { row, .. } = &mut self.inputs[input] {
+        if let MergeInput::Reading { row, .. } = &mut self.inputs[input] {
             *row = end;
         }
         if end == rows {
-            self.inputs[input] = Input::Waiting;
+            self.inputs[input] = MergeInput::Waiting;
         }
-        Ok(Step::Run(input, start..end))
+        Ok(MergeStep::Run(input, start..end))
     }
 
     fn epoch(&self, input: usize) -> Option<i32> {
         match &self.inputs[input] {
-            Input::Reading { keys, row } => Some(keys.epoch.value(*row)),
+            MergeInput::Reading { keys, row } => Some(keys.epoch.value(*row)),
             _ => None,
         }
     }
@@ -208,9 +208,9 @@ mod tests {
         let mut all = Vec::new();
         loop {
             match merge.step().map_err(|(_, cause)| cause)? {
-                Step::Done => return Ok(all),
-                Step::Run(input, rows) => all.extend_from_slice(&current[input][rows]),
-                Step::Wanted(input) => match left[input].next() {
+                MergeStep::Done => return Ok(all),
+                MergeStep::Run(input, rows) => all.extend_from_slice(&current[input][rows]),
+                MergeStep::Wanted(input) => match left[input].next() {
                     Some(rows) => {
                         current[input] = rows;
                         merge.give(input, Some(&batch(rows)))?;

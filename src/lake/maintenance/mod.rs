@@ -1,25 +1,25 @@
-//! What keeps a table fast and small for months: small files become large sorted ones, and what no version needs goes.
+//! Keeps tables fast and small: merges small files into large sorted ones, and deletes files that no version needs.
 //!
 //! ```text
-//!  lake::Maintenance: snapshot ──> plan (pure) ──> jobs of one date each
-//!                                                   │ rewrite: files ──merge──> new files, named by nothing yet
+//!  lake::LakeMaintenance: snapshot ──> plan (pure) ──> jobs of one date each
+//!                                                   │ rewrite: files ──merge──> new files, not referenced yet
 //!                                                   ▼
 //!                              lake::replace: one commit, rows removed == rows added, under its own transaction
 //! ```
 //!
 //! Invariants:
-//! - Compaction adds, changes and loses no row: a killed job leaves files that nothing names, and nothing else. Rows
-//!   leave with whole dates by [`Retention`] alone, and the counters say how many.
-//! - Whether a commit goes in is decided by the log alone. The lease spares two maintainers the same work; neither it nor
-//!   a clock keeps the table right.
+//! - Compaction adds, changes and loses no row: a killed job leaves only files that nothing references. Only
+//!   [`Retention`] removes rows, in complete dates, and the counters record how many.
+//! - Whether a commit goes in is decided by the log alone. The lease only saves duplicate work; correctness depends
+//!   neither on it nor on a clock.
 //! - Nothing is deleted here unless it was asked for.
 
 mod compact;
-pub(in crate::lake) mod keep_log;
+pub(in crate::lake) mod lake_maintenance;
 pub(in crate::lake) mod lease;
+pub(in crate::lake) mod maintain_log;
 mod memory;
 mod merge;
-pub(in crate::lake) mod merged;
 mod plan;
 pub(in crate::lake) mod prune;
 mod retention;
@@ -28,9 +28,9 @@ mod rezone;
 mod statistics;
 pub(in crate::lake) mod vacuum;
 
-pub use compact::{Compacted, Compaction, Stopped};
+pub use compact::{Compaction, CompactionStats, StopReason};
 pub use merge::MergeError;
-pub use plan::{Job, Limits};
-pub use retention::{Dropped, Retention};
+pub use plan::{CompactionJob, CompactionLimits};
+pub use retention::{Retention, RetentionStats};
 pub use rewrite::RewriteError;
-pub use rezone::{Rezone, RezoneOutcome, Rezoned};
+pub use rezone::{Rezone, RezoneOutcome, RezoneStats};

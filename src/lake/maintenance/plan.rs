@@ -1,7 +1,7 @@
-//! Which files of a table become which: pure, from sizes, times and ages alone.
+//! Plans which files of a table are merged: pure, from sizes, times and ages alone.
 //!
-//! A date that still gets files is merged by tiers of size, so that a row is written anew a few times at most. One that
-//! is settled gets files of the wanted size that don't overlap in time; a late row re-opens only those that it overlaps.
+//! A date that still receives files is merged by size tiers, so that a row is rewritten only a few times. A settled
+//! date gets files of the target size that don't overlap in time; a late row affects only the files that it overlaps.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,31 +9,31 @@ use std::ops::Range;
 const MIB: u64 = 1 << 20;
 /// A file of a tier is this many times as large as one of the tier below.
 const TIER_GROWTH: u64 = 8;
-/// Points in time that stand for the rows of a file when an output is cut.
+/// Points in time that represent the rows of a file when an output is cut.
 const SAMPLES: i64 = 16;
 
 /// Sizes are those of the files in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct CompactionLimits {
     /// Files from this size on stay as they are.
     pub done_bytes: u64,
-    /// What outputs of several files' worth are cut to.
+    /// Target size of output files.
     pub target_bytes: u64,
-    /// What one job reads at most.
+    /// Maximum bytes that one job reads.
     pub job_bytes: u64,
-    /// Files that one job has open at once, at most.
+    /// Maximum number of files that one job has open at once.
     pub job_files: usize,
     /// Bytes of memory that one job may take.
     pub memory: u64,
-    /// Files of a tier that make a job worth its commit.
+    /// Minimum number of files of a tier for a job.
     pub tier_files: usize,
-    /// A date that gets files, and has no more than this, stays as it is.
+    /// A date that still receives files is left alone while it has at most this many.
     pub left_files: usize,
     /// A date is settled when its newest file is this old; milliseconds.
     pub settled_ms: i64,
 }
 
-impl Default for Limits {
+impl Default for CompactionLimits {
     fn default() -> Self {
         Self {
             done_bytes: 128 * MIB,
@@ -50,8 +50,8 @@ impl Default for Limits {
 
 /// A file as the plan sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Candidate {
-    /// Place in the caller's list.
+pub(super) struct CompactionCandidate {
+    /// Index in the caller's list.
     pub file: usize,
     /// Days since 1970-01-01.
     pub partition_value: i32,
@@ -62,34 +62,34 @@ pub(super) struct Candidate {
     pub modified_ms: i64,
 }
 
-impl Candidate {
+impl CompactionCandidate {
     fn overlaps(&self, other: &Self) -> bool {
         self.times.0 <= other.times.1 && other.times.0 <= self.times.1
     }
 }
 
-/// Files of one partition value that become one file, or one more than there are cuts.
+/// Files of one partition value that become one file, plus one for each cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
+pub struct CompactionJob {
     pub partition_value: i32,
-    /// Places in the caller's list.
+    /// Indices in the caller's list.
     pub files: Vec<usize>,
     pub bytes: u64,
-    /// Ascending; a row belongs behind the cuts that are at or before its time.
+    /// Times that separate the outputs, ascending; a row at the time of a cut goes after it.
     pub cuts: Vec<i64>,
 }
 
-impl Job {
-    /// Some of its files. `candidates` are those of the plan.
-    pub(super) fn of(&self, files: &[usize], candidates: &[Candidate], limits: &Limits) -> Self {
+impl CompactionJob {
+    /// A job for some of its files. `candidates` are those of the plan.
+    pub(super) fn of(&self, files: &[usize], candidates: &[CompactionCandidate], limits: &CompactionLimits) -> Self {
         let of = |file: &usize| candidates.iter().find(|candidate| candidate.file == *file).copied();
         job(&files.iter().filter_map(of).collect::<Vec<_>>(), limits)
     }
 }
 
-/// Jobs in the order of their dates. No file is in two of them; what they make may be planned again.
-pub(super) fn plan(files: &[Candidate], limits: &Limits, now_ms: i64) -> Vec<Job> {
-    let mut dates: BTreeMap<i32, Vec<Candidate>> = BTreeMap::new();
+/// Jobs ordered by date. No file is in two of them; their outputs may be planned again.
+pub(super) fn plan(files: &[CompactionCandidate], limits: &CompactionLimits, now_ms: i64) -> Vec<CompactionJob> {
+    let mut dates: BTreeMap<i32, Vec<CompactionCandidate>> = BTreeMap::new();
     for file in files {
         dates.entry(file.partition_value).or_default().push(*file);
     }
@@ -113,8 +113,8 @@ fn tier(bytes: u64) -> u32 {
     (bytes / MIB).checked_ilog(TIER_GROWTH).map_or(0, |tier| tier + 1)
 }
 
-fn by_tier(files: &[Candidate], limits: &Limits, jobs: &mut Vec<Job>) {
-    let mut tiers: BTreeMap<u32, Vec<Candidate>> = BTreeMap::new();
+fn by_tier(files: &[CompactionCandidate], limits: &CompactionLimits, jobs: &mut Vec<CompactionJob>) {
+    let mut tiers: BTreeMap<u32, Vec<CompactionCandidate>> = BTreeMap::new();
     for file in files.iter().filter(|file| file.bytes < limits.done_bytes) {
         tiers.entry(tier(file.bytes)).or_default().push(*file);
     }
@@ -124,14 +124,15 @@ fn by_tier(files: &[Candidate], limits: &Limits, jobs: &mut Vec<Job>) {
     }
 }
 
-fn settled(files: &[Candidate], limits: &Limits, jobs: &mut Vec<Job>) {
-    let (done, small): (Vec<Candidate>, Vec<Candidate>) =
+fn settled(files: &[CompactionCandidate], limits: &CompactionLimits, jobs: &mut Vec<CompactionJob>) {
+    let (done, small): (Vec<CompactionCandidate>, Vec<CompactionCandidate>) =
         files.iter().partition(|file| file.bytes >= limits.done_bytes);
     let late: u64 = small.iter().filter(|one| done.iter().any(|file| file.overlaps(one))).map(|one| one.bytes).sum();
-    let reopened: Vec<Candidate> = done.into_iter().filter(|file| small.iter().any(|one| file.overlaps(one))).collect();
+    let reopened: Vec<CompactionCandidate> =
+        done.into_iter().filter(|file| small.iter().any(|one| file.overlaps(one))).collect();
     let reopened_bytes: u64 = reopened.iter().map(|file| file.bytes).sum();
     let mut inputs = small;
-    // A few late rows that reach over a whole day stay in a file of their own.
+    // A small file of late rows that spans a full day stays separate.
     if reopened_bytes <= 2 * limits.target_bytes || late * TIER_GROWTH >= reopened_bytes {
         inputs.extend(reopened);
         inputs.sort_by_key(|file| (file.times, file.file));
@@ -144,7 +145,7 @@ fn settled(files: &[Candidate], limits: &Limits, jobs: &mut Vec<Job>) {
 }
 
 /// Neighbours in time, as many as a job may have.
-fn packs(files: &[Candidate], limits: &Limits) -> Vec<Range<usize>> {
+fn packs(files: &[CompactionCandidate], limits: &CompactionLimits) -> Vec<Range<usize>> {
     let mut packs = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (at, file) in files.iter().enumerate() {
@@ -158,9 +159,9 @@ fn packs(files: &[Candidate], limits: &Limits) -> Vec<Range<usize>> {
     packs
 }
 
-fn job(files: &[Candidate], limits: &Limits) -> Job {
+fn job(files: &[CompactionCandidate], limits: &CompactionLimits) -> CompactionJob {
     let bytes = files.iter().map(|file| file.bytes).sum();
-    Job {
+    CompactionJob {
         partition_value: files[0].partition_value,
         files: files.iter().map(|file| file.file).collect(),
         bytes,
@@ -168,12 +169,12 @@ fn job(files: &[Candidate], limits: &Limits) -> Job {
     }
 }
 
-/// Times that share the bytes of the files out evenly, as if the rows of a file were spread evenly over its time.
-fn cuts(files: &[Candidate], parts: u64) -> Vec<i64> {
+/// Times that divide the bytes of the files evenly, assuming that the rows of a file are spread evenly over its time.
+fn cuts(files: &[CompactionCandidate], parts: u64) -> Vec<i64> {
     if parts < 2 {
         return Vec::new();
     }
-    let sample = |file: &Candidate, at: i64| {
+    let sample = |file: &CompactionCandidate, at: i64| {
         let (first, last) = file.times;
         (first + (i128::from(last - first) * i128::from(at) / i128::from(SAMPLES)) as i64, file.bytes)
     };
@@ -195,7 +196,7 @@ fn cuts(files: &[Candidate], parts: u64) -> Vec<i64> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
+    const LIMITS: CompactionLimits = CompactionLimits {
         done_bytes: 128 * MIB,
         target_bytes: 256 * MIB,
         job_bytes: 2048 * MIB,
@@ -206,8 +207,8 @@ mod tests {
         settled_ms: 1_000,
     };
 
-    fn files(count: usize, bytes: u64, modified_ms: i64) -> Vec<Candidate> {
-        let file = |file: usize| Candidate {
+    fn files(count: usize, bytes: u64, modified_ms: i64) -> Vec<CompactionCandidate> {
+        let file = |file: usize| CompactionCandidate {
             file,
             partition_value: 7,
             bytes,
@@ -233,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_date_with_few_files_is_left_where_the_limits_say_so() {
-        let of = |left_files| plan(&files(32, MIB / 4, 0), &Limits { left_files, ..LIMITS }, 999).len();
+        let of = |left_files| plan(&files(32, MIB / 4, 0), &CompactionLimits { left_files, ..LIMITS }, 999).len();
         assert_eq!((of(31), of(32)), (1, 0));
     }
 
@@ -258,13 +259,13 @@ mod tests {
     #[test]
     fn late_rows_reopen_what_they_overlap() {
         let mut day = files(20, 200 * MIB, 0);
-        day.push(Candidate { file: 20, bytes: MIB, times: (450, 460), ..day[0] });
+        day.push(CompactionCandidate { file: 20, bytes: MIB, times: (450, 460), ..day[0] });
         let jobs = plan(&day, &LIMITS, 1_000);
         assert_eq!(jobs.iter().map(|job| job.files.clone()).collect::<Vec<_>>(), [[4, 20]]);
-        // Over the whole day they stay for themselves, and become one.
+        // Files that span a full day stay separate, and become one.
         day[20].times = (0, 2_000);
         assert!(plan(&day, &LIMITS, 1_000).is_empty());
-        day.push(Candidate { file: 21, ..day[20] });
+        day.push(CompactionCandidate { file: 21, ..day[20] });
         assert_eq!(plan(&day, &LIMITS, 1_000)[0].files, [20, 21]);
         // Many of them are worth it.
         day[20].bytes = 127 * MIB;
@@ -284,7 +285,8 @@ mod tests {
                     break;
                 }
                 let gone: Vec<usize> = jobs.iter().flat_map(|job| job.files.clone()).collect();
-                let mut next: Vec<Candidate> = day.iter().filter(|file| !gone.contains(&file.file)).copied().collect();
+                let mut next: Vec<CompactionCandidate> =
+                    day.iter().filter(|file| !gone.contains(&file.file)).copied().collect();
                 for job in &jobs {
                     let times = |of: fn(&(i64, i64)) -> i64| {
                         day.iter().filter(|file| job.files.contains(&file.file)).map(move |file| of(&file.times))
@@ -293,7 +295,7 @@ mod tests {
                     let ends = job.cuts.iter().copied().chain([last + 1]);
                     let starts = [first].into_iter().chain(job.cuts.iter().copied());
                     let parts = job.cuts.len() as u64 + 1;
-                    next.extend(starts.zip(ends).map(|(start, end)| Candidate {
+                    next.extend(starts.zip(ends).map(|(start, end)| CompactionCandidate {
                         file: 0,
                         partition_value: 7,
                         bytes: job.bytes / parts,

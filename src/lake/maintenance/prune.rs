@@ -1,5 +1,5 @@
-//! Checkpoints that newer ones replaced: each names every file that left the table within a week, so with a commit every
-//! few seconds a week of them would be larger than the data.
+//! Deletes checkpoints that newer ones supersede: each lists every file that was removed within a week, so with a
+//! commit every few seconds a week of checkpoints would be larger than the data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -14,27 +14,27 @@ use crate::lake::log::table::Table;
 use crate::lake::store::log_file::{CHECKPOINT, COMMIT, LOG, checkpoint_name, versioned};
 use crate::lake::store::root::delete_all;
 
-/// Commits between two that stay, at most, for readers of older versions.
+/// Maximum number of commits between two kept checkpoints, for readers of older versions.
 const KEPT_COMMITS: u64 = 1_000;
-/// Time between two that stay, at most: the clean-up of the log goes on from one to the next.
+/// Maximum time between two kept checkpoints: the clean-up of the log advances from one to the next.
 const KEPT_TIME: TimeDelta = TimeDelta::days(1);
 
-/// Deletes those that were written from the beginning of `times` on and replaced by a newer one before its end, but for
-/// one of every [`KEPT_COMMITS`] and every [`KEPT_TIME`], and the one that the hint `named`. Every version stays
-/// readable, from a checkpoint further back.
+/// Deletes checkpoints that were written within `times` and superseded before its end, except for one in every
+/// [`KEPT_COMMITS`] and every [`KEPT_TIME`], and the one that the hint `named`. Every version stays readable from an
+/// older checkpoint.
 ///
 /// # Errors
 /// The store can't be listed, or refuses to delete.
-pub(in crate::lake) async fn thin_checkpoints(
+pub(in crate::lake) async fn prune_checkpoints(
     table: &Table,
     times: Range<DateTime<Utc>>,
     named: u64,
 ) -> Result<usize, LakeError> {
-    let failed = |error: object_store::Error| LakeError::store("thin the checkpoints", &table.name, &error);
+    let failed = |error: object_store::Error| LakeError::store("prune the checkpoints", &table.name, &error);
     let (mut commits, mut checkpoints) = (BTreeSet::new(), BTreeMap::new());
     let mut listed = table.store.list(Some(&Path::from(LOG)));
     while let Some(file) = listed.try_next().await.map_err(failed)? {
-        // What is in a folder below is no part of the log.
+        // Files in subfolders are not part of the log.
         match versioned(&file.location).filter(|_| file.location.parts_count() == 2) {
             Some((version, COMMIT)) => drop(commits.insert(version)),
             Some((version, CHECKPOINT)) => drop(checkpoints.insert(version, file.last_modified)),
@@ -46,7 +46,7 @@ pub(in crate::lake) async fn thin_checkpoints(
     delete_all(&table.store, files.collect()).await.map_err(failed)
 }
 
-/// Versions of those that may go: all commits from one that stays are there.
+/// Versions of the checkpoints that may be deleted: all commits since an older kept one exist.
 fn replaced(
     checkpoints: &BTreeMap<u64, DateTime<Utc>>,
     commits: &BTreeSet<u64>,
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn one_that_a_version_needs_whose_commits_are_gone_stays() {
         let all = [(10, OLD), (20, OLD), (30, OLD), (40, OLD)];
-        // Another writer's checkpoint at 10 outlived the clean-up of the log up to 20.
+        // Another writer's checkpoint at 10 survived the clean-up of the log up to 20.
         assert_eq!(kept(&all, &(20..=40).collect::<Vec<_>>(), 40), [10, 20, 40]);
     }
 }

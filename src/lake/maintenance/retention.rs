@@ -1,4 +1,4 @@
-//! Dates that leave a table because they are old, and the count of their rows, which the counters need.
+//! Removes old dates from a table, and counts their rows for the counters.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,47 +9,47 @@ use futures::TryStreamExt;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use tokio_util::sync::CancellationToken;
 
-use super::compact::{OUTRUN, Stopped};
-use super::rewrite::{RewriteError, read_error, whole_file};
-use crate::lake::{DataFile, Expired, MaintainedTable, Replaced, Replacement, RetryPolicy, TableView};
+use super::compact::{MAX_CONFLICTS, StopReason};
+use super::rewrite::{RewriteError, read_error, require_complete_file};
+use crate::lake::{DataFile, ExpiredRows, MaintainedTable, ReplaceOutcome, Replacement, RetryPolicy, TableView};
 use crate::market::{MarketZone, PartitionBy};
 
-/// As far back as trade dates are told, 1700-01-01 in microseconds.
+/// Earliest supported trade date, 1700-01-01, in microseconds.
 const BEGINNING: i64 = -8_520_336_000_000_000;
 
-/// Files that leave in one commit.
+/// Maximum number of files that one commit removes.
 const COMMIT_FILES: usize = 1_000;
 
-/// How long dates stay.
+/// Retention of trade dates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// First trade date that stays, days since 1970-01-01.
+    /// First trade date that is kept, days since 1970-01-01.
     first: i32,
     now_ms: i64,
 }
 
-/// What left.
+/// What a retention run removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Dropped {
+pub struct RetentionStats {
     pub files: u64,
     pub bytes: u64,
     pub rows: u64,
 }
 
 impl Retention {
-    /// A date stays while some of it is no older than `keep`.
+    /// A date is kept while some of it is no older than `keep`.
     pub fn new(keep: Duration, zone: &mut MarketZone, now_ms: i64) -> Self {
         let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let oldest = now_ms.saturating_sub(keep_ms).saturating_mul(1_000).max(BEGINNING);
         Self { first: zone.trade_date(oldest), now_ms }
     }
 
-    /// The files that leave, oldest first; none of a table that keeps its dates, as `dead_letters` does.
+    /// The expired files, oldest first; none for a table without trade dates, such as `dead_letters`.
     pub fn expired(&self, view: &TableView) -> Vec<DataFile> {
         self.leaving(view).map_or_else(Vec::new, |(_, files)| files)
     }
 
-    /// The same, where there are some, and the first partition value that stays.
+    /// The expired files with the first partition value that is kept; `None` if no file is expired.
     fn leaving(&self, view: &TableView) -> Option<(i32, Vec<DataFile>)> {
         let before = self.before(PartitionBy::of_column(&view.partition_column)?);
         let mut files: Vec<_> = view.files.iter().filter(|file| file.partition_value < before).cloned().collect();
@@ -57,36 +57,36 @@ impl Retention {
         (!files.is_empty()).then_some((before, files))
     }
 
-    /// First partition value that stays.
+    /// First partition value that is kept.
     fn before(&self, by: PartitionBy) -> i32 {
         by.value(self.first)
     }
 
-    /// Takes them out of the table; they are deleted later, as all files that left.
+    /// Removes the expired files from the table; vacuum deletes them later.
     ///
     /// # Errors
-    /// The store can't be read or written, or a file is damaged, so that nobody knows whose rows leave.
+    /// The store can't be read or written, or a file is damaged, so that its rows can't be counted.
     pub async fn run(
         &self,
         table: &mut MaintainedTable,
         retry: &RetryPolicy,
         stop: &CancellationToken,
-        dropped: &mut Dropped,
-    ) -> Result<Stopped, RewriteError> {
-        let mut outrun = 0;
+        dropped: &mut RetentionStats,
+    ) -> Result<StopReason, RewriteError> {
+        let mut conflicts = 0;
         loop {
             table.load().await?;
-            let chosen = table.chosen().await?;
+            let base = table.maintenance_base().await?;
             let view = table.files()?;
-            let Some((before, files)) = self.leaving(&view) else { return Ok(Stopped::Done) };
+            let Some((before, files)) = self.leaving(&view) else { return Ok(StopReason::Done) };
             let is_last = files.len() <= COMMIT_FILES;
             let files = &files[..files.len().min(COMMIT_FILES)];
             let expired = match table.name {
-                "ticks" => Some(Expired { rows: rows_of(&view, files, stop).await?, before }),
+                "ticks" => Some(ExpiredRows { rows: rows_of(&view, files, stop).await?, before }),
                 _ => None,
             };
             let replacement = Replacement {
-                chosen,
+                base,
                 removed: files,
                 added: &[],
                 partition_column: &view.partition_column,
@@ -95,25 +95,25 @@ impl Retention {
                 now_ms: self.now_ms,
             };
             match table.replace(&replacement, retry).await? {
-                Replaced::Committed { version } => {
+                ReplaceOutcome::Committed { version } => {
                     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
                     tracing::info!(table = table.name, version, files = files.len(), bytes, "dropped old dates");
-                    outrun = 0;
+                    conflicts = 0;
                     dropped.files += files.len() as u64;
                     dropped.bytes += bytes;
                     dropped.rows += files.iter().filter_map(|file| file.rows).sum::<u64>();
-                    // What came meanwhile is for the next run: late rows could come for ever.
+                    // Files that were added meanwhile are left to the next run, as late rows could arrive forever.
                     if is_last {
-                        return Ok(Stopped::Done);
+                        return Ok(StopReason::Done);
                     }
                 }
-                Replaced::Outrun => outrun += 1,
+                ReplaceOutcome::Conflict => conflicts += 1,
             }
-            if outrun == OUTRUN {
-                return Ok(Stopped::Outrun);
+            if conflicts == MAX_CONFLICTS {
+                return Ok(StopReason::Conflict);
             }
             if stop.is_cancelled() {
-                return Ok(Stopped::Asked);
+                return Ok(StopReason::Cancelled);
             }
         }
     }
@@ -130,7 +130,7 @@ async fn rows_of(
         if stop.is_cancelled() {
             return Err(RewriteError::Stopped);
         }
-        let stored = whole_file(view, file).await?;
+        let stored = require_complete_file(view, file).await?;
         let failed = |error| read_error(&stored, &file.path, error);
         let builder = ParquetRecordBatchStreamBuilder::new(stored.clone()).await.map_err(failed)?;
         let columns = ["kafka_epoch", "kafka_partition"];
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_stays_while_some_of_it_is_young_enough() {
+    fn a_date_is_kept_while_some_of_it_is_recent_enough() {
         // Midnight in New York is at 05:00 UTC.
         assert_eq!(first("1d", "2026-01-10T04:59:59Z", PartitionBy::Day), "2026-01-08");
         assert_eq!(first("1d", "2026-01-10T05:00:00Z", PartitionBy::Day), "2026-01-09");

@@ -1,10 +1,10 @@
-//! Some files of a date become others with the same rows.
+//! Rewrites some files of a date into others with the same rows.
 //!
 //! ```text
-//!  files ── a batch of each ──> Merge (which rows come next) ──> Output per stretch of time ──> multipart upload
+//!  files ── a batch of each ──> Merge (which rows come next) ──> Output per time range ──> multipart upload
 //! ```
 //!
-//! Memory is bounded in bytes by [`Memory`], whatever the sizes of files and rows: of inputs that are open at once, of
+//! Memory is bounded in bytes by [`CompactionMemory`], whatever the sizes of files and rows: of inputs that are open at once, of
 //! rows that wait to be encoded, and of row groups that wait to be written.
 
 use std::ops::Range;
@@ -25,39 +25,40 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use tokio_util::sync::CancellationToken;
 
-use super::memory::{Memory, held, largest_row_group};
-use super::merge::{Merge, MergeError, Step};
+use super::memory::{CompactionMemory, bytes_while_read, largest_row_group};
+use super::merge::{Merge, MergeError, MergeStep};
 use super::statistics::FileStatistics;
 use crate::lake::{
     DataFile, FileError, LakeError, NewFile, StoredFile, TableView, batch_rows, footer_says_sorted, new_data_path,
     ticks_properties, zstd_properties,
 };
 
-/// Rows that are decoded at once, of each input; fewer where they are large.
+/// Rows of each input that are decoded at once; fewer if rows are large.
 const BATCH_ROWS: usize = 4 * 1024;
 /// Rows that are encoded at once.
 const WRITE_ROWS: usize = 16 * 1024;
 /// Runs this short are copied row by row.
 const SHORT_RUN: usize = 8;
-/// Decoded bytes at which a row group ends, however well they compress: readers decode whole batches of rows.
+/// Decoded bytes at which a row group ends, however well it compresses, because readers decode complete batches of
+/// rows.
 pub(super) const ROW_GROUP_DECODED: usize = 64 << 20;
-/// Parts of an upload: S3 takes 10,000 of them, from 5 MiB on.
+/// Size of a part of an upload: S3 accepts 10,000 parts of at least 5 MiB.
 const PART_BYTES: usize = 5 << 20;
-/// Parts of one file on their way: one while the next is filled.
+/// Concurrent uploads of parts of one file: one is sent while the next is filled.
 const PARTS_AT_ONCE: usize = 2;
 
-/// Why files are not rewritten. The table is as it was; what was uploaded is an orphan at most.
+/// Why files are not rewritten. The table is unchanged; uploaded files are orphans.
 #[derive(Debug, thiserror::Error)]
 pub enum RewriteError {
     #[error(transparent)]
     Lake(#[from] LakeError),
-    /// Written by another program, in no order that is known; readers read it, and it stays as it is.
+    /// Another program wrote the file in an unknown order. It is readable and stays as it is.
     #[error("{0} is not in the order of ticks: another program wrote it")]
     Foreign(Path),
-    /// Written by another program or under a larger memory limit; readers read it, and it stays as it is.
+    /// Another program, or a run with a larger memory limit, wrote the file. It is readable and stays as it is.
     #[error("{path} has a row group of {bytes} bytes, more than the memory of a compaction ({memory} bytes)")]
     RowGroup { path: Path, bytes: u64, memory: u64 },
-    #[error("{path}: {detail}; tickhouse verify tells more")]
+    #[error("{path}: {detail}; run `tickhouse verify` for details")]
     Damaged { path: Path, detail: String },
     #[error("{path}: {cause}")]
     Merge { path: Path, cause: MergeError },
@@ -67,82 +68,83 @@ pub enum RewriteError {
     Stopped,
 }
 
-/// How the rows of a table follow each other in a file.
+/// Order of the rows in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    /// By symbol and time, as [`SORT_ORDER`] has it.
+pub(super) enum RowOrder {
+    /// By symbol and time, as in [`SORT_ORDER`].
     Ticks,
-    /// File after file, as they came.
-    AsTheyCame,
+    /// The files one after the other, each in its own order.
+    AsStored,
 }
 
-/// What is to be made of which files.
+/// A rewrite of some files of one partition.
 pub(super) struct Rewrite<'a> {
     pub view: &'a TableView,
     pub files: &'a [DataFile],
-    /// Of all of them; days since 1970-01-01.
+    /// Partition value of all the files; days since 1970-01-01.
     pub partition_value: i32,
-    /// See [`super::plan::Job::cuts`]; for ticks alone.
+    /// See [`super::plan::CompactionJob::cuts`]; only ticks have cuts.
     pub cuts: &'a [i64],
-    pub order: Order,
-    /// Names of the columns that statistics are kept of, with commas.
+    pub order: RowOrder,
+    /// Comma-separated names of the columns with statistics.
     pub statistics: &'a str,
-    pub memory: Memory,
+    pub memory: CompactionMemory,
 }
 
 /// A file whose footer was read.
-pub(super) struct Opened {
+pub(super) struct OpenedFile {
     path: Path,
     stored: StoredFile,
     builder: ParquetRecordBatchStreamBuilder<StoredFile>,
 }
 
-struct Source {
+struct RewriteInput {
     path: Path,
     file: StoredFile,
     stream: ParquetRecordBatchStream<StoredFile>,
-    /// The batch that is being merged.
+    /// The current batch.
     batch: RecordBatch,
 }
 
 impl Rewrite<'_> {
-    /// Opens the files, or as many of the first ones as the memory is enough for.
+    /// Opens the files, or as many of the first ones as fit into the memory.
     ///
     /// # Errors
-    /// A file can't be read, isn't what its footer says, or has a row group that is too large.
-    pub(super) async fn open(&self) -> Result<Vec<Opened>, RewriteError> {
+    /// A file can't be read, contradicts its footer, or has a row group that is too large.
+    pub(super) async fn open(&self) -> Result<Vec<OpenedFile>, RewriteError> {
         let mut opened = try_join_all(self.files.iter().map(|file| self.open_file(file))).await?;
         let memory = self.memory.largest_row_group();
-        for Opened { path, builder, .. } in &opened {
+        for OpenedFile { path, builder, .. } in &opened {
             let bytes = largest_row_group(builder.metadata());
             if bytes > memory {
                 return Err(RewriteError::RowGroup { path: path.clone(), bytes, memory });
             }
         }
-        if self.order == Order::Ticks {
-            opened.truncate(self.memory.inputs(opened.iter().map(|opened| held(opened.builder.metadata()))));
+        if self.order == RowOrder::Ticks {
+            opened
+                .truncate(self.memory.inputs(opened.iter().map(|opened| bytes_while_read(opened.builder.metadata()))));
         }
         Ok(opened)
     }
 
-    /// Stores the new files of those that were opened; nothing names them yet.
+    /// Writes the new files from the opened ones; nothing references them yet.
     ///
     /// # Errors
-    /// A file can't be read, isn't what its footer says, or the store can't be written.
+    /// A file can't be read or contradicts its footer, or the store can't be written.
     pub(super) async fn run(
         &self,
-        opened: Vec<Opened>,
+        opened: Vec<OpenedFile>,
         stop: &CancellationToken,
     ) -> Result<Vec<NewFile>, RewriteError> {
         let schema = schema_of_files(self.view);
-        let sources = opened.into_iter().map(|opened| Source::new(opened, &schema));
+        let sources = opened.into_iter().map(|opened| RewriteInput::new(opened, &schema));
         let mut sources = sources.collect::<Result<Vec<_>, _>>()?;
         let row_group = self.memory.row_group(self.cuts.len() + 1);
-        let output = |_| Output::new(&schema, self.statistics, row_group);
-        let mut outputs: Vec<Output> = (0..=self.cuts.len()).map(output).collect();
+        let output = |_| RewriteOutput::new(&schema, self.statistics, row_group);
+        let mut outputs: Vec<RewriteOutput> = (0..=self.cuts.len()).map(output).collect();
         let result = match self.order {
-            Order::Ticks => self.merge(&schema, &mut sources, &mut outputs, stop).await,
-            Order::AsTheyCame => self.append(&schema, &mut sources, &mut outputs[0], stop).await,
+            RowOrder::Ticks => self.merge(&schema, &mut sources, &mut outputs, stop).await,
+            RowOrder::AsStored => self.append(&schema, &mut sources, &mut outputs[0], stop).await,
         };
         let mut files = Vec::new();
         for output in outputs {
@@ -154,12 +156,12 @@ impl Rewrite<'_> {
         result.map(|()| files)
     }
 
-    async fn open_file(&self, file: &DataFile) -> Result<Opened, RewriteError> {
-        let stored = whole_file(self.view, file).await?;
+    async fn open_file(&self, file: &DataFile) -> Result<OpenedFile, RewriteError> {
+        let stored = require_complete_file(self.view, file).await?;
         let built = ParquetRecordBatchStreamBuilder::new(stored.clone()).await;
         let builder = built.map_err(|error| read_error(&stored, &file.path, error))?;
         let footer = builder.metadata();
-        if self.order == Order::Ticks && !footer_says_sorted(footer) {
+        if self.order == RowOrder::Ticks && !footer_says_sorted(footer) {
             return Err(RewriteError::Foreign(file.path.clone()));
         }
         let rows = footer.file_metadata().num_rows();
@@ -167,30 +169,30 @@ impl Rewrite<'_> {
             let detail = format!("it has {rows} rows, the log says {}", file.rows.unwrap_or(0));
             return Err(RewriteError::Damaged { path: file.path.clone(), detail });
         }
-        Ok(Opened { path: file.path.clone(), stored, builder })
+        Ok(OpenedFile { path: file.path.clone(), stored, builder })
     }
 
     async fn merge(
         &self,
         schema: &SchemaRef,
-        sources: &mut [Source],
-        outputs: &mut [Output],
+        sources: &mut [RewriteInput],
+        outputs: &mut [RewriteOutput],
         stop: &CancellationToken,
     ) -> Result<(), RewriteError> {
         let mut merge = Merge::new(sources.len());
         let mut unencoded = 0;
-        let failed = |source: &Source, cause| RewriteError::Merge { path: source.path.clone(), cause };
+        let failed = |source: &RewriteInput, cause| RewriteError::Merge { path: source.path.clone(), cause };
         loop {
             match merge.step().map_err(|(input, cause)| failed(&sources[input], cause))? {
-                Step::Done => return Ok(()),
-                Step::Wanted(input) => {
+                MergeStep::Done => return Ok(()),
+                MergeStep::Wanted(input) => {
                     if stop.is_cancelled() {
                         return Err(RewriteError::Stopped);
                     }
                     let source = &mut sources[input];
                     let batch = source.next(schema).await?;
                     merge.give(input, batch.as_ref()).map_err(|cause| failed(source, cause))?;
-                    // Outputs keep batches for as long as a single row of them waits.
+                    // Outputs keep a batch in memory until its last row is encoded.
                     unencoded += batch.as_ref().map_or(0, RecordBatch::get_array_memory_size);
                     if unencoded >= self.memory.unencoded() {
                         unencoded = 0;
@@ -200,7 +202,7 @@ impl Rewrite<'_> {
                     }
                     source.batch = batch.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(schema)));
                 }
-                Step::Run(input, rows) => {
+                MergeStep::Run(input, rows) => {
                     let batch = &sources[input].batch;
                     for (output, rows) in self.shares(batch, rows) {
                         outputs[output].push(self, batch, rows).await?;
@@ -210,7 +212,7 @@ impl Rewrite<'_> {
         }
     }
 
-    /// Which rows go into which output.
+    /// Splits rows between the outputs.
     fn shares(&self, batch: &RecordBatch, rows: Range<usize>) -> Vec<(usize, Range<usize>)> {
         let times = batch.column_by_name("ts").filter(|_| !self.cuts.is_empty());
         let Some(times) = times else { return vec![(0, rows)] };
@@ -230,8 +232,8 @@ impl Rewrite<'_> {
     async fn append(
         &self,
         schema: &SchemaRef,
-        sources: &mut [Source],
-        output: &mut Output,
+        sources: &mut [RewriteInput],
+        output: &mut RewriteOutput,
         stop: &CancellationToken,
     ) -> Result<(), RewriteError> {
         let mut unencoded = 0;
@@ -253,15 +255,15 @@ impl Rewrite<'_> {
 
     fn properties(&self) -> WriterProperties {
         match self.order {
-            Order::Ticks => ticks_properties(),
-            Order::AsTheyCame => zstd_properties(),
+            RowOrder::Ticks => ticks_properties(),
+            RowOrder::AsStored => zstd_properties(),
         }
     }
 }
 
-impl Source {
-    fn new(opened: Opened, schema: &SchemaRef) -> Result<Self, RewriteError> {
-        let Opened { path, stored: file, builder } = opened;
+impl RewriteInput {
+    fn new(opened: OpenedFile, schema: &SchemaRef) -> Result<Self, RewriteError> {
+        let OpenedFile { path, stored: file, builder } = opened;
         let at_once = batch_rows(builder.metadata(), BATCH_ROWS);
         let stream = builder.with_batch_size(at_once).build().map_err(|error| read_error(&file, &path, error))?;
         Ok(Self { path, file, stream, batch: RecordBatch::new_empty(Arc::clone(schema)) })
@@ -275,15 +277,15 @@ impl Source {
     }
 }
 
-/// Columns of the files: all of the table but the one that is in the path.
+/// Columns of the files: all columns of the table except for the partition column, which is in the path.
 pub(super) fn schema_of_files(view: &TableView) -> SchemaRef {
     let in_file = |field: &&FieldRef| *field.name() != view.partition_column;
     Arc::new(Schema::new(view.schema.fields().iter().filter(in_file).cloned().collect::<Vec<_>>()))
 }
 
 /// # Errors
-/// It is not there, or has another size than the log says.
-pub(super) async fn whole_file(view: &TableView, file: &DataFile) -> Result<StoredFile, RewriteError> {
+/// The file doesn't exist, or its size differs from that in the log.
+pub(super) async fn require_complete_file(view: &TableView, file: &DataFile) -> Result<StoredFile, RewriteError> {
     let stored = view.stored(file);
     let size = stored.size().await?;
     if size == Some(file.bytes) {
@@ -302,7 +304,7 @@ pub(super) fn read_error(file: &StoredFile, path: &Path, error: ParquetError) ->
     }
 }
 
-/// The columns of the table; those that the file is older than are NULL.
+/// The columns of the table; columns that were added after the file was written are NULL.
 pub(super) fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
     let column = |field: &FieldRef| -> Result<ArrayRef, String> {
         let Some(column) = batch.column_by_name(field.name()) else {
@@ -321,22 +323,22 @@ pub(super) fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBa
 }
 
 /// A file that is being written.
-struct Output {
+struct RewriteOutput {
     schema: SchemaRef,
     statistics: FileStatistics,
     /// Rows that are not encoded yet.
     pieces: Vec<(RecordBatch, Range<usize>)>,
     rows: usize,
-    /// Encoded bytes at which a row group ends, where rows don't end it before.
+    /// Encoded bytes at which a row group ends, unless the row limit ends it before.
     row_group: usize,
     /// Decoded bytes of the row group so far.
     decoded: usize,
-    /// From the first row on.
+    /// `None` until the first row.
     upload: Option<(String, AsyncArrowWriter<BufWriter>)>,
     begun: DateTime<Utc>,
 }
 
-impl Output {
+impl RewriteOutput {
     fn new(schema: &SchemaRef, statistics: &str, row_group: usize) -> Self {
         Self {
             schema: Arc::clone(schema),
@@ -358,7 +360,7 @@ impl Output {
     ) -> Result<(), RewriteError> {
         self.rows += rows.len();
         self.pieces.push((batch.clone(), rows));
-        // Of large rows a batch has few.
+        // A batch has only few large rows, so the pieces are counted as well.
         if self.rows >= WRITE_ROWS || self.pieces.len() >= WRITE_ROWS { self.encode(rewrite).await } else { Ok(()) }
     }
 
@@ -378,7 +380,7 @@ impl Output {
                 let upload = BufWriter::with_capacity(store, Path::from(path.as_str()), PART_BYTES)
                     .with_max_concurrency(PARTS_AT_ONCE);
                 let options = ArrowWriterOptions::new().with_properties(rewrite.properties());
-                let options = options.with_skip_arrow_metadata(rewrite.order == Order::Ticks);
+                let options = options.with_skip_arrow_metadata(rewrite.order == RowOrder::Ticks);
                 let writer = AsyncArrowWriter::try_new_with_options(upload, Arc::clone(&self.schema), options);
                 let writer = writer.map_err(failed)?;
                 self.upload.insert((path, writer))
@@ -399,7 +401,7 @@ impl Output {
         Ok(())
     }
 
-    /// `None` where no row came.
+    /// The new file; `None` if it has no rows.
     async fn finish(mut self, rewrite: &Rewrite<'_>) -> Result<Option<NewFile>, RewriteError> {
         self.encode(rewrite).await?;
         let Some((path, mut writer)) = self.upload else { return Ok(None) };
@@ -415,7 +417,7 @@ impl Output {
         }))
     }
 
-    /// What was sent so far is dropped by the store; if it can't be told, it stays until the store forgets it.
+    /// Aborts the upload. If the store can't be reached, the parts stay until the store expires them.
     async fn abort(self) {
         let Some((path, writer)) = self.upload else { return };
         if let Err(error) = writer.into_inner().abort().await {
@@ -438,14 +440,14 @@ fn assemble(
         return concat_batches(schema, &slices);
     }
     let mut batches: Vec<&RecordBatch> = Vec::new();
-    let mut places: Vec<(usize, usize)> = Vec::with_capacity(rows);
+    let mut indices: Vec<(usize, usize)> = Vec::with_capacity(rows);
     for (batch, range) in pieces {
         let is_same = |other: &&RecordBatch| Arc::ptr_eq(other.column(0), batch.column(0));
         let at = batches.iter().position(is_same).unwrap_or_else(|| {
             batches.push(batch);
             batches.len() - 1
         });
-        places.extend(range.clone().map(|row| (at, row)));
+        indices.extend(range.clone().map(|row| (at, row)));
     }
-    interleave_record_batch(&batches, &places)
+    interleave_record_batch(&batches, &indices)
 }

@@ -1,11 +1,11 @@
-//! Rows of a table get the trade dates of another zone.
+//! Rewrites the trade dates of a table to another market zone.
 //!
 //! ```text
 //!  each file with rows of another date ── batch ──> a writer for each new date ──> one commit: all removed, all added
 //! ```
 //!
-//! Memory is that of one file's batch and of a row group for each date that its rows get, whatever the table's size. Files
-//! whose rows keep their date stay. The table is of the old zone until the commit, and of the new one from then on.
+//! Memory is bounded by one batch and one row group for each new date of a file, whatever the table's size. Files whose
+//! rows keep their date are not rewritten. The table has the old zone until the commit, and the new one from then on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,18 +24,18 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use tokio_util::sync::CancellationToken;
 
-use super::rewrite::{ROW_GROUP_DECODED, RewriteError, fitted, read_error, schema_of_files, whole_file};
+use super::rewrite::{ROW_GROUP_DECODED, RewriteError, fitted, read_error, require_complete_file, schema_of_files};
 use super::statistics::{FileStatistics, times_of};
 use crate::lake::{
-    DataFile, MaintainedTable, NewFile, Replaced, Replacement, RetryPolicy, TableView, batch_rows, footer_says_sorted,
-    new_data_path, ticks_properties, zstd_properties,
+    DataFile, MaintainedTable, NewFile, ReplaceOutcome, Replacement, RetryPolicy, TableView, batch_rows,
+    footer_says_sorted, new_data_path, ticks_properties, zstd_properties,
 };
 use crate::market::{MarketZone, PartitionBy};
 
 const TRADE_DATE: &str = "trade_date";
-/// Rows that are decoded at once; fewer where they are large.
+/// Rows that are decoded at once; fewer if they are large.
 const BATCH_ROWS: usize = 4 * 1024;
-/// Encoded bytes at which a row group ends, where rows don't end it before.
+/// Encoded bytes at which a row group ends, unless the row limit ends it before.
 const ROW_GROUP_BYTES: usize = 8 << 20;
 /// Parts of an upload.
 const PART_BYTES: usize = 5 << 20;
@@ -44,13 +44,13 @@ const CUT_MICROS: i64 = 999;
 
 /// What was rewritten.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rezoned {
-    /// Files that were rewritten, and that came for them.
+pub struct RezoneStats {
+    /// Number of files that were rewritten, and of the files that replace them.
     pub files_before: u64,
     pub files_after: u64,
     pub bytes_before: u64,
     pub rows: u64,
-    /// Rows whose date is another one now.
+    /// Rows whose date changed.
     pub moved: u64,
 }
 
@@ -58,12 +58,12 @@ pub struct Rezoned {
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RezoneOutcome {
-    Done(Rezoned),
-    /// Somebody committed meanwhile: the table is as it was.
-    Outrun,
+    Done(RezoneStats),
+    /// Another writer committed meanwhile: the table is unchanged.
+    Conflict,
 }
 
-/// A table on its way into another zone.
+/// A change of the market zone of a table.
 pub struct Rezone<'a> {
     pub table: &'a mut MaintainedTable,
     pub zone: chrono_tz::Tz,
@@ -80,39 +80,39 @@ impl Rezone<'_> {
         Ok(view.files.iter().filter(|file| !keeps_its_date(&view, file, &mut zone)).cloned().collect())
     }
 
-    /// Rewrites these files and commits them together with the zone. `progress` is told of each file.
+    /// Rewrites these files and commits them together with the zone. `progress` is called after each file.
     ///
     /// # Errors
-    /// The store can't be read or written, or a file is damaged: the table is as it was.
+    /// The store can't be read or written, or a file is damaged: the table is unchanged.
     pub async fn run(
         self,
         retry: &RetryPolicy,
         stop: &CancellationToken,
-        mut progress: impl FnMut(&Rezoned),
+        mut progress: impl FnMut(&RezoneStats),
     ) -> Result<RezoneOutcome, RewriteError> {
-        let chosen = self.table.chosen().await?;
+        let base = self.table.maintenance_base().await?;
         let view = self.table.files()?;
         let removed = self.files()?;
         let statistics = self.table.property("delta.dataSkippingStatsColumns").unwrap_or_default().to_owned();
-        let mut rewriter = Rewriter {
+        let mut rewriter = RezoneRewriter {
             view: &view,
             schema: schema_of_files(&view),
             by: PartitionBy::of_column(&view.partition_column),
             zone: MarketZone::new(self.zone),
             statistics: &statistics,
-            done: Rezoned::default(),
+            done: RezoneStats::default(),
         };
         let mut added = Vec::new();
         for file in &removed {
             added.extend(rewriter.rewrite(file, stop).await?);
             progress(&rewriter.done);
             if self.table.has_newer().await? {
-                return Ok(RezoneOutcome::Outrun);
+                return Ok(RezoneOutcome::Conflict);
             }
         }
         let done = rewriter.done;
         let replacement = Replacement {
-            chosen,
+            base,
             removed: &removed,
             added: &added,
             partition_column: &view.partition_column,
@@ -121,13 +121,13 @@ impl Rezone<'_> {
             now_ms: Utc::now().timestamp_millis(),
         };
         Ok(match self.table.replace(&replacement, retry).await? {
-            Replaced::Committed { .. } => RezoneOutcome::Done(done),
-            Replaced::Outrun => RezoneOutcome::Outrun,
+            ReplaceOutcome::Committed { .. } => RezoneOutcome::Done(done),
+            ReplaceOutcome::Conflict => RezoneOutcome::Conflict,
         })
     }
 }
 
-/// By the times in the statistics: all rows are of the one date that is in the path.
+/// Whether, by the times in its statistics, all rows of a file keep the date in its path.
 fn keeps_its_date(view: &TableView, file: &DataFile, zone: &mut MarketZone) -> bool {
     let times = times_of(file.stats.as_deref(), "ts").filter(|_| view.partition_column == TRADE_DATE);
     times.is_some_and(|(oldest, newest)| {
@@ -135,26 +135,26 @@ fn keeps_its_date(view: &TableView, file: &DataFile, zone: &mut MarketZone) -> b
     })
 }
 
-struct Rewriter<'a> {
+struct RezoneRewriter<'a> {
     view: &'a TableView,
     schema: SchemaRef,
-    /// `None` for a table that has no other partitions than trade dates.
+    /// `None` for a table that is not partitioned by trade date.
     by: Option<PartitionBy>,
     zone: MarketZone,
     statistics: &'a str,
-    done: Rezoned,
+    done: RezoneStats,
 }
 
-impl Rewriter<'_> {
+impl RezoneRewriter<'_> {
     async fn rewrite(&mut self, file: &DataFile, stop: &CancellationToken) -> Result<Vec<NewFile>, RewriteError> {
-        let stored = whole_file(self.view, file).await?;
+        let stored = require_complete_file(self.view, file).await?;
         let built = ParquetRecordBatchStreamBuilder::new(stored.clone()).await;
         let builder = built.map_err(|error| read_error(&stored, &file.path, error))?;
         let is_sorted = footer_says_sorted(builder.metadata());
         let at_once = batch_rows(builder.metadata(), BATCH_ROWS);
         let stream = builder.with_batch_size(at_once).build();
         let mut stream = stream.map_err(|error| read_error(&stored, &file.path, error))?;
-        let mut writers: BTreeMap<i32, Writer> = BTreeMap::new();
+        let mut writers: BTreeMap<i32, RezoneWriter> = BTreeMap::new();
         let written = async {
             let mut read = 0;
             while let Some(batch) = stream.try_next().await.map_err(|error| read_error(&stored, &file.path, error))? {
@@ -170,7 +170,7 @@ impl Rewriter<'_> {
                     let writer = match writers.entry(value) {
                         std::collections::btree_map::Entry::Occupied(writer) => writer.into_mut(),
                         std::collections::btree_map::Entry::Vacant(entry) => {
-                            entry.insert(Writer::new(self.view, &self.schema, self.statistics, value, is_sorted)?)
+                            entry.insert(RezoneWriter::new(self.view, &self.schema, self.statistics, value, is_sorted)?)
                         }
                     };
                     writer.write(&rows).await?;
@@ -200,7 +200,7 @@ impl Rewriter<'_> {
         Ok(files)
     }
 
-    /// Rows by the partition that they belong into, with their trade dates where files have them.
+    /// Splits rows by their new partition, with new trade dates if the files have that column.
     fn dated(&mut self, batch: &RecordBatch, old: i32) -> Result<Vec<(i32, RecordBatch)>, arrow::error::ArrowError> {
         let times = batch
             .column_by_name("ts")
@@ -230,7 +230,7 @@ impl Rewriter<'_> {
 }
 
 /// A file that is being written.
-struct Writer {
+struct RezoneWriter {
     path: String,
     partition_value: i32,
     statistics: FileStatistics,
@@ -240,7 +240,7 @@ struct Writer {
     begun: DateTime<Utc>,
 }
 
-impl Writer {
+impl RezoneWriter {
     fn new(
         view: &TableView,
         schema: &SchemaRef,
@@ -284,7 +284,7 @@ impl Writer {
         })
     }
 
-    /// What was sent so far is dropped by the store.
+    /// Aborts the upload.
     async fn abort(self) {
         if let Err(error) = self.writer.into_inner().abort().await {
             tracing::debug!(path = self.path, %error, "an unfinished upload stays behind");

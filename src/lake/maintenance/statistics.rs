@@ -19,18 +19,18 @@ enum Extremes {
 }
 
 #[derive(Debug, Clone)]
-struct Column {
+struct ColumnStatistics {
     name: String,
     at: usize,
     nulls: usize,
     extremes: Extremes,
 }
 
-/// Of one file.
+/// Statistics of one file.
 #[derive(Debug, Clone)]
 pub(super) struct FileStatistics {
     pub rows: usize,
-    columns: Vec<Column>,
+    columns: Vec<ColumnStatistics>,
 }
 
 fn widen<T: PartialOrd>(range: &mut Option<(T, T)>, low: Option<T>, high: Option<T>) {
@@ -49,7 +49,7 @@ fn widen<T: PartialOrd>(range: &mut Option<(T, T)>, low: Option<T>, high: Option
 }
 
 impl FileStatistics {
-    /// `names` are those of `delta.dataSkippingStatsColumns`; a column of another type has none.
+    /// `names` is the value of `delta.dataSkippingStatsColumns`; columns of unsupported types are skipped.
     pub(super) fn new(schema: &SchemaRef, names: &str) -> Self {
         let column = |name: &str| {
             let (at, field) = schema.column_with_name(name)?;
@@ -60,14 +60,14 @@ impl FileStatistics {
                 DataType::Timestamp(TimeUnit::Microsecond, _) => Extremes::Time(None),
                 _ => return None,
             };
-            Some(Column { name: name.to_owned(), at, nulls: 0, extremes })
+            Some(ColumnStatistics { name: name.to_owned(), at, nulls: 0, extremes })
         };
         Self { rows: 0, columns: names.split(',').filter_map(|name| column(name.trim())).collect() }
     }
 
     pub(super) fn add(&mut self, batch: &RecordBatch) {
         self.rows += batch.num_rows();
-        for Column { at, nulls, extremes, .. } in &mut self.columns {
+        for ColumnStatistics { at, nulls, extremes, .. } in &mut self.columns {
             let values = batch.column(*at);
             *nulls += values.null_count();
             match extremes {
@@ -118,7 +118,7 @@ impl FileStatistics {
     }
 }
 
-/// First and last time of a file by its `stats`; `None` where they don't tell.
+/// First and last time of a file according to its `stats`; `None` if they don't include it.
 pub(super) fn times_of(stats: Option<&str>, column: &str) -> Option<(i64, i64)> {
     let stats: Value = serde_json::from_str(stats?).ok()?;
     let time = |side: &str| {

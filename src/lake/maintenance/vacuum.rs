@@ -1,63 +1,65 @@
-//! Files that no version needs any more: those that left the table long ago, and those that nothing ever named.
+//! Deletes files that no version needs any more: those that were removed from the table long ago, and those that no
+//! commit ever added.
 //!
-//! What is deleted is older than a week by both of its times, or than `--delete-after`, a day at least. So a reader of an
-//! older version within the log retention doesn't miss it, nor a writer whose commit is still under way: that one gives
-//! its files up after [`NewFile::OFFERED_FOR`](crate::lake::NewFile::OFFERED_FOR).
+//! A file is deleted if it was both written and removed more than a week ago, or more than `--delete-after` ago, which
+//! is at least a day. So neither a reader of an older version within the log retention needs it, nor a writer whose
+//! commit is still pending: a writer gives its files up after
+//! [`NewFile::MAX_COMMIT_AGE`](crate::lake::NewFile::MAX_COMMIT_AGE).
 
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use object_store::path::Path;
 
-use crate::lake::audit::checkup::{ListedFile, data_files};
 use crate::lake::audit::state::Audit;
+use crate::lake::audit::store_checks::{ListedFile, data_files};
 use crate::lake::error::LakeError;
-use crate::lake::maintenance::merged::Maintenance;
+use crate::lake::maintenance::lake_maintenance::LakeMaintenance;
 use crate::lake::store::root::{delete_all, prefixed};
 use crate::util::crash::{self, CrashPoint};
 
-/// Files that one request, or a round of them, deletes.
-const AT_ONCE: usize = 1_000;
+/// Files that are deleted in one request, or in one round of requests.
+const FILES_PER_DELETE: usize = 1_000;
 
-/// A file in the folder of a table that its newest version doesn't have.
+/// A file in the folder of a table that the newest version doesn't reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreferenced {
-    /// As in `ticks`.
+pub struct UnreferencedFile {
+    /// Name of the table, such as `ticks`.
     pub table: &'static str,
     pub path: Path,
     pub bytes: u64,
-    /// The log knows that it left the table; otherwise nothing names it: a killed writer left it behind.
+    /// The log has its removal; otherwise nothing references it, because a killed writer left it behind.
     pub was_removed: bool,
 }
 
-impl Maintenance {
-    /// The time by two clocks, this machine's and that of the store, which stamps files: the earlier one, by which
-    /// fewer files are old. Writes a small file beside the tables.
+impl LakeMaintenance {
+    /// The earlier one of two times, this machine's and that of the store, which timestamps files: by the earlier one
+    /// fewer files are old. Writes a small object next to the tables.
     ///
     /// # Errors
     /// The store can't be read or written.
     pub async fn earlier_now(&self) -> Result<DateTime<Utc>, LakeError> {
-        let (stored, own) = Audit::of(self.location(), self.root()).times().await?;
+        let (stored, own) = Audit::of(self.location(), self.root()).store_and_local_time().await?;
         Ok(stored.min(own))
     }
 
-    /// Files that are older than `before` and left their table, if they ever were in it, before that.
+    /// Files that were written before `before`, and either removed from their table before it or never added.
     ///
     /// # Errors
-    /// The store doesn't answer; a log is damaged, so that it can't be told what the table needs.
-    pub async fn unreferenced(&mut self, before: DateTime<Utc>) -> Result<Vec<Unreferenced>, LakeError> {
+    /// The store doesn't answer, or a log is damaged, so that the files that its table needs are unknown.
+    pub async fn unreferenced(&mut self, before: DateTime<Utc>) -> Result<Vec<UnreferencedFile>, LakeError> {
         let names: Vec<&'static str> = self.tables().iter().map(|table| table.name).collect();
         let mut found = Vec::new();
         for name in names {
-            // Listed before the log is read: what is committed in between is in the log.
-            let place = format!("{}/{name}", self.location());
+            // The list is read before the log, so that files that are committed in between are in the log.
+            let location = format!("{}/{name}", self.location());
             let store = prefixed(self.root(), &self.location().table_url(name))?;
-            let listed = data_files(&store, &place).await?;
+            let listed = data_files(&store, &location).await?;
             let Some(audited) = Audit::of(self.location(), self.root()).table(name).await? else { continue };
             let state = audited.state.filter(|state| audited.problems.is_empty() && state.version == audited.newest);
             let state = state.ok_or_else(|| LakeError::Table {
                 action: "look for files that nothing needs",
-                table: place,
+                table: location,
                 detail: "its log is damaged: run tickhouse verify".to_owned(),
             })?;
             let needed: HashSet<&Path> = state.files.iter().map(|file| &file.path).collect();
@@ -70,7 +72,7 @@ impl Maintenance {
                 let removed = state.removed.get(&path);
                 let recently = removed.is_some_and(|time| time.is_none_or(|time| time >= before.timestamp_millis()));
                 if !needed.contains(&path) && !recently {
-                    found.push(Unreferenced { table: name, path, bytes, was_removed: removed.is_some() });
+                    found.push(UnreferencedFile { table: name, path, bytes, was_removed: removed.is_some() });
                 }
             }
         }
@@ -81,9 +83,9 @@ impl Maintenance {
     ///
     /// # Errors
     /// The store refuses; some of them are deleted then.
-    pub async fn delete(&self, files: &[Unreferenced]) -> Result<(), LakeError> {
+    pub async fn delete(&self, files: &[UnreferencedFile]) -> Result<(), LakeError> {
         let failed = |error: object_store::Error| LakeError::store("delete a data file", self.location(), &error);
-        for chunk in files.chunks(AT_ONCE) {
+        for chunk in files.chunks(FILES_PER_DELETE) {
             let locations: Vec<object_store::Result<Path>> = chunk
                 .iter()
                 .map(|file| {

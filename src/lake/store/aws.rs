@@ -1,4 +1,4 @@
-//! Credentials and region for AWS services beside S3: those that the store is reached with.
+//! Credentials and region for AWS services other than S3, taken from the settings of the store.
 
 use std::fmt;
 
@@ -10,40 +10,40 @@ use object_store::aws::{AmazonS3ConfigKey, AwsCredential, AwsCredentialProvider}
 use crate::lake::error::LakeError;
 use crate::lake::store::root::{StoreSettings, s3_builder};
 
-/// What an AWS SDK client is made with.
+/// The credentials and region of an AWS SDK client.
 #[derive(Debug)]
 pub struct AwsAccess {
     /// Asks `object_store`'s chain again whenever the SDK needs fresh ones.
     pub credentials: SharedCredentialsProvider,
-    /// `None`: nobody says.
+    /// `None` if it is not configured.
     pub region: Option<String>,
 }
 
-/// Looks for credentials once, so that their absence is told before anything else.
+/// Resolves credentials once, so that their absence is reported first.
 ///
 /// # Errors
 /// There are none.
 pub async fn aws_access(settings: &StoreSettings) -> Result<AwsAccess, LakeError> {
-    const PLACE: &str = "AWS";
-    // The endpoint of a store, its encryption and its TLS are no concern of other services.
+    const SERVICE: &str = "AWS";
+    // The endpoint of the store and its TLS settings don't apply to other services.
     let settings = StoreSettings { endpoint: None, allow_http: true, ..settings.clone() };
     let builder = s3_builder("credentials-only", &settings)?;
     let region = builder.get_config_value(&AmazonS3ConfigKey::Region).filter(|region| !region.is_empty());
-    let store = builder.build().map_err(|error| LakeError::store("set up credentials", PLACE, &error))?;
-    let chain = Chain(std::sync::Arc::clone(store.credentials()));
-    chain.0.get_credential().await.map_err(|error| LakeError::store("find credentials", PLACE, &error))?;
+    let store = builder.build().map_err(|error| LakeError::store("set up credentials", SERVICE, &error))?;
+    let chain = CredentialChain(std::sync::Arc::clone(store.credentials()));
+    chain.0.get_credential().await.map_err(|error| LakeError::store("find credentials", SERVICE, &error))?;
     Ok(AwsAccess { credentials: SharedCredentialsProvider::new(chain), region })
 }
 
-struct Chain(AwsCredentialProvider);
+struct CredentialChain(AwsCredentialProvider);
 
-impl fmt::Debug for Chain {
+impl fmt::Debug for CredentialChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Chain")
     }
 }
 
-impl ProvideCredentials for Chain {
+impl ProvideCredentials for CredentialChain {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

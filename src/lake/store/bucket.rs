@@ -1,4 +1,4 @@
-//! Creation of a bucket, which `object_store` can't do. The SDK is heavy, so it is behind the feature `aws`.
+//! Creates buckets, which `object_store` can't do. The SDK is heavy, so it is behind the feature `aws`.
 
 #[cfg(feature = "aws")]
 pub(in crate::lake) use sdk::create;
@@ -27,7 +27,7 @@ mod sdk {
     /// Where S3 takes no location constraint.
     const DEFAULT_REGION: &str = "us-east-1";
 
-    /// Creates the bucket of `location`, which is not there; does nothing for a folder.
+    /// Creates the missing bucket of `location`; does nothing for a folder.
     ///
     /// # Errors
     /// The store can't be reached or refuses; the bucket belongs to somebody else.
@@ -38,16 +38,16 @@ mod sdk {
         let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
         let region = builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(|| DEFAULT_REGION.to_owned());
         let store = builder.build().map_err(|error| LakeError::store("set up the store", location, &error))?;
-        // One chain of credentials for everything: object_store's.
+        // All clients use object_store's credential chain.
         let credential = store.credentials().get_credential().await;
         let credential = credential.map_err(|error| LakeError::store("find credentials", location, &error))?;
         let client = client(&credential, &region, endpoint);
 
-        let place = (region != DEFAULT_REGION).then(|| {
+        let configuration = (region != DEFAULT_REGION).then(|| {
             let constraint = BucketLocationConstraint::from(region.as_str());
             CreateBucketConfiguration::builder().location_constraint(constraint).build()
         });
-        match client.create_bucket().bucket(bucket).set_create_bucket_configuration(place).send().await {
+        match client.create_bucket().bucket(bucket).set_create_bucket_configuration(configuration).send().await {
             Ok(_) => tracing::info!(bucket, region, "created the bucket"),
             // Another worker was faster.
             Err(SdkError::ServiceError(error)) if error.err().is_bucket_already_owned_by_you() => {}

@@ -1,8 +1,8 @@
-//! A local disk that has what it acknowledged: object_store's own never syncs.
+//! A local disk whose acknowledged writes are durable; object_store's own implementation never syncs.
 //!
-//! Every write goes to a temporary file in the same directory, is synced, then linked (create) or renamed
-//! (overwrite) into place, and the directory is synced. So a file under its final name is whole, also after
-//! a power cut. Temporary names (`.tmp-<uuid>#0`) are hidden by object_store's listing and by every Delta reader.
+//! Every write goes to a temporary file in the same directory, is synced, then linked (create) or renamed (overwrite)
+//! to its final name, and the directory is synced. So a file under its final name is complete, also after a power cut.
+//! Temporary names (`.tmp-<uuid>#0`) are hidden by object_store's listing and by every Delta reader.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -31,11 +31,11 @@ use crate::lake::store::folder::{CommitInto, TableFolder, open_inside, open_or_c
 const TEMPORARY: &str = ".tmp-";
 const WRITTEN: PutResult = PutResult { e_tag: None, version: None };
 
-/// The whole file system as an object store; what is written to it is part of one lake.
+/// The local file system as an object store; all writes belong to one lake.
 #[derive(Debug)]
 pub struct DurableLocal {
     inner: LocalFileSystem,
-    /// Its folder, and those of its tables, appear with the first commit of a table.
+    /// The folders of the lake and of its tables are created by the first commit of a table.
     lake: Arc<FilePath>,
 }
 
@@ -67,7 +67,7 @@ fn store_error(path: &FilePath, error: io::Error) -> Error {
 /// A file under a temporary name; removed when dropped, also after it was linked. Its folder is held open, so that it is
 /// published in the folder in which it was written.
 #[derive(Debug)]
-struct Temporary {
+struct TemporaryFile {
     file: File,
     folder: File,
     name: String,
@@ -76,8 +76,8 @@ struct Temporary {
     moved: bool,
 }
 
-impl Temporary {
-    /// In a folder that is there, or may be created.
+impl TemporaryFile {
+    /// Creates the temporary file, and its folder below an existing table.
     fn create(lake: &FilePath, target: PathBuf) -> io::Result<Self> {
         let folder = open_inside(lake, folder_of(&target)?)?;
         Self::create_in(folder, target)
@@ -91,13 +91,13 @@ impl Temporary {
         Ok(Self { file, folder, name, target, target_name, moved: false })
     }
 
-    /// All of it, synced.
+    /// Writes and syncs the complete content.
     fn write(&mut self, payload: &PutPayload) -> io::Result<()> {
         payload.iter().try_for_each(|bytes| self.file.write_all(bytes))?;
         self.file.sync_all()
     }
 
-    /// Of a file that was synced.
+    /// Gives the synced file its final name.
     fn publish(mut self, create: bool) -> io::Result<()> {
         let (folder, name, target) = (&self.folder, self.name.as_str(), self.target_name.as_os_str());
         if create {
@@ -111,7 +111,7 @@ impl Temporary {
     }
 }
 
-impl Drop for Temporary {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         if self.moved {
             return;
@@ -126,16 +126,16 @@ fn folder_of(target: &FilePath) -> io::Result<&FilePath> {
     target.parent().ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))
 }
 
-/// Writes a file as a whole.
+/// Writes a complete file.
 fn put(lake: &FilePath, target: &FilePath, payload: &PutPayload, create: bool) -> io::Result<()> {
-    let mut temporary = Temporary::create(lake, target.to_owned())?;
+    let mut temporary = TemporaryFile::create(lake, target.to_owned())?;
     temporary.write(payload)?;
     temporary.publish(create)
 }
 
 /// Writes the first commit of a table.
 fn put_first(target: &FilePath, payload: &PutPayload) -> io::Result<()> {
-    let mut temporary = Temporary::create_in(open_or_create(folder_of(target)?)?, target.to_owned())?;
+    let mut temporary = TemporaryFile::create_in(open_or_create(folder_of(target)?)?, target.to_owned())?;
     temporary.write(payload)?;
     temporary.publish(true)
 }
@@ -145,9 +145,9 @@ fn put_commit(target: &FilePath, payload: &PutPayload, into: &CommitInto) -> Res
     let failed = |error| store_error(target, error);
     let CommitInto::Table { folder, files } = into else { return put_first(target, payload).map_err(failed) };
     let table = table_of(target).and_then(|table| TableFolder::open(&table, *folder)).map_err(failed)?;
-    let mut temporary = table.log().and_then(|log| Temporary::create_in(log, target.to_owned())).map_err(failed)?;
+    let mut temporary = table.log().and_then(|log| TemporaryFile::create_in(log, target.to_owned())).map_err(failed)?;
     temporary.write(payload).map_err(failed)?;
-    // As late as can be.
+    // The files are checked as late as possible.
     if let Err(wrong) = table.check(files).map_err(failed)? {
         return Err(Error::Precondition { path: wrong.path.clone(), source: Box::new(wrong) });
     }
@@ -155,7 +155,7 @@ fn put_commit(target: &FilePath, payload: &PutPayload, into: &CommitInto) -> Res
 }
 
 /// A file that a killed process left, or one that is being written.
-pub(in crate::lake) struct Abandoned {
+pub(in crate::lake) struct FoundTemporaryFile {
     pub path: PathBuf,
     pub bytes: u64,
     pub age: Duration,
@@ -165,7 +165,7 @@ pub(in crate::lake) struct Abandoned {
 ///
 /// # Errors
 /// A directory can't be read.
-pub(in crate::lake) fn temporary_files(folder: &FilePath) -> io::Result<Vec<Abandoned>> {
+pub(in crate::lake) fn temporary_files(folder: &FilePath) -> io::Result<Vec<FoundTemporaryFile>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -176,9 +176,9 @@ pub(in crate::lake) fn temporary_files(folder: &FilePath) -> io::Result<Vec<Aban
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 metadata => metadata?,
             };
-            // One from the future is as good as new.
+            // A modification time in the future counts as new.
             let age = metadata.modified()?.elapsed().unwrap_or_default();
-            found.push(Abandoned { path: entry.path(), bytes: metadata.len(), age });
+            found.push(FoundTemporaryFile { path: entry.path(), bytes: metadata.len(), age });
         }
     }
     Ok(found)
@@ -189,7 +189,7 @@ pub(in crate::lake) fn temporary_files(folder: &FilePath) -> io::Result<Vec<Aban
 /// # Errors
 /// A directory can't be read or a file not deleted.
 pub(in crate::lake) fn remove_abandoned(folder: &FilePath, age: Duration) -> io::Result<usize> {
-    let old: Vec<Abandoned> = temporary_files(folder)?.into_iter().filter(|file| file.age >= age).collect();
+    let old: Vec<FoundTemporaryFile> = temporary_files(folder)?.into_iter().filter(|file| file.age >= age).collect();
     old.iter().try_for_each(|file| std::fs::remove_file(&file.path))?;
     Ok(old.len())
 }
@@ -223,11 +223,11 @@ impl ObjectStore for DurableLocal {
         let target = self.inner.path_to_filesystem(location)?;
         let lake = Arc::clone(&self.lake);
         let temporary = blocking(move || {
-            let created = Temporary::create(&lake, target.clone());
+            let created = TemporaryFile::create(&lake, target.clone());
             created.map_err(|error| store_error(&target, error))
         })
         .await?;
-        Ok(Box::new(Upload { temporary: Some(Arc::new(Mutex::new(Some(temporary)))), offset: 0 }))
+        Ok(Box::new(LocalUpload { temporary: Some(Arc::new(Mutex::new(Some(temporary)))), offset: 0 }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -263,13 +263,13 @@ impl ObjectStore for DurableLocal {
     }
 }
 
-type SharedTemporary = Arc<Mutex<Option<Temporary>>>;
+type SharedTemporaryFile = Arc<Mutex<Option<TemporaryFile>>>;
 
 /// Parts are written at their offsets, in any order; nothing shows before `complete`.
 #[derive(Debug)]
-struct Upload {
+struct LocalUpload {
     /// `None` once completed or aborted.
-    temporary: Option<SharedTemporary>,
+    temporary: Option<SharedTemporaryFile>,
     offset: u64,
 }
 
@@ -278,7 +278,7 @@ fn ended() -> Error {
 }
 
 #[async_trait]
-impl MultipartUpload for Upload {
+impl MultipartUpload for LocalUpload {
     fn put_part(&mut self, payload: PutPayload) -> UploadPart {
         let offset = self.offset;
         self.offset += payload.content_length() as u64;
@@ -328,7 +328,7 @@ mod tests {
         Path::from_absolute_path(folder.path().join(name)).unwrap()
     }
 
-    /// With the folder of a table.
+    /// A lake with the folder of a table.
     fn lake(folder: &tempfile::TempDir) -> DurableLocal {
         std::fs::create_dir_all(folder.path().join("ticks")).unwrap();
         DurableLocal::new(folder.path())
@@ -385,7 +385,7 @@ mod tests {
         drop(dropped);
         assert_eq!(files(folder.path()), ["part-1.parquet"]);
 
-        std::mem::forget(Temporary::create(folder.path(), folder.path().join("ticks/part-4.parquet")).unwrap());
+        std::mem::forget(TemporaryFile::create(folder.path(), folder.path().join("ticks/part-4.parquet")).unwrap());
         assert_eq!(remove_abandoned(folder.path(), Duration::from_secs(60)).unwrap(), 0);
         assert_eq!(remove_abandoned(folder.path(), Duration::ZERO).unwrap(), 1);
         assert_eq!(files(folder.path()), ["part-1.parquet"]);

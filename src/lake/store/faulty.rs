@@ -1,4 +1,4 @@
-//! A store that fails as stores do, for tests.
+//! A store with realistic failures, for tests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use object_store::{
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::lake) enum Fault {
+pub(in crate::lake) enum StoreFault {
     /// PutMode::Create overwrites.
     IgnoreCreate,
     /// The next `n` log entries are stored, and an error is returned.
@@ -24,7 +24,7 @@ pub(in crate::lake) enum Fault {
     FailBeforeStoring,
     /// The next `n` log entries are stored, and "already exists" is returned, as after a retried request.
     SpuriousExists,
-    /// The next `n` log entries are not stored, and "already exists" is returned, as S3 does beside another put.
+    /// The next `n` log entries are not stored, and "already exists" is returned, as S3 does for concurrent puts.
     Conflict,
     /// The next `n` lists have nothing of the log.
     StaleList,
@@ -35,16 +35,16 @@ pub(in crate::lake) enum Fault {
 #[derive(Debug)]
 pub(in crate::lake) struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
-    fault: Fault,
+    fault: StoreFault,
     pub left: AtomicUsize,
 }
 
 impl FaultyStore {
-    pub(in crate::lake) fn new(inner: Arc<dyn ObjectStore>, fault: Fault) -> Self {
+    pub(in crate::lake) fn new(inner: Arc<dyn ObjectStore>, fault: StoreFault) -> Self {
         Self { inner, fault, left: AtomicUsize::new(0) }
     }
 
-    fn strikes(&self) -> bool {
+    fn next_request_fails(&self) -> bool {
         self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
     }
 }
@@ -71,20 +71,20 @@ fn without_newest(mut objects: Vec<Result<ObjectMeta>>) -> Vec<Result<ObjectMeta
 #[async_trait]
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
-        if self.fault == Fault::IgnoreCreate {
+        if self.fault == StoreFault::IgnoreCreate {
             options.mode = PutMode::Overwrite;
             return self.inner.put_opts(location, payload, options).await;
         }
-        let is_list = matches!(self.fault, Fault::StaleList | Fault::ListWithoutNewest);
+        let is_list = matches!(self.fault, StoreFault::StaleList | StoreFault::ListWithoutNewest);
         let is_log_entry = !is_list && location.as_ref().ends_with(".json");
-        if !(is_log_entry && self.strikes()) {
+        if !(is_log_entry && self.next_request_fails()) {
             return self.inner.put_opts(location, payload, options).await;
         }
-        if !matches!(self.fault, Fault::FailBeforeStoring | Fault::Conflict) {
+        if !matches!(self.fault, StoreFault::FailBeforeStoring | StoreFault::Conflict) {
             self.inner.put_opts(location, payload, options).await?;
         }
         match self.fault {
-            Fault::SpuriousExists | Fault::Conflict => {
+            StoreFault::SpuriousExists | StoreFault::Conflict => {
                 Err(Error::AlreadyExists { path: location.to_string(), source: "412 Precondition Failed".into() })
             }
             _ => Err(dropped()),
@@ -108,12 +108,12 @@ impl ObjectStore for FaultyStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let is_stale = self.fault == Fault::StaleList && self.strikes();
+        let is_stale = self.fault == StoreFault::StaleList && self.next_request_fails();
         let of_log = move |object: &Result<ObjectMeta>| {
             object.as_ref().is_ok_and(|object| object.location.as_ref().contains("_delta_log"))
         };
         let objects = self.inner.list(prefix).filter(move |object| ready(!(is_stale && of_log(object))));
-        if self.fault == Fault::ListWithoutNewest && self.strikes() {
+        if self.fault == StoreFault::ListWithoutNewest && self.next_request_fails() {
             return stream::once(objects.collect()).flat_map(|objects| stream::iter(without_newest(objects))).boxed();
         }
         objects.boxed()

@@ -1,9 +1,10 @@
-//! Folders of a lake on a local disk: which of them a write may create, and whether one is still what it was.
+//! Folders of a lake on a local disk: which of them a write may create, and whether a path still leads to the same
+//! folder.
 //!
-//! A file system can go away under a running process and come back: NFS, a volume that is detached, a folder that is
-//! moved. What is written below the empty mount point meanwhile is lost once it is mounted again. So the folders of a
-//! lake and of its tables appear with the first commit of a table and never later, and a commit goes into a table only
-//! if the very folder that it goes into has the files that it adds.
+//! A file system can become unavailable under a running process and come back: NFS, a detached volume, a folder that is
+//! moved. Files that are written below the empty mount point meanwhile are hidden once it is mounted again. So the
+//! folders of a lake and of its tables are created by the first commit of a table and never later, and a commit is
+//! written only into a folder that has the files that it adds.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -17,17 +18,17 @@ use nix::sys::stat::{Mode, fstatat};
 use crate::lake::store::location::OWN;
 use crate::lake::store::log_file::LOG;
 
-/// Part of every error about a folder that is not there; errors of the Delta kernel keep texts alone.
+/// Part of every error about a missing folder, as errors of the Delta kernel keep only the text.
 pub(in crate::lake) const MISSING: &str = "the folder is not there";
-/// The same for a folder that isn't the one that the table was read from.
+/// Part of every error about a folder that isn't the one that the table was read from.
 pub(in crate::lake) const CHANGED: &str = "another folder is there";
 
-/// Which folder a path led to. Device numbers may change when a file system is mounted again.
+/// Identifies the folder that a path led to. Device numbers may change when a file system is mounted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::lake) struct FolderIdentity {
     device: u64,
     inode: u64,
-    /// An inode may be used again; not every file system knows it.
+    /// Distinguishes a reused inode; not every file system has it.
     created: Option<SystemTime>,
 }
 
@@ -43,7 +44,8 @@ impl FolderIdentity {
     }
 }
 
-/// What the put of a commit asks for; travels in [`object_store::PutOptions::extensions`]. Only a local disk needs it.
+/// The condition of the put of a commit, passed in [`object_store::PutOptions::extensions`]. Only a local disk checks
+/// it.
 #[derive(Debug, Clone)]
 pub(in crate::lake) enum CommitInto {
     /// The first commit of a table: its folders are created.
@@ -71,7 +73,7 @@ pub(in crate::lake) struct NotAsWritten {
 }
 
 impl AddedFile {
-    /// `found`: its size in the store; `None` where it is not.
+    /// `found` is the size in the store; `None` if the file doesn't exist.
     pub(in crate::lake) fn check(&self, found: Option<u64>) -> Result<(), NotAsWritten> {
         let detail = match found {
             Some(bytes) if bytes == self.bytes => return Ok(()),
@@ -82,12 +84,12 @@ impl AddedFile {
     }
 }
 
-/// The folder of a table, held open: whatever happens to the path, everything here is about one and the same folder.
+/// The open folder of a table: all operations refer to the same folder, even if its path leads to another one later.
 pub(in crate::lake) struct TableFolder(File);
 
 impl TableFolder {
     /// # Errors
-    /// It is not there, or it is another one than `expected`.
+    /// The folder doesn't exist, or isn't the `expected` one.
     pub(in crate::lake) fn open(folder: &FilePath, expected: Option<FolderIdentity>) -> io::Result<Self> {
         let opened = open(folder)?;
         let identity = FolderIdentity::of(&opened.metadata()?);
@@ -107,7 +109,7 @@ impl TableFolder {
     }
 
     /// # Errors
-    /// The outer one: the folder can't be read.
+    /// The outer error: the folder can't be read.
     pub(in crate::lake) fn check(&self, files: &[AddedFile]) -> io::Result<Result<(), NotAsWritten>> {
         for file in files {
             let found = match fstatat(&self.0, file.path.as_str(), AtFlags::empty()) {
@@ -123,7 +125,7 @@ impl TableFolder {
     }
 }
 
-/// Opens a folder, for what is done relative to it.
+/// Opens a folder for operations relative to it.
 fn open(folder: &FilePath) -> io::Result<File> {
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(folder);
     opened.map_err(|error| match error.kind() {
@@ -136,7 +138,7 @@ fn missing(folder: &FilePath) -> io::Error {
     io::Error::new(ErrorKind::NotFound, format!("{}: {MISSING}", folder.display()))
 }
 
-/// Opens the folder that a file of the lake goes to, creating it below a table that is there.
+/// Opens the folder of a file of the lake, creating it below an existing table.
 ///
 /// # Errors
 /// The table is not there, or the folder can't be created or opened.
@@ -150,7 +152,7 @@ pub(in crate::lake) fn open_inside(lake: &FilePath, folder: &FilePath) -> io::Re
     }
 }
 
-/// The same, with the folders of the lake and of the table.
+/// Like [`open_inside`], and also creates the folders of the lake and of the table.
 ///
 /// # Errors
 /// The folder can't be created or opened.
@@ -159,8 +161,8 @@ pub(in crate::lake) fn open_or_create(folder: &FilePath) -> io::Result<File> {
     open(folder)
 }
 
-/// Invariant: each folder is created in one that is there, and that of a table never is. So if the file system goes away
-/// between two steps, the next one fails.
+/// Invariant: a folder is created only in an existing one, and the folder of a table is never created here. So if the
+/// file system becomes unavailable between two steps, the next one fails.
 fn create_inside(lake: &FilePath, folder: &FilePath) -> io::Result<()> {
     let outside = || io::Error::new(ErrorKind::InvalidInput, format!("{} is not in the lake", folder.display()));
     let mut parts = folder.strip_prefix(lake).map_err(|_| outside())?.components();
@@ -219,8 +221,8 @@ mod tests {
 
     #[test]
     fn folders_of_a_lake_and_of_its_tables_are_not_created_again() {
-        let place = tempfile::tempdir().unwrap();
-        let lake = place.path().join("lake");
+        let directory = tempfile::tempdir().unwrap();
+        let lake = directory.path().join("lake");
         let below = |path: &str| open_inside(&lake, &lake.join(path)).map(drop).map_err(|error| error.to_string());
         let refused = |path: &str| below(path).unwrap_err().contains(MISSING);
         assert!(refused("ticks/trade_date=2026-11-20"));
@@ -231,14 +233,14 @@ mod tests {
         assert_eq!(below("ticks/trade_date=2026-11-20"), Ok(()));
         assert_eq!(below("_tickhouse/doctor/copy"), Ok(()));
         assert!(refused("signals/trade_date=2026-11-20"));
-        let outside = open_inside(&lake, &place.path().join("other")).unwrap_err();
+        let outside = open_inside(&lake, &directory.path().join("other")).unwrap_err();
         assert_eq!(outside.kind(), ErrorKind::InvalidInput);
     }
 
     #[test]
     fn a_folder_of_the_same_name_is_another_one() {
-        let place = tempfile::tempdir().unwrap();
-        let table = place.path().join("ticks");
+        let directory = tempfile::tempdir().unwrap();
+        let table = directory.path().join("ticks");
         std::fs::create_dir_all(table.join(LOG)).unwrap();
         let identity = FolderIdentity::at(&table).unwrap();
         let file = AddedFile { path: "part.parquet".to_owned(), bytes: 3 };
@@ -251,8 +253,8 @@ mod tests {
         std::fs::write(table.join("part.parquet"), "abc").unwrap();
         assert_eq!(detail(&opened), None);
 
-        // What was opened stays what it is, wherever its path leads to.
-        std::fs::rename(&table, place.path().join("moved")).unwrap();
+        // An open folder stays the same, wherever its path leads to.
+        std::fs::rename(&table, directory.path().join("moved")).unwrap();
         assert!(TableFolder::open(&table, Some(identity)).err().unwrap().to_string().contains(MISSING));
         std::fs::create_dir(&table).unwrap();
         assert!(TableFolder::open(&table, Some(identity)).err().unwrap().to_string().contains(CHANGED));

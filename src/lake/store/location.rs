@@ -5,7 +5,7 @@ use std::path::{Path as FilePath, PathBuf};
 
 use url::Url;
 
-/// Folder of what is neither table nor data of one, under the root of a lake.
+/// Folder under the root of a lake for files that belong to no table.
 pub(in crate::lake) const OWN: &str = "_tickhouse";
 
 /// Root of a lake. A folder is absolute, an S3 prefix has no slash at either end.
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_and_folders_are_told_apart() {
+    fn buckets_and_folders_are_distinguished() {
         let s3 = Location::parse("s3://lake/a//b/").unwrap();
         assert_eq!(s3.to_string(), "s3://lake/a/b");
         assert_eq!(s3.table_url("ticks").as_str(), "s3://lake/a/b/ticks/");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_location_is_refused() {
+    fn an_invalid_location_is_refused() {
         assert_eq!(Location::parse("  "), Err(LocationError::Empty));
         assert_eq!(Location::parse("s3:///x"), Err(LocationError::NoBucket { url: "s3:///x".to_owned() }));
         assert_eq!(Location::parse("gs://b/x"), Err(LocationError::Scheme { url: "gs://b/x".to_owned() }));

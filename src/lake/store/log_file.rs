@@ -3,13 +3,14 @@
 use object_store::path::Path;
 
 pub(in crate::lake) const LOG: &str = "_delta_log";
-/// Endings behind the version: of a commit, and of a checkpoint in one file; those in parts are other writers'.
+/// Suffixes after the version: of a commit, and of a checkpoint in a single file. Only other writers split checkpoints
+/// into parts.
 pub(in crate::lake) const COMMIT: &str = ".json";
 pub(in crate::lake) const CHECKPOINT: &str = ".checkpoint.parquet";
 /// Digits of a version in the name of a log file.
 const VERSION_DIGITS: usize = 20;
 
-/// The version that a file is of, and what follows it in the name, as `.json`; `None` of other files.
+/// The version in the name of a log file, and the suffix after it, such as `.json`; `None` for other files.
 pub(in crate::lake) fn versioned(file: &Path) -> Option<(u64, &str)> {
     let (digits, ending) = file.filename()?.split_at_checked(VERSION_DIGITS)?;
     Some((digits.parse().ok()?, ending))

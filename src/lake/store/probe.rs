@@ -1,4 +1,4 @@
-//! Does the store honour If-None-Match? The exactly-once promise stands on it.
+//! Tests that the store honours If-None-Match, which exactly-once commits depend on.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use object_store::{Error, ObjectStore, PutMode, PutOptions};
 use crate::lake::error::LakeError;
 use crate::lake::store::location::Location;
 
-/// Kept for ever: the next start needs one request only.
+/// The object is kept, so that the next start needs only one request.
 pub(in crate::lake) const PROBE_KEY: &str = "_tickhouse/probe";
 
 /// Creates a key that exists already and requires a refusal. `store` begins at the root of the lake.
@@ -34,7 +34,7 @@ pub(in crate::lake) async fn require_conditional_put(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lake::store::faulty::{Fault, FaultyStore};
+    use crate::lake::store::faulty::{FaultyStore, StoreFault};
     use object_store::memory::InMemory;
 
     #[tokio::test]
@@ -44,7 +44,8 @@ mod tests {
         require_conditional_put(&memory, &location).await.unwrap();
         require_conditional_put(&memory, &location).await.unwrap();
 
-        let careless: Arc<dyn ObjectStore> = Arc::new(FaultyStore::new(Arc::new(InMemory::new()), Fault::IgnoreCreate));
+        let careless: Arc<dyn ObjectStore> =
+            Arc::new(FaultyStore::new(Arc::new(InMemory::new()), StoreFault::IgnoreCreate));
         let refused = require_conditional_put(&careless, &location).await;
         assert!(matches!(refused, Err(LakeError::StoreIgnoresIfNoneMatch { .. })), "{refused:?}");
     }

@@ -1,4 +1,4 @@
-//! How long, and with which pauses, to go on finding out what became of a write.
+//! Retries: for how long, and with which backoff.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,36 +8,36 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::lake::error::LakeError;
-use crate::lake::store::tally::Tally;
+use crate::lake::store::metrics::StoreMetrics;
 use crate::util::throttle::Throttle;
 
-/// How long to go on finding out what became of a commit.
+/// How long to retry.
 #[derive(Debug, Clone)]
 pub struct RetryPolicy {
-    /// `None`: for ever, with one log line a minute.
+    /// `None` retries forever, with one log line a minute.
     pub deadline: Option<Duration>,
     pub cancel: CancellationToken,
-    /// Counts what the requests come to.
-    pub tally: Arc<Tally>,
+    /// Counts the outcomes of requests.
+    pub metrics: Arc<StoreMetrics>,
 }
 
 impl RetryPolicy {
-    /// Contract: 60 s in one-shot commands.
+    /// Deadline of one-shot commands.
     pub const ONE_SHOT: Duration = Duration::from_secs(60);
 
-    pub fn for_ever(cancel: CancellationToken) -> Self {
-        Self { deadline: None, cancel, tally: Arc::default() }
+    pub fn without_deadline(cancel: CancellationToken) -> Self {
+        Self { deadline: None, cancel, metrics: Arc::default() }
     }
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { deadline: Some(Self::ONE_SHOT), cancel: CancellationToken::new(), tally: Arc::default() }
+        Self { deadline: Some(Self::ONE_SHOT), cancel: CancellationToken::new(), metrics: Arc::default() }
     }
 }
 
 const FAULT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// A lost race is no fault: the other writer is done.
+/// Backoff after a lost race, which is short because the other writer is done.
 const RACE_BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
 
 /// Full jitter: anything up to the bound, which doubles from attempt to attempt.
@@ -47,20 +47,20 @@ fn pause((first, longest): (Duration, Duration), attempt: u32) -> Duration {
     bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
-/// Asks again and again while the store is away. `failure` is as the log says it.
+/// Retries `ask` while the store is unreachable. `failure` is the text for log lines.
 ///
 /// # Errors
-/// Another attempt can't help, or the policy says to stop.
-pub(in crate::lake) async fn patiently<T, F>(
+/// A retry can't help, or the policy ends the retries.
+pub(in crate::lake) async fn with_retry<T, F>(
     failure: &'static str,
     retry: &RetryPolicy,
-    place: &str,
+    location: &str,
     ask: impl Fn() -> F,
 ) -> Result<T, LakeError>
 where
     F: Future<Output = Result<T, LakeError>>,
 {
-    let mut attempts = Attempts::new(failure, retry, place);
+    let mut attempts = RetryLoop::new(failure, retry, location);
     loop {
         if let Some(answer) = attempts.settle(ask().await.map(Some)).await? {
             return Ok(answer);
@@ -68,9 +68,9 @@ where
     }
 }
 
-/// Attempts at one read, commit or upload.
-pub(in crate::lake) struct Attempts<'a> {
-    /// As the log says it.
+/// The retries of one read, commit or upload.
+pub(in crate::lake) struct RetryLoop<'a> {
+    /// Text for log lines.
     failure: &'static str,
     retry: &'a RetryPolicy,
     table: String,
@@ -81,7 +81,7 @@ pub(in crate::lake) struct Attempts<'a> {
     last: String,
 }
 
-impl<'a> Attempts<'a> {
+impl<'a> RetryLoop<'a> {
     pub(in crate::lake) fn new(failure: &'static str, retry: &'a RetryPolicy, table: &str) -> Self {
         Self {
             failure,
@@ -95,11 +95,11 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// The result of an attempt that is the last one; otherwise `None`, when it is time for the next. An attempt
-    /// that lost a race says `Ok(None)`.
+    /// The result of the last attempt; otherwise `None` after the backoff, when it is time for the next one. An attempt
+    /// that lost a race is `Ok(None)`.
     ///
     /// # Errors
-    /// Another attempt can't help, or the policy says to stop.
+    /// A retry can't help, or the policy ends the retries.
     pub(in crate::lake) async fn settle<T>(
         &mut self,
         attempt: Result<Option<T>, LakeError>,
@@ -111,16 +111,16 @@ impl<'a> Attempts<'a> {
                 pause(RACE_BACKOFF, self.races)
             }
             Err(error) if error.is_final() => return Err(error),
-            // A command has somebody who reads it now; a daemon waits until the store takes it again.
+            // A command reports a refusal at once; a daemon waits until the store accepts requests again.
             Err(error) if error.is_refusal() && self.retry.deadline.is_some() => return Err(error),
             Err(error) => {
                 self.last = error.to_string();
                 if self.throttle.is_due() {
                     tracing::warn!(table = %self.table, error = %self.last, "{}, trying again", self.failure);
                 }
-                self.retry.tally.fault();
+                self.retry.metrics.fault();
                 if self.faults == 0 {
-                    self.retry.tally.begins_to_fail();
+                    self.retry.metrics.enter_failing();
                 }
                 self.faults += 1;
                 pause(FAULT_BACKOFF, self.faults)
@@ -146,10 +146,10 @@ impl<'a> Attempts<'a> {
     }
 }
 
-impl Drop for Attempts<'_> {
+impl Drop for RetryLoop<'_> {
     fn drop(&mut self) {
         if self.faults > 0 {
-            self.retry.tally.ends_to_fail();
+            self.retry.metrics.leave_failing();
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::lake::store::durable::DurableLocal;
 use crate::lake::store::location::Location;
 use crate::util::secret::Secret;
 
-/// How to reach an S3 store. What is `None` comes from the `AWS_*` environment or the instance role.
+/// How to reach an S3 store. Values that are `None` come from the `AWS_*` environment or the instance role.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreSettings {
@@ -36,7 +36,7 @@ pub struct StoreSettings {
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ServerSideEncryption {
-    /// As the bucket says.
+    /// The default of the bucket.
     #[default]
     BucketDefault,
     Kms {
@@ -69,7 +69,7 @@ pub(in crate::lake) fn prefixed(root: &Arc<dyn ObjectStore>, url: &Url) -> Resul
     Ok(Arc::new(PrefixStore::new(Arc::clone(root), path)))
 }
 
-/// How many it deleted; files that are gone already are no failure.
+/// Deletes objects and returns their number; objects that are gone already are not an error.
 ///
 /// # Errors
 /// The store refuses; some of them are deleted then.
@@ -116,7 +116,7 @@ fn s3_store(location: &Location, bucket: &str, settings: &StoreSettings) -> Resu
 }
 
 /// # Errors
-/// The endpoint has no TLS and nobody said that this is meant.
+/// The endpoint has no TLS, and plain HTTP isn't allowed in the settings.
 pub(in crate::lake) fn s3_builder(bucket: &str, settings: &StoreSettings) -> Result<AmazonS3Builder, LakeError> {
     let retry = RetryConfig {
         backoff: BackoffConfig {

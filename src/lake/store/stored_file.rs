@@ -1,4 +1,4 @@
-//! A data file of the store for the Parquet reader, that keeps a store that fails apart from a file that is damaged.
+//! A data file for the Parquet reader that distinguishes a failing store from a damaged file.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ const BATCH_BYTES: u64 = 1 << 20;
 /// A file whose size is known.
 #[derive(Debug, Clone)]
 pub struct StoredFile {
-    /// The table, as it appears in messages.
-    pub(in crate::lake) place: Arc<str>,
+    /// Name of the table for messages.
+    pub(in crate::lake) location: Arc<str>,
     pub(in crate::lake) store: Arc<dyn ObjectStore>,
     pub(in crate::lake) path: Path,
     pub(in crate::lake) bytes: u64,
 }
 
-/// Rows of a file to decode at once: about 1 MiB of them, at most `most`.
+/// Rows of a file to decode at once: about 1 MiB, at most `most` rows.
 pub fn batch_rows(footer: &ParquetMetaData, most: usize) -> usize {
     let rows: u64 = footer.row_groups().iter().map(|group| group.num_rows().unsigned_abs()).sum();
     let decoded = |column: &ColumnChunkMetaData| {
@@ -43,13 +43,13 @@ pub fn batch_rows(footer: &ParquetMetaData, most: usize) -> usize {
 #[derive(Debug)]
 pub enum FileError {
     Missing,
-    /// The store doesn't give it; that says nothing of the file.
+    /// The store failed, which says nothing about the file.
     Store(LakeError),
     Damaged(String),
 }
 
 impl StoredFile {
-    /// Bytes of the file in the store; `None` where there is none.
+    /// Size of the file in the store; `None` if it doesn't exist.
     ///
     /// # Errors
     /// The store doesn't answer.
@@ -57,7 +57,7 @@ impl StoredFile {
         match self.store.head(&self.path).await {
             Ok(found) => Ok(Some(found.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(LakeError::store("look for a data file", &self.place, &error)),
+            Err(error) => Err(LakeError::store("look for a data file", &self.location, &error)),
         }
     }
 
@@ -66,12 +66,12 @@ impl StoredFile {
         let ParquetError::External(inner) = &error else { return FileError::Damaged(error.to_string()) };
         match inner.downcast_ref() {
             Some(object_store::Error::NotFound { .. }) => FileError::Missing,
-            Some(error) => FileError::Store(LakeError::store("read a data file", &self.place, error)),
+            Some(error) => FileError::Store(LakeError::store("read a data file", &self.location, error)),
             None => FileError::Damaged(error.to_string()),
         }
     }
 
-    /// A footer that points behind the end is no failure of the store.
+    /// A footer that points beyond the end means a damaged file, not a failing store.
     fn check(&self, range: &Range<u64>) -> Result<()> {
         if range.start <= range.end && range.end <= self.bytes {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Data files into the store, again and again until they are there.
+//! Uploads data files, with retries until they are stored.
 
 use std::sync::Arc;
 
@@ -10,21 +10,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lake::error::{LakeError, StoreProblem};
 use crate::lake::store::location::Location;
-use crate::lake::store::retry::{RetryPolicy, patiently};
+use crate::lake::store::retry::{RetryPolicy, with_retry};
 use crate::lake::store::root::{StoreSettings, root_store};
 
-/// Puts a file under a name that nobody else uses, so that a repeated put is harmless.
+/// Puts a file with a unique name, so that a repeated put is harmless.
 pub(in crate::lake) async fn put(
     store: &Arc<dyn ObjectStore>,
-    place: &str,
+    location: &str,
     path: &str,
     bytes: Bytes,
     retry: &RetryPolicy,
 ) -> Result<(), LakeError> {
     let path = Path::from(path);
-    patiently("data file not stored", retry, place, || async {
+    with_retry("data file not stored", retry, location, || async {
         let put = store.put(&path, PutPayload::from_bytes(bytes.clone())).await;
-        put.map(drop).map_err(|error| LakeError::store("write a data file", place, &error))
+        put.map(drop).map_err(|error| LakeError::store("write a data file", location, &error))
     })
     .await
 }
@@ -32,11 +32,11 @@ pub(in crate::lake) async fn put(
 /// Bytes of a part; S3 takes up to 10,000 parts.
 const PART_BYTES: usize = 16 << 20;
 
-/// Stores a file as one object, which appears when it is complete: `false` when `stop` came first. Nothing of it stays
-/// in the store otherwise. `prefix` of the location is the object.
+/// Stores a file as one object, which becomes visible when it is complete; `false` if `stop` came first, in which case
+/// nothing of it stays in the store. `prefix` of the location is the object.
 ///
 /// # Errors
-/// The store refuses it or is away; the location is a folder.
+/// The store refuses it or is unreachable; the location is a folder.
 pub async fn store_result(
     target: &Location,
     settings: &StoreSettings,

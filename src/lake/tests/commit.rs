@@ -8,8 +8,8 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_and_offsets_land_in_one_commit() {
-    for place in everywhere() {
-        let mut lake = place.lake().await;
+    for test_lake in test_lakes() {
+        let mut lake = test_lake.lake().await;
         assert_eq!((lake.version(), lake.epoch()), (0, 0));
         assert_eq!(lake.next_offset(0).await.unwrap(), None);
         assert!(lake.counters().await.unwrap().is_empty());
@@ -27,7 +27,7 @@ async fn rows_and_offsets_land_in_one_commit() {
         let moved = append(&mut lake, advance(0, Some(8), 8, 20)).await.unwrap();
         assert_eq!(moved, CommitOutcome::Committed { version: 2 });
 
-        let mut reader = place.reader().await.unwrap();
+        let mut reader = test_lake.reader().await.unwrap();
         reader.refresh().await.unwrap();
         assert_eq!(reader.table_id(), lake.table_id());
         assert_eq!(reader.next_offset(0).await.unwrap(), Some(20));
@@ -49,10 +49,10 @@ async fn rows_and_offsets_land_in_one_commit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_writer_is_fenced() {
-    for place in everywhere() {
-        let mut zombie = place.lake().await;
+    for test_lake in test_lakes() {
+        let mut zombie = test_lake.lake().await;
         append(&mut zombie, advance(0, None, 0, 10)).await.unwrap().committed();
-        let mut owner = place.lake().await;
+        let mut owner = test_lake.lake().await;
         append(&mut owner, advance(0, Some(10), 10, 25)).await.unwrap().committed();
 
         let fenced = append(&mut zombie, advance(0, Some(10), 10, 20)).await.unwrap();
@@ -71,21 +71,21 @@ async fn a_stale_writer_is_fenced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_may_be_gone_are_not_committed() {
-    for place in everywhere() {
-        let mut lake = place.lake().await;
+    for test_lake in test_lakes() {
+        let mut lake = test_lake.lake().await;
         let mut file = write(&lake, 0, OffsetRange::new(0, 5).unwrap()).await;
-        file.made = Utc::now() - NewFile::OFFERED_FOR - Duration::from_secs(1);
+        file.made = Utc::now() - NewFile::MAX_COMMIT_AGE - Duration::from_secs(1);
         let advances = [advance(0, None, 0, 5)];
         let refused = lake.commit_ticks(std::slice::from_ref(&file), &advances, &CommitNote::default()).await;
         assert!(
-            matches!(&refused, Err(LakeError::Outlived { file: named }) if named.ends_with(&file.path)),
+            matches!(&refused, Err(LakeError::FileExpired { file: named }) if named.ends_with(&file.path)),
             "{refused:?}"
         );
         lake.refresh().await.unwrap();
         assert_eq!((lake.version(), lake.next_offset(0).await.unwrap()), (0, None));
         file.made = Utc::now();
         lake.commit_ticks(&[file.clone()], &advances, &CommitNote::default()).await.unwrap().committed();
-        // What became of an earlier attempt is told, however old the files are.
+        // The outcome of an earlier attempt is reported, however old the files are.
         file.made = DateTime::UNIX_EPOCH;
         let again = lake.commit_ticks(&[file], &advances, &CommitNote::default()).await.unwrap();
         assert_eq!(again, CommitOutcome::AlreadyApplied { version: 1 });
@@ -94,11 +94,11 @@ async fn files_that_may_be_gone_are_not_committed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_of_different_partitions_all_get_through() {
-    for place in everywhere() {
-        let mut lake = place.lake().await;
+    for test_lake in test_lakes() {
+        let mut lake = test_lake.lake().await;
         let mut tasks = tokio::task::JoinSet::new();
         for partition in 0..4 {
-            let mut lake = place.lake().await;
+            let mut lake = test_lake.lake().await;
             tasks.spawn(async move {
                 let mut base = None;
                 for start in (0..30).step_by(5) {
@@ -120,11 +120,11 @@ async fn writers_of_different_partitions_all_get_through() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_writers_of_the_same_offsets_wins() {
-    for place in everywhere() {
-        let mut lake = place.lake().await;
+    for test_lake in test_lakes() {
+        let mut lake = test_lake.lake().await;
         let mut tasks = tokio::task::JoinSet::new();
         for next in [7, 9, 11, 13] {
-            let mut lake = place.lake().await;
+            let mut lake = test_lake.lake().await;
             tasks.spawn(async move { append(&mut lake, advance(0, None, 0, next)).await.unwrap() });
         }
         let mut winners = 0;
@@ -143,26 +143,26 @@ async fn one_of_two_writers_of_the_same_offsets_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_after_a_durable_write_is_one_commit() {
-    // Of three commits: those that the put told, those that the log told, and attempts that failed.
+    // Of three commits: those confirmed by the put, those confirmed by the log, and failed attempts.
     for (fault, counted) in [
-        (Fault::FailAfterStoring, [2, 1, 1]),
-        (Fault::SpuriousExists, [2, 1, 0]),
-        (Fault::FailBeforeStoring, [3, 0, 1]),
-        (Fault::Conflict, [3, 0, 0]),
+        (StoreFault::FailAfterStoring, [2, 1, 1]),
+        (StoreFault::SpuriousExists, [2, 1, 0]),
+        (StoreFault::FailBeforeStoring, [3, 0, 1]),
+        (StoreFault::Conflict, [3, 0, 0]),
     ] {
-        for place in everywhere() {
-            let (mut lake, store) = place.faulty_lake(fault).await;
+        for test_lake in test_lakes() {
+            let (mut lake, store) = test_lake.faulty_lake(fault).await;
             append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
             store.left.store(1, Ordering::SeqCst);
             let outcome = append(&mut lake, advance(0, Some(5), 5, 9)).await.unwrap();
             assert_eq!(outcome, CommitOutcome::Committed { version: 2 }, "{fault:?}");
             assert_eq!(store.left.load(Ordering::SeqCst), 0, "{fault:?} never fired");
             append(&mut lake, advance(0, Some(9), 9, 12)).await.unwrap().committed();
-            let mut reader = place.reader().await.unwrap();
+            let mut reader = test_lake.reader().await.unwrap();
             assert_eq!((reader.version(), rows(&mut reader).await), (3, 12), "{fault:?}");
-            let tallied = lake.retry.tally.read();
+            let tallied = lake.retry.metrics.read();
             let count = |attempt| tallied.commits(CommittedTable::Ticks, attempt);
-            let found = [Attempt::Ok, Attempt::UnknownResolved, Attempt::Error].map(count);
+            let found = [CommitAttempt::Ok, CommitAttempt::UnknownResolved, CommitAttempt::Error].map(count);
             assert_eq!((found, tallied.faults, tallied.failing), (counted, counted[2], 0), "{fault:?}");
             assert_eq!((lake.file_count(), lake.version()), (lake.ticks().unwrap().files.len() as u64 + 3, 3));
         }
@@ -170,17 +170,17 @@ async fn an_error_after_a_durable_write_is_one_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_stays_away_ends_with_an_open_outcome() {
-    for place in everywhere() {
-        let (mut lake, store) = place.faulty_lake(Fault::FailBeforeStoring).await;
+async fn an_unreachable_store_ends_with_an_unknown_outcome() {
+    for test_lake in test_lakes() {
+        let (mut lake, store) = test_lake.faulty_lake(StoreFault::FailBeforeStoring).await;
         store.left.store(usize::MAX, Ordering::SeqCst);
         let retry = RetryPolicy { deadline: Some(Duration::ZERO), ..RetryPolicy::default() };
-        lake = lake.with_retry(retry);
+        lake = lake.with_retry_policy(retry);
         let failed = append(&mut lake, advance(0, None, 0, 5)).await;
         assert!(matches!(failed, Err(LakeError::Unresolved { .. })), "{failed:?}");
         let stopped = RetryPolicy::default();
         stopped.cancel.cancel();
-        lake = lake.with_retry(stopped);
+        lake = lake.with_retry_policy(stopped);
         let failed = append(&mut lake, advance(0, None, 0, 5)).await;
         assert!(matches!(failed, Err(LakeError::Stopped { .. })), "{failed:?}");
         store.left.store(0, Ordering::SeqCst);
@@ -191,8 +191,8 @@ async fn a_store_that_stays_away_ends_with_an_open_outcome() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_does_not_add_up_is_refused() {
-    for place in everywhere() {
-        let mut lake = place.lake().await;
+    for test_lake in test_lakes() {
+        let mut lake = test_lake.lake().await;
         let mut short = advance(0, None, 0, 5);
         short.counts.stored_offsets = 4;
         let twice = [advance(0, None, 0, 0), advance(0, None, 0, 0)];
@@ -206,13 +206,13 @@ async fn a_batch_that_does_not_add_up_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_have_a_transaction_of_their_own() {
-    for place in everywhere() {
-        let mut lake = place.lake().await;
-        let letter = advance(0, None, 0, 5);
-        lake.commit_dead_letters(&[], &[letter]).await.unwrap().committed();
+    for test_lake in test_lakes() {
+        let mut lake = test_lake.lake().await;
+        let dead_letter = advance(0, None, 0, 5);
+        lake.commit_dead_letters(&[], &[dead_letter]).await.unwrap().committed();
         assert_eq!(lake.dead_next_offset(0).await.unwrap(), Some(5));
         assert_eq!(lake.next_offset(0).await.unwrap(), None);
-        let again = lake.commit_dead_letters(&[], &[letter]).await.unwrap();
+        let again = lake.commit_dead_letters(&[], &[dead_letter]).await.unwrap();
         assert_eq!(again, CommitOutcome::AlreadyApplied { version: 1 });
         let longer = lake.commit_dead_letters(&[], &[advance(0, None, 0, 7)]).await.unwrap();
         assert_eq!(longer, CommitOutcome::Fenced { partitions: vec![0] });
@@ -222,10 +222,10 @@ async fn dead_letters_have_a_transaction_of_their_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_metadata_change_of_another_worker_does_not_stop_a_commit() {
-    for place in everywhere() {
-        let mut lake = place.lake().await;
+    for test_lake in test_lakes() {
+        let mut lake = test_lake.lake().await;
         append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
-        let mut other = place.lake().await;
+        let mut other = test_lake.lake().await;
         let topic_id = Some("id".to_owned());
         other.learn_topic_id(&TopicIdentity { topic_id, ..spec().identity }).await.unwrap();
         assert_eq!(other.counters().await.unwrap(), lake.counters().await.unwrap());

@@ -4,8 +4,8 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_protocol_stays_readable_for_everybody() {
-    for place in everywhere() {
-        let mut lake = place.lake().await;
+    for test_lake in test_lakes() {
+        let mut lake = test_lake.lake().await;
         append(&mut lake, advance(0, None, 0, 3)).await.unwrap().committed();
         for store in [lake.ticks_store(), lake.dead_store()] {
             let log = log_entry(&store, 0).await;
@@ -19,11 +19,11 @@ async fn the_protocol_stays_readable_for_everybody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_while_there_is_no_table_yet_is_tried_again() {
-    for place in everywhere() {
-        let store = place.faulty_store(Fault::Conflict);
+    for test_lake in test_lakes() {
+        let store = test_lake.faulty_store(StoreFault::Conflict);
         store.left.store(2, Ordering::SeqCst);
         let root: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
-        let mut lake = Lake::open_or_create_on(&root, &place.location, &spec()).await.unwrap();
+        let mut lake = Lake::open_or_create_on(&root, &test_lake.location, &spec()).await.unwrap();
         assert_eq!(store.left.load(Ordering::SeqCst), 0, "it never fired");
         append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
     }
@@ -31,9 +31,9 @@ async fn a_conflict_while_there_is_no_table_yet_is_tried_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lake_of_something_else_is_refused_with_both_sides() {
-    for place in everywhere() {
-        let lake = place.lake().await;
-        let open = async |spec: LakeSpec| place.lake_of(&spec).await;
+    for test_lake in test_lakes() {
+        let lake = test_lake.lake().await;
+        let open = async |spec: LakeSpec| test_lake.lake_of(&spec).await;
         let extra = |kind| vec![("bid".to_owned(), ExtraSpec { path: "/b".to_owned(), kind })];
 
         let other = LakeSpec {
@@ -69,80 +69,80 @@ async fn a_lake_of_something_else_is_refused_with_both_sides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_of_nothing_is_told_what_to_run() {
-    for place in everywhere() {
-        let missing = place.reader().await.unwrap_err();
+async fn the_error_for_a_missing_lake_says_what_to_run() {
+    for test_lake in test_lakes() {
+        let missing = test_lake.reader().await.unwrap_err();
         assert!(missing.to_string().contains("tickhouse ingest --table"), "{missing}");
-        assert!(!matches!(&place.location, Location::Folder(folder) if folder.exists()));
-        let mut lake = place.lake().await;
+        assert!(!matches!(&test_lake.location, Location::Folder(folder) if folder.exists()));
+        let mut lake = test_lake.lake().await;
         append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
-        assert_eq!(rows(&mut place.reader().await.unwrap()).await, 5);
+        assert_eq!(rows(&mut test_lake.reader().await.unwrap()).await, 5);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_is_gone_is_not_made_anew() {
+async fn a_deleted_table_is_not_recreated() {
     for (gone, left) in [("dead_letters", "ticks"), ("ticks", "dead_letters")] {
-        for place in everywhere() {
-            append(&mut place.lake().await, advance(0, None, 0, 5)).await.unwrap().committed();
-            let root = root_store(&place.location, &place.settings).unwrap();
-            let folder = Path::from_url_path(place.location.table_url(gone).path()).unwrap();
+        for test_lake in test_lakes() {
+            append(&mut test_lake.lake().await, advance(0, None, 0, 5)).await.unwrap().committed();
+            let root = root_store(&test_lake.location, &test_lake.settings).unwrap();
+            let folder = Path::from_url_path(test_lake.location.table_url(gone).path()).unwrap();
             let files: Vec<_> = root.list(Some(&folder)).try_collect().await.unwrap();
             for file in files {
                 root.delete(&file.location).await.unwrap();
             }
-            let refusals = [place.reader().await.unwrap_err(), place.lake_of(&spec()).await.unwrap_err()];
+            let refusals = [test_lake.reader().await.unwrap_err(), test_lake.lake_of(&spec()).await.unwrap_err()];
             let texts = refusals.map(|refusal| refusal.to_string());
-            let names = format!("{gone} is gone, and {}/{left} is there", place.location);
+            let names = format!("{gone} is gone, and {}/{left} is there", test_lake.location);
             assert!(texts[0].contains(&names), "{texts:?}");
             assert!(texts[1].contains(&names) || texts[1].contains("holds other things"), "{texts:?}");
-            assert!(root.list(Some(&folder)).try_next().await.unwrap().is_none(), "{gone} was made anew");
+            assert!(root.list(Some(&folder)).try_next().await.unwrap().is_none(), "{gone} was recreated");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lake_that_was_made_by_half_is_finished() {
-    for place in everywhere() {
-        place.lake().await;
-        let root = root_store(&place.location, &place.settings).unwrap();
-        let url = place.location.table_url("dead_letters");
+async fn a_partly_created_lake_is_completed() {
+    for test_lake in test_lakes() {
+        test_lake.lake().await;
+        let root = root_store(&test_lake.location, &test_lake.settings).unwrap();
+        let url = test_lake.location.table_url("dead_letters");
         let folder = Path::from_url_path(url.path()).unwrap();
         root.delete(&folder.clone().join("_delta_log").join("00000000000000000000.json")).await.unwrap();
-        assert!(matches!(place.reader().await, Err(LakeError::NoTable { .. })));
-        append(&mut place.lake().await, advance(0, None, 0, 5)).await.unwrap().committed();
+        assert!(matches!(test_lake.reader().await, Err(LakeError::NoTable { .. })));
+        append(&mut test_lake.lake().await, advance(0, None, 0, 5)).await.unwrap().committed();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_place_with_other_things_is_refused() {
-    for place in everywhere() {
-        let root = root_store(&place.location, &place.settings).unwrap();
-        if let Location::Folder(folder) = &place.location {
+async fn a_folder_with_other_files_is_refused() {
+    for test_lake in test_lakes() {
+        let root = root_store(&test_lake.location, &test_lake.settings).unwrap();
+        if let Location::Folder(folder) = &test_lake.location {
             std::fs::create_dir_all(folder.join("ticks")).unwrap();
         }
         let other = |name: &str| {
-            let url = place.location.table_url(name);
+            let url = test_lake.location.table_url(name);
             Path::from_url_path(url.path().trim_end_matches('/')).unwrap()
         };
         root.put(&other("thesis.txt"), "mine".into()).await.unwrap();
-        let refused = place.lake_of(&spec()).await.unwrap_err();
+        let refused = test_lake.lake_of(&spec()).await.unwrap_err();
         assert!(matches!(&refused, LakeError::Occupied { found, .. } if found == "thesis.txt"), "{refused}");
         let text = refused.to_string();
-        assert!(text.contains(&place.location.to_string()) && text.contains("empty or a new folder"), "{text}");
-        assert!(matches!(place.reader().await, Err(LakeError::NoTable { .. })), "nothing was made");
+        assert!(text.contains(&test_lake.location.to_string()) && text.contains("empty or a new folder"), "{text}");
+        assert!(matches!(test_lake.reader().await, Err(LakeError::NoTable { .. })), "nothing was made");
 
         root.delete(&other("thesis.txt")).await.unwrap();
         // As a creation that was interrupted leaves it.
         root.put(&other("_tickhouse/probe"), "tickhouse".into()).await.unwrap();
-        place.lake().await;
+        test_lake.lake().await;
         root.put(&other("thesis.txt"), "mine".into()).await.unwrap();
-        place.lake().await;
+        test_lake.lake().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_is_no_lake() {
+async fn a_file_is_not_a_lake() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ticks.csv");
     std::fs::write(&file, "AAPL").unwrap();
@@ -160,10 +160,10 @@ async fn a_file_is_no_lake() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_workers_create_one_lake() {
-    for place in everywhere() {
+    for test_lake in test_lakes() {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..8 {
-            let (location, settings) = (place.location.clone(), place.settings.clone());
+            let (location, settings) = (test_lake.location.clone(), test_lake.settings.clone());
             tasks.spawn(async move { Lake::open_or_create(&location, &settings, &spec()).await });
         }
         let mut ids = std::collections::BTreeSet::new();
@@ -178,30 +178,31 @@ async fn many_workers_create_one_lake() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn offsets_and_counters_outlive_checkpoint_and_log_clean_up() {
-    for place in everywhere() {
-        let mut lake = place.lake().await;
+    for test_lake in test_lakes() {
+        let mut lake = test_lake.lake().await;
         let mut base = None;
         for start in (0..30).step_by(3) {
             append(&mut lake, advance(0, base, start, start + 3)).await.unwrap().committed();
             base = Some(start + 3);
         }
-        let mut maintenance = place.maintenance().await;
+        let mut maintenance = test_lake.maintenance().await;
         assert_eq!(
-            maintenance.run(Upkeep { commits: 100, clean: true }, chrono::Utc::now()).await.unwrap(),
-            Maintained::default()
+            maintenance.run(LogMaintenance { commits: 100, clean: true }, chrono::Utc::now()).await.unwrap(),
+            LogMaintenanceStats::default()
         );
-        let mut others: Vec<Maintenance> = futures::future::join_all((0..3).map(|_| place.maintenance())).await;
-        let runs = others.iter_mut().map(|other| other.run(Upkeep { commits: 5, clean: true }, chrono::Utc::now()));
+        let mut others: Vec<LakeMaintenance> = futures::future::join_all((0..3).map(|_| test_lake.maintenance())).await;
+        let runs =
+            others.iter_mut().map(|other| other.run(LogMaintenance { commits: 5, clean: true }, chrono::Utc::now()));
         for run in futures::future::join_all(runs).await {
             assert!(run.unwrap().checkpoints <= 1);
         }
         assert_eq!(
-            maintenance.run(Upkeep { commits: 5, clean: true }, chrono::Utc::now()).await.unwrap(),
-            Maintained::default()
+            maintenance.run(LogMaintenance { commits: 5, clean: true }, chrono::Utc::now()).await.unwrap(),
+            LogMaintenanceStats::default()
         );
 
         forget_log(&lake.ticks_store(), 0..10).await;
-        let mut reader = place.reader().await.unwrap();
+        let mut reader = test_lake.reader().await.unwrap();
         assert_eq!((reader.version(), rows(&mut reader).await), (10, 30));
         assert_eq!(reader.next_offset(0).await.unwrap(), Some(30));
         assert_eq!(reader.counters().await.unwrap()[&0].rows, 30);
@@ -214,16 +215,16 @@ async fn offsets_and_counters_outlive_checkpoint_and_log_clean_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn longer_partitions_keep_the_trade_date_in_the_files() {
     for (partition_by, column) in [(PartitionBy::Month, "trade_month"), (PartitionBy::Year, "trade_year")] {
-        let place = folder();
+        let test_lake = folder();
         let longer = LakeSpec { partition_by, ..spec() };
-        place.lake_of(&longer).await.unwrap();
-        let lake = place.lake_of(&longer).await.unwrap();
+        test_lake.lake_of(&longer).await.unwrap();
+        let lake = test_lake.lake_of(&longer).await.unwrap();
         let view = lake.ticks().unwrap();
         assert_eq!((lake.version(), view.partition_column.as_str()), (0, column));
         assert_eq!(view.schema, ticks_schema(partition_by, &[]));
         let dates: Vec<&str> = view.schema.fields().iter().rev().take(2).map(|field| field.name().as_str()).collect();
         assert_eq!(dates, [column, "trade_date"]);
-        let refused = place.lake_of(&spec()).await.unwrap_err().to_string();
+        let refused = test_lake.lake_of(&spec()).await.unwrap_err().to_string();
         assert!(refused.contains("tickhouse.partition_by") && refused.contains(column), "{refused}");
     }
 }

@@ -1,12 +1,12 @@
 //! One suite over every store, with real Parquet files, and on stores that fail.
 
-mod away;
 mod commit;
 mod create;
 mod log;
 mod offsets;
-mod place;
 mod refusals;
+mod test_lake;
+mod unavailable_store;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -25,8 +25,8 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
 use uuid::Uuid;
 
-use self::place::{Place, everywhere, folder, s3, s3_settings};
-use crate::lake::store::faulty::{Fault, FaultyStore};
+use self::test_lake::{TestLake, folder, s3, s3_settings, test_lakes};
+use crate::lake::store::faulty::{FaultyStore, StoreFault};
 use crate::lake::store::root::prefixed;
 use crate::lake::*;
 use crate::market::{Counts, ExtraSpec, ExtraType, OffsetRange, PartitionBy, TopicIdentity};

@@ -1,7 +1,7 @@
 //! What an operator says about offsets.
 
 use super::*;
-use crate::market::OtherTopic;
+use crate::market::TopicMismatch;
 
 fn identity(cluster_id: &str, topic_id: Option<&str>) -> TopicIdentity {
     TopicIdentity { cluster_id: cluster_id.to_owned(), topic_id: topic_id.map(str::to_owned) }
@@ -9,46 +9,46 @@ fn identity(cluster_id: &str, topic_id: Option<&str>) -> TopicIdentity {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_topic_s_id_is_learned_once_and_changes_with_the_epoch() {
-    for place in everywhere() {
-        let mut worker = place.lake().await;
+    for test_lake in test_lakes() {
+        let mut worker = test_lake.lake().await;
         append(&mut worker, advance(0, None, 0, 10)).await.unwrap().committed();
-        let mut workers = [place.lake().await, place.lake().await, place.lake().await];
+        let mut workers = [test_lake.lake().await, test_lake.lake().await, test_lake.lake().await];
         let (a, b) = (identity("cluster-1", Some("a")), identity("cluster-1", Some("b")));
         let learning = workers.iter_mut().map(|worker| worker.learn_topic_id(&a));
         futures::future::join_all(learning).await.into_iter().for_each(|learned| learned.unwrap());
-        let mut reader = place.reader().await.unwrap();
-        assert_eq!((reader.identity(), reader.version()), (a.clone(), 2), "one commit tells it");
+        let mut reader = test_lake.reader().await.unwrap();
+        assert_eq!((reader.identity(), reader.version()), (a.clone(), 2), "one commit records it");
         assert_eq!(reader.counters().await.unwrap()[&0].rows, 10);
 
         let other = reader.learn_topic_id(&b).await.unwrap_err();
-        assert!(matches!(other, LakeError::OtherTopic(OtherTopic::Recreated { .. })), "{other}");
-        let refused = place.lake_of(&LakeSpec { identity: b.clone(), ..spec() }).await.unwrap_err();
-        assert!(matches!(refused, LakeError::OtherTopic(OtherTopic::Recreated { .. })), "{refused}");
+        assert!(matches!(other, LakeError::TopicMismatch(TopicMismatch::Recreated { .. })), "{other}");
+        let refused = test_lake.lake_of(&LakeSpec { identity: b.clone(), ..spec() }).await.unwrap_err();
+        assert!(matches!(refused, LakeError::TopicMismatch(TopicMismatch::Recreated { .. })), "{refused}");
         append(&mut worker, advance(0, Some(10), 10, 11)).await.unwrap().committed();
 
         assert_eq!(reader.begin_epoch(&b, "recreated").await.unwrap(), 1);
-        let mut next = place.lake_of(&LakeSpec { identity: b.clone(), ..spec() }).await.unwrap();
+        let mut next = test_lake.lake_of(&LakeSpec { identity: b.clone(), ..spec() }).await.unwrap();
         assert_eq!((next.identity(), next.epoch()), (b, 1));
-        next.begin_epoch(&identity("cluster-2", None), "to brokers that don't tell").await.unwrap();
-        assert_eq!(place.reader().await.unwrap().identity(), identity("cluster-2", None));
+        next.begin_epoch(&identity("cluster-2", None), "to brokers that don't report an id").await.unwrap();
+        assert_eq!(test_lake.reader().await.unwrap().identity(), identity("cluster-2", None));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_lake_knows_the_topic_s_id() {
-    let place = folder();
+    let test_lake = folder();
     let known = identity("cluster-1", Some("a"));
-    let mut lake = place.lake_of(&LakeSpec { identity: known.clone(), ..spec() }).await.unwrap();
+    let mut lake = test_lake.lake_of(&LakeSpec { identity: known.clone(), ..spec() }).await.unwrap();
     lake.learn_topic_id(&known).await.unwrap();
     assert_eq!((lake.identity(), lake.version()), (known, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_epoch_counts_anew_and_fences_the_old_one() {
-    for place in everywhere() {
-        let mut zombie = place.lake().await;
+async fn a_new_epoch_starts_from_scratch_and_fences_the_old_one() {
+    for test_lake in test_lakes() {
+        let mut zombie = test_lake.lake().await;
         append(&mut zombie, advance(0, None, 0, 10)).await.unwrap().committed();
-        let mut operator = place.reader().await.unwrap();
+        let mut operator = test_lake.reader().await.unwrap();
         assert_eq!(operator.begin_epoch(&identity("cluster-2", Some("b")), "topic recreated").await.unwrap(), 1);
         assert_eq!((operator.epoch(), operator.next_offset(0).await.unwrap()), (1, None));
         assert!(operator.counters().await.unwrap().is_empty());
@@ -57,24 +57,24 @@ async fn a_new_epoch_counts_anew_and_fences_the_old_one() {
         assert_eq!(fenced, CommitOutcome::Fenced { partitions: vec![0] });
         append(&mut operator, advance(0, None, 0, 4)).await.unwrap().committed();
         assert_eq!(operator.counters().await.unwrap()[&0].next, 4);
-        let old = place.lake_of(&spec()).await.unwrap_err();
-        assert!(matches!(old, LakeError::OtherTopic(OtherTopic::Moved { .. })), "{old}");
+        let old = test_lake.lake_of(&spec()).await.unwrap_err();
+        assert!(matches!(old, LakeError::TopicMismatch(TopicMismatch::Moved { .. })), "{old}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_skipped_range_is_recorded_as_lost_and_says_why() {
-    for place in everywhere() {
-        let mut worker = place.lake().await;
+async fn a_skipped_range_is_recorded_as_lost_with_its_reason() {
+    for test_lake in test_lakes() {
+        let mut worker = test_lake.lake().await;
         append(&mut worker, advance(0, None, 5, 10)).await.unwrap().committed();
-        let mut operator = place.reader().await.unwrap();
+        let mut operator = test_lake.reader().await.unwrap();
         let plan = operator.plan_offsets(&[(0, 25), (1, 7)]).await.unwrap();
         assert_eq!(
             (plan[0].base, plan[0].range, plan[0].counts.lost),
             (Some(10), OffsetRange::new(10, 25).unwrap(), 15)
         );
         assert_eq!((plan[1].base, plan[1].range, plan[1].counts.lost), (None, OffsetRange::new(7, 7).unwrap(), 0));
-        assert_eq!(place.reader().await.unwrap().version(), 1, "a plan changes nothing");
+        assert_eq!(test_lake.reader().await.unwrap().version(), 1, "a plan changes nothing");
 
         operator.set_offsets(&plan, "ann: retention passed us").await.unwrap().committed();
         assert_eq!(operator.next_offset(0).await.unwrap(), Some(25));
@@ -97,7 +97,7 @@ async fn a_skipped_range_is_recorded_as_lost_and_says_why() {
         let plan = operator.plan_offsets(&[(1, 9)]).await.unwrap();
         let version = operator.set_offsets(&plan, "ann: again").await.unwrap().committed();
         let changed = LakeSpec { input: "{}".to_owned(), accept_input_change: true, ..spec() };
-        let changed = place.lake_of(&changed).await.unwrap();
+        let changed = test_lake.lake_of(&changed).await.unwrap();
         let log = log_entry(&changed.ticks_store(), version + 1).await;
         assert!(
             log.contains(r#""lost":15"#) && !log.contains("ann"),
@@ -107,9 +107,9 @@ async fn a_skipped_range_is_recorded_as_lost_and_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn there_is_no_way_back_but_a_new_epoch() {
-    let place = folder();
-    let mut lake = place.lake().await;
+async fn offsets_go_back_only_in_a_new_epoch() {
+    let test_lake = folder();
+    let mut lake = test_lake.lake().await;
     append(&mut lake, advance(0, None, 0, 10)).await.unwrap().committed();
     let back = lake.plan_offsets(&[(0, 4)]).await.unwrap_err();
     assert!(matches!(back, LakeError::Backwards { partition: 0, next: 10, offset: 4 }), "{back:?}");
@@ -122,13 +122,13 @@ async fn there_is_no_way_back_but_a_new_epoch() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_epoch_begins_once_whatever_the_store_answers() {
-    for fault in [Fault::FailAfterStoring, Fault::SpuriousExists, Fault::FailBeforeStoring] {
-        let place = folder();
-        let (mut lake, store) = place.faulty_lake(fault).await;
+    for fault in [StoreFault::FailAfterStoring, StoreFault::SpuriousExists, StoreFault::FailBeforeStoring] {
+        let test_lake = folder();
+        let (mut lake, store) = test_lake.faulty_lake(fault).await;
         store.left.store(1, Ordering::SeqCst);
         assert_eq!(lake.begin_epoch(&identity("cluster-2", None), "moved").await.unwrap(), 1, "{fault:?}");
         assert_eq!(store.left.load(Ordering::SeqCst), 0, "{fault:?} never fired");
-        let reader = place.reader().await.unwrap();
+        let reader = test_lake.reader().await.unwrap();
         let now = (reader.version(), reader.epoch(), reader.identity());
         assert_eq!(now, (1, 1, identity("cluster-2", None)), "{fault:?}");
     }
@@ -136,9 +136,9 @@ async fn an_epoch_begins_once_whatever_the_store_answers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handle_stays_in_its_epoch_until_it_is_refreshed() {
-    let place = folder();
-    let mut zombie = place.lake().await;
-    place.reader().await.unwrap().begin_epoch(&identity("cluster-1", None), "recreated").await.unwrap();
+    let test_lake = folder();
+    let mut zombie = test_lake.lake().await;
+    test_lake.reader().await.unwrap().begin_epoch(&identity("cluster-1", None), "recreated").await.unwrap();
     // The first commit learns of the new epoch; no later one may slip into it with offsets of the old.
     for partition in [0, 1] {
         let fenced = append(&mut zombie, advance(partition, None, 0, 5)).await.unwrap();

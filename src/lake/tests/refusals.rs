@@ -1,4 +1,4 @@
-//! What a user is told when an S3 store can't be used: answers as S3 words them from a small server, and the
+//! The errors when an S3 store can't be used: answers as S3 words them from a small server, and the
 //! same of a real store where there is one.
 
 use std::io::{Read, Write};
@@ -78,8 +78,8 @@ async fn a_missing_bucket() {
     for error in refused("lake", &with_keys(server("404 Not Found", answer))).await {
         assert_eq!(problem(&error), &StoreProblem::NoBucket, "{error}");
     }
-    if let Some(place) = s3() {
-        for error in refused("no-such-bucket-here", &place.settings).await {
+    if let Some(test_lake) = s3() {
+        for error in refused("no-such-bucket-here", &test_lake.settings).await {
             assert_eq!(problem(&error), &StoreProblem::NoBucket, "{error}");
         }
     }
@@ -99,11 +99,11 @@ async fn rejected_credentials() {
             assert_eq!(problem(&error), &StoreProblem::Credentials { code: code.to_owned() }, "{error}");
         }
     }
-    if let Some(place) = s3() {
-        let Location::S3 { bucket, .. } = &place.location else { unreachable!("it is S3") };
+    if let Some(test_lake) = s3() {
+        let Location::S3 { bucket, .. } = &test_lake.location else { unreachable!("it is S3") };
         let wrong_secret =
-            StoreSettings { secret_access_key: Some(Secret::new("planted-secret")), ..place.settings.clone() };
-        let wrong_key = StoreSettings { access_key_id: Some(Secret::new("PLANTED-KEY")), ..place.settings.clone() };
+            StoreSettings { secret_access_key: Some(Secret::new("planted-secret")), ..test_lake.settings.clone() };
+        let wrong_key = StoreSettings { access_key_id: Some(Secret::new("PLANTED-KEY")), ..test_lake.settings.clone() };
         for settings in [wrong_secret, wrong_key] {
             for error in refused(bucket, &settings).await {
                 assert!(matches!(problem(&error), StoreProblem::Credentials { .. }), "{error}");

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::lake::{Advance, CommitOutcome, Reached, Signals};
+use crate::lake::{Advance, CommitOutcome, EventProgress, SignalsWriter};
 use crate::live::error::LiveError;
 use crate::live::event::Event;
 use crate::live::sinks::encode::encode;
@@ -24,11 +24,11 @@ const WRITES: u32 = 5;
 /// Events that wait while a commit is in flight; beyond, no more ticks are read.
 const MAX_WAITING: usize = 500_000;
 
-type Flushed = (Signals, Result<CommitOutcome, LiveError>, BTreeMap<i32, i64>);
+type Flushed = (SignalsWriter, Result<CommitOutcome, LiveError>, BTreeMap<i32, i64>);
 
 pub(in crate::live) struct Recorder {
     /// Away while a commit is in flight.
-    signals: Option<Signals>,
+    signals: Option<SignalsWriter>,
     flight: Option<JoinHandle<Flushed>>,
     waiting: Vec<Arc<Event>>,
     /// As committed.
@@ -47,14 +47,14 @@ pub(in crate::live) struct Recorder {
 pub(in crate::live) struct Elsewhere {
     /// Tells the ends of the topic of events, once all that was sent is there.
     pub topic: Option<(String, oneshot::Receiver<BTreeMap<i32, i64>>)>,
-    /// Microseconds since the epoch; see [`Reached`].
+    /// Microseconds since the epoch; see [`EventProgress`].
     pub webhooks_since: Option<i64>,
 }
 
 impl Recorder {
     /// `knows_topic`: the newest commit says how far the topic of events was.
     pub(in crate::live) fn new(
-        signals: Signals,
+        signals: SignalsWriter,
         base: BTreeMap<i32, i64>,
         have: HashSet<String>,
         knows_topic: bool,
@@ -147,12 +147,12 @@ impl Recorder {
 }
 
 async fn commit(
-    signals: &mut Signals,
+    signals: &mut SignalsWriter,
     events: &[Arc<Event>],
     advances: &[Advance],
     elsewhere: Elsewhere,
 ) -> Result<CommitOutcome, LiveError> {
-    let mut reached = Reached { webhooks_since: elsewhere.webhooks_since, ..Reached::default() };
+    let mut reached = EventProgress { webhooks_since: elsewhere.webhooks_since, ..EventProgress::default() };
     if let Some((name, flushed)) = elsewhere.topic {
         reached.topic_name = Some(name);
         reached.topic =

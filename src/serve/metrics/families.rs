@@ -5,7 +5,7 @@ use super::text::{Kind, Text};
 use super::view::Moment;
 use crate::decode::{Reason, SkipKind};
 use crate::ingest::{Ran, Share, Work};
-use crate::lake::{Attempt, CommittedTable};
+use crate::lake::{CommitAttempt, CommittedTable};
 
 const MICROS: f64 = 1e6;
 
@@ -113,7 +113,7 @@ fn commits(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
     let help = "Attempts at commits, by table and outcome";
     let mut attempts = text.family("tickhouse_commits_total", Kind::Counter, help);
     for table in CommittedTable::ALL {
-        for attempt in Attempt::ALL {
+        for attempt in CommitAttempt::ALL {
             let count = status.lake.commits(table, attempt);
             attempts.sample(&[("table", table.name()), ("outcome", attempt.name())], count as f64);
         }

@@ -3,7 +3,7 @@
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use tempfile::TempDir;
-use tickhouse::lake::{Lake, Location, Maintenance, StoreSettings, root_store};
+use tickhouse::lake::{Lake, LakeMaintenance, Location, StoreSettings, root_store};
 use uuid::Uuid;
 
 use super::{Tickhouse, Topic, setting};
@@ -67,8 +67,8 @@ impl Place {
         flags
     }
 
-    pub async fn maintenance(&self) -> Maintenance {
-        Maintenance::open(&self.location(), &self.store()).await.unwrap()
+    pub async fn maintenance(&self) -> LakeMaintenance {
+        LakeMaintenance::open(&self.location(), &self.store()).await.unwrap()
     }
 
     pub async fn lake(&self) -> Lake {

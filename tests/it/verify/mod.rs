@@ -7,7 +7,7 @@ mod kafka;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tickhouse::lake::{CommitOutcome, Upkeep};
+use tickhouse::lake::{CommitOutcome, LogMaintenance};
 
 use self::damage::TableFolder;
 use crate::support::{Contents, Outgoing, Place, Tickhouse, Topic, ingest, over_stores, spec, ticks, until_latest};
@@ -44,7 +44,7 @@ pub(crate) async fn filled(place: &Place) -> Filled {
     until_latest(spec(&topic, place)).await.unwrap();
 
     let mut maintenance = place.maintenance().await;
-    let done = maintenance.run(Upkeep { commits: 1, clean: false }, chrono::Utc::now()).await.unwrap();
+    let done = maintenance.run(LogMaintenance { commits: 1, clean: false }, chrono::Utc::now()).await.unwrap();
     assert_eq!(done.checkpoints, 2);
     for range in [210..400, 400..600] {
         topic.send_all(range.map(at).chain([no_tick(1, Some(b"no tick")), no_tick(0, Some(b"again"))]));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinHandle;
 
-use crate::check::verify::{self, Checked};
+use crate::check::verify::{self, ProgressSnapshot};
 use crate::engines::{EngineProgress, EngineRead};
 use crate::query::Progress;
 
@@ -45,9 +45,9 @@ impl ProgressLine {
     }
 
     /// Of a check of a lake.
-    pub(in crate::cli::commands) fn verifying(progress: Arc<verify::Progress>) -> Self {
+    pub(in crate::cli::commands) fn verifying(progress: Arc<verify::VerifyProgress>) -> Self {
         Self::telling(move || {
-            let Checked { rows, files, all_files, records, all_records } = progress.read();
+            let ProgressSnapshot { rows, files, all_files, records, all_records } = progress.read();
             let (rows, files, all_files) = (HumanCount(rows), HumanCount(files), HumanCount(all_files));
             match all_records {
                 0 => format!("{rows} rows checked, {files} of {all_files} files"),

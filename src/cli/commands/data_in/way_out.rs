@@ -3,7 +3,7 @@
 use crate::cli::args::GlobalArgs;
 use crate::cli::settings::{GivenFlags, Resolved, SettingsError};
 use crate::ingest::{DataLoss, IngestError};
-use crate::market::OtherTopic;
+use crate::market::TopicMismatch;
 
 /// A stop that needs a decision, and the ways out of it.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +41,8 @@ fn ways_out(loss: &DataLoss, global: &GlobalArgs, resolved: &Resolved) -> Result
             (("give these offsets up", change), "Kafka dropped them before they were read")
         }
         DataLoss::Shrunk { .. } => (anew(), "the topic was recreated or truncated"),
-        DataLoss::OtherTopic(OtherTopic::Recreated { .. }) => (anew(), "the topic was recreated"),
-        DataLoss::OtherTopic(OtherTopic::Moved { .. }) => (anew(), "the topic moved to another cluster"),
+        DataLoss::TopicMismatch(TopicMismatch::Recreated { .. }) => (anew(), "the topic was recreated"),
+        DataLoss::TopicMismatch(TopicMismatch::Moved { .. }) => (anew(), "the topic moved to another cluster"),
     };
     let gives_up = matches!(loss, DataLoss::Expired { .. });
     let mut words = command(&["offsets", "set"], global);
@@ -129,8 +129,8 @@ mod tests {
              3=60 --reason 'Kafka dropped them before they were read'\nadd what is not printed: -X \
              ssl.key.password=..\nor start ingest with --on-data-loss earliest"
         );
-        let other = OtherTopic::Recreated { table: "old".to_owned(), kafka: "new".to_owned() };
-        let text = after(DataLoss::OtherTopic(other));
+        let other = TopicMismatch::Recreated { table: "old".to_owned(), kafka: "new".to_owned() };
+        let text = after(DataLoss::TopicMismatch(other));
         let command = "--brokers kafka:9092 --s3-region eu-central-1 --new-epoch --reason 'the topic was recreated'";
         let left_out = "\nadd what is not printed: -X ssl.key.password=..";
         assert!(text.ends_with(&format!("{command}{left_out}")), "{text}");

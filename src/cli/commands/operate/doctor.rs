@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use tokio_util::sync::CancellationToken;
 
-use crate::check::doctor::{Check, DoctorSettings, Expected, Report, Status, examine};
+use crate::check::doctor::{CheckStatus, DoctorCheck, DoctorReport, DoctorSettings, ExpectedProperties, examine};
 use crate::cli::args::{DoctorArgs, FormatChoice, GlobalArgs};
 use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::exit::FINDINGS;
@@ -33,9 +33,9 @@ pub(in crate::cli::commands) async fn run(
     let resolved = match Settings::resolve(global.config.as_deref(), |layers| args.apply(layers)) {
         Ok(resolved) => resolved,
         Err(error) => {
-            let checks = vec![Check::fail(CONFIGURATION, error.to_string(), CORRECT)];
+            let checks = vec![DoctorCheck::fail(CONFIGURATION, error.to_string(), CORRECT)];
             let not_checked = vec!["the rest: nothing says what is to be checked".to_owned()];
-            return show(&Report { checks, not_checked, ..Report::default() }, args.format);
+            return show(&DoctorReport { checks, not_checked, ..DoctorReport::default() }, args.format);
         }
     };
     let location = resolved.settings.location()?;
@@ -61,7 +61,7 @@ pub(in crate::cli::commands) async fn run(
 }
 
 /// What ingest and live would refuse before they ask anybody.
-async fn configuration(settings: &Settings) -> Vec<Check> {
+async fn configuration(settings: &Settings) -> Vec<DoctorCheck> {
     let mut problems = Vec::new();
     match settings.ingest.validate() {
         Ok(zone) => problems.extend(Decoder::new(&settings.input, zone).err().map(|error| error.to_string())),
@@ -71,16 +71,16 @@ async fn configuration(settings: &Settings) -> Vec<Check> {
     problems.extend(settings.live.require_own_topic(&settings.kafka.topic).err());
     problems.extend(Rules::plan(&settings.live.rules).await.err().map(|error| error.to_string()));
     if problems.is_empty() {
-        return vec![Check::ok(CONFIGURATION, "ingest and live take it")];
+        return vec![DoctorCheck::ok(CONFIGURATION, "ingest and live take it")];
     }
-    problems.into_iter().map(|problem| Check::fail(CONFIGURATION, problem, CORRECT)).collect()
+    problems.into_iter().map(|problem| DoctorCheck::fail(CONFIGURATION, problem, CORRECT)).collect()
 }
 
 /// What somebody set; defaults say nothing of a lake that is there.
-fn expected(resolved: &Resolved) -> anyhow::Result<Expected> {
+fn expected(resolved: &Resolved) -> anyhow::Result<ExpectedProperties> {
     let settings = &resolved.settings;
     let input = resolved.has_input().then(|| serde_json::to_string(&settings.input)).transpose();
-    Ok(Expected {
+    Ok(ExpectedProperties {
         topic: resolved.is_set("kafka.topic").then(|| settings.kafka.topic.clone()),
         market_zone: resolved.is_set("ingest.market_zone").then(|| settings.ingest.market_zone.clone()),
         partition_by: resolved.is_set("ingest.partition_by").then_some(settings.ingest.partition_by),
@@ -88,7 +88,7 @@ fn expected(resolved: &Resolved) -> anyhow::Result<Expected> {
     })
 }
 
-fn show(report: &Report, format: FormatChoice) -> anyhow::Result<ExitCode> {
+fn show(report: &DoctorReport, format: FormatChoice) -> anyhow::Result<ExitCode> {
     let (format, _) = output_of(format, None)?;
     match format {
         Format::Json => {
@@ -103,9 +103,9 @@ fn show(report: &Report, format: FormatChoice) -> anyhow::Result<ExitCode> {
     Ok(if report.healthy { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) })
 }
 
-fn rows(checks: &[Check]) -> anyhow::Result<RecordBatch> {
+fn rows(checks: &[DoctorCheck]) -> anyhow::Result<RecordBatch> {
     let column =
-        |of: fn(&Check) -> String| -> ArrayRef { Arc::new(StringArray::from_iter_values(checks.iter().map(of))) };
+        |of: fn(&DoctorCheck) -> String| -> ArrayRef { Arc::new(StringArray::from_iter_values(checks.iter().map(of))) };
     Ok(RecordBatch::try_from_iter([
         ("check", column(|check| check.check.clone())),
         ("status", column(|check| check.status.to_string())),
@@ -115,7 +115,7 @@ fn rows(checks: &[Check]) -> anyhow::Result<RecordBatch> {
 }
 
 /// For people; scripts have the exit code and JSON.
-fn summary(report: &Report) -> String {
+fn summary(report: &DoctorReport) -> String {
     let mut text = String::new();
     let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");
     for missing in &report.not_checked {
@@ -124,9 +124,13 @@ fn summary(report: &Report) -> String {
     if let Some(copies) = &report.copies {
         line(format_args!("copies of what was changed are in {copies} under the root of the lake"));
     }
-    let count = |status: Status| report.checks.iter().filter(|check| check.status == status).count();
-    let counts =
-        [(Status::Fail, "wrong"), (Status::Warn, "to look at"), (Status::Fixed, "fixed"), (Status::Ok, "well")];
+    let count = |status: CheckStatus| report.checks.iter().filter(|check| check.status == status).count();
+    let counts = [
+        (CheckStatus::Fail, "wrong"),
+        (CheckStatus::Warn, "to look at"),
+        (CheckStatus::Fixed, "fixed"),
+        (CheckStatus::Ok, "well"),
+    ];
     let counts = counts.map(|(status, word)| (count(status), word)).into_iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
     line(format_args!("{}", counts.join(", ")));

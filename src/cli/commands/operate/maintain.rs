@@ -16,13 +16,15 @@ use crate::cli::args::{GlobalArgs, MaintainArgs};
 use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::print::tell;
 use crate::cli::settings::{Settings, SettingsError};
-use crate::lake::maintenance::{Compacted, Compaction, Dropped, Limits, Retention, RewriteError, Stopped};
-use crate::lake::{MARKET_ZONE, Maintenance, NewFile, RetryPolicy, Unreferenced, Upkeep};
+use crate::lake::maintenance::{
+    Compaction, CompactionLimits, CompactionStats, Retention, RetentionStats, RewriteError, StopReason,
+};
+use crate::lake::{LakeMaintenance, LogMaintenance, MARKET_ZONE, NewFile, RetryPolicy, UnreferencedFile};
 use crate::market::MarketZone;
 use crate::query::{Output, write_batch};
 
 /// Longer than any file waits for its commit.
-const LEAST_AGE: Duration = Duration::from_secs(2 * NewFile::OFFERED_FOR.as_secs());
+const LEAST_AGE: Duration = Duration::from_secs(2 * NewFile::MAX_COMMIT_AGE.as_secs());
 
 /// What was done for a table, or would be.
 #[derive(Default)]
@@ -48,7 +50,7 @@ pub(in crate::cli::commands) async fn run(
         let text = "--delete-after: less than 1d, which files of a commit under way may be old; the default is 7d";
         return Err(SettingsError::Value(text.to_owned()).into());
     }
-    let mut maintenance = Maintenance::open(&settings.location()?, &settings.store).await?;
+    let mut maintenance = LakeMaintenance::open(&settings.location()?, &settings.store).await?;
     let lines = match args.dry_run {
         true => planned(&mut maintenance, args).await?,
         false => done(&mut maintenance, args, stop).await?,
@@ -57,9 +59,9 @@ pub(in crate::cli::commands) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn limits(args: &MaintainArgs) -> Limits {
+fn limits(args: &MaintainArgs) -> CompactionLimits {
     let settled_ms = i64::try_from(args.settled_after.as_millis()).unwrap_or(i64::MAX);
-    Limits { settled_ms, ..Limits::default() }
+    CompactionLimits { settled_ms, ..CompactionLimits::default() }
 }
 
 fn now_ms() -> i64 {
@@ -67,10 +69,10 @@ fn now_ms() -> i64 {
 }
 
 async fn unreferenced(
-    maintenance: &mut Maintenance,
+    maintenance: &mut LakeMaintenance,
     args: &MaintainArgs,
     now: DateTime<Utc>,
-) -> anyhow::Result<Vec<Unreferenced>> {
+) -> anyhow::Result<Vec<UnreferencedFile>> {
     let age = TimeDelta::from_std(args.delete_after).unwrap_or(TimeDelta::MAX);
     let before = now.checked_sub_signed(age);
     let Some(before) = before else { bail!("--delete-after: there was no such time") };
@@ -78,14 +80,14 @@ async fn unreferenced(
 }
 
 /// By the zone of the lake's trade dates.
-fn retention(maintenance: &mut Maintenance, args: &MaintainArgs) -> anyhow::Result<Option<Retention>> {
+fn retention(maintenance: &mut LakeMaintenance, args: &MaintainArgs) -> anyhow::Result<Option<Retention>> {
     let Some(keep) = args.retain else { return Ok(None) };
     let zone = maintenance.tables().first().and_then(|ticks| ticks.property(MARKET_ZONE)?.parse().ok());
     let zone = zone.with_context(|| format!("--retain: the property {MARKET_ZONE} of ticks tells no zone"))?;
     Ok(Some(Retention::new(keep, &mut MarketZone::new(zone), now_ms())))
 }
 
-async fn planned(maintenance: &mut Maintenance, args: &MaintainArgs) -> anyhow::Result<Vec<Line>> {
+async fn planned(maintenance: &mut LakeMaintenance, args: &MaintainArgs) -> anyhow::Result<Vec<Line>> {
     let mut lines = Vec::new();
     if let Some(retention) = retention(maintenance, args)? {
         for table in maintenance.tables() {
@@ -122,7 +124,7 @@ async fn planned(maintenance: &mut Maintenance, args: &MaintainArgs) -> anyhow::
 }
 
 async fn done(
-    maintenance: &mut Maintenance,
+    maintenance: &mut LakeMaintenance,
     args: &MaintainArgs,
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<Line>> {
@@ -130,7 +132,7 @@ async fn done(
         return changed(maintenance, args, stop).await;
     }
     let holder = Uuid::new_v4().to_string();
-    if let Some(until) = maintenance.lease(&holder, Maintenance::LEASE).await? {
+    if let Some(until) = maintenance.lease(&holder, LakeMaintenance::LEASE).await? {
         let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
         bail!(
             "another maintainer is at work on this lake, perhaps inside ingest, or died there: wait until {until}, or \
@@ -143,7 +145,7 @@ async fn done(
 }
 
 async fn changed(
-    maintenance: &mut Maintenance,
+    maintenance: &mut LakeMaintenance,
     args: &MaintainArgs,
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<Line>> {
@@ -152,16 +154,16 @@ async fn changed(
     let retention = retention(maintenance, args)?;
     for table in maintenance.tables() {
         if let Some(retention) = retention {
-            let mut dropped = Dropped::default();
+            let mut dropped = RetentionStats::default();
             let ended = retention.run(table, &retry, stop, &mut dropped).await;
             if dropped.files > 0 {
                 tell(&format!("{}: {} rows of old dates dropped\n", table.name, dropped.rows));
-                let Dropped { files, bytes, .. } = dropped;
+                let RetentionStats { files, bytes, .. } = dropped;
                 lines.push(Line { table: table.name, what: "dropped", files, bytes, ..Line::default() });
             }
             left_to_another(ended, table.name)?;
         }
-        let (started, mut all) = (Instant::now(), Compacted::default());
+        let (started, mut all) = (Instant::now(), CompactionStats::default());
         let mut compaction = Compaction::new(limits(args));
         let ended = compaction.run(table, &retry, stop, now_ms, |done| all.add(done)).await;
         left_to_another(ended, table.name)?;
@@ -178,7 +180,7 @@ async fn changed(
             into_bytes: Some(all.bytes_after),
         });
     }
-    let logs = maintenance.run(Upkeep { commits: 1, clean: !args.no_delete }, Utc::now()).await?;
+    let logs = maintenance.run(LogMaintenance { commits: 1, clean: !args.no_delete }, Utc::now()).await?;
     let of_logs = |what, files: usize| Line { table: "all", what, files: files as u64, ..Line::default() };
     lines.push(of_logs("checkpoints written", logs.checkpoints));
     if !args.no_delete {
@@ -192,11 +194,11 @@ async fn changed(
     Ok(lines)
 }
 
-fn left_to_another(ended: Result<Stopped, RewriteError>, table: &str) -> anyhow::Result<()> {
+fn left_to_another(ended: Result<StopReason, RewriteError>, table: &str) -> anyhow::Result<()> {
     match ended.map_err(plain)? {
-        Stopped::Done => {}
-        Stopped::Outrun => tell(&format!("{table}: another maintainer is at work; left to it\n")),
-        Stopped::Asked => bail!("stopped; what was committed before stays"),
+        StopReason::Done => {}
+        StopReason::Conflict => tell(&format!("{table}: another maintainer is at work; left to it\n")),
+        StopReason::Cancelled => bail!("stopped; what was committed before stays"),
     }
     Ok(())
 }
@@ -209,7 +211,7 @@ pub(in crate::cli::commands) fn plain(error: RewriteError) -> anyhow::Error {
     }
 }
 
-fn deletions(files: &[Unreferenced], what: &'static str) -> Vec<Line> {
+fn deletions(files: &[UnreferencedFile], what: &'static str) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for file in files {
         let place = lines.iter().position(|line| line.table == file.table).unwrap_or_else(|| {

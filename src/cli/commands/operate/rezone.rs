@@ -13,7 +13,7 @@ use crate::cli::commands::operate::maintain::plain;
 use crate::cli::commands::print::{report, tell};
 use crate::cli::settings::Settings;
 use crate::lake::maintenance::{Rezone, RezoneOutcome};
-use crate::lake::{MARKET_ZONE, MaintainedTable, Maintenance, RetryPolicy};
+use crate::lake::{LakeMaintenance, MARKET_ZONE, MaintainedTable, RetryPolicy};
 
 /// Files after which a line says how far it is.
 const REPORT_FILES: u64 = 100;
@@ -27,7 +27,7 @@ pub(in crate::cli::commands) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.table.apply(layers))?.settings;
     let location = settings.location()?;
-    let mut maintenance = Maintenance::open(&location, &settings.store).await?;
+    let mut maintenance = LakeMaintenance::open(&location, &settings.store).await?;
     if args.dry_run {
         for table in dated(&mut maintenance) {
             let name = table.name;
@@ -38,9 +38,9 @@ pub(in crate::cli::commands) async fn run(
         return Ok(ExitCode::SUCCESS);
     }
     // A handle of its own for the lease, which is renewed while the tables are rewritten.
-    let lease = Maintenance::open(&location, &settings.store).await?;
+    let lease = LakeMaintenance::open(&location, &settings.store).await?;
     let holder = Uuid::new_v4().to_string();
-    if let Some(until) = lease.lease(&holder, Maintenance::LEASE).await? {
+    if let Some(until) = lease.lease(&holder, LakeMaintenance::LEASE).await? {
         bail!(
             "a maintainer is at work on this lake, perhaps inside ingest, or died there: stop ingest and live, and wait \
              until {}",
@@ -49,8 +49,8 @@ pub(in crate::cli::commands) async fn run(
     }
     let renewed = async {
         loop {
-            tokio::time::sleep(Maintenance::LEASE / 3).await;
-            if let Err(error) = lease.lease(&holder, Maintenance::LEASE).await {
+            tokio::time::sleep(LakeMaintenance::LEASE / 3).await;
+            if let Err(error) = lease.lease(&holder, LakeMaintenance::LEASE).await {
                 tracing::warn!(%error, "the lease of maintenance was not renewed, trying again");
             }
         }
@@ -68,11 +68,11 @@ pub(in crate::cli::commands) async fn run(
 }
 
 /// The tables that have trade dates.
-fn dated(maintenance: &mut Maintenance) -> impl Iterator<Item = &mut MaintainedTable> {
+fn dated(maintenance: &mut LakeMaintenance) -> impl Iterator<Item = &mut MaintainedTable> {
     maintenance.tables().iter_mut().filter(|table| table.name != "dead_letters")
 }
 
-async fn rewrite(maintenance: &mut Maintenance, zone: Tz, stop: &CancellationToken) -> anyhow::Result<()> {
+async fn rewrite(maintenance: &mut LakeMaintenance, zone: Tz, stop: &CancellationToken) -> anyhow::Result<()> {
     let retry = RetryPolicy { cancel: stop.clone(), ..RetryPolicy::default() };
     for table in dated(maintenance) {
         let name = table.name;
@@ -84,7 +84,7 @@ async fn rewrite(maintenance: &mut Maintenance, zone: Tz, stop: &CancellationTok
         }
         let rezone = Rezone { table, zone };
         let mut next = REPORT_FILES;
-        let progress = |done: &crate::lake::maintenance::Rezoned| {
+        let progress = |done: &crate::lake::maintenance::RezoneStats| {
             if done.files_before >= next {
                 next += REPORT_FILES;
                 tell(&format!("{name}: {} files, {}\n", done.files_before, HumanBytes(done.bytes_before)));
@@ -95,7 +95,7 @@ async fn rewrite(maintenance: &mut Maintenance, zone: Tz, stop: &CancellationTok
                 "{name}: trade dates are of {zone}; {} of {} rows in {} files have another date, {} files came for them\n",
                 done.moved, done.rows, done.files_before, done.files_after
             ))?,
-            RezoneOutcome::Outrun => bail!(
+            RezoneOutcome::Conflict => bail!(
                 "{name} is as it was, for somebody wrote to it meanwhile: stop ingest, live and maintain, and say it again"
             ),
         }

@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use indicatif::{HumanBytes, HumanCount};
 use tokio_util::sync::CancellationToken;
 
-use crate::check::verify::{Finding, Progress, Report, VerifySettings, verify};
+use crate::check::verify::{Finding, VerifyProgress, VerifyReport, VerifySettings, verify};
 use crate::cli::args::{GlobalArgs, VerifyArgs};
 use crate::cli::commands::ask::progress::ProgressLine;
 use crate::cli::commands::ask::target::output_of;
@@ -44,7 +44,7 @@ pub(in crate::cli::commands) async fn run(
         kafka.warn_of_plaintext();
     }
     let settings = VerifySettings { location: settings.location()?, store: settings.store, kafka, limit: args.limit };
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(VerifyProgress::default());
     let line = ProgressLine::verifying(Arc::clone(&progress));
     let report = tokio::select! {
         biased;
@@ -72,15 +72,15 @@ fn rows(findings: &[Finding]) -> anyhow::Result<RecordBatch> {
         |of: fn(&Finding) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(findings.iter().map(of))) };
     Ok(RecordBatch::try_from_iter([
         ("table", column(|finding| finding.table)),
-        ("what", column(|finding| finding.what.name())),
-        ("where", column(|finding| &finding.place)),
+        ("what", column(|finding| finding.kind.name())),
+        ("where", column(|finding| &finding.location)),
         ("detail", column(|finding| &finding.detail)),
         ("fix", column(|finding| finding.fix)),
     ])?)
 }
 
 /// For people; scripts have the exit code and JSON.
-fn summary(report: &Report) -> String {
+fn summary(report: &VerifyReport) -> String {
     let mut text = String::new();
     let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");
     for table in &report.tables {

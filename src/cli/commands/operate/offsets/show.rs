@@ -12,14 +12,14 @@ use crate::cli::settings::Settings;
 use crate::ingest::DataLoss;
 use crate::kafka::Assigned;
 use crate::lake::Lake;
-use crate::market::OtherTopic;
+use crate::market::TopicMismatch;
 
 /// What Kafka says of the lake's topic.
 #[derive(Debug, Default)]
 struct Kafka {
     partitions: BTreeMap<i32, Assigned>,
     /// Its offsets count in another topic than the table's.
-    other: Option<OtherTopic>,
+    other: Option<TopicMismatch>,
 }
 
 impl Kafka {
@@ -141,7 +141,7 @@ mod tests {
         assert!(word == "expired" && problem.contains("60 offsets are gone") && problem.contains("3=100"), "{problem}");
         let (word, problem) = kafka.lag(3, 251).unwrap_err();
         assert!(word == "shrunk" && problem.contains("Kafka ends at 250"), "{problem}");
-        kafka.other = Some(OtherTopic::Recreated { table: "old".to_owned(), kafka: "new".to_owned() });
+        kafka.other = Some(TopicMismatch::Recreated { table: "old".to_owned(), kafka: "new".to_owned() });
         let (word, problem) = kafka.lag(3, 200).unwrap_err();
         assert!(word == "other" && problem.contains("id new") && problem.contains("--new-epoch"), "{problem}");
     }

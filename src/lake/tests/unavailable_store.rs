@@ -1,4 +1,4 @@
-//! A file system that goes away under a writer, and comes back; files that go away before their commit.
+//! A file system that becomes unavailable under a writer and comes back; files that are deleted before their commit.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,17 +7,17 @@ use super::*;
 use crate::lake::error::StoreProblem;
 use crate::lake::store::folder::FolderIdentity;
 
-fn root(place: &Place) -> PathBuf {
-    let Location::Folder(root) = &place.location else { unreachable!("it is a folder") };
+fn root(test_lake: &TestLake) -> PathBuf {
+    let Location::Folder(root) = &test_lake.location else { unreachable!("it is a folder") };
     root.clone()
 }
 
-fn aside(place: &Place) -> PathBuf {
-    root(place).with_file_name("aside")
+fn aside(test_lake: &TestLake) -> PathBuf {
+    root(test_lake).with_file_name("aside")
 }
 
 fn impatient(lake: Lake) -> Lake {
-    lake.with_retry(RetryPolicy { deadline: Some(Duration::ZERO), ..RetryPolicy::default() })
+    lake.with_retry_policy(RetryPolicy { deadline: Some(Duration::ZERO), ..RetryPolicy::default() })
 }
 
 fn files_below(folder: &std::path::Path) -> usize {
@@ -40,11 +40,11 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
 async fn nothing_is_written_below_an_empty_mount_point() {
     // The mount point is the lake, a folder above it, or the lake with an empty folder that an earlier accident left.
     for below in [None, Some(""), Some("ticks")] {
-        let place = folder();
-        let mut lake = impatient(place.lake().await);
+        let test_lake = folder();
+        let mut lake = impatient(test_lake.lake().await);
         append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
         let file = write(&lake, 0, OffsetRange::new(5, 9).unwrap()).await;
-        let (root, aside) = (root(&place), aside(&place));
+        let (root, aside) = (root(&test_lake), aside(&test_lake));
         std::fs::rename(&root, &aside).unwrap();
         if let Some(below) = below {
             std::fs::create_dir_all(root.join(below)).unwrap();
@@ -55,8 +55,10 @@ async fn nothing_is_written_below_an_empty_mount_point() {
         assert!(matches!(below, Some("ticks")) || refused.contains("mount its file system again"), "{refused}");
         let store = lake.ticks_store();
         let put = lake.put(&store, "trade_date=2025-11-21/part-1.parquet", "x".into()).await;
-        let own =
-            prefixed(&root_store(&place.location, &place.settings).unwrap(), &place.location.table_url("_tickhouse"));
+        let own = prefixed(
+            &root_store(&test_lake.location, &test_lake.settings).unwrap(),
+            &test_lake.location.table_url("_tickhouse"),
+        );
         let own = own.unwrap().put(&Path::from("maintain.lease"), "x".into()).await;
         if below != Some("ticks") {
             assert!(put.unwrap_err().to_string().contains("mount its file system again"));
@@ -74,11 +76,11 @@ async fn nothing_is_written_below_an_empty_mount_point() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_writer_goes_on_in_the_same_table_alone() {
-    let place = folder();
-    let mut lake = impatient(place.lake().await);
+async fn a_writer_continues_only_in_the_same_table() {
+    let test_lake = folder();
+    let mut lake = impatient(test_lake.lake().await);
     append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
-    let (root, aside) = (root(&place), aside(&place));
+    let (root, aside) = (root(&test_lake), aside(&test_lake));
     let before = root.with_file_name("before");
     copy(&root, &before);
     append(&mut lake, advance(0, Some(5), 5, 9)).await.unwrap().committed();
@@ -100,7 +102,7 @@ async fn a_writer_goes_on_in_the_same_table_alone() {
 
     // Another lake, which has a version of that number, too.
     std::fs::remove_dir_all(&root).unwrap();
-    let mut other = place.lake().await;
+    let mut other = test_lake.lake().await;
     for start in (0..20).step_by(4) {
         append(&mut other, advance(0, (start > 0).then_some(start), start, start + 4)).await.unwrap().committed();
     }
@@ -111,10 +113,10 @@ async fn a_writer_goes_on_in_the_same_table_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_goes_only_into_the_folder_that_it_was_checked_in() {
-    let place = folder();
-    let mut lake = place.lake().await;
+    let test_lake = folder();
+    let mut lake = test_lake.lake().await;
     append(&mut lake, advance(0, None, 0, 5)).await.unwrap().committed();
-    let root = root(&place);
+    let root = root(&test_lake);
     // As if the folder had been swapped between the check of the head and the put.
     lake.ticks.loaded_from = Some(FolderIdentity::at(&root).unwrap());
     let put =
@@ -128,8 +130,8 @@ async fn a_commit_goes_only_into_the_folder_that_it_was_checked_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_gone_or_cut_is_not_committed() {
-    for place in everywhere() {
-        let mut lake = place.lake().await;
+    for test_lake in test_lakes() {
+        let mut lake = test_lake.lake().await;
         let store = lake.ticks_store();
         let file = write(&lake, 0, OffsetRange::new(0, 5).unwrap()).await;
         let path = Path::from(file.path.as_str());
@@ -156,27 +158,27 @@ async fn a_file_that_is_gone_or_cut_is_not_committed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lake_that_must_exist_is_not_made() {
-    for place in everywhere() {
+async fn a_lake_that_must_exist_is_not_created() {
+    for test_lake in test_lakes() {
         let must_exist = LakeSpec { must_exist: true, ..spec() };
-        let refused = place.lake_of(&must_exist).await.unwrap_err();
+        let refused = test_lake.lake_of(&must_exist).await.unwrap_err();
         assert!(matches!(refused, LakeError::MustExist { .. }), "{refused}");
-        assert!(matches!(&place.location, Location::S3 { .. }) || !root(&place).exists(), "nothing was made");
-        assert!(place.lake().await.is_new());
-        assert!(!place.lake_of(&must_exist).await.unwrap().is_new());
+        assert!(matches!(&test_lake.location, Location::S3 { .. }) || !root(&test_lake).exists(), "nothing was made");
+        assert!(test_lake.lake().await.is_new());
+        assert!(!test_lake.lake_of(&must_exist).await.unwrap().is_new());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_an_older_mapping_don_t_follow_a_newer_one() {
-    for place in everywhere() {
+    for test_lake in test_lakes() {
         let bid = ("bid".to_owned(), ExtraSpec { path: "/b".to_owned(), kind: ExtraType::Double });
         let changed = LakeSpec { input: r#"{"preset":"binance"}"#.to_owned(), accept_input_change: true, ..spec() };
         let wider = LakeSpec { extras: vec![bid], ..changed.clone() };
-        let mut old = place.lake().await;
+        let mut old = test_lake.lake().await;
         append(&mut old, advance(0, None, 0, 5)).await.unwrap().committed();
         for newer in [changed, wider] {
-            let mut new = place.lake_of(&newer).await.unwrap();
+            let mut new = test_lake.lake_of(&newer).await.unwrap();
             let refused = append(&mut old, advance(0, Some(5), 5, 9)).await.unwrap_err();
             assert!(matches!(refused, LakeError::MappingChanged { .. }), "{refused}");
             // Verdicts go by the mapping as well, and their table doesn't know it.
@@ -193,16 +195,16 @@ async fn rows_of_an_older_mapping_don_t_follow_a_newer_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hint_to_a_checkpoint_that_is_not_there_is_a_hint() {
-    for place in everywhere() {
-        let mut lake = place.lake().await;
+async fn a_hint_to_a_missing_checkpoint_is_ignored() {
+    for test_lake in test_lakes() {
+        let mut lake = test_lake.lake().await;
         let mut base = None;
         for start in (0..30).step_by(3) {
             append(&mut lake, advance(0, base, start, start + 3)).await.unwrap().committed();
             base = Some(start + 3);
         }
-        let upkeep = Upkeep { commits: 5, clean: false };
-        place.maintenance().await.run(upkeep, Utc::now()).await.unwrap();
+        let log_maintenance = LogMaintenance { commits: 5, clean: false };
+        test_lake.maintenance().await.run(log_maintenance, Utc::now()).await.unwrap();
         let store = lake.ticks_store();
         let hint = Path::from("_delta_log/_last_checkpoint");
         let right = store.get(&hint).await.unwrap().bytes().await.unwrap();
@@ -213,14 +215,14 @@ async fn a_hint_to_a_checkpoint_that_is_not_there_is_a_hint() {
             } else {
                 store.put(&hint, format!(r#"{{"version":{version},"size":10}}"#).into()).await.unwrap();
             }
-            let mut reader = place.reader().await.unwrap();
+            let mut reader = test_lake.reader().await.unwrap();
             assert_eq!((rows(&mut reader).await, reader.next_offset(0).await.unwrap()), (30, Some(30)), "{version}");
             assert_eq!(reader.at(AsOf::Version(3)).await.unwrap().version(), 3);
-            let mut writer = place.lake().await;
+            let mut writer = test_lake.lake().await;
             assert_eq!(writer.next_offset(7).await.unwrap(), None);
             append(&mut writer, advance(1, None, 0, 1)).await.unwrap().committed();
             // The next checkpoint comes when it is due, and repairs the hint.
-            let done = place.maintenance().await.run(upkeep, Utc::now()).await.unwrap();
+            let done = test_lake.maintenance().await.run(log_maintenance, Utc::now()).await.unwrap();
             assert_eq!(done.checkpoints, 1, "{version}");
             let repaired = store.get(&hint).await.unwrap().bytes().await.unwrap();
             assert!(String::from_utf8_lossy(&repaired).contains(r#""version":11"#), "{repaired:?}");

@@ -1,4 +1,4 @@
-//! A lake is made in a place that holds nothing else, so that a mistyped --table can't mix it with other data.
+//! A lake is created only in an empty folder or prefix, so that a mistyped --table can't mix it with other data.
 
 use std::io;
 use std::path::Path as FilePath;
@@ -10,10 +10,10 @@ use object_store::path::Path;
 use crate::lake::error::LakeError;
 use crate::lake::store::location::{Location, OWN};
 
-/// What a creation that was interrupted leaves.
-const OURS: [&str; 4] = ["ticks", "dead_letters", "signals", OWN];
-/// A disk that was just mounted is empty.
-const OF_FILE_SYSTEM: &str = "lost+found";
+/// Names that an interrupted creation may leave.
+const OWN_NAMES: [&str; 4] = ["ticks", "dead_letters", "signals", OWN];
+/// A newly formatted file system has this folder and is empty.
+const LOST_AND_FOUND: &str = "lost+found";
 
 /// # Errors
 /// The location, or a folder that it lies in, is a file.
@@ -26,10 +26,10 @@ pub(in crate::lake) fn require_folder(location: &Location) -> Result<(), LakeErr
 }
 
 /// # Errors
-/// There are other files or objects beside the tables to be, or the place can't be listed.
-pub(in crate::lake) async fn require_vacant(root: &Arc<dyn ObjectStore>, location: &Location) -> Result<(), LakeError> {
+/// There are files or objects that don't belong to a lake, or the location can't be listed.
+pub(in crate::lake) async fn require_empty(root: &Arc<dyn ObjectStore>, location: &Location) -> Result<(), LakeError> {
     let found = match location {
-        Location::Folder(folder) => stranger_in(folder).map_err(|error| {
+        Location::Folder(folder) => foreign_entry_in(folder).map_err(|error| {
             let error = object_store::Error::Generic { store: "local disk", source: error.into() };
             LakeError::store("list the folder", location, &error)
         })?,
@@ -39,24 +39,24 @@ pub(in crate::lake) async fn require_vacant(root: &Arc<dyn ObjectStore>, locatio
             let listed = listed.map_err(|error| LakeError::store("list the prefix", location, &error))?;
             let objects = listed.objects.into_iter().map(|object| object.location);
             let names = listed.common_prefixes.into_iter().chain(objects);
-            names.filter_map(|path| path.filename().map(str::to_owned)).find(|name| is_stranger(name))
+            names.filter_map(|path| path.filename().map(str::to_owned)).find(|name| is_foreign(name))
         }
     };
     found.map_or(Ok(()), |found| Err(LakeError::Occupied { location: location.to_string(), found }))
 }
 
-fn is_stranger(name: &str) -> bool {
-    !OURS.contains(&name)
+fn is_foreign(name: &str) -> bool {
+    !OWN_NAMES.contains(&name)
 }
 
-fn stranger_in(folder: &FilePath) -> io::Result<Option<String>> {
+fn foreign_entry_in(folder: &FilePath) -> io::Result<Option<String>> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         entries => entries?,
     };
     for entry in entries {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if is_stranger(&name) && name != OF_FILE_SYSTEM && !name.starts_with('.') {
+        if is_foreign(&name) && name != LOST_AND_FOUND && !name.starts_with('.') {
             return Ok(Some(name));
         }
     }

@@ -1,8 +1,8 @@
-//! Work beside the commits: checkpoints, clean-up of the log, temporary files of killed processes, and what a compaction
-//! needs of a table.
+//! Maintenance of a lake: checkpoints, clean-up of the logs, temporary files of killed processes, and the operations
+//! that a compaction needs.
 //!
-//! Any number of workers may do it; a checkpoint is the same whoever writes it, and of two that replace files one
-//! commits.
+//! Any number of workers may run it: a checkpoint is the same whoever writes it, and of two workers that replace files
+//! only one commits.
 
 use std::sync::Arc;
 
@@ -10,35 +10,35 @@ use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
 
 use crate::lake::audit::state::Audit;
-use crate::lake::commit::replace::{Chosen, Replaced, Replacement, chosen, replace};
+use crate::lake::commit::replace::{MaintenanceBase, ReplaceOutcome, Replacement, maintenance_base, replace};
 use crate::lake::commit::signals::SIGNALS;
 use crate::lake::error::LakeError;
-use crate::lake::log::hint::newest_checkpoint;
-use crate::lake::log::newer::has_newer;
+use crate::lake::log::checkpoint_hint::newest_checkpoint;
+use crate::lake::log::newer_version::has_newer;
 use crate::lake::log::table::Table;
 use crate::lake::log::view::TableView;
-use crate::lake::maintenance::keep_log::{Maintained, Upkeep, keep_log};
-use crate::lake::store::empty::require_folder;
+use crate::lake::maintenance::maintain_log::{LogMaintenance, LogMaintenanceStats, maintain_log};
 use crate::lake::store::location::Location;
 use crate::lake::store::retry::RetryPolicy;
 use crate::lake::store::root::{StoreSettings, root_store};
+use crate::lake::store::root_folder::require_folder;
 
-/// Handles of its own on some tables.
-pub struct Maintenance {
+/// Separate handles on the tables of a lake, for maintenance.
+pub struct LakeMaintenance {
     location: Location,
     root: Arc<dyn ObjectStore>,
     tables: Vec<MaintainedTable>,
 }
 
-/// A table of the lake that is looked after.
+/// A table of the lake under maintenance.
 pub struct MaintainedTable {
-    /// As in `ticks`.
+    /// Name of the table, such as `ticks`.
     pub name: &'static str,
     table: Table,
 }
 
-impl Maintenance {
-    /// The tables of a lake; `signals` where it is.
+impl LakeMaintenance {
+    /// Opens the tables of a lake; `signals` only if it exists.
     ///
     /// # Errors
     /// There is no lake, or it can't be read.
@@ -53,7 +53,7 @@ impl Maintenance {
         Ok(maintenance)
     }
 
-    /// Loads the newest versions, and takes up tables that came since.
+    /// Loads the newest versions, and opens tables that were created since.
     ///
     /// # Errors
     /// A log can't be read.
@@ -84,7 +84,7 @@ impl Maintenance {
         &self.root
     }
 
-    /// Version of the first table that its newest checkpoint holds; 0 where there is none.
+    /// Version of the newest checkpoint of the first table; 0 if there is none.
     ///
     /// # Errors
     /// The store can't be read.
@@ -95,15 +95,19 @@ impl Maintenance {
         }
     }
 
-    /// Writes a checkpoint of each table that is `commits` or more ahead of its last one; with `clean` also deletes
-    /// what the log retention of the table (7 days) lets go. Does nothing but two small reads otherwise.
+    /// Writes a checkpoint of each table that is `commits` or more ahead of its last one; with `clean` also deletes log
+    /// files beyond the log retention of the table (7 days). Otherwise it only makes two small reads.
     ///
     /// # Errors
-    /// The store can't be read or written. The tables are whole in any case.
-    pub async fn run(&mut self, upkeep: Upkeep, now: DateTime<Utc>) -> Result<Maintained, LakeError> {
-        let mut done = Maintained::default();
+    /// The store can't be read or written. The tables stay complete in any case.
+    pub async fn run(
+        &mut self,
+        log_maintenance: LogMaintenance,
+        now: DateTime<Utc>,
+    ) -> Result<LogMaintenanceStats, LakeError> {
+        let mut done = LogMaintenanceStats::default();
         for MaintainedTable { table, .. } in &mut self.tables {
-            let of_table = keep_log(table, upkeep, now).await?;
+            let of_table = maintain_log(table, log_maintenance, now).await?;
             done.checkpoints += of_table.checkpoints;
             done.checkpoint_bytes += of_table.checkpoint_bytes;
             done.log_files_deleted += of_table.log_files_deleted;
@@ -112,8 +116,8 @@ impl Maintenance {
     }
 }
 
-impl Maintenance {
-    /// Deletes temporary files of killed processes; how many there were.
+impl LakeMaintenance {
+    /// Deletes temporary files of killed processes and returns their number.
     ///
     /// # Errors
     /// The folder can't be read, or a file not be deleted.
@@ -133,7 +137,7 @@ impl MaintainedTable {
         self.table.version()
     }
 
-    /// Commits that a reader replays: those behind the last checkpoint.
+    /// Commits that a reader replays: those after the last checkpoint.
     ///
     /// # Errors
     /// The store doesn't answer.
@@ -150,12 +154,12 @@ impl MaintainedTable {
         TableView::of(&self.table)
     }
 
-    /// To be asked before files are chosen of [`Self::files`], for [`Self::replace`].
+    /// The state for [`Self::replace`]; must be read before files of [`Self::files`] are selected.
     ///
     /// # Errors
     /// The log can't be read.
-    pub async fn chosen(&self) -> Result<Chosen, LakeError> {
-        chosen(&self.table).await
+    pub async fn maintenance_base(&self) -> Result<MaintenanceBase, LakeError> {
+        maintenance_base(&self.table).await
     }
 
     /// Whether somebody committed since the files were loaded.
@@ -177,11 +181,15 @@ impl MaintainedTable {
         self.table.require_rows_may_leave()
     }
 
-    /// Takes files out of the table and puts others in, in one commit.
+    /// Removes files from the table and adds others, in one commit.
     ///
     /// # Errors
-    /// The rows of both differ; the outcome could not be found out within the retry policy.
-    pub async fn replace(&mut self, replacement: &Replacement<'_>, retry: &RetryPolicy) -> Result<Replaced, LakeError> {
+    /// The numbers of rows differ; the outcome could not be determined within the retry policy.
+    pub async fn replace(
+        &mut self,
+        replacement: &Replacement<'_>,
+        retry: &RetryPolicy,
+    ) -> Result<ReplaceOutcome, LakeError> {
         replace(&mut self.table, retry, replacement).await
     }
 }

@@ -1,4 +1,4 @@
-//! Which offsets were given up: half-open ranges, so that a check asks for all the others.
+//! Ranges of offsets that an operator gave up, so that a check expects only the others.
 
 use std::ops::Range;
 
@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::market::OffsetRange;
 
-/// Ranges of one partition that every commit repeats: each is a decision of an operator, and a line of 20 bytes.
+/// Maximum number of ranges of a partition. Every commit repeats them; each is one decision of an operator and takes
+/// about 20 bytes.
 const MOST: usize = 256;
 
-/// Invariant, unless the log is damaged: in order, none empty, none touching another.
+/// Invariant, unless the log is damaged: the ranges are sorted, not empty, and don't touch each other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LostRanges(Vec<[i64; 2]>);
@@ -33,16 +34,17 @@ impl LostRanges {
     }
 
     /// Whether the invariant holds and all of them are within `[first, next)`.
-    pub fn are_sound(&self, first: i64, next: i64) -> bool {
+    pub fn are_valid(&self, first: i64, next: i64) -> bool {
         let mut from = first;
         self.0.iter().all(|[start, end]| {
-            let is_sound = *start >= from && start < end && *end <= next;
+            let is_valid = *start >= from && start < end && *end <= next;
             from = end.saturating_add(1);
-            is_sound
+            is_valid
         })
     }
 
-    /// Adds one behind all the others. Above [`MOST`] the oldest goes, and is returned: Kafka is the first to forget it.
+    /// Appends a range after all others. Beyond [`MOST`] ranges the oldest one is removed and returned, as Kafka
+    /// deletes its offsets first.
     pub(in crate::lake) fn push(&mut self, range: OffsetRange) -> Option<OffsetRange> {
         match self.0.last_mut() {
             _ if range.is_empty() => return None,
@@ -77,7 +79,7 @@ mod tests {
             let found: Vec<i64> = (0..at + 2).filter(|offset| lost.contains(*offset)).collect();
             prop_assert_eq!(&found, &plain);
             prop_assert_eq!(lost.offsets(), plain.len() as i64);
-            prop_assert!(lost.are_sound(5, at));
+            prop_assert!(lost.are_valid(5, at));
         }
     }
 
@@ -92,13 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn ranges_of_a_damaged_log_are_not_sound() {
+    fn ranges_of_a_damaged_log_are_not_valid() {
         let lost = |text: &str| serde_json::from_str::<LostRanges>(text).unwrap();
-        assert!(lost("[[3,5],[7,9]]").are_sound(3, 9));
+        assert!(lost("[[3,5],[7,9]]").are_valid(3, 9));
         for wrong in ["[[3,3]]", "[[5,3]]", "[[3,5],[5,9]]", "[[7,9],[3,5]]", "[[2,5]]", "[[7,10]]"] {
-            assert!(!lost(wrong).are_sound(3, 9), "{wrong}");
+            assert!(!lost(wrong).are_valid(3, 9), "{wrong}");
         }
         let extreme = lost("[[-9223372036854775808,9223372036854775807],[0,9223372036854775807]]");
-        assert!(!extreme.are_sound(0, i64::MAX) && extreme.offsets() > 0);
+        assert!(!extreme.are_valid(0, i64::MAX) && extreme.offsets() > 0);
     }
 }

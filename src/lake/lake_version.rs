@@ -1,14 +1,14 @@
-//! What a reader needs that goes on where the table ends: the files of one version, and the offsets below which this
-//! very version has everything.
+//! What a reader needs that continues in Kafka where the table ends: the files of one version, and the offset of each
+//! partition below which this version is complete.
 //!
-//! Invariant: all of a [`LakeVersion`] but the dead letters is of the snapshot's version. The head, which writers go
-//! by, may be newer than the snapshot.
+//! Invariant: everything in a [`LakeVersion`] except for the dead letters belongs to the snapshot's version. The head,
+//! which writers use, may be newer than the snapshot.
 
 use std::collections::BTreeMap;
 
 use crate::lake::commit::handle::Lake;
 use crate::lake::error::LakeError;
-use crate::lake::log::newer::has_newer;
+use crate::lake::log::newer_version::has_newer;
 use crate::lake::log::properties::{CLUSTER_ID, EPOCH, INPUT, MARKET_ZONE, TOPIC, TOPIC_ID, epoch_of};
 use crate::lake::log::transactions::app_id;
 use crate::lake::log::view::TableView;
@@ -20,12 +20,13 @@ pub struct LakeVersion {
     pub version: u64,
     /// Incarnation of the topic.
     pub epoch: i32,
-    /// By partition, the offset below which all is in the table; partitions that were never committed are absent.
+    /// The offset of each partition below which the table is complete; partitions that were never committed are absent.
     pub next: BTreeMap<i32, i64>,
-    /// Partitions of the topic that were looked up: those below it that `next` doesn't have were never committed.
-    pub looked_up: usize,
+    /// Number of partitions of the topic that were looked up: a partition below it that `next` lacks was never
+    /// committed.
+    pub partitions_looked_up: usize,
     pub ticks: TableView,
-    /// These as of the last refresh.
+    /// Dead letters as of the last refresh.
     pub dead_letters: TableView,
     pub signals: Option<TableView>,
     pub topic: Option<String>,
@@ -36,8 +37,8 @@ pub struct LakeVersion {
 }
 
 impl Lake {
-    /// The version of the last refresh. `partitions` of the topic are looked up, and those that the newest ingest
-    /// commit names.
+    /// The version of the last refresh. Looks up the first `partitions` partitions of the topic, and those that the
+    /// newest ingest commit names.
     ///
     /// # Errors
     /// The log can't be read, or a file or a column is of a kind that tickhouse doesn't know.
@@ -49,7 +50,7 @@ impl Lake {
         let epoch = epoch_of(&ticks.name, EPOCH, property(EPOCH).as_deref())?;
         let record = ticks.record_at(version).await?.filter(|record| record.epoch == epoch);
         let counters = record.map(|record| record.partitions).unwrap_or_default();
-        // The counters are of the same commits as the transactions.
+        // The counters come from the same commits as the transactions.
         let mut next: BTreeMap<i32, i64> =
             counters.iter().map(|(partition, counted)| (*partition, counted.next)).collect();
         for partition in (0..).take(partitions) {
@@ -65,7 +66,7 @@ impl Lake {
             version,
             epoch,
             next,
-            looked_up: partitions,
+            partitions_looked_up: partitions,
             ticks: TableView::of(ticks)?,
             dead_letters: self.dead_letters()?,
             signals: self.signals()?,

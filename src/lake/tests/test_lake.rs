@@ -9,27 +9,27 @@ const BUCKET: &str = "TICKHOUSE_TEST_S3_BUCKET";
 
 /// An empty lake root of its own.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct TestLake {
     pub location: Location,
     pub settings: StoreSettings,
     _folder: Option<tempfile::TempDir>,
 }
 
-pub(super) fn everywhere() -> Vec<Place> {
+pub(super) fn test_lakes() -> Vec<TestLake> {
     std::iter::once(folder()).chain(s3()).collect()
 }
 
-pub(super) fn folder() -> Place {
+pub(super) fn folder() -> TestLake {
     let folder = tempfile::tempdir().unwrap();
     let location = Location::parse(folder.path().join("a b#1 é").to_str().unwrap()).unwrap();
-    Place { location, settings: StoreSettings::default(), _folder: Some(folder) }
+    TestLake { location, settings: StoreSettings::default(), _folder: Some(folder) }
 }
 
-pub(super) fn s3() -> Option<Place> {
+pub(super) fn s3() -> Option<TestLake> {
     let endpoint = std::env::var(ENDPOINT).ok()?;
     let bucket = std::env::var(BUCKET).unwrap_or_else(|_| panic!("{ENDPOINT} is set, {BUCKET} is not"));
     let location = Location::parse(&format!("s3://{bucket}/lake-tests/{}", Uuid::new_v4())).unwrap();
-    Some(Place { location, settings: s3_settings(endpoint), _folder: None })
+    Some(TestLake { location, settings: s3_settings(endpoint), _folder: None })
 }
 
 pub(super) fn s3_settings(endpoint: String) -> StoreSettings {
@@ -42,7 +42,7 @@ pub(super) fn s3_settings(endpoint: String) -> StoreSettings {
     }
 }
 
-impl Place {
+impl TestLake {
     /// The lake of the default specification, made if need be.
     pub(super) async fn lake(&self) -> Lake {
         self.lake_of(&spec()).await.unwrap()
@@ -56,15 +56,15 @@ impl Place {
         Lake::open(&self.location, &self.settings).await
     }
 
-    pub(super) async fn maintenance(&self) -> Maintenance {
-        Maintenance::open(&self.location, &self.settings).await.unwrap()
+    pub(super) async fn maintenance(&self) -> LakeMaintenance {
+        LakeMaintenance::open(&self.location, &self.settings).await.unwrap()
     }
 
-    pub(super) fn faulty_store(&self, fault: Fault) -> Arc<FaultyStore> {
+    pub(super) fn faulty_store(&self, fault: StoreFault) -> Arc<FaultyStore> {
         Arc::new(FaultyStore::new(root_store(&self.location, &self.settings).unwrap(), fault))
     }
 
-    pub(super) async fn faulty_lake(&self, fault: Fault) -> (Lake, Arc<FaultyStore>) {
+    pub(super) async fn faulty_lake(&self, fault: StoreFault) -> (Lake, Arc<FaultyStore>) {
         let store = self.faulty_store(fault);
         let root: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
         (Lake::open_or_create_on(&root, &self.location, &spec()).await.unwrap(), store)

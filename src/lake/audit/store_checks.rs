@@ -1,4 +1,4 @@
-//! What a lake needs of its store, tried out, and what lies in the store beside the tables.
+//! Tests what a lake requires of its store, and finds files in the store that belong to no table.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +16,20 @@ use crate::lake::store::location::{Location, OWN};
 use crate::lake::store::probe::require_conditional_put;
 use crate::lake::store::root::prefixed;
 
-/// Written over at each check, so that there is only one.
-const TRIED: &str = "doctor/tried";
-/// The same, to see the time: nobody deletes it meanwhile.
-const CLOCK: &str = "clock";
+/// Each check overwrites this object, so that there is only one.
+const ACCESS_PROBE_KEY: &str = "doctor/tried";
+/// Object whose timestamp shows the store's time. It differs from [`ACCESS_PROBE_KEY`] because a concurrent check may
+/// delete that one.
+const CLOCK_PROBE_KEY: &str = "clock";
 
-/// A temporary file this old belongs to no upload that is still going on.
+/// A temporary file this old doesn't belong to an upload that is still running.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
-/// A right that was tried out.
+/// A permission that was tested.
 #[derive(Debug)]
-pub struct Access {
+pub struct AccessCheck {
     pub right: &'static str,
-    pub tried: Result<(), LakeError>,
+    pub result: Result<(), LakeError>,
 }
 
 /// A file of the store, whether a table names it or not.
@@ -39,20 +40,20 @@ pub struct ListedFile {
     pub modified: DateTime<Utc>,
 }
 
-/// Files under temporary names in a folder.
+/// Number of files with temporary names in a folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TemporaryFiles {
-    /// So old that nobody writes them any more.
+pub struct TemporaryFileCounts {
+    /// Files so old that no process is still writing them.
     pub abandoned: usize,
     pub abandoned_bytes: u64,
     pub fresh: usize,
 }
 
 impl Audit {
-    /// A store that isn't a folder has to refuse a second object under one name.
+    /// Requires of an object store that it refuses to overwrite an object in a conditional put.
     ///
     /// # Errors
-    /// It doesn't, or it can't be used at all.
+    /// It overwrites the object, or it can't be used at all.
     pub async fn require_conditional_put(&self) -> Result<(), LakeError> {
         let Location::S3 { prefix, .. } = &self.location else { return Ok(()) };
         let lake: Arc<dyn ObjectStore> =
@@ -60,31 +61,32 @@ impl Audit {
         require_conditional_put(&lake, &self.location).await
     }
 
-    /// Writes, reads, lists and, if asked, deletes a small file of its own.
+    /// Writes, reads, lists and, if `delete` is set, deletes a small object.
     ///
     /// # Errors
-    /// The location is none of a store.
-    pub async fn try_access(&self, delete: bool) -> Result<Vec<Access>, LakeError> {
+    /// The settings don't describe a store.
+    pub async fn try_access(&self, delete: bool) -> Result<Vec<AccessCheck>, LakeError> {
         let own = prefixed(&self.root, &self.location.table_url(OWN))?;
-        let path = Path::from(TRIED);
+        let path = Path::from(ACCESS_PROBE_KEY);
         let failed = |action, error: object_store::Error| LakeError::store(action, &self.location, &error);
         let put = own.put(&path, PutPayload::from_static(b"doctor")).await;
         let is_there = put.is_ok();
-        let mut all = vec![Access { right: "write", tried: put.map(drop).map_err(|error| failed("write", error)) }];
+        let mut all =
+            vec![AccessCheck { right: "write", result: put.map(drop).map_err(|error| failed("write", error)) }];
         if is_there {
             let got = async { own.get(&path).await?.bytes().await }.await;
-            all.push(Access { right: "read", tried: got.map(drop).map_err(|error| failed("read", error)) });
+            all.push(AccessCheck { right: "read", result: got.map(drop).map_err(|error| failed("read", error)) });
         }
         let listed = own.list(None).try_next().await;
-        all.push(Access { right: "list", tried: listed.map(drop).map_err(|error| failed("list", error)) });
+        all.push(AccessCheck { right: "list", result: listed.map(drop).map_err(|error| failed("list", error)) });
         if delete && is_there {
             let deleted = own.delete(&path).await;
-            all.push(Access { right: "delete", tried: deleted.map_err(|error| failed("delete", error)) });
+            all.push(AccessCheck { right: "delete", result: deleted.map_err(|error| failed("delete", error)) });
         }
         Ok(all)
     }
 
-    /// How far this machine's clock is ahead of the store's; `None` where the store is a folder of this machine.
+    /// How far this machine's clock is ahead of the store's; `None` if the store is a local folder.
     ///
     /// # Errors
     /// The store can't be written or read.
@@ -93,32 +95,33 @@ impl Audit {
             return Ok(None);
         }
         let before = Utc::now();
-        let (stored, after) = self.times().await?;
-        // The store tells whole seconds, and the answer took a while.
+        let (stored, after) = self.store_and_local_time().await?;
+        // The store reports whole seconds, and the request took some time.
         let (least, most) = (before - stored - TimeDelta::seconds(1), after - stored);
         Ok(Some(TimeDelta::zero().clamp(least, most)))
     }
 
-    /// The store's time, by the stamp of a small file that is written there, and this machine's when that was done.
+    /// The store's time, from the timestamp of a small object that is written there, and this machine's time after that
+    /// write.
     ///
     /// # Errors
     /// The store can't be written or read.
-    pub(in crate::lake) async fn times(&self) -> Result<(DateTime<Utc>, DateTime<Utc>), LakeError> {
+    pub(in crate::lake) async fn store_and_local_time(&self) -> Result<(DateTime<Utc>, DateTime<Utc>), LakeError> {
         let own = prefixed(&self.root, &self.location.table_url(OWN))?;
-        let path = Path::from(CLOCK);
+        let path = Path::from(CLOCK_PROBE_KEY);
         let failed = |error: object_store::Error| LakeError::store("ask for the time", &self.location, &error);
         own.put(&path, PutPayload::from_static(b"now")).await.map_err(failed)?;
         let after = Utc::now();
         Ok((own.head(&path).await.map_err(failed)?.last_modified, after))
     }
 
-    /// Files that belong to no write any more, or to one that goes on.
+    /// Counts temporary files: abandoned ones, and those of writes that may still be running.
     ///
     /// # Errors
     /// The folder can't be read.
-    pub async fn temporary_files(&self) -> Result<TemporaryFiles, LakeError> {
-        self.in_folder("look for temporary files", |folder| {
-            let mut found = TemporaryFiles::default();
+    pub async fn temporary_files(&self) -> Result<TemporaryFileCounts, LakeError> {
+        self.in_local_folder("look for temporary files", |folder| {
+            let mut found = TemporaryFileCounts::default();
             for file in temporary_files(folder)? {
                 match file.age >= ABANDONED {
                     true => {
@@ -133,15 +136,15 @@ impl Audit {
         .await
     }
 
-    /// Deletes the abandoned ones; how many there were.
+    /// Deletes the abandoned files and returns their number.
     ///
     /// # Errors
     /// The folder can't be read or written.
     pub async fn remove_temporary_files(&self) -> Result<usize, LakeError> {
-        self.in_folder("delete temporary files", |folder| remove_abandoned(folder, ABANDONED)).await
+        self.in_local_folder("delete temporary files", |folder| remove_abandoned(folder, ABANDONED)).await
     }
 
-    async fn in_folder<T: Default + Send + 'static>(
+    async fn in_local_folder<T: Default + Send + 'static>(
         &self,
         action: &'static str,
         work: impl FnOnce(&std::path::Path) -> std::io::Result<T> + Send + 'static,
@@ -159,21 +162,22 @@ impl Audit {
 }
 
 impl AuditedTable {
-    /// Data files that the store has.
+    /// Data files of the table that are in the store.
     ///
     /// # Errors
     /// The store doesn't answer.
-    pub async fn listed(&self) -> Result<Vec<ListedFile>, LakeError> {
-        data_files(&self.store, &self.place).await
+    pub async fn listed_files(&self) -> Result<Vec<ListedFile>, LakeError> {
+        data_files(&self.store, &self.location).await
     }
 }
 
-/// Data files below the root of a table, which `place` names. Folders whose names begin with `_` or `.` are not its own.
+/// Data files below the root of the table that `location` names. Folders whose names begin with `_` or `.` are skipped,
+/// as they hold no data of it.
 pub(in crate::lake) async fn data_files(
     store: &Arc<dyn ObjectStore>,
-    place: &str,
+    location: &str,
 ) -> Result<Vec<ListedFile>, LakeError> {
-    let failed = |error: object_store::Error| LakeError::store("list the files", place, &error);
+    let failed = |error: object_store::Error| LakeError::store("list the files", location, &error);
     let mut found = Vec::new();
     let mut listed = store.list(None);
     while let Some(object) = listed.try_next().await.map_err(failed)? {

@@ -1,4 +1,4 @@
-//! One version of a table, put together from the actions of its log.
+//! One version of a table, reconstructed from the actions of its log.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,20 +16,20 @@ use crate::lake::log::schema::{arrow_schema, read_columns};
 use crate::lake::log::transactions::app_id;
 use crate::market::{EPOCH_DAYS_FROM_CE, TopicIdentity};
 
-/// A data file as an Add has it.
+/// A data file as described by its `add` action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedFile {
     pub path: Path,
     pub bytes: u64,
-    /// Days since 1970-01-01; `None` where the Add has no date.
+    /// Days since 1970-01-01; `None` if the `add` action has no date.
     pub partition_value: Option<i32>,
     /// Delta statistics as JSON.
     pub stats: Option<String>,
-    /// The tool that added it, as far as the log still says.
+    /// The tool that added the file, if the log still has that commit.
     pub writer: Option<Arc<str>>,
 }
 
-/// Counters of the newest commit that has some.
+/// Counters of the newest commit that has counters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedCounters {
     pub version: u64,
@@ -45,9 +45,9 @@ pub struct LoggedVersion {
     pub schema: SchemaRef,
     pub partition_column: String,
     pub properties: BTreeMap<String, String>,
-    /// By path.
+    /// Sorted by path.
     pub files: Vec<LoggedFile>,
-    /// Files that left the table, with the time of it in milliseconds since the epoch: as far as the log still knows.
+    /// Removed files that the log still lists, with the time of the removal in milliseconds since the epoch.
     pub removed: HashMap<Path, Option<i64>>,
     /// Delta id of the table; never changes.
     pub id: String,
@@ -57,12 +57,12 @@ pub struct LoggedVersion {
 }
 
 impl LoggedVersion {
-    /// Incarnation of the topic, of `ticks`.
+    /// Incarnation of the topic; only `ticks` has this property.
     pub fn epoch(&self) -> i32 {
         self.epoch
     }
 
-    /// Name of the topic that lands here, of `ticks`.
+    /// Name of the topic that is ingested; only `ticks` has this property.
     pub fn topic(&self) -> Option<&str> {
         self.properties.get(TOPIC).map(String::as_str)
     }
@@ -73,7 +73,7 @@ impl LoggedVersion {
         TopicIdentity { cluster_id: property(CLUSTER_ID).unwrap_or_default(), topic_id: property(TOPIC_ID) }
     }
 
-    /// Next offset of a partition by its transaction.
+    /// Next offset of a partition according to its transaction.
     pub fn next_offset(&self, epoch: i32, partition: i32) -> Option<i64> {
         self.transactions.get(&app_id(epoch, partition)).copied()
     }
@@ -85,9 +85,9 @@ impl LoggedVersion {
     }
 }
 
-/// What the actions so far say.
+/// State that results from the actions replayed so far.
 #[derive(Default)]
-pub(in crate::lake) struct Replay {
+pub(in crate::lake) struct LogReplay {
     files: BTreeMap<String, Add>,
     removed: HashMap<String, Option<i64>>,
     transactions: HashMap<String, i64>,
@@ -96,11 +96,11 @@ pub(in crate::lake) struct Replay {
     pub record: Option<(u64, CommitRecord)>,
 }
 
-impl Replay {
-    /// Paths that are added while they are there already go to `twice`.
+impl LogReplay {
+    /// Collects in `twice` the paths that are added although the table has them already.
     pub(in crate::lake) fn apply(&mut self, version: u64, actions: Vec<Action>, twice: &mut Vec<String>) {
         self.record = record_of(&actions).map(|record| (version, record)).or(self.record.take());
-        // A commit may take a file away and add it again.
+        // A commit may remove a file and add it again.
         for path in actions.iter().filter_map(|action| Some(&action.remove.as_ref()?.path)) {
             self.files.remove(path);
         }
@@ -127,7 +127,7 @@ impl Replay {
         let Some(add) = action.add else { return };
         self.removed.remove(&add.path);
         if add.deletion_vector.is_some() {
-            // Only a higher protocol has them.
+            // Only a higher protocol version has these actions.
             self.protocol = Some((3, 7));
         }
         if self.files.contains_key(&add.path) {
@@ -137,17 +137,17 @@ impl Replay {
     }
 
     /// # Errors
-    /// The table needs a protocol, or has columns, that tickhouse doesn't know; its epoch is no number.
-    pub(in crate::lake) fn into_version(self, version: u64, place: &str) -> Result<LoggedVersion, LakeError> {
-        let wrong = |detail: String| LakeError::Table { action: "read the log", table: place.to_owned(), detail };
+    /// The table needs a protocol or has columns that tickhouse doesn't know, or its epoch is not a number.
+    pub(in crate::lake) fn into_version(self, version: u64, table: &str) -> Result<LoggedVersion, LakeError> {
+        let wrong = |detail: String| LakeError::Table { action: "read the log", table: table.to_owned(), detail };
         let metadata = self.metadata.ok_or_else(|| wrong("it has no metadata".to_owned()))?;
         let (reader, writer) = self.protocol.unwrap_or((1, 2));
         if (reader, writer) != (1, 2) {
-            return Err(LakeError::Protocol { table: place.to_owned(), reader, writer });
+            return Err(LakeError::Protocol { table: table.to_owned(), reader, writer });
         }
         let schema: StructType =
             serde_json::from_str(&metadata.schema_string).map_err(|error| wrong(error.to_string()))?;
-        let columns = read_columns(&schema, place)?;
+        let columns = read_columns(&schema, table)?;
         let partition_column = metadata.partition_columns.first().cloned().unwrap_or_default();
         let mut files = Vec::with_capacity(self.files.len());
         let decoded = |path: String| Path::from_url_path(&path).map_err(|error| wrong(format!("path {path}: {error}")));
@@ -171,7 +171,7 @@ impl Replay {
             version,
             schema: arrow_schema(&columns, &partition_column),
             partition_column,
-            epoch: epoch_of(place, EPOCH, properties.get(EPOCH).map(String::as_str))?,
+            epoch: epoch_of(table, EPOCH, properties.get(EPOCH).map(String::as_str))?,
             properties,
             id: metadata.id.unwrap_or_default(),
             files,

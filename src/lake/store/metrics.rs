@@ -1,10 +1,10 @@
-//! What the requests of a lake came to, counted once a request by all its handles.
+//! Metrics of the requests of a lake, shared by all its handles.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How one attempt at a commit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Attempt {
+pub enum CommitAttempt {
     /// The version was put.
     Ok,
     /// Another writer was faster; the same files are offered again.
@@ -13,11 +13,11 @@ pub enum Attempt {
     UnknownResolved,
     /// Somebody else moved the partitions.
     Fenced,
-    /// The store failed; what became of it is found out by the next attempt.
+    /// The store failed; the next attempt determines the outcome.
     Error,
 }
 
-impl Attempt {
+impl CommitAttempt {
     pub const ALL: [Self; 5] = [Self::Ok, Self::Conflict, Self::UnknownResolved, Self::Fenced, Self::Error];
 
     pub fn name(self) -> &'static str {
@@ -31,7 +31,7 @@ impl Attempt {
     }
 }
 
-/// Which table is committed to.
+/// A table whose commits are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommittedTable {
     Ticks,
@@ -49,42 +49,42 @@ impl CommittedTable {
     }
 }
 
-/// Only ever counts up, but for `failing`.
+/// Counters; all but `failing` only increase.
 #[derive(Debug, Default)]
-pub struct Tally {
-    commits: [[AtomicU64; Attempt::ALL.len()]; CommittedTable::ALL.len()],
+pub struct StoreMetrics {
+    commits: [[AtomicU64; CommitAttempt::ALL.len()]; CommittedTable::ALL.len()],
     faults: AtomicU64,
     failing: AtomicU64,
 }
 
-/// A [`Tally`] at one moment.
+/// The values of [`StoreMetrics`] at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tallied {
-    commits: [[u64; Attempt::ALL.len()]; CommittedTable::ALL.len()],
-    /// Requests that failed and were made again.
+pub struct StoreMetricsSnapshot {
+    commits: [[u64; CommitAttempt::ALL.len()]; CommittedTable::ALL.len()],
+    /// Failed requests that were retried.
     pub faults: u64,
-    /// Requests that failed the last time and are being made again now.
+    /// Requests that failed and are being retried now.
     pub failing: u64,
 }
 
-impl Tallied {
-    /// Attempts at commits that ended so.
-    pub fn commits(&self, table: CommittedTable, attempt: Attempt) -> u64 {
+impl StoreMetricsSnapshot {
+    /// Number of attempts at commits with this outcome.
+    pub fn commits(&self, table: CommittedTable, attempt: CommitAttempt) -> u64 {
         self.commits[table as usize][attempt as usize]
     }
 }
 
-impl Tally {
-    pub fn read(&self) -> Tallied {
+impl StoreMetrics {
+    pub fn read(&self) -> StoreMetricsSnapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Tallied {
+        StoreMetricsSnapshot {
             commits: self.commits.each_ref().map(|table| table.each_ref().map(read)),
             faults: read(&self.faults),
             failing: read(&self.failing),
         }
     }
 
-    pub(in crate::lake) fn commit(&self, table: CommittedTable, attempt: Attempt) {
+    pub(in crate::lake) fn commit(&self, table: CommittedTable, attempt: CommitAttempt) {
         self.commits[table as usize][attempt as usize].fetch_add(1, Ordering::Relaxed);
     }
 
@@ -92,11 +92,11 @@ impl Tally {
         self.faults.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(in crate::lake) fn begins_to_fail(&self) {
+    pub(in crate::lake) fn enter_failing(&self) {
         self.failing.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(in crate::lake) fn ends_to_fail(&self) {
+    pub(in crate::lake) fn leave_failing(&self) {
         self.failing.fetch_sub(1, Ordering::Relaxed);
     }
 }
