@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 const SECOND_SIGNAL: i32 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::of_process();
+    let cli = Cli::from_process();
     if let Err(error) = telemetry::start(&cli.global, cli.command.default_log()) {
         commands::tell(&format!("error: {error}\n"));
         return ExitCode::from(commands::USAGE);

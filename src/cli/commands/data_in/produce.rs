@@ -61,7 +61,7 @@ async fn simulate(global: &GlobalArgs, args: &SimulateArgs, stop: CancellationTo
 async fn replay(global: &GlobalArgs, args: &ReplayArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let input = input(global, &args.send).await?;
     let encoder = encoder(&args.send, input.as_ref())?;
-    if let (None, Some(input)) = (args.send.format, &input) {
+    if let (None, Some(input)) = (args.send.message_format, &input) {
         unwritten(input).iter().for_each(|line| tell(line));
     }
     let usage = |error: ReplayError| SettingsError::Value(error.to_string());
@@ -122,7 +122,7 @@ async fn input(global: &GlobalArgs, args: &SendArgs) -> anyhow::Result<Option<In
         Ok(lake) => lake,
         // Ingest makes it later.
         Err(LakeError::NoTable { .. }) => return Ok(None),
-        Err(error) => return Err(error).context("read the lake's mapping; --format PRESET does without"),
+        Err(error) => return Err(error).context("read the lake's mapping; --message-format PRESET does without"),
     };
     if lake.topic() != Some(settings.kafka.topic.as_str()) {
         return Ok(None);
@@ -131,7 +131,7 @@ async fn input(global: &GlobalArgs, args: &SendArgs) -> anyhow::Result<Option<In
 }
 
 fn encoder(args: &SendArgs, input: Option<&InputSettings>) -> Result<Encoder, SettingsError> {
-    let encoder = match (args.format, input) {
+    let encoder = match (args.message_format, input) {
         (Some(preset), _) => Encoder::new(preset, args.zone),
         (None, Some(input)) => {
             if matches!(input.ts, Some(Source::KafkaTimestamp)) && !args.event_timestamps {

@@ -60,7 +60,7 @@ pub(super) async fn show(global: &GlobalArgs, args: &OffsetsShowArgs) -> anyhow:
             Kafka { partitions, other: lake.identity().require(&identity).err() }
         }
     };
-    print(&if args.json { as_json(&lake, &kafka).await? } else { as_text(&lake, &kafka).await? })?;
+    print(&if args.is_json() { as_json(&lake, &kafka).await? } else { as_text(&lake, &kafka).await? })?;
     Ok(ExitCode::SUCCESS)
 }
 
