@@ -1,4 +1,4 @@
-//! `tickhouse alerts list|test`: the rules of the configuration, and what they would have told.
+//! `tickhouse alerts list|test`: the rules of the configuration, and the alerts that they would have emitted.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::{AlertsArgs, AlertsCommand, AlertsTestArgs, GlobalArgs};
 use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::exit::FINDINGS;
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::lake::Lake;
 use crate::live::{Engine, Event, Kind, LiveSettings, RuleSettings, Rules, WebhookSettings, history};
@@ -96,10 +96,10 @@ async fn test(global: &GlobalArgs, args: &AlertsTestArgs) -> anyhow::Result<Exit
     let events = history(&mut engine, &lake.ticks()?, (from, to), wants).await?;
     write_batch(&rows(&events)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
     let count = events.len() as u64;
-    tell(&format!("rule '{}' would have emitted {count} alerts\n", args.rule));
+    write_stderr(&format!("rule '{}' would have emitted {count} alerts\n", args.rule));
     Ok(match args.expect {
         Some(expected) if expected != count => {
-            tell(&format!("expected were {expected}\n"));
+            write_stderr(&format!("expected were {expected}\n"));
             ExitCode::from(FINDINGS)
         }
         _ => ExitCode::SUCCESS,

@@ -13,7 +13,7 @@ use crate::check::doctor::{Check, DoctorSettings, Expected, Report, Status, exam
 use crate::cli::args::{DoctorArgs, FormatChoice, GlobalArgs};
 use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::exit::FINDINGS;
-use crate::cli::commands::print::{print, tell};
+use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::{Resolved, Settings};
 use crate::decode::Decoder;
 use crate::ingest::Maintain;
@@ -21,7 +21,7 @@ use crate::live::Rules;
 use crate::query::{Format, Output, write_batch};
 
 const CONFIGURATION: &str = "configuration";
-const CORRECT: &str = "correct it; `tickhouse config show` tells where each value comes from";
+const CORRECT: &str = "correct it; `tickhouse config show` shows where each value comes from";
 
 /// # Errors
 /// The location can't be one of a lake, or standard output can't be written.
@@ -99,7 +99,7 @@ fn show(report: &Report, format: FormatChoice) -> anyhow::Result<ExitCode> {
             write_batch(&rows(&report.checks)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
         }
     }
-    tell(&summary(report));
+    write_stderr(&summary(report));
     Ok(if report.healthy { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) })
 }
 
@@ -125,8 +125,7 @@ fn summary(report: &Report) -> String {
         line(format_args!("copies of what was changed are in {copies} under the root of the lake"));
     }
     let count = |status: Status| report.checks.iter().filter(|check| check.status == status).count();
-    let counts =
-        [(Status::Fail, "wrong"), (Status::Warn, "to look at"), (Status::Fixed, "fixed"), (Status::Ok, "well")];
+    let counts = [(Status::Fail, "wrong"), (Status::Warn, "to review"), (Status::Fixed, "fixed"), (Status::Ok, "ok")];
     let counts = counts.map(|(status, word)| (count(status), word)).into_iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
     line(format_args!("{}", counts.join(", ")));

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::cli::args::{GlobalArgs, MaintainArgs};
 use crate::cli::commands::ask::target::output_of;
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::lake::maintenance::{Compacted, Compaction, Dropped, Limits, Retention, RewriteError, Stopped};
 use crate::lake::{MARKET_ZONE, Maintenance, NewFile, RetryPolicy, Unreferenced, Upkeep};
@@ -81,7 +81,7 @@ async fn unreferenced(
 fn retention(maintenance: &mut Maintenance, args: &MaintainArgs) -> anyhow::Result<Option<Retention>> {
     let Some(keep) = args.retain else { return Ok(None) };
     let zone = maintenance.tables().first().and_then(|ticks| ticks.property(MARKET_ZONE)?.parse().ok());
-    let zone = zone.with_context(|| format!("--retain: the property {MARKET_ZONE} of ticks tells no zone"))?;
+    let zone = zone.with_context(|| format!("--retain: the property {MARKET_ZONE} of ticks is not a time zone"))?;
     Ok(Some(Retention::new(keep, &mut MarketZone::new(zone), now_ms())))
 }
 
@@ -155,7 +155,7 @@ async fn changed(
             let mut dropped = Dropped::default();
             let ended = retention.run(table, &retry, stop, &mut dropped).await;
             if dropped.files > 0 {
-                tell(&format!("{}: {} rows of old dates dropped\n", table.name, dropped.rows));
+                write_stderr(&format!("{}: {} rows of old dates dropped\n", table.name, dropped.rows));
                 let Dropped { files, bytes, .. } = dropped;
                 lines.push(Line { table: table.name, what: "dropped", files, bytes, ..Line::default() });
             }
@@ -167,7 +167,7 @@ async fn changed(
         left_to_another(ended, table.name)?;
         if all.jobs > 0 {
             let rate = HumanBytes((all.bytes_before as f64 / started.elapsed().as_secs_f64()) as u64);
-            tell(&format!("{}: {} rows compacted, {rate}/s\n", table.name, all.rows));
+            write_stderr(&format!("{}: {} rows compacted, {rate}/s\n", table.name, all.rows));
         }
         lines.push(Line {
             table: table.name,
@@ -195,7 +195,7 @@ async fn changed(
 fn left_to_another(ended: Result<Stopped, RewriteError>, table: &str) -> anyhow::Result<()> {
     match ended.map_err(plain)? {
         Stopped::Done => {}
-        Stopped::Outrun => tell(&format!("{table}: another maintainer is at work; left to it\n")),
+        Stopped::Outrun => write_stderr(&format!("{table}: another maintainer is at work; left to it\n")),
         Stopped::Asked => bail!("stopped; what was committed before stays"),
     }
     Ok(())
