@@ -11,15 +11,15 @@ use tokio_util::sync::CancellationToken;
 const SECOND_SIGNAL: i32 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::of_process();
+    let cli = Cli::from_process();
     if let Err(error) = telemetry::start(&cli.global, cli.command.default_log()) {
-        commands::tell(&format!("error: {error}\n"));
+        commands::write_stderr(&format!("error: {error}\n"));
         return ExitCode::from(commands::USAGE);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            commands::tell(&format!("error: start the runtime: {error}\n"));
+            commands::write_stderr(&format!("error: start the runtime: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     // Whatever still hangs in a request ends with the process: the Delta kernel panics when its runtime ends first.
     std::mem::forget(runtime);
     result.unwrap_or_else(|error| {
-        commands::tell(&format!("error: {error:#}\n"));
+        commands::write_stderr(&format!("error: {error:#}\n"));
         commands::exit_code(&error)
     })
 }

@@ -134,7 +134,7 @@ class TrinoServer:
         refused = subprocess.run([tickhouse.binary, *elsewhere], capture_output=True, text=True)
         assert refused.returncode == 2 and "--replace" in refused.stderr, refused.stderr
         for moved in (elsewhere, [*arguments, *self.place]):
-            assert tickhouse.run(*moved, "--replace").stderr.count("registered anew at") == 2
+            assert tickhouse.run(*moved, "--replace").stderr.count("registered again at") == 2
         return views_in(tickhouse.statements("trino", *self.schema, *self.place, "--dry-run"))
 
     def rows(self, sql: str) -> list[dict]:

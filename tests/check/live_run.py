@@ -289,7 +289,7 @@ def check_history(run: Run, expected: dict[str, str | None]) -> list[str]:
     problems = []
     for rule in RULES:
         count = sum(id.endswith(f"-rule-{rule}") for id in expected)
-        words = ["alerts", "test", rule, "--config", str(run.config), "--table", str(run.lake), "--since", "1h"]
+        words = ["alerts", "test", rule, "--config", str(run.config), "--table", str(run.lake), "--from", "1h"]
         done = subprocess.run(run.command(*words, "--format", "csv", "--expect", str(count)), capture_output=True, text=True)
         listed = len(done.stdout.splitlines()) - 1
         print(f"alerts test {rule}: {listed} over the history, {count} live")

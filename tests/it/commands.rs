@@ -143,9 +143,8 @@ fn every_command_has_a_summary() {
     let show = Tickhouse::new(&["dead-letters", "show", "--help"]).succeed();
     assert!(!show.contains("[default: -1]") && !show.contains("[default: \"\"]"), "{show}");
     let help = Tickhouse::new(&["--help"]).succeed();
-    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    // The rest of a long summary is indented further.
-    for line in commands.filter(|line| !line.starts_with("    ")) {
+    let commands = help.lines().skip_while(|line| *line != "Data in:").take_while(|line| *line != "Options:");
+    for line in commands.filter(|line| line.starts_with("  ")) {
         assert!(line.split_whitespace().count() > 2, "no summary: {line}");
     }
 }
@@ -217,7 +216,8 @@ fn wrong_sql_is_shown_with_a_caret() {
 fn offsets_are_shown_with_what_kafka_holds() {
     let (topic, place) = filled();
     topic.send(&ticks(40..43));
-    let shown = Tickhouse::new(&["offsets", "show", "--json"]).flags(&topic.flags()).flags(&place.flags()).succeed();
+    let shown =
+        Tickhouse::new(&["offsets", "show", "--format", "json"]).flags(&topic.flags()).flags(&place.flags()).succeed();
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((shown["epoch"].as_i64(), shown["topic"].as_str()), (Some(0), Some(topic.kafka.topic.as_str())));
     let first = &shown["partitions"][0];

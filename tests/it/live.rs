@@ -76,7 +76,7 @@ fn events_are_told_once_and_are_those_of_the_queries() {
     assert!(printed.iter().any(|line| line.contains("<script> jump (rule jump, warning) close")), "{printed:?}");
 
     // Over the history: those before live ran, too.
-    let test = ["alerts", "test", "jump", "--since", "2026-01-05", "--config", &rules, "--format", "csv"];
+    let test = ["alerts", "test", "jump", "--from", "2026-01-05", "--config", &rules, "--format", "csv"];
     let history = Tickhouse::new(&test).flags(&place.flags()).succeed();
     let all = query(&place, &jumps.replace(">= 100", ">= 0").replace("AND ", "AND t.change > 2"));
     assert_eq!(history.lines().count(), all.lines().count());
@@ -143,8 +143,8 @@ fn settings_that_can_t_work_are_told_at_the_start() {
     assert!(no_brokers.stderr.contains("set --brokers"), "{no_brokers:?}");
     let rule = Tickhouse::new(&["alerts", "test", "jump"]).flags(&place.flags()).run();
     assert_eq!(rule.code, Some(2), "{rule:?}");
-    let backwards = ["alerts", "test", "x", "--when", "close > 1", "--since", "2026-01-05", "--until", "2026-01-04"];
+    let backwards = ["alerts", "test", "x", "--when", "close > 1", "--from", "2026-01-05", "--to", "2026-01-04"];
     let backwards = Tickhouse::new(&backwards).flags(&place.flags()).run();
     assert_eq!(backwards.code, Some(2), "{backwards:?}");
-    assert!(backwards.stderr.contains("is not before --until"), "{backwards:?}");
+    assert!(backwards.stderr.contains("is not before --to"), "{backwards:?}");
 }

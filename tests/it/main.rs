@@ -11,6 +11,7 @@ mod counters;
 mod dashboard;
 mod doctor;
 mod groups;
+mod help;
 mod ingest;
 mod layout;
 mod live;

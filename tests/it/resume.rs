@@ -124,7 +124,7 @@ async fn the_same_command_goes_on_after_a_wrong_row_was_corrected() {
     std::fs::write(&other, text.replace(BAD, "9")).unwrap();
     let refused = replay(&topic, &other, &["--resume", &topic.kafka.topic]).run();
     assert_says(&refused, 2, "", "they were of a.csv, and these are of b.csv");
-    assert_says(&run(&["--format", "binance"]), 2, "", "are not the ones that it has sent");
+    assert_says(&run(&["--message-format", "binance"]), 2, "", "are not the ones that it has sent");
     assert_eq!(committed_rows(&topic).len(), 30_000);
 
     // The same messages from a pipe, with a row more.

@@ -35,7 +35,7 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!(Tickhouse::new(&["config", "show", "--topic", "x"]).unread(), Some(2));
     let count = Tickhouse::new(&["query", "SELECT count(*) AS n FROM ticks"]).flags(&place.flags()).succeed();
     assert_eq!(count, format!("n\n{}\n", sent.len()));
-    let end = run(&["offsets", "show", "--json"]).succeed();
+    let end = run(&["offsets", "show", "--format", "json"]).succeed();
     let end: serde_json::Value = serde_json::from_str(&end).unwrap();
     assert_eq!(end["partitions"][0]["lag"], 5, "{end}");
 }

@@ -14,7 +14,36 @@ Examples:
   tickhouse catalog glue --table s3://bucket/lake --dry-run
   tickhouse catalog manifest --table s3://bucket/lake";
 
-/// Make other engines know the tables of a lake, and the named queries as views
+const GLUE_HELP: &str = "\
+Examples:
+  tickhouse catalog glue --table s3://bucket/lake --dry-run";
+
+const ATHENA_HELP: &str = "\
+Examples:
+  tickhouse catalog athena --table s3://bucket/lake --athena-output s3://bucket/results";
+
+const TRINO_HELP: &str = "\
+Examples:
+  tickhouse catalog trino --table s3://bucket/lake --trino-url https://trino.example.com:8443";
+
+const SPARK_HELP: &str = "\
+Examples:
+  tickhouse catalog spark --table s3://bucket/lake -o lake.sql && spark-sql -f lake.sql";
+
+const DUCKDB_HELP: &str = "\
+Examples:
+  tickhouse catalog duckdb --table ./lake | duckdb lake.duckdb";
+
+const CLICKHOUSE_HELP: &str = "\
+Examples:
+  tickhouse catalog clickhouse --table s3://bucket/lake | clickhouse-client
+  tickhouse catalog clickhouse --table s3://bucket/lake --url https://host:8443 --user default";
+
+const MANIFEST_HELP: &str = "\
+Examples:
+  tickhouse catalog manifest --table s3://bucket/lake";
+
+/// Register tables and views in other engines
 #[derive(Debug, Clone, Args)]
 #[command(arg_required_else_help = true, after_help = AFTER_HELP)]
 pub struct CatalogArgs {
@@ -24,26 +53,37 @@ pub struct CatalogArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum CatalogCommand {
-    /// Register the tables in the Glue Data Catalog; views there are Athena's: `catalog athena` makes them
+    /// Register the tables in the Glue Data Catalog
+    ///
+    /// Views of the Glue Data Catalog belong to Athena: `catalog athena` creates them.
+    #[command(after_help = GLUE_HELP)]
     Glue(GlueArgs),
     /// Create tables and views in Athena
     ///
-    /// A table that is there stays as it is. Views give times as TIMESTAMP in UTC, because Athena keeps no zones in
-    /// them, and in no order.
+    /// A table that exists is not changed. Views return times as TIMESTAMP in UTC, because Athena's views can't hold time
+    /// zones, and rows in no order.
+    #[command(after_help = ATHENA_HELP)]
     Athena(AthenaCatalogArgs),
     /// Register the tables in Trino's Delta Lake connector, and create views
     ///
-    /// The connector needs delta.register-table-procedure.enabled=true. Its views keep no order.
+    /// The connector needs delta.register-table-procedure.enabled=true. Views return rows in no order.
+    #[command(after_help = TRINO_HELP)]
     Trino(TrinoCatalogArgs),
-    /// Print a script for spark-sql -f: tables and views
+    /// Print a script for spark-sql -f that creates tables and views
+    #[command(after_help = SPARK_HELP)]
     Spark(ScriptArgs),
-    /// Print a script for DuckDB: views, those of the tables included, and a secret for S3 that holds no keys
-    Duckdb(ScriptArgs),
-    /// Create tables and views in ClickHouse, or print a script for it
-    Clickhouse(ClickhouseArgs),
-    /// Write manifests, which list the files of each partition for readers that don't know Delta
+    /// Print a script for DuckDB that creates views of tables and queries
     ///
-    /// They are those of one version: write them again after new commits.
+    /// For a lake on S3 it also creates a secret, which holds no keys.
+    #[command(after_help = DUCKDB_HELP)]
+    Duckdb(ScriptArgs),
+    /// Create tables and views in ClickHouse, or print a script that does
+    #[command(after_help = CLICKHOUSE_HELP)]
+    Clickhouse(ClickhouseArgs),
+    /// Write manifests of the files of each partition, for readers that don't know Delta
+    ///
+    /// A manifest describes one version: write them again after new commits.
+    #[command(after_help = MANIFEST_HELP)]
     Manifest(ManifestArgs),
 }
 
@@ -53,7 +93,7 @@ pub struct PlaceArgs {
     /// Schema (database) of the engine that holds the tables and views [default: tickhouse]
     #[arg(long, visible_alias = "database", value_name = "NAME", value_parser = name)]
     pub schema: Option<String>,
-    /// Root of the lake as the engine sees it, where that differs from --table: s3a://bucket/lake, local:///lake
+    /// Root of the lake as the engine sees it, if that differs from --table: s3a://bucket/lake, local:///lake
     #[arg(long, value_name = "URI")]
     pub location: Option<String>,
     #[command(flatten)]
@@ -63,10 +103,10 @@ pub struct PlaceArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Views")]
 pub struct ViewArgs {
-    /// Make no views
+    /// Create no views
     #[arg(long, conflicts_with_all = ["view", "sql_dir"])]
     pub no_views: bool,
-    /// Make a view of this query only; can be repeated
+    /// Create a view of this query only; can be repeated
     #[arg(long, value_name = "NAME")]
     pub view: Vec<String>,
     /// Folder of NAME.sql files that override and extend the named queries
@@ -76,10 +116,10 @@ pub struct ViewArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct GlueArgs {
-    /// Print the requests as JSON instead of sending them
+    /// Print the requests as JSON, and send nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Change tables of these names that are elsewhere
+    /// Change tables of these names that are at another location
     #[arg(long)]
     pub replace: bool,
     #[command(flatten)]
@@ -88,7 +128,7 @@ pub struct GlueArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct AthenaCatalogArgs {
-    /// Print the statements instead of running them
+    /// Print the statements, and run nothing
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
@@ -101,10 +141,10 @@ pub struct AthenaCatalogArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct TrinoCatalogArgs {
-    /// Print the statements instead of running them
+    /// Print the statements, and run nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Take the names away from tables that are elsewhere; their files stay
+    /// Unregister tables of these names that are at another location; their files stay
     #[arg(long)]
     pub replace: bool,
     #[command(flatten)]
@@ -120,7 +160,7 @@ pub struct ScriptArgs {
     /// Write the script to a file; - is standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Print the script without a look whether the lake is there
+    /// Print the script without checking that the lake exists
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
@@ -131,14 +171,14 @@ pub struct ScriptArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct ClickhouseArgs {
-    /// Named collection of the server that holds access_key_id and secret_access_key of the bucket; without one the
-    /// server's own credentials are used
+    /// Named collection of the server with access_key_id and secret_access_key of the bucket [default: the server's own
+    /// credentials]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub named_collection: Option<String>,
-    /// HTTP interface of a server that is to run the statements, as in https://host:8443; without one they are printed
+    /// HTTP interface of the server that runs the statements, as in https://host:8443 [default: print the statements]
     #[arg(long, value_name = "URL", conflicts_with = "output")]
     pub url: Option<String>,
-    /// User there; the password comes from TICKHOUSE_CLICKHOUSE_PASSWORD or _PASSWORD_FILE
+    /// ClickHouse user; the password comes from TICKHOUSE_CLICKHOUSE_PASSWORD or TICKHOUSE_CLICKHOUSE_PASSWORD_FILE
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     #[command(flatten)]
@@ -154,10 +194,10 @@ impl ClickhouseArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct ManifestArgs {
-    /// Root of the lake as the readers see it, where that differs from --table: s3a://bucket/lake
+    /// Root of the lake as the readers see it, if that differs from --table: s3a://bucket/lake
     #[arg(long, value_name = "URI")]
     pub location: Option<String>,
-    /// Print which manifests would be written, with their files
+    /// Print which manifests would be written, and write nothing
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]

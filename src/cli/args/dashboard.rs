@@ -10,10 +10,12 @@ const AFTER_HELP: &str = "\
 Examples:
   tickhouse dashboard --table ./lake
   tickhouse dashboard --table ./lake --brokers localhost:9092
-  TICKHOUSE_DASHBOARD_TOKEN_FILE=token tickhouse dashboard --table s3://bucket/lake --listen 0.0.0.0:8080 \\
-    --allow-host dash.example.com";
+  TICKHOUSE_DASHBOARD_TOKEN_FILE=token tickhouse dashboard --table s3://bucket/lake \\
+      --listen 0.0.0.0:8080 --allow-host dash.example.com";
 
-/// A live page of a lake: candles, signals, alerts, tables and downloads, for a browser
+/// Serve a live page of a lake: candles, signals, alerts
+///
+/// With brokers the page is live; without them it shows what is in the table.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct DashboardArgs {
@@ -21,7 +23,6 @@ pub struct DashboardArgs {
     pub serve: ServeArgs,
     #[command(flatten)]
     pub table: TableArgs,
-    /// With brokers the page is live; without, it shows what is in the table
     #[command(flatten)]
     pub kafka: KafkaArgs,
 }
@@ -30,15 +31,18 @@ pub struct DashboardArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Dashboard")]
 pub struct ServeArgs {
-    /// Address and port to listen at; one that others reach needs a token [default: 127.0.0.1:8080, or one of the next
-    /// ports if that is taken]
+    /// Address and port to listen on [default: 127.0.0.1:8080, or one of the next ports if that is in use]
+    ///
+    /// An address that other machines reach needs a token.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<Listen>,
-    /// Token that who looks has to know, 16 bytes at least; better in TICKHOUSE_DASHBOARD_TOKEN or
-    /// TICKHOUSE_DASHBOARD_TOKEN_FILE, since others see the words of a command
+    /// Token that clients of the page must present, at least 16 bytes
+    ///
+    /// TICKHOUSE_DASHBOARD_TOKEN and TICKHOUSE_DASHBOARD_TOKEN_FILE are safer: other users of the machine can read the
+    /// arguments of a process.
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<String>,
-    /// Name under which browsers reach the page, beside localhost; can be repeated
+    /// Host name under which browsers reach the page, besides localhost; can be repeated
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
 }

@@ -8,9 +8,31 @@ use crate::cli::args::{FormatChoice, InputArgs, TableArgs};
 use crate::decode::Reason;
 use crate::query::Moment;
 
-/// Messages that could not become ticks
+const AFTER_HELP: &str = "\
+Examples:
+  tickhouse dead-letters list --table ./lake
+  tickhouse dead-letters show --table ./lake --reason syntax --limit 3
+  tickhouse dead-letters replay --table ./lake --config tickhouse.toml --dry-run";
+
+const LIST_HELP: &str = "\
+Examples:
+  tickhouse dead-letters list --table ./lake
+  tickhouse dead-letters list --table ./lake --open --format json";
+
+const SHOW_HELP: &str = "\
+Examples:
+  tickhouse dead-letters show --table ./lake --reason syntax --limit 3
+  tickhouse dead-letters show --table ./lake --partition 0 --offset 1234 --format ndjson";
+
+const REPLAY_HELP: &str = "\
+Examples:
+  tickhouse dead-letters replay --table ./lake --config tickhouse.toml --dry-run
+  tickhouse dead-letters replay --table ./lake --zone Asia/Kolkata --reason naive_ts
+  tickhouse dead-letters replay --table ./lake --partition 0 --offsets 100..200";
+
+/// List, show and replay messages that couldn't be decoded
 #[derive(Debug, Clone, Args)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = true, after_help = AFTER_HELP)]
 pub struct DeadLettersArgs {
     #[command(subcommand)]
     pub command: DeadLettersCommand,
@@ -18,64 +40,65 @@ pub struct DeadLettersArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum DeadLettersCommand {
-    /// Count them by reason and partition, with their offsets and times
+    /// Count dead letters by reason and partition, with their offsets and times
     List(DeadLettersListArgs),
-    /// Show single ones with their payload
+    /// Show dead letters with their payload
     Show(DeadLettersShowArgs),
-    /// Decode open ones again, by the lake's mapping of now or another one, and add their ticks
+    /// Decode open dead letters again and add their ticks
+    ///
+    /// Messages are read by [input] of the configuration and its flags if there are any, otherwise by the mapping of the
+    /// lake. The dead letters themselves stay. The command can be repeated, also after it was killed: a dead letter whose
+    /// ticks are in the table is left out.
     Replay(DeadLettersReplayArgs),
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(after_help = LIST_HELP)]
 pub struct DeadLettersListArgs {
-    #[command(flatten)]
-    pub table: TableArgs,
-    /// Only this reason
+    /// Only dead letters of this reason
     #[arg(long, value_name = "CODE", value_parser = reason)]
     pub reason: Option<Reason>,
-    /// Only open ones: whose ticks are not in the table
+    /// Only open ones, whose ticks are not in the table
     #[arg(long)]
     pub open: bool,
-    /// Format; auto is a table on a terminal and csv in a pipe
+    /// Format of the list; auto is a table on a terminal and csv in a pipe
     #[arg(long, value_enum, default_value = "auto")]
     pub format: FormatChoice,
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(after_help = SHOW_HELP)]
 pub struct DeadLettersShowArgs {
-    #[command(flatten)]
-    pub table: TableArgs,
-    /// Only this reason
+    /// Only dead letters of this reason
     #[arg(long, value_name = "CODE", value_parser = reason)]
     pub reason: Option<Reason>,
-    /// Only this partition
+    /// Only dead letters of this partition
     #[arg(long, value_name = "NUMBER")]
     pub partition: Option<u32>,
-    /// Only this offset
+    /// Only dead letters of this offset
     #[arg(long, value_name = "NUMBER")]
     pub offset: Option<u64>,
-    /// So many at most: those of the newest commit first, by partition and offset
+    /// Show at most this many: the newest commit first, then by partition and offset
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub limit: i64,
-    /// Format; auto is a table on a terminal and csv in a pipe
+    /// Format of the list; auto is a table on a terminal and csv in a pipe
     #[arg(long, value_enum, default_value = "auto")]
     pub format: FormatChoice,
-}
-
-/// Dead letters stay as they are. An open one has no tick in the table; what was replayed before is left out, so the
-/// command can be repeated, also after it was killed. With [input] in the configuration, or a flag of it, messages are
-/// read by that, else by the mapping that the lake has.
-#[derive(Debug, Clone, Args)]
-pub struct DeadLettersReplayArgs {
     #[command(flatten)]
     pub table: TableArgs,
-    #[command(flatten)]
-    pub input: InputArgs,
-    /// Only these reasons; repeatable, or separated by commas
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = REPLAY_HELP)]
+pub struct DeadLettersReplayArgs {
+    /// Only these reasons, separated by commas; can be repeated
     #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = reason)]
     pub reason: Vec<Reason>,
-    /// Only those that were ingested at or after this, as in 2026-11-20, 2026-11-20T14:30:00Z, yesterday or 2h; days and
-    /// local times are of UTC
+    /// Only those that were ingested at or after this: 2026-11-20, 2026-11-20T14:30:00Z, yesterday or 2h (ago)
+    ///
+    /// Days and times without an offset are in UTC.
     #[arg(long, value_name = "DATE|TIME", value_parser = Moment::parse)]
     pub from: Option<Moment>,
     /// Only those that were ingested before this
@@ -84,18 +107,22 @@ pub struct DeadLettersReplayArgs {
     /// Only this partition of the topic
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(0..))]
     pub partition: Option<i32>,
-    /// Only these offsets: the first, and the one after the last, as in 100..200
+    /// Only these offsets, the end excluded, as in 100..200
     #[arg(long, value_name = "FIRST..NEXT", value_parser = offsets)]
     pub offsets: Option<Range<i64>>,
-    /// Say what would become of them, and write nothing
+    /// Print what would become of them, and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Letters of one commit, at most
+    /// Largest number of dead letters in one commit
     #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub commit_letters: u64,
-    /// Format; json adds what is still bad; auto is a table on a terminal and csv in a pipe
+    /// Format of the report; json adds what can't be decoded; auto is a table on a terminal and csv in a pipe
     #[arg(long, value_enum, default_value = "auto")]
     pub format: FormatChoice,
+    #[command(flatten)]
+    pub table: TableArgs,
+    #[command(flatten)]
+    pub input: InputArgs,
 }
 
 fn reason(text: &str) -> Result<Reason, String> {

@@ -8,8 +8,18 @@ use clap::Args;
 use crate::serve::http::Listen;
 use crate::util::units::parse_duration;
 
-/// Everything in one process: an embedded broker, a simulated market, ingest into a local table, signals
+const AFTER_HELP: &str = "\
+Examples:
+  tickhouse demo
+  tickhouse demo --rate 20000 --symbols 500 --duration 1m
+  tickhouse demo --table ./demo-lake
+  tickhouse demo --table ./demo-lake --resume";
+
+/// Run everything in one process, with a simulated market
+///
+/// An embedded broker, simulated ticks, ingest into a local lake, signals and the live page.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct DemoArgs {
     /// Ticks a second
     #[arg(long, value_name = "RATE", default_value_t = 2_000.0, value_parser = rate)]
@@ -17,19 +27,19 @@ pub struct DemoArgs {
     /// Number of symbols
     #[arg(long, value_name = "COUNT", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub symbols: u32,
-    /// Stop after this time [default: at Ctrl-C]
+    /// Stop after this time [default: run until Ctrl-C]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
-    /// Address and port of the live page [default: 127.0.0.1:8080, or one of the next ports if that is taken]
+    /// Address and port of the live page [default: 127.0.0.1:8080, or one of the next ports if that is in use]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<Listen>,
-    /// Folder of the lake, which must not exist [default: a fresh folder under the system's temporary one]
+    /// Folder of the lake, which must not exist unless --resume is given [default: a new temporary folder]
     #[arg(long, value_name = "FOLDER")]
     pub table: Option<PathBuf>,
-    /// Go on with the demo lake in --table; the offsets of its broker count anew
+    /// Continue the demo lake in --table; the offsets of its new broker start at 0
     #[arg(long, requires = "table")]
     pub resume: bool,
-    /// The same seed gives the same prices
+    /// Seed of the simulation: the same seed gives the same prices
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
 }

@@ -13,85 +13,100 @@ use crate::serve::http::Listen;
 use crate::serve::metrics::DEFAULT_LISTEN;
 use crate::util::units::{parse_duration, parse_size};
 
-/// Land a Kafka topic in a Delta table, every tick exactly once
+const AFTER_HELP: &str = "\
+Examples:
+  tickhouse ingest --brokers localhost:9092 --topic ticks --table ./lake
+  tickhouse ingest --brokers localhost:9092 --topic ticks --table ./lake --until-latest
+  tickhouse ingest --brokers localhost:9092 --topic trades --input binance --dry-run
+  tickhouse ingest --config tickhouse.toml --live --dashboard --metrics-listen";
+
+/// Write a Kafka topic into Delta tables, exactly once
+///
+/// Every message becomes a row of ticks, a dead letter or a count. Ingest runs until SIGTERM or Ctrl-C, then commits what
+/// it has read; the next run goes on at the offset after the last commit.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct IngestArgs {
     #[command(flatten)]
     pub kafka: KafkaArgs,
-    #[command(flatten)]
-    pub table: TableArgs,
-    #[command(flatten)]
-    pub input: InputArgs,
     /// Consumer group [default: tickhouse- and the first 8 characters of the table id]
     #[arg(long, help_heading = "Kafka")]
     pub group: Option<String>,
-    /// Static membership: a restart causes no rebalance
+    /// Id of a static member of the consumer group, so that a restart causes no rebalance
     #[arg(long, value_name = "ID", help_heading = "Kafka")]
     pub instance_id: Option<String>,
-    /// Where a lake begins: earliest, latest, a time, or offsets like 0=100,1=250. Partitions that are added later begin at
-    /// their first message
-    #[arg(long, value_name = "START")]
-    pub start: Option<StartPolicy>,
-    /// Refuse to make a new lake: the one of --table is there, or its file system isn't mounted
-    #[arg(long)]
+    #[command(flatten)]
+    pub table: TableArgs,
+    /// Create the bucket of --table if it doesn't exist
+    #[arg(long, help_heading = "Table")]
+    pub s3_create_bucket: bool,
+    /// Fail if the lake doesn't exist, instead of creating it; it guards against a file system that isn't mounted
+    #[arg(long, help_heading = "Table")]
     pub must_exist: bool,
-    /// Stop when the table has the ends that the partitions have now
-    #[arg(long)]
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Accept an input that differs from the one that the lake was created with
+    #[arg(long, help_heading = "Input")]
+    pub accept_input_change: bool,
+    /// Where a new lake starts: earliest, latest, a time, or offsets such as 0=100,1=250 [default: earliest]
+    ///
+    /// Partitions that are added to the topic later start at their first message.
+    #[arg(long, value_name = "START", help_heading = "Start and stop")]
+    pub start: Option<StartPolicy>,
+    /// Stop when the table has everything that the topic held at the start
+    #[arg(long, help_heading = "Start and stop")]
     pub until_latest: bool,
-    /// What to do when Kafka no longer holds what comes next
-    #[arg(long, value_name = "POLICY")]
+    /// What to do when Kafka no longer holds the next offset [default: stop]
+    #[arg(long, value_name = "POLICY", help_heading = "Start and stop")]
     pub on_data_loss: Option<DataLossPolicy>,
-    /// Stop with exit code 3, before the commit, when more of the first 1,000 messages, or of 10,000 later ones, become dead
-    /// letters; 1 never stops [default: 0.5 with --until-latest and for a lake without rows, else a warning]
-    #[arg(long, value_name = "SHARE")]
+    /// Exit with code 3, before the commit, if a larger share of messages are dead letters; 1 never stops [default: 0.5
+    /// with --until-latest and for a lake without rows, otherwise a warning]
+    ///
+    /// The share is taken of the first 1,000 messages, then of every 10,000.
+    #[arg(long, value_name = "SHARE", help_heading = "Start and stop")]
     pub max_dead_share: Option<Share>,
-    /// Time zone of trade dates; fixed when the lake is created [default: America/New_York]
-    #[arg(long, value_name = "ZONE")]
-    pub market_zone: Option<String>,
-    /// Partitions of the table; fixed when the lake is created [default: day]
-    #[arg(long, value_name = "UNIT")]
-    pub partition_by: Option<PartitionBy>,
     /// Flush at this many rows [default: 1000000]
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", help_heading = "Flush and memory")]
     pub flush_rows: Option<u32>,
     /// Flush at this many decoded bytes [default: 64MiB]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Flush and memory")]
     pub flush_bytes: Option<String>,
-    /// Flush at this age [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    /// Flush when the oldest row is this old [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Flush and memory")]
     pub flush_interval: Option<String>,
-    /// Memory of the process [default: 512MiB]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    /// Memory limit of the process [default: 512MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Flush and memory")]
     pub memory: Option<String>,
-    /// Work for the table beside the ingest [default: compact]
-    #[arg(long, value_name = "WORK")]
+    /// Time zone of trade dates; fixed when the lake is created [default: America/New_York]
+    #[arg(long, value_name = "ZONE", help_heading = "Table layout")]
+    pub market_zone: Option<String>,
+    /// Partitions of the table; fixed when the lake is created [default: day]
+    #[arg(long, value_name = "UNIT", help_heading = "Table layout")]
+    pub partition_by: Option<PartitionBy>,
+    /// Maintenance of the table while ingest runs [default: compact]
+    #[arg(long, value_name = "WORK", help_heading = "Maintenance")]
     pub maintain: Option<Maintain>,
-    /// Take an input that differs from the one that the lake was made with
-    #[arg(long)]
-    pub accept_input_change: bool,
-    /// Create the bucket of --table if there is none
-    #[arg(long)]
-    pub s3_create_bucket: bool,
-    /// Also tell signals, crossings, anomalies and alerts while the ticks arrive, as `tickhouse live` does
+    /// Compute signals, anomalies and alerts in the same process, as `tickhouse live` does
     #[arg(long, help_heading = "Events", conflicts_with_all = ["dry_run", "until_latest"])]
     pub live: bool,
     #[command(flatten)]
     pub events: EventArgs,
-    /// Also serve the live page, as `tickhouse dashboard` does
+    /// Serve the live page in the same process, as `tickhouse dashboard` does
     #[arg(long, help_heading = "Dashboard", conflicts_with_all = ["dry_run", "until_latest"])]
     pub dashboard: bool,
     #[command(flatten)]
     pub serve: ServeArgs,
-    /// Serve /livez, /readyz, /metrics and /status [default address: 127.0.0.1:9464]; one that others reach needs a token
-    /// in TICKHOUSE_METRICS_TOKEN or TICKHOUSE_METRICS_TOKEN_FILE
+    /// Serve /livez, /readyz, /metrics and /status [default address: 127.0.0.1:9464]
+    ///
+    /// An address that other machines reach needs a token in TICKHOUSE_METRICS_TOKEN or TICKHOUSE_METRICS_TOKEN_FILE.
     #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = DEFAULT_LISTEN)]
     #[arg(help_heading = "Metrics", conflicts_with = "dry_run")]
     pub metrics_listen: Option<Listen>,
-    /// Print the verdict of messages and write nothing
-    #[arg(long)]
+    /// Print how the first messages are decoded, and write nothing
+    #[arg(long, help_heading = "Dry run")]
     pub dry_run: bool,
-    /// Messages of a dry run
-    #[arg(long, value_name = "MESSAGES", default_value_t = 100, requires = "dry_run")]
+    /// Number of messages that a dry run reads
+    #[arg(long, value_name = "MESSAGES", default_value_t = 100, requires = "dry_run", help_heading = "Dry run")]
     pub limit: u64,
 }
 
@@ -99,23 +114,24 @@ pub struct IngestArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Input")]
 pub struct InputArgs {
-    /// Message format; anything else is mapped in the configuration [default: canonical]
+    /// Message format; other formats are mapped in the configuration [default: canonical]
     #[arg(long, value_name = "PRESET")]
     pub input: Option<Preset>,
     /// Time zone of times without an offset
     #[arg(long, value_name = "ZONE")]
     pub zone: Option<String>,
-    /// How times are written that are no RFC 3339, as a strftime pattern: %Y-%m-%d, %d/%m/%Y %H:%M:%S; a day begins at
-    /// midnight in --zone
+    /// strftime pattern of times that are not RFC 3339, such as %d/%m/%Y %H:%M:%S
+    ///
+    /// A time of a pattern without hours is midnight in --zone.
     #[arg(long, value_name = "PATTERN")]
     pub ts_format: Option<String>,
-    /// Only this symbol; repeatable
+    /// Read only this symbol; can be repeated
     #[arg(long, value_name = "SYMBOL")]
     pub include: Vec<String>,
-    /// Not this symbol; repeatable
+    /// Skip this symbol; can be repeated
     #[arg(long, value_name = "SYMBOL")]
     pub exclude: Vec<String>,
-    /// Larger messages are dead letters [default: 1MiB]
+    /// Largest message that is decoded; a larger one is a dead letter [default: 1MiB]
     #[arg(long, value_name = "SIZE", value_parser = |text: &str| parse_size(text))]
     pub max_message_bytes: Option<u64>,
 }

@@ -6,8 +6,37 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::cli::args::{FormatChoice, TableArgs, zone};
 use crate::query::Moment;
 
-/// Show the versions, columns and files of a table, or change the zone of its trade dates
+const AFTER_HELP: &str = "\
+Examples:
+  tickhouse table history --table ./lake
+  tickhouse table files --table ./lake dead_letters --format json
+  tickhouse table rezone --table ./lake --market-zone Asia/Kolkata --dry-run";
+
+const HISTORY_HELP: &str = "\
+Examples:
+  tickhouse table history --table ./lake
+  tickhouse table history --table ./lake dead_letters --limit 5";
+
+const SCHEMA_HELP: &str = "\
+Examples:
+  tickhouse table schema --table ./lake
+  tickhouse table schema --table ./lake --as-of 12";
+
+const FILES_HELP: &str = "\
+Examples:
+  tickhouse table files --table ./lake
+  tickhouse table files --table ./lake dead_letters --as-of 2h --format json";
+
+const REZONE_HELP: &str = "\
+Examples:
+  tickhouse table rezone --table ./lake --market-zone Asia/Kolkata --dry-run
+  tickhouse table rezone --table ./lake --market-zone Asia/Kolkata";
+
+/// Show the versions, columns and files of a table
+///
+/// `table rezone` changes the time zone of the trade dates of a lake.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct InspectArgs {
     #[command(subcommand)]
     pub command: InspectCommand,
@@ -16,37 +45,43 @@ pub struct InspectArgs {
 #[derive(Debug, Clone, Subcommand)]
 pub enum InspectCommand {
     /// List the commits that the log still holds, newest first
+    #[command(after_help = HISTORY_HELP)]
     History {
-        /// How many
+        /// Number of commits that are listed
         #[arg(long, value_name = "NUMBER", default_value_t = 20)]
         limit: usize,
         #[command(flatten)]
         common: InspectCommon,
     },
-    /// List the columns, and of which zone dates and times are
+    /// List the columns, and the time zones of dates and times
+    #[command(after_help = SCHEMA_HELP)]
     Schema {
         #[command(flatten)]
         past: PastArgs,
         #[command(flatten)]
         common: InspectCommon,
     },
-    /// List the data files with what their statistics tell, oldest partition first
+    /// List the data files with their statistics, oldest partition first
+    #[command(after_help = FILES_HELP)]
     Files {
         #[command(flatten)]
         past: PastArgs,
         #[command(flatten)]
         common: InspectCommon,
     },
-    /// Give all rows the trade dates of another zone, in one commit; stop ingest and live first
+    /// Change the time zone of all trade dates, in one commit
+    ///
+    /// Stop ingest and live first.
     Rezone(RezoneArgs),
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(after_help = REZONE_HELP)]
 pub struct RezoneArgs {
-    /// Zone of trade dates from then on: a name of the IANA list, such as Asia/Kolkata
+    /// New time zone of trade dates: an IANA name such as Asia/Kolkata
     #[arg(long, value_name = "ZONE", value_parser = zone)]
     pub market_zone: Tz,
-    /// Say what would be rewritten, and change nothing
+    /// Print what would be rewritten, and change nothing
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
@@ -55,7 +90,7 @@ pub struct RezoneArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct InspectCommon {
-    /// Which table of the lake
+    /// Table of the lake
     #[arg(value_enum, default_value = "ticks")]
     pub name: LakeTable,
     /// Format of the list; auto is a table on a terminal and csv in a pipe
@@ -68,8 +103,9 @@ pub struct InspectCommon {
 /// Which version is read.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PastArgs {
-    /// Read this version, or the newest that was there at a time: 12, 2026-11-20T14:30:00Z, 2h (ago); dead letters are
-    /// those of the same time
+    /// Read this version, or the newest version of a point in time: 12, 2026-11-20T14:30:00Z, 2h (ago)
+    ///
+    /// Dead letters are read as of the same time.
     #[arg(long, value_name = "VERSION|TIME", value_parser = as_of)]
     pub as_of: Option<AsOfText>,
 }

@@ -6,8 +6,30 @@ use crate::cli::args::{FormatChoice, KafkaArgs, TableArgs};
 use crate::cli::settings::Layers;
 use crate::util::units::parse_duration;
 
-/// Signals, crossings, anomalies and alerts while the ticks arrive: to the table signals, a topic, webhooks, the terminal
+const LIVE_HELP: &str = "\
+Examples:
+  tickhouse live --brokers localhost:9092 --table ./lake --print
+  tickhouse live --config tickhouse.toml --events-topic signals";
+
+const ALERTS_HELP: &str = "\
+Examples:
+  tickhouse alerts list --config tickhouse.toml
+  tickhouse alerts test jump --config tickhouse.toml --table ./lake --from 1d";
+
+const LIST_HELP: &str = "\
+Examples:
+  tickhouse alerts list --config tickhouse.toml";
+
+const TEST_HELP: &str = "\
+Examples:
+  tickhouse alerts test jump --config tickhouse.toml --from 2026-11-20 --to 2026-11-21
+  tickhouse alerts test large --table ./lake --when 'volume > 1000000' --symbol AAPL";
+
+/// Emit signals, anomalies and alerts while ticks arrive
+///
+/// Events go to the table signals, and to a topic, webhooks and the terminal if these are set.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = LIVE_HELP)]
 pub struct LiveArgs {
     #[command(flatten)]
     pub kafka: KafkaArgs,
@@ -21,16 +43,16 @@ pub struct LiveArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Events")]
 pub struct EventArgs {
-    /// Topic for events, on the same brokers; made if there is none
+    /// Topic of the events, on the same brokers; created if it doesn't exist
     #[arg(long, value_name = "TOPIC")]
     pub events_topic: Option<String>,
-    /// Print events, a line each
+    /// Print each event as a line
     #[arg(long)]
     pub print: bool,
-    /// Let a tick wait this long for older ones of its symbol, in event time [default: 0s, later ones are left out]
+    /// How long a tick waits for older ticks of its symbol, in event time [default: 0s, which leaves older ticks out]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub reorder: Option<String>,
-    /// Commit what happened this often [default: 5s]
+    /// Time between two commits of events [default: 5s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub commit_interval: Option<String>,
 }
@@ -56,9 +78,9 @@ impl LiveArgs {
     }
 }
 
-/// Alert rules of the configuration
+/// List the alert rules, or test one over the table
 #[derive(Debug, Clone, Args)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = true, after_help = ALERTS_HELP)]
 pub struct AlertsArgs {
     #[command(subcommand)]
     pub command: AlertsCommand,
@@ -66,9 +88,11 @@ pub struct AlertsArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum AlertsCommand {
-    /// Show the rules and where their alerts go
+    /// List the alert rules of the configuration and where their alerts go
+    #[command(after_help = LIST_HELP)]
     List,
-    /// Run a rule over the table and list what it would have told
+    /// Run a rule over the table and list the alerts that it would have emitted
+    #[command(after_help = TEST_HELP)]
     Test(AlertsTestArgs),
 }
 
@@ -76,24 +100,24 @@ pub enum AlertsCommand {
 pub struct AlertsTestArgs {
     /// Name of the rule
     pub rule: String,
-    #[command(flatten)]
-    pub table: TableArgs,
-    /// From then on: a length of time ago, a date or a time
-    #[arg(long, value_name = "DATE|TIME", default_value = "1d")]
-    pub since: String,
-    /// Until then, exclusive [default: now]
-    #[arg(long, value_name = "DATE|TIME")]
-    pub until: Option<String>,
-    /// Only this symbol; several by commas, can be repeated
+    /// Start at this trade date or time, as in 2026-11-20, 2026-11-20T14:30:00Z, yesterday or 2h (ago)
+    #[arg(long, alias = "since", value_name = "DATE|TIME", default_value = "1d")]
+    pub from: String,
+    /// End at this trade date or time, which is excluded [default: now]
+    #[arg(long, alias = "until", value_name = "DATE|TIME")]
+    pub to: Option<String>,
+    /// Only these symbols, separated by commas; can be repeated
     #[arg(long, value_name = "SYMBOL", value_delimiter = ',')]
     pub symbol: Vec<String>,
-    /// Another condition in place of the rule's, to try it out
+    /// Condition to test instead of the rule's
     #[arg(long, value_name = "CONDITION")]
     pub when: Option<String>,
-    /// Exit with 4 unless there are this many alerts
+    /// Exit with code 4 unless there are exactly this many alerts
     #[arg(long, value_name = "COUNT")]
     pub expect: Option<u64>,
-    /// Form of the list
-    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    /// Format of the list; auto is a table on a terminal and csv in a pipe
+    #[arg(long, value_enum, default_value = "auto")]
     pub format: FormatChoice,
+    #[command(flatten)]
+    pub table: TableArgs,
 }

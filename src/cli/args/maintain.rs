@@ -6,32 +6,41 @@ use clap::Args;
 
 use crate::cli::args::{FormatChoice, TableArgs};
 
-/// Keep a lake fast and small: checkpoints, small files into large sorted ones, and away with what no version needs
+const AFTER_HELP: &str = "\
+Examples:
+  tickhouse maintain --table ./lake --dry-run
+  tickhouse maintain --table s3://bucket/lake --retain 2y
+  tickhouse maintain --table ./lake --no-delete";
+
+/// Compact a lake, write checkpoints, delete what is expired
+///
+/// Small files are merged into large sorted ones, and files that no version needs are deleted.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct MaintainArgs {
-    #[command(flatten)]
-    pub table: TableArgs,
-    /// Say what would be done, and change nothing
+    /// Print what would be done, and change nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Delete nothing: neither old log files and checkpoints nor data files that no version needs
     #[arg(long)]
     pub no_delete: bool,
-    /// Data files that no version needs are deleted when they are older than this; 1d at least
+    /// Delete data files that no version needs when they are older than this, at least 1d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = humantime::parse_duration)]
     pub delete_after: Duration,
-    /// Take dates older than this out of ticks and signals, as in 90d or 2y; dead letters stay. 1d at least
+    /// Delete dates older than this, at least 1d, from ticks and signals, as in 90d or 2y; dead letters stay
     #[arg(long, value_name = "TIME", value_parser = retention)]
     pub retain: Option<Duration>,
-    /// Files of a date are merged for good when none came for this long
+    /// Merge the files of a date for the last time when none was added for this long
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
     pub settled_after: Duration,
-    /// Work also while another maintainer does; the table is right either way, work may be done twice
+    /// Run even if another process holds the maintenance lease; the table stays correct, work may be done twice
     #[arg(long)]
     pub ignore_lease: bool,
-    /// Format of what is printed; auto is a table on a terminal and csv in a pipe
+    /// Format of the report; auto is a table on a terminal and csv in a pipe
     #[arg(long, value_enum, default_value = "auto")]
     pub format: FormatChoice,
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 fn retention(text: &str) -> Result<Duration, String> {

@@ -6,6 +6,7 @@ mod dashboard;
 mod dead_letters;
 mod demo;
 mod doctor;
+mod groups;
 mod ingest;
 mod inspect;
 mod live;
@@ -31,11 +32,13 @@ pub use dashboard::{DashboardArgs, ServeArgs};
 pub use dead_letters::{DeadLettersArgs, DeadLettersCommand, DeadLettersReplayArgs};
 pub use demo::DemoArgs;
 pub use doctor::DoctorArgs;
+pub use groups::GROUPS;
+use groups::with_groups;
 pub use ingest::{IngestArgs, InputArgs};
 pub use inspect::{AsOfText, InspectArgs, InspectCommand, InspectCommon, LakeTable, PastArgs, RezoneArgs};
 pub use live::{AlertsArgs, AlertsCommand, AlertsTestArgs, EventArgs, LiveArgs};
 pub use maintain::MaintainArgs;
-pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsSetArgs, OffsetsShowArgs};
+pub use offsets::{OffsetsArgs, OffsetsCommand, OffsetsFormat, OffsetsSetArgs, OffsetsShowArgs};
 pub use probe::{ProbeArgs, Question};
 pub use produce::{ColumnArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
 pub use query::{AskArgs, QueryArgs};
@@ -46,7 +49,7 @@ pub use shared::table::TableArgs;
 use shared::values::{pair, zone};
 pub use verify::VerifyArgs;
 
-/// One binary that turns a Kafka topic of market ticks into an open Delta lakehouse, exactly once
+/// Turns a Kafka topic of market ticks into an open Delta lakehouse, exactly once
 #[derive(Debug, Parser)]
 #[command(name = "tickhouse", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -59,13 +62,15 @@ pub struct Cli {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global")]
 pub struct GlobalArgs {
-    /// Configuration file (TOML); most keys can also come from the environment, as TICKHOUSE_KAFKA_BROKERS
+    /// Configuration file in TOML; most keys can also be set in the environment, as in TICKHOUSE_KAFKA_BROKERS
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What is logged to stderr, as in debug or librdkafka=trace; libraries that are not named only warn
+    /// Log filter, as in debug or librdkafka=trace [default: info for ingest, live and dashboard, otherwise warn]
+    ///
+    /// The log goes to standard error. Libraries that the filter doesn't name only log warnings.
     #[arg(long, global = true, value_name = "FILTER")]
     pub log: Option<String>,
-    /// Form of the log
+    /// Format of the log
     #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
     pub log_format: LogFormat,
 }
@@ -102,15 +107,20 @@ pub enum Command {
 }
 
 impl Cli {
-    /// The words of the process. A number below zero is a value, so that the error is about the value.
-    pub fn of_process() -> Self {
-        Self::from_words(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    /// Parses the arguments of the process.
+    pub fn from_process() -> Self {
+        Self::parse_arguments(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The command line with its help. A number below zero is a value, so that an error is about the value.
+    pub fn definition() -> clap::Command {
+        take_negative_values(with_groups(Self::command()))
     }
 
     /// # Errors
-    /// As clap says it.
-    pub fn from_words<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Self, clap::Error> {
-        let matches = take_negative_values(Self::command()).try_get_matches_from(words)?;
+    /// The arguments are not those of a command, or ask for help or the version.
+    pub fn parse_arguments<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Self, clap::Error> {
+        let matches = Self::definition().try_get_matches_from(words)?;
         Self::from_arg_matches(&matches)
     }
 }
@@ -131,7 +141,7 @@ fn take_negative_values(command: clap::Command) -> clap::Command {
 }
 
 impl Command {
-    /// Runs for months.
+    /// Whether it runs until it is stopped.
     pub fn is_daemon(&self) -> bool {
         match self {
             Self::Ingest(args) => !args.dry_run,
@@ -140,7 +150,7 @@ impl Command {
         }
     }
 
-    /// Default of `--log`: a daemon tells what it does, a command only what is wrong.
+    /// Default of `--log`: a daemon logs what it does, a command only warnings.
     pub fn default_log(&self) -> &'static str {
         if self.is_daemon() { "info" } else { "warn" }
     }
@@ -154,8 +164,8 @@ mod tests {
     use crate::cli::settings::Settings;
 
     #[test]
-    fn a_negative_value_is_told_as_a_value() {
-        for (words, told) in [
+    fn an_error_about_a_negative_value_names_the_flag() {
+        for (words, expected) in [
             ("dead-letters show --offset -1", "invalid value '-1' for '--offset <NUMBER>'"),
             ("produce simulate --rate -5", "invalid value '-5' for '--rate <RATE>'"),
             ("produce simulate --interval -1s", "invalid value '-1s' for '--interval <TIME>'"),
@@ -165,11 +175,13 @@ mod tests {
             ("query --memory-limit -1 x", "invalid value '-1' for '--memory-limit <SIZE>'"),
         ] {
             let words = std::iter::once("tickhouse").chain(words.split(' '));
-            let error = Cli::from_words(words).unwrap_err().to_string();
-            assert!(error.contains(told), "{error}");
+            let error = Cli::parse_arguments(words).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
         }
         let words = ["tickhouse", "query", "q", "--param", "x=-1", "--param", "y=-2.5"];
-        let Command::Query(args) = Cli::from_words(words).unwrap().command else { panic!("the subcommand is query") };
+        let Command::Query(args) = Cli::parse_arguments(words).unwrap().command else {
+            panic!("the subcommand is query")
+        };
         assert_eq!(args.ask.params, [("x".to_owned(), "-1".to_owned()), ("y".to_owned(), "-2.5".to_owned())]);
     }
 
@@ -177,14 +189,14 @@ mod tests {
     fn what_the_help_calls_the_default_is_the_default() {
         let resolved = |words: &[String]| {
             let words = ["tickhouse", "ingest"].into_iter().map(str::to_owned).chain(words.iter().cloned());
-            let Command::Ingest(args) = Cli::from_words(words).unwrap().command else {
+            let Command::Ingest(args) = Cli::parse_arguments(words).unwrap().command else {
                 panic!("the subcommand is ingest")
             };
             Settings::resolve(None, |layers| args.apply(layers)).unwrap().settings
         };
         let command = Cli::command();
         let ingest = command.find_subcommand("ingest").unwrap();
-        let mut told = 0;
+        let mut checked = 0;
         for argument in ingest.get_arguments() {
             let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
             let Some((_, default)) = help.split_once("[default: ") else { continue };
@@ -195,8 +207,8 @@ mod tests {
             }
             let flag = format!("--{}", argument.get_long().unwrap());
             assert_eq!(resolved(&[flag.clone(), default.to_owned()]), resolved(&[]), "{flag} {default}");
-            told += 1;
+            checked += 1;
         }
-        assert!(told >= 9, "{told} defaults");
+        assert!(checked >= 9, "{checked} defaults");
     }
 }

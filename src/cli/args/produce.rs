@@ -28,8 +28,16 @@ Examples:
 
 const LONGEST_REPLAY_NAME: usize = 200;
 
-/// Write ticks to a topic, and say how many the brokers acknowledged
+const PRODUCE_HELP: &str = "\
+Examples:
+  tickhouse produce simulate --brokers localhost:9092 --topic ticks --partitions 4
+  tickhouse produce replay --brokers localhost:9092 --topic ticks prices.csv";
+
+/// Write ticks to a Kafka topic, simulated or from files
+///
+/// At its end it prints how many messages the brokers acknowledged.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = PRODUCE_HELP)]
 pub struct ProduceArgs {
     #[command(subcommand)]
     pub command: ProduceCommand,
@@ -44,22 +52,11 @@ pub enum ProduceCommand {
 /// What both have in common.
 #[derive(Debug, Clone, Args)]
 pub struct SendArgs {
-    #[command(flatten)]
-    pub kafka: KafkaArgs,
-    /// Create the topic with this many partitions if there is none
-    #[arg(long, value_name = "COUNT", help_heading = "Kafka", value_parser = clap::value_parser!(i32).range(1..))]
-    pub partitions: Option<i32>,
-    /// Replicas of a topic that is created [default: that of the brokers]
-    #[arg(long, value_name = "COUNT", help_heading = "Kafka", requires = "partitions",
-        value_parser = clap::value_parser!(i32).range(1..))]
-    pub replication: Option<i32>,
-    #[command(flatten)]
-    pub table: TableArgs,
-    /// Format of the messages that are made of ticks [default: what [input] of the configuration reads, else what the lake
-    /// of --table reads, else canonical]
-    #[arg(long, value_name = "PRESET")]
-    pub format: Option<Preset>,
-    /// Zone of times without an offset, in files and in the formats that have such times
+    /// Format of the messages that are made of ticks [default: that of [input] in the configuration, else that of the lake
+    /// of --table, else canonical]
+    #[arg(long, alias = "format", value_name = "PRESET")]
+    pub message_format: Option<Preset>,
+    /// Time zone of times without an offset, in files and in the message formats that have such times
     #[arg(long, value_name = "ZONE", value_parser = zone)]
     pub zone: Option<Tz>,
     /// Stop after this many messages
@@ -68,60 +65,72 @@ pub struct SendArgs {
     /// Stop after this time
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
-    /// Set Kafka timestamps to the event times; a topic with a retention time then drops old messages at once
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+    /// Create the topic with this many partitions if it doesn't exist
+    #[arg(long, value_name = "COUNT", help_heading = "Kafka", value_parser = clap::value_parser!(i32).range(1..))]
+    pub partitions: Option<i32>,
+    /// Replicas of a topic that is created [default: the brokers' default]
+    #[arg(long, value_name = "COUNT", help_heading = "Kafka", requires = "partitions",
+        value_parser = clap::value_parser!(i32).range(1..))]
+    pub replication: Option<i32>,
+    /// Set Kafka timestamps to the event times; a topic with a retention time then deletes old messages at once
     #[arg(long, help_heading = "Kafka")]
     pub event_timestamps: bool,
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
-/// Invented prices: correlated random walks, volumes that follow the day
+/// Send simulated prices: correlated random walks, with volumes that follow the day
 #[derive(Debug, Clone, Args)]
 #[command(after_help = SIMULATE_HELP)]
 pub struct SimulateArgs {
-    #[command(flatten)]
-    pub send: SendArgs,
-    /// Messages a second; 0 is as fast as the brokers take them
+    /// Messages a second; 0 is as fast as the brokers accept them
     #[arg(long, value_name = "RATE", default_value = "1000", value_parser = rate)]
     pub rate: f64,
     /// Number of symbols
     #[arg(long, value_name = "COUNT", default_value = "120", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub symbols: u32,
-    /// The same seed and --start give the same messages
+    /// Seed of the simulation: the same seed and --start give the same messages
     #[arg(long, value_name = "NUMBER", default_value = "1")]
     pub seed: u64,
-    /// Event time of the first tick, as in 2026-11-20T14:30:00Z; without it ticks happen now
+    /// Event time of the first tick, as in 2026-11-20T14:30:00Z [default: now]
     #[arg(long, value_name = "TIME", value_parser = start)]
     pub start: Option<i64>,
-    /// Time between two ticks of the simulation [default: 1 / rate; 1ms at rate 0]
+    /// Event time between two ticks [default: 1 / rate, or 1ms at rate 0]
     #[arg(long, value_name = "TIME", value_parser = interval)]
     pub interval: Option<Duration>,
     /// Probability that a tick has a price 3 to 8 % off or a volume 10 to 50 times as high
     #[arg(long, value_name = "PROBABILITY", default_value = "0", value_parser = probability)]
     pub anomalies: f64,
+    #[command(flatten)]
+    pub send: SendArgs,
 }
 
-/// Files: CSV and Parquet become ticks, lines are sent as they are
+/// Send files: rows of CSV and Parquet become ticks, lines are sent as they are
 #[derive(Debug, Clone, Args)]
 #[command(after_help = REPLAY_HELP)]
 pub struct ReplayArgs {
-    #[command(flatten)]
-    pub send: SendArgs,
-    /// Files, patterns in quotes, or - for standard input; read one after the other
+    /// Files, quoted patterns, or - for standard input, in the order in which they are sent
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<String>,
-    /// original, a multiple such as 60x, or max
+    /// Speed: original, a multiple such as 60x, or max
     #[arg(long, default_value = "max", value_parser = pace)]
     pub pace: Pace,
-    /// Name of this replay: after a failure, a kill or a stop the same command goes on, and each message is in the topic
-    /// once. It is sent in transactions, of which readers see what is committed
+    /// Name of this replay: the same command continues it after a failure or a stop, and sends each message once
+    ///
+    /// Messages are sent in Kafka transactions, so readers need isolation.level=read_committed.
     #[arg(long, value_name = "NAME", value_parser = replay_name)]
     pub resume: Option<String>,
-    /// Format of the files [default: by the ends of their names]
+    #[command(flatten)]
+    pub send: SendArgs,
+    /// Format of the files [default: by file name extension]
     #[arg(long, value_name = "FORMAT", help_heading = "Files")]
     pub file_format: Option<FileFormat>,
     /// Unit of times that are numbers
     #[arg(long, value_name = "UNIT", help_heading = "Files")]
     pub time_unit: Option<EpochUnit>,
-    /// How times in text are written that are no RFC 3339, as in %d/%m/%Y %H:%M:%S or %Y%m%d
+    /// strftime pattern of times that are not RFC 3339, such as %d/%m/%Y %H:%M:%S or %Y%m%d
     #[arg(long, value_name = "PATTERN", help_heading = "Files", value_parser = TimeFormat::new)]
     pub ts_format: Option<TimeFormat>,
     /// JSON pointer to the Kafka key in lines, as in /data/s
@@ -266,13 +275,15 @@ mod tests {
     fn simulations() {
         let Ok(ProduceCommand::Simulate(args)) = parse(
             "simulate --brokers b:1 --topic t --rate 0 --count 5 --start 2026-11-20T14:30:00Z --anomalies 0.01 \
-             --format binance --interval 250ms",
+             --message-format binance --interval 250ms",
         ) else {
             panic!("not parsed")
         };
         assert_eq!((args.rate, args.send.count, args.start), (0.0, Some(5), Some(1_795_185_000_000_000)));
-        assert_eq!((args.anomalies, args.send.format), (0.01, Some(Preset::Binance)));
-        for wrong in ["--rate -1", "--anomalies 2", "--symbols 0", "--start today", "--interval 0s", "--format x"] {
+        assert_eq!((args.anomalies, args.send.message_format), (0.01, Some(Preset::Binance)));
+        for wrong in
+            ["--rate -1", "--anomalies 2", "--symbols 0", "--start today", "--interval 0s", "--message-format x"]
+        {
             assert!(parse(&format!("simulate {wrong}")).is_err(), "{wrong}");
         }
         assert!(parse("simulate --replication 3").unwrap_err().contains("--partitions"));

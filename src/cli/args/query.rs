@@ -19,14 +19,16 @@ Examples:
   tickhouse query --table s3://bucket/lake daily_summary -o summary.parquet
   tickhouse query --table ./lake
   tickhouse query --table ./lake --live --brokers localhost:9092 latest
-  tickhouse query --engine trino --trino-url https://trino.example.com:8443 sma_crossover --symbol AAPL";
+  tickhouse query --engine trino --trino-url https://trino.example.com:8443 latest";
 
-/// SQL on the tables of a lake, or a named query such as sma_crossover
+/// Run SQL or a named query such as sma_crossover
+///
+/// Without SQL or a name it opens a prompt on a terminal, and reads statements from a pipe.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
 #[command(group(ArgGroup::new("what").args(["query", "file", "list"])))]
 pub struct QueryArgs {
-    /// SQL (anything with a space in it) or the name of a query; without one a prompt, or the statements of a pipe
+    /// SQL, which is anything that contains a space, or the name of a query
     #[arg(value_name = "SQL|NAME")]
     pub query: Option<String>,
     /// Read the SQL from a file; - is standard input
@@ -35,48 +37,50 @@ pub struct QueryArgs {
     /// List the named queries
     #[arg(long)]
     pub list: bool,
-    /// Print what a named query answers: its parameters, columns and edge rules
+    /// Describe a named query: its parameters, columns and edge cases
     #[arg(long, requires = "query", conflicts_with_all = ["show_sql", "explain"])]
     pub describe: bool,
-    /// Print the statement with all values in place instead of running it
+    /// Print the statement with all parameters filled in, instead of running it
     #[arg(long)]
     pub show_sql: bool,
-    /// Print it in the SQL of this engine [default: that of --engine]
+    /// SQL dialect of --show-sql [default: that of --engine]
     #[arg(long, value_enum, requires = "show_sql")]
     pub dialect: Option<Dialect>,
-    /// Print the plan instead of running it
+    /// Print the query plan, instead of running it
     #[arg(long, conflicts_with = "show_sql")]
     pub explain: bool,
-    /// Zone of the times that are printed, and of those of --from and --to that have no offset
+    /// Time zone of printed times, and of times in --from and --to without an offset
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     pub tz: Tz,
     /// Folder of NAME.sql files that override and extend the named queries
     #[arg(long, value_name = "DIR")]
     pub sql_dir: Option<PathBuf>,
-    /// Format of the result; auto is a table on a terminal and csv in a pipe, or what the name after -o says
+    /// Format of the result; auto is that of the extension of --output, else a table on a terminal and csv in a pipe
     #[arg(long, value_enum, default_value = "auto")]
     pub format: FormatChoice,
-    /// Write the result to a file or an object of the store (s3://bucket/key), which appears when it is complete; - is
-    /// standard output
+    /// Write the result to a file or an object such as s3://bucket/key; - is standard output
+    ///
+    /// The file appears when it is complete.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Rows of a table on a terminal: the first and the last ones are shown; 0 shows all
+    /// Show at most this many rows on a terminal, the first and the last ones; 0 shows all
     #[arg(long, value_name = "ROWS", default_value_t = 40)]
     pub max_rows: usize,
-    /// Memory for sorts, groups and joins; beyond it they spill to disk
+    /// Memory limit of sorts, aggregations and joins, which spill to disk beyond it
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory_limit)]
     pub memory_limit: u64,
-    /// Read a file beside the tables, as in sectors=sectors.csv: csv, tsv, json, ndjson or parquet; can be repeated
+    /// Register a file as a table, as in sectors=sectors.csv; csv, tsv, json, ndjson or parquet; can be repeated
     #[arg(long, value_name = "NAME=FILE", value_parser = pair)]
     pub register: Vec<(String, String)>,
-    /// Who runs the statement; athena and trino on the tables that are registered there [default: local]
+    /// Engine that runs the statement; athena and trino read the tables that are registered there [default: local]
     #[arg(long, value_enum)]
     pub engine: Option<Engine>,
-    /// Read what Kafka holds beyond the table, too: its own topic, up to the ends as of now; at the prompt each
-    /// statement sees the newest
+    /// Also read what Kafka holds beyond the table, up to the current ends of its topic
+    ///
+    /// At the prompt each statement reads up to the ends at its start.
     #[arg(long, conflicts_with_all = ["as_of", "list", "describe", "show_sql"])]
     pub live: bool,
-    /// Memory for the ticks beyond the table
+    /// Memory limit of the ticks beyond the table
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = tail_memory, requires = "live")]
     pub tail_memory: u64,
     #[command(flatten)]
@@ -94,20 +98,21 @@ pub struct QueryArgs {
 /// What a query is asked with, also behind its name at the prompt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct AskArgs {
-    /// Read only ticks of this symbol; several by commas, can be repeated
+    /// Only these symbols, separated by commas; can be repeated
     #[arg(long, value_name = "SYMBOL", value_delimiter = ',')]
     pub symbol: Vec<String>,
-    /// Show from here on: 2026-11-20 and yesterday are trade dates, 2h is that long ago; a named query reads the rows
-    /// before that its windows need, SQL of your own reads only ticks from there
+    /// Start at this trade date or time, as in 2026-11-20, 2026-11-20T14:30:00Z, yesterday or 2h (ago)
+    ///
+    /// A named query also reads the earlier rows that its windows need; your own SQL reads only ticks from there on.
     #[arg(long, value_name = "DATE|TIME")]
     pub from: Option<String>,
-    /// Show up to this trade date or time, which is exclusive
+    /// End at this trade date or time, which is excluded
     #[arg(long, value_name = "DATE|TIME")]
     pub to: Option<String>,
-    /// Read only what is between --from and --to: windows of a named query begin at --from, and bars are cut there
+    /// Read nothing before --from: windows and bars of a named query start there
     #[arg(long)]
     pub cold: bool,
-    /// Length of the bars of a query that has them: 30s, 5m, 1h, 1d; the same as --param interval=..
+    /// Length of the bars: 30s, 5m, 1h, 1d; the same as --param interval=LENGTH
     #[arg(long, value_name = "LENGTH")]
     pub interval: Option<String>,
     /// Value of a parameter of the query; can be repeated

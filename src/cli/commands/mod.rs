@@ -15,7 +15,7 @@ use crate::cli::args::{Cli, Command};
 use crate::cli::settings::Settings;
 use exit::is_reader_gone;
 pub use exit::{USAGE, exit_code};
-pub use print::tell;
+pub use print::write_stderr;
 
 /// # Errors
 /// What the subcommand could not do; [`exit_code`] says how to leave.

@@ -1,4 +1,4 @@
-//! Standard output and standard error of commands: a reader that goes away, as `| head` does, is no failure.
+//! Standard output and standard error of commands: a reader that closes its end, as `| head` does, is not an error.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use anyhow::Context;
 
 /// The reader of our output has what it wanted.
 #[derive(Debug, thiserror::Error)]
-#[error("the reader of the output went away")]
+#[error("the reader closed the output")]
 pub(in crate::cli::commands) struct ReaderGone;
 
 /// Writes the answer of a command; without a reader nothing is left to do.
@@ -32,7 +32,7 @@ pub(in crate::cli::commands) fn report(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes to standard error, for people. Nobody is left to be told when that fails.
-pub fn tell(text: &str) {
+/// Writes to standard error, for people. A failure is ignored, since there is nowhere left to report it.
+pub fn write_stderr(text: &str) {
     drop(io::stderr().lock().write_all(text.as_bytes()));
 }

@@ -1,4 +1,4 @@
-//! Environment variables that are settings, and those that only look like one.
+//! Environment variables that are settings, and those that only resemble one.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -158,13 +158,13 @@ mod tests {
         for known in ["CONFIG", "TABLE", "KAFKA_BROKERS", "KAFKA_PASSWORD_FILE", "STORE_SESSION_TOKEN"] {
             check(&format!("{PREFIX}{known}")).unwrap();
         }
-        for (wrong, told) in [
+        for (wrong, expected) in [
             ("TICKHOUSE_KAFKA_BROKER", "TICKHOUSE_KAFKA_BROKER is no setting: did you mean TICKHOUSE_KAFKA_BROKERS?"),
             ("TICKHOUSE_KAFKA_GROUP_FILE", "TICKHOUSE_KAFKA_GROUP_FILE is no setting"),
             ("TICKHOUSE_X", "TICKHOUSE_X is no setting: unset it"),
         ] {
             let error = check(wrong).unwrap_err().to_string();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 

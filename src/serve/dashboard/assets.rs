@@ -87,7 +87,7 @@ impl Assets {
 }
 
 impl Asset {
-    /// Once; `None` where that makes it no smaller.
+    /// Compressed once; `None` if that isn't smaller.
     fn compressed(&self) -> Option<Bytes> {
         let bytes = self.gzip.get_or_init(|| {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

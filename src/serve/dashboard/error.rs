@@ -1,4 +1,4 @@
-//! What can go wrong: with the server as a whole, and with one request.
+//! Errors of the server, and of one request.
 
 use std::io;
 use std::net::SocketAddr;

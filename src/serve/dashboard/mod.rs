@@ -8,7 +8,7 @@
 //!        source: one task, the newest view of the lake (with brokers: and of what Kafka holds beyond it, 256 MiB),
 //!        at most a second old <──────────────────────────────────────────────────────────┘
 //!                                                        │
-//!        /api/stream: tab (queue of 8) <── hub: one task, tells four times a second <── broadcast of live updates
+//!        /api/stream: tab (queue of 8) <── hub: one task, four broadcasts a second <── broadcast of live updates
 //! ```
 //!
 //! Invariants: only GET and HEAD, nothing is written anywhere; no SQL comes from outside; every answer carries the

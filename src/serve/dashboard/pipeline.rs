@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::live::Progress;
 use crate::serve::dashboard::source::{Known, View};
 
-/// What whoever runs an ingest in this process tells about it. Counts are since its start.
+/// The state of an ingest that runs in the same process. Counts are since its start.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PipelineView {
     /// Rows that were read, committed or not.
@@ -53,7 +53,7 @@ impl PipelineLine {
         match known {
             Known::There(view) => newest_ts = line.table(view),
             Known::Missing(_) => {}
-            Known::Away(problem) => line.trouble = Some(problem.clone()),
+            Known::Unreachable(problem) => line.trouble = Some(problem.clone()),
         }
         if let Some(ingest) = ingest {
             line.ticks = Some(ingest.ticks);
@@ -65,7 +65,7 @@ impl PipelineLine {
             line.late = Some(live.late);
             line.scattered = Some(live.scattered_symbols);
             line.events = Some(live.events);
-            // In trouble it is that of some time ago, or of never.
+            // After an error the lag is out of date or was never known.
             line.lag_messages = live.trouble.is_none().then_some(live.lag_messages);
             line.trouble = live.trouble.clone().or(line.trouble);
             newest_ts = newest_ts.max(live.newest_ts);
@@ -95,12 +95,12 @@ mod tests {
     fn live_numbers_come_before_those_of_the_ingest() {
         let ingest = PipelineView { ticks: 5, lag_messages: Some(7), trouble: Some("slow".to_owned()) };
         let live = Progress { ticks: 9, lag_messages: 3, newest_ts: Some(2_000_500), ..Progress::default() };
-        let away = Known::Away("away".to_owned());
-        let line = PipelineLine::of(&away, Some(&ingest), Some(&live), 2, 1_000.0);
+        let unreachable = Known::Unreachable("unreachable".to_owned());
+        let line = PipelineLine::of(&unreachable, Some(&ingest), Some(&live), 2, 1_000.0);
         assert_eq!((line.ticks, line.lag_messages, line.tabs), (Some(9), Some(3), 2));
         assert_eq!((line.newest_ts, line.lag_seconds), (Some(2_000.5), Some(0.0)));
         assert_eq!(line.trouble.as_deref(), Some("slow"));
-        let line = PipelineLine::of(&away, None, None, 0, 0.0);
-        assert_eq!((line.ticks, line.lag_seconds, line.trouble.as_deref()), (None, None, Some("away")));
+        let line = PipelineLine::of(&unreachable, None, None, 0, 0.0);
+        assert_eq!((line.ticks, line.lag_seconds, line.trouble.as_deref()), (None, None, Some("unreachable")));
     }
 }

@@ -71,7 +71,7 @@ async fn meta(State(app): Shared) -> Result<Json<Value>, Problem> {
             "message": message,
             "command": format!("tickhouse ingest --table {} --brokers HOST:PORT --topic TOPIC", app.place),
         }))),
-        Known::Away(message) => Err(Problem::unavailable(message)),
+        Known::Unreachable(message) => Err(Problem::unavailable(message)),
     }
 }
 
@@ -153,7 +153,7 @@ async fn sql(State(app): Shared, Path(name): Path<String>, RawQuery(query): RawQ
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text + "\n").into_response())
 }
 
-/// The first bytes are waited for, so that a query that fails at once is told as such. One that fails later breaks the
+/// The first bytes are waited for, so that a query that fails at once gets an error status. One that fails later breaks the
 /// transfer off, which no reader takes for the end.
 async fn download_of(mut download: Download, stop: CancellationToken) -> Result<Response, Problem> {
     let first = download.next(&stop).await?;

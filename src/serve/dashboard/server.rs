@@ -1,4 +1,4 @@
-//! The server as a whole: its port, its tasks, its end.
+//! The server: its port, its tasks and its shutdown.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,12 +16,12 @@ use crate::serve::dashboard::api::named::Named;
 use crate::serve::dashboard::api::queries::{Limits, Queries};
 use crate::serve::dashboard::assets::Assets;
 use crate::serve::dashboard::error::DashboardError;
-use crate::serve::dashboard::hub::{Teller, hub};
+use crate::serve::dashboard::hub::{Broadcaster, hub};
 use crate::serve::dashboard::mode::Mode;
 use crate::serve::dashboard::pipeline::PipelineView;
 use crate::serve::dashboard::routes::{App, routes};
 use crate::serve::dashboard::settings::{DEFAULT_LISTEN, DashboardSettings};
-use crate::serve::dashboard::source::{Looker, source};
+use crate::serve::dashboard::source::{LakeWatcher, source};
 use crate::serve::dashboard::source_spec::SourceSpec;
 use crate::serve::http::{Guard, Hosts, Token, accept, guard, listen_at};
 
@@ -37,14 +37,14 @@ pub struct Server {
     has_token: bool,
     guard: Arc<Guard>,
     routes: Router,
-    looker: Looker,
-    teller: Teller,
+    watcher: LakeWatcher,
+    broadcaster: Broadcaster,
     /// Cancelled when the server stops.
     stopping: CancellationToken,
 }
 
 impl Server {
-    /// `live` is what the live task tells; without it the page shows the table alone, and says so.
+    /// `live` receives the updates of the live task; without it the page shows only the table, and says so.
     ///
     /// # Errors
     /// The settings are refused, or the port is taken.
@@ -79,8 +79,8 @@ impl Server {
         let named = Named::new(named).map_err(DashboardError::Refused)?;
         let mode = if live.is_some() { Mode::Live } else { Mode::Snapshot };
         let (stopping, place, patience) = (CancellationToken::new(), spec.location.to_string(), limits.patience);
-        let (source, looker) = source(spec);
-        let (hub, teller) = hub(source.clone(), live, pipeline, mode, limits.tabs);
+        let (source, watcher) = source(spec);
+        let (hub, broadcaster) = hub(source.clone(), live, pipeline, mode, limits.tabs);
         let queries = Queries::new(source.clone(), named, limits);
         let (assets, stop) = (Assets::new(), stopping.clone());
         let app = Arc::new(App { assets, queries, source, hub, mode, place, patience, stop });
@@ -88,7 +88,7 @@ impl Server {
         let has_token = token.is_some();
         let guard = Arc::new(Guard::new(hosts(settings, address), token, stopping.clone()));
         let routes = routes(app, Arc::clone(&guard));
-        Ok(Self { listener, address, has_token, guard, routes, looker, teller, stopping })
+        Ok(Self { listener, address, has_token, guard, routes, watcher, broadcaster, stopping })
     }
 
     /// Answers these too, behind the same guard.
@@ -126,11 +126,11 @@ impl Server {
     /// # Errors
     /// A task ended on its own.
     pub async fn run(self, stop: CancellationToken) -> Result<(), DashboardError> {
-        let Self { listener, routes, looker, teller, stopping, .. } = self;
+        let Self { listener, routes, watcher, broadcaster, stopping, .. } = self;
         let _stop_all = stopping.clone().drop_guard();
         let mut tasks = JoinSet::new();
-        tasks.spawn(looker.run(stopping.clone()));
-        tasks.spawn(teller.run(stopping.clone()));
+        tasks.spawn(watcher.run(stopping.clone()));
+        tasks.spawn(broadcaster.run(stopping.clone()));
         tasks.spawn(accept(listener, routes, MOST_CONNECTIONS, stopping.clone()));
         let ended = tokio::select! {
             biased;
@@ -151,10 +151,10 @@ fn task_error(error: JoinError) -> String {
     error.to_string()
 }
 
-/// Names that the page may be reached by, beside the loopback's.
+/// Host names of the page, in addition to those of the loopback.
 fn hosts(settings: &DashboardSettings, address: SocketAddr) -> Hosts {
     let mut hosts = settings.allow_host.clone();
-    // No name of a stranger's is an address.
+    // The host name of another site is never an IP address.
     match address {
         SocketAddr::V4(address) if !address.ip().is_unspecified() => hosts.push(address.ip().to_string()),
         SocketAddr::V6(address) if !address.ip().is_unspecified() => hosts.push(format!("[{}]", address.ip())),

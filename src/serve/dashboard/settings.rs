@@ -9,7 +9,7 @@ use crate::serve::http::{Listen, require_strong};
 use crate::util::secret::Secret;
 use crate::util::units::size;
 
-/// Where it listens unless it is told; if that is taken, at one of the next ports.
+/// Default address; if the port is in use, the server listens on one of the next ports.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const LEAST_MEMORY: u64 = 16 << 20;
 
@@ -20,7 +20,7 @@ pub struct DashboardSettings {
     pub listen: Option<Listen>,
     /// Who asks has to know it.
     pub token: Option<Secret>,
-    /// Names beside those of the loopback under which browsers may ask.
+    /// Host names, in addition to those of the loopback, under which browsers may send requests.
     pub allow_host: Vec<String>,
     /// For all queries together.
     #[serde(with = "size")]
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn others_need_a_token() {
         let token = Some("0123456789abcdef");
-        for (listen, token, hosts, told) in [
+        for (listen, token, hosts, expected) in [
             ("127.0.0.1:8080", None, &[][..], ""),
             ("localhost:0", None, &["dash.example.com"], ""),
             ("[::1]:8080", None, &[], ""),
@@ -94,7 +94,7 @@ mod tests {
             ("127.0.0.1:8080", None, &["http://x/"], "http://x/"),
         ] {
             let text = refusal(listen, token, hosts);
-            assert!(text.contains(told) && told.is_empty() == text.is_empty(), "{listen}: {text}");
+            assert!(text.contains(expected) && expected.is_empty() == text.is_empty(), "{listen}: {text}");
             assert!(!text.contains("short-secret"));
         }
         for wrong in ["8080", "nowhere:80", "127.0.0.1", ":8080"] {

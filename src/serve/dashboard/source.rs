@@ -27,9 +27,9 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// One version of the lake, ready to be asked.
 pub(in crate::serve::dashboard) struct View {
-    /// Counts by one with every change; also when the lake was made anew.
+    /// Grows by one with every change, also when the lake was recreated.
     pub(in crate::serve::dashboard) number: u64,
-    /// Counts by one when the lake was made anew.
+    /// Grows by one when the lake was recreated.
     pub(in crate::serve::dashboard) generation: u64,
     pub(in crate::serve::dashboard) table_version: u64,
     pub(in crate::serve::dashboard) mode: Mode,
@@ -61,13 +61,13 @@ pub(in crate::serve::dashboard) enum Known {
     /// It was not made yet.
     Missing(String),
     /// It can't be read; why.
-    Away(String),
+    Unreachable(String),
 }
 
 #[derive(Clone)]
 struct Seen {
     known: Known,
-    /// `None` before the first look.
+    /// `None` before the first refresh.
     at: Option<Instant>,
 }
 
@@ -109,11 +109,11 @@ impl Source {
         match self.newest().await? {
             Known::There(view) => Ok(view),
             Known::Missing(message) => Err(Problem::unavailable(message)),
-            Known::Away(message) => Err(Problem::unavailable(message)),
+            Known::Unreachable(message) => Err(Problem::unavailable(message)),
         }
     }
 
-    /// Without waiting; another look is taken when it is an old one.
+    /// The current view, without waiting; an old one is refreshed in the background.
     pub(in crate::serve::dashboard) fn latest(&self) -> Known {
         let newest = self.seen.borrow().clone();
         if !newest.is_fresh() {
@@ -128,8 +128,8 @@ impl Source {
     }
 }
 
-/// Looks at the lake when it is asked to.
-pub(in crate::serve::dashboard) struct Looker {
+/// Refreshes the view of the lake on request.
+pub(in crate::serve::dashboard) struct LakeWatcher {
     spec: SourceSpec,
     asks: mpsc::Receiver<()>,
     seen: watch::Sender<Seen>,
@@ -143,11 +143,11 @@ pub(in crate::serve::dashboard) struct Looker {
     generation: u64,
 }
 
-pub(in crate::serve::dashboard) fn source(spec: SourceSpec) -> (Source, Looker) {
+pub(in crate::serve::dashboard) fn source(spec: SourceSpec) -> (Source, LakeWatcher) {
     let (sender, asks) = mpsc::channel(1);
     let nothing = Known::Missing(String::new());
     let (seen, receiver) = watch::channel(Seen { known: nothing, at: None });
-    let looker = Looker {
+    let watcher = LakeWatcher {
         beyond: Beyond::new(spec.beyond.clone()),
         spec,
         asks,
@@ -159,18 +159,18 @@ pub(in crate::serve::dashboard) fn source(spec: SourceSpec) -> (Source, Looker) 
         number: 0,
         generation: 0,
     };
-    (Source { asks: sender, seen: receiver }, looker)
+    (Source { asks: sender, seen: receiver }, watcher)
 }
 
 #[derive(Debug, thiserror::Error)]
-enum LookError {
+enum RefreshError {
     #[error("{0}")]
     Lake(#[from] LakeError),
     #[error("{0}")]
     Session(#[from] QueryError),
 }
 
-impl Looker {
+impl LakeWatcher {
     pub(in crate::serve::dashboard) async fn run(mut self, stop: CancellationToken) {
         loop {
             tokio::select! {
@@ -188,37 +188,37 @@ impl Looker {
             let known = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                known = self.look() => known,
+                known = self.refresh() => known,
             };
             self.seen.send_replace(Seen { known, at: Some(Instant::now()) });
         }
         self.beyond.close().await;
     }
 
-    async fn look(&mut self) -> Known {
-        let looked = match self.renew().await {
-            Err(LookError::Lake(LakeError::Replaced { .. })) => {
+    async fn refresh(&mut self) -> Known {
+        let refreshed = match self.renew().await {
+            Err(RefreshError::Lake(LakeError::Replaced { .. })) => {
                 self.forget().await;
                 self.renew().await
             }
-            looked => looked,
+            refreshed => refreshed,
         };
-        match looked {
+        match refreshed {
             Ok(view) => Known::There(view),
-            Err(LookError::Lake(LakeError::NoTable { location })) => {
+            Err(RefreshError::Lake(LakeError::NoTable { location })) => {
                 self.forget().await;
                 Known::Missing(format!("there is no lake in {location} yet"))
             }
             Err(error) => {
-                if !matches!(self.seen.borrow().known, Known::Away(_)) {
+                if !matches!(self.seen.borrow().known, Known::Unreachable(_)) {
                     tracing::warn!(error = %error, "the dashboard can't read the lake");
                 }
-                Known::Away(error.to_string())
+                Known::Unreachable(error.to_string())
             }
         }
     }
 
-    /// The lake was made anew: nothing of what was read holds.
+    /// The lake was recreated: nothing that was read is valid.
     async fn forget(&mut self) {
         if self.lake.take().is_some() {
             self.generation += 1;
@@ -227,7 +227,7 @@ impl Looker {
         self.beyond.close().await;
     }
 
-    async fn renew(&mut self) -> Result<Arc<View>, LookError> {
+    async fn renew(&mut self) -> Result<Arc<View>, RefreshError> {
         let lake = match &mut self.lake {
             Some(lake) => {
                 lake.refresh().await?;

@@ -8,7 +8,7 @@ use crate::tail::UnionSettings;
 pub struct SourceSpec {
     pub location: Location,
     pub store: StoreSettings,
-    /// Named in messages where the lake tells none yet.
+    /// Topic that messages name if the lake has none yet.
     pub topic: Option<String>,
     pub memory_bytes: usize,
     /// What Kafka holds beyond the table is shown too.

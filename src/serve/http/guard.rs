@@ -1,7 +1,7 @@
 //! What every request passes and every answer carries.
 //!
-//! A page of a stranger must not read what is served: no CORS, names of hosts are checked (a name of the stranger's may
-//! lead to this machine), and browsers that say that another site asks are refused. Text is never run: see [`POLICY`].
+//! A page of another site must not read what is served: there is no CORS, host names are checked (a name of another site may
+//! resolve to this machine), and cross-site requests of browsers are refused. Text is never run: see [`POLICY`].
 //! The probes of an orchestrator come under any name and without a token, and learn no more than yes or no.
 
 use std::sync::Arc;
@@ -25,14 +25,14 @@ const LONGEST_URL: usize = 8 * 1024;
 const LARGEST_HEADERS: usize = 16 * 1024;
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// Paths that tell nothing of the data: they pass without a token and under any name.
+/// Paths that reveal nothing of the data: they need no token and are served under any host name.
 const PROBES: [&str; 2] = ["/livez", "/readyz"];
 
 /// Names under which a server is asked.
 pub enum Hosts {
-    /// Who asks has to know the token, which no page of a stranger's does.
+    /// Every host name, since clients must present the token, which a page of another site doesn't know.
     Any,
-    /// Those of the loopback and these. The hint tells strangers how to become known.
+    /// The names of the loopback and these. The hint says how to allow another name.
     Named { more: Vec<String>, hint: &'static str },
 }
 
@@ -102,8 +102,8 @@ impl Guard {
         };
         match authorities.into_iter().flatten().find(|authority| !is_allowed(authority)) {
             None => Ok(()),
-            Some(stranger) => {
-                let name = stranger.host();
+            Some(other) => {
+                let name = other.host();
                 let problem = Problem::new(StatusCode::FORBIDDEN, format!("the host '{name}' is not allowed"));
                 Err(problem.hint(*hint))
             }
@@ -116,7 +116,7 @@ fn unauthorized(message: &str) -> Problem {
         .hint("open /?token=.. once in the browser, or send Authorization: Bearer ..")
 }
 
-/// Browsers tell who made them ask; scripts and typed addresses say nothing or `none`.
+/// Browsers send the site that caused a request; scripts and typed addresses send nothing or `none`.
 fn require_same_origin(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         None | Some(b"none" | b"same-origin") => Ok(()),
@@ -133,7 +133,7 @@ fn token_of(uri: &Uri) -> Option<(String, String)> {
     Some((token, rest.finish()))
 }
 
-/// Away from the URL that holds the token, which else stays in the address bar and the history.
+/// Redirects from the URL with the token, which would otherwise stay in the address bar and the history.
 fn let_in(token: &Token, rest: &str) -> Response {
     let target = if rest.is_empty() { "/".to_owned() } else { format!("/?{rest}") };
     let target = HeaderValue::from_str(&target).expect("an encoded query holds visible ASCII only");

@@ -13,7 +13,7 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-/// Seconds until who was turned away may ask again.
+/// Seconds after which a refused client may retry.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 impl Problem {

@@ -1,6 +1,6 @@
 //! The token: programs send it in a header; a browser gets a cookie, because neither links nor event streams send headers.
 //!
-//! Only digests are kept and compared, in constant time. The cookie holds a digest too, so that it doesn't tell the
+//! Only digests are kept and compared, in constant time. The cookie holds a digest too, so that it doesn't reveal the
 //! token, and is the same after a restart.
 
 use axum::http::{HeaderMap, HeaderValue, header};

@@ -31,7 +31,7 @@ fn process(text: &mut Text, moment: &Moment<'_>) {
     let resident = resident_bytes().map(|bytes| bytes as f64);
     text.gauge("process_resident_memory_bytes", "Memory that the process has", resident);
     let limit = Some(facts.memory_limit as f64);
-    text.gauge("tickhouse_memory_limit_bytes", "Memory that the process was told to stay below", limit);
+    text.gauge("tickhouse_memory_limit_bytes", "Memory limit of the process", limit);
 }
 
 fn read(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
@@ -137,7 +137,7 @@ fn table(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
     text.gauge("tickhouse_table_files", "Data files of ticks", of_table(status.files));
     let log_files = status.maintenance.checkpoint.map(|version| status.version.saturating_sub(version) as f64);
     text.gauge("tickhouse_log_files", "Commits of ticks since its newest checkpoint", log_files);
-    let help = "Runs of work beside the commits, by kind and outcome";
+    let help = "Runs of maintenance tasks, by kind and outcome";
     let mut runs = text.family("tickhouse_maintenance_runs_total", Kind::Counter, help);
     for work in Work::ALL {
         for ran in Ran::ALL {
@@ -145,7 +145,7 @@ fn table(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
             runs.sample(&[("kind", work.name()), ("outcome", ran.name())], count as f64);
         }
     }
-    let help = "Bytes written by work beside the commits, by kind";
+    let help = "Bytes written by maintenance tasks, by kind";
     let mut bytes = text.family("tickhouse_maintenance_bytes_total", Kind::Counter, help);
     for work in Work::ALL {
         let count = status.maintenance.bytes.get(&work).copied().unwrap_or(0);

@@ -42,7 +42,11 @@ impl Moment<'_> {
                 "pending_partitions",
                 "it isn't known yet where to begin in some partitions",
             ),
-            (status.brokers_away, "brokers_away", "no broker answers, or they turn this client away; the log says why"),
+            (
+                status.brokers_away,
+                "brokers_away",
+                "no broker answers, or the brokers refuse this client; the log says why",
+            ),
             (status.lake.failing > 0, "store_failing", "the last request to the store failed; the log says why"),
         ];
         let of = |(_, code, message)| Reason { code, message };
@@ -72,10 +76,10 @@ mod tests {
         let good = || Status { phase: Phase::Running, partitions: [(0, reading)].into(), ..Status::default() };
         let mut failing = good();
         failing.lake.failing = 1;
-        let spare = Status { is_spare: true, partitions: [].into(), ..good() };
+        let standby = Status { is_spare: true, partitions: [].into(), ..good() };
         for (status, expected) in [
             (good(), &[][..]),
-            (spare, &[]),
+            (standby, &[]),
             (Status { partitions: [].into(), ..good() }, &["no_partitions"]),
             (Status { pending: 1, ..good() }, &["pending_partitions"]),
             (Status { pending: 1, partitions: [].into(), ..good() }, &["pending_partitions"]),

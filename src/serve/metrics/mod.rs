@@ -1,6 +1,6 @@
 //! Health and numbers of an ingest over HTTP: `/livez`, `/readyz`, `/metrics` for Prometheus, `/status` for people.
 //!
-//! Everything is read from the status that the loop tells: a scrape asks nobody, and counts nothing itself.
+//! Everything is read from the status that the loop publishes: a scrape sends no requests and counts nothing itself.
 
 mod families;
 mod health;

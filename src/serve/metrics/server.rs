@@ -1,4 +1,4 @@
-//! A listener of its own, for an ingest that nobody looks at.
+//! An HTTP listener for the metrics and the health of an ingest.
 
 use std::io;
 use std::net::SocketAddr;
@@ -50,7 +50,7 @@ impl MetricsServer {
         let address = listener.local_addr().map_err(failed)?;
         let stopping = CancellationToken::new();
         let token = settings.token.as_ref().map(|token| Token::new(token, address.port()));
-        // Scrapers ask by the address of a container or by a service's name; those who know the token are no strangers.
+        // Scrapers use the address of a container or the name of a service, so with a token every host name is allowed.
         let hosts = match token {
             Some(_) => Hosts::Any,
             None => {

@@ -45,7 +45,7 @@ mod tests {
             MetricsSettings { listen, token: token.map(Secret::new) }.validate().err().unwrap_or_default()
         };
         let token = Some("0123456789abcdef");
-        for (listen, token, told) in [
+        for (listen, token, expected) in [
             (None, None, ""),
             (Some(DEFAULT_LISTEN), None, ""),
             (Some("[::1]:0"), None, ""),
@@ -55,7 +55,7 @@ mod tests {
             (None, Some("short-secret"), "metrics.token"),
         ] {
             let text = check(listen, token);
-            assert!(text.contains(told) && told.is_empty() == text.is_empty(), "{listen:?}: {text}");
+            assert!(text.contains(expected) && expected.is_empty() == text.is_empty(), "{listen:?}: {text}");
             assert!(!text.contains("short-secret"));
         }
     }

@@ -10,23 +10,24 @@ pub struct EngineArgs {
     /// URL of a Trino server, as in https://trino.example.com:8443
     #[arg(long, value_name = "URL")]
     pub trino_url: Option<String>,
-    /// User there; the password comes from TICKHOUSE_TRINO_PASSWORD or _PASSWORD_FILE, a token in its place from
-    /// TICKHOUSE_TRINO_TOKEN or _TOKEN_FILE
+    /// Trino user; the password comes from TICKHOUSE_TRINO_PASSWORD or TICKHOUSE_TRINO_PASSWORD_FILE
+    ///
+    /// A token, which replaces the password, comes from TICKHOUSE_TRINO_TOKEN or TICKHOUSE_TRINO_TOKEN_FILE.
     #[arg(long, value_name = "USER")]
     pub trino_user: Option<String>,
-    /// Catalog of its Delta Lake connector [default: delta]
+    /// Trino catalog of the Delta Lake connector [default: delta]
     #[arg(long, value_name = "NAME")]
     pub trino_catalog: Option<String>,
-    /// Schema that holds the tables [default: tickhouse]
+    /// Trino schema of the tables [default: tickhouse]
     #[arg(long, value_name = "NAME")]
     pub trino_schema: Option<String>,
-    /// Database of the Glue catalog that holds the tables [default: tickhouse]
+    /// Glue database of the tables [default: tickhouse]
     #[arg(long, value_name = "NAME")]
     pub athena_database: Option<String>,
-    /// Workgroup of Athena [default: primary]
+    /// Athena workgroup [default: primary]
     #[arg(long, value_name = "NAME")]
     pub athena_workgroup: Option<String>,
-    /// Where Athena puts results, if the workgroup doesn't say: s3://bucket/prefix
+    /// Where Athena writes results, as in s3://bucket/prefix [default: the setting of the workgroup]
     #[arg(long, value_name = "URL")]
     pub athena_output: Option<String>,
 }

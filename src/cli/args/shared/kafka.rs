@@ -11,7 +11,7 @@ use crate::kafka::SaslMechanism;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Kafka")]
 pub struct KafkaArgs {
-    /// Brokers to begin with: host:port, several separated by commas
+    /// Bootstrap brokers, separated by commas
     #[arg(long, value_name = "HOST:PORT")]
     pub brokers: Option<String>,
     /// Topic of the ticks
@@ -20,13 +20,13 @@ pub struct KafkaArgs {
     /// Encrypt the connection
     #[arg(long)]
     pub tls: bool,
-    /// PEM file of the authorities to trust instead of the system's
+    /// PEM file of the trusted certificate authorities [default: those of the system]
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// PEM file of the client's certificate
+    /// PEM file of the client certificate
     #[arg(long, value_name = "FILE")]
     pub certificate: Option<PathBuf>,
-    /// PEM file of the client's key
+    /// PEM file of the client key
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
     /// SASL user; the password comes from TICKHOUSE_KAFKA_PASSWORD or TICKHOUSE_KAFKA_PASSWORD_FILE

@@ -1,4 +1,4 @@
-//! `tickhouse alerts list|test`: the rules of the configuration, and what they would have told.
+//! `tickhouse alerts list|test`: the rules of the configuration, and the alerts that they would have emitted.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::{AlertsArgs, AlertsCommand, AlertsTestArgs, GlobalArgs};
 use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::exit::FINDINGS;
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::lake::Lake;
 use crate::live::{Engine, Event, Kind, LiveSettings, RuleSettings, Rules, WebhookSettings, history};
@@ -83,23 +83,23 @@ async fn test(global: &GlobalArgs, args: &AlertsTestArgs) -> anyhow::Result<Exit
             .map(|instant| instant.timestamp_micros())
             .map_err(|problem| anyhow::Error::from(SettingsError::Value(format!("{flag}: {problem}"))))
     };
-    let since = instant("--since", &args.since)?;
-    let until = args.until.as_deref().map_or(Ok(Utc::now().timestamp_micros()), |until| instant("--until", until))?;
-    if until <= since {
-        let until = args.until.as_ref().map_or_else(|| "now".to_owned(), |until| format!("--until {until}"));
-        let problem = format!("--since {} is not before {until}", args.since);
+    let from = instant("--from", &args.from)?;
+    let to = args.to.as_deref().map_or(Ok(Utc::now().timestamp_micros()), |to| instant("--to", to))?;
+    if to <= from {
+        let to = args.to.as_ref().map_or_else(|| "now".to_owned(), |to| format!("--to {to}"));
+        let problem = format!("--from {} is not before {to}", args.from);
         return Err(SettingsError::Value(problem).into());
     }
     let wanted: BTreeSet<&str> = args.symbol.iter().map(String::as_str).collect();
     let mut engine = Engine::new(&live, rules);
     let wants = |symbol: &str| wanted.is_empty() || wanted.contains(symbol);
-    let events = history(&mut engine, &lake.ticks()?, (since, until), wants).await?;
+    let events = history(&mut engine, &lake.ticks()?, (from, to), wants).await?;
     write_batch(&rows(&events)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
     let count = events.len() as u64;
-    tell(&format!("rule '{}' would have told {count} alerts\n", args.rule));
+    write_stderr(&format!("rule '{}' would have emitted {count} alerts\n", args.rule));
     Ok(match args.expect {
         Some(expected) if expected != count => {
-            tell(&format!("expected were {expected}\n"));
+            write_stderr(&format!("expected were {expected}\n"));
             ExitCode::from(FINDINGS)
         }
         _ => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! `tickhouse dashboard`: wiring, and where to look.
+//! `tickhouse dashboard`: wiring, and the address of the page.
 
 use std::process::ExitCode;
 
@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{DashboardArgs, GlobalArgs};
 use crate::cli::commands::ask::page::{place, source_of};
-use crate::cli::commands::data_in::sidecars::{Beside, Wanted, check};
-use crate::cli::commands::print::tell;
+use crate::cli::commands::data_in::sidecars::{Sidecars, Wanted, check};
+use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::Settings;
 use crate::serve::dashboard::Server;
 
@@ -21,14 +21,14 @@ pub(in crate::cli::commands) async fn run(
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
     if !settings.kafka.brokers.is_empty() {
         check(&settings).await?;
-        let beside = Beside::start(&settings, Wanted::Page, None, None, &stop).await?;
-        tell("Ctrl-C ends it\n");
-        beside.join().await?;
+        let sidecars = Sidecars::start(&settings, Wanted::Page, None, None, &stop).await?;
+        write_stderr("Ctrl-C ends it\n");
+        sidecars.join().await?;
         return Ok(ExitCode::SUCCESS);
     }
     let server = Server::bind(&settings.dashboard, source_of(&settings)?, None, None).await?;
-    tell(&place(&server, &settings.dashboard));
-    tell("it shows what is in the table, since no --brokers are given; Ctrl-C ends it\n");
+    write_stderr(&place(&server, &settings.dashboard));
+    write_stderr("it shows what is in the table, since no --brokers are given; Ctrl-C ends it\n");
     server.run(stop).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::QueryArgs;
 use crate::cli::commands::ask::progress::ProgressLine;
 use crate::cli::commands::ask::target::{Target, fit_of};
-use crate::cli::commands::print::{print, tell};
+use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::Settings;
 use crate::engines::{AthenaClient, Engine, EngineAnswer, EngineClient, TrinoClient};
 use crate::lake::StoreSettings;
@@ -52,7 +52,7 @@ pub(in crate::cli::commands) async fn answer(
     rows.close().await;
     drop(line);
     if let Some(scanned) = scanned {
-        tell(&format!("{scanned}\n"));
+        write_stderr(&format!("{scanned}\n"));
     }
     written
 }

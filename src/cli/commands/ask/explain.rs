@@ -17,13 +17,13 @@ pub(in crate::cli::commands) fn explanation(plan: &str, tables: &[TableReads]) -
 
 fn write_reads(text: &mut String, reads: &TableReads) {
     let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");
-    line(format_args!("{}: reads {} of {}", reads.table, told(reads.opened), told(reads.all)));
+    line(format_args!("{}: reads {} of {}", reads.table, amount_text(reads.opened), amount_text(reads.all)));
     for (skipped, why) in [
         (reads.of_other_partitions, format!("by {}", reads.partition_column)),
         (reads.out_of_bounds, "by the statistics of their columns".to_owned()),
     ] {
         if skipped.files > 0 {
-            line(format_args!("  skips {} {why}", told(skipped)));
+            line(format_args!("  skips {} {why}", amount_text(skipped)));
         }
     }
     let answered = reads.all.files - reads.of_other_partitions.files - reads.out_of_bounds.files - reads.opened.files;
@@ -36,7 +36,7 @@ fn write_reads(text: &mut String, reads: &TableReads) {
     }
 }
 
-fn told(amount: Amount) -> String {
+fn amount_text(amount: Amount) -> String {
     format!("{} ({})", counted(amount.files, "file"), BinaryBytes(amount.bytes))
 }
 

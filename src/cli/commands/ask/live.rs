@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{GlobalArgs, LiveArgs};
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::Settings;
 use crate::ingest::StartPolicy;
 use crate::live::{Event, EventSender, LiveSpec, Summary, open};
@@ -32,7 +32,7 @@ pub(in crate::cli::commands) async fn run(
     let live = tokio::select! {
         biased;
         () = stop.cancelled() => {
-            tell("stopped before anything was read\n");
+            write_stderr("stopped before anything was read\n");
             return Ok(ExitCode::SUCCESS);
         }
         live = open(spec, &stop) => live?,
@@ -42,7 +42,7 @@ pub(in crate::cli::commands) async fn run(
     let summary = Box::pin(live.run(stop)).await;
     // The printer ends with its queue.
     printing.await.context("print events")??;
-    tell(&ending(&summary?));
+    write_stderr(&ending(&summary?));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -13,8 +13,8 @@ pub(in crate::cli::commands) struct LiveTables {
     union: Union,
     sessions: Sessions,
     view: Arc<UnionView>,
-    /// As it was told last.
-    told: Option<String>,
+    /// The error that was reported last.
+    reported: Option<String>,
 }
 
 impl LiveTables {
@@ -43,15 +43,15 @@ impl LiveTables {
                 return Err(error.into());
             }
         };
-        Ok(Self { union, sessions: Sessions::new(memory)?, view, told: None })
+        Ok(Self { union, sessions: Sessions::new(memory)?, view, reported: None })
     }
 
-    /// Takes the newest view; what keeps it from being the newest there is, if that wasn't told yet.
+    /// Takes the newest view. Returns the error that keeps it from being up to date, if that wasn't reported yet.
     pub(in crate::cli::commands) fn newest(&mut self) -> Option<String> {
         self.view = self.union.view();
         let trouble = self.view.trouble.clone();
-        let is_new = trouble != self.told;
-        self.told.clone_from(&trouble);
+        let is_new = trouble != self.reported;
+        self.reported.clone_from(&trouble);
         trouble.filter(|_| is_new)
     }
 

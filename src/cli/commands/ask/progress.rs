@@ -23,7 +23,7 @@ pub(in crate::cli::commands) struct ProgressLine {
 
 impl ProgressLine {
     pub(in crate::cli::commands) fn start(progress: Progress) -> Self {
-        Self::telling(move || {
+        Self::showing(move || {
             let read = progress.read();
             let (rows, files, all) = (HumanCount(read.rows), HumanCount(read.files), HumanCount(read.all_files));
             match read.all_files {
@@ -35,7 +35,7 @@ impl ProgressLine {
 
     /// Of a statement that runs elsewhere.
     pub(in crate::cli::commands) fn elsewhere(progress: Arc<EngineProgress>) -> Self {
-        Self::telling(move || {
+        Self::showing(move || {
             let EngineRead { rows, splits, all_splits, bytes } = progress.read();
             match all_splits {
                 0 => format!("{} read", HumanBytes(bytes)),
@@ -46,7 +46,7 @@ impl ProgressLine {
 
     /// Of a check of a lake.
     pub(in crate::cli::commands) fn verifying(progress: Arc<verify::VerifyProgress>) -> Self {
-        Self::telling(move || {
+        Self::showing(move || {
             let ProgressSnapshot { rows, files, all_files, records, all_records } = progress.read();
             let (rows, files, all_files) = (HumanCount(rows), HumanCount(files), HumanCount(all_files));
             match all_records {
@@ -56,7 +56,7 @@ impl ProgressLine {
         })
     }
 
-    fn telling(text: impl Fn() -> String + Send + 'static) -> Self {
+    fn showing(text: impl Fn() -> String + Send + 'static) -> Self {
         if !io::stderr().is_terminal() {
             return Self { bar: ProgressBar::hidden(), task: None };
         }

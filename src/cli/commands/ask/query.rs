@@ -13,7 +13,7 @@ use crate::cli::commands::ask::statement::{notes, prepare};
 use crate::cli::commands::ask::tables::Tables;
 use crate::cli::commands::ask::target::{Target, fit_of, output_of};
 use crate::cli::commands::ask::{elsewhere, repl};
-use crate::cli::commands::print::{print, tell};
+use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::Settings;
 use crate::engines::Engine;
 use crate::query::{Catalog, DEFAULT_MEMORY_BYTES, Dialect, Output, Parsed, QueryError, write_all, write_readable};
@@ -89,7 +89,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     };
     tables.close().await;
     let planned = planned?;
-    notes?.iter().for_each(|line| tell(&format!("{line}\n")));
+    notes?.iter().for_each(|line| write_stderr(&format!("{line}\n")));
     if args.explain {
         return print(&explanation(&planned.explain(), &planned.reads().await?));
     }
@@ -234,9 +234,9 @@ mod tests {
             assert!(query(&[failing, "--table", table]).await.is_err(), "{failing}");
         }
         assert!(query(&["SELECT 1 AS one", "--table", "/nowhere/lake"]).await.is_err());
-        let away =
+        let unreachable =
             query(&["SELECT 1 AS one", "--engine", "trino", "--trino-url", "http://127.0.0.1:1"]).await.unwrap_err();
-        assert_ne!(format!("{:?}", exit_code(&away)), format!("{:?}", ExitCode::from(USAGE)), "{away}");
+        assert_ne!(format!("{:?}", exit_code(&unreachable)), format!("{:?}", ExitCode::from(USAGE)), "{unreachable}");
     }
 
     #[test]

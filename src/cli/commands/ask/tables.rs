@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{AsOfText, GlobalArgs, PastArgs, QueryArgs};
 use crate::cli::commands::ask::live_tables::LiveTables;
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::Settings;
 use crate::lake::{AsOf, Lake, SIGNALS};
 use crate::query::{Clock, DEAD_LETTERS, QueryError, QuerySession, TICKS};
@@ -15,7 +15,7 @@ pub(in crate::cli::commands) struct Tables {
     source: Source,
     place: String,
     memory: usize,
-    /// Names and files beside the lake.
+    /// Names and files that are registered in addition to the lake.
     files: Vec<(String, String)>,
     /// Of these versions of the tables; of a live table, of one view.
     session: Option<([Option<u64>; 3], QuerySession)>,
@@ -78,7 +78,7 @@ impl Tables {
         Ok(Self { source, place, memory, files: Vec::new(), session: None })
     }
 
-    /// Names and files beside the lake.
+    /// Names and files that are registered in addition to the lake.
     pub(in crate::cli::commands) fn registered(&self) -> &[(String, String)] {
         &self.files
     }
@@ -109,7 +109,7 @@ impl Tables {
         let (versions, session) = match &mut self.source {
             Source::Live(live) => {
                 if let Some(trouble) = live.newest() {
-                    tell(&format!("not the newest: {trouble}\n"));
+                    write_stderr(&format!("not the newest: {trouble}\n"));
                 }
                 let mut session = live.session()?;
                 register_files(&mut session, &self.files).await?;
@@ -121,7 +121,7 @@ impl Tables {
                 }
                 let versions = stored.lake.versions();
                 let session = match self.session.take() {
-                    // A file beside the tables may be another by now.
+                    // A registered file may have been replaced since.
                     Some((known, session)) if known == versions && self.files.is_empty() => session,
                     _ => {
                         let mut session = QuerySession::new(self.memory)?;

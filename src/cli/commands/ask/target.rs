@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{FormatChoice, QueryArgs};
 use crate::cli::commands::ask::progress::ProgressLine;
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::lake::{Location, StoreSettings, store_result};
 use crate::query::{Fit, Format, Output, QueryError};
 
@@ -66,7 +66,7 @@ impl<'a> Target<'a> {
             }
         };
         let plural = if rows == 1 { "" } else { "s" };
-        tell(&format!("wrote {rows} row{plural} to {name}\n"));
+        write_stderr(&format!("wrote {rows} row{plural} to {name}\n"));
         Ok(())
     }
 }

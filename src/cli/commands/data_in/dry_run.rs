@@ -9,7 +9,7 @@ use anyhow::Context;
 use chrono::DateTime;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::commands::print::{ReaderGone, tell};
+use crate::cli::commands::print::{ReaderGone, write_stderr};
 use crate::cli::settings::{Settings, SettingsError};
 use crate::decode::{Decoder, InputSettings, KeySurvey, Message, OptionalPaths, Verdict};
 use crate::ingest::StartPolicy;
@@ -77,17 +77,17 @@ pub(in crate::cli::commands) fn run(
     }
     let parts: Vec<String> = summary.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     let parts = if parts.is_empty() { "none".to_owned() } else { parts.join(", ") };
-    tell(&format!("{} messages: {parts}\n", limit - left));
+    write_stderr(&format!("{} messages: {parts}\n", limit - left));
     let coerced: Vec<String> = decoder.coercions().kinds().map(|(kind, count)| format!("{count} {kind}")).collect();
     if !coerced.is_empty() {
-        tell(&format!("coerced in accepted messages: {}\n", coerced.join(", ")));
+        write_stderr(&format!("coerced in accepted messages: {}\n", coerced.join(", ")));
     }
     if !keys.is_empty() {
-        tell(&format!("keys of the messages, as [input] takes them:\n{keys}"));
+        write_stderr(&format!("keys of the messages, as [input] takes them:\n{keys}"));
     }
-    never_there(&settings.input, &keys).iter().for_each(|line| tell(&format!("{line}\n")));
+    never_there(&settings.input, &keys).iter().for_each(|line| write_stderr(&format!("{line}\n")));
     if accepted > 0 {
-        paths.never_matched(accepted, &keys).iter().for_each(|path| tell(&format!("{path}\n")));
+        paths.never_matched(accepted, &keys).iter().for_each(|path| write_stderr(&format!("{path}\n")));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{GlobalArgs, IngestArgs};
 use crate::cli::commands::ask::live::printer;
-use crate::cli::commands::data_in::sidecars::{Beside, Wanted, check};
+use crate::cli::commands::data_in::sidecars::{Sidecars, Wanted, check};
 use crate::cli::commands::data_in::{dry_run, way_out};
 use crate::cli::commands::operate::metrics::{Listening, view};
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Resolved, Settings, SettingsError};
 use crate::ingest::{Daemon, IngestError, IngestSpec, Status};
 use crate::lake::{Lake, LakeError, Location};
@@ -30,10 +30,10 @@ pub(in crate::cli::commands) async fn run(
         let limit = args.limit;
         return tokio::task::spawn_blocking(move || dry_run::run(&settings, limit, &stop)).await?;
     }
-    let told = watch::Sender::default();
-    let view = view(&settings, told.subscribe());
+    let status = watch::Sender::default();
+    let view = view(&settings, status.subscribe());
     let listening = Listening::start(&settings, view.clone())?;
-    let ended = ingest(global, args, resolved, told, view, stop).await;
+    let ended = ingest(global, args, resolved, status, view, stop).await;
     // What ended the ingest decides the exit code.
     let listened = listening.end().await;
     let ended = ended?;
@@ -45,7 +45,7 @@ async fn ingest(
     global: &GlobalArgs,
     args: &IngestArgs,
     resolved: Resolved,
-    told: watch::Sender<Status>,
+    status: watch::Sender<Status>,
     view: View,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
@@ -71,9 +71,9 @@ async fn ingest(
         accept_input_change: args.accept_input_change,
     };
     let way_out = |error| way_out::show(error, global, &resolved);
-    let Some(daemon) = Daemon::open_telling(spec, told, &stop).await.map_err(way_out)? else {
+    let Some(daemon) = Daemon::open_telling(spec, status, &stop).await.map_err(way_out)? else {
         ensure!(!args.until_latest, "stopped before anything was read; run it again");
-        tell("stopped before anything was read\n");
+        write_stderr("stopped before anything was read\n");
         return Ok(ExitCode::SUCCESS);
     };
     if daemon.is_new_lake {
@@ -86,26 +86,26 @@ async fn ingest(
     tracing::info!(table = %location, group = daemon.group, "ingesting");
     let over = stop.child_token();
     let (printer, printing) = printer(settings.live.print && args.live);
-    let beside = match wanted {
-        Some(wanted) => Some(Beside::start(&settings, wanted, Some(view), printer, &over).await?),
+    let sidecars = match wanted {
+        Some(wanted) => Some(Sidecars::start(&settings, wanted, Some(view), printer, &over).await?),
         None => None,
     };
     let last = daemon.status();
     let status = Box::pin(daemon.run(stop)).await;
     over.cancel();
-    let beside = match beside {
-        Some(beside) => beside.join().await,
+    let sidecars = match sidecars {
+        Some(sidecars) => sidecars.join().await,
         None => Ok(()),
     };
     let printed = printing.await.context("print events");
     // What ended the ingest decides the exit code.
     if let Err(IngestError::Unreached(_)) = &status {
-        tell(&ending(&last.borrow()));
+        write_stderr(&ending(&last.borrow()));
     }
     let status = status.map_err(way_out)?;
-    beside?;
+    sidecars?;
     printed??;
-    tell(&ending(&status));
+    write_stderr(&ending(&status));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{GlobalArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
-use crate::cli::commands::print::{report as say, tell};
+use crate::cli::commands::print::{report as say, write_stderr};
 use crate::cli::settings::{Settings, SettingsError};
 use crate::decode::{InputSettings, Preset, Source};
 use crate::kafka::{KafkaSettings, TopicError, ensure_topic, topic_info};
@@ -61,18 +61,18 @@ async fn simulate(global: &GlobalArgs, args: &SimulateArgs, stop: CancellationTo
 async fn replay(global: &GlobalArgs, args: &ReplayArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let input = input(global, &args.send).await?;
     let encoder = encoder(&args.send, input.as_ref())?;
-    if let (None, Some(input)) = (args.send.format, &input) {
-        unwritten(input).iter().for_each(|line| tell(line));
+    if let (None, Some(input)) = (args.send.message_format, &input) {
+        unwritten(input).iter().for_each(|line| write_stderr(line));
     }
     let usage = |error: ReplayError| SettingsError::Value(error.to_string());
     let settings = args.settings(input).map_err(SettingsError::Value)?;
-    let feed = ReplayFeed::open(settings, encoder).map_err(usage)?.reporting(tell);
+    let feed = ReplayFeed::open(settings, encoder).map_err(usage)?.reporting(write_stderr);
     if (args.pace != Pace::FlatOut || args.send.event_timestamps) && !feed.has_times() {
         let problem = "--pace and --event-timestamps need the event time of lines; set --message-time POINTER";
         return Err(SettingsError::Value(problem.to_owned()).into());
     }
     let resume = args.resume.clone();
-    let resume = resume.map(|name| ResumeSettings { name, input: feed.input_names(), report: tell });
+    let resume = resume.map(|name| ResumeSettings { name, input: feed.input_names(), report: write_stderr });
     let (_, report) = send(global, &args.send, args.pace, resume, feed, stop).await?;
     match (&args.resume, report.position) {
         (Some(name), Some(position)) => finish_resumable(report, name, position),
@@ -120,9 +120,9 @@ async fn input(global: &GlobalArgs, args: &SendArgs) -> anyhow::Result<Option<In
     }
     let lake = match Lake::open(&settings.location()?, &settings.store).await {
         Ok(lake) => lake,
-        // Ingest makes it later.
+        // Ingest creates it later.
         Err(LakeError::NoTable { .. }) => return Ok(None),
-        Err(error) => return Err(error).context("read the lake's mapping; --format PRESET does without"),
+        Err(error) => return Err(error).context("read the lake's mapping; --message-format PRESET does without"),
     };
     if lake.topic() != Some(settings.kafka.topic.as_str()) {
         return Ok(None);
@@ -131,7 +131,7 @@ async fn input(global: &GlobalArgs, args: &SendArgs) -> anyhow::Result<Option<In
 }
 
 fn encoder(args: &SendArgs, input: Option<&InputSettings>) -> Result<Encoder, SettingsError> {
-    let encoder = match (args.format, input) {
+    let encoder = match (args.message_format, input) {
         (Some(preset), _) => Encoder::new(preset, args.zone),
         (None, Some(input)) => {
             if matches!(input.ts, Some(Source::KafkaTimestamp)) && !args.event_timestamps {

@@ -1,4 +1,4 @@
-//! What runs beside an ingest, or by itself: the live task, and the dashboard that shows it.
+//! The live task and the dashboard, which run in the process of an ingest or by themselves.
 //!
 //! The ingest depends on neither: live that ends begins again, and the dashboard shows what there is.
 
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::commands::ask::live::spec;
 use crate::cli::commands::ask::page::{place, source_of};
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::ingest::Status;
 use crate::live::{EventSender, LiveError, Progress, Rules, Update, open};
@@ -31,7 +31,7 @@ pub(in crate::cli::commands) enum Wanted {
     Live,
     /// Live values for the page alone.
     Page,
-    /// The page with what live tells to others, too.
+    /// The live task with its sinks, and the page.
     LiveAndPage,
 }
 
@@ -48,11 +48,11 @@ pub(in crate::cli::commands) async fn check(settings: &Settings) -> anyhow::Resu
 }
 
 /// The tasks; they end with the token that they were given.
-pub(in crate::cli::commands) struct Beside {
+pub(in crate::cli::commands) struct Sidecars {
     tasks: JoinSet<anyhow::Result<()>>,
 }
 
-impl Beside {
+impl Sidecars {
     /// After [`check`]. Takes the port before anything runs; `printer` hears of all events.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl Beside {
             if let Some(ingest) = ingest {
                 server = server.with(routes(ingest));
             }
-            tell(&place(&server, &settings.dashboard));
+            write_stderr(&place(&server, &settings.dashboard));
             let stop = stop.clone();
             tasks.spawn(async move {
                 let ended = server.run(stop).await;
@@ -96,13 +96,13 @@ impl Beside {
     pub(in crate::cli::commands) async fn join(mut self) -> anyhow::Result<()> {
         let mut first = Ok(());
         while let Some(ended) = self.tasks.join_next().await {
-            first = first.and(ended.context("run beside").and_then(|ended| ended));
+            first = first.and(ended.context("run in the same process").and_then(|ended| ended));
         }
         first
     }
 }
 
-/// What the ingest tells, as the page shows it.
+/// Turns the status of the ingest into what the page shows.
 async fn map(
     mut status: watch::Receiver<Status>,
     view: watch::Sender<PipelineView>,
@@ -138,7 +138,7 @@ impl Again {
             let again = format!("begins again in {} s", AGAIN.as_secs());
             match error {
                 LiveError::NotYet { .. } => tracing::info!("live {again}: {error}"),
-                // Two that take turns would tell the topic of events everything twice.
+                // Two live tasks that take turns would send every event to the topic twice.
                 LiveError::Fenced { .. } if self.wanted == Wanted::Live => {
                     tracing::error!("live ended: {error}");
                     return Ok(());
@@ -149,7 +149,7 @@ impl Again {
                 }
                 _ => tracing::error!("live ended and {again}: {error}"),
             }
-            // Nobody listens where there is no page.
+            // Without a page there is no receiver.
             let progress = Progress { trouble: Some(format!("live {again}: {error}")), ..Progress::default() };
             let (Ok(_) | Err(_)) = self.updates.send(Arc::new(Update { progress, ..Update::default() }));
             tokio::select! {

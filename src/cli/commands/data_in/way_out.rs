@@ -27,7 +27,7 @@ pub(in crate::cli::commands) fn show(error: IngestError, global: &GlobalArgs, re
 }
 
 fn ways_out(loss: &DataLoss, global: &GlobalArgs, resolved: &Resolved) -> Result<String, SettingsError> {
-    let anew = || ("begin a new epoch: read this topic from its first message on", vec!["--new-epoch".to_owned()]);
+    let new_epoch = || ("begin a new epoch: read this topic from its first message on", vec!["--new-epoch".to_owned()]);
     let ((purpose, change), reason) = match loss {
         DataLoss::Truncated { .. } => {
             return Ok(
@@ -40,9 +40,9 @@ fn ways_out(loss: &DataLoss, global: &GlobalArgs, resolved: &Resolved) -> Result
             let change = vec!["--partition".to_owned(), format!("{partition}={low}")];
             (("give these offsets up", change), "Kafka dropped them before they were read")
         }
-        DataLoss::Shrunk { .. } => (anew(), "the topic was recreated or truncated"),
-        DataLoss::TopicMismatch(TopicMismatch::Recreated { .. }) => (anew(), "the topic was recreated"),
-        DataLoss::TopicMismatch(TopicMismatch::Moved { .. }) => (anew(), "the topic moved to another cluster"),
+        DataLoss::Shrunk { .. } => (new_epoch(), "the topic was recreated or truncated"),
+        DataLoss::TopicMismatch(TopicMismatch::Recreated { .. }) => (new_epoch(), "the topic was recreated"),
+        DataLoss::TopicMismatch(TopicMismatch::Moved { .. }) => (new_epoch(), "the topic moved to another cluster"),
     };
     let gives_up = matches!(loss, DataLoss::Expired { .. });
     let mut words = command(&["offsets", "set"], global);

@@ -13,7 +13,7 @@ use crate::check::doctor::{CheckStatus, DoctorCheck, DoctorReport, DoctorSetting
 use crate::cli::args::{DoctorArgs, FormatChoice, GlobalArgs};
 use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::exit::FINDINGS;
-use crate::cli::commands::print::{print, tell};
+use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::{Resolved, Settings};
 use crate::decode::Decoder;
 use crate::ingest::Maintain;
@@ -21,7 +21,7 @@ use crate::live::Rules;
 use crate::query::{Format, Output, write_batch};
 
 const CONFIGURATION: &str = "configuration";
-const CORRECT: &str = "correct it; `tickhouse config show` tells where each value comes from";
+const CORRECT: &str = "correct it; `tickhouse config show` shows where each value comes from";
 
 /// # Errors
 /// The location can't be one of a lake, or standard output can't be written.
@@ -99,7 +99,7 @@ fn show(report: &DoctorReport, format: FormatChoice) -> anyhow::Result<ExitCode>
             write_batch(&rows(&report.checks)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
         }
     }
-    tell(&summary(report));
+    write_stderr(&summary(report));
     Ok(if report.healthy { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) })
 }
 
@@ -127,9 +127,9 @@ fn summary(report: &DoctorReport) -> String {
     let count = |status: CheckStatus| report.checks.iter().filter(|check| check.status == status).count();
     let counts = [
         (CheckStatus::Fail, "wrong"),
-        (CheckStatus::Warn, "to look at"),
+        (CheckStatus::Warn, "to review"),
         (CheckStatus::Fixed, "fixed"),
-        (CheckStatus::Ok, "well"),
+        (CheckStatus::Ok, "ok"),
     ];
     let counts = counts.map(|(status, word)| (count(status), word)).into_iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::cli::args::{GlobalArgs, MaintainArgs};
 use crate::cli::commands::ask::target::output_of;
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::lake::maintenance::{
     Compaction, CompactionLimits, CompactionStats, Retention, RetentionStats, RewriteError, StopReason,
@@ -83,7 +83,7 @@ async fn unreferenced(
 fn retention(maintenance: &mut LakeMaintenance, args: &MaintainArgs) -> anyhow::Result<Option<Retention>> {
     let Some(keep) = args.retain else { return Ok(None) };
     let zone = maintenance.tables().first().and_then(|ticks| ticks.property(MARKET_ZONE)?.parse().ok());
-    let zone = zone.with_context(|| format!("--retain: the property {MARKET_ZONE} of ticks tells no zone"))?;
+    let zone = zone.with_context(|| format!("--retain: the property {MARKET_ZONE} of ticks is not a time zone"))?;
     Ok(Some(Retention::new(keep, &mut MarketZone::new(zone), now_ms())))
 }
 
@@ -157,7 +157,7 @@ async fn changed(
             let mut dropped = RetentionStats::default();
             let ended = retention.run(table, &retry, stop, &mut dropped).await;
             if dropped.files > 0 {
-                tell(&format!("{}: {} rows of old dates dropped\n", table.name, dropped.rows));
+                write_stderr(&format!("{}: {} rows of old dates dropped\n", table.name, dropped.rows));
                 let RetentionStats { files, bytes, .. } = dropped;
                 lines.push(Line { table: table.name, what: "dropped", files, bytes, ..Line::default() });
             }
@@ -169,7 +169,7 @@ async fn changed(
         left_to_another(ended, table.name)?;
         if all.jobs > 0 {
             let rate = HumanBytes((all.bytes_before as f64 / started.elapsed().as_secs_f64()) as u64);
-            tell(&format!("{}: {} rows compacted, {rate}/s\n", table.name, all.rows));
+            write_stderr(&format!("{}: {} rows compacted, {rate}/s\n", table.name, all.rows));
         }
         lines.push(Line {
             table: table.name,
@@ -197,7 +197,7 @@ async fn changed(
 fn left_to_another(ended: Result<StopReason, RewriteError>, table: &str) -> anyhow::Result<()> {
     match ended.map_err(plain)? {
         StopReason::Done => {}
-        StopReason::Conflict => tell(&format!("{table}: another maintainer is at work; left to it\n")),
+        StopReason::Conflict => write_stderr(&format!("{table}: another maintainer is at work; left to it\n")),
         StopReason::Cancelled => bail!("stopped; what was committed before stays"),
     }
     Ok(())

@@ -1,11 +1,11 @@
-//! Health and numbers of an ingest on a listener of its own, beside it.
+//! The HTTP listener for the health and the metrics of an ingest.
 
 use anyhow::Context;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::ingest::Status;
 use crate::serve::metrics::{Facts, MetricsServer, View};
@@ -30,7 +30,7 @@ impl Listening {
         settings.metrics.validate().map_err(SettingsError::Value)?;
         let over = CancellationToken::new();
         let server = MetricsServer::bind(&settings.metrics, view)?.map(|server| {
-            tell(&format!("metrics at http://{}/metrics\n", server.address));
+            write_stderr(&format!("metrics at http://{}/metrics\n", server.address));
             tokio::spawn(server.run(over.clone()))
         });
         Ok(Self { server, over })

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::cli::args::{GlobalArgs, RezoneArgs};
 use crate::cli::commands::operate::maintain::plain;
-use crate::cli::commands::print::{report, tell};
+use crate::cli::commands::print::{report, write_stderr};
 use crate::cli::settings::Settings;
 use crate::lake::maintenance::{Rezone, RezoneOutcome};
 use crate::lake::{LakeMaintenance, MARKET_ZONE, MaintainedTable, RetryPolicy};
@@ -63,7 +63,7 @@ pub(in crate::cli::commands) async fn run(
     rewritten?;
     released?;
     let zone = args.market_zone;
-    tell(&format!("start ingest with --market-zone {zone} from now on (ingest.market_zone = \"{zone}\")\n"));
+    write_stderr(&format!("start ingest with --market-zone {zone} from now on (ingest.market_zone = \"{zone}\")\n"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -87,7 +87,7 @@ async fn rewrite(maintenance: &mut LakeMaintenance, zone: Tz, stop: &Cancellatio
         let progress = |done: &crate::lake::maintenance::RezoneStats| {
             if done.files_before >= next {
                 next += REPORT_FILES;
-                tell(&format!("{name}: {} files, {}\n", done.files_before, HumanBytes(done.bytes_before)));
+                write_stderr(&format!("{name}: {} files, {}\n", done.files_before, HumanBytes(done.bytes_before)));
             }
         };
         match rezone.run(&retry, stop, progress).await.map_err(plain).with_context(|| format!("rewrite {name}"))? {

@@ -122,7 +122,7 @@ fn schema(schema: &SchemaRef, market_zone: Option<&str>) -> anyhow::Result<Recor
     ])?)
 }
 
-/// What Delta statistics tell of a file.
+/// The Delta statistics of a file.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Bounds {

@@ -15,7 +15,7 @@ use crate::cli::args::{GlobalArgs, VerifyArgs};
 use crate::cli::commands::ask::progress::ProgressLine;
 use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::exit::FINDINGS;
-use crate::cli::commands::print::{print, tell};
+use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::{Settings, SettingsError};
 use crate::query::{Format, Output, write_batch};
 
@@ -63,7 +63,7 @@ pub(in crate::cli::commands) async fn run(
             }
         }
     }
-    tell(&summary(&report));
+    write_stderr(&summary(&report));
     Ok(if report.healthy { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) })
 }
 

@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::CommandFactory;
 
 use crate::cli::args::{Cli, CompletionsArgs, ConfigArgs, ConfigCommand, GlobalArgs};
 use crate::cli::commands::print::{print, report};
@@ -35,7 +34,7 @@ pub(in crate::cli::commands) async fn run(global: &GlobalArgs, args: &ConfigArgs
 /// Standard output can't be written.
 pub(in crate::cli::commands) fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "tickhouse", &mut script);
+    clap_complete::generate(args.shell, &mut Cli::definition(), "tickhouse", &mut script);
     print(&String::from_utf8(script).context("print the completions")?)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -219,7 +219,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         let many: Vec<String> = (0..=MOST_SYMBOLS).map(|n| format!("symbol=S{n}")).collect();
         let long = format!("symbol={}", "x".repeat(LONGEST_SYMBOL + 1));
-        for (query, told) in [
+        for (query, expected) in [
             (many.join("&").as_str(), "more than 20 symbols"),
             (long.as_str(), "1 to 256 bytes"),
             ("symbol=", "1 to 256 bytes"),
@@ -240,7 +240,7 @@ mod tests {
             ("before=NaN", "milliseconds"),
         ] {
             let problem = parse(query).unwrap_err();
-            assert!(problem.message.contains(told), "{query}: {problem:?}");
+            assert!(problem.message.contains(expected), "{query}: {problem:?}");
         }
     }
 }

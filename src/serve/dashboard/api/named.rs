@@ -8,7 +8,7 @@ use crate::serve::dashboard::api::asked::{Asked, DOWNLOAD_LIMIT, ROW_LIMIT};
 use crate::serve::http::Problem;
 use crate::util::suggest::did_you_mean;
 
-/// A table that a lake may have beside `ticks`.
+/// A table that a lake may have in addition to `ticks`.
 pub(in crate::serve::dashboard) const SIGNALS: &str = "signals";
 /// Default of the parameter `kind`.
 const ALL_KINDS: &str = "all";
@@ -102,8 +102,8 @@ impl Named {
         asked: &Asked,
         now: DateTime<Utc>,
     ) -> Result<Prepared, Problem> {
-        let whole = if asked.format.is_some() { DOWNLOAD_LIMIT } else { ROW_LIMIT };
-        // Whole seconds, so that all who ask in one have the same statement.
+        let most_rows = if asked.format.is_some() { DOWNLOAD_LIMIT } else { ROW_LIMIT };
+        // Whole seconds, so that all requests of one second have the same statement.
         let clock = Clock { zone: asked.zone, now: now.trunc_subsecs(0) };
         let (text, table) = match name {
             TICKS => (TICKS_SQL, TICKS),
@@ -111,11 +111,11 @@ impl Named {
             _ => {
                 let query = self.catalog.get(name).map_err(|_| self.unknown(name))?;
                 let parsed = asked.ask(TICKS).prepare(query.text_for(Dialect::Tickhouse), clock)?;
-                let rows = asked.limit.unwrap_or(whole);
+                let rows = asked.limit.unwrap_or(most_rows);
                 return Ok(Prepared { name: name.to_owned(), parsed, needs: TICKS, rows, newest: asked.newest });
             }
         };
-        let rows = asked.limit.unwrap_or(if asked.format.is_some() { whole } else { PAGE });
+        let rows = asked.limit.unwrap_or(if asked.format.is_some() { most_rows } else { PAGE });
         let mut ask = asked.ask(table);
         let header = if table == SIGNALS { &self.signals } else { &self.ticks };
         for (given, value) in &ask.params {
@@ -124,7 +124,7 @@ impl Named {
             }
             known_kinds(value)?;
         }
-        // One more tells whether there are more.
+        // One more row than asked for shows whether there are more.
         ask.params.push(("rows".to_owned(), (rows + 1).min(DOWNLOAD_LIMIT).to_string()));
         let parsed = ask.prepare(text, clock)?;
         Ok(Prepared { name: name.to_owned(), parsed, needs: table, rows, newest: false })
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_a_query_doesn_t_take_is_told() {
-        for (name, query, told) in [
+        for (name, query, expected) in [
             ("brs", "", "did you mean 'bars'?"),
             ("SELECT 1", "", "no query named"),
             ("../x", "", "no query named"),
@@ -208,7 +208,7 @@ mod tests {
             ("bars", "from=tomorrow", "from: 'tomorrow' is neither"),
         ] {
             let problem = prepare(name, query).unwrap_err();
-            assert!(problem.message.contains(told), "{name} {query}: {problem:?}");
+            assert!(problem.message.contains(expected), "{name} {query}: {problem:?}");
         }
     }
 }

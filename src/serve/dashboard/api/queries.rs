@@ -110,7 +110,7 @@ impl Queries {
     /// It is asked for wrongly, takes too long, or there is no lake to ask.
     pub(in crate::serve::dashboard) async fn columns(&self, name: &str, asked: &Asked) -> Result<Bytes, Problem> {
         let prepared = self.named.prepare(name, asked, Utc::now())?;
-        let view = self.patiently(self.source.view()).await?;
+        let view = self.with_timeout(self.source.view()).await?;
         if prepared.needs == SIGNALS && view.session.table(SIGNALS).is_err() {
             return Ok(self.nothing(&prepared, &view));
         }
@@ -129,7 +129,7 @@ impl Queries {
         let text = format!("SELECT DISTINCT symbol FROM {TICKS} ORDER BY symbol LIMIT {most}");
         prepared.parsed = Parsed::parse(&text)?;
         prepared.rows = most;
-        let view = self.patiently(self.source.view()).await?;
+        let view = self.with_timeout(self.source.view()).await?;
         let key = Key { view: view.number, question: text };
         self.cache.get(key, || self.making(view, prepared, Form::Symbols)).await
     }
@@ -158,7 +158,7 @@ impl Queries {
         out.into()
     }
 
-    async fn patiently<T>(&self, future: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    async fn with_timeout<T>(&self, future: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
         let patience = self.limits.patience;
         tokio::time::timeout(patience, future).await.unwrap_or_else(|_| Err(too_long(patience)))
     }
@@ -179,13 +179,13 @@ impl Queries {
             let message = format!("{} downloads run already", self.limits.downloads);
             Problem::unavailable(message).hint("ask again when one of them is done")
         })?;
-        let view = self.patiently(self.source.view()).await?;
+        let view = self.with_timeout(self.source.view()).await?;
         let begin = async {
             let planned = view.session.plan(&prepared.parsed).await?;
             let schema = planned.schema();
             Ok(Encoded::new(&schema, planned.batches()?, format, zone, prepared.rows)?)
         };
-        let encoded = self.patiently(begin).await?;
+        let encoded = self.with_timeout(begin).await?;
         let until = tokio::time::Instant::now() + self.limits.download_patience;
         Ok(Download { encoded, name: prepared.name, format, until, _permit: permit })
     }

@@ -1,4 +1,4 @@
-//! The newest of every symbol, and what changed since the tabs were told last.
+//! The newest tick of every symbol, and what changed since the last broadcast to the tabs.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::message;
 use crate::live::{Event, Kind, Progress, SecondBar, SymbolState, Update};
 
-/// Events of one telling: the newest, and states are the first to be left out. The table of signals has all.
+/// Events of one broadcast: the newest ones, and states are left out first. The table of signals has all.
 const MOST_EVENTS: usize = 500;
 /// Seconds of bars that a new tab is given, since the table may be behind by that.
 const RECENT_SECONDS: usize = 120;
@@ -73,7 +73,7 @@ impl Board {
         (!events.is_empty()).then(|| message::events(&events))
     }
 
-    /// Nobody is there to be told of them.
+    /// There is no tab that could receive them.
     pub(super) fn forget_changes(&mut self) {
         self.changed.clear();
         self.events.clear();
@@ -166,8 +166,8 @@ mod tests {
         let states = (3..2_000).map(|offset| event(Kind::Signal, offset));
         board.take(&Update { events: alerts.chain(states).collect(), ..Update::default() });
         assert_eq!(board.events.len(), MOST_EVENTS);
-        let told: Vec<i64> = board.events.iter().map(|event| event.ts).collect();
-        assert_eq!((&told[..3], told[3], told[MOST_EVENTS - 1]), (&[0, 1, 2][..], 1_503, 1_999));
+        let sent: Vec<i64> = board.events.iter().map(|event| event.ts).collect();
+        assert_eq!((&sent[..3], sent[3], sent[MOST_EVENTS - 1]), (&[0, 1, 2][..], 1_503, 1_999));
         board.take(&Update { events: (0..600).map(|offset| event(Kind::Rule, offset)).collect(), ..Update::default() });
         assert_eq!(board.events.iter().map(|event| event.ts).next(), Some(100), "the oldest alerts, of too many");
         assert!(board.new_events().is_some() && board.new_events().is_none());

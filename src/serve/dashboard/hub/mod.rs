@@ -1,4 +1,4 @@
-//! The stream: one task that takes what the live task tells and hands it on to every tab, a few times a second.
+//! The stream: one task that receives the updates of the live task and sends them to every tab, a few times a second.
 //!
 //! What all tabs get is written once. A tab has a short queue; one that does not keep up is given the newest state of
 //! everything when it does again, one that takes nothing is let go by its connection.
@@ -25,7 +25,7 @@ use crate::serve::http::Problem;
 use board::Board;
 
 /// As often as a person sees.
-const TELL_EVERY: Duration = Duration::from_millis(250);
+const BROADCAST_EVERY: Duration = Duration::from_millis(250);
 /// Tellings between two lines of the pipeline: a second.
 const PIPELINE_EVERY: u64 = 4;
 /// Tellings between two signs of life: ten seconds.
@@ -74,8 +74,8 @@ struct Tab {
     is_behind: bool,
 }
 
-/// Everything that is told, and to whom.
-pub(in crate::serve::dashboard) struct Teller {
+/// What is sent to the tabs, and the tabs.
+pub(in crate::serve::dashboard) struct Broadcaster {
     commands: mpsc::Receiver<Subscribe>,
     live: Option<broadcast::Receiver<Arc<Update>>>,
     ingest: Option<watch::Receiver<PipelineView>>,
@@ -89,7 +89,7 @@ pub(in crate::serve::dashboard) struct Teller {
     resync: bool,
     live_ended: bool,
     generation: Option<u64>,
-    tellings: u64,
+    broadcasts: u64,
     /// Ticks a second ago.
     counted: Option<(Instant, u64)>,
     rate: Option<f64>,
@@ -102,27 +102,27 @@ pub(in crate::serve::dashboard) fn hub(
     ingest: Option<watch::Receiver<PipelineView>>,
     mode: Mode,
     most_tabs: usize,
-) -> (Hub, Teller) {
+) -> (Hub, Broadcaster) {
     let (commands, receiver) = mpsc::channel(COMMANDS);
-    let teller = Teller {
+    let broadcaster = Broadcaster {
         commands: receiver,
         live,
         ingest,
         source,
         mode,
         most_tabs,
-        every: TELL_EVERY,
+        every: BROADCAST_EVERY,
         board: Board::default(),
         tabs: Vec::new(),
         resync: false,
         live_ended: false,
         generation: None,
-        tellings: 0,
+        broadcasts: 0,
         counted: None,
         rate: None,
         pipeline: Bytes::new(),
     };
-    (Hub { commands }, teller)
+    (Hub { commands }, broadcaster)
 }
 
 fn now() -> f64 {
@@ -137,15 +137,15 @@ async fn next(live: &mut Option<broadcast::Receiver<Arc<Update>>>) -> Result<Arc
     }
 }
 
-impl Teller {
+impl Broadcaster {
     pub(in crate::serve::dashboard) async fn run(mut self, stop: CancellationToken) {
-        let mut telling = tokio::time::interval(self.every);
-        telling.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut interval = tokio::time::interval(self.every);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                _ = telling.tick() => self.tell(),
+                _ = interval.tick() => self.broadcast(),
                 command = self.commands.recv() => match command {
                     Some(subscribe) => self.let_in(subscribe),
                     None => return,
@@ -196,9 +196,9 @@ impl Teller {
         message::bars(&bars)
     }
 
-    fn tell(&mut self) {
-        self.tellings += 1;
-        let is_second = self.tellings.is_multiple_of(PIPELINE_EVERY);
+    fn broadcast(&mut self) {
+        self.broadcasts += 1;
+        let is_second = self.broadcasts.is_multiple_of(PIPELINE_EVERY);
         if is_second {
             self.measure_rate();
         }
@@ -212,7 +212,7 @@ impl Teller {
             self.write_pipeline();
             all.push(self.pipeline.clone());
         }
-        if self.tellings.is_multiple_of(ALIVE_EVERY) {
+        if self.broadcasts.is_multiple_of(ALIVE_EVERY) {
             all.push(message::ALIVE);
         }
         all.extend(self.board.new_events());
@@ -227,17 +227,17 @@ impl Teller {
                 self.tabs[at].is_behind = true;
                 continue;
             }
-            let mut told = Message::new();
+            let mut outgoing = Message::new();
             if resync || tab.is_behind {
-                told.push(message::RESYNC);
-                told.extend(all_tiles.get_or_insert_with(|| self.board.all_tiles(now())).clone());
-                told.extend(self.recent_bars(&tab.symbols));
+                outgoing.push(message::RESYNC);
+                outgoing.extend(all_tiles.get_or_insert_with(|| self.board.all_tiles(now())).clone());
+                outgoing.extend(self.recent_bars(&tab.symbols));
             } else {
-                told.extend(tiles.clone());
-                told.extend(message::bars(tab.symbols.iter().filter_map(|symbol| bars.get(symbol.as_str()))));
+                outgoing.extend(tiles.clone());
+                outgoing.extend(message::bars(tab.symbols.iter().filter_map(|symbol| bars.get(symbol.as_str()))));
             }
-            told.extend(all.iter().cloned());
-            let is_behind = !told.is_empty() && tab.queue.try_send(told).is_err();
+            outgoing.extend(all.iter().cloned());
+            let is_behind = !outgoing.is_empty() && tab.queue.try_send(outgoing).is_err();
             self.tabs[at].is_behind = is_behind;
         }
     }

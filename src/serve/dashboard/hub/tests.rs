@@ -23,10 +23,10 @@ fn start(capacity: usize, most_tabs: usize) -> Running {
     };
     let (source, _) = source(spec);
     let (live, receiver) = broadcast::channel(capacity);
-    let (hub, mut teller) = hub(source, Some(receiver), None, Mode::Live, most_tabs);
-    teller.every = TELL_EVERY / 50;
+    let (hub, mut broadcaster) = hub(source, Some(receiver), None, Mode::Live, most_tabs);
+    broadcaster.every = BROADCAST_EVERY / 50;
     let stop = CancellationToken::new();
-    let task = tokio::spawn(teller.run(stop.clone()));
+    let task = tokio::spawn(broadcaster.run(stop.clone()));
     Running { hub, live, stop, task }
 }
 
@@ -79,15 +79,15 @@ async fn a_tab_gets_everything_first_and_then_what_changes() {
     assert!(first.contains("\"full\":true,\"symbol\":[\"A\",\"B\"]"), "{first}");
     assert!(first.contains("event: bars\ndata: [[\"A\",7000,1.0,1.0,1.0,1.0,1.0,1]]"), "{first}");
     assert!(first.contains("event: pipeline\ndata: {\"rate\":"), "{first}");
-    // Taken before the tab was there, told with its first telling.
+    // Taken before the tab was there, sent with its first message.
     next_text(&mut tab).await;
     running.send(update(&[("B", 3.0)])).await;
     running.send(update(&[("B", 4.0)])).await;
-    let told = next_text(&mut tab).await;
-    assert!(told.contains("\"full\":false,\"symbol\":[\"B\"]") && told.contains("[4.0]"), "{told}");
+    let message = next_text(&mut tab).await;
+    assert!(message.contains("\"full\":false,\"symbol\":[\"B\"]") && message.contains("[4.0]"), "{message}");
     // Behind the time of day, which may have any digits.
-    let (_, tiles) = told.lines().find_map(|line| line.split_once("\"full\":")).unwrap();
-    assert!(!tiles.contains("3.0") && !told.contains("event: bars"), "{told}");
+    let (_, tiles) = message.lines().find_map(|line| line.split_once("\"full\":")).unwrap();
+    assert!(!tiles.contains("3.0") && !message.contains("event: bars"), "{message}");
     running.stop.cancel();
     running.task.await.unwrap();
     assert!(tab.recv().await.is_none());
@@ -116,9 +116,12 @@ async fn a_lag_makes_all_begin_again() {
     for close in 0..20 {
         running.live.send(update(&[("A", f64::from(close))])).unwrap();
     }
-    let told = next_text(&mut tab).await;
-    assert!(told.starts_with("event: resync\ndata: {}\n\nevent: tiles"), "{told}");
-    assert!(told.contains("\"full\":true") && told.contains("19.0") && told.contains("event: bars"), "{told}");
+    let message = next_text(&mut tab).await;
+    assert!(message.starts_with("event: resync\ndata: {}\n\nevent: tiles"), "{message}");
+    assert!(
+        message.contains("\"full\":true") && message.contains("19.0") && message.contains("event: bars"),
+        "{message}"
+    );
     running.send(update(&[("A", 5.0)])).await;
     assert!(!next_text(&mut tab).await.contains("resync"));
 }
@@ -130,8 +133,8 @@ async fn a_slow_tab_is_brought_up_to_date_and_holds_nobody_up() {
     next_text(&mut quick).await;
     for close in 1..=3 * QUEUE as i32 {
         running.send(update(&[("A", f64::from(close)), ("B", 0.0)])).await;
-        let told = next_text(&mut quick).await;
-        assert!(told.contains(&format!("[[{close}.0,0.0]")) && !told.contains("resync"), "{told}");
+        let message = next_text(&mut quick).await;
+        assert!(message.contains(&format!("[[{close}.0,0.0]")) && !message.contains("resync"), "{message}");
     }
     let mut waiting = Vec::new();
     while let Ok(message) = slow.try_recv() {
@@ -139,9 +142,12 @@ async fn a_slow_tab_is_brought_up_to_date_and_holds_nobody_up() {
     }
     assert_eq!(waiting.len(), QUEUE);
     assert!(waiting.iter().all(|text| !text.contains("resync")));
-    let told = next_text(&mut slow).await;
-    assert!(told.starts_with("event: resync") && told.contains("\"full\":true,\"symbol\":[\"A\",\"B\"]"), "{told}");
-    assert!(told.contains(&format!("[[{}.0,0.0]", 3 * QUEUE)), "{told}");
+    let message = next_text(&mut slow).await;
+    assert!(
+        message.starts_with("event: resync") && message.contains("\"full\":true,\"symbol\":[\"A\",\"B\"]"),
+        "{message}"
+    );
+    assert!(message.contains(&format!("[[{}.0,0.0]", 3 * QUEUE)), "{message}");
     running.send(update(&[("A", 1.0)])).await;
     assert!(!next_text(&mut slow).await.contains("resync"));
 }

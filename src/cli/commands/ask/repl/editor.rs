@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::completion::{Names, complete};
 use super::input::split;
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 
 const PROMPT: &str = "tickhouse> ";
 /// The statement of the lines before goes on.
@@ -73,7 +73,7 @@ fn read_pipe() -> anyhow::Result<Typed> {
 fn give_back(settings: &Termios) -> anyhow::Result<()> {
     tcsetattr(io::stdin(), SetArg::TCSANOW, settings).context("set the terminal back")?;
     // No bracketed paste any more.
-    tell("\x1b[?2004l\n");
+    write_stderr("\x1b[?2004l\n");
     Ok(())
 }
 
@@ -104,7 +104,7 @@ impl Prompt {
         if let Some(file) = history.as_ref().filter(|file| file.exists())
             && let Err(error) = editor.load_history(file)
         {
-            tell(&format!("the history {} can't be read: {error}\n", file.display()));
+            write_stderr(&format!("the history {} can't be read: {error}\n", file.display()));
         }
         let settings = tcgetattr(io::stdin()).ok();
         if let Some(mut quiet) = settings.clone() {
@@ -142,7 +142,7 @@ impl Prompt {
         let Some(file) = &self.history else { return };
         let made = file.parent().map_or(Ok(()), fs::create_dir_all).map_err(ReadlineError::Io);
         if let Err(error) = made.and_then(|()| self.editor.append_history(file)) {
-            tell(&format!("the history {} can't be written: {error}\n", file.display()));
+            write_stderr(&format!("the history {} can't be written: {error}\n", file.display()));
             self.history = None;
         }
     }

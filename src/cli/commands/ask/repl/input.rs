@@ -52,7 +52,7 @@ pub(super) const DOTS: [(&str, &str, &str); 13] = [
     (".exit", "", "the same as .quit"),
 ];
 
-/// What users of other prompts type, in small letters.
+/// What users of other prompts type, in lower case.
 const BARE: [(&str, &str); 8] = [
     ("help", ".help"),
     ("?", ".help"),
@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(Dot::parse(".output"), Ok(Dot::Output(None)));
         assert_eq!(Dot::parse(".register s='a=b.csv'"), Ok(Dot::Register("s".to_owned(), "a=b.csv".to_owned())));
         assert_eq!(Dot::parse(".exit"), Ok(Dot::Quit));
-        for (line, told) in [
+        for (line, expected) in [
             (".tabels", "did you mean '.tables'?"),
             (".timer", "write .timer on|off"),
             (".tables x", "write .tables"),
@@ -319,7 +319,7 @@ mod tests {
             (".register x", "write .register NAME=FILE"),
         ] {
             let problem = Dot::parse(line).unwrap_err();
-            assert!(problem.contains(told), "{problem}");
+            assert!(problem.contains(expected), "{problem}");
         }
     }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{GlobalArgs, QueryArgs};
 use crate::cli::commands::exit::is_reader_gone;
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::state_folder;
 use crate::query::QueryError;
 use editor::{Prompt, Source, Typed};
@@ -42,7 +42,7 @@ pub(in crate::cli::commands) async fn run(
     let mut source = Source::Pipe;
     if interactive {
         source = Source::Terminal(Box::new(Prompt::new(shell.names().await?, state_folder())?));
-        tell(&format!("{}; .help lists what can be typed\n", shell.place()));
+        write_stderr(&format!("{}; .help lists what can be typed\n", shell.place()));
     }
     let ended = serve(&mut shell, source, interactive, stop).await;
     shell.close().await;
@@ -80,11 +80,11 @@ async fn serve(
     }
 }
 
-/// At a prompt an error is told, and what follows on the same line is left out.
+/// At a prompt an error is printed, and the rest of the line is skipped.
 async fn answer(shell: &mut Shell<'_>, inputs: &[Input], interactive: bool) -> anyhow::Result<Flow> {
     match shell.run_all(inputs).await {
         Err(error) if interactive && !is_reader_gone(&error) => {
-            tell(&format!("error: {error:#}\n"));
+            write_stderr(&format!("error: {error:#}\n"));
             Ok(Flow::GoOn)
         }
         result => result,

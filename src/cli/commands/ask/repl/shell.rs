@@ -19,7 +19,7 @@ use crate::cli::commands::ask::progress::ProgressLine;
 use crate::cli::commands::ask::statement::{notes, prepare};
 use crate::cli::commands::ask::tables::Tables;
 use crate::cli::commands::ask::target::{Target, output_of, terminal_fit};
-use crate::cli::commands::print::{print, tell};
+use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::Settings;
 use crate::lake::StoreSettings;
 use crate::query::{Catalog, Dialect, Output, Param, Parsed, QueryError, TableInfo, write_all};
@@ -176,7 +176,7 @@ impl<'a> Shell<'a> {
             written = self.write(parsed, ask) => written,
         }?;
         if self.timer {
-            tell(&format!("{:.3} s\n", begin.elapsed().as_secs_f64()));
+            write_stderr(&format!("{:.3} s\n", begin.elapsed().as_secs_f64()));
         }
         Ok(())
     }
@@ -189,7 +189,7 @@ impl<'a> Shell<'a> {
         let session = self.tables.session().await?;
         let planned = session.plan(parsed).await?;
         let notes = notes(session, zone.as_deref(), ask, parsed).await?;
-        notes.iter().for_each(|line| tell(&format!("{line}\n")));
+        notes.iter().for_each(|line| write_stderr(&format!("{line}\n")));
         let line = ProgressLine::start(planned.progress());
         let write = async |output| write_all(planned.run()?, format, self.zone, output, self.stop).await;
         if self.pager && self.interactive && file.is_none() {

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::DemoArgs;
-use crate::cli::commands::data_in::sidecars::{Beside, Wanted, check};
+use crate::cli::commands::data_in::sidecars::{Sidecars, Wanted, check};
 use crate::cli::commands::operate::metrics::view;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::decode::{InputSettings, Preset};
@@ -97,7 +97,7 @@ pub(in crate::cli::commands) async fn run(args: &DemoArgs, stop: CancellationTok
     screen.greet(&folder, args.rate, args.symbols);
     let (printer, mut events) = mpsc::channel(EVENT_BATCHES);
     let started =
-        Beside::start(&settings, Wanted::LiveAndPage, Some(view(&settings, status.clone())), Some(printer), &over)
+        Sidecars::start(&settings, Wanted::LiveAndPage, Some(view(&settings, status.clone())), Some(printer), &over)
             .await;
     let sent = match &started {
         Ok(_) => show(&mut screen, &mut producing, &progress, &status, &mut events).await,

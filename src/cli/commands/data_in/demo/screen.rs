@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::ingest::Status;
 use crate::live::Event;
 use crate::produce::SendProgress;
@@ -22,16 +22,16 @@ pub(super) struct Screen {
     last: (Instant, i64),
     rate: f64,
     /// Of the lines without a terminal.
-    told: Option<Instant>,
-    told_rows: bool,
-    told_events: bool,
+    printed: Option<Instant>,
+    printed_rows: bool,
+    printed_events: bool,
 }
 
 impl Screen {
     pub(super) fn new(terminal: bool) -> Self {
         let now = Instant::now();
-        let (told, told_rows, told_events) = (None, false, false);
-        Self { terminal, started: now, lines: 0, last: (now, 0), rate: 0.0, told, told_rows, told_events }
+        let (printed, printed_rows, printed_events) = (None, false, false);
+        Self { terminal, started: now, lines: 0, last: (now, 0), rate: 0.0, printed, printed_rows, printed_events }
     }
 
     pub(super) fn greet(&self, folder: &Path, rate: f64, symbols: u32) {
@@ -43,7 +43,7 @@ impl Screen {
         for hint in hints(folder) {
             writeln!(text, "  {hint}").expect("a string takes all text");
         }
-        tell(&format!("{text}Ctrl-C stops. Simulated prices, no investment advice.\n\n"));
+        write_stderr(&format!("{text}Ctrl-C stops. Simulated prices, no investment advice.\n\n"));
     }
 
     pub(super) fn draw(&mut self, progress: &SendProgress, status: &Status, events: &VecDeque<Arc<Event>>) {
@@ -65,7 +65,7 @@ impl Screen {
         if self.terminal {
             self.redraw(&summary, events);
         } else {
-            self.tell(&summary, rows > 0, events);
+            self.print_line(&summary, rows > 0, events);
         }
     }
 
@@ -84,25 +84,25 @@ impl Screen {
         for event in events {
             writeln!(text, "  {}", event.line()).expect("a string takes all text");
         }
-        tell(&text);
+        write_stderr(&text);
     }
 
-    fn tell(&mut self, summary: &str, has_rows: bool, events: &VecDeque<Arc<Event>>) {
-        let first = (has_rows && !self.told_rows) || (!events.is_empty() && !self.told_events);
-        if !first && self.told.is_some_and(|at| at.elapsed() < LINE_EVERY) {
+    fn print_line(&mut self, summary: &str, has_rows: bool, events: &VecDeque<Arc<Event>>) {
+        let first = (has_rows && !self.printed_rows) || (!events.is_empty() && !self.printed_events);
+        if !first && self.printed.is_some_and(|at| at.elapsed() < LINE_EVERY) {
             return;
         }
-        self.told = Some(Instant::now());
-        self.told_rows |= has_rows;
-        self.told_events |= !events.is_empty();
+        self.printed = Some(Instant::now());
+        self.printed_rows |= has_rows;
+        self.printed_events |= !events.is_empty();
         let events = events.iter().rev().take(3).map(|event| format!("  {}\n", event.line()));
-        tell(&format!("{summary}\n{}", events.collect::<String>()));
+        write_stderr(&format!("{summary}\n{}", events.collect::<String>()));
     }
 
     pub(super) fn farewell(&self, folder: &Path, status: &Status) {
         let counts = &status.committed;
         let next: Vec<String> = status.next.iter().map(|(partition, next)| format!("{partition}={next}")).collect();
-        tell(&format!(
+        write_stderr(&format!(
             "\ncommitted {} rows in {} commits, {} dead letters; table version {}\nnext offsets {}\n\
              The table stays under {}; ask it with\n  {}\n",
             counts.rows,

@@ -1,4 +1,4 @@
-//! `tickhouse dead-letters replay`: what became of the letters on standard output, by their reason.
+//! `tickhouse dead-letters replay`: prints the outcome for each reason to standard output.
 
 use std::fmt::Write;
 use std::io;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{DeadLettersReplayArgs, GlobalArgs};
 use crate::cli::commands::ask::target::output_of;
-use crate::cli::commands::print::{print, tell};
+use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::{Settings, SettingsError};
 use crate::ingest::redrive::{ReasonReport, ReplaySettings, Report, Wanted, replay};
 use crate::query::{Clock, Format, Moment, Output, write_batch};
@@ -48,7 +48,7 @@ pub(super) async fn run(
             write_batch(&rows(&report)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
         }
     }
-    tell(&summary(&report));
+    write_stderr(&summary(&report));
     if report.stopped {
         bail!("stopped; run it again for the {} that are left", report.all().left);
     }

@@ -34,7 +34,7 @@ pub(in crate::cli::commands) async fn run(
     tokio::select! {
         biased;
         () = stop.cancelled() => match committing.load(Ordering::Relaxed) {
-            true => bail!("stopped while the change was written; `tickhouse offsets show` tells whether it was"),
+            true => bail!("stopped while the change was written; `tickhouse offsets show` shows whether it was"),
             false => bail!("stopped; nothing was changed"),
         },
         done = work => done,

@@ -26,7 +26,7 @@ impl Kafka {
     /// Messages that are still to be read; a word and the reason where the offsets don't compare.
     fn lag(&self, partition: i32, next: i64) -> Result<Option<i64>, (&'static str, String)> {
         if let Some(other) = &self.other {
-            return Err(("other", format!("{other}; `tickhouse offsets set --new-epoch` counts anew")));
+            return Err(("other", format!("{other}; `tickhouse offsets set --new-epoch` begins a new epoch")));
         }
         match self.partitions.get(&partition) {
             None => Ok(None),
@@ -39,7 +39,7 @@ impl Kafka {
             }
             Some(at) if next > at.high => {
                 let loss = DataLoss::Shrunk { partition, next, high: at.high };
-                Err(("shrunk", format!("{loss}; `tickhouse offsets set --new-epoch` counts anew")))
+                Err(("shrunk", format!("{loss}; `tickhouse offsets set --new-epoch` begins a new epoch")))
             }
             Some(at) => Ok(Some(at.high - next)),
         }
@@ -60,7 +60,7 @@ pub(super) async fn show(global: &GlobalArgs, args: &OffsetsShowArgs) -> anyhow:
             Kafka { partitions, other: lake.identity().require(&identity).err() }
         }
     };
-    print(&if args.json { as_json(&lake, &kafka).await? } else { as_text(&lake, &kafka).await? })?;
+    print(&if args.is_json() { as_json(&lake, &kafka).await? } else { as_text(&lake, &kafka).await? })?;
     Ok(ExitCode::SUCCESS)
 }
 

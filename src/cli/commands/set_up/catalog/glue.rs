@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::place::Place;
 use crate::cli::args::{GlobalArgs, GlueArgs};
-use crate::cli::commands::print::{print, tell};
+use crate::cli::commands::print::{print, write_stderr};
 use crate::engines::registration::glue::{GlueClient, GlueTable, Registered, requests};
 use crate::engines::registration::{Root, TABLES};
 use crate::lake::Lake;
@@ -37,7 +37,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &GlueArgs, stop: &Cancellatio
             Registered::Updated => "updated",
             Registered::Unchanged => "unchanged",
         };
-        tell(&format!("{database}.{}: {outcome}, at {}\n", table.name, table.location));
+        write_stderr(&format!("{database}.{}: {outcome}, at {}\n", table.name, table.location));
     }
     Ok(())
 }

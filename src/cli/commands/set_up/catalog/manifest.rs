@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::place::Place;
 use crate::cli::args::{GlobalArgs, ManifestArgs};
-use crate::cli::commands::print::{print, tell};
+use crate::cli::commands::print::{print, write_stderr};
 use crate::engines::registration::{Root, TABLES};
 use crate::query::QueryError;
 
@@ -27,7 +27,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &ManifestArgs, stop: &Cancell
             () = stop.cancelled() => return Err(QueryError::Cancelled.into()),
             written = view.write_manifests(&manifests) => written?,
         };
-        tell(&format!(
+        write_stderr(&format!(
             "{name}: {} manifests of {} files, {} emptied, in {}/_symlink_format_manifest\n",
             manifests.len(),
             view.files.len(),

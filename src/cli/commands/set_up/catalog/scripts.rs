@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::place::{DEFAULT_SCHEMA, Place};
 use super::views::{summarize, views_of};
 use crate::cli::args::{ClickhouseArgs, GlobalArgs, ScriptArgs};
-use crate::cli::commands::print::{print, tell};
+use crate::cli::commands::print::{print, write_stderr};
 use crate::engines::registration::{Root, Views, clickhouse_statements, duckdb_statements, script, spark_statements};
 use crate::engines::{ClickhouseClient, EngineError};
 use crate::lake::S3Access;
@@ -45,7 +45,7 @@ pub(super) async fn clickhouse(
     let access = S3Access::of(&place.location, &place.settings.store)?;
     let root = place.root(script.place.location.as_deref(), |location| Root::of_clickhouse(location, &access))?;
     if root.is_path() {
-        tell(
+        write_stderr(
             "ClickHouse reads a folder only if it is below user_files_path of the server (chdb: the working folder)\n",
         );
     }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::place::Place;
 use super::views::{summarize, views_of};
 use crate::cli::args::{GlobalArgs, TrinoCatalogArgs};
-use crate::cli::commands::print::{print, tell};
+use crate::cli::commands::print::{print, write_stderr};
 use crate::engines::registration::{Registration, Root, create_schema, create_view, script, trino_statements};
 use crate::engines::{EngineError, TrinoClient};
 use crate::query::{Dialect, QueryError};
@@ -36,7 +36,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &TrinoCatalogArgs, stop: &Can
     client.run(&create_schema(catalog, schema), stop).await.context("create the schema")?;
     for registration in Registration::all(catalog, schema, &root) {
         let outcome = register(&client, &registration, args.replace, stop).await?;
-        tell(&format!("{}: {outcome} at {}\n", registration.table, registration.location));
+        write_stderr(&format!("{}: {outcome} at {}\n", registration.table, registration.location));
     }
     for view in &views.made {
         let made = client.run(&create_view(catalog, schema, view), stop).await;
@@ -59,7 +59,7 @@ async fn register(
         Err(EngineError::Refused(refusal)) if refusal.message.contains("already exists") => {}
         Err(error) => return Err(error).with_context(|| format!("register {table}")),
     }
-    let shown = client.run(&registration.show, stop).await.with_context(|| format!("look where {table} is"))?;
+    let shown = client.run(&registration.show, stop).await.with_context(|| format!("read the location of {table}"))?;
     let text: String = shown.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten()).collect();
     if registration.is_in(&text) {
         return Ok("already registered");
@@ -70,9 +70,9 @@ async fn register(
             registration.location
         )));
     }
-    client.run(unregister, stop).await.with_context(|| format!("take the name of {table} away"))?;
+    client.run(unregister, stop).await.with_context(|| format!("unregister {table}"))?;
     let was = text.lines().find(|line| line.contains("location = ")).unwrap_or_default().trim();
     let lost = || format!("register {table}, which Trino has no more (it had it with {was})");
     client.run(register, stop).await.with_context(lost)?;
-    Ok("registered anew")
+    Ok("registered again")
 }

@@ -1,7 +1,7 @@
 //! The views that are asked for, and what is said of those that were made.
 
 use crate::cli::args::ViewArgs;
-use crate::cli::commands::print::tell;
+use crate::cli::commands::print::write_stderr;
 use crate::engines::registration::{LeftOut, TABLES, View, Views};
 use crate::query::{Catalog, Dialect};
 
@@ -16,9 +16,9 @@ pub(super) fn views_of(args: &ViewArgs, dialect: Dialect, schema: &[&str]) -> an
 /// Says on standard error what was made of what.
 pub(super) fn summarize(what: &str, schema: &str, views: &Views) {
     for LeftOut { name, reason } in &views.left_out {
-        tell(&format!("no view {name}: {reason}\n"));
+        write_stderr(&format!("no view {name}: {reason}\n"));
     }
-    tell(&format!("{what}: {}\n", contents(schema, &views.made, &views.left_out)));
+    write_stderr(&format!("{what}: {}\n", contents(schema, &views.made, &views.left_out)));
 }
 
 fn contents(schema: &str, made: &[View], left_out: &[LeftOut]) -> String {
