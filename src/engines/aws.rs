@@ -8,7 +8,7 @@ use super::error::EngineError;
 use crate::lake::{StoreSettings, aws_access};
 
 /// One call with its retries, so that nothing waits for a service that is away.
-pub(crate) const CALL: Duration = Duration::from_secs(30);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Credentials and region for a service.
 ///

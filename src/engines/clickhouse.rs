@@ -5,12 +5,12 @@ use std::fmt;
 use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
-use super::error::{EngineError, Refusal};
-use super::http::{Server, require_tls};
+use super::error::{EngineError, StatementError};
+use super::http::{ServerFlags, require_tls};
 use crate::util::secret::Secret;
 
 const CLICKHOUSE: &str = "ClickHouse";
-const SERVER: Server = Server {
+const SERVER: ServerFlags = ServerFlags {
     engine: CLICKHOUSE,
     url: "--url (clickhouse.url)",
     user: "--user",
@@ -18,7 +18,7 @@ const SERVER: Server = Server {
 };
 /// Of what the server says is wrong.
 const LONGEST_DETAIL: usize = 500;
-const LOG_IN: &str = "set --user (clickhouse.user) with TICKHOUSE_CLICKHOUSE_PASSWORD or _PASSWORD_FILE";
+const LOG_IN_FIX: &str = "set --user (clickhouse.user) with TICKHOUSE_CLICKHOUSE_PASSWORD or _PASSWORD_FILE";
 
 /// The `[clickhouse]` section.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,10 +80,10 @@ impl ClickhouseClient {
         match status {
             status if status.is_success() => Ok(()),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(EngineError::LogIn { engine: CLICKHOUSE, detail, fix: LOG_IN })
+                Err(EngineError::LogIn { engine: CLICKHOUSE, detail, fix: LOG_IN_FIX })
             }
             _ if detail.starts_with("Code:") => {
-                Err(EngineError::Refused(Box::new(Refusal::new(CLICKHOUSE, "", &detail, sql))))
+                Err(EngineError::Refused(Box::new(StatementError::new(CLICKHOUSE, "", &detail, sql))))
             }
             status => Err(EngineError::Protocol { engine: CLICKHOUSE, detail: format!("{status}: {detail}") }),
         }

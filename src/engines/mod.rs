@@ -28,9 +28,9 @@ use futures::stream::{BoxStream, StreamExt, try_unfold};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-pub use athena::{AthenaAnswer, AthenaClient, AthenaSettings, Scanned};
+pub use athena::{AthenaAnswer, AthenaClient, AthenaSettings, ScannedBytes};
 pub use clickhouse::{ClickhouseClient, ClickhouseSettings};
-pub use error::{EngineError, Refusal};
+pub use error::{EngineError, StatementError};
 pub use progress::{EngineProgress, EngineRead};
 pub use trino::{TrinoAnswer, TrinoClient, TrinoSettings};
 
@@ -39,7 +39,7 @@ use crate::query::Dialect;
 /// Who runs a statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Engine {
+pub enum QueryEngine {
     /// This process, on the files of the lake.
     #[default]
     Local,
@@ -49,7 +49,7 @@ pub enum Engine {
     Trino,
 }
 
-impl Engine {
+impl QueryEngine {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
@@ -125,7 +125,7 @@ impl EngineAnswer {
     }
 
     /// What the engine read for it, where that is what it charges for.
-    pub fn scanned(&self) -> Option<Scanned> {
+    pub fn scanned(&self) -> Option<ScannedBytes> {
         match self {
             Self::Athena(answer) => answer.scanned(),
             Self::Trino(_) => None,

@@ -9,21 +9,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kafka::{KafkaSettings, Reader, TopicError};
 use crate::lake::{Lake, LakeVersion, Location, Reached, RetryPolicy, Signals, StoreSettings, Upkeep};
-use crate::live::engine::Engine;
+use crate::live::engine::SignalEngine;
 use crate::live::error::LiveError;
 use crate::live::rules::Rules;
 use crate::live::settings::LiveSettings;
-use crate::live::sinks::table::Recorder;
+use crate::live::sinks::table::EventRecorder;
 use crate::live::sinks::topic::{EventTopic, look};
 use crate::live::sinks::webhook::Webhook;
-use crate::live::task::{EventSender, Live};
+use crate::live::task::{EventSender, LiveTask};
 use crate::live::told::{told_beyond, told_since};
-use crate::live::update::{Progress, Update};
-use crate::live::warm_up::{Starts, warm_up};
+use crate::live::update::{LiveProgress, LiveUpdate};
+use crate::live::warm_up::{StartOffsets, warm_up};
 use crate::tail::{FollowSettings, Follower, lake_input, lake_zone};
 
 /// For the brokers, at the start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const BROKER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What is followed and who hears of it.
 pub struct LiveSpec {
@@ -40,7 +40,7 @@ pub struct LiveSpec {
     pub keeps_bars: bool,
     pub printer: Option<EventSender>,
     /// For those who show what happens; the first update holds all symbols as they are after the warm-up.
-    pub updates: broadcast::Sender<Arc<Update>>,
+    pub updates: broadcast::Sender<Arc<LiveUpdate>>,
     /// A partition that the table doesn't have yet is read from its first offset, as ingest does; else it is waited for.
     pub from_earliest: bool,
 }
@@ -49,7 +49,7 @@ pub struct LiveSpec {
 ///
 /// # Errors
 /// A setting can't work, the lake or the brokers can't be read, or the topic is another.
-pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, LiveError> {
+pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<LiveTask, LiveError> {
     let LiveSpec { location, store, mut kafka, settings, records, upkeep, .. } = spec;
     settings.validate().map_err(LiveError::Settings)?;
     let rules = Rules::plan(&settings.rules).await?;
@@ -61,7 +61,7 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
         },
         input: lake_input(&lake)?,
         zone: lake_zone(&lake)?,
-        patience: PATIENCE,
+        patience: BROKER_TIMEOUT,
     };
     kafka.validate().map_err(|error| LiveError::Settings(error.to_string()))?;
     settings.require_own_topic(&kafka.topic).map_err(LiveError::Settings)?;
@@ -104,10 +104,10 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
             true => HashSet::new(),
             false => told_beyond(&signals.files()?, lake.epoch, &base).await?,
         };
-        recorder = Some(Recorder::new(signals, base, have, knows_topic));
+        recorder = Some(EventRecorder::new(signals, base, have, knows_topic));
     }
 
-    let mut engine = Engine::new(&settings, rules);
+    let mut engine = SignalEngine::new(&settings, rules);
     if spec.keeps_bars {
         engine = engine.with_bars();
     }
@@ -117,7 +117,7 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
     let follower = Follower::start(follow, starts.read.iter().map(|(&partition, &next)| (partition, next)).collect());
     let follower = follower.await?;
     lake.identity.require(follower.identity())?;
-    Ok(Live {
+    Ok(LiveTask {
         engine,
         follower,
         next: starts.read.clone(),
@@ -129,7 +129,7 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
         printer: spec.printer,
         updates: spec.updates,
         commit_interval: settings.commit_interval,
-        progress: Progress::default(),
+        progress: LiveProgress::default(),
         told: Vec::new(),
     })
 }
@@ -145,18 +145,18 @@ fn topic_of(lake: &Lake, kafka: &KafkaSettings) -> Result<String, LiveError> {
 }
 
 /// What Kafka holds of the topic.
-struct Held {
+struct TopicOffsets {
     identity: crate::market::TopicIdentity,
     /// First offset of each partition, and the one behind its last.
     ends: BTreeMap<i32, (i64, i64)>,
 }
 
-async fn held(kafka: &KafkaSettings) -> Result<Held, LiveError> {
+async fn held(kafka: &KafkaSettings) -> Result<TopicOffsets, LiveError> {
     let kafka = kafka.clone();
-    let opened = tokio::task::spawn_blocking(move || -> Result<Held, TopicError> {
-        let reader = Reader::open(&kafka, PATIENCE)?;
+    let opened = tokio::task::spawn_blocking(move || -> Result<TopicOffsets, TopicError> {
+        let reader = Reader::open(&kafka, BROKER_TIMEOUT)?;
         let ends = reader.partitions().iter().map(|at| (at.partition, (at.low, at.high))).collect();
-        Ok(Held { identity: reader.identity().clone(), ends })
+        Ok(TopicOffsets { identity: reader.identity().clone(), ends })
     });
     Ok(opened.await.map_err(|error| LiveError::Internal(error.to_string()))??)
 }
@@ -166,10 +166,10 @@ async fn held(kafka: &KafkaSettings) -> Result<Held, LiveError> {
 async fn starts(
     lake: &LakeVersion,
     signals: Option<&Signals>,
-    held: &Held,
+    held: &TopicOffsets,
     from_earliest: bool,
-) -> Result<(Starts, BTreeMap<i32, i64>), LiveError> {
-    let mut starts = Starts { epoch: lake.epoch, ..Starts::default() };
+) -> Result<(StartOffsets, BTreeMap<i32, i64>), LiveError> {
+    let mut starts = StartOffsets { epoch: lake.epoch, ..StartOffsets::default() };
     let mut base = BTreeMap::new();
     for &partition in held.ends.keys() {
         if let Some(signals) = signals {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::live::event::{Kind, Severity};
+use crate::live::event::{EventKind, Severity};
 use crate::util::secret::Secret;
 use crate::util::units;
 
@@ -26,7 +26,7 @@ pub struct LiveSettings {
     /// Percent of the close before, from which a change is an alert.
     pub change: f64,
     /// Kinds of events that are told.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<EventKind>,
     /// How long a tick waits for older ones of its symbol, in event time. 0: none is waited for.
     #[serde(with = "units::duration")]
     pub reorder: Duration,
@@ -50,7 +50,7 @@ impl Default for LiveSettings {
             slow: 21,
             anomaly: 2.0,
             change: 1.0,
-            kinds: Kind::ALL.to_vec(),
+            kinds: EventKind::ALL.to_vec(),
             reorder: Duration::ZERO,
             commit_interval: Duration::from_secs(5),
             topic: None,
@@ -158,7 +158,7 @@ pub struct WebhookSettings {
     pub format: WebhookFormat,
     /// Kinds of events that are sent.
     #[serde(default = "alerts")]
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<EventKind>,
     /// Names of the rules that are sent [default: all].
     #[serde(default)]
     pub rules: Vec<String>,
@@ -202,6 +202,6 @@ fn info() -> Severity {
     Severity::Info
 }
 
-fn alerts() -> Vec<Kind> {
-    vec![Kind::PriceAlert, Kind::Rule]
+fn alerts() -> Vec<EventKind> {
+    vec![EventKind::PriceAlert, EventKind::Rule]
 }

@@ -16,27 +16,27 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::live::engine::Engine;
+use crate::live::engine::SignalEngine;
 use crate::live::error::LiveError;
 use crate::live::event::Event;
-use crate::live::sinks::table::{Elsewhere, Recorder};
+use crate::live::sinks::table::{EventRecorder, SinkProgress};
 use crate::live::sinks::topic::EventTopic;
 use crate::live::sinks::webhook::Webhook;
-use crate::live::update::{Progress, Update};
-use crate::live::warm_up::Starts;
+use crate::live::update::{LiveProgress, LiveUpdate};
+use crate::live::warm_up::StartOffsets;
 use crate::tail::{Chunk, Follower, Tail};
 
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// From the stop to the end of the last commit; webhooks have some seconds after it.
-const LAST_COMMIT: Duration = Duration::from_secs(15);
+const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Batches of events to somebody who shows them.
 pub type EventSender = mpsc::Sender<Vec<Arc<Event>>>;
 
 /// What the run did.
 #[derive(Debug, Clone, Default)]
-pub struct Summary {
-    pub progress: Progress,
+pub struct LiveSummary {
+    pub progress: LiveProgress,
     /// Of the table `signals`; `None` where it is not written.
     pub version: Option<u64>,
     pub committed_events: u64,
@@ -44,40 +44,40 @@ pub struct Summary {
 }
 
 /// A live task that is ready to run; see [`crate::live::open`].
-pub struct Live {
-    pub(in crate::live) engine: Engine,
+pub struct LiveTask {
+    pub(in crate::live) engine: SignalEngine,
     pub(in crate::live) follower: Follower,
-    pub(in crate::live) starts: Starts,
-    pub(in crate::live) recorder: Option<Recorder>,
+    pub(in crate::live) starts: StartOffsets,
+    pub(in crate::live) recorder: Option<EventRecorder>,
     pub(in crate::live) topic: Option<EventTopic>,
     pub(in crate::live) topic_name: String,
     pub(in crate::live) webhooks: Vec<Webhook>,
     pub(in crate::live) printer: Option<EventSender>,
-    pub(in crate::live) updates: broadcast::Sender<Arc<Update>>,
+    pub(in crate::live) updates: broadcast::Sender<Arc<LiveUpdate>>,
     pub(in crate::live) commit_interval: Duration,
     /// Next offset to take.
     pub(in crate::live) next: BTreeMap<i32, i64>,
-    pub(in crate::live) progress: Progress,
+    pub(in crate::live) progress: LiveProgress,
     /// Since the last update.
     pub(in crate::live) told: Vec<Arc<Event>>,
 }
 
-impl Live {
+impl LiveTask {
     /// Runs until `stop`; then commits what was told.
     ///
     /// # Errors
     /// Kafka lost what was to be read, somebody else writes `signals`, or a sink can't go on.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<Summary, LiveError> {
+    pub async fn run(mut self, stop: CancellationToken) -> Result<LiveSummary, LiveError> {
         let too_late = async {
             stop.cancelled().await;
-            tokio::time::sleep(LAST_COMMIT).await;
+            tokio::time::sleep(LAST_COMMIT_TIMEOUT).await;
         };
         let result = tokio::select! {
             biased;
             result = self.work(&stop) => result,
             () = too_late => Err(LiveError::Failed(format!(
                 "the last events were not committed within {} s; the next start tells them",
-                LAST_COMMIT.as_secs()
+                LAST_COMMIT_TIMEOUT.as_secs()
             ))),
         };
         let Self { follower, topic, webhooks, engine, recorder, next, .. } = self;
@@ -92,7 +92,7 @@ impl Live {
             webhook.stop().await;
         }
         result?;
-        Ok(Summary {
+        Ok(LiveSummary {
             progress: engine.progress().clone(),
             version: recorder.as_ref().map(|recorder| recorder.version),
             committed_events: recorder.map_or(0, |recorder| recorder.committed_events),
@@ -108,7 +108,7 @@ impl Live {
 
     /// The table knows of a start before anything is told: else nobody could find out after a crash what was.
     async fn begin(&mut self) -> Result<(), LiveError> {
-        if self.recorder.as_ref().is_some_and(Recorder::begins) {
+        if self.recorder.as_ref().is_some_and(EventRecorder::begins) {
             self.record().await?;
         }
         // Values as the table of ticks has them, and what it alone had to tell.
@@ -122,7 +122,7 @@ impl Live {
         publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut commit_at = Instant::now() + self.commit_interval;
         loop {
-            let full = self.recorder.as_ref().is_some_and(Recorder::is_full);
+            let full = self.recorder.as_ref().is_some_and(EventRecorder::is_full);
             let recorder = &mut self.recorder;
             let landed = async {
                 match recorder {
@@ -234,7 +234,7 @@ impl Live {
     }
 
     /// How far what was told has come, for the commit that holds it.
-    async fn elsewhere(&mut self) -> Result<Elsewhere, LiveError> {
+    async fn elsewhere(&mut self) -> Result<SinkProgress, LiveError> {
         let webhooks_since = self.webhooks.iter_mut().filter_map(Webhook::unsettled_since).min();
         let topic = match &mut self.topic {
             Some(topic) => {
@@ -244,7 +244,7 @@ impl Live {
             }
             None => None,
         };
-        Ok(Elsewhere { topic, webhooks_since })
+        Ok(SinkProgress { topic, webhooks_since })
     }
 
     /// What was told is in the table before the end.
@@ -266,10 +266,10 @@ impl Live {
         if self.updates.receiver_count() == 0 {
             return;
         }
-        let Progress { lag_messages, trouble, .. } = &self.progress;
+        let LiveProgress { lag_messages, trouble, .. } = &self.progress;
         let (lag_messages, trouble) = (*lag_messages, trouble.clone());
-        let progress = Progress { lag_messages, trouble, ..self.engine.progress().clone() };
-        let update = Update { states, bars, events, progress };
+        let progress = LiveProgress { lag_messages, trouble, ..self.engine.progress().clone() };
+        let update = LiveUpdate { states, bars, events, progress };
         if self.updates.send(Arc::new(update)).is_err() {
             tracing::trace!("nobody listens any more");
         }

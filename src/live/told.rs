@@ -8,8 +8,8 @@ use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampM
 use futures::TryStreamExt;
 
 use crate::lake::{SIGNALS, TableView};
-use crate::live::event::{Event, Kind, SIDES, Severity, TickId};
-use crate::query::{DEFAULT_MEMORY_BYTES, Parsed, QueryError, QuerySession};
+use crate::live::event::{Event, EventKind, SIDES, Severity, TickId};
+use crate::query::{DEFAULT_MEMORY_BYTES, ParsedStatement, QueryError, QuerySession};
 
 /// Identities of events in `signals` of ticks at or above `next`: they left the re-order buffer before others.
 ///
@@ -53,7 +53,7 @@ pub(in crate::live) async fn told_since(signals: &TableView, since: i64) -> Resu
 async fn rows(signals: &TableView, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
     let mut session = QuerySession::new(DEFAULT_MEMORY_BYTES)?;
     session.register(SIGNALS, signals.clone())?;
-    let batches = session.plan(&Parsed::parse(sql)?).await?.run()?;
+    let batches = session.plan(&ParsedStatement::parse(sql)?).await?.run()?;
     batches.try_collect().await.map_err(|error| QueryError::Run(error.to_string()))
 }
 
@@ -70,7 +70,7 @@ fn event_at(batch: &RecordBatch, row: usize) -> Option<Arc<Event>> {
     let (sides, confirmed) = (text("side"), column("confirmed").as_boolean());
     let side = sides.is_valid(row).then(|| sides.value(row));
     Some(Arc::new(Event {
-        kind: Kind::ALL.into_iter().find(|known| known.name() == kind)?,
+        kind: EventKind::ALL.into_iter().find(|known| known.name() == kind)?,
         name: text("name").value(row).into(),
         symbol: text("symbol").value(row).into(),
         ts: column("ts").as_primitive::<TimestampMicrosecondType>().value(row),

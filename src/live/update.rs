@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use crate::live::event::Event;
-use crate::live::values::Values;
+use crate::live::values::LiveValues;
 
 /// All that changed since the update before. Sent at most every 100 ms, also when nothing did, by a broadcast: who
 /// lags behind begins again with what the table says.
 #[derive(Debug, Clone, Default)]
-pub struct Update {
+pub struct LiveUpdate {
     /// Symbols that had a tick.
     pub states: Vec<SymbolState>,
     /// Bars of a second that had a tick, whole: one that is sent again takes the place of the one before.
     pub bars: Vec<SecondBar>,
     pub events: Vec<Arc<Event>>,
-    pub progress: Progress,
+    pub progress: LiveProgress,
 }
 
 /// A symbol after its newest tick.
@@ -24,7 +24,7 @@ pub struct SymbolState {
     /// Event time of that tick; microseconds since the epoch, UTC.
     pub ts: i64,
     /// By their place in [`crate::live::VALUE_NAMES`]; NaN is unknown.
-    pub values: Values,
+    pub values: LiveValues,
     /// `Buy`, `Sell` or `Hold`.
     pub signal: &'static str,
 }
@@ -46,7 +46,7 @@ pub struct SecondBar {
 
 /// How far the live task is. Counts are since its start.
 #[derive(Debug, Clone, Default)]
-pub struct Progress {
+pub struct LiveProgress {
     pub ticks: u64,
     /// Ticks older than the newest of their symbol (less the re-order buffer): in the table, not in the live values.
     pub late: u64,

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args};
 
 use crate::cli::args::{EngineArgs, FormatChoice, KafkaArgs, PastArgs, TableArgs, pair, zone};
 use crate::cli::settings::Layers;
-use crate::engines::Engine;
+use crate::engines::QueryEngine;
 use crate::query::Dialect;
 use crate::util::units::{parse_size, size_text};
 
@@ -71,7 +71,7 @@ pub struct QueryArgs {
     pub register: Vec<(String, String)>,
     /// Who runs the statement; athena and trino on the tables that are registered there [default: local]
     #[arg(long, value_enum)]
-    pub engine: Option<Engine>,
+    pub engine: Option<QueryEngine>,
     /// Read what Kafka holds beyond the table, too: its own topic, up to the ends as of now; at the prompt each
     /// statement sees the newest
     #[arg(long, conflicts_with_all = ["as_of", "list", "describe", "show_sql"])]
@@ -133,7 +133,7 @@ impl QueryArgs {
         self.table.apply(layers);
         self.kafka.apply(layers);
         self.engines.apply(layers);
-        layers.flag("engine", "--engine", self.engine.map(Engine::name));
+        layers.flag("engine", "--engine", self.engine.map(QueryEngine::name));
     }
 
     /// # Errors

@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use tokio_util::sync::CancellationToken;
 
-use super::{AthenaSettings, Scanned};
+use super::{AthenaSettings, ScannedBytes};
 use crate::engines::error::EngineError;
 use crate::engines::progress::EngineProgress;
 use crate::lake::StoreSettings;
@@ -52,7 +52,7 @@ impl AthenaAnswer {
         match *self {}
     }
 
-    pub fn scanned(&self) -> Option<Scanned> {
+    pub fn scanned(&self) -> Option<ScannedBytes> {
         match *self {}
     }
 

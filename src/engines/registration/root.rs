@@ -4,7 +4,7 @@ use crate::lake::{Location, S3Access};
 
 /// Root of the lake in the words of one engine; without a slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Root(String);
+pub struct LakeRoot(String);
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RootError {
@@ -27,7 +27,7 @@ pub enum RootError {
     Empty,
 }
 
-impl Root {
+impl LakeRoot {
     /// As the user says.
     ///
     /// # Errors

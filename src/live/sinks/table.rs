@@ -20,16 +20,16 @@ use crate::live::sinks::encode::encode;
 /// Offsets that moved without events are committed this often.
 const IDLE_COMMIT: Duration = Duration::from_secs(60);
 /// How often events are written into new files before their commit; files go away with a store that goes back in time.
-const WRITES: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 /// Events that wait while a commit is in flight; beyond, no more ticks are read.
 const MAX_WAITING: usize = 500_000;
 
-type Flushed = (Signals, Result<CommitOutcome, LiveError>, BTreeMap<i32, i64>);
+type FinishedCommit = (Signals, Result<CommitOutcome, LiveError>, BTreeMap<i32, i64>);
 
-pub(in crate::live) struct Recorder {
+pub(in crate::live) struct EventRecorder {
     /// Away while a commit is in flight.
     signals: Option<Signals>,
-    flight: Option<JoinHandle<Flushed>>,
+    flight: Option<JoinHandle<FinishedCommit>>,
     waiting: Vec<Arc<Event>>,
     /// As committed.
     base: BTreeMap<i32, i64>,
@@ -44,14 +44,14 @@ pub(in crate::live) struct Recorder {
 
 /// How far events have come elsewhere.
 #[derive(Default)]
-pub(in crate::live) struct Elsewhere {
+pub(in crate::live) struct SinkProgress {
     /// Tells the ends of the topic of events, once all that was sent is there.
     pub topic: Option<(String, oneshot::Receiver<BTreeMap<i32, i64>>)>,
     /// Microseconds since the epoch; see [`Reached`].
     pub webhooks_since: Option<i64>,
 }
 
-impl Recorder {
+impl EventRecorder {
     /// `knows_topic`: the newest commit says how far the topic of events was.
     pub(in crate::live) fn new(
         signals: Signals,
@@ -98,7 +98,7 @@ impl Recorder {
     }
 
     /// Begins a commit of what waits; `next` is how far each partition was taken.
-    pub(in crate::live) fn begin(&mut self, next: &BTreeMap<i32, i64>, elsewhere: Elsewhere) {
+    pub(in crate::live) fn begin(&mut self, next: &BTreeMap<i32, i64>, elsewhere: SinkProgress) {
         let Some(mut signals) = self.signals.take() else { return };
         let events = std::mem::take(&mut self.waiting);
         self.committed_events += events.len() as u64;
@@ -150,7 +150,7 @@ async fn commit(
     signals: &mut Signals,
     events: &[Arc<Event>],
     advances: &[Advance],
-    elsewhere: Elsewhere,
+    elsewhere: SinkProgress,
 ) -> Result<CommitOutcome, LiveError> {
     let mut reached = Reached { webhooks_since: elsewhere.webhooks_since, ..Reached::default() };
     if let Some((name, flushed)) = elsewhere.topic {
@@ -169,7 +169,7 @@ async fn commit(
             added.push(encoded.file);
         }
         match signals.commit(&added, advances, &reached).await {
-            Err(error) if error.needs_new_files() && attempts < WRITES => {
+            Err(error) if error.needs_new_files() && attempts < MAX_ATTEMPTS => {
                 tracing::warn!("writing the events again: {error}");
                 attempts += 1;
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::query::error::QueryError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum OutputFormat {
     Table,
     Csv,
     /// CSV for Excel and its kin: a quote stands before text that they would run as a formula (= + - @).
@@ -23,19 +23,19 @@ pub enum Format {
 }
 
 /// What the name of a file tells.
-const ENDINGS: [(&str, Format); 9] = [
-    ("csv", Format::Csv),
-    ("json", Format::Json),
-    ("ndjson", Format::Ndjson),
-    ("jsonl", Format::Ndjson),
-    ("parquet", Format::Parquet),
-    ("arrow", Format::Arrow),
-    ("arrows", Format::Arrow),
-    ("md", Format::Markdown),
-    ("txt", Format::Table),
+const ENDINGS: [(&str, OutputFormat); 9] = [
+    ("csv", OutputFormat::Csv),
+    ("json", OutputFormat::Json),
+    ("ndjson", OutputFormat::Ndjson),
+    ("jsonl", OutputFormat::Ndjson),
+    ("parquet", OutputFormat::Parquet),
+    ("arrow", OutputFormat::Arrow),
+    ("arrows", OutputFormat::Arrow),
+    ("md", OutputFormat::Markdown),
+    ("txt", OutputFormat::Table),
 ];
 
-impl Format {
+impl OutputFormat {
     /// What `auto` means: by the name of the file, else a table for people and CSV for programs.
     ///
     /// # Errors

@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, VisitMut, VisitorMut};
 
 pub(in crate::query) fn name_columns(statement: &mut impl VisitMut) {
-    let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut Names);
+    let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut ColumnNamer);
 }
 
-struct Names;
+struct ColumnNamer;
 
-impl VisitorMut for Names {
+impl VisitorMut for ColumnNamer {
     type Break = ();
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {

@@ -2,22 +2,22 @@
 
 use chrono_tz::Tz;
 
-use crate::query::sql::scope::Scope;
+use crate::query::sql::scope::TickScope;
 
 /// How far back a statement looks, and at whose ticks.
 #[derive(Debug, Clone)]
-pub(in crate::query) struct Since {
+pub(in crate::query) struct SinceBound {
     /// As `since`.
     pub(in crate::query) param: String,
     /// As the user wrote it, or the default.
     pub(in crate::query) text: String,
     /// The named query that is read as a table.
     pub(in crate::query) of_query: Option<String>,
-    pub(in crate::query) scope: Scope,
+    pub(in crate::query) scope: TickScope,
     pub(in crate::query) zone: Tz,
 }
 
-impl Since {
+impl SinceBound {
     /// The same, where the named query is read as a table.
     pub(in crate::query) fn of_table(self, query: &str) -> Self {
         Self { of_query: Some(query.to_owned()), ..self }

@@ -6,12 +6,12 @@ use crate::cli::args::QueryArgs;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::kafka::KafkaSettings;
 use crate::lake::{Lake, RetryPolicy};
-use crate::query::{QueryError, QuerySession, Sessions};
+use crate::query::{QueryError, QuerySession, UnionSessions};
 use crate::tail::{Union, UnionSettings, UnionView};
 
 pub(in crate::cli::commands) struct LiveTables {
     union: Union,
-    sessions: Sessions,
+    sessions: UnionSessions,
     view: Arc<UnionView>,
     /// As it was told last.
     told: Option<String>,
@@ -43,7 +43,7 @@ impl LiveTables {
                 return Err(error.into());
             }
         };
-        Ok(Self { union, sessions: Sessions::new(memory)?, view, told: None })
+        Ok(Self { union, sessions: UnionSessions::new(memory)?, view, told: None })
     }
 
     /// Takes the newest view; what keeps it from being the newest there is, if that wasn't told yet.

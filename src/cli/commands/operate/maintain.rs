@@ -19,7 +19,7 @@ use crate::cli::settings::{Settings, SettingsError};
 use crate::lake::maintenance::{Compacted, Compaction, Dropped, Limits, Retention, RewriteError, Stopped};
 use crate::lake::{MARKET_ZONE, Maintenance, NewFile, RetryPolicy, Unreferenced, Upkeep};
 use crate::market::MarketZone;
-use crate::query::{Output, write_batch};
+use crate::query::{ResultOutput, write_batch};
 
 /// Longer than any file waits for its commit.
 const LEAST_AGE: Duration = Duration::from_secs(2 * NewFile::OFFERED_FOR.as_secs());
@@ -53,7 +53,7 @@ pub(in crate::cli::commands) async fn run(
         true => planned(&mut maintenance, args).await?,
         false => done(&mut maintenance, args, stop).await?,
     };
-    write_batch(&batch(&lines)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
+    write_batch(&batch(&lines)?, format, chrono_tz::UTC, ResultOutput::to(io::stdout()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,7 +14,7 @@ pub use absent::GlueClient;
 #[cfg(feature = "aws")]
 pub use sdk::GlueClient;
 
-use super::Root;
+use super::LakeRoot;
 use crate::lake::TableView;
 
 /// The `[glue]` section. Region and credentials are those of `[store]`.
@@ -43,7 +43,7 @@ pub struct GlueColumn {
 
 /// What became of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Registered {
+pub enum RegistrationOutcome {
     Created,
     Updated,
     /// It was there like this already.
@@ -60,7 +60,7 @@ const OUTPUT_FORMAT: &str = "org.apache.hadoop.hive.ql.io.HiveSequenceFileOutput
 const SERDE: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
 
 impl GlueTable {
-    pub fn of(name: &str, root: &Root, view: &TableView) -> Self {
+    pub fn of(name: &str, root: &LakeRoot, view: &TableView) -> Self {
         let column = |field: &Field| GlueColumn { name: field.name().clone(), kind: hive_type(field.data_type()) };
         let all = view.schema.fields().iter().map(|field| column(field));
         let (partition_keys, columns) = all.partition(|column| column.name == view.partition_column);
@@ -135,7 +135,7 @@ mod tests {
             store: std::sync::Arc::new(object_store::memory::InMemory::new()),
             table_url: url::Url::parse("s3://bucket/lake/ticks/").unwrap(),
         };
-        let root = Root::given("s3://bucket/it's").unwrap();
+        let root = LakeRoot::given("s3://bucket/it's").unwrap();
         let ticks = GlueTable::of("ticks", &root, &view(ticks_schema(PartitionBy::Month, &[]), "trade_month"));
         let dead = GlueTable::of("dead_letters", &root, &view(dead_letters_schema(), "dead_date"));
         assert_eq!(dead.columns.len() + dead.partition_keys.len(), dead_letters_schema().fields().len());

@@ -21,7 +21,7 @@ const MOST_CONDITIONS: usize = 16;
 
 /// A `CASE` without an operand whose conditions can't fail and whose results are literals.
 #[derive(Debug, Clone)]
-pub(super) struct Choice {
+pub(super) struct CaseLiterals {
     case: Arc<dyn PhysicalExpr>,
     conditions: Vec<Arc<dyn PhysicalExpr>>,
     /// The literal of each condition, and of the rows where none holds.
@@ -30,7 +30,7 @@ pub(super) struct Choice {
     literals: ArrayRef,
 }
 
-impl Choice {
+impl CaseLiterals {
     /// `None` for any other expression.
     pub(super) fn of(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Option<Self>> {
         let Some(case) = expr.downcast_ref::<CaseExpr>() else { return Ok(None) };
@@ -123,14 +123,14 @@ fn never_fails(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
     } else if let Some(function) = expr.downcast_ref::<ScalarFunctionExpr>() {
         function.name() == "abs" && of_doubles()
     } else {
-        let is_plain = expr.is::<Column>() || expr.is::<Literal>() || expr.is::<Choice>();
+        let is_plain = expr.is::<Column>() || expr.is::<Literal>() || expr.is::<CaseLiterals>();
         let is_test = expr.is::<IsNullExpr>() || expr.is::<IsNotNullExpr>() || expr.is::<NotExpr>();
         is_plain || is_test || (expr.is::<NegativeExpr>() && of_doubles())
     };
     is_safe && expr.children().into_iter().all(|child| never_fails(child, schema))
 }
 
-impl PhysicalExpr for Choice {
+impl PhysicalExpr for CaseLiterals {
     fn data_type(&self, schema: &Schema) -> Result<DataType> {
         self.case.data_type(schema)
     }
@@ -157,21 +157,21 @@ impl PhysicalExpr for Choice {
     }
 }
 
-impl fmt::Display for Choice {
+impl fmt::Display for CaseLiterals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "choice of {}", self.case)
     }
 }
 
-impl PartialEq for Choice {
+impl PartialEq for CaseLiterals {
     fn eq(&self, other: &Self) -> bool {
         self.case.eq(&other.case)
     }
 }
 
-impl Eq for Choice {}
+impl Eq for CaseLiterals {}
 
-impl Hash for Choice {
+impl Hash for CaseLiterals {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.case.hash(state);
     }
@@ -179,9 +179,9 @@ impl Hash for Choice {
 
 /// The place of a choice in the list of its literals.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct PlaceOf(pub Choice);
+pub(super) struct LiteralIndex(pub CaseLiterals);
 
-impl PhysicalExpr for PlaceOf {
+impl PhysicalExpr for LiteralIndex {
     fn data_type(&self, _: &Schema) -> Result<DataType> {
         Ok(DataType::UInt8)
     }
@@ -207,7 +207,7 @@ impl PhysicalExpr for PlaceOf {
     }
 }
 
-impl fmt::Display for PlaceOf {
+impl fmt::Display for LiteralIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "place in {}", self.0)
     }
@@ -215,28 +215,28 @@ impl fmt::Display for PlaceOf {
 
 /// The literal of a choice at a place.
 #[derive(Debug)]
-pub(super) struct LiteralAt {
+pub(super) struct IndexedLiteral {
     pub place: Arc<dyn PhysicalExpr>,
-    pub choice: Choice,
+    pub choice: CaseLiterals,
     pub nullable: bool,
 }
 
-impl PartialEq for LiteralAt {
+impl PartialEq for IndexedLiteral {
     fn eq(&self, other: &Self) -> bool {
         self.place.eq(&other.place) && (&self.choice, self.nullable) == (&other.choice, other.nullable)
     }
 }
 
-impl Eq for LiteralAt {}
+impl Eq for IndexedLiteral {}
 
-impl Hash for LiteralAt {
+impl Hash for IndexedLiteral {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.place.hash(state);
         self.choice.hash(state);
     }
 }
 
-impl PhysicalExpr for LiteralAt {
+impl PhysicalExpr for IndexedLiteral {
     fn data_type(&self, _: &Schema) -> Result<DataType> {
         Ok(self.choice.literals.data_type().clone())
     }
@@ -264,7 +264,7 @@ impl PhysicalExpr for LiteralAt {
     }
 }
 
-impl fmt::Display for LiteralAt {
+impl fmt::Display for IndexedLiteral {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "literal at {}", self.place)
     }

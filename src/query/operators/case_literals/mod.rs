@@ -9,4 +9,4 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::query) use rule::ChooseLiterals;
+pub(in crate::query) use rule::CaseLiteralsRule;

@@ -14,5 +14,5 @@ mod running;
 mod udwf;
 
 pub(in crate::query) use calls::first_call;
-pub(in crate::query) use running::{Indicator, Running, doubles};
-pub(in crate::query) use udwf::{WindowFunctionOfOurs, window_functions};
+pub(in crate::query) use running::{Indicator, IndicatorState, doubles};
+pub(in crate::query) use udwf::{IndicatorUdwf, window_functions};

@@ -17,7 +17,9 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, WindowExpr};
 
 use super::exec::LastTicksExec;
-use crate::query::operators::rolling::{Keys, SCHEME, SYMBOL, distance_of, function_of, origin, union_of, windows_of};
+use crate::query::operators::rolling::{
+    OrderKeys, SCHEME, SYMBOL, distance_of, function_of, origin, union_of, windows_of,
+};
 
 /// Rows of each symbol for which looking for them pays.
 const MOST_ROWS: usize = 1000;
@@ -122,9 +124,9 @@ fn ahead(expr: &dyn WindowExpr, input: &Arc<dyn ExecutionPlan>) -> Option<usize>
     let order = expr.order_by();
     let newest_first = order
         .iter()
-        .zip(Keys::NAMES)
+        .zip(OrderKeys::NAMES)
         .all(|(sort, name)| sort.options.descending && named(&sort.expr).is_some_and(|origin| origin == name));
-    if order.is_empty() || order.len() > Keys::NAMES.len() || !newest_first || named(partition)? != SYMBOL {
+    if order.is_empty() || order.len() > OrderKeys::NAMES.len() || !newest_first || named(partition)? != SYMBOL {
         return None;
     }
     let function = function_of(expr)?;
@@ -147,7 +149,7 @@ fn keeps_newest(predicate: &Arc<dyn PhysicalExpr>, name: impl Fn(&Column) -> Opt
                     part.exists(|expr| Ok(!expr.is::<BinaryExpr>() && !expr.is::<Column>() && !expr.is::<Literal>()));
                 plain.is_ok_and(|other| !other)
             }
-            Some([name]) if name == Keys::NAMES[0] => is_lower_bound(part),
+            Some([name]) if name == OrderKeys::NAMES[0] => is_lower_bound(part),
             _ => false,
         }
     })

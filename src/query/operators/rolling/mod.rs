@@ -37,8 +37,8 @@ mod tail;
 mod windows;
 
 pub(in crate::query) use footer::{MANY_ROWS, says_sorted};
-pub(in crate::query) use merge::Keys;
+pub(in crate::query) use merge::OrderKeys;
 pub(in crate::query) use rule::{RollingWindows, SCHEME, origin, union_of, windows_of};
-pub(in crate::query) use span::{Span, spans};
+pub(in crate::query) use span::{FileSpan, spans};
 pub(in crate::query) use symbols::SYMBOL;
 pub(in crate::query) use windows::{distance_of, function_of};

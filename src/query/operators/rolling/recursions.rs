@@ -5,16 +5,16 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Float64Builder};
 use arrow::error::ArrowError;
 
-use super::symbols::Run;
-use crate::query::operators::indicators::{Indicator, Running, doubles};
+use super::symbols::SymbolRun;
+use crate::query::operators::indicators::{Indicator, IndicatorState, doubles};
 
 #[derive(Debug)]
-pub(super) struct Recursions {
+pub(super) struct IndicatorKernel {
     indicator: Indicator,
-    symbols: Vec<Running>,
+    symbols: Vec<IndicatorState>,
 }
 
-impl Recursions {
+impl IndicatorKernel {
     pub(super) fn new(indicator: Indicator) -> Self {
         Self { indicator, symbols: Vec::new() }
     }
@@ -24,7 +24,7 @@ impl Recursions {
     pub(super) fn extend(
         &mut self,
         arguments: &[&ArrayRef],
-        runs: &[Run],
+        runs: &[SymbolRun],
         symbols: usize,
         rows: usize,
     ) -> Result<ArrayRef, ArrowError> {
