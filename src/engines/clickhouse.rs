@@ -16,7 +16,7 @@ const SERVER: ServerFlags = ServerFlags {
     user: "--user",
     password: "TICKHOUSE_CLICKHOUSE_PASSWORD",
 };
-/// Of what the server says is wrong.
+/// The most characters of a server's error message.
 const LONGEST_DETAIL: usize = 500;
 const LOG_IN_FIX: &str = "set --user (clickhouse.user) with TICKHOUSE_CLICKHOUSE_PASSWORD or _PASSWORD_FILE";
 
@@ -27,11 +27,11 @@ pub struct ClickhouseSettings {
     /// `https://host:8443`
     pub url: Option<String>,
     pub user: Option<String>,
-    /// Of the user; goes out over TLS only, or to this machine.
+    /// The password of the user; it is sent only over TLS, or to this machine.
     pub password: Option<Secret>,
 }
 
-/// A server, and who asks.
+/// A server and its user.
 pub struct ClickhouseClient {
     client: Client,
     url: Url,

@@ -9,16 +9,16 @@ use url::Host;
 use super::error::EngineError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a large page over a slow line, or a table that is made after its log was read.
+/// Long enough for a large page over a slow line, or a table that is created after its log was read.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What names a server and its user.
+/// The flags and settings that name a server and its user.
 pub(super) struct ServerFlags {
     pub engine: &'static str,
     /// Flag and setting of the URL.
     pub url: &'static str,
     pub user: &'static str,
-    /// Environment variable.
+    /// The environment variable.
     pub password: &'static str,
 }
 

@@ -36,11 +36,11 @@ pub use trino::{TrinoAnswer, TrinoClient, TrinoSettings};
 
 use crate::query::Dialect;
 
-/// Who runs a statement.
+/// The engine that runs a statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum QueryEngine {
-    /// This process, on the files of the lake.
+    /// This process reads the files of the lake.
     #[default]
     Local,
     /// Amazon Athena.
@@ -58,7 +58,7 @@ impl QueryEngine {
         }
     }
 
-    /// Whose SQL it speaks.
+    /// The SQL dialect of the engine.
     pub const fn dialect(self) -> Dialect {
         match self {
             Self::Local => Dialect::Tickhouse,
@@ -111,7 +111,7 @@ impl EngineAnswer {
     }
 
     /// # Errors
-    /// The statement fails, or the engine goes away.
+    /// The statement fails, or the engine becomes unreachable.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
         match self {
             Self::Athena(answer) => answer.next().await,
@@ -119,12 +119,12 @@ impl EngineAnswer {
         }
     }
 
-    /// What is left of the rows.
+    /// The remaining rows.
     pub fn batches(&mut self) -> BoxStream<'_, Result<RecordBatch, EngineError>> {
         try_unfold(self, |answer| async move { Ok(answer.next().await?.map(|batch| (batch, answer))) }).boxed()
     }
 
-    /// What the engine read for it, where that is what it charges for.
+    /// The bytes that the engine read for the statement, if it charges for them.
     pub fn scanned(&self) -> Option<ScannedBytes> {
         match self {
             Self::Athena(answer) => answer.scanned(),

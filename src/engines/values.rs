@@ -206,7 +206,7 @@ fn instant(cell: EngineValue<'_>) -> Option<i64> {
         zone if zone.starts_with(['+', '-']) => {
             local.and_local_timezone(zone.parse::<FixedOffset>().ok()?).single()?.to_utc()
         }
-        // A time that the zone has twice can't be told from this text.
+        // The text does not say which of the two a repeated local time is.
         zone => zone.parse::<chrono_tz::Tz>().ok()?.from_local_datetime(&local).single()?.to_utc(),
     };
     Some(utc.timestamp_micros())
@@ -222,7 +222,7 @@ pub(super) struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// Names and types as the engine tells them.
+    /// Names and types as the engine reports them.
     pub(super) fn new(columns: impl IntoIterator<Item = (String, String)>) -> Self {
         let (fields, types): (Vec<Field>, Vec<String>) =
             columns.into_iter().map(|(name, kind)| (Field::new(name, data_type(&kind), true), kind)).unzip();
@@ -249,7 +249,7 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// The rows so far, which leave.
+    /// Takes the rows so far as a batch.
     pub(super) fn batch(&mut self) -> Option<RecordBatch> {
         let rows = std::mem::take(&mut self.rows);
         if rows == 0 {

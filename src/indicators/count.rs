@@ -9,7 +9,7 @@ use super::window::{Frame, delay};
 pub struct KnownCounter {
     frame: Frame,
     seen: usize,
-    /// Of a frame without a beginning: known values so far, and counts that are not looked at yet.
+    /// Of a frame without a beginning: known values so far, and counts that no row has used yet.
     known: i64,
     waiting: VecDeque<i64>,
     /// Of any other: whether each of the last rows is known, as many as a frame and its lag. Empty where all are.

@@ -1,6 +1,6 @@
-//! The last values of one symbol, to be looked at one tick at a time.
+//! The last values of one symbol, read after every tick.
 //!
-//! A window of some ten values is summed anew for every tick: that costs less than the bookkeeping of
+//! A window of some ten values is summed from scratch for every tick: that costs less than the bookkeeping of
 //! [`super::Frames`], which is for whole slices and for windows of any length, and leaves no trace either.
 
 /// The last values, newest at the end, in one piece.

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use super::ema::SmoothedMean;
 use super::known::known;
 
-/// Below this, means of moves keep their ratio where nothing moves, in place of losing their digits.
+/// Below this, means of moves keep their ratio while nothing moves, instead of losing their digits.
 const SMALLEST: f64 = 1e-250;
 
 /// Wilder's mean: `(mean * (n - 1) + value) / n`, from the plain mean of the first n values.

@@ -21,28 +21,28 @@ use crate::live::update::{LiveProgress, SecondBar, SymbolState};
 use crate::live::values::at;
 use crate::market::TickColumns;
 
-/// Rules look at this many rows together.
+/// Rules are evaluated on batches of at most this many rows.
 const RULE_ROWS: usize = 4_096;
-/// As the named queries have it: a value that misses a threshold by this part of it reaches it.
+/// A value that misses a threshold by this fraction of it counts as reaching it, as in the named queries.
 const TOLERANCE: f64 = 1e-9;
 const MICROS: i64 = 1_000_000;
 
-/// What is known of one symbol.
+/// The state of one symbol.
 struct TrackedSymbol {
     name: Arc<str>,
     rolling: RollingValues,
     memories: RuleStates,
-    /// Partition of its first tick.
+    /// The partition of the symbol's first tick.
     partition: i32,
     scattered: bool,
     newest: i64,
     signal: &'static str,
     bar: SecondBar,
-    /// Its state was not given away since its last tick.
+    /// The symbol had a tick since [`SignalEngine::changed`] last returned its state.
     touched: bool,
 }
 
-/// A row that waits for the rules.
+/// A row on which the rules are not evaluated yet.
 struct PendingRow {
     symbol: u32,
     point: TickValues,
@@ -53,14 +53,14 @@ struct PendingRow {
 pub struct SignalEngine {
     windows: WindowLengths,
     settings: LiveSettings,
-    /// By [`EventKind`], whether it is told.
+    /// For each [`EventKind`], whether its events are emitted.
     tells: [bool; EventKind::ALL.len()],
-    /// Microseconds.
+    /// How long ticks wait for older ones, in microseconds.
     reorder: i64,
     rules: Rules,
     ids: HashMap<Arc<str>, u32>,
     symbols: Vec<TrackedSymbol>,
-    /// By partition; empty without a re-order buffer.
+    /// One buffer for each partition; empty if re-ordering is off.
     waiting: BTreeMap<i32, ReorderBuffer>,
     touched: Vec<u32>,
     finished_bars: Vec<SecondBar>,
@@ -69,9 +69,9 @@ pub struct SignalEngine {
     events: Vec<Event>,
     names: EventNames,
     progress: LiveProgress,
-    /// Bars of seconds are wanted.
+    /// Whether one-second bars are kept.
     keeps_bars: bool,
-    /// Bars of the past are in the table.
+    /// During the warm-up no bars are reported: the table has them.
     is_warming_up: bool,
 }
 
@@ -87,7 +87,7 @@ struct EventNames {
 pub struct TickOrigin {
     pub epoch: i32,
     pub partition: i32,
-    /// Events of ticks below this offset were told before.
+    /// Events of ticks below this offset were already emitted.
     pub told: i64,
 }
 
@@ -118,7 +118,7 @@ impl SignalEngine {
         }
     }
 
-    /// Lets [`SignalEngine::changed`] tell bars of seconds, too.
+    /// Makes [`SignalEngine::changed`] return one-second bars as well.
     #[must_use]
     pub fn with_bars(mut self) -> Self {
         self.keeps_bars = true;
@@ -145,7 +145,7 @@ impl SignalEngine {
         self.look();
     }
 
-    /// Takes a row of the table: the next of its symbol in (ts, partition, offset, index).
+    /// Takes a row of the table. The rows of a symbol come in the order (ts, partition, offset, index).
     pub fn warm_up(&mut self, symbol: &str, point: TickValues, tick: TickId, emits: bool) {
         self.is_warming_up = true;
         let id = self.id(symbol, tick.partition);
@@ -160,12 +160,12 @@ impl SignalEngine {
         }
     }
 
-    /// Rows that fill the windows of a symbol.
+    /// The number of rows that fill the windows of a symbol.
     pub fn rows_needed(&self) -> usize {
         self.windows.kept()
     }
 
-    /// After the last row of the table.
+    /// Ends the warm-up after the last row of the table.
     pub fn end_warm_up(&mut self) {
         self.look();
         self.is_warming_up = false;
@@ -222,7 +222,7 @@ impl SignalEngine {
         }
     }
 
-    /// The tick is the symbol's next.
+    /// Takes a tick that is not older than the newest one of its symbol.
     #[inline]
     fn accept(&mut self, id: u32, point: TickValues, tick: TickId, emits: bool) {
         let symbol = &mut self.symbols[id as usize];
@@ -287,7 +287,7 @@ impl SignalEngine {
         self.events.extend(found.into_iter().flatten().filter(|event| tells[event.kind as usize]));
     }
 
-    /// Lets the rules look at the rows that wait for them.
+    /// Evaluates the rules on the pending rows.
     fn look(&mut self) {
         if self.pending.is_empty() {
             return;
@@ -305,13 +305,13 @@ impl SignalEngine {
         self.pending.clear();
     }
 
-    /// What happened since this was asked last.
+    /// Returns the events since the previous call.
     pub fn events(&mut self) -> Vec<Event> {
         self.progress.events += self.events.len() as u64;
         std::mem::take(&mut self.events)
     }
 
-    /// Symbols that had a tick since this was asked last, and their bars.
+    /// Returns the symbols that had a tick since the previous call, and their bars.
     pub fn changed(&mut self) -> (Vec<SymbolState>, Vec<SecondBar>) {
         let mut bars = std::mem::take(&mut self.finished_bars);
         let mut states = Vec::with_capacity(self.touched.len());
@@ -326,12 +326,12 @@ impl SignalEngine {
         (states, bars)
     }
 
-    /// All symbols.
+    /// Returns the state of all symbols.
     pub fn states(&self) -> Vec<SymbolState> {
         self.symbols.iter().filter(|symbol| symbol.newest > i64::MIN).map(TrackedSymbol::state).collect()
     }
 
-    /// Lowest offset of the partition whose tick still waits in the re-order buffer.
+    /// The lowest offset of the partition whose tick is still in the re-order buffer.
     pub fn first_waiting(&self, partition: i32) -> Option<i64> {
         self.waiting.get(&partition).and_then(ReorderBuffer::first_offset)
     }
@@ -341,7 +341,7 @@ impl SignalEngine {
     }
 }
 
-/// Of a tick; what kinds have beside it is left out.
+/// An event of a tick, without the fields that only some kinds have.
 fn event(kind: EventKind, name: &Arc<str>, symbol: &TrackedSymbol, point: &TickValues, tick: TickId) -> Event {
     Event {
         kind,
@@ -372,7 +372,7 @@ impl SecondBar {
         Self { symbol, second: i64::MIN, open: 0.0, high: 0.0, low: 0.0, close: 0.0, volume: 0.0, trades: 0 }
     }
 
-    /// Takes a tick; gives the bar before if the tick begins another.
+    /// Adds a tick and returns the previous bar if the tick begins a new one.
     #[inline]
     fn push(&mut self, point: &TickValues) -> Option<Self> {
         let second = point.ts.div_euclid(MICROS);

@@ -1,4 +1,4 @@
-//! What the live task says when something happened, and its identity.
+//! Events of the live task and their identities.
 
 use std::fmt;
 use std::sync::Arc;
@@ -72,8 +72,8 @@ pub struct TickId {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     pub kind: EventKind,
-    /// Of the rule; of other kinds the named query that has the same: `sma_crossover`, `zscore_anomalies`,
-    /// `price_alerts`.
+    /// The name of the rule. Events of the other kinds have the name of the named query that finds the same:
+    /// `sma_crossover`, `zscore_anomalies` or `price_alerts`.
     pub name: Arc<str>,
     pub symbol: Arc<str>,
     /// Event time of the tick; microseconds since the epoch, UTC.
@@ -82,14 +82,14 @@ pub struct Event {
     pub trade_date: i32,
     /// Buy, Sell, Hold; golden, death; High, Low; Up, Down. Rules have none.
     pub side: Option<&'static str>,
-    /// Volume rose with it. Of `signal` and `cross` only.
+    /// Whether the volume rose with it. Only `signal` and `cross` have this field.
     pub confirmed: Option<bool>,
     pub severity: Severity,
     pub close: f64,
     /// NaN is unknown.
     pub volume: f64,
-    /// What was looked at: the difference of the means in percent of the slow one, the z-score, the change in percent.
-    /// NaN for rules.
+    /// The value that caused the event: the difference of the means in percent of the slow one, the z-score, or the
+    /// change in percent. NaN for rules.
     pub value: f64,
     pub tick: TickId,
 }

@@ -1,4 +1,4 @@
-//! Rolling state per symbol, and the events that come of it, while the ticks arrive.
+//! Rolling state per symbol, and the events derived from it, while ticks arrive.
 //!
 //! ```text
 //!  ROOT/ticks below the offsets ──> warm_up ──┐
@@ -12,7 +12,7 @@
 //! Invariants:
 //! - Ticks in order give the values and events that the named queries give for the same rows.
 //! - The same ticks give the same events with the same identities, across restarts.
-//! - The position of live is the transaction of `signals`: what is below was told.
+//! - The position of live is the transaction of `signals`: all events of ticks below it are emitted.
 
 mod engine;
 mod error;

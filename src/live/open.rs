@@ -1,4 +1,4 @@
-//! Getting ready: where to begin, what was told before, and the state as the table has it.
+//! Starting the live task: the offsets to read from, the events that were already emitted, and the state of the table.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -22,26 +22,26 @@ use crate::live::update::{LiveProgress, LiveUpdate};
 use crate::live::warm_up::{StartOffsets, warm_up};
 use crate::tail::{FollowSettings, Follower, lake_input, lake_zone};
 
-/// For the brokers, at the start.
+/// How long the start waits for the brokers.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is followed and who hears of it.
+/// What the live task follows, and the sinks of its events.
 pub struct LiveSpec {
     pub location: Location,
     pub store: StoreSettings,
     /// Topic and mapping are the table's.
     pub kafka: KafkaSettings,
     pub settings: LiveSettings,
-    /// Events go to the table `signals`, to the topic and to the webhooks; else only to who subscribes.
+    /// Events go to the table `signals`, to the topic and to the webhooks; otherwise only subscribers receive them.
     pub records: bool,
-    /// For the table `signals`.
+    /// Maintenance of the table `signals`.
     pub upkeep: Option<Upkeep>,
-    /// Updates hold bars of seconds.
+    /// Whether updates hold one-second bars.
     pub keeps_bars: bool,
     pub printer: Option<EventSender>,
-    /// For those who show what happens; the first update holds all symbols as they are after the warm-up.
+    /// Subscribers that display the state. The first update holds all symbols as they are after the warm-up.
     pub updates: broadcast::Sender<Arc<LiveUpdate>>,
-    /// A partition that the table doesn't have yet is read from its first offset, as ingest does; else it is waited for.
+    /// A partition that the table doesn't have yet is read from its first offset, as ingest does. Otherwise the start fails until ingest has committed.
     pub from_earliest: bool,
 }
 
@@ -134,7 +134,7 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<LiveTask, 
     })
 }
 
-/// The table's; another one that is configured would decode to other rows.
+/// The topic of the table. Another configured topic is refused, because it would decode to other rows.
 fn topic_of(lake: &Lake, kafka: &KafkaSettings) -> Result<String, LiveError> {
     let of_table = lake.topic().unwrap_or_default();
     if !kafka.topic.is_empty() && kafka.topic != of_table {
@@ -144,10 +144,10 @@ fn topic_of(lake: &Lake, kafka: &KafkaSettings) -> Result<String, LiveError> {
     Ok(of_table.to_owned())
 }
 
-/// What Kafka holds of the topic.
+/// The identity of the topic and the offsets that Kafka holds.
 struct TopicOffsets {
     identity: crate::market::TopicIdentity,
-    /// First offset of each partition, and the one behind its last.
+    /// The first offset of each partition, and the one after its last.
     ends: BTreeMap<i32, (i64, i64)>,
 }
 
@@ -161,8 +161,9 @@ async fn held(kafka: &KafkaSettings) -> Result<TopicOffsets, LiveError> {
     Ok(opened.await.map_err(|error| LiveError::Internal(error.to_string()))??)
 }
 
-/// Reads from what was told last, or from where the table ends if nothing ever was; never beyond the end of the table,
-/// so that nothing is left out between the two. Returns also what `signals` has of each partition.
+/// Reading starts at the offset up to which events were emitted, or at the end of the table if none ever were. It never
+/// starts beyond the end of the table, so that no tick is skipped. Also returns the next offset of each partition in
+/// `signals`.
 async fn starts(
     lake: &LakeVersion,
     signals: Option<&Signals>,
@@ -180,7 +181,7 @@ async fn starts(
         let in_table = lake.next.get(&partition).copied();
         let told = base.get(&partition).copied();
         let Some(end) = in_table else {
-            // Nothing of it was ever written: all of it is still to come.
+            // The table has no rows of this partition yet.
             if high > 0 && !from_earliest {
                 return Err(LiveError::NotYet { partition });
             }
@@ -191,16 +192,16 @@ async fn starts(
         if low > end {
             return Err(LiveError::Gap { partition, low, next: end });
         }
-        // A partition that came after the first start is told from its beginning.
+        // Events of a partition that was added after the first start are emitted from its beginning.
         let told = told.unwrap_or(if base.is_empty() { end } else { 0 });
         starts.told.insert(partition, told);
-        // What Kafka has let go is in the table.
+        // Ticks that Kafka no longer holds are in the table.
         starts.read.insert(partition, told.min(end).max(low));
     }
     Ok((starts, base))
 }
 
-/// `from`: how far it was at the newest commit; `None` if none says.
+/// `from` has the ends of the topic at the newest commit, or is `None` if no commit has them.
 async fn open_topic(kafka: &KafkaSettings, from: Option<BTreeMap<i32, i64>>) -> Result<EventTopic, LiveError> {
     let failed = |problem: String| LiveError::EventTopic { topic: kafka.topic.clone(), problem };
     let asked = kafka.clone();

@@ -1,4 +1,4 @@
-//! Ticks of one partition that wait for older ones, in event time, bounded.
+//! A bounded buffer that puts the ticks of one partition into order of event time.
 //!
 //! Invariant: when a tick leaves depends on the ticks of the partition up to some offset alone, so that a restart lets it
 //! go at the same place.
@@ -38,7 +38,7 @@ impl Default for ReorderBuffer {
 }
 
 impl ReorderBuffer {
-    /// A tick of the partition that doesn't wait.
+    /// Advances the clock by a tick that is not buffered.
     pub(in crate::live) fn passed(&mut self, ts: i64) {
         self.clock = self.clock.max(ts);
     }
@@ -52,7 +52,7 @@ impl ReorderBuffer {
         self.by_time.insert((ts, offset, index), waited);
     }
 
-    /// The oldest, when the partition is ahead of it by `reorder` microseconds, or one waits for too long.
+    /// The oldest tick, once the partition is ahead of it by `reorder` microseconds or one has waited too long.
     pub(in crate::live) fn next_due(&mut self, reorder: i64) -> Option<BufferedTick> {
         let oldest = self.by_time.first_key_value()?.0.0;
         let is_late = |first: i64| self.newest_offset - first >= MOST_OFFSETS;

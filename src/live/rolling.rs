@@ -1,4 +1,4 @@
-//! What is kept of one symbol: the last closes and volumes, and its session so far.
+//! The rolling state of one symbol: its last closes and volumes, and its session so far.
 //!
 //! Invariant: after [`RollingValues::push`] the values are those that the named queries give for the same row, if they read
 //! the same ticks.
@@ -15,7 +15,7 @@ const ZSCORE_ROWS: usize = 20;
 /// Means that differ by this part are equal.
 const TOLERANCE: f64 = 1e-9;
 
-/// Which windows there are; the same for all symbols.
+/// The lengths of all windows; the same for all symbols.
 #[derive(Debug, Clone)]
 pub struct WindowLengths {
     /// Lengths, sorted.
@@ -37,13 +37,13 @@ impl WindowLengths {
         Self { lengths, places, kept }
     }
 
-    /// Rows of a symbol that fill all of them.
+    /// The number of rows that fill all windows of a symbol.
     pub fn kept(&self) -> usize {
         self.kept
     }
 }
 
-/// The part of a tick that values come of. NaN is unknown; times are microseconds since the epoch, UTC.
+/// The fields of a tick that the values are computed from. NaN is unknown; times are microseconds since the epoch, UTC.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TickValues {
     pub ts: i64,
@@ -55,7 +55,7 @@ pub struct TickValues {
     pub volume: f64,
 }
 
-/// What the tick did, beside its values.
+/// The moving-average crossover after a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CrossoverState {
     /// 1: the fast mean is above the slow one, -1: below, 0: neither.

@@ -32,7 +32,7 @@ struct Rule {
     cool_down: i64,
     when: Condition,
     until: Option<Condition>,
-    /// Said once.
+    /// Whether a failed evaluation was already logged.
     failed: AtomicBool,
 }
 
@@ -40,24 +40,24 @@ struct Rule {
 #[derive(Default)]
 pub struct Rules {
     rules: Vec<Rule>,
-    /// Values that any of them looks at.
+    /// Indices of the values that any rule uses.
     used: Vec<usize>,
 }
 
-/// What one rule remembers of one symbol.
+/// The state of one rule for one symbol.
 #[derive(Debug, Clone, Copy)]
 struct RuleState {
     trade_date: i32,
-    /// It fired and waits for its end.
+    /// The rule fired and its end condition has not been true since.
     active: bool,
     fired: i64,
 }
 
-/// What the rules remember of one symbol; empty for rules that it is not meant by.
+/// The state of each rule for one symbol; `None` for rules that do not apply to it.
 #[derive(Debug, Clone, Default)]
 pub struct RuleStates(Box<[Option<RuleState>]>);
 
-/// Rows that wait to be looked at together.
+/// Rows that are collected for one evaluation.
 #[derive(Default)]
 pub struct RuleRows {
     columns: Vec<Vec<f64>>,
@@ -118,14 +118,14 @@ impl Rules {
         self.rules.is_empty()
     }
 
-    /// For a symbol that is new.
+    /// The initial states for a new symbol.
     pub fn memories(&self, symbol: &str) -> RuleStates {
         let begin = RuleState { trade_date: i32::MIN, active: false, fired: i64::MIN };
         let is_meant = |rule: &Rule| rule.symbols.iter().any(|pattern| matches(pattern, symbol));
         RuleStates(self.rules.iter().map(|rule| is_meant(rule).then_some(begin)).collect())
     }
 
-    /// Evaluates all conditions on the rows, and empties them. Where one can't be evaluated it is not true.
+    /// Evaluates all conditions on the rows and clears the rows. A condition that can't be evaluated on a row is not true.
     pub fn look(&self, rows: &mut RuleRows) -> Vec<RuleResult<'_>> {
         let len = std::mem::take(&mut rows.len);
         let nothing: ArrayRef = new_null_array(&DataType::Float64, len);
@@ -154,7 +154,7 @@ impl Rules {
     }
 }
 
-/// What the conditions of a rule say of each row.
+/// The conditions of a rule, evaluated on each row.
 pub struct RuleResult<'a> {
     at: usize,
     rule: &'a Rule,
@@ -261,6 +261,6 @@ mod tests {
         assert!(!push(false, true, 20, 1), "its end");
         assert!(!push(true, false, 99, 1), "too early");
         assert!(push(true, false, 100, 1));
-        assert!(push(true, false, 101, 2), "a session begins anew");
+        assert!(push(true, false, 101, 2), "a new session re-arms the rule");
     }
 }

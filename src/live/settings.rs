@@ -25,7 +25,7 @@ pub struct LiveSettings {
     pub anomaly: f64,
     /// Percent of the close before, from which a change is an alert.
     pub change: f64,
-    /// Kinds of events that are told.
+    /// Kinds of events that are emitted.
     pub kinds: Vec<EventKind>,
     /// How long a tick waits for older ones of its symbol, in event time. 0: none is waited for.
     #[serde(with = "units::duration")]
@@ -128,7 +128,7 @@ fn unique<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Str
     Ok(())
 }
 
-/// `[[live.rule]]`: told when `when` becomes true for a symbol.
+/// `[[live.rule]]`: an event is emitted when `when` becomes true for a symbol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleSettings {

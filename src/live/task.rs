@@ -1,11 +1,11 @@
-//! The loop: one task owns the engine and everything that is told.
+//! The live loop: one task owns the engine and delivers its events to all sinks.
 //!
 //! ```text
 //!  tail::Follower ──> Engine ──┬─> EventTopic (thread, 64 batches; full = no ticks are read)
 //!    (16 batches)              ├─> Recorder ──> table signals (one commit in flight)
 //!                              ├─> Webhook, each (10,000 events; beyond, they are kept in the lake)
 //!                              ├─> printer (64 batches; full = no ticks are read)
-//!                              └─> broadcast of Updates every 100 ms (who is slow loses some, and hears of it)
+//!                              └─> broadcast of Updates every 100 ms (a slow subscriber gets a lag error)
 //! ```
 
 use std::collections::BTreeMap;
@@ -27,17 +27,17 @@ use crate::live::warm_up::StartOffsets;
 use crate::tail::{Chunk, Follower, Tail};
 
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
-/// From the stop to the end of the last commit; webhooks have some seconds after it.
+/// How long the last commit may take after a stop. Webhooks get some seconds after it.
 const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Batches of events to somebody who shows them.
+/// Sends batches of events to a printer.
 pub type EventSender = mpsc::Sender<Vec<Arc<Event>>>;
 
-/// What the run did.
+/// The result of a run.
 #[derive(Debug, Clone, Default)]
 pub struct LiveSummary {
     pub progress: LiveProgress,
-    /// Of the table `signals`; `None` where it is not written.
+    /// The version of the table `signals`; `None` if the run does not write it.
     pub version: Option<u64>,
     pub committed_events: u64,
     pub next: BTreeMap<i32, i64>,
@@ -55,18 +55,18 @@ pub struct LiveTask {
     pub(in crate::live) printer: Option<EventSender>,
     pub(in crate::live) updates: broadcast::Sender<Arc<LiveUpdate>>,
     pub(in crate::live) commit_interval: Duration,
-    /// Next offset to take.
+    /// The next offset to take of each partition.
     pub(in crate::live) next: BTreeMap<i32, i64>,
     pub(in crate::live) progress: LiveProgress,
-    /// Since the last update.
+    /// Events since the last update.
     pub(in crate::live) told: Vec<Arc<Event>>,
 }
 
 impl LiveTask {
-    /// Runs until `stop`; then commits what was told.
+    /// Runs until `stop`, then commits the emitted events.
     ///
     /// # Errors
-    /// Kafka lost what was to be read, somebody else writes `signals`, or a sink can't go on.
+    /// Kafka no longer holds the next offset, another process writes `signals`, or a sink fails.
     pub async fn run(mut self, stop: CancellationToken) -> Result<LiveSummary, LiveError> {
         let too_late = async {
             stop.cancelled().await;
@@ -106,12 +106,12 @@ impl LiveTask {
         self.finish().await
     }
 
-    /// The table knows of a start before anything is told: else nobody could find out after a crash what was.
+    /// Commits the start before any event is emitted: otherwise a restart after a crash could not know what was emitted.
     async fn begin(&mut self) -> Result<(), LiveError> {
         if self.recorder.as_ref().is_some_and(EventRecorder::begins) {
             self.record().await?;
         }
-        // Values as the table of ticks has them, and what it alone had to tell.
+        // The warm-up may have events of ticks that only the table holds.
         self.tell().await?;
         self.publish();
         Ok(())
@@ -175,7 +175,7 @@ impl LiveTask {
         }
     }
 
-    /// Hands what happened to all who want to hear of it.
+    /// Delivers the new events to every sink.
     async fn tell(&mut self) -> Result<(), LiveError> {
         let events: Vec<Arc<Event>> = self.engine.events().into_iter().map(Arc::new).collect();
         if events.is_empty() {
@@ -202,11 +202,11 @@ impl LiveTask {
         Ok(())
     }
 
-    /// How far everything was taken: what waits in the re-order buffer is still to come.
+    /// The next offset of each partition, without the ticks that are still in the re-order buffer.
     fn taken(&self) -> BTreeMap<i32, i64> {
         let taken = |(&partition, &next): (&i32, &i64)| {
             let next = self.engine.first_waiting(partition).unwrap_or(next);
-            // After a restart the reading may begin below what was told.
+            // After a restart, reading may begin below the offset up to which events were emitted.
             (partition, next.max(self.starts.origin(partition).told))
         };
         self.next.iter().map(taken).collect()
@@ -224,7 +224,7 @@ impl LiveTask {
         Ok(())
     }
 
-    /// Commits and waits for it.
+    /// Starts a commit and waits until it has finished.
     async fn record(&mut self) -> Result<(), LiveError> {
         let elsewhere = self.elsewhere().await?;
         let taken = self.taken();
@@ -233,7 +233,7 @@ impl LiveTask {
         recorder.landed().await
     }
 
-    /// How far what was told has come, for the commit that holds it.
+    /// How far the events have reached the other sinks, which the next commit records.
     async fn elsewhere(&mut self) -> Result<SinkProgress, LiveError> {
         let webhooks_since = self.webhooks.iter_mut().filter_map(Webhook::unsettled_since).min();
         let topic = match &mut self.topic {
@@ -247,7 +247,7 @@ impl LiveTask {
         Ok(SinkProgress { topic, webhooks_since })
     }
 
-    /// What was told is in the table before the end.
+    /// Commits the remaining events.
     async fn finish(&mut self) -> Result<(), LiveError> {
         self.publish();
         if let Some(recorder) = self.recorder.as_mut().filter(|recorder| recorder.is_in_flight()) {

@@ -1,4 +1,4 @@
-//! What the table `signals` holds of what was told, for a start.
+//! The events in the table `signals`, which a start reads back.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::lake::{SIGNALS, TableView};
 use crate::live::event::{Event, EventKind, SIDES, Severity, TickId};
 use crate::query::{DEFAULT_MEMORY_BYTES, ParsedStatement, QueryError, QuerySession};
 
-/// Identities of events in `signals` of ticks at or above `next`: they left the re-order buffer before others.
+/// Identities of events in `signals` of ticks at or above `next`. These ticks left the re-order buffer before older offsets.
 ///
 /// # Errors
 /// The table can't be read.
@@ -57,7 +57,7 @@ async fn rows(signals: &TableView, sql: &str) -> Result<Vec<RecordBatch>, QueryE
     batches.try_collect().await.map_err(|error| QueryError::Run(error.to_string()))
 }
 
-/// `None` for a kind of a newer version.
+/// Returns `None` for a kind of event that only a newer version knows.
 fn event_at(batch: &RecordBatch, row: usize) -> Option<Arc<Event>> {
     let column = |name: &str| batch.column_by_name(name).expect("a column of signals");
     let text = |name: &str| column(name).as_string::<i32>();

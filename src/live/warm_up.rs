@@ -1,5 +1,5 @@
-//! What the table holds, through the engine: below the offsets where the reading begins, so that the first live value is
-//! right; and what rules would have told of it.
+//! Replays rows of the table through the engine: those below the start offsets, so that the first live value is right,
+//! and past ranges for `alerts`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -14,20 +14,20 @@ use crate::live::event::{Event, TickId};
 use crate::live::rolling::TickValues;
 use crate::query::{DEFAULT_MEMORY_BYTES, ParsedStatement, QueryError, QuerySession, TICKS, TickScope};
 
-/// Newest partitions (trade dates) that are read whole: the session so far, and the one before it.
+/// The newest partitions (trade dates) are read completely: the session so far, and the one before it.
 const FULL_PARTITIONS: usize = 2;
-/// Farther back is read of symbols alone whose windows these don't fill, and no farther than this.
+/// Older partitions are read only for symbols whose windows are not full yet, and no more of them than this.
 const MOST_PARTITIONS: usize = 64;
 const MOST_ROWS: u64 = 50_000_000;
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// Where the reading of each partition begins, and what was told of it before.
+/// Where reading each partition begins, and up to which offset its events were already emitted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StartOffsets {
     pub epoch: i32,
-    /// Next offset to read; rows of the table below it are read from there.
+    /// The next offset to read from Kafka; rows below it are read from the table.
     pub read: BTreeMap<i32, i64>,
-    /// Events of ticks below it were told.
+    /// Events of ticks below this offset were emitted.
     pub told: BTreeMap<i32, i64>,
 }
 
@@ -37,7 +37,7 @@ impl StartOffsets {
         TickOrigin { epoch: self.epoch, partition, told }
     }
 
-    /// `None` for what is read from Kafka; else whether it is still to be told.
+    /// Whether the events of a row of the table are still to be emitted; `None` for a tick that is read from Kafka.
     fn of_table(&self, tick: TickId) -> Option<bool> {
         if tick.epoch != self.epoch {
             return (tick.epoch < self.epoch).then_some(false);
@@ -52,7 +52,7 @@ impl StartOffsets {
 /// # Errors
 /// The table can't be read.
 pub async fn warm_up(engine: &mut SignalEngine, view: &TableView, starts: &StartOffsets) -> Result<u64, QueryError> {
-    // Windows are full before rows that are still to be told, and those that are read from Kafka.
+    // Windows must be full before the first row whose events are emitted, and before those that are read from Kafka.
     let least = |(partition, read): (&i32, &i64)| (*partition, (*read).min(starts.origin(*partition).told));
     let beyond = counts(view.clone(), starts.epoch, Some(&starts.read.iter().map(least).collect())).await?;
     let oldest = beyond.values().filter_map(|parts| parts.keys().next()).min().copied();
@@ -60,8 +60,8 @@ pub async fn warm_up(engine: &mut SignalEngine, view: &TableView, starts: &Start
     feed(engine, needed, |_, _, tick| starts.of_table(tick)).await
 }
 
-/// What would have been told of the ticks in `[since, until)` (microseconds since the epoch, UTC) of the symbols that
-/// `wants` says, oldest first.
+/// The events of the ticks in `[since, until)` (microseconds since the epoch, UTC) of the symbols that `wants` accepts,
+/// oldest first.
 ///
 /// # Errors
 /// The table can't be read.
@@ -84,11 +84,11 @@ pub async fn history(
     Ok(events)
 }
 
-/// What fills windows and sessions.
+/// The rows that fill windows and sessions.
 struct NeededRows {
-    /// Of all symbols.
+    /// Read for all symbols.
     recent: TableView,
-    /// Of these symbols alone, each from its partition of the table on.
+    /// Read only for the symbols in `few`, each from its partition of the table on.
     older: TableView,
     few: BTreeMap<String, i32>,
 }
@@ -96,7 +96,7 @@ struct NeededRows {
 /// Rows by symbol and partition of the table.
 type RowCounts = BTreeMap<String, BTreeMap<i32, i64>>;
 
-/// `oldest` partition is read whole, and all after it; rows `beyond` fill no window.
+/// The partition `oldest` and all after it are read completely. Rows in `beyond` fill no window.
 async fn needed(
     view: &TableView,
     rows_needed: usize,
@@ -181,7 +181,7 @@ async fn feed(
     Ok(rows)
 }
 
-/// Only rows of these symbols; of all if there are none.
+/// Runs a statement on the rows of these symbols, or of all symbols if the list is empty.
 async fn run(
     view: TableView,
     sql: &str,
@@ -195,12 +195,12 @@ async fn run(
     Ok(planned.run()?.map_err(|error| QueryError::Run(error.to_string())))
 }
 
-/// Of all rows, or of those of an epoch at or beyond these offsets.
+/// Counts all rows, or those of an epoch at or beyond these offsets.
 async fn counts(view: TableView, epoch: i32, beyond: Option<&BTreeMap<i32, i64>>) -> Result<RowCounts, QueryError> {
     let mut all = RowCounts::new();
     let condition = match beyond {
         None => "true".to_owned(),
-        // Files tell least and greatest offsets: those below are not read.
+        // Files have statistics of their offsets, so older files are not read.
         Some(offsets) => {
             let each = |(partition, offset): (&i32, &i64)| {
                 format!("(kafka_partition = {partition} AND kafka_offset >= {offset})")

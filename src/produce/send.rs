@@ -12,7 +12,7 @@ use super::resume::{ReplayPosition, ResumableReplay, ResumeError, ResumeSettings
 use super::{Feed, FeedError, FeedMessage};
 use crate::kafka::{Delivered, KafkaSettings, Producer, ProducerError, ProducerRecord, Queued};
 
-/// Messages between two looks at the stop, the clock and the progress.
+/// Messages between two checks of the stop signal, the clock and the progress.
 const CHECK_EVERY: u64 = 256;
 /// Longest sleep, so that delivery reports are served at a slow pace too.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
@@ -46,7 +46,7 @@ impl Default for SendSettings {
     }
 }
 
-/// Counts for whoever watches.
+/// Counts for progress displays.
 #[derive(Debug, Default)]
 pub struct SendProgress {
     pub acknowledged: AtomicU64,
@@ -105,7 +105,7 @@ pub async fn send_feed<F: Feed + Send + 'static>(
     .await?
 }
 
-/// Where messages go.
+/// The producer that messages are sent with.
 enum FeedOutput {
     Plain(Producer),
     Resumable(Box<ResumableReplay>),

@@ -1,4 +1,4 @@
-//! What stands for Athena in a build without the AWS SDK: nothing that could be asked.
+//! A stub of the Athena client, for a build without the AWS SDK.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Calls that every part of the client makes, and what it means when one fails.
+//! Calls that every part of the client makes, and their errors.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use aws_sdk_athena::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError}
 use crate::engines::aws::is_log_in;
 use crate::engines::error::{ATHENA, EngineError, StatementError};
 
-/// A query that is to end must not hold up whoever stopped it.
+/// Stopping a query must not block the caller for longer.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const LOG_IN_FIX: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use Athena, \
                       Glue and the bucket of the results";
@@ -23,13 +23,13 @@ pub(super) async fn stop_query(client: &Client, id: &str) {
     }
 }
 
-/// What a call that failed means.
+/// The error of a failed call.
 pub(super) fn call_failed<E>(action: &str, error: &SdkError<E>, sql: &str) -> EngineError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let message = error.message().unwrap_or("no reason is told");
+    let message = error.message().unwrap_or("no reason is given");
     match (error.code(), status) {
         (Some(code), _) if ["InvalidRequestException", "MetadataException"].contains(&code) => {
             let output = message.contains("output location").then_some("; set --athena-output s3://bucket/prefix");

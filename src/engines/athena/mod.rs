@@ -29,7 +29,7 @@ pub struct AthenaSettings {
     pub workgroup: String,
     /// `s3://bucket/prefix` of the results, where the workgroup names none.
     pub output: Option<String>,
-    /// URL in place of the region's own.
+    /// An endpoint URL that replaces the one of the region.
     pub endpoint: Option<String>,
 }
 

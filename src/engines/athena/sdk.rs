@@ -1,4 +1,4 @@
-//! Athena by the AWS SDK: a statement is started and asked after until it is done.
+//! Athena through the AWS SDK: a statement is started and polled until it is done.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::engines::error::{ATHENA, EngineError, StatementError};
 use crate::engines::progress::EngineProgress;
 use crate::lake::StoreSettings;
 
-/// So long nobody may answer for a query that runs.
+/// How long polls of a running query may fail.
 const RETRY_FOR: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Athena allows a few calls a second for all of an account.
@@ -54,7 +54,7 @@ impl AthenaClient {
         Ok(Self { client, settings: settings.clone(), progress: Arc::default() })
     }
 
-    /// Of the statement that runs last.
+    /// The progress of the latest statement.
     pub fn progress(&self) -> Arc<EngineProgress> {
         Arc::clone(&self.progress)
     }
@@ -158,7 +158,7 @@ fn refused(execution: &QueryExecution, sql: &str) -> EngineError {
         let detailed = status.athena_error().and_then(|error| error.error_message());
         status.state_change_reason().or(detailed)
     });
-    let reason = reason.unwrap_or("it tells no reason");
+    let reason = reason.unwrap_or("no reason is given");
     // `COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved ..`
     let is_name = |text: &&str| text.chars().all(|c| c.is_ascii_uppercase() || c == '_');
     let named = reason.split_once(": ").filter(|(name, _)| is_name(name));

@@ -1,8 +1,8 @@
-//! Where an engine sees the root of a lake, which may be another name for the same place.
+//! The root of a lake as an engine names it, which may be another name for the same location.
 
 use crate::lake::{Location, S3Access};
 
-/// Root of the lake in the words of one engine; without a slash at the end.
+/// The root of the lake as one engine writes it, without a slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LakeRoot(String);
 

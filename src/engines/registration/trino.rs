@@ -3,21 +3,21 @@
 use super::quote::{double_quoted, standard_string};
 use super::{EngineView, LakeRoot, TABLES};
 
-/// How one table becomes known.
+/// The statements that register one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableRegistration {
     pub table: &'static str,
     pub location: String,
     /// Fails when a table of that name is there already.
     pub register: String,
-    /// Takes the name away; the files stay.
+    /// Removes the name; the files stay.
     pub unregister: String,
     /// Shows where the table of that name is.
     pub show: String,
 }
 
 impl TableRegistration {
-    /// What `show` answered names this place.
+    /// Whether the answer of `show` names this location.
     pub fn is_in(&self, shown: &str) -> bool {
         let names = |location: &str| shown.contains(&format!("location = {}", standard_string(location)));
         names(&self.location) || names(&format!("{}/", self.location))

@@ -3,17 +3,17 @@
 use super::TABLES;
 use crate::query::{Dialect, NamedQuery, OutputColumn, ParsedStatement, QueryCatalog, QueryError};
 
-/// A named query in the words of one engine.
+/// A named query in the SQL of one engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineView {
     pub name: String,
     /// One SELECT.
     pub body: String,
-    /// As the header of the query tells them; empty where it doesn't.
+    /// The columns in the header of the query; empty if it has none.
     pub columns: Vec<OutputColumn>,
 }
 
-/// A query that can't be a view there.
+/// A query that can't be a view in the engine, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedView {
     pub name: String,

@@ -16,7 +16,7 @@ use crate::engines::error::{EngineError, StatementError, TRINO};
 use crate::engines::progress::EngineProgress;
 use crate::engines::values::{BatchBuilder, EngineValue};
 
-/// A server, and who asks.
+/// A server and its user.
 #[derive(Debug, Clone)]
 pub struct TrinoClient {
     http: TrinoHttp,
@@ -30,7 +30,7 @@ impl TrinoClient {
         Ok(Self { http: TrinoHttp::new(settings)?, progress: Arc::default() })
     }
 
-    /// Of the statement that runs last.
+    /// The progress of the latest statement.
     pub fn progress(&self) -> Arc<EngineProgress> {
         Arc::clone(&self.progress)
     }
@@ -101,7 +101,7 @@ impl TrinoAnswer {
     /// The next rows, `None` at the end. Nothing is lost when the future is dropped.
     ///
     /// # Errors
-    /// The statement fails, or the server goes away.
+    /// The statement fails, or the server becomes unreachable.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
         while self.ready.is_none() && self.next.is_some() {
             self.step().await?;

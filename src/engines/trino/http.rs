@@ -1,4 +1,4 @@
-//! Requests of Trino's protocol: who asks, what is tried again, and where secrets may go.
+//! Requests of Trino's protocol: credentials, retries, and where secrets may be sent.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const SERVER: ServerFlags = ServerFlags {
     user: "--trino-user",
     password: "TICKHOUSE_TRINO_PASSWORD",
 };
-/// A query that is to end must not hold up whoever stopped it.
+/// Stopping a query must not block the caller for longer.
 const DELETE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A coordinator behind a balancer is back within this time, or it has forgotten the query.
 const RETRY_FOR: Duration = Duration::from_secs(60);
@@ -53,9 +53,9 @@ impl fmt::Debug for TrinoHttp {
     }
 }
 
-/// What a failed request means.
+/// The error of a request, and whether to retry it.
 enum RequestError {
-    /// The same request may do better.
+    /// A retry may succeed.
     Later(EngineError, Option<Duration>),
     Now(EngineError),
 }
@@ -125,7 +125,7 @@ impl TrinoHttp {
         }
     }
 
-    /// A page's URL as the server tells it, which secrets follow only to the server that was named.
+    /// The URL of the next page. Secrets are sent to it only if it is on the configured server.
     pub(super) fn page_url(&self, text: &str) -> Result<Url, EngineError> {
         let wrong = |detail: String| EngineError::Protocol { engine: TRINO, detail };
         let url = Url::parse(text).map_err(|error| wrong(format!("nextUri {text}: {error}")))?;

@@ -19,7 +19,7 @@ use crate::live::sinks::encode::encode;
 
 /// Offsets that moved without events are committed this often.
 const IDLE_COMMIT: Duration = Duration::from_secs(60);
-/// How often events are written into new files before their commit; files go away with a store that goes back in time.
+/// How often events are written into new files before their commit; a store that is restored to an earlier state loses the files.
 const MAX_ATTEMPTS: u32 = 5;
 /// Events that wait while a commit is in flight; beyond, no more ticks are read.
 const MAX_WAITING: usize = 500_000;
@@ -27,25 +27,25 @@ const MAX_WAITING: usize = 500_000;
 type FinishedCommit = (Signals, Result<CommitOutcome, LiveError>, BTreeMap<i32, i64>);
 
 pub(in crate::live) struct EventRecorder {
-    /// Away while a commit is in flight.
+    /// `None` while a commit is in flight.
     signals: Option<Signals>,
     flight: Option<JoinHandle<FinishedCommit>>,
     waiting: Vec<Arc<Event>>,
-    /// As committed.
+    /// The committed next offset of each partition.
     base: BTreeMap<i32, i64>,
     /// Identities at or above the base that the table has: of ticks that overtook others in the re-order buffer.
     have: HashSet<String>,
     committed_at: Instant,
-    /// The table is told of a start before anything else.
+    /// The start is committed before any event.
     begins: bool,
     pub(in crate::live) version: u64,
     pub(in crate::live) committed_events: u64,
 }
 
-/// How far events have come elsewhere.
+/// How far the events have reached the other sinks.
 #[derive(Default)]
 pub(in crate::live) struct SinkProgress {
-    /// Tells the ends of the topic of events, once all that was sent is there.
+    /// Receives the ends of the event topic once all sent events are acknowledged.
     pub topic: Option<(String, oneshot::Receiver<BTreeMap<i32, i64>>)>,
     /// Microseconds since the epoch; see [`Reached`].
     pub webhooks_since: Option<i64>,
@@ -77,7 +77,7 @@ impl EventRecorder {
         self.waiting.extend(events.iter().filter(is_new).cloned());
     }
 
-    /// Nothing was ever committed, or nothing of this topic of events.
+    /// Whether nothing was ever committed, or nothing for this event topic.
     pub(in crate::live) fn begins(&self) -> bool {
         self.begins
     }
@@ -86,7 +86,7 @@ impl EventRecorder {
         self.waiting.len() >= MAX_WAITING
     }
 
-    /// A commit may begin: none is in flight, and there are events or the last one is long ago.
+    /// Whether a commit should begin: none is in flight, and there are events or the last commit is long ago.
     pub(in crate::live) fn is_due(&self, next: &BTreeMap<i32, i64>) -> bool {
         self.flight.is_none()
             && self.has_moved(next)
@@ -116,7 +116,7 @@ impl EventRecorder {
         }));
     }
 
-    /// Ends the commit in flight; pending for ever without one.
+    /// Waits for the commit in flight; never returns without one.
     pub(in crate::live) async fn landed(&mut self) -> Result<(), LiveError> {
         let Some(flight) = &mut self.flight else { return std::future::pending().await };
         let landed = flight.await;
@@ -134,7 +134,7 @@ impl EventRecorder {
         Ok(())
     }
 
-    /// As after a crash, the next start finds out what became of a commit in flight.
+    /// Aborts the commit in flight. As after a crash, the next start finds out whether it succeeded.
     pub(in crate::live) fn abandon(&self) {
         if let Some(flight) = &self.flight {
             flight.abort();

@@ -26,11 +26,11 @@ const NEW_TOPIC_PARTITIONS: i32 = 8;
 
 enum TopicCommand {
     Send(Vec<Arc<Event>>),
-    /// Answered when everything before is acknowledged, with the ends of the topic's partitions.
+    /// Answered with the ends of the topic's partitions when all earlier events are acknowledged.
     Flush(oneshot::Sender<BTreeMap<i32, i64>>),
 }
 
-/// Owner's side of the thread.
+/// The handle of the producer thread.
 pub(in crate::live) struct EventTopic {
     jobs: std_mpsc::SyncSender<TopicCommand>,
     failed: mpsc::Receiver<String>,
@@ -38,10 +38,10 @@ pub(in crate::live) struct EventTopic {
     stop: CancellationToken,
 }
 
-/// How far the topic is, and the events behind a place in it.
+/// The ends of the topic, and the events that it has beyond the offsets of the last commit.
 pub(in crate::live) struct DeliveredEvents {
     pub ends: BTreeMap<i32, i64>,
-    /// Identities of events from that place on.
+    /// Identities of the events beyond these offsets.
     pub ids: HashSet<String>,
 }
 
@@ -98,7 +98,7 @@ impl EventTopic {
             .name("kafka-events".to_owned())
             .spawn(move || {
                 if let Err(error) = serve(producer, &receiver, found.ids, &stopped) {
-                    // Nobody listens any more, or heard it already.
+                    // The receiver is gone, or already has an error.
                     failure.try_send(error).unwrap_or_default();
                 }
             })
@@ -138,7 +138,7 @@ impl EventTopic {
         }
     }
 
-    /// Joins the thread; what is not flushed is given up.
+    /// Joins the thread. Events that are not flushed are dropped.
     pub(in crate::live) async fn stop(mut self) {
         self.stop.cancel();
         drop(self.jobs);

@@ -26,17 +26,17 @@ use crate::util::throttle::Throttle;
 
 /// Events that may wait for one webhook. Those beyond are kept in the lake.
 const QUEUE_EVENTS: usize = 10_000;
-/// In one request.
+/// The most events in one request.
 const BATCH_EVENTS: usize = 100;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// After this, a batch is kept in the lake.
+/// A batch that could not be delivered within this time is stored in the lake.
 const RETRY_FOR: Duration = Duration::from_secs(300);
-/// Times of sending that are told apart.
+/// The resolution of the times at which events were sent.
 const ENTRY_MICROS: i64 = 10_000;
-/// At the stop, for all that is queued; the rest is kept in the lake.
+/// How long a stop delivers queued events; the rest is stored in the lake.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
-/// For that, where the store is slow.
+/// How long a stop waits for the store.
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Events of one webhook that are settled, since the start: delivered, or kept in the lake, or given up with an error.
@@ -46,7 +46,7 @@ struct SettledCounts {
     overflown: AtomicU64,
 }
 
-/// When events were handed over, in their order, as far as they may not be settled.
+/// When events were queued, in their order, for those that may not be settled yet.
 #[derive(Default)]
 struct SendLedger {
     sent: u64,
@@ -76,7 +76,7 @@ impl SendLedger {
     }
 }
 
-/// Owner's side of the task.
+/// The handle of a webhook task.
 pub(in crate::live) struct Webhook {
     settings: WebhookSettings,
     events: mpsc::Sender<Arc<Event>>,
@@ -95,7 +95,7 @@ struct WebhookTask {
     settings: WebhookSettings,
     store: Arc<dyn ObjectStore>,
     settled: Arc<SettledCounts>,
-    /// Until when is delivered, once it is stopped.
+    /// The deadline for deliveries, once the task is stopped.
     stop: watch::Receiver<Option<Instant>>,
 }
 
@@ -225,7 +225,7 @@ impl WebhookTask {
     async fn deliver(&self, events: &[Arc<Event>]) {
         let mut stop = self.stop.clone();
         let late = async {
-            // Else the owner has gone without a word.
+            // Otherwise the handle was dropped without a stop.
             if let Ok(Some(deadline)) = stop.wait_for(Option::is_some).await.map(|deadline| *deadline) {
                 tokio::time::sleep_until(deadline).await;
             }
@@ -288,7 +288,7 @@ impl WebhookTask {
         Err(WebhookError { text, may_pass: slow || status.is_server_error() })
     }
 
-    /// Puts events where somebody finds them.
+    /// Stores undelivered events in the lake.
     async fn keep(&self, events: &[Arc<Event>], why: &str) {
         let lines = events.iter().map(|event| json!(EventJson::from(&**event)).to_string() + "\n").collect::<String>();
         let now = chrono::Utc::now().format("%Y%m%dT%H%M%S");

@@ -120,7 +120,7 @@ proptest! {
         prop_assert_eq!(told(&events, EventKind::Cross), expected(&view, "sma_crossover", &[], "cross_event"));
         prop_assert_eq!(told(&events, EventKind::Anomaly), expected(&view, "zscore_anomalies", &[], "direction"));
         prop_assert_eq!(told(&events, EventKind::PriceAlert), expected(&view, "price_alerts", &[], "direction"));
-        // A signal is told when it changes; all symbols begin with Hold.
+        // A signal is emitted when it changes; all symbols begin with Hold.
         let states = expected(&view, "sma_crossover", &[], "signal");
         let mut before = BTreeMap::<String, String>::new();
         let changes: Vec<(String, String)> = states.into_iter().filter(|(symbol, signal)| {

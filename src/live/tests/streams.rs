@@ -1,4 +1,4 @@
-//! How the stream is cut, restarted or shuffled changes nothing about what is told.
+//! Cutting, restarting or shuffling the stream does not change the emitted events.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ proptest! {
         prop_assert_eq!(ids(&found), expected);
     }
 
-    /// The table has more or fewer rows than were told, as after a kill at any moment.
+    /// The table has more or fewer rows than events were emitted for, as after a kill at any moment.
     #[test]
     fn a_restart_tells_the_rest(rows in rows(), told in 0usize..400, in_table in 0usize..400) {
         let (told, in_table) = (told.min(rows.len()), in_table.min(rows.len()));
@@ -55,7 +55,7 @@ proptest! {
         prop_assert_eq!(last(&again), last(&whole));
     }
 
-    /// Kafka let go of what was not told yet: it comes from the table.
+    /// Kafka no longer holds ticks whose events were not emitted: they are read from the table.
     #[test]
     fn what_kafka_let_go_is_told_from_the_table(rows in rows(), told in 0usize..400, low in 0usize..400) {
         let (told, low) = (told.min(rows.len()), low.min(rows.len()));
@@ -73,7 +73,7 @@ proptest! {
         prop_assert_eq!(ids(&found), ids(&expected));
     }
 
-    /// Ticks that come out of order by less than the buffer are told as if they were in order.
+    /// Ticks that come out of order by less than the buffer give the same events as in order.
     #[test]
     fn the_buffer_brings_ticks_into_order(rows in rows(), delays in prop::collection::vec(0i64..900_000, 400)) {
         let mut ordered = rows;
@@ -134,7 +134,7 @@ fn windows_are_filled_from_as_far_back_as_it_takes() {
     let mut whole = wait(engine(&settings()));
     let all = take(&mut whole, &rows);
     let view = wait(table_of(PartitionBy::Day, std::slice::from_ref(&rows)));
-    // Offsets that were told, and from which Kafka still has the rest.
+    // The offset up to which events were emitted, and the first offset that Kafka still holds.
     for (told, low) in [(720, 720), (420, 420), (419, 700), (660, 720), (60, 60), (0, 0), (10, 500)] {
         let starts = StartOffsets { epoch: 0, read: [(0, low)].into(), told: [(0, told)].into() };
         let mut again = wait(engine(&settings()));

@@ -1,4 +1,4 @@
-//! Columns of any type that can mean a number, a text or a time. Errors tell the row in the batch.
+//! Columns of any type that can mean a number, a text or a time. Errors have the row in the batch.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};

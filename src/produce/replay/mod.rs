@@ -27,7 +27,7 @@ use time::TimeParser;
 pub struct ReplaySettings {
     /// Paths, patterns with `*` and `?` in the last part, or `-` for standard input.
     pub files: Vec<String>,
-    /// Of all files; by the end of each name without it.
+    /// The format of all files; without it, the ending of each name decides.
     pub format: Option<FileFormat>,
     pub columns: ColumnNames,
     /// Of numeric times.
@@ -64,7 +64,9 @@ pub enum ReplayError {
     NoFiles { pattern: String },
     #[error("read {file}: it is a folder; name its files, as in '{file}/*.csv'")]
     Folder { file: String },
-    #[error("read {file}: its name tells no format; set --file-format csv, lines, stamped-lines or parquet")]
+    #[error(
+        "read {file}: the format is not known from its name; set --file-format csv, lines, stamped-lines or parquet"
+    )]
     NoFormat { file: String },
     #[error(
         "read {file}: it is compressed in a way that is not read here; decompress it first, as in: zstdcat FILE | tickhouse produce replay -"
@@ -96,7 +98,7 @@ pub struct ReplayFeed {
     settings: ReplaySettings,
     encoder: MessageEncoder,
     inputs: VecDeque<InputFile>,
-    /// Told which columns of a file are taken.
+    /// Called with a report of the columns that are taken from a file.
     report: fn(&str),
     reported: String,
     current: Option<FileReader>,

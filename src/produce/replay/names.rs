@@ -20,7 +20,7 @@ const SIMILAR_NAMES: [(&str, &[&str]); 9] = [
     ("source", &["exchange", "venue", "market", "src", "feed"]),
 ];
 
-/// Names of columns with days, and of those with the time of day beside them.
+/// Names of columns with dates, and of columns with the time of day that accompany them.
 const DAYS: [&str; 4] = ["date", "day", "trade_date", "ts"];
 const CLOCKS: [&str; 6] = ["time", "time_of_day", "clock", "hour", "trade_time", "timestamp"];
 

@@ -19,7 +19,7 @@ pub enum EpochUnit {
 pub(super) struct TimeParser {
     pub unit: Option<EpochUnit>,
     pub zone: Option<Tz>,
-    /// Of texts, in place of what is read without it.
+    /// The format of times in text, which replaces the default ones.
     pub format: Option<TimeFormat>,
 }
 

@@ -66,7 +66,7 @@ impl Default for SimulateSettings {
 /// Anomalies made so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AnomalyCounts {
-    /// One tick 3 to 8 % away; the next one is back.
+    /// A price spike of 3 to 8 % in one tick, which the next tick takes back.
     pub price_spikes: u64,
     /// One volume 10 to 50 times as high.
     pub volume_bursts: u64,

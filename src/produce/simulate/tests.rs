@@ -63,7 +63,7 @@ fn bars_hold_their_prices_and_times_move_by_the_interval() {
 }
 
 #[test]
-fn open_high_and_low_begin_anew_with_the_local_day() {
+fn open_high_and_low_restart_with_the_local_day() {
     let day = SimulateSettings { symbols: 1, interval: Duration::from_secs(60), ..settings(3) };
     let mut simulator = Simulator::new(&day);
     let mut opens = Vec::new();

@@ -1,4 +1,4 @@
-//! What a query is asked with: symbols, a range of time, parameters; and how these get into its statement.
+//! A request for a query: symbols, a range of time and parameters, and how these get into its statement.
 
 use chrono::{NaiveTime, TimeDelta};
 
@@ -12,23 +12,23 @@ use crate::query::sql::scope::{TickScope, TimeBound};
 use crate::query::sql::since::SinceBound;
 use crate::query::sql::statement::ParsedStatement;
 
-/// As users write it. `mark` stands before the names of what they gave: `--` for flags.
+/// A request as the user wrote it. `mark` stands before the names of arguments in errors: `--` for flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryRequest {
-    /// Whose rows are restricted.
+    /// The table whose rows are restricted.
     pub table: &'static str,
     pub symbols: Vec<String>,
     pub from: Option<String>,
     /// Exclusive.
     pub to: Option<String>,
     pub params: Vec<(String, String)>,
-    /// Nothing before `from` is read: windows begin there.
+    /// Windows begin at `from`; no earlier rows are read.
     pub cold: bool,
     pub mark: &'static str,
 }
 
 impl QueryRequest {
-    /// A statement with its parameters, restricted to the ticks that are asked for.
+    /// Parses a statement, binds its parameters and restricts it to the requested ticks.
     ///
     /// # Errors
     /// The text doesn't parse, or doesn't take what is asked.
@@ -104,7 +104,7 @@ impl QueryRequest {
     }
 }
 
-/// Of a statement that looks back at ticks. `range` is what is asked for, as far as its symbols and its end go.
+/// How far back a statement reads `ticks`, if it does so. `range` has the requested symbols and end.
 fn since_of(
     parsed: &ParsedStatement,
     given: &[(String, String)],
@@ -119,7 +119,7 @@ fn since_of(
     Some(SinceBound { param: param.to_owned(), text, of_query: None, scope, zone: clock.zone })
 }
 
-/// What names the symbols for which the demand is fulfilled; `statement` has no parameters bound yet.
+/// Adds the statement that names the symbols for which the demand is fulfilled; `statement` has no parameters bound yet.
 ///
 /// # Errors
 /// The condition doesn't parse.

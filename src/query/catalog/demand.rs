@@ -1,16 +1,16 @@
-//! Rows that a statement needs before its range, and when a bound for them is worth its own reading.
+//! The rows that a statement needs before its range, and when it pays to count them for a bound.
 
 use datafusion::sql::parser::Statement;
 
 use crate::query::catalog::warm_up::{RowsBefore, UntilCondition, earliest, latest_begin};
 use crate::query::sql::scope::{TickScope, TimeBound};
 
-/// When bounds are worth their own reading.
+/// When it pays to count rows before the range.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::query) struct LookBackSettings {
-    /// Fewer rows before the range are read as they are.
+    /// If there are fewer rows before the range, all of them are read.
     pub(in crate::query) few_rows: u64,
-    /// Rows of the first step.
+    /// The number of rows in the first step.
     pub(in crate::query) first_step: u64,
 }
 
@@ -22,11 +22,11 @@ impl Default for LookBackSettings {
 
 #[cfg(test)]
 impl LookBackSettings {
-    /// Bounds for the smallest of tables.
+    /// Counts rows for tables of any size.
     pub(in crate::query) const EAGER: Self = Self { few_rows: 0, first_step: 1 };
 }
 
-/// Rows of each symbol that are needed before a range.
+/// The rows of each symbol that are needed before a range.
 #[derive(Debug, Clone)]
 pub(in crate::query) struct RowDemand {
     pub(in crate::query) table: &'static str,

@@ -45,7 +45,7 @@ const EMBEDDED_QUERIES: [(&str, &str); 28] = embedded![
     "zscore_anomalies",
 ];
 
-/// The same answers in SQL that other engines lack, where that spares a sort.
+/// Variants with the same results in SQL that other engines lack, which avoid a sort.
 const DIALECT_OVERRIDES: [(&str, &str); 2] = [
     ("bars", include_str!("../../../sql/bars.tickhouse.sql")),
     ("daily_summary", include_str!("../../../sql/daily_summary.tickhouse.sql")),
@@ -54,9 +54,9 @@ const DIALECT_OVERRIDES: [(&str, &str); 2] = [
 /// A query with a name: its text, and what the text's header says.
 #[derive(Debug, Clone)]
 pub struct NamedQuery {
-    /// For any engine.
+    /// The SQL for any engine.
     pub text: String,
-    /// For one, with the same header.
+    /// The SQL for a single engine, with the same header.
     exceptions: Vec<(Dialect, String)>,
     pub header: QueryHeader,
 }
@@ -154,7 +154,7 @@ mod tests {
     use crate::query::sql::statement::ParsedStatement;
 
     #[test]
-    fn every_embedded_query_parses_binds_and_tells_what_it_is() {
+    fn every_embedded_query_parses_binds_and_has_a_description() {
         let catalog = QueryCatalog::load(None).unwrap();
         assert_eq!(catalog.iter().count(), EMBEDDED_QUERIES.len());
         for (name, query) in catalog.iter() {

@@ -22,22 +22,22 @@ use crate::query::sql::scope::TickScope;
 use crate::query::sql::since::SinceBound;
 use crate::query::sql::statement::ParsedStatement;
 
-/// What the names in a statement may stand for.
+/// The tables and named queries that a statement can refer to.
 #[derive(Debug, Clone, Copy)]
 pub struct NamedTables<'a> {
     pub catalog: &'a QueryCatalog,
     pub dialect: Dialect,
-    /// Tables of the session, which come first.
+    /// Tables of the session; they take precedence over named queries.
     pub tables: &'a [&'a str],
 }
 
-/// What was put into a statement.
+/// The named queries that a statement was expanded with.
 #[derive(Debug, Default)]
 struct ExpandedNames {
     queries: usize,
-    /// Of the last of them.
+    /// The demand of the last of them.
     demand: Option<Box<RowDemand>>,
-    /// Of the first named query that has one.
+    /// The bound of the first named query that has one.
     since: Option<SinceBound>,
 }
 
@@ -76,7 +76,7 @@ impl ParsedStatement {
         self.clone().query_mut().is_some_and(|statement| count(statement, named) > 0)
     }
 
-    /// Takes the names that the statement could have used, and DESCRIBE of one of them.
+    /// Stores the names of the known queries, and rewrites DESCRIBE of one of them.
     ///
     /// # Errors
     /// A name can't be selected from.
@@ -88,7 +88,7 @@ impl ParsedStatement {
         Ok(())
     }
 
-    /// Puts named queries in the place of their names.
+    /// Replaces the names of queries by the queries.
     fn expand(
         &mut self,
         ask: &QueryRequest,
@@ -98,7 +98,7 @@ impl ParsedStatement {
     ) -> Result<(), QueryError> {
         let Some(statement) = self.query_mut() else { return Ok(()) };
         let expanded = expand(statement, ask, clock, named)?;
-        // A bound for the rows of one query is none for those of another.
+        // A bound for the rows of one query is not valid for another.
         self.demand = expanded.demand.filter(|_| expanded.queries == 1 && !reads_ticks);
         self.since = expanded.since;
         Ok(())
@@ -128,7 +128,7 @@ fn count(statement: &SqlStatement, named: NamedTables<'_>) -> usize {
     found.found
 }
 
-/// Puts the queries in the place of their names.
+/// Replaces the names of queries by the queries.
 ///
 /// # Errors
 /// A query has no such parameter.

@@ -17,11 +17,11 @@ use crate::query::sql::params::{ParamType, ParamValue, QueryParam};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct QueryHeader {
     pub question: String,
-    /// Under what the list shows it.
+    /// The heading under which the list shows the query.
     pub group: Option<String>,
     pub params: Vec<QueryParam>,
     pub columns: Vec<OutputColumn>,
-    /// What it reads beyond its range; without it, windows begin at the range.
+    /// The rows that the query reads beyond its range; without this line, windows begin at the range.
     pub warm_up: Option<WarmUp>,
     /// What happens at the edges: ties, unknown values, short windows.
     pub edges: Vec<String>,

@@ -22,11 +22,11 @@ use crate::query::sql::statement::ParsedStatement;
 
 /// Symbols that are named in a statement, or in a count.
 const MOST_NAMED: usize = 128;
-/// By how much each step reads more than the one before.
+/// How many times as many rows each step reads as the previous one.
 const STEP_GROWTH: u64 = 4;
-/// More rows are looked at until one fulfills the condition.
+/// How many more rows are read at a time until one fulfills the condition.
 const MORE_ROWS: u64 = 16;
-/// Then all are.
+/// Beyond this number all rows are read.
 const MOST_ROWS: u64 = 1_000_000;
 
 /// Rows counted by their distance: bucket `d` holds those that are 2^d to 2^(d+1) microseconds before.

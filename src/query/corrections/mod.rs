@@ -1,4 +1,4 @@
-//! What DataFusion 55.2 answers wrongly, and what is in its place here. The list for users is in `docs/queries.md`.
+//! Corrections of what DataFusion 55.2 answers wrongly. The list for users is in `docs/queries.md`.
 
 mod analyzer;
 mod functions;

@@ -1,4 +1,4 @@
-//! What of a table is shown where it would not fit: its first and last rows, its outer columns.
+//! Cuts a table that does not fit down to its first and last rows and its outer columns.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ pub struct TableFit {
     pub width: usize,
     /// Rows that are shown; `None` shows all.
     pub rows: Option<usize>,
-    /// How the user gets what is left out.
+    /// How the user can see what is left out.
     pub way_to_all: &'static str,
 }
 

@@ -8,7 +8,7 @@ use crate::query::error::QueryError;
 pub enum OutputFormat {
     Table,
     Csv,
-    /// CSV for Excel and its kin: a quote stands before text that they would run as a formula (= + - @).
+    /// CSV for spreadsheets such as Excel: a quote stands before text that they would run as a formula (= + - @).
     CsvSpreadsheet,
     /// One array of objects.
     Json,
@@ -22,7 +22,7 @@ pub enum OutputFormat {
     Null,
 }
 
-/// What the name of a file tells.
+/// The format for each ending of a file name.
 const ENDINGS: [(&str, OutputFormat); 9] = [
     ("csv", OutputFormat::Csv),
     ("json", OutputFormat::Json),
@@ -39,7 +39,7 @@ impl OutputFormat {
     /// What `auto` means: by the name of the file, else a table for people and CSV for programs.
     ///
     /// # Errors
-    /// The name ends in nothing that tells a format.
+    /// The ending of the name is not that of a known format.
     pub fn auto(file: Option<&Path>, terminal: bool) -> Result<Self, QueryError> {
         let Some(file) = file else { return Ok(if terminal { Self::Table } else { Self::Csv }) };
         let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -47,7 +47,7 @@ impl OutputFormat {
         known.map(|(_, format)| *format).ok_or_else(|| {
             let endings: Vec<String> = ENDINGS.iter().map(|(ending, _)| format!(".{ending}")).collect();
             QueryError::usage(format!(
-                "-o {}: the ending tells no format; use one of {}, or say it with --format",
+                "-o {}: the ending is not that of a known format; use one of {}, or say it with --format",
                 file.display(),
                 endings.join(", ")
             ))

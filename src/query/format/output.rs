@@ -36,7 +36,8 @@ impl ResultOutput {
         self
     }
 
-    /// Writes beside `path` and renames at the end; straight to what is no regular file, like a pipe or a device.
+    /// Writes a temporary file next to `path` and renames it at the end. What is not a regular file, such as a pipe or a
+    /// device, is written directly.
     ///
     /// # Errors
     /// The folder doesn't exist or can't be written.
@@ -63,7 +64,7 @@ impl ResultOutput {
         builder.prefix(".tickhouse-");
         #[cfg(unix)]
         {
-            // As any new file: the umask takes away what others shall not do.
+            // The umask restricts the permissions, as for any new file.
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }

@@ -68,7 +68,7 @@ where
         match batch {
             Some(batch) => {
                 writer.write(&batch?)?;
-                // Rows may come without a wait: whoever watches for Ctrl-C beside this gets a turn.
+                // Rows may come without a wait, so this yields to the task that watches for Ctrl-C.
                 tokio::task::yield_now().await;
             }
             None => return writer.finish(),

@@ -87,8 +87,9 @@ impl ConditionPlanner {
         });
         apply.map_err(|error| problem(&error))?;
         if let Some(function) = moody {
-            let said = format!("'{text}' is no condition: {function}() is another at every look, and the same ticks");
-            return Err(QueryError::usage(format!("{said} must tell the same")));
+            let said =
+                format!("'{text}' is no condition: {function}() differs between evaluations, and the same ticks");
+            return Err(QueryError::usage(format!("{said} must give the same result")));
         }
         let schema = DFSchema::try_from_qualified_schema(TABLE, &self.schema).map_err(|error| problem(&error))?;
         let expr = self.session.context().create_physical_expr(expr, &schema).map_err(|error| problem(&error))?;
@@ -113,18 +114,18 @@ fn in_condition(text: &str, error: QueryError) -> QueryError {
     let QueryError::Sql(mut problem) = error else { return error };
     let lines = text.lines().count() as u64;
     let place = problem.place.map(|place| SourceLocation { line: place.line.saturating_sub(1), ..place });
-    // What ends too early is told at the words around it.
+    // An error at the end of the condition is reported at the surrounding words.
     problem.place = place.filter(|place| (1..=lines).contains(&place.line));
     QueryError::Sql(problem)
 }
 
 impl Condition {
-    /// Places of the names that it looks at.
+    /// The indices of the names that the condition uses.
     pub fn columns(&self) -> impl Iterator<Item = usize> {
         collect_columns(&self.expr).into_iter().map(|column| column.index())
     }
 
-    /// The columns in the order of the names; those that it doesn't look at may be anything of the same length.
+    /// The columns in the order of the names; unused ones may be anything of the same length.
     ///
     /// # Errors
     /// The condition can't be evaluated on one of the rows, e.g. because it divides an integer by zero.
@@ -140,8 +141,8 @@ impl Condition {
         })
     }
 
-    /// As [`Self::evaluate`]; unknown for the rows on which it can't be evaluated, and whether there were none. Why is not
-    /// told: it would name a value of a tick.
+    /// As [`Self::evaluate`]; unknown for the rows on which it can't be evaluated, and whether there were none. The reason
+    /// is not returned: it would contain a value of a tick.
     pub fn evaluate_each(&self, columns: &[ArrayRef], rows: usize) -> (BooleanArray, bool) {
         if let Ok(found) = self.evaluate(columns.to_vec(), rows) {
             return (found, true);

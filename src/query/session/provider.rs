@@ -64,7 +64,7 @@ impl LakeFiles {
         Ok(Self { bounds: FileBounds::of(view), table_schema, partition_schema, statistics })
     }
 
-    /// Oldest and newest event time, where all files tell.
+    /// Oldest and newest event time, if the statistics of all files have it.
     pub(in crate::query) fn times(&self) -> Option<(i64, i64)> {
         self.bounds.times()
     }

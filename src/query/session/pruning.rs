@@ -134,7 +134,7 @@ impl FileBounds {
     }
 
     /// Oldest and newest event time in microseconds, as the statistics have them; `None` without rows, and where a
-    /// file doesn't tell.
+    /// file has no statistics.
     pub(in crate::query) fn times(&self) -> Option<(i64, i64)> {
         let mut spans = self.spans().filter(|(_, rows)| *rows != Some(0)).map(|(span, _)| span);
         let first = spans.next()??;

@@ -317,7 +317,7 @@ impl PlannedQuery {
         displayable(self.plan.as_ref()).indent(false).to_string()
     }
 
-    /// What each scan reads of its table and leaves out. Looks into the footers of the files that it opens.
+    /// What each scan reads of its table and leaves out. Reads the footers of the files that it opens.
     ///
     /// # Errors
     /// A footer can't be read.
@@ -329,7 +329,7 @@ impl PlannedQuery {
         Ok(reads)
     }
 
-    /// Of the run that follows.
+    /// The progress of the run that follows.
     pub fn progress(&self) -> QueryProgress {
         QueryProgress::of(&self.plan)
     }
@@ -365,7 +365,7 @@ impl PlannedQuery {
     }
 }
 
-/// DataFusion tells how much was left, not how much there was.
+/// DataFusion reports how much memory was left, not how much there was.
 fn name_limit(error: DataFusionError, limit: usize) -> DataFusionError {
     match innermost(&error) {
         DataFusionError::ResourcesExhausted(text) => DataFusionError::ResourcesExhausted(format!(

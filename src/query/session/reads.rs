@@ -44,7 +44,7 @@ pub struct TableReads {
     pub out_of_bounds: ReadAmount,
     /// Zero for a count that the log of the table answers.
     pub opened: ReadAmount,
-    /// Of the opened files; `None` without a filter, and for more files than are worth a look at their footers.
+    /// Of the opened files; `None` without a filter, and for more files than are worth reading their footers.
     pub row_groups: Option<RowGroups>,
 }
 
@@ -55,7 +55,7 @@ pub struct RowGroups {
     pub may_match: u64,
 }
 
-/// A scan as it was planned, with what it takes to look into its files.
+/// A scan as it was planned, with what it takes to read the footers of its files.
 #[derive(Debug)]
 pub(in crate::query) struct PlannedScan {
     pub(in crate::query) reads: TableReads,

@@ -1,4 +1,4 @@
-//! Queries that look back a length of time, as `latest` does, over a table whose newest tick is older.
+//! A note for queries that read back a length of time, such as `latest`, when the newest tick is older.
 
 use arrow::array::RecordBatch;
 use chrono::{DateTime, SecondsFormat};

@@ -13,7 +13,7 @@ use crate::query::sql::statement::ParsedStatement;
 use crate::util::suggest::did_you_mean;
 
 impl QuerySession {
-    /// A line for each symbol that `ticks` doesn't have. Those that it has cost a look for their first row; all symbols
+    /// A line for each symbol that `ticks` doesn't have. For those that it has, only the first row is read; all symbols
     /// are read only for one that it hasn't.
     ///
     /// # Errors

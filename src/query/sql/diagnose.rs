@@ -10,10 +10,10 @@ use crate::util::suggest::{closest, did_you_mean, shown};
 
 /// Columns listed when one is not found; a hand-written table has fewer.
 const MAX_LISTED: usize = 40;
-/// Of a list of names.
+/// The width of a list of names.
 const WIDTH: usize = 76;
 
-/// Functions that go by another name here.
+/// Functions that have another name here.
 const OTHER_NAMES: [(&str, &str); 7] = [
     ("average", "avg"),
     ("len", "length"),
@@ -24,7 +24,7 @@ const OTHER_NAMES: [(&str, &str); 7] = [
     ("last", "last_value"),
 ];
 
-/// Functions of other databases, with what is written here.
+/// Functions of other databases, and their replacements here.
 const FOREIGN_FUNCTIONS: [(&str, &str); 20] = [
     ("time_bucket", "date_bin(INTERVAL '5 minutes', ts)"),
     ("parse_datetime", "to_timestamp('20/11/2026 14:30', '%d/%m/%Y %H:%M')"),
@@ -109,7 +109,7 @@ impl SqlProblem {
 
 struct LocatedProblem {
     found: SqlProblem,
-    /// The word to look for when the error doesn't say where it is.
+    /// The word to search for when the error has no location.
     word: Option<String>,
 }
 
@@ -198,7 +198,7 @@ fn span_of(error: &SchemaError) -> Option<Span> {
     }
 }
 
-/// Errors that DataFusion tells by text only.
+/// Recognizes errors that DataFusion reports as text only.
 fn named_problem(text: &str, known: &KnownNames) -> LocatedProblem {
     // How texts are read is no business of who writes SQL.
     let text = text.replace("Utf8View", "Utf8");

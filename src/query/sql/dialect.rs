@@ -23,7 +23,7 @@ pub enum Dialect {
     Athena,
 }
 
-/// Where bins begin when the statement doesn't say.
+/// The default origin of bins.
 const EPOCH: &str = "TIMESTAMP '1970-01-01 00:00:00+00:00'";
 
 impl Dialect {
@@ -166,7 +166,7 @@ fn is_named(name: &ObjectName, word: &str) -> bool {
     name.0.last().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value.eq_ignore_ascii_case(word))
 }
 
-/// Puts values in the place of `$name`.
+/// Replaces `$name` by values.
 struct TemplateFiller {
     values: [(&'static str, Expr); 3],
 }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_function_of_ours_is_refused_elsewhere() {
+    fn an_indicator_function_is_refused_for_other_engines() {
         let ours = "SELECT symbol, EMA(close, 12) OVER (PARTITION BY symbol ORDER BY ts) AS a FROM ticks";
         assert!(ParsedStatement::parse(ours).unwrap().to_sql_for(Dialect::Tickhouse).is_ok());
         for (dialect, engine) in [(Dialect::Duckdb, "DuckDB"), (Dialect::Clickhouse, "ClickHouse")] {

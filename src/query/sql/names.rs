@@ -1,5 +1,5 @@
-//! Names of columns that a statement leaves unnamed: the text of their expression as it was typed, as other databases
-//! do, in place of the planner's own, which has types and qualifiers in it.
+//! Names of columns that a statement leaves unnamed: the text of their expression as it was typed, as in other
+//! databases. The planner's own names have types and qualifiers in them.
 
 use std::ops::ControlFlow;
 

@@ -1,10 +1,10 @@
-//! Where in the text of a statement something is: the line, and the characters that a caret marks.
+//! Locations in the text of a statement: the line, and the characters that a caret marks.
 
 use datafusion::common::Span;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
-/// A place in the text of a statement.
+/// A location in the text of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceLocation {
     /// From 1.

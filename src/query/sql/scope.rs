@@ -103,7 +103,7 @@ pub(in crate::query) fn reads(statement: &mut SqlStatement, table: &str) -> bool
     narrow.replaced > 0
 }
 
-/// Puts a query in the place of the only subquery in FROM.
+/// Replaces the only subquery in FROM by a query.
 pub(in crate::query) fn put_inside(statement: &mut SqlStatement, inner: Query) {
     let SqlStatement::Query(outer) = statement else { return };
     if let SetExpr::Select(select) = outer.body.as_mut()

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::query::catalog::warm_up::RANGE;
 
-/// Puts the condition in the place of `$range`.
+/// Replaces `$range` by the condition.
 pub(in crate::query) fn show(statement: &mut SqlStatement, condition: Option<Expr>) {
     let (ControlFlow::Continue(()) | ControlFlow::Break(())) = match condition {
         Some(condition) => statement.visit(&mut RangeFiller { condition: Expr::Nested(Box::new(condition)) }),

@@ -1,13 +1,13 @@
-//! How far back a statement looks, as `latest` does.
+//! The lower bound of time of a statement that reads a last stretch of time, such as `latest`.
 
 use chrono_tz::Tz;
 
 use crate::query::sql::scope::TickScope;
 
-/// How far back a statement looks, and at whose ticks.
+/// How far back a statement reads, and for which symbols.
 #[derive(Debug, Clone)]
 pub(in crate::query) struct SinceBound {
-    /// As `since`.
+    /// The name of the parameter, such as `since`.
     pub(in crate::query) param: String,
     /// As the user wrote it, or the default.
     pub(in crate::query) text: String,
@@ -23,7 +23,7 @@ impl SinceBound {
         Self { of_query: Some(query.to_owned()), ..self }
     }
 
-    /// What to write for it to begin at `day`.
+    /// The argument that makes the statement begin at `day`.
     pub(in crate::query) fn way_out(&self, day: &str) -> String {
         match &self.of_query {
             Some(query) => format!("{query}({} => '{day}')", self.param),

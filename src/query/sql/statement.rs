@@ -32,7 +32,7 @@ pub struct ParsedStatement {
     statement: Statement,
     /// Rows before its range that it needs, and that the tables bound.
     pub(in crate::query) demand: Option<Box<RowDemand>>,
-    /// How far back it looks.
+    /// How far back the statement reads.
     pub(in crate::query) since: Option<SinceBound>,
     /// Only the columns of the statement are asked for.
     pub(in crate::query) is_described: bool,
@@ -88,7 +88,7 @@ impl ParsedStatement {
         }
     }
 
-    /// Parameters that say how far a query looks back, as `since` in 7d.
+    /// The parameters that say how far back a query reads, and their defaults, as `since` with 7d.
     pub(in crate::query) fn looks_back(&self) -> impl Iterator<Item = (&str, TimeExpression)> {
         self.header.params.iter().filter_map(|param| match param.default {
             ParamValue::Time(ago @ TimeExpression::Ago(_)) => Some((param.name.as_str(), ago)),
@@ -241,7 +241,7 @@ impl ParsedStatement {
         statement
     }
 
-    /// The statement with all literals in place, ready to paste.
+    /// The statement with all literals filled in, ready to paste.
     pub fn to_sql(&self) -> String {
         self.translated(Dialect::Tickhouse)
     }

@@ -1,4 +1,4 @@
-//! What DataFusion can't plan and says in its own words, with another way to write it.
+//! Statements that DataFusion can't plan, and other ways to write them.
 
 use std::ops::ControlFlow;
 
@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::query::corrections::WRITE_NOT_EXISTS;
 use crate::query::sql::statement::ParsedStatement;
 
-/// What a statement asks for that isn't supported, and what to write in its place.
+/// A part of a statement that isn't supported, and what to write instead.
 pub(in crate::query) struct Unsupported {
     pub message: &'static str,
     pub hints: &'static [&'static str],
@@ -87,7 +87,7 @@ pub(in crate::query) fn hint_of(sql: &str, message: &str) -> Option<&'static str
     (message.ends_with("is ambiguous") && has().using).then_some("a column of USING, too, takes the alias of one side")
 }
 
-/// What a statement has, in any of its queries.
+/// The constructs that a statement has, in any of its queries.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct StatementParts {
     lateral: bool,

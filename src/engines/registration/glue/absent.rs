@@ -1,4 +1,4 @@
-//! In the place of Glue, for a build without the AWS SDKs.
+//! A stub of the Glue client, for a build without the AWS SDKs.
 
 use super::{GlueSettings, GlueTable, RegistrationOutcome};
 use crate::engines::EngineError;

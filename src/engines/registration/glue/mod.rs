@@ -21,7 +21,7 @@ use crate::lake::TableView;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GlueSettings {
-    /// URL in place of the region's own.
+    /// An endpoint URL that replaces the one of the region.
     pub endpoint: Option<String>,
 }
 
@@ -37,16 +37,16 @@ pub struct GlueTable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GlueColumn {
     pub name: String,
-    /// In Hive's words.
+    /// The Hive type.
     pub kind: String,
 }
 
-/// What became of a table.
+/// The outcome of registering a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegistrationOutcome {
     Created,
     Updated,
-    /// It was there like this already.
+    /// The table was already registered with the same definition.
     Unchanged,
 }
 
@@ -54,7 +54,7 @@ const TABLE_TYPE: &str = "EXTERNAL_TABLE";
 /// By these engines know that the log says which files there are.
 const PARAMETERS: [(&str, &str); 3] =
     [("EXTERNAL", "TRUE"), ("spark.sql.sources.provider", "delta"), ("table_type", "delta")];
-/// No reader of Delta looks at formats, but Glue's tools expect some: those that its crawlers write.
+/// Readers of Delta ignore the formats, but Glue's tools expect those that its crawlers write.
 const INPUT_FORMAT: &str = "org.apache.hadoop.mapred.SequenceFileInputFormat";
 const OUTPUT_FORMAT: &str = "org.apache.hadoop.hive.ql.io.HiveSequenceFileOutputFormat";
 const SERDE: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";

@@ -1,4 +1,4 @@
-//! Glue by the AWS SDK.
+//! Glue through the AWS SDK.
 
 use std::fmt;
 
@@ -133,7 +133,7 @@ fn require_same_place(database: &str, table: &GlueTable, known: &Table) -> Resul
     if here == there {
         return Ok(());
     }
-    let there = if there.is_empty() { "no place, as a view is" } else { there };
+    let there = if there.is_empty() { "no location, as a view is" } else { there };
     Err(EngineError::Usage(format!(
         "{database}.{} is known to Glue and is at {there}, not at {here}: choose another --database, or move it by `catalog glue --replace`",
         table.name
@@ -204,7 +204,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let message = error.message().unwrap_or("no reason is told");
+    let message = error.message().unwrap_or("no reason is given");
     match (error.code(), status) {
         (Some(code), _) if is_log_in(code) => {
             EngineError::LogIn { engine: GLUE, detail: format!("{action}: {message} ({code})"), fix: LOG_IN_FIX }

@@ -17,7 +17,7 @@ use crate::indicators::{Fold, FoldQueue, Moments, MomentsState, Sum};
 
 type Evaluate<S> = fn(S, u64) -> Option<f64>;
 
-/// The accumulator of a function that a fold of `signals` computes.
+/// The accumulator of a function that a fold of `indicators` computes.
 pub(in crate::query::corrections) fn folded(name: &str) -> Option<Box<dyn Accumulator>> {
     fn of<F>(evaluate: Evaluate<F::State>) -> Option<Box<dyn Accumulator>>
     where

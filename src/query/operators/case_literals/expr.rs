@@ -1,4 +1,4 @@
-//! The expressions: a literal a row, its place in the list, and the literal of a place.
+//! The expressions: the literal of each row, its index in the list of literals, and the literal at an index.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -26,7 +26,7 @@ pub(super) struct CaseLiterals {
     conditions: Vec<Arc<dyn PhysicalExpr>>,
     /// The literal of each condition, and of the rows where none holds.
     places: Vec<u8>,
-    /// Each once.
+    /// The distinct literals.
     literals: ArrayRef,
 }
 
@@ -63,7 +63,7 @@ impl CaseLiterals {
         self.literals.data_type()
     }
 
-    /// The place of each row's literal.
+    /// The index of each row's literal.
     fn places(&self, batch: &RecordBatch) -> Result<UInt8Array> {
         let rows = batch.num_rows();
         let (otherwise, of_conditions) = self.places.split_last().expect("there is a literal where none holds");
@@ -88,7 +88,7 @@ fn literal(result: Option<&Arc<dyn PhysicalExpr>>, kind: &DataType) -> Option<Sc
     }
 }
 
-/// True, neither false nor unknown.
+/// The rows for which the condition is true, neither false nor unknown.
 fn truths(holds: &ArrayRef) -> BooleanBuffer {
     let holds = holds.as_boolean();
     match holds.nulls() {
@@ -177,7 +177,7 @@ impl Hash for CaseLiterals {
     }
 }
 
-/// The place of a choice in the list of its literals.
+/// The index of each row's literal in the list of literals.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct LiteralIndex(pub CaseLiterals);
 
@@ -213,7 +213,7 @@ impl fmt::Display for LiteralIndex {
     }
 }
 
-/// The literal of a choice at a place.
+/// The literal at an index.
 #[derive(Debug)]
 pub(super) struct IndexedLiteral {
     pub place: Arc<dyn PhysicalExpr>,

@@ -1,4 +1,4 @@
-//! The rule that finds choices in projections, and groups by their places.
+//! The rule that finds such `CASE` expressions in projections, and groups by the indices of their literals.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ fn chosen(expr: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Transformed<Ar
     })
 }
 
-/// Groups the rows of one partition by the place of a text in its list instead of by the text: what comes after it
+/// Groups the rows of one partition by the index of a text in the list instead of by the text. The final aggregate still
 /// groups by the text.
 fn by_places(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let group = aggregate.group_expr();
@@ -94,10 +94,10 @@ fn by_places(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>
     Ok(Some(Arc::new(ProjectionExec::try_new(columns, grouped)?)))
 }
 
-/// A choice among texts, the expression that gives its places, and the input of that.
+/// The `CASE` of texts, the expression that gives its indices, and the input of that.
 type IndexedCase = (CaseLiterals, Arc<dyn PhysicalExpr>, Arc<dyn ExecutionPlan>);
 
-/// The place for a text by which is grouped, here or in the projection below.
+/// The indexed `CASE` for a text that is a group key, here or in the projection below.
 fn place_of(aggregate: &AggregateExec, expr: &Arc<dyn PhysicalExpr>) -> Result<Option<IndexedCase>> {
     let is_text = |choice: &CaseLiterals| *choice.kind() == DataType::Utf8;
     if let Some(choice) = CaseLiterals::of(expr, &aggregate.input().schema())?.filter(is_text) {

@@ -1,4 +1,4 @@
-//! Choices against DataFusion's own `CASE`.
+//! Compares the expressions with DataFusion's own `CASE`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Calls of our functions in a parsed statement, which other engines can't run.
+//! Finds calls of indicator functions in a parsed statement, which other engines can't run.
 
 use std::ops::ControlFlow;
 
@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Statement, Visit, Visitor};
 
 use super::function::IndicatorFunction;
 
-/// The first of our functions that the statement calls as a window function.
+/// The first indicator function that the statement calls as a window function.
 pub(in crate::query) fn first_call(statement: &Statement) -> Option<&'static str> {
     match statement.visit(&mut IndicatorCalls) {
         ControlFlow::Break(name) => Some(name),

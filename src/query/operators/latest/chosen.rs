@@ -41,9 +41,9 @@ pub(super) struct RowChooser {
 pub(super) struct OpenedFile {
     pub span: FileSpan,
     footer: Arc<ParquetMetaData>,
-    /// Place of the column.
+    /// The index of the symbol column.
     symbol: usize,
-    /// Of each row group; `None` where only a scan would tell.
+    /// The symbols of each row group; `None` if only a scan would find them.
     names: Vec<Option<Vec<String>>>,
 }
 
@@ -175,7 +175,7 @@ fn open(factory: &Arc<dyn ParquetFileReaderFactory>, file: &PartitionedFile) -> 
     Ok(factory.create_reader(0, file.clone(), file.metadata_size_hint, &metrics)?)
 }
 
-/// Reads symbols as numbers of their dictionary, which are enough to tell runs apart.
+/// Reads symbols as numbers of their dictionary, which are enough to separate runs.
 fn numbering_symbols(footer: &Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata> {
     let plain = ArrowReaderMetadata::try_new(Arc::clone(footer), ArrowReaderOptions::new()).map_err(parquet_error)?;
     let fields = plain.schema().fields().iter().map(|field| match field.name() == SYMBOL {

@@ -53,14 +53,14 @@ impl PhysicalOptimizerRule for LastRows {
     }
 }
 
-/// Rows of each symbol, newest first, that the filter lets pass, and those that windows over these look at.
+/// Rows of each symbol, newest first, that the filter lets pass, and those that windows over these read.
 fn rows_wanted(filter: &FilterExec) -> Option<usize> {
     let (at, most) = split_conjunction(filter.predicate()).into_iter().find_map(at_most)?;
     let ahead = rows_ahead(filter.input(), Some(at))?;
     Some(most.checked_add(ahead)?).filter(|rows| (1..=MOST_ROWS).contains(rows))
 }
 
-/// `column <= n`, as a place and a number.
+/// `column <= n`, as the index of the column and the number.
 fn at_most(expr: &Arc<dyn PhysicalExpr>) -> Option<(usize, usize)> {
     let binary = expr.downcast_ref::<BinaryExpr>()?;
     let column = binary.left().downcast_ref::<Column>()?.index();
@@ -117,7 +117,7 @@ fn rows_ahead(plan: &Arc<dyn ExecutionPlan>, number: Option<usize>) -> Option<us
     rows_ahead(input, number)?.checked_add(ahead)
 }
 
-/// Rows after its own that a window over the rows of a symbol, newest first, looks at.
+/// The number of following rows that a window over the rows of a symbol, newest first, reads.
 fn ahead(expr: &dyn WindowExpr, input: &Arc<dyn ExecutionPlan>) -> Option<usize> {
     let named = |expr: &Arc<dyn PhysicalExpr>| origin(input, expr.downcast_ref::<Column>()?.index());
     let [partition] = expr.partition_by() else { return None };

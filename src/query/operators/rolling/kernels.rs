@@ -1,4 +1,4 @@
-//! The kernels of `signals` over columns: each holds the state of all symbols of a partition.
+//! The kernels of `indicators` over columns: each holds the state of all symbols of a partition.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;

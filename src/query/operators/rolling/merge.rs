@@ -13,13 +13,14 @@ use super::exchange::{BATCH_ROWS, SLICE_ROWS, SliceCoalescer, sliced_bytes};
 use super::symbols::SymbolNumbers;
 use crate::lake::SORTED_BY;
 
-/// Places of the columns that order the rows of a symbol: ts, then what tells equal times apart, as far as it is read.
+/// The indices of the columns that order the rows of a symbol: ts, then the columns that order equal times, as far as they
+/// are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::query) struct OrderKeys {
     pub columns: Vec<usize>,
 }
 
-/// Where a row stands among those of its symbol.
+/// The position of a row among those of its symbol.
 pub(super) type OrderKey = (i64, i32, i64, i32);
 
 /// The key columns of a batch.
@@ -93,7 +94,7 @@ impl OrderCheck {
             let follows = last.is_none_or(|last| last <= columns.key(run.rows.start));
             if !follows || columns.end_of_order(run.rows.clone()) < run.rows.end {
                 return Err(exec_datafusion_err!(
-                    "a file of ticks says that it is sorted and is not: write it anew without the key {} in its footer",
+                    "a file of ticks says that it is sorted and is not: rewrite it without the key {} in its footer",
                     SORTED_BY
                 ));
             }

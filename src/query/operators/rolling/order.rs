@@ -70,7 +70,7 @@ impl TickOrderExec {
         Self { input, pieces, reader, splitter, keys, exchange: OnceLock::new(), properties: Arc::new(properties) }
     }
 
-    /// Reads these columns and the times alone, and tells which these are; `None` where all are read or needed to bring
+    /// Reads these columns and the times alone, and returns which these are; `None` where all are read or needed to bring
     /// ticks into order.
     pub(super) fn narrowed(&self, mut columns: BTreeSet<usize>) -> Result<Option<(Self, Vec<usize>)>> {
         columns.insert(self.keys.columns[0]);

@@ -1,4 +1,4 @@
-//! The window functions of ours over columns: each holds the state of all symbols of a partition.
+//! The indicator functions over columns: each holds the state of all symbols of a partition.
 
 use std::sync::Arc;
 

@@ -19,7 +19,7 @@ pub(in crate::query) fn spans(config: &FileScanConfig) -> Result<Vec<FileSpan>> 
     Ok(config.file_groups.iter().flat_map(FileGroup::iter).map(|file| FileSpan::of(file, ts)).collect())
 }
 
-/// A file and the times in it, as far as its statistics tell.
+/// A file and the range of times in it, as far as its statistics have it.
 pub(in crate::query) struct FileSpan {
     pub file: PartitionedFile,
     pub first: i64,

@@ -1,4 +1,4 @@
-//! Runs of rows with the same symbol, and with the same trade date where windows begin anew each day.
+//! Runs of rows with the same symbol, and with the same trade date where windows restart each day.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ pub(in crate::query) const SYMBOL: &str = "symbol";
 pub(super) struct SymbolRun {
     pub symbol: usize,
     pub rows: Range<usize>,
-    /// Windows of the symbol begin anew.
+    /// The windows of the symbol restart here.
     pub anew: bool,
 }
 
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_begin_anew_where_the_date_of_a_symbol_changes() {
+    fn windows_restart_where_the_date_of_a_symbol_changes() {
         let run = |symbol, rows, anew| SymbolRun { symbol, rows, anew };
         let dates = |days: &[i32]| -> ArrayRef { Arc::new(arrow::array::Date32Array::from(days.to_vec())) };
         let mut sessions = TradeDates::default();

@@ -31,7 +31,7 @@ impl UnionSessions {
         Ok(Self { base: QuerySession::new(memory_bytes)?, known: Mutex::new(None) })
     }
 
-    /// `ticks` as the view has it, and the tables beside it. All views are of one lake.
+    /// `ticks` as the view has it, and the other tables alongside it. All views are of one lake.
     ///
     /// # Errors
     /// A table has no partition column.
