@@ -11,8 +11,8 @@ use tickhouse::decode::{Decoder, InputSettings, Message, Preset, Verdict};
 use tickhouse::ingest::{Batch, Chunk, TickEncoder};
 use tickhouse::market::{Counts, MarketZone, OffsetRange, PartitionBy};
 use tickhouse::produce::Feed;
-use tickhouse::produce::simulate::{Clock, SimulateSettings, SimulatedFeed};
-use tickhouse::produce::wire::Encoder;
+use tickhouse::produce::simulate::{SimulateSettings, SimulatedFeed, SimulationClock};
+use tickhouse::produce::wire::MessageEncoder;
 
 const MESSAGES: i64 = 100_000;
 const CHUNK_MESSAGES: usize = 4_096;
@@ -28,8 +28,8 @@ fn zone() -> chrono_tz::Tz {
 }
 
 fn payloads(preset: Preset, symbols: u32) -> Vec<Vec<u8>> {
-    let settings = SimulateSettings { symbols, clock: Clock::From(BEGIN), ..SimulateSettings::default() };
-    let mut feed = SimulatedFeed::new(&settings, Encoder::new(preset, Some(zone())).unwrap());
+    let settings = SimulateSettings { symbols, clock: SimulationClock::From(BEGIN), ..SimulateSettings::default() };
+    let mut feed = SimulatedFeed::new(&settings, MessageEncoder::new(preset, Some(zone())).unwrap());
     (0..MESSAGES).map(|_| feed.next_message().unwrap().unwrap().payload.to_vec()).collect()
 }
 

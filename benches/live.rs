@@ -7,11 +7,11 @@
 
 use std::time::{Duration, Instant};
 
-use tickhouse::live::{Engine, LiveSettings, Origin, RuleSettings, Rules};
+use tickhouse::live::{LiveSettings, RuleSettings, Rules, SignalEngine, TickOrigin};
 use tickhouse::market::{Tick, TickColumns};
 
 const RUNS: usize = 5;
-const ORIGIN: Origin = Origin { epoch: 0, partition: 0, told: 0 };
+const ORIGIN: TickOrigin = TickOrigin { epoch: 0, partition: 0, told: 0 };
 const BEGIN: i64 = 1_795_185_000_000_000; // 2026-11-20T14:30:00Z
 const TRADE_DATE: i32 = 20_777;
 /// A batch of the tail at 50,000 ticks a second.
@@ -23,10 +23,10 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let rules = |settings: &LiveSettings| runtime.block_on(Rules::plan(&settings.rules)).unwrap();
     // First, while little that was freed can be used again; the program itself and the plans are there.
-    let (planned, mut few) = (rules(&settings), Engine::new(&settings, rules(&settings)));
+    let (planned, mut few) = (rules(&settings), SignalEngine::new(&settings, rules(&settings)));
     few.take(ORIGIN, &chunk(10, 0, 1_000));
     let before = resident();
-    let mut engine = Engine::new(&settings, planned).with_bars();
+    let mut engine = SignalEngine::new(&settings, planned).with_bars();
     for round in 0..300 {
         engine.take(ORIGIN, &chunk(10_000, round * 1_000, 1_000));
         engine.events();
@@ -37,7 +37,7 @@ fn main() {
         let chunks = chunks(symbols, 2_000_000, batch);
         let (mut rates, mut latencies, mut events) = (Vec::new(), Vec::new(), 0);
         for _ in 0..RUNS {
-            let mut engine = Engine::new(&settings, rules(&settings));
+            let mut engine = SignalEngine::new(&settings, rules(&settings));
             let begun = Instant::now();
             events = 0;
             for chunk in &chunks {

@@ -19,7 +19,7 @@ use tickhouse::decode::{InputSettings, Preset};
 use tickhouse::ingest::{Daemon, IngestSettings, IngestSpec};
 use tickhouse::kafka::{EmbeddedBroker, KafkaSettings, Producer, ProducerRecord, Queued, ensure_topic};
 use tickhouse::lake::{Lake, Location, StoreSettings};
-use tickhouse::query::{DEFAULT_MEMORY_BYTES, Parsed, Sessions};
+use tickhouse::query::{DEFAULT_MEMORY_BYTES, ParsedStatement, UnionSessions};
 use tickhouse::tail::{Union, UnionSettings};
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +58,7 @@ const SESSIONS: usize = 200;
 async fn time_sessions(table: &str) {
     let lake = Lake::open(&Location::parse(table).unwrap(), &StoreSettings::default()).await.unwrap();
     let union = Union::open(lake, UnionSettings::of(None)).await.unwrap();
-    let sessions = Sessions::new(DEFAULT_MEMORY_BYTES).unwrap();
+    let sessions = UnionSessions::new(DEFAULT_MEMORY_BYTES).unwrap();
     let view = union.view();
     println!("{} files, version {}", view.lake.ticks.files.len(), view.version());
     let first = Instant::now();
@@ -73,7 +73,7 @@ async fn time_sessions(table: &str) {
             let begin = Instant::now();
             let session = sessions.over(&view).unwrap();
             if let Some(sql) = sql {
-                let planned = session.plan(&Parsed::parse(sql).unwrap()).await.unwrap();
+                let planned = session.plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap();
                 let _: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
             }
             micros.push(u32::try_from(begin.elapsed().as_micros()).unwrap_or(u32::MAX));
@@ -250,7 +250,7 @@ async fn main() {
         let (args, kafka, end) = (Arc::clone(&args), kafka.clone(), end.clone());
         Some(std::thread::spawn(move || produce(&args, &kafka, &end)))
     };
-    let sessions = Sessions::new(DEFAULT_MEMORY_BYTES).unwrap();
+    let sessions = UnionSessions::new(DEFAULT_MEMORY_BYTES).unwrap();
     let mut seen = Seen::default();
     let started = Instant::now();
     let mut views = union.views();
@@ -277,7 +277,7 @@ async fn main() {
         seen.most_tail_bytes = seen.most_tail_bytes.max(view.tail_bytes);
         let asked = Instant::now();
         let session = sessions.over(&view).unwrap();
-        let planned = session.plan(&Parsed::parse(&seen.statement(args.partitions)).unwrap()).await.unwrap();
+        let planned = session.plan(&ParsedStatement::parse(&seen.statement(args.partitions)).unwrap()).await.unwrap();
         let batches: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
         let now = Utc::now();
         seen.queries += 1;

@@ -1,4 +1,4 @@
-//! What the clients of AWS services share: who asks where, for how long, and what a refusal means.
+//! Shared by the clients of AWS services: credentials, timeouts, and which errors mean a failed log-in.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use super::error::EngineError;
 use crate::lake::{StoreSettings, aws_access};
 
-/// One call with its retries, so that nothing waits for a service that is away.
-pub(crate) const CALL: Duration = Duration::from_secs(30);
+/// The timeout of one call with its retries, for a service that is unreachable.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Credentials and region for a service.
 ///
@@ -25,7 +25,7 @@ pub(crate) async fn access_of(
     Ok((access.credentials, region))
 }
 
-/// Only other keys or another policy mend it.
+/// Whether only other keys or another policy can fix the error.
 pub(crate) fn is_log_in(code: &str) -> bool {
     ["UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "AccessDeniedException"]
         .contains(&code)

@@ -5,20 +5,20 @@ use std::fmt;
 use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
-use super::error::{EngineError, Refusal};
-use super::http::{Server, require_tls};
+use super::error::{EngineError, StatementError};
+use super::http::{ServerFlags, require_tls};
 use crate::util::secret::Secret;
 
 const CLICKHOUSE: &str = "ClickHouse";
-const SERVER: Server = Server {
+const SERVER: ServerFlags = ServerFlags {
     engine: CLICKHOUSE,
     url: "--url (clickhouse.url)",
     user: "--user",
     password: "TICKHOUSE_CLICKHOUSE_PASSWORD",
 };
-/// Of what the server says is wrong.
+/// The most characters of a server's error message.
 const LONGEST_DETAIL: usize = 500;
-const LOG_IN: &str = "set --user (clickhouse.user) with TICKHOUSE_CLICKHOUSE_PASSWORD or _PASSWORD_FILE";
+const LOG_IN_FIX: &str = "set --user (clickhouse.user) with TICKHOUSE_CLICKHOUSE_PASSWORD or _PASSWORD_FILE";
 
 /// The `[clickhouse]` section.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,11 +27,11 @@ pub struct ClickhouseSettings {
     /// `https://host:8443`
     pub url: Option<String>,
     pub user: Option<String>,
-    /// Of the user; goes out over TLS only, or to this machine.
+    /// The password of the user; it is sent only over TLS, or to this machine.
     pub password: Option<Secret>,
 }
 
-/// A server, and who asks.
+/// A server and its user.
 pub struct ClickhouseClient {
     client: Client,
     url: Url,
@@ -80,10 +80,10 @@ impl ClickhouseClient {
         match status {
             status if status.is_success() => Ok(()),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(EngineError::LogIn { engine: CLICKHOUSE, detail, fix: LOG_IN })
+                Err(EngineError::LogIn { engine: CLICKHOUSE, detail, fix: LOG_IN_FIX })
             }
             _ if detail.starts_with("Code:") => {
-                Err(EngineError::Refused(Box::new(Refusal::new(CLICKHOUSE, "", &detail, sql))))
+                Err(EngineError::Refused(Box::new(StatementError::new(CLICKHOUSE, "", &detail, sql))))
             }
             status => Err(EngineError::Protocol { engine: CLICKHOUSE, detail: format!("{status}: {detail}") }),
         }

@@ -1,4 +1,4 @@
-//! What can go wrong at another engine, told apart by who has to act.
+//! Errors of other engines, grouped by who has to act.
 
 use crate::query::{QueryError, SqlProblem};
 
@@ -7,7 +7,7 @@ pub enum EngineError {
     /// Flags or settings that can't work.
     #[error("{0}")]
     Usage(String),
-    /// Only another user, password or key mends it.
+    /// Another user, password or key is needed.
     #[error("{engine} refuses the log-in ({detail}): {fix}")]
     LogIn { engine: &'static str, detail: String, fix: &'static str },
     #[error("reach {engine} at {place}: {detail}")]
@@ -15,18 +15,18 @@ pub enum EngineError {
     /// Something answers that is not the engine, or not as it should.
     #[error("{engine} answers wrongly: {detail}")]
     Protocol { engine: &'static str, detail: String },
-    /// The engine says no to the statement, or fails at it.
+    /// The engine refuses the statement, or fails to run it.
     #[error("{0}")]
-    Refused(Box<Refusal>),
+    Refused(Box<StatementError>),
     #[error("the query was cancelled")]
     Cancelled,
 }
 
-/// What the engine says about a statement.
+/// The error that an engine reports for a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct StatementError {
     pub engine: &'static str,
-    /// As `SYNTAX_ERROR`; empty where the engine has no names.
+    /// The name of the error, such as `SYNTAX_ERROR`; empty if the engine has no names.
     pub name: String,
     pub message: String,
     /// Line and column of `sql`, from 1.
@@ -35,7 +35,7 @@ pub struct Refusal {
     pub sql: String,
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for StatementError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { engine, name, message, .. } = self;
         match name.as_str() {
@@ -45,8 +45,8 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-impl Refusal {
-    /// Takes the place out of a message such as `line 1:15: Table 'x' does not exist`.
+impl StatementError {
+    /// Takes line and column out of a message such as `line 1:15: Table 'x' does not exist`.
     pub(super) fn new(engine: &'static str, name: &str, message: &str, sql: &str) -> Self {
         let place = message.strip_prefix("line ").and_then(|rest| {
             let (line, rest) = rest.split_once(':')?;
@@ -93,15 +93,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_shows_the_place_in_the_statement() {
+    fn a_refusal_shows_its_location_in_the_statement() {
         let sql = "SELECT symbol,\n  clse\nFROM ticks";
-        let refusal = Refusal::new(TRINO, "COLUMN_NOT_FOUND", "line 2:3: Column 'clse' cannot be resolved", sql);
+        let refusal = StatementError::new(TRINO, "COLUMN_NOT_FOUND", "line 2:3: Column 'clse' cannot be resolved", sql);
         let error = QueryError::from(EngineError::Refused(Box::new(refusal)));
         let told = "Trino: Column 'clse' cannot be resolved (COLUMN_NOT_FOUND)\n  2 |   clse\n    |   ^^^^";
         assert_eq!(error.to_string(), told);
-        let plain = Refusal::new(ATHENA, "", "Query exhausted resources", sql);
+        let plain = StatementError::new(ATHENA, "", "Query exhausted resources", sql);
         assert_eq!((plain.at, plain.to_string().as_str()), (None, "Athena: Query exhausted resources"));
-        let missing = Refusal::new(TRINO, "TABLE_NOT_FOUND", "line 3:6: Table 'ticks' does not exist", sql);
+        let missing = StatementError::new(TRINO, "TABLE_NOT_FOUND", "line 3:6: Table 'ticks' does not exist", sql);
         let error = QueryError::from(EngineError::Refused(Box::new(missing))).to_string();
         assert!(error.contains("^^^^^") && error.contains("--trino-schema"), "{error}");
     }

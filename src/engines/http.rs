@@ -8,21 +8,21 @@ use url::Host;
 
 use super::error::EngineError;
 
-const CONNECT: Duration = Duration::from_secs(10);
-/// For a large page over a slow line, or a table that is made after its log was read.
-const REQUEST: Duration = Duration::from_secs(120);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Long enough for a large page over a slow line, or a table that is created after its log was read.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What names a server and its user.
-pub(super) struct Server {
+/// The flags and settings that name a server and its user.
+pub(super) struct ServerFlags {
     pub engine: &'static str,
     /// Flag and setting of the URL.
     pub url: &'static str,
     pub user: &'static str,
-    /// Environment variable.
+    /// The environment variable.
     pub password: &'static str,
 }
 
-impl Server {
+impl ServerFlags {
     /// # Errors
     /// The text is no URL of HTTP, or holds secrets.
     pub(super) fn parse(&self, text: &str) -> Result<Url, EngineError> {
@@ -42,8 +42,8 @@ impl Server {
     /// TLS can't be set up.
     pub(super) fn client(&self) -> Result<Client, EngineError> {
         let client = Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(REQUEST)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
             .redirect(Policy::none())
             .user_agent(concat!("tickhouse/", env!("CARGO_PKG_VERSION")))
             .build();

@@ -28,19 +28,19 @@ use futures::stream::{BoxStream, StreamExt, try_unfold};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-pub use athena::{AthenaAnswer, AthenaClient, AthenaSettings, Scanned};
+pub use athena::{AthenaAnswer, AthenaClient, AthenaSettings, ScannedBytes};
 pub use clickhouse::{ClickhouseClient, ClickhouseSettings};
-pub use error::{EngineError, Refusal};
+pub use error::{EngineError, StatementError};
 pub use progress::{EngineProgress, EngineRead};
 pub use trino::{TrinoAnswer, TrinoClient, TrinoSettings};
 
 use crate::query::Dialect;
 
-/// Who runs a statement.
+/// The engine that runs a statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// This process, on the files of the lake.
+pub enum QueryEngine {
+    /// This process reads the files of the lake.
     #[default]
     Local,
     /// Amazon Athena.
@@ -49,7 +49,7 @@ pub enum Engine {
     Trino,
 }
 
-impl Engine {
+impl QueryEngine {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
@@ -58,7 +58,7 @@ impl Engine {
         }
     }
 
-    /// Whose SQL it speaks.
+    /// The SQL dialect of the engine.
     pub const fn dialect(self) -> Dialect {
         match self {
             Self::Local => Dialect::Tickhouse,
@@ -111,7 +111,7 @@ impl EngineAnswer {
     }
 
     /// # Errors
-    /// The statement fails, or the engine goes away.
+    /// The statement fails, or the engine becomes unreachable.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
         match self {
             Self::Athena(answer) => answer.next().await,
@@ -119,13 +119,13 @@ impl EngineAnswer {
         }
     }
 
-    /// What is left of the rows.
+    /// The remaining rows.
     pub fn batches(&mut self) -> BoxStream<'_, Result<RecordBatch, EngineError>> {
         try_unfold(self, |answer| async move { Ok(answer.next().await?.map(|batch| (batch, answer))) }).boxed()
     }
 
-    /// What the engine read for it, where that is what it charges for.
-    pub fn scanned(&self) -> Option<Scanned> {
+    /// The bytes that the engine read for the statement, if it charges for them.
+    pub fn scanned(&self) -> Option<ScannedBytes> {
         match self {
             Self::Athena(answer) => answer.scanned(),
             Self::Trino(_) => None,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Written by the client that follows the statement, read by who shows it.
+/// Written by the client that follows the statement, and read by the progress display.
 #[derive(Debug, Default)]
 pub struct EngineProgress {
     rows: AtomicU64,
@@ -11,11 +11,11 @@ pub struct EngineProgress {
     bytes: AtomicU64,
 }
 
-/// Zero where the engine doesn't tell.
+/// A count is zero if the engine does not report it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EngineRead {
     pub rows: u64,
-    /// Pieces of work that are done, of all.
+    /// Finished splits, out of `all_splits`.
     pub splits: u64,
     pub all_splits: u64,
     pub bytes: u64,

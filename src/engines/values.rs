@@ -16,7 +16,7 @@ use serde_json::{Number, Value};
 
 /// One value of a row.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Cell<'a> {
+pub(super) enum EngineValue<'a> {
     Null,
     Bool(bool),
     Number(&'a Number),
@@ -25,7 +25,7 @@ pub(super) enum Cell<'a> {
     Nested(&'a Value),
 }
 
-impl<'a> From<&'a Value> for Cell<'a> {
+impl<'a> From<&'a Value> for EngineValue<'a> {
     fn from(value: &'a Value) -> Self {
         match value {
             Value::Null => Self::Null,
@@ -37,7 +37,7 @@ impl<'a> From<&'a Value> for Cell<'a> {
     }
 }
 
-impl fmt::Display for Cell<'_> {
+impl fmt::Display for EngineValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("NULL"),
@@ -49,7 +49,7 @@ impl fmt::Display for Cell<'_> {
     }
 }
 
-impl Cell<'_> {
+impl EngineValue<'_> {
     fn read<T: FromStr>(&self) -> Option<T> {
         match self {
             Self::Text(text) => text.parse().ok(),
@@ -107,7 +107,7 @@ pub(super) fn data_type(name: &str) -> DataType {
 }
 
 #[derive(Debug)]
-enum Builder {
+enum ColumnBuilder {
     Boolean(BooleanBuilder),
     Int8(Int8Builder),
     Int16(Int16Builder),
@@ -121,7 +121,7 @@ enum Builder {
     Text(StringBuilder),
 }
 
-impl Builder {
+impl ColumnBuilder {
     fn new(kind: &DataType) -> Self {
         match kind {
             DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
@@ -142,8 +142,8 @@ impl Builder {
     }
 
     /// `None`: the cell is no value of this type.
-    fn append(&mut self, cell: Cell<'_>) -> Option<()> {
-        let known = !matches!(cell, Cell::Null);
+    fn append(&mut self, cell: EngineValue<'_>) -> Option<()> {
+        let known = !matches!(cell, EngineValue::Null);
         macro_rules! append {
             ($builder:expr, $value:expr) => {
                 $builder.append_option(if known { Some($value?) } else { None })
@@ -163,8 +163,8 @@ impl Builder {
                 append!(builder, parse_decimal::<Decimal128Type>(&cell.to_string(), *precision, *scale).ok());
             }
             Self::Text(builder) => match cell {
-                Cell::Null => builder.append_null(),
-                Cell::Text(text) => builder.append_value(text),
+                EngineValue::Null => builder.append_null(),
+                EngineValue::Text(text) => builder.append_value(text),
                 other => builder.append_value(other.to_string()),
             },
         }
@@ -188,14 +188,14 @@ impl Builder {
     }
 }
 
-fn date(cell: Cell<'_>) -> Option<i32> {
-    let Cell::Text(text) = cell else { return None };
+fn date(cell: EngineValue<'_>) -> Option<i32> {
+    let EngineValue::Text(text) = cell else { return None };
     Some(Date32Type::from_naive_date(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?))
 }
 
 /// Microseconds of `2026-01-05 14:30:00.123456 UTC`; without a zone as if it were UTC.
-fn instant(cell: Cell<'_>) -> Option<i64> {
-    let Cell::Text(text) = cell else { return None };
+fn instant(cell: EngineValue<'_>) -> Option<i64> {
+    let EngineValue::Text(text) = cell else { return None };
     let (time, zone) = match text.match_indices(' ').nth(1) {
         Some((at, _)) => (&text[..at], &text[at + 1..]),
         None => (text, "UTC"),
@@ -206,7 +206,7 @@ fn instant(cell: Cell<'_>) -> Option<i64> {
         zone if zone.starts_with(['+', '-']) => {
             local.and_local_timezone(zone.parse::<FixedOffset>().ok()?).single()?.to_utc()
         }
-        // A time that the zone has twice can't be told from this text.
+        // The text does not say which of the two a repeated local time is.
         zone => zone.parse::<chrono_tz::Tz>().ok()?.from_local_datetime(&local).single()?.to_utc(),
     };
     Some(utc.timestamp_micros())
@@ -214,19 +214,19 @@ fn instant(cell: Cell<'_>) -> Option<i64> {
 
 /// Rows of one page on their way to a batch.
 #[derive(Debug)]
-pub(super) struct Columns {
+pub(super) struct BatchBuilder {
     schema: SchemaRef,
     types: Vec<String>,
-    builders: Vec<Builder>,
+    builders: Vec<ColumnBuilder>,
     rows: usize,
 }
 
-impl Columns {
-    /// Names and types as the engine tells them.
+impl BatchBuilder {
+    /// Names and types as the engine reports them.
     pub(super) fn new(columns: impl IntoIterator<Item = (String, String)>) -> Self {
         let (fields, types): (Vec<Field>, Vec<String>) =
             columns.into_iter().map(|(name, kind)| (Field::new(name, data_type(&kind), true), kind)).unzip();
-        let builders = fields.iter().map(|field| Builder::new(field.data_type())).collect();
+        let builders = fields.iter().map(|field| ColumnBuilder::new(field.data_type())).collect();
         Self { schema: Arc::new(Schema::new(fields)), types, builders, rows: 0 }
     }
 
@@ -236,7 +236,7 @@ impl Columns {
 
     /// # Errors
     /// The row has another number of values, or one that is none of its column's type.
-    pub(super) fn append<'a>(&mut self, row: impl ExactSizeIterator<Item = Cell<'a>>) -> Result<(), String> {
+    pub(super) fn append<'a>(&mut self, row: impl ExactSizeIterator<Item = EngineValue<'a>>) -> Result<(), String> {
         if row.len() != self.builders.len() {
             return Err(format!("a row of {} values for {} columns", row.len(), self.builders.len()));
         }
@@ -249,13 +249,13 @@ impl Columns {
         Ok(())
     }
 
-    /// The rows so far, which leave.
+    /// Takes the rows so far as a batch.
     pub(super) fn batch(&mut self) -> Option<RecordBatch> {
         let rows = std::mem::take(&mut self.rows);
         if rows == 0 {
             return None;
         }
-        let arrays = self.builders.iter_mut().map(Builder::finish).collect();
+        let arrays = self.builders.iter_mut().map(ColumnBuilder::finish).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options);
         Some(batch.expect("every column has the type of its field and one value a row"))
@@ -270,9 +270,9 @@ mod tests {
     use super::*;
 
     fn batch(kind: &str, values: Value) -> Result<RecordBatch, String> {
-        let mut columns = Columns::new([("x".to_owned(), kind.to_owned())]);
+        let mut columns = BatchBuilder::new([("x".to_owned(), kind.to_owned())]);
         for value in values.as_array().unwrap() {
-            columns.append([Cell::from(value)].into_iter())?;
+            columns.append([EngineValue::from(value)].into_iter())?;
         }
         Ok(columns.batch().unwrap())
     }
@@ -336,8 +336,8 @@ mod tests {
             let problem = batch(kind, json!([value])).unwrap_err();
             assert!(problem.ends_with(&format!("in column x of type {kind}")), "{problem}");
         }
-        let mut columns = Columns::new([("x".to_owned(), "bigint".to_owned())]);
-        assert!(columns.append([Cell::Null, Cell::Null].into_iter()).is_err());
+        let mut columns = BatchBuilder::new([("x".to_owned(), "bigint".to_owned())]);
+        assert!(columns.append([EngineValue::Null, EngineValue::Null].into_iter()).is_err());
         assert!(columns.batch().is_none());
     }
 }

@@ -6,10 +6,10 @@ use super::window::{Frame, delay};
 
 /// Counts known values in each row's frame; costs next to nothing where all are known.
 #[derive(Debug, Clone)]
-pub struct Counter {
+pub struct KnownCounter {
     frame: Frame,
     seen: usize,
-    /// Of a frame without a beginning: known values so far, and counts that are not looked at yet.
+    /// Of a frame without a beginning: known values so far, and counts that no row has used yet.
     known: i64,
     waiting: VecDeque<i64>,
     /// Of any other: whether each of the last rows is known, as many as a frame and its lag. Empty where all are.
@@ -20,7 +20,7 @@ pub struct Counter {
     unknown_inside: usize,
 }
 
-impl Counter {
+impl KnownCounter {
     pub fn new(frame: Frame) -> Self {
         let (waiting, last) = (VecDeque::new(), VecDeque::new());
         Self { frame, seen: 0, known: 0, waiting, last, unknown: 0, unknown_inside: 0 }

@@ -2,18 +2,18 @@
 
 use std::num::NonZeroUsize;
 
-use super::known::{Seed, known};
+use super::known::{SeedMean, known};
 
 /// A mean that moves by a part of its distance to each value.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Smoothed {
-    seed: Seed,
+pub(super) struct SmoothedMean {
+    seed: SeedMean,
     mean: Option<f64>,
 }
 
-impl Smoothed {
+impl SmoothedMean {
     pub(super) fn new(rows: NonZeroUsize) -> Self {
-        Self { seed: Seed::new(rows.get()), mean: None }
+        Self { seed: SeedMean::new(rows.get()), mean: None }
     }
 
     /// `step` makes the next mean of the last one; the first is the plain mean of the first n values.
@@ -34,13 +34,13 @@ impl Smoothed {
 /// Exponential moving average: `mean + 2 / (n + 1) * (value - mean)`, from the plain mean of the first n values.
 #[derive(Debug, Clone, Copy)]
 pub struct Ema {
-    smoothed: Smoothed,
+    smoothed: SmoothedMean,
     factor: f64,
 }
 
 impl Ema {
     pub fn new(rows: NonZeroUsize) -> Self {
-        Self { smoothed: Smoothed::new(rows), factor: 2.0 / (rows.get() as f64 + 1.0) }
+        Self { smoothed: SmoothedMean::new(rows), factor: 2.0 / (rows.get() as f64 + 1.0) }
     }
 
     /// `None` until n values are known, and for a value that isn't: it leaves no trace.

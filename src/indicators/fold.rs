@@ -1,4 +1,4 @@
-//! What is gathered over the rows of a frame: a monoid, so that a frame can be joined from two parts.
+//! Folds over the rows of a frame. A fold is a monoid, so that a frame can be joined from two parts.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;

@@ -13,13 +13,13 @@ pub(super) fn known(value: Option<f64>) -> Option<f64> {
 
 /// Mean of the first n values, with which a recursion begins.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seed {
+pub(super) struct SeedMean {
     rows: f64,
     missing: usize,
     sum: f64,
 }
 
-impl Seed {
+impl SeedMean {
     pub(super) fn new(rows: usize) -> Self {
         Self { rows: rows as f64, missing: rows, sum: 0.0 }
     }

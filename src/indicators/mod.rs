@@ -34,12 +34,12 @@ mod wilder;
 mod window;
 mod zscore;
 
-pub use count::Counter;
+pub use count::KnownCounter;
 pub use ema::{Ema, Macd, MacdPeriods, MacdRow};
 pub use fold::{Fold, Greatest, Least, Moments, MomentsState, Ranked, Sum};
-pub use previous::{LastSign, Previous};
-pub use queue::Queue;
-pub use recent::{Recent, mean_and_deviation};
-pub use wilder::{Atr, Range, Rsi};
+pub use previous::{LaggedValues, LastSign};
+pub use queue::FoldQueue;
+pub use recent::{RecentValues, mean_and_deviation};
+pub use wilder::{Atr, PriceRange, Rsi};
 pub use window::{Frame, Frames};
 pub use zscore::ZScore;

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 /// The value `distance` rows before each row.
 #[derive(Debug, Clone)]
-pub struct Previous<T> {
+pub struct LaggedValues<T> {
     distance: usize,
     /// The last values, as many as there were and at most `distance`; `None` is unknown.
     last: VecDeque<Option<T>>,
 }
 
-impl<T: Copy> Previous<T> {
+impl<T: Copy> LaggedValues<T> {
     pub fn new(distance: usize) -> Self {
         Self { distance, last: VecDeque::new() }
     }

@@ -93,7 +93,7 @@ proptest! {
 
     #[test]
     fn counts_are_those_of_the_frame_alone(series in series(), frame in frame(), cuts in cuts()) {
-        let mut counter = Counter::new(frame);
+        let mut counter = KnownCounter::new(frame);
         let mut counts = Vec::new();
         for range in slices(series.len(), &cuts) {
             let values = &series[range];
@@ -147,7 +147,7 @@ proptest! {
 
     #[test]
     fn previous_values_are_those_before(series in series(), distance in 0..40usize, cuts in cuts()) {
-        let mut previous = Previous::new(distance);
+        let mut previous = LaggedValues::new(distance);
         let mut found = Vec::new();
         for range in slices(series.len(), &cuts) {
             let values = &series[range];

@@ -6,7 +6,7 @@
 use super::fold::Fold;
 
 #[derive(Debug, Clone)]
-pub struct Queue<F: Fold> {
+pub struct FoldQueue<F: Fold> {
     /// The oldest value's fold is the last.
     older: Vec<F::State>,
     newer: Vec<F::State>,
@@ -14,13 +14,13 @@ pub struct Queue<F: Fold> {
     head: F::State,
 }
 
-impl<F: Fold> Default for Queue<F> {
+impl<F: Fold> Default for FoldQueue<F> {
     fn default() -> Self {
         Self { older: Vec::new(), newer: Vec::new(), head: F::EMPTY }
     }
 }
 
-impl<F: Fold> Queue<F> {
+impl<F: Fold> FoldQueue<F> {
     pub fn len(&self) -> usize {
         self.older.len() + self.newer.len()
     }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_left_leaves_no_trace() {
-        let mut queue = Queue::<Sum>::default();
+        let mut queue = FoldQueue::<Sum>::default();
         for value in [1e16, 1e9, f64::NAN, f64::INFINITY, 1.2e-6, 1.2e-6] {
             queue.push(value);
         }
@@ -87,7 +87,7 @@ mod tests {
         fn the_fold_is_that_of_the_values_inside(
             steps in prop::collection::vec((-1e3f64..1e3, 0usize..3), 1..200),
         ) {
-            let (mut sums, mut moments) = (Queue::<Sum>::default(), Queue::<Moments>::default());
+            let (mut sums, mut moments) = (FoldQueue::<Sum>::default(), FoldQueue::<Moments>::default());
             let mut inside = std::collections::VecDeque::new();
             for (value, leaving) in steps {
                 sums.push(Sum::of(value));

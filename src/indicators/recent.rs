@@ -1,11 +1,11 @@
-//! The last values of one symbol, to be looked at one tick at a time.
+//! The last values of one symbol, read after every tick.
 //!
-//! A window of some ten values is summed anew for every tick: that costs less than the bookkeeping of
+//! A window of some ten values is summed from scratch for every tick: that costs less than the bookkeeping of
 //! [`super::Frames`], which is for whole slices and for windows of any length, and leaves no trace either.
 
 /// The last values, newest at the end, in one piece.
 #[derive(Debug, Clone)]
-pub struct Recent {
+pub struct RecentValues {
     /// Twice as long as what is kept, so that values move to its front once in a while only.
     values: Box<[f64]>,
     end: usize,
@@ -13,7 +13,7 @@ pub struct Recent {
     len: usize,
 }
 
-impl Recent {
+impl RecentValues {
     /// Keeps `capacity` values, at least one.
     pub fn new(capacity: usize) -> Self {
         Self { values: vec![f64::NAN; 2 * capacity.max(1)].into_boxed_slice(), end: 0, len: 0 }
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_last_values_are_in_order_and_as_many_as_are_kept() {
-        let mut recent = Recent::new(3);
+        let mut recent = RecentValues::new(3);
         assert_eq!((recent.newest(), recent.last(1)), (None, None));
         for value in 1..=20 {
             recent.push(f64::from(value));
@@ -106,7 +106,7 @@ mod tests {
             windows in prop::collection::btree_set(1usize..25, 1..6),
         ) {
             let windows: Vec<usize> = windows.into_iter().collect();
-            let mut recent = Recent::new(*windows.last().unwrap());
+            let mut recent = RecentValues::new(*windows.last().unwrap());
             for (row, &value) in values.iter().enumerate() {
                 recent.push(value);
                 let mut found = vec![None; windows.len()];

@@ -122,7 +122,7 @@ proptest! {
         let mut atr = Atr::new(rows);
         let (mut ranges, mut seen, mut previous) = (Vec::new(), Vec::new(), None);
         for (high, low, close) in series {
-            let found = atr.push(Range { high, low, close });
+            let found = atr.push(PriceRange { high, low, close });
             let prices = numbers(&vec![high, low, close]);
             let [high, low, close] = prices[..] else {
                 prop_assert_eq!(found, None);

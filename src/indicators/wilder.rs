@@ -2,22 +2,22 @@
 
 use std::num::NonZeroUsize;
 
-use super::ema::Smoothed;
+use super::ema::SmoothedMean;
 use super::known::known;
 
-/// Below this, means of moves keep their ratio where nothing moves, in place of losing their digits.
+/// Below this, means of moves keep their ratio while nothing moves, instead of losing their digits.
 const SMALLEST: f64 = 1e-250;
 
 /// Wilder's mean: `(mean * (n - 1) + value) / n`, from the plain mean of the first n values.
 #[derive(Debug, Clone, Copy)]
-struct Wilder {
-    smoothed: Smoothed,
+struct WilderMean {
+    smoothed: SmoothedMean,
     rows: f64,
 }
 
-impl Wilder {
+impl WilderMean {
     fn new(rows: NonZeroUsize) -> Self {
-        Self { smoothed: Smoothed::new(rows), rows: rows.get() as f64 }
+        Self { smoothed: SmoothedMean::new(rows), rows: rows.get() as f64 }
     }
 
     #[inline]
@@ -35,13 +35,13 @@ impl Wilder {
 #[derive(Debug, Clone, Copy)]
 pub struct Rsi {
     previous: Option<f64>,
-    rises: Wilder,
-    falls: Wilder,
+    rises: WilderMean,
+    falls: WilderMean,
 }
 
 impl Rsi {
     pub fn new(rows: NonZeroUsize) -> Self {
-        Self { previous: None, rises: Wilder::new(rows), falls: Wilder::new(rows) }
+        Self { previous: None, rises: WilderMean::new(rows), falls: WilderMean::new(rows) }
     }
 
     /// `None` until n moves are known, where none of them all was a move, and for an unknown value: it leaves no trace.
@@ -67,7 +67,7 @@ impl Rsi {
 
 /// Highest, lowest and last price of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Range {
+pub struct PriceRange {
     pub high: Option<f64>,
     pub low: Option<f64>,
     pub close: Option<f64>,
@@ -77,17 +77,17 @@ pub struct Range {
 #[derive(Debug, Clone, Copy)]
 pub struct Atr {
     previous: Option<f64>,
-    ranges: Wilder,
+    ranges: WilderMean,
 }
 
 impl Atr {
     pub fn new(rows: NonZeroUsize) -> Self {
-        Self { previous: None, ranges: Wilder::new(rows) }
+        Self { previous: None, ranges: WilderMean::new(rows) }
     }
 
     /// `None` until n rows after the first are known, and for a row of which a price is unknown: it leaves no trace.
     #[inline]
-    pub fn push(&mut self, row: Range) -> Option<f64> {
+    pub fn push(&mut self, row: PriceRange) -> Option<f64> {
         let (high, low, close) = (known(row.high)?, known(row.low)?, known(row.close)?);
         let previous = self.previous.replace(close)?;
         let range = (high - low).max((high - previous).abs()).max((low - previous).abs());
@@ -129,9 +129,9 @@ mod tests {
 
     #[test]
     fn a_range_holds_the_jump_from_the_close_before() {
-        let row = |high, low, close| Range { high: Some(high), low: Some(low), close: Some(close) };
-        let unknown = Range { high: None, ..row(0.0, 0.0, 0.0) };
-        let no_number = Range { close: Some(f64::NAN), ..row(9.0, 0.0, 0.0) };
+        let row = |high, low, close| PriceRange { high: Some(high), low: Some(low), close: Some(close) };
+        let unknown = PriceRange { high: None, ..row(0.0, 0.0, 0.0) };
+        let no_number = PriceRange { close: Some(f64::NAN), ..row(9.0, 0.0, 0.0) };
         let mut atr = Atr::new(NonZeroUsize::new(2).unwrap());
         let rows = [
             row(11.0, 9.0, 10.0),

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use super::fold::Fold;
 
-/// Which rows a row looks at.
+/// The rows in the frame of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Frame {
     /// How many rows; `None` is all from the first.
@@ -24,7 +24,7 @@ pub struct Frames<F: Fold> {
     head: F::State,
     /// Folds of the block before, from each of its places to its end, and of nothing. Empty during the first block.
     tails: Vec<F::State>,
-    /// Folds that are not looked at yet, as many as there were and at most the lag.
+    /// Folds that no row has used yet; at most as many as the lag.
     waiting: VecDeque<F::State>,
 }
 

@@ -12,90 +12,90 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::live::event::{Event, Kind, Severity, TickId};
-use crate::live::reorder::{Waited, Waiting};
-use crate::live::rolling::{Point, Rolling, Turn, Windows};
-use crate::live::rules::{Memories, Rows, Rules};
+use crate::live::event::{Event, EventKind, Severity, TickId};
+use crate::live::reorder::{BufferedTick, ReorderBuffer};
+use crate::live::rolling::{CrossoverState, RollingValues, TickValues, WindowLengths};
+use crate::live::rules::{RuleRows, RuleStates, Rules};
 use crate::live::settings::LiveSettings;
-use crate::live::update::{Progress, SecondBar, SymbolState};
+use crate::live::update::{LiveProgress, SecondBar, SymbolState};
 use crate::live::values::at;
 use crate::market::TickColumns;
 
-/// Rules look at this many rows together.
+/// Rules are evaluated on batches of at most this many rows.
 const RULE_ROWS: usize = 4_096;
-/// As the named queries have it: a value that misses a threshold by this part of it reaches it.
+/// A value that misses a threshold by this fraction of it counts as reaching it, as in the named queries.
 const TOLERANCE: f64 = 1e-9;
 const MICROS: i64 = 1_000_000;
 
-/// What is known of one symbol.
-struct Symbol {
+/// The state of one symbol.
+struct TrackedSymbol {
     name: Arc<str>,
-    rolling: Rolling,
-    memories: Memories,
-    /// Partition of its first tick.
+    rolling: RollingValues,
+    memories: RuleStates,
+    /// The partition of the symbol's first tick.
     partition: i32,
     scattered: bool,
     newest: i64,
     signal: &'static str,
     bar: SecondBar,
-    /// Its state was not given away since its last tick.
+    /// The symbol had a tick since [`SignalEngine::changed`] last returned its state.
     touched: bool,
 }
 
-/// A row that waits for the rules.
-struct Pending {
+/// A row on which the rules are not evaluated yet.
+struct PendingRow {
     symbol: u32,
-    point: Point,
+    point: TickValues,
     tick: TickId,
     emits: bool,
 }
 
-pub struct Engine {
-    windows: Windows,
+pub struct SignalEngine {
+    windows: WindowLengths,
     settings: LiveSettings,
-    /// By [`Kind`], whether it is told.
-    tells: [bool; Kind::ALL.len()],
-    /// Microseconds.
+    /// For each [`EventKind`], whether its events are emitted.
+    tells: [bool; EventKind::ALL.len()],
+    /// How long ticks wait for older ones, in microseconds.
     reorder: i64,
     rules: Rules,
     ids: HashMap<Arc<str>, u32>,
-    symbols: Vec<Symbol>,
-    /// By partition; empty without a re-order buffer.
-    waiting: BTreeMap<i32, Waiting>,
+    symbols: Vec<TrackedSymbol>,
+    /// One buffer for each partition; empty if re-ordering is off.
+    waiting: BTreeMap<i32, ReorderBuffer>,
     touched: Vec<u32>,
     finished_bars: Vec<SecondBar>,
-    rows: Rows,
-    pending: Vec<Pending>,
+    rows: RuleRows,
+    pending: Vec<PendingRow>,
     events: Vec<Event>,
-    names: Names,
-    progress: Progress,
-    /// Bars of seconds are wanted.
+    names: EventNames,
+    progress: LiveProgress,
+    /// Whether one-second bars are kept.
     keeps_bars: bool,
-    /// Bars of the past are in the table.
+    /// During the warm-up no bars are reported: the table has them.
     is_warming_up: bool,
 }
 
 /// Names of the built-in kinds of events.
-struct Names {
+struct EventNames {
     crossover: Arc<str>,
     anomalies: Arc<str>,
     alerts: Arc<str>,
 }
 
-/// Where ticks come from, for [`Engine::take`].
+/// Where ticks come from, for [`SignalEngine::take`].
 #[derive(Debug, Clone, Copy)]
-pub struct Origin {
+pub struct TickOrigin {
     pub epoch: i32,
     pub partition: i32,
-    /// Events of ticks below this offset were told before.
+    /// Events of ticks below this offset were already emitted.
     pub told: i64,
 }
 
-impl Engine {
+impl SignalEngine {
     pub fn new(settings: &LiveSettings, rules: Rules) -> Self {
         Self {
-            windows: Windows::new(settings.fast, settings.slow),
-            tells: Kind::ALL.map(|kind| settings.kinds.contains(&kind)),
+            windows: WindowLengths::new(settings.fast, settings.slow),
+            tells: EventKind::ALL.map(|kind| settings.kinds.contains(&kind)),
             reorder: i64::try_from(settings.reorder.as_micros()).unwrap_or(i64::MAX),
             settings: settings.clone(),
             rules,
@@ -104,21 +104,21 @@ impl Engine {
             waiting: BTreeMap::new(),
             touched: Vec::new(),
             finished_bars: Vec::new(),
-            rows: Rows::default(),
+            rows: RuleRows::default(),
             pending: Vec::new(),
             events: Vec::new(),
-            names: Names {
+            names: EventNames {
                 crossover: "sma_crossover".into(),
                 anomalies: "zscore_anomalies".into(),
                 alerts: "price_alerts".into(),
             },
-            progress: Progress::default(),
+            progress: LiveProgress::default(),
             keeps_bars: false,
             is_warming_up: false,
         }
     }
 
-    /// Lets [`Engine::changed`] tell bars of seconds, too.
+    /// Makes [`SignalEngine::changed`] return one-second bars as well.
     #[must_use]
     pub fn with_bars(mut self) -> Self {
         self.keeps_bars = true;
@@ -126,10 +126,10 @@ impl Engine {
     }
 
     /// Takes rows of one partition in the order of arrival.
-    pub fn take(&mut self, origin: Origin, rows: &TickColumns) {
+    pub fn take(&mut self, origin: TickOrigin, rows: &TickColumns) {
         let ids: Vec<u32> = rows.symbols.iter().map(|name| self.id(name, origin.partition)).collect();
         for row in 0..rows.len() {
-            let point = Point {
+            let point = TickValues {
                 ts: rows.ts[row],
                 trade_date: rows.trade_date[row],
                 open: rows.open[row],
@@ -145,8 +145,8 @@ impl Engine {
         self.look();
     }
 
-    /// Takes a row of the table: the next of its symbol in (ts, partition, offset, index).
-    pub fn warm_up(&mut self, symbol: &str, point: Point, tick: TickId, emits: bool) {
+    /// Takes a row of the table. The rows of a symbol come in the order (ts, partition, offset, index).
+    pub fn warm_up(&mut self, symbol: &str, point: TickValues, tick: TickId, emits: bool) {
         self.is_warming_up = true;
         let id = self.id(symbol, tick.partition);
         if self.reorder > 0 {
@@ -160,16 +160,16 @@ impl Engine {
         }
     }
 
-    /// Rows that fill the windows of a symbol.
+    /// The number of rows that fill the windows of a symbol.
     pub fn rows_needed(&self) -> usize {
         self.windows.kept()
     }
 
-    /// After the last row of the table.
+    /// Ends the warm-up after the last row of the table.
     pub fn end_warm_up(&mut self) {
         self.look();
         self.is_warming_up = false;
-        self.progress = Progress { newest_ts: self.progress.newest_ts, ..Progress::default() };
+        self.progress = LiveProgress { newest_ts: self.progress.newest_ts, ..LiveProgress::default() };
     }
 
     fn id(&mut self, name: &str, partition: i32) -> u32 {
@@ -178,8 +178,8 @@ impl Engine {
         }
         let (id, name): (u32, Arc<str>) = (self.symbols.len() as u32, name.into());
         self.ids.insert(Arc::clone(&name), id);
-        self.symbols.push(Symbol {
-            rolling: Rolling::new(&self.windows),
+        self.symbols.push(TrackedSymbol {
+            rolling: RollingValues::new(&self.windows),
             memories: self.rules.memories(&name),
             partition,
             scattered: false,
@@ -193,7 +193,7 @@ impl Engine {
     }
 
     #[inline]
-    fn arrive(&mut self, id: u32, point: Point, tick: TickId, emits: bool) {
+    fn arrive(&mut self, id: u32, point: TickValues, tick: TickId, emits: bool) {
         let symbol = &mut self.symbols[id as usize];
         if symbol.partition != tick.partition && !symbol.scattered {
             symbol.scattered = true;
@@ -203,7 +203,7 @@ impl Engine {
             self.accept_in_order(id, point, tick, emits);
         } else {
             let partition = tick.partition;
-            self.waiting.entry(partition).or_default().push(Waited { symbol: id, point, tick, emits });
+            self.waiting.entry(partition).or_default().push(BufferedTick { symbol: id, point, tick, emits });
             while let Some(due) = self.waiting.get_mut(&partition).and_then(|waiting| waiting.next_due(self.reorder)) {
                 self.accept_in_order(due.symbol, due.point, due.tick, due.emits);
             }
@@ -214,7 +214,7 @@ impl Engine {
     }
 
     #[inline]
-    fn accept_in_order(&mut self, id: u32, point: Point, tick: TickId, emits: bool) {
+    fn accept_in_order(&mut self, id: u32, point: TickValues, tick: TickId, emits: bool) {
         if point.ts < self.symbols[id as usize].newest {
             self.progress.late += 1;
         } else {
@@ -222,9 +222,9 @@ impl Engine {
         }
     }
 
-    /// The tick is the symbol's next.
+    /// Takes a tick that is not older than the newest one of its symbol.
     #[inline]
-    fn accept(&mut self, id: u32, point: Point, tick: TickId, emits: bool) {
+    fn accept(&mut self, id: u32, point: TickValues, tick: TickId, emits: bool) {
         let symbol = &mut self.symbols[id as usize];
         symbol.newest = point.ts;
         let turn = symbol.rolling.push(&self.windows, &point);
@@ -247,12 +247,12 @@ impl Engine {
         }
         if !self.rules.is_empty() {
             self.rows.push(&self.rules, &self.symbols[id as usize].rolling.values);
-            self.pending.push(Pending { symbol: id, point, tick, emits });
+            self.pending.push(PendingRow { symbol: id, point, tick, emits });
         }
     }
 
     #[inline]
-    fn tell(&mut self, id: u32, point: &Point, tick: TickId, turn: Turn, changed: bool) {
+    fn tell(&mut self, id: u32, point: &TickValues, tick: TickId, turn: CrossoverState, changed: bool) {
         let values = &self.symbols[id as usize].rolling.values;
         let reaches = |value: f64, threshold: f64| value.abs() >= threshold * (1.0 - TOLERANCE);
         let is_anomaly = values[at::ZSCORE].abs() > self.settings.anomaly * (1.0 + TOLERANCE);
@@ -262,7 +262,7 @@ impl Engine {
         }
         let (zscore, change) = (values[at::ZSCORE], values[at::CHANGE_PCT]);
         let distance = 100.0 * (values[at::SMA_FAST] - values[at::SMA_SLOW]) / values[at::SMA_SLOW].abs();
-        let Names { crossover, anomalies, alerts } = &self.names;
+        let EventNames { crossover, anomalies, alerts } = &self.names;
         let about = |kind, name: &Arc<str>, side, value| {
             let symbol = &self.symbols[id as usize];
             Event { side: Some(side), value, ..event(kind, name, symbol, point, tick) }
@@ -272,32 +272,32 @@ impl Engine {
             Event { confirmed: Some(turn.confirmed), ..means }
         };
         let found = [
-            changed.then(|| of_means(Kind::Signal, turn.signal())),
-            (turn.cross != 0).then(|| of_means(Kind::Cross, if turn.cross > 0 { "golden" } else { "death" })),
+            changed.then(|| of_means(EventKind::Signal, turn.signal())),
+            (turn.cross != 0).then(|| of_means(EventKind::Cross, if turn.cross > 0 { "golden" } else { "death" })),
             is_anomaly.then(|| {
                 let side = if zscore > 0.0 { "High" } else { "Low" };
-                Event { severity: Severity::Warning, ..about(Kind::Anomaly, anomalies, side, zscore) }
+                Event { severity: Severity::Warning, ..about(EventKind::Anomaly, anomalies, side, zscore) }
             }),
             is_alert.then(|| {
                 let side = if change > 0.0 { "Up" } else { "Down" };
-                Event { severity: Severity::Warning, ..about(Kind::PriceAlert, alerts, side, change) }
+                Event { severity: Severity::Warning, ..about(EventKind::PriceAlert, alerts, side, change) }
             }),
         ];
         let tells = self.tells;
         self.events.extend(found.into_iter().flatten().filter(|event| tells[event.kind as usize]));
     }
 
-    /// Lets the rules look at the rows that wait for them.
+    /// Evaluates the rules on the pending rows.
     fn look(&mut self) {
         if self.pending.is_empty() {
             return;
         }
-        let tells = self.tells[Kind::Rule as usize];
+        let tells = self.tells[EventKind::Rule as usize];
         for verdict in self.rules.look(&mut self.rows) {
-            for (row, Pending { symbol, point, tick, emits }) in self.pending.iter().enumerate() {
+            for (row, PendingRow { symbol, point, tick, emits }) in self.pending.iter().enumerate() {
                 let symbol = &mut self.symbols[*symbol as usize];
                 if verdict.fires(row, &mut symbol.memories, point.ts, point.trade_date) && *emits && tells {
-                    let event = event(Kind::Rule, verdict.name(), symbol, point, *tick);
+                    let event = event(EventKind::Rule, verdict.name(), symbol, point, *tick);
                     self.events.push(Event { severity: verdict.severity(), ..event });
                 }
             }
@@ -305,13 +305,13 @@ impl Engine {
         self.pending.clear();
     }
 
-    /// What happened since this was asked last.
+    /// Returns the events since the previous call.
     pub fn events(&mut self) -> Vec<Event> {
         self.progress.events += self.events.len() as u64;
         std::mem::take(&mut self.events)
     }
 
-    /// Symbols that had a tick since this was asked last, and their bars.
+    /// Returns the symbols that had a tick since the previous call, and their bars.
     pub fn changed(&mut self) -> (Vec<SymbolState>, Vec<SecondBar>) {
         let mut bars = std::mem::take(&mut self.finished_bars);
         let mut states = Vec::with_capacity(self.touched.len());
@@ -326,23 +326,23 @@ impl Engine {
         (states, bars)
     }
 
-    /// All symbols.
+    /// Returns the state of all symbols.
     pub fn states(&self) -> Vec<SymbolState> {
-        self.symbols.iter().filter(|symbol| symbol.newest > i64::MIN).map(Symbol::state).collect()
+        self.symbols.iter().filter(|symbol| symbol.newest > i64::MIN).map(TrackedSymbol::state).collect()
     }
 
-    /// Lowest offset of the partition whose tick still waits in the re-order buffer.
+    /// The lowest offset of the partition whose tick is still in the re-order buffer.
     pub fn first_waiting(&self, partition: i32) -> Option<i64> {
-        self.waiting.get(&partition).and_then(Waiting::first_offset)
+        self.waiting.get(&partition).and_then(ReorderBuffer::first_offset)
     }
 
-    pub fn progress(&self) -> &Progress {
+    pub fn progress(&self) -> &LiveProgress {
         &self.progress
     }
 }
 
-/// Of a tick; what kinds have beside it is left out.
-fn event(kind: Kind, name: &Arc<str>, symbol: &Symbol, point: &Point, tick: TickId) -> Event {
+/// An event of a tick, without the fields that only some kinds have.
+fn event(kind: EventKind, name: &Arc<str>, symbol: &TrackedSymbol, point: &TickValues, tick: TickId) -> Event {
     Event {
         kind,
         name: Arc::clone(name),
@@ -359,7 +359,7 @@ fn event(kind: Kind, name: &Arc<str>, symbol: &Symbol, point: &Point, tick: Tick
     }
 }
 
-impl Symbol {
+impl TrackedSymbol {
     fn state(&self) -> SymbolState {
         let Self { name, rolling, newest, signal, .. } = self;
         SymbolState { symbol: Arc::clone(name), ts: *newest, values: rolling.values, signal }
@@ -372,9 +372,9 @@ impl SecondBar {
         Self { symbol, second: i64::MIN, open: 0.0, high: 0.0, low: 0.0, close: 0.0, volume: 0.0, trades: 0 }
     }
 
-    /// Takes a tick; gives the bar before if the tick begins another.
+    /// Adds a tick and returns the previous bar if the tick begins a new one.
     #[inline]
-    fn push(&mut self, point: &Point) -> Option<Self> {
+    fn push(&mut self, point: &TickValues) -> Option<Self> {
         let second = point.ts.div_euclid(MICROS);
         let close = point.close;
         let mut finished = None;

@@ -1,4 +1,4 @@
-//! Why live can't begin or go on.
+//! Errors that end the live task or keep it from starting.
 
 use crate::kafka::TopicError;
 use crate::lake::LakeError;

@@ -1,4 +1,4 @@
-//! What the live task says when something happened, and its identity.
+//! Events of the live task and their identities.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 /// What kind of thing happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum EventKind {
     /// The state of `sma_crossover` changed to Buy, Sell or Hold.
     Signal,
     /// The fast mean crossed the slow one: golden or death.
@@ -21,7 +21,7 @@ pub enum Kind {
     Rule,
 }
 
-impl Kind {
+impl EventKind {
     pub const ALL: [Self; 5] = [Self::Signal, Self::Cross, Self::Anomaly, Self::PriceAlert, Self::Rule];
 
     pub fn name(self) -> &'static str {
@@ -71,9 +71,9 @@ pub struct TickId {
 /// same after a restart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    pub kind: Kind,
-    /// Of the rule; of other kinds the named query that has the same: `sma_crossover`, `zscore_anomalies`,
-    /// `price_alerts`.
+    pub kind: EventKind,
+    /// The name of the rule. Events of the other kinds have the name of the named query that finds the same:
+    /// `sma_crossover`, `zscore_anomalies` or `price_alerts`.
     pub name: Arc<str>,
     pub symbol: Arc<str>,
     /// Event time of the tick; microseconds since the epoch, UTC.
@@ -82,14 +82,14 @@ pub struct Event {
     pub trade_date: i32,
     /// Buy, Sell, Hold; golden, death; High, Low; Up, Down. Rules have none.
     pub side: Option<&'static str>,
-    /// Volume rose with it. Of `signal` and `cross` only.
+    /// Whether the volume rose with it. Only `signal` and `cross` have this field.
     pub confirmed: Option<bool>,
     pub severity: Severity,
     pub close: f64,
     /// NaN is unknown.
     pub volume: f64,
-    /// What was looked at: the difference of the means in percent of the slow one, the z-score, the change in percent.
-    /// NaN for rules.
+    /// The value that caused the event: the difference of the means in percent of the slow one, the z-score, or the
+    /// change in percent. NaN for rules.
     pub value: f64,
     pub tick: TickId,
 }
@@ -109,7 +109,7 @@ impl fmt::Display for EventId<'_> {
         let Event { kind, name, tick, .. } = self.0;
         write!(f, "{}-{}-{}-{}-{}", tick.epoch, tick.partition, tick.offset, tick.index, kind.name())?;
         match kind {
-            Kind::Rule => write!(f, "-{name}"),
+            EventKind::Rule => write!(f, "-{name}"),
             _ => Ok(()),
         }
     }
@@ -129,7 +129,7 @@ impl Event {
         let what = self.side.unwrap_or(&self.name);
         let confirmed = if self.confirmed == Some(true) { ", confirmed" } else { "" };
         // A z-score has no unit; the others are percents.
-        let unit = if self.kind == Kind::Anomaly { "" } else { " %" };
+        let unit = if self.kind == EventKind::Anomaly { "" } else { " %" };
         let value = if self.value.is_nan() { String::new() } else { format!(" value {:.4}{unit}", self.value) };
         let symbol: String =
             self.symbol.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect();
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn percents_have_their_sign_and_a_z_score_has_none() {
-        let event = |kind: Kind, side: &'static str, value: f64| Event {
+        let event = |kind: EventKind, side: &'static str, value: f64| Event {
             kind,
             name: "x".into(),
             symbol: "AAPL".into(),
@@ -158,11 +158,11 @@ mod tests {
             value,
             tick: TickId { epoch: 0, partition: 0, offset: 0, index: 0 },
         };
-        let line = event(Kind::PriceAlert, "Up", 1.5).line();
+        let line = event(EventKind::PriceAlert, "Up", 1.5).line();
         assert_eq!(line, "2026-11-20 14:30:00.123 AAPL Up (price_alert x, info) close 101.25 value 1.5000 %");
-        assert!(event(Kind::Cross, "golden", 0.25).line().ends_with(" value 0.2500 %"));
-        assert!(event(Kind::Signal, "Buy", 0.25).line().ends_with(" value 0.2500 %"));
-        assert!(event(Kind::Anomaly, "High", 2.5).line().ends_with(" value 2.5000"));
-        assert!(event(Kind::Rule, "", f64::NAN).line().ends_with(" close 101.25"));
+        assert!(event(EventKind::Cross, "golden", 0.25).line().ends_with(" value 0.2500 %"));
+        assert!(event(EventKind::Signal, "Buy", 0.25).line().ends_with(" value 0.2500 %"));
+        assert!(event(EventKind::Anomaly, "High", 2.5).line().ends_with(" value 2.5000"));
+        assert!(event(EventKind::Rule, "", f64::NAN).line().ends_with(" close 101.25"));
     }
 }

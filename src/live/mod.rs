@@ -1,4 +1,4 @@
-//! Rolling state per symbol, and the events that come of it, while the ticks arrive.
+//! Rolling state per symbol, and the events derived from it, while ticks arrive.
 //!
 //! ```text
 //!  ROOT/ticks below the offsets ──> warm_up ──┐
@@ -12,7 +12,7 @@
 //! Invariants:
 //! - Ticks in order give the values and events that the named queries give for the same rows.
 //! - The same ticks give the same events with the same identities, across restarts.
-//! - The position of live is the transaction of `signals`: what is below was told.
+//! - The position of live is the transaction of `signals`: all events of ticks below it are emitted.
 
 mod engine;
 mod error;
@@ -31,15 +31,15 @@ mod update;
 mod values;
 mod warm_up;
 
-pub use engine::{Engine, Origin};
+pub use engine::{SignalEngine, TickOrigin};
 pub use error::LiveError;
-pub use event::{Event, EventId, Kind, Severity, TickId};
+pub use event::{Event, EventId, EventKind, Severity, TickId};
 pub use open::{LiveSpec, open};
-pub use rolling::{Point, Rolling, Turn, Windows};
+pub use rolling::{CrossoverState, RollingValues, TickValues, WindowLengths};
 pub use rules::{RuleError, Rules};
 pub use settings::{LiveSettings, RuleSettings, WebhookFormat, WebhookSettings};
 pub use sinks::encode::EventJson;
-pub use task::{EventSender, Live, Summary};
-pub use update::{Progress, SecondBar, SymbolState, Update};
-pub use values::{VALUE_NAMES, VALUES, Values, at};
-pub use warm_up::{Starts, history, warm_up};
+pub use task::{EventSender, LiveSummary, LiveTask};
+pub use update::{LiveProgress, LiveUpdate, SecondBar, SymbolState};
+pub use values::{LiveValues, VALUE_NAMES, VALUES, at};
+pub use warm_up::{StartOffsets, history, warm_up};

@@ -1,4 +1,4 @@
-//! Getting ready: where to begin, what was told before, and the state as the table has it.
+//! Starting the live task: the offsets to read from, the events that were already emitted, and the state of the table.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,39 +11,39 @@ use crate::kafka::{KafkaSettings, Reader, TopicError};
 use crate::lake::{
     EventProgress, Lake, LakeVersion, Location, LogMaintenance, RetryPolicy, SignalsWriter, StoreSettings,
 };
-use crate::live::engine::Engine;
+use crate::live::engine::SignalEngine;
 use crate::live::error::LiveError;
 use crate::live::rules::Rules;
 use crate::live::settings::LiveSettings;
-use crate::live::sinks::table::Recorder;
+use crate::live::sinks::table::EventRecorder;
 use crate::live::sinks::topic::{EventTopic, look};
 use crate::live::sinks::webhook::Webhook;
-use crate::live::task::{EventSender, Live};
+use crate::live::task::{EventSender, LiveTask};
 use crate::live::told::{told_beyond, told_since};
-use crate::live::update::{Progress, Update};
-use crate::live::warm_up::{Starts, warm_up};
+use crate::live::update::{LiveProgress, LiveUpdate};
+use crate::live::warm_up::{StartOffsets, warm_up};
 use crate::tail::{FollowSettings, Follower, lake_input, lake_zone};
 
-/// For the brokers, at the start.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the start waits for the brokers.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is followed and who hears of it.
+/// What the live task follows, and the sinks of its events.
 pub struct LiveSpec {
     pub location: Location,
     pub store: StoreSettings,
     /// Topic and mapping are the table's.
     pub kafka: KafkaSettings,
     pub settings: LiveSettings,
-    /// Events go to the table `signals`, to the topic and to the webhooks; else only to who subscribes.
+    /// Events go to the table `signals`, to the topic and to the webhooks; otherwise only subscribers receive them.
     pub records: bool,
-    /// For the table `signals`.
+    /// Maintenance of the table `signals`.
     pub upkeep: Option<LogMaintenance>,
-    /// Updates hold bars of seconds.
+    /// Whether updates hold one-second bars.
     pub keeps_bars: bool,
     pub printer: Option<EventSender>,
-    /// For those who show what happens; the first update holds all symbols as they are after the warm-up.
-    pub updates: broadcast::Sender<Arc<Update>>,
-    /// A partition that the table doesn't have yet is read from its first offset, as ingest does; else it is waited for.
+    /// Subscribers that display the state. The first update holds all symbols as they are after the warm-up.
+    pub updates: broadcast::Sender<Arc<LiveUpdate>>,
+    /// A partition that the table doesn't have yet is read from its first offset, as ingest does. Otherwise the start fails until ingest has committed.
     pub from_earliest: bool,
 }
 
@@ -51,7 +51,7 @@ pub struct LiveSpec {
 ///
 /// # Errors
 /// A setting can't work, the lake or the brokers can't be read, or the topic is another.
-pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, LiveError> {
+pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<LiveTask, LiveError> {
     let LiveSpec { location, store, mut kafka, settings, records, upkeep, .. } = spec;
     settings.validate().map_err(LiveError::Settings)?;
     let rules = Rules::plan(&settings.rules).await?;
@@ -63,7 +63,7 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
         },
         input: lake_input(&lake)?,
         zone: lake_zone(&lake)?,
-        patience: PATIENCE,
+        patience: BROKER_TIMEOUT,
     };
     kafka.validate().map_err(|error| LiveError::Settings(error.to_string()))?;
     settings.require_own_topic(&kafka.topic).map_err(LiveError::Settings)?;
@@ -106,10 +106,10 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
             true => HashSet::new(),
             false => told_beyond(&signals.files()?, lake.epoch, &base).await?,
         };
-        recorder = Some(Recorder::new(signals, base, have, knows_topic));
+        recorder = Some(EventRecorder::new(signals, base, have, knows_topic));
     }
 
-    let mut engine = Engine::new(&settings, rules);
+    let mut engine = SignalEngine::new(&settings, rules);
     if spec.keeps_bars {
         engine = engine.with_bars();
     }
@@ -119,7 +119,7 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
     let follower = Follower::start(follow, starts.read.iter().map(|(&partition, &next)| (partition, next)).collect());
     let follower = follower.await?;
     lake.identity.require(follower.identity())?;
-    Ok(Live {
+    Ok(LiveTask {
         engine,
         follower,
         next: starts.read.clone(),
@@ -131,12 +131,12 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
         printer: spec.printer,
         updates: spec.updates,
         commit_interval: settings.commit_interval,
-        progress: Progress::default(),
+        progress: LiveProgress::default(),
         told: Vec::new(),
     })
 }
 
-/// The table's; another one that is configured would decode to other rows.
+/// The topic of the table. Another configured topic is refused, because it would decode to other rows.
 fn topic_of(lake: &Lake, kafka: &KafkaSettings) -> Result<String, LiveError> {
     let of_table = lake.topic().unwrap_or_default();
     if !kafka.topic.is_empty() && kafka.topic != of_table {
@@ -146,32 +146,33 @@ fn topic_of(lake: &Lake, kafka: &KafkaSettings) -> Result<String, LiveError> {
     Ok(of_table.to_owned())
 }
 
-/// What Kafka holds of the topic.
-struct Held {
+/// The identity of the topic and the offsets that Kafka holds.
+struct TopicOffsets {
     identity: crate::market::TopicIdentity,
-    /// First offset of each partition, and the one behind its last.
+    /// The first offset of each partition, and the one after its last.
     ends: BTreeMap<i32, (i64, i64)>,
 }
 
-async fn held(kafka: &KafkaSettings) -> Result<Held, LiveError> {
+async fn held(kafka: &KafkaSettings) -> Result<TopicOffsets, LiveError> {
     let kafka = kafka.clone();
-    let opened = tokio::task::spawn_blocking(move || -> Result<Held, TopicError> {
-        let reader = Reader::open(&kafka, PATIENCE)?;
+    let opened = tokio::task::spawn_blocking(move || -> Result<TopicOffsets, TopicError> {
+        let reader = Reader::open(&kafka, BROKER_TIMEOUT)?;
         let ends = reader.partitions().iter().map(|at| (at.partition, (at.low, at.high))).collect();
-        Ok(Held { identity: reader.identity().clone(), ends })
+        Ok(TopicOffsets { identity: reader.identity().clone(), ends })
     });
     Ok(opened.await.map_err(|error| LiveError::Internal(error.to_string()))??)
 }
 
-/// Reads from what was told last, or from where the table ends if nothing ever was; never beyond the end of the table,
-/// so that nothing is left out between the two. Returns also what `signals` has of each partition.
+/// Reading starts at the offset up to which events were emitted, or at the end of the table if none ever were. It never
+/// starts beyond the end of the table, so that no tick is skipped. Also returns the next offset of each partition in
+/// `signals`.
 async fn starts(
     lake: &LakeVersion,
     signals: Option<&SignalsWriter>,
-    held: &Held,
+    held: &TopicOffsets,
     from_earliest: bool,
-) -> Result<(Starts, BTreeMap<i32, i64>), LiveError> {
-    let mut starts = Starts { epoch: lake.epoch, ..Starts::default() };
+) -> Result<(StartOffsets, BTreeMap<i32, i64>), LiveError> {
+    let mut starts = StartOffsets { epoch: lake.epoch, ..StartOffsets::default() };
     let mut base = BTreeMap::new();
     for &partition in held.ends.keys() {
         if let Some(signals) = signals {
@@ -182,7 +183,7 @@ async fn starts(
         let in_table = lake.next.get(&partition).copied();
         let told = base.get(&partition).copied();
         let Some(end) = in_table else {
-            // Nothing of it was ever written: all of it is still to come.
+            // The table has no rows of this partition yet.
             if high > 0 && !from_earliest {
                 return Err(LiveError::NotYet { partition });
             }
@@ -193,16 +194,16 @@ async fn starts(
         if low > end {
             return Err(LiveError::Gap { partition, low, next: end });
         }
-        // A partition that came after the first start is told from its beginning.
+        // Events of a partition that was added after the first start are emitted from its beginning.
         let told = told.unwrap_or(if base.is_empty() { end } else { 0 });
         starts.told.insert(partition, told);
-        // What Kafka has let go is in the table.
+        // Ticks that Kafka no longer holds are in the table.
         starts.read.insert(partition, told.min(end).max(low));
     }
     Ok((starts, base))
 }
 
-/// `from`: how far it was at the newest commit; `None` if none says.
+/// `from` has the ends of the topic at the newest commit, or is `None` if no commit has them.
 async fn open_topic(kafka: &KafkaSettings, from: Option<BTreeMap<i32, i64>>) -> Result<EventTopic, LiveError> {
     let failed = |problem: String| LiveError::EventTopic { topic: kafka.topic.clone(), problem };
     let asked = kafka.clone();

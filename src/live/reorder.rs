@@ -1,4 +1,4 @@
-//! Ticks of one partition that wait for older ones, in event time, bounded.
+//! A bounded buffer that puts the ticks of one partition into order of event time.
 //!
 //! Invariant: when a tick leaves depends on the ticks of the partition up to some offset alone, so that a restart lets it
 //! go at the same place.
@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 
 use crate::live::event::TickId;
-use crate::live::rolling::Point;
+use crate::live::rolling::TickValues;
 
 /// Offsets that a tick may wait; beyond, it leaves early with all that are older. Commits wait for it, too.
 const MOST_OFFSETS: i64 = 16_384;
 
 /// Ticks that wait, by (event time, offset, index).
 #[derive(Debug)]
-pub(in crate::live) struct Waiting {
-    by_time: BTreeMap<(i64, i64, i32), Waited>,
+pub(in crate::live) struct ReorderBuffer {
+    by_time: BTreeMap<(i64, i64, i32), BufferedTick>,
     /// Event time by (offset, index).
     by_offset: BTreeMap<(i64, i32), i64>,
     /// Newest event time of the partition.
@@ -23,28 +23,28 @@ pub(in crate::live) struct Waiting {
 }
 
 #[derive(Debug)]
-pub(in crate::live) struct Waited {
+pub(in crate::live) struct BufferedTick {
     pub symbol: u32,
-    pub point: Point,
+    pub point: TickValues,
     pub tick: TickId,
     pub emits: bool,
 }
 
-impl Default for Waiting {
+impl Default for ReorderBuffer {
     fn default() -> Self {
         let (by_time, by_offset) = (BTreeMap::new(), BTreeMap::new());
         Self { by_time, by_offset, clock: i64::MIN, newest_offset: i64::MIN }
     }
 }
 
-impl Waiting {
-    /// A tick of the partition that doesn't wait.
+impl ReorderBuffer {
+    /// Advances the clock by a tick that is not buffered.
     pub(in crate::live) fn passed(&mut self, ts: i64) {
         self.clock = self.clock.max(ts);
     }
 
-    pub(in crate::live) fn push(&mut self, waited: Waited) {
-        let Waited { point, tick: TickId { offset, index, .. }, .. } = &waited;
+    pub(in crate::live) fn push(&mut self, waited: BufferedTick) {
+        let BufferedTick { point, tick: TickId { offset, index, .. }, .. } = &waited;
         let (ts, offset, index) = (point.ts, *offset, *index);
         self.passed(ts);
         self.newest_offset = self.newest_offset.max(offset);
@@ -52,8 +52,8 @@ impl Waiting {
         self.by_time.insert((ts, offset, index), waited);
     }
 
-    /// The oldest, when the partition is ahead of it by `reorder` microseconds, or one waits for too long.
-    pub(in crate::live) fn next_due(&mut self, reorder: i64) -> Option<Waited> {
+    /// The oldest tick, once the partition is ahead of it by `reorder` microseconds or one has waited too long.
+    pub(in crate::live) fn next_due(&mut self, reorder: i64) -> Option<BufferedTick> {
         let oldest = self.by_time.first_key_value()?.0.0;
         let is_late = |first: i64| self.newest_offset - first >= MOST_OFFSETS;
         if oldest > self.clock.saturating_sub(reorder) && !self.first_offset().is_some_and(is_late) {
@@ -73,15 +73,15 @@ impl Waiting {
 mod tests {
     use super::*;
 
-    fn push(waiting: &mut Waiting, ts: i64, offset: i64) {
-        let point = Point { ts, trade_date: 0, open: 1.0, high: 1.0, low: 1.0, close: 1.0, volume: 1.0 };
+    fn push(waiting: &mut ReorderBuffer, ts: i64, offset: i64) {
+        let point = TickValues { ts, trade_date: 0, open: 1.0, high: 1.0, low: 1.0, close: 1.0, volume: 1.0 };
         let tick = TickId { epoch: 0, partition: 3, offset, index: 0 };
-        waiting.push(Waited { symbol: 0, point, tick, emits: true });
+        waiting.push(BufferedTick { symbol: 0, point, tick, emits: true });
     }
 
     #[test]
     fn ticks_leave_by_their_time_when_newer_ones_are_far_enough_ahead() {
-        let mut waiting = Waiting::default();
+        let mut waiting = ReorderBuffer::default();
         for (offset, ts) in [(1, 50), (2, 40), (3, 60)] {
             push(&mut waiting, ts, offset);
         }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn none_waits_for_more_offsets_than_are_allowed() {
-        let mut waiting = Waiting::default();
+        let mut waiting = ReorderBuffer::default();
         // A clock that jumped: nothing gets ahead of it.
         push(&mut waiting, i64::MAX, 0);
         for offset in 1..MOST_OFFSETS {

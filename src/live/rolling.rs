@@ -1,10 +1,10 @@
-//! What is kept of one symbol: the last closes and volumes, and its session so far.
+//! The rolling state of one symbol: its last closes and volumes, and its session so far.
 //!
-//! Invariant: after [`Rolling::push`] the values are those that the named queries give for the same row, if they read
+//! Invariant: after [`RollingValues::push`] the values are those that the named queries give for the same row, if they read
 //! the same ticks.
 
-use crate::indicators::{LastSign, Recent, mean_and_deviation};
-use crate::live::values::{VALUES, Values, at};
+use crate::indicators::{LastSign, RecentValues, mean_and_deviation};
+use crate::live::values::{LiveValues, VALUES, at};
 
 /// Windows of the means of closes that can't be changed, as in `moving_averages`.
 const MEANS: [(usize, usize); 3] = [(5, at::MA_5), (10, at::MA_10), (20, at::MA_20)];
@@ -15,9 +15,9 @@ const ZSCORE_ROWS: usize = 20;
 /// Means that differ by this part are equal.
 const TOLERANCE: f64 = 1e-9;
 
-/// Which windows there are; the same for all symbols.
+/// The lengths of all windows; the same for all symbols.
 #[derive(Debug, Clone)]
-pub struct Windows {
+pub struct WindowLengths {
     /// Lengths, sorted.
     lengths: Vec<usize>,
     /// Values that have the mean of each length.
@@ -26,7 +26,7 @@ pub struct Windows {
     kept: usize,
 }
 
-impl Windows {
+impl WindowLengths {
     pub fn new(fast: usize, slow: usize) -> Self {
         let mut all: std::collections::BTreeMap<usize, Vec<usize>> = std::collections::BTreeMap::new();
         for (rows, place) in MEANS.into_iter().chain([(fast, at::SMA_FAST), (slow, at::SMA_SLOW)]) {
@@ -37,15 +37,15 @@ impl Windows {
         Self { lengths, places, kept }
     }
 
-    /// Rows of a symbol that fill all of them.
+    /// The number of rows that fill all windows of a symbol.
     pub fn kept(&self) -> usize {
         self.kept
     }
 }
 
-/// The part of a tick that values come of. NaN is unknown; times are microseconds since the epoch, UTC.
+/// The fields of a tick that the values are computed from. NaN is unknown; times are microseconds since the epoch, UTC.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
+pub struct TickValues {
     pub ts: i64,
     pub trade_date: i32,
     pub open: f64,
@@ -55,9 +55,9 @@ pub struct Point {
     pub volume: f64,
 }
 
-/// What the tick did, beside its values.
+/// The moving-average crossover after a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Turn {
+pub struct CrossoverState {
     /// 1: the fast mean is above the slow one, -1: below, 0: neither.
     pub side: i8,
     /// Volume rose.
@@ -66,7 +66,7 @@ pub struct Turn {
     pub cross: i8,
 }
 
-impl Turn {
+impl CrossoverState {
     pub fn signal(self) -> &'static str {
         match (self.side, self.confirmed) {
             (1, true) => "Buy",
@@ -77,7 +77,7 @@ impl Turn {
 }
 
 #[derive(Debug, Clone)]
-struct Session {
+struct SessionTotals {
     trade_date: i32,
     open: f64,
     high: f64,
@@ -88,28 +88,28 @@ struct Session {
 }
 
 #[derive(Debug, Clone)]
-pub struct Rolling {
-    closes: Recent,
-    volumes: Recent,
+pub struct RollingValues {
+    closes: RecentValues,
+    volumes: RecentValues,
     last_sign: LastSign,
-    session: Session,
-    pub values: Values,
+    session: SessionTotals,
+    pub values: LiveValues,
 }
 
-impl Rolling {
-    pub fn new(windows: &Windows) -> Self {
+impl RollingValues {
+    pub fn new(windows: &WindowLengths) -> Self {
         Self {
-            closes: Recent::new(windows.kept),
-            volumes: Recent::new(VOLUME_MEANS[1]),
+            closes: RecentValues::new(windows.kept),
+            volumes: RecentValues::new(VOLUME_MEANS[1]),
             last_sign: LastSign::default(),
-            session: Session::new(i32::MIN),
+            session: SessionTotals::new(i32::MIN),
             values: [f64::NAN; VALUES],
         }
     }
 
     /// Takes the next tick of the symbol.
     #[inline]
-    pub fn push(&mut self, windows: &Windows, point: &Point) -> Turn {
+    pub fn push(&mut self, windows: &WindowLengths, point: &TickValues) -> CrossoverState {
         let mut values = [f64::NAN; VALUES];
         let (close, volume) = (point.close, point.volume);
         let prev_close = self.closes.newest().unwrap_or(f64::NAN);
@@ -140,7 +140,7 @@ impl Rolling {
         self.values = values;
         let side = side(values[at::SMA_FAST], values[at::SMA_SLOW]);
         let before = self.last_sign.push(side);
-        Turn { side, confirmed: volume > prev_volume, cross: if side * before < 0 { side } else { 0 } }
+        CrossoverState { side, confirmed: volume > prev_volume, cross: if side * before < 0 { side } else { 0 } }
     }
 }
 
@@ -149,7 +149,7 @@ fn side(fast: f64, slow: f64) -> i8 {
     i8::from(fast - slow > tolerance) - i8::from(slow - fast > tolerance)
 }
 
-impl Session {
+impl SessionTotals {
     fn new(trade_date: i32) -> Self {
         Self {
             trade_date,
@@ -163,7 +163,7 @@ impl Session {
     }
 
     #[inline]
-    fn push(&mut self, point: &Point, values: &mut Values) {
+    fn push(&mut self, point: &TickValues, values: &mut LiveValues) {
         let or_close = |value: f64| if value.is_nan() { point.close } else { value };
         let (high, low) = (or_close(point.high), or_close(point.low));
         if point.trade_date != self.trade_date {

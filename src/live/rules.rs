@@ -12,8 +12,8 @@ use arrow::datatypes::DataType;
 
 use crate::live::event::Severity;
 use crate::live::settings::RuleSettings;
-use crate::live::values::{VALUE_NAMES, VALUES, Values};
-use crate::query::{Condition, Conditions, QueryError};
+use crate::live::values::{LiveValues, VALUE_NAMES, VALUES};
+use crate::query::{Condition, ConditionPlanner, QueryError};
 
 /// A rule that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ struct Rule {
     cool_down: i64,
     when: Condition,
     until: Option<Condition>,
-    /// Said once.
+    /// Whether a failed evaluation was already logged.
     failed: AtomicBool,
 }
 
@@ -40,33 +40,33 @@ struct Rule {
 #[derive(Default)]
 pub struct Rules {
     rules: Vec<Rule>,
-    /// Values that any of them looks at.
+    /// Indices of the values that any rule uses.
     used: Vec<usize>,
 }
 
-/// What one rule remembers of one symbol.
+/// The state of one rule for one symbol.
 #[derive(Debug, Clone, Copy)]
-struct Memory {
+struct RuleState {
     trade_date: i32,
-    /// It fired and waits for its end.
+    /// The rule fired and its end condition has not been true since.
     active: bool,
     fired: i64,
 }
 
-/// What the rules remember of one symbol; empty for rules that it is not meant by.
+/// The state of each rule for one symbol; `None` for rules that do not apply to it.
 #[derive(Debug, Clone, Default)]
-pub struct Memories(Box<[Option<Memory>]>);
+pub struct RuleStates(Box<[Option<RuleState>]>);
 
-/// Rows that wait to be looked at together.
+/// Rows that are collected for one evaluation.
 #[derive(Default)]
-pub struct Rows {
+pub struct RuleRows {
     columns: Vec<Vec<f64>>,
     len: usize,
 }
 
-impl Rows {
+impl RuleRows {
     #[inline]
-    pub fn push(&mut self, rules: &Rules, values: &Values) {
+    pub fn push(&mut self, rules: &Rules, values: &LiveValues) {
         self.columns.resize_with(rules.used.len(), Vec::new);
         for (column, place) in self.columns.iter_mut().zip(&rules.used) {
             column.push(values[*place]);
@@ -92,7 +92,7 @@ impl Rules {
             move |problem| RuleError { rule, key, problem }
         };
         let Some(first) = settings.first() else { return Ok(Self::default()) };
-        let conditions = Conditions::on(&VALUE_NAMES).map_err(fail(first, "when"))?;
+        let conditions = ConditionPlanner::on(&VALUE_NAMES).map_err(fail(first, "when"))?;
         let mut rules = Vec::with_capacity(settings.len());
         for rule in settings {
             let until = match &rule.until {
@@ -118,15 +118,15 @@ impl Rules {
         self.rules.is_empty()
     }
 
-    /// For a symbol that is new.
-    pub fn memories(&self, symbol: &str) -> Memories {
-        let begin = Memory { trade_date: i32::MIN, active: false, fired: i64::MIN };
+    /// The initial states for a new symbol.
+    pub fn memories(&self, symbol: &str) -> RuleStates {
+        let begin = RuleState { trade_date: i32::MIN, active: false, fired: i64::MIN };
         let is_meant = |rule: &Rule| rule.symbols.iter().any(|pattern| matches(pattern, symbol));
-        Memories(self.rules.iter().map(|rule| is_meant(rule).then_some(begin)).collect())
+        RuleStates(self.rules.iter().map(|rule| is_meant(rule).then_some(begin)).collect())
     }
 
-    /// Evaluates all conditions on the rows, and empties them. Where one can't be evaluated it is not true.
-    pub fn look(&self, rows: &mut Rows) -> Vec<Verdict<'_>> {
+    /// Evaluates all conditions on the rows and clears the rows. A condition that can't be evaluated on a row is not true.
+    pub fn look(&self, rows: &mut RuleRows) -> Vec<RuleResult<'_>> {
         let len = std::mem::take(&mut rows.len);
         let nothing: ArrayRef = new_null_array(&DataType::Float64, len);
         let mut columns: Vec<ArrayRef> = vec![nothing; VALUES];
@@ -150,19 +150,19 @@ impl Rules {
             (at, when, until)
         };
         let found: Vec<_> = self.rules.iter().enumerate().map(verdict).collect();
-        found.into_iter().map(|(at, when, until)| Verdict { at, rule: &self.rules[at], when, until }).collect()
+        found.into_iter().map(|(at, when, until)| RuleResult { at, rule: &self.rules[at], when, until }).collect()
     }
 }
 
-/// What the conditions of a rule say of each row.
-pub struct Verdict<'a> {
+/// The conditions of a rule, evaluated on each row.
+pub struct RuleResult<'a> {
     at: usize,
     rule: &'a Rule,
     when: BooleanArray,
     until: Option<BooleanArray>,
 }
 
-impl Verdict<'_> {
+impl RuleResult<'_> {
     pub fn name(&self) -> &Arc<str> {
         &self.rule.name
     }
@@ -173,7 +173,7 @@ impl Verdict<'_> {
 
     /// Whether the rule fires; asked of every row in its order, with the memories of its symbol.
     #[inline]
-    pub fn fires(&self, row: usize, memories: &mut Memories, ts: i64, trade_date: i32) -> bool {
+    pub fn fires(&self, row: usize, memories: &mut RuleStates, ts: i64, trade_date: i32) -> bool {
         let Some(memory) = &mut memories.0[self.at] else { return false };
         let when = is_true(&self.when, row);
         if !when && !memory.active {
@@ -184,7 +184,7 @@ impl Verdict<'_> {
     }
 }
 
-impl Memory {
+impl RuleState {
     #[inline]
     fn push(&mut self, when: bool, ends: bool, ts: i64, trade_date: i32, cool_down: i64) -> bool {
         if trade_date != self.trade_date {
@@ -254,13 +254,13 @@ mod tests {
 
     #[test]
     fn a_rule_fires_once_until_its_end_and_again_after_its_cool_down() {
-        let mut memory = Memory { trade_date: i32::MIN, active: false, fired: i64::MIN };
+        let mut memory = RuleState { trade_date: i32::MIN, active: false, fired: i64::MIN };
         let mut push = |when, ends, ts, date| memory.push(when, ends, ts, date, 100);
         assert!(push(true, false, 0, 1));
         assert!(!push(true, false, 10, 1), "still true");
         assert!(!push(false, true, 20, 1), "its end");
         assert!(!push(true, false, 99, 1), "too early");
         assert!(push(true, false, 100, 1));
-        assert!(push(true, false, 101, 2), "a session begins anew");
+        assert!(push(true, false, 101, 2), "a new session re-arms the rule");
     }
 }

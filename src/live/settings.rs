@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::live::event::{Kind, Severity};
+use crate::live::event::{EventKind, Severity};
 use crate::util::secret::Secret;
 use crate::util::units;
 
@@ -25,8 +25,8 @@ pub struct LiveSettings {
     pub anomaly: f64,
     /// Percent of the close before, from which a change is an alert.
     pub change: f64,
-    /// Kinds of events that are told.
-    pub kinds: Vec<Kind>,
+    /// Kinds of events that are emitted.
+    pub kinds: Vec<EventKind>,
     /// How long a tick waits for older ones of its symbol, in event time. 0: none is waited for.
     #[serde(with = "units::duration")]
     pub reorder: Duration,
@@ -50,7 +50,7 @@ impl Default for LiveSettings {
             slow: 21,
             anomaly: 2.0,
             change: 1.0,
-            kinds: Kind::ALL.to_vec(),
+            kinds: EventKind::ALL.to_vec(),
             reorder: Duration::ZERO,
             commit_interval: Duration::from_secs(5),
             topic: None,
@@ -128,7 +128,7 @@ fn unique<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Str
     Ok(())
 }
 
-/// `[[live.rule]]`: told when `when` becomes true for a symbol.
+/// `[[live.rule]]`: an event is emitted when `when` becomes true for a symbol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleSettings {
@@ -158,7 +158,7 @@ pub struct WebhookSettings {
     pub format: WebhookFormat,
     /// Kinds of events that are sent.
     #[serde(default = "alerts")]
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<EventKind>,
     /// Names of the rules that are sent [default: all].
     #[serde(default)]
     pub rules: Vec<String>,
@@ -202,6 +202,6 @@ fn info() -> Severity {
     Severity::Info
 }
 
-fn alerts() -> Vec<Kind> {
-    vec![Kind::PriceAlert, Kind::Rule]
+fn alerts() -> Vec<EventKind> {
+    vec![EventKind::PriceAlert, EventKind::Rule]
 }

@@ -1,11 +1,11 @@
-//! The loop: one task owns the engine and everything that is told.
+//! The live loop: one task owns the engine and delivers its events to all sinks.
 //!
 //! ```text
 //!  tail::Follower ──> Engine ──┬─> EventTopic (thread, 64 batches; full = no ticks are read)
 //!    (16 batches)              ├─> Recorder ──> table signals (one commit in flight)
 //!                              ├─> Webhook, each (10,000 events; beyond, they are kept in the lake)
 //!                              ├─> printer (64 batches; full = no ticks are read)
-//!                              └─> broadcast of Updates every 100 ms (who is slow loses some, and hears of it)
+//!                              └─> broadcast of Updates every 100 ms (a slow subscriber gets a lag error)
 //! ```
 
 use std::collections::BTreeMap;
@@ -16,68 +16,68 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::live::engine::Engine;
+use crate::live::engine::SignalEngine;
 use crate::live::error::LiveError;
 use crate::live::event::Event;
-use crate::live::sinks::table::{Elsewhere, Recorder};
+use crate::live::sinks::table::{EventRecorder, SinkProgress};
 use crate::live::sinks::topic::EventTopic;
 use crate::live::sinks::webhook::Webhook;
-use crate::live::update::{Progress, Update};
-use crate::live::warm_up::Starts;
+use crate::live::update::{LiveProgress, LiveUpdate};
+use crate::live::warm_up::StartOffsets;
 use crate::tail::{Chunk, Follower, Tail};
 
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
-/// From the stop to the end of the last commit; webhooks have some seconds after it.
-const LAST_COMMIT: Duration = Duration::from_secs(15);
+/// How long the last commit may take after a stop. Webhooks get some seconds after it.
+const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Batches of events to somebody who shows them.
+/// Sends batches of events to a printer.
 pub type EventSender = mpsc::Sender<Vec<Arc<Event>>>;
 
-/// What the run did.
+/// The result of a run.
 #[derive(Debug, Clone, Default)]
-pub struct Summary {
-    pub progress: Progress,
-    /// Of the table `signals`; `None` where it is not written.
+pub struct LiveSummary {
+    pub progress: LiveProgress,
+    /// The version of the table `signals`; `None` if the run does not write it.
     pub version: Option<u64>,
     pub committed_events: u64,
     pub next: BTreeMap<i32, i64>,
 }
 
 /// A live task that is ready to run; see [`crate::live::open`].
-pub struct Live {
-    pub(in crate::live) engine: Engine,
+pub struct LiveTask {
+    pub(in crate::live) engine: SignalEngine,
     pub(in crate::live) follower: Follower,
-    pub(in crate::live) starts: Starts,
-    pub(in crate::live) recorder: Option<Recorder>,
+    pub(in crate::live) starts: StartOffsets,
+    pub(in crate::live) recorder: Option<EventRecorder>,
     pub(in crate::live) topic: Option<EventTopic>,
     pub(in crate::live) topic_name: String,
     pub(in crate::live) webhooks: Vec<Webhook>,
     pub(in crate::live) printer: Option<EventSender>,
-    pub(in crate::live) updates: broadcast::Sender<Arc<Update>>,
+    pub(in crate::live) updates: broadcast::Sender<Arc<LiveUpdate>>,
     pub(in crate::live) commit_interval: Duration,
-    /// Next offset to take.
+    /// The next offset to take of each partition.
     pub(in crate::live) next: BTreeMap<i32, i64>,
-    pub(in crate::live) progress: Progress,
-    /// Since the last update.
+    pub(in crate::live) progress: LiveProgress,
+    /// Events since the last update.
     pub(in crate::live) told: Vec<Arc<Event>>,
 }
 
-impl Live {
-    /// Runs until `stop`; then commits what was told.
+impl LiveTask {
+    /// Runs until `stop`, then commits the emitted events.
     ///
     /// # Errors
-    /// Kafka lost what was to be read, somebody else writes `signals`, or a sink can't go on.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<Summary, LiveError> {
+    /// Kafka no longer holds the next offset, another process writes `signals`, or a sink fails.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<LiveSummary, LiveError> {
         let too_late = async {
             stop.cancelled().await;
-            tokio::time::sleep(LAST_COMMIT).await;
+            tokio::time::sleep(LAST_COMMIT_TIMEOUT).await;
         };
         let result = tokio::select! {
             biased;
             result = self.work(&stop) => result,
             () = too_late => Err(LiveError::Failed(format!(
                 "the last events were not committed within {} s; the next start tells them",
-                LAST_COMMIT.as_secs()
+                LAST_COMMIT_TIMEOUT.as_secs()
             ))),
         };
         let Self { follower, topic, webhooks, engine, recorder, next, .. } = self;
@@ -92,7 +92,7 @@ impl Live {
             webhook.stop().await;
         }
         result?;
-        Ok(Summary {
+        Ok(LiveSummary {
             progress: engine.progress().clone(),
             version: recorder.as_ref().map(|recorder| recorder.version),
             committed_events: recorder.map_or(0, |recorder| recorder.committed_events),
@@ -106,12 +106,12 @@ impl Live {
         self.finish().await
     }
 
-    /// The table knows of a start before anything is told: else nobody could find out after a crash what was.
+    /// Commits the start before any event is emitted: otherwise a restart after a crash could not know what was emitted.
     async fn begin(&mut self) -> Result<(), LiveError> {
-        if self.recorder.as_ref().is_some_and(Recorder::begins) {
+        if self.recorder.as_ref().is_some_and(EventRecorder::begins) {
             self.record().await?;
         }
-        // Values as the table of ticks has them, and what it alone had to tell.
+        // The warm-up may have events of ticks that only the table holds.
         self.tell().await?;
         self.publish();
         Ok(())
@@ -122,7 +122,7 @@ impl Live {
         publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut commit_at = Instant::now() + self.commit_interval;
         loop {
-            let full = self.recorder.as_ref().is_some_and(Recorder::is_full);
+            let full = self.recorder.as_ref().is_some_and(EventRecorder::is_full);
             let recorder = &mut self.recorder;
             let landed = async {
                 match recorder {
@@ -175,7 +175,7 @@ impl Live {
         }
     }
 
-    /// Hands what happened to all who want to hear of it.
+    /// Delivers the new events to every sink.
     async fn tell(&mut self) -> Result<(), LiveError> {
         let events: Vec<Arc<Event>> = self.engine.events().into_iter().map(Arc::new).collect();
         if events.is_empty() {
@@ -202,11 +202,11 @@ impl Live {
         Ok(())
     }
 
-    /// How far everything was taken: what waits in the re-order buffer is still to come.
+    /// The next offset of each partition, without the ticks that are still in the re-order buffer.
     fn taken(&self) -> BTreeMap<i32, i64> {
         let taken = |(&partition, &next): (&i32, &i64)| {
             let next = self.engine.first_waiting(partition).unwrap_or(next);
-            // After a restart the reading may begin below what was told.
+            // After a restart, reading may begin below the offset up to which events were emitted.
             (partition, next.max(self.starts.origin(partition).told))
         };
         self.next.iter().map(taken).collect()
@@ -224,7 +224,7 @@ impl Live {
         Ok(())
     }
 
-    /// Commits and waits for it.
+    /// Starts a commit and waits until it has finished.
     async fn record(&mut self) -> Result<(), LiveError> {
         let elsewhere = self.elsewhere().await?;
         let taken = self.taken();
@@ -233,8 +233,8 @@ impl Live {
         recorder.landed().await
     }
 
-    /// How far what was told has come, for the commit that holds it.
-    async fn elsewhere(&mut self) -> Result<Elsewhere, LiveError> {
+    /// How far the events have reached the other sinks, which the next commit records.
+    async fn elsewhere(&mut self) -> Result<SinkProgress, LiveError> {
         let webhooks_since = self.webhooks.iter_mut().filter_map(Webhook::unsettled_since).min();
         let topic = match &mut self.topic {
             Some(topic) => {
@@ -244,10 +244,10 @@ impl Live {
             }
             None => None,
         };
-        Ok(Elsewhere { topic, webhooks_since })
+        Ok(SinkProgress { topic, webhooks_since })
     }
 
-    /// What was told is in the table before the end.
+    /// Commits the remaining events.
     async fn finish(&mut self) -> Result<(), LiveError> {
         self.publish();
         if let Some(recorder) = self.recorder.as_mut().filter(|recorder| recorder.is_in_flight()) {
@@ -266,10 +266,10 @@ impl Live {
         if self.updates.receiver_count() == 0 {
             return;
         }
-        let Progress { lag_messages, trouble, .. } = &self.progress;
+        let LiveProgress { lag_messages, trouble, .. } = &self.progress;
         let (lag_messages, trouble) = (*lag_messages, trouble.clone());
-        let progress = Progress { lag_messages, trouble, ..self.engine.progress().clone() };
-        let update = Update { states, bars, events, progress };
+        let progress = LiveProgress { lag_messages, trouble, ..self.engine.progress().clone() };
+        let update = LiveUpdate { states, bars, events, progress };
         if self.updates.send(Arc::new(update)).is_err() {
             tracing::trace!("nobody listens any more");
         }

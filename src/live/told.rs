@@ -1,4 +1,4 @@
-//! What the table `signals` holds of what was told, for a start.
+//! The events in the table `signals`, which a start reads back.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampM
 use futures::TryStreamExt;
 
 use crate::lake::{SIGNALS, TableView};
-use crate::live::event::{Event, Kind, SIDES, Severity, TickId};
-use crate::query::{DEFAULT_MEMORY_BYTES, Parsed, QueryError, QuerySession};
+use crate::live::event::{Event, EventKind, SIDES, Severity, TickId};
+use crate::query::{DEFAULT_MEMORY_BYTES, ParsedStatement, QueryError, QuerySession};
 
-/// Identities of events in `signals` of ticks at or above `next`: they left the re-order buffer before others.
+/// Identities of events in `signals` of ticks at or above `next`. These ticks left the re-order buffer before older offsets.
 ///
 /// # Errors
 /// The table can't be read.
@@ -53,11 +53,11 @@ pub(in crate::live) async fn told_since(signals: &TableView, since: i64) -> Resu
 async fn rows(signals: &TableView, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
     let mut session = QuerySession::new(DEFAULT_MEMORY_BYTES)?;
     session.register(SIGNALS, signals.clone())?;
-    let batches = session.plan(&Parsed::parse(sql)?).await?.run()?;
+    let batches = session.plan(&ParsedStatement::parse(sql)?).await?.run()?;
     batches.try_collect().await.map_err(|error| QueryError::Run(error.to_string()))
 }
 
-/// `None` for a kind of a newer version.
+/// Returns `None` for a kind of event that only a newer version knows.
 fn event_at(batch: &RecordBatch, row: usize) -> Option<Arc<Event>> {
     let column = |name: &str| batch.column_by_name(name).expect("a column of signals");
     let text = |name: &str| column(name).as_string::<i32>();
@@ -70,7 +70,7 @@ fn event_at(batch: &RecordBatch, row: usize) -> Option<Arc<Event>> {
     let (sides, confirmed) = (text("side"), column("confirmed").as_boolean());
     let side = sides.is_valid(row).then(|| sides.value(row));
     Some(Arc::new(Event {
-        kind: Kind::ALL.into_iter().find(|known| known.name() == kind)?,
+        kind: EventKind::ALL.into_iter().find(|known| known.name() == kind)?,
         name: text("name").value(row).into(),
         symbol: text("symbol").value(row).into(),
         ts: column("ts").as_primitive::<TimestampMicrosecondType>().value(row),

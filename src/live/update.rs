@@ -1,20 +1,20 @@
-//! What the live task tells those who show it, and what it knows of a symbol.
+//! Updates of the live task for displays, and the state of a symbol in them.
 
 use std::sync::Arc;
 
 use crate::live::event::Event;
-use crate::live::values::Values;
+use crate::live::values::LiveValues;
 
-/// All that changed since the update before. Sent at most every 100 ms, also when nothing did, by a broadcast: who
-/// lags behind begins again with what the table says.
+/// All that changed since the previous update. An update is broadcast at most every 100 ms, also when nothing changed. A
+/// subscriber that lags behind starts over from the state of the table.
 #[derive(Debug, Clone, Default)]
-pub struct Update {
+pub struct LiveUpdate {
     /// Symbols that had a tick.
     pub states: Vec<SymbolState>,
-    /// Bars of a second that had a tick, whole: one that is sent again takes the place of the one before.
+    /// Complete one-second bars that had a tick. A bar that is sent again replaces the earlier one.
     pub bars: Vec<SecondBar>,
     pub events: Vec<Arc<Event>>,
-    pub progress: Progress,
+    pub progress: LiveProgress,
 }
 
 /// A symbol after its newest tick.
@@ -23,8 +23,8 @@ pub struct SymbolState {
     pub symbol: Arc<str>,
     /// Event time of that tick; microseconds since the epoch, UTC.
     pub ts: i64,
-    /// By their place in [`crate::live::VALUE_NAMES`]; NaN is unknown.
-    pub values: Values,
+    /// In the order of [`crate::live::VALUE_NAMES`]; NaN is unknown.
+    pub values: LiveValues,
     /// `Buy`, `Sell` or `Hold`.
     pub signal: &'static str,
 }
@@ -46,7 +46,7 @@ pub struct SecondBar {
 
 /// How far the live task is. Counts are since its start.
 #[derive(Debug, Clone, Default)]
-pub struct Progress {
+pub struct LiveProgress {
     pub ticks: u64,
     /// Ticks older than the newest of their symbol (less the re-order buffer): in the table, not in the live values.
     pub late: u64,
@@ -57,6 +57,6 @@ pub struct Progress {
     pub lag_messages: i64,
     /// Newest event time; microseconds since the epoch, UTC.
     pub newest_ts: Option<i64>,
-    /// What is wrong with the brokers, while something is.
+    /// The current error of the brokers.
     pub trouble: Option<String>,
 }

@@ -4,7 +4,7 @@
 pub const VALUES: usize = 19;
 
 /// One value each of [`VALUE_NAMES`]; NaN is unknown.
-pub type Values = [f64; VALUES];
+pub type LiveValues = [f64; VALUES];
 
 /// The same definitions as in the named queries. `change_pct` is to the tick before; `day_*` and `vwap` are of the
 /// session (trade date) so far.

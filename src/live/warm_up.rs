@@ -1,5 +1,5 @@
-//! What the table holds, through the engine: below the offsets where the reading begins, so that the first live value is
-//! right; and what rules would have told of it.
+//! Replays rows of the table through the engine: those below the start offsets, so that the first live value is right,
+//! and past ranges for `alerts`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -9,35 +9,35 @@ use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampM
 use futures::TryStreamExt;
 
 use crate::lake::TableView;
-use crate::live::engine::{Engine, Origin};
+use crate::live::engine::{SignalEngine, TickOrigin};
 use crate::live::event::{Event, TickId};
-use crate::live::rolling::Point;
-use crate::query::{DEFAULT_MEMORY_BYTES, Parsed, QueryError, QuerySession, Scope, TICKS};
+use crate::live::rolling::TickValues;
+use crate::query::{DEFAULT_MEMORY_BYTES, ParsedStatement, QueryError, QuerySession, TICKS, TickScope};
 
-/// Newest partitions (trade dates) that are read whole: the session so far, and the one before it.
-const WHOLE: usize = 2;
-/// Farther back is read of symbols alone whose windows these don't fill, and no farther than this.
+/// The newest partitions (trade dates) are read completely: the session so far, and the one before it.
+const FULL_PARTITIONS: usize = 2;
+/// Older partitions are read only for symbols whose windows are not full yet, and no more of them than this.
 const MOST_PARTITIONS: usize = 64;
 const MOST_ROWS: u64 = 50_000_000;
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// Where the reading of each partition begins, and what was told of it before.
+/// Where reading each partition begins, and up to which offset its events were already emitted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Starts {
+pub struct StartOffsets {
     pub epoch: i32,
-    /// Next offset to read; rows of the table below it are read from there.
+    /// The next offset to read from Kafka; rows below it are read from the table.
     pub read: BTreeMap<i32, i64>,
-    /// Events of ticks below it were told.
+    /// Events of ticks below this offset were emitted.
     pub told: BTreeMap<i32, i64>,
 }
 
-impl Starts {
-    pub fn origin(&self, partition: i32) -> Origin {
+impl StartOffsets {
+    pub fn origin(&self, partition: i32) -> TickOrigin {
         let told = self.told.get(&partition).copied().unwrap_or(0);
-        Origin { epoch: self.epoch, partition, told }
+        TickOrigin { epoch: self.epoch, partition, told }
     }
 
-    /// `None` for what is read from Kafka; else whether it is still to be told.
+    /// Whether the events of a row of the table are still to be emitted; `None` for a tick that is read from Kafka.
     fn of_table(&self, tick: TickId) -> Option<bool> {
         if tick.epoch != self.epoch {
             return (tick.epoch < self.epoch).then_some(false);
@@ -51,8 +51,8 @@ impl Starts {
 ///
 /// # Errors
 /// The table can't be read.
-pub async fn warm_up(engine: &mut Engine, view: &TableView, starts: &Starts) -> Result<u64, QueryError> {
-    // Windows are full before rows that are still to be told, and those that are read from Kafka.
+pub async fn warm_up(engine: &mut SignalEngine, view: &TableView, starts: &StartOffsets) -> Result<u64, QueryError> {
+    // Windows must be full before the first row whose events are emitted, and before those that are read from Kafka.
     let least = |(partition, read): (&i32, &i64)| (*partition, (*read).min(starts.origin(*partition).told));
     let beyond = counts(view.clone(), starts.epoch, Some(&starts.read.iter().map(least).collect())).await?;
     let oldest = beyond.values().filter_map(|parts| parts.keys().next()).min().copied();
@@ -60,13 +60,13 @@ pub async fn warm_up(engine: &mut Engine, view: &TableView, starts: &Starts) -> 
     feed(engine, needed, |_, _, tick| starts.of_table(tick)).await
 }
 
-/// What would have been told of the ticks in `[since, until)` (microseconds since the epoch, UTC) of the symbols that
-/// `wants` says, oldest first.
+/// The events of the ticks in `[since, until)` (microseconds since the epoch, UTC) of the symbols that `wants` accepts,
+/// oldest first.
 ///
 /// # Errors
 /// The table can't be read.
 pub async fn history(
-    engine: &mut Engine,
+    engine: &mut SignalEngine,
     view: &TableView,
     (since, until): (i64, i64),
     wants: impl Fn(&str) -> bool,
@@ -74,7 +74,7 @@ pub async fn history(
     let day = since.div_euclid(DAY_MICROS);
     // A trade date begins at most a day before or after the one of UTC.
     let day = i32::try_from(day - 1).unwrap_or(i32::MIN);
-    let needed = needed(view, engine.rows_needed(), Some(day), &Counts::new()).await?;
+    let needed = needed(view, engine.rows_needed(), Some(day), &RowCounts::new()).await?;
     feed(engine, needed, |symbol, ts, _| (ts < until && wants(symbol)).then_some(ts >= since)).await?;
     let mut events = engine.events();
     events.sort_by(|one, other| {
@@ -84,25 +84,25 @@ pub async fn history(
     Ok(events)
 }
 
-/// What fills windows and sessions.
-struct Needed {
-    /// Of all symbols.
+/// The rows that fill windows and sessions.
+struct NeededRows {
+    /// Read for all symbols.
     recent: TableView,
-    /// Of these symbols alone, each from its partition of the table on.
+    /// Read only for the symbols in `few`, each from its partition of the table on.
     older: TableView,
     few: BTreeMap<String, i32>,
 }
 
 /// Rows by symbol and partition of the table.
-type Counts = BTreeMap<String, BTreeMap<i32, i64>>;
+type RowCounts = BTreeMap<String, BTreeMap<i32, i64>>;
 
-/// `oldest` partition is read whole, and all after it; rows `beyond` fill no window.
+/// The partition `oldest` and all after it are read completely. Rows in `beyond` fill no window.
 async fn needed(
     view: &TableView,
     rows_needed: usize,
     oldest: Option<i32>,
-    beyond: &Counts,
-) -> Result<Needed, QueryError> {
+    beyond: &RowCounts,
+) -> Result<NeededRows, QueryError> {
     let mut rows_of: BTreeMap<i32, u64> = BTreeMap::new();
     for file in &view.files {
         *rows_of.entry(file.partition_value).or_default() += file.rows.unwrap_or(0);
@@ -111,7 +111,7 @@ async fn needed(
     let mut rows = 0;
     let farthest = rows_of.iter().rev().enumerate().take_while(|(at, (_, count))| {
         rows += if *at < before { 0 } else { **count };
-        *at < before + WHOLE || (*at < before + MOST_PARTITIONS && rows <= MOST_ROWS)
+        *at < before + FULL_PARTITIONS || (*at < before + MOST_PARTITIONS && rows <= MOST_ROWS)
     });
     let farthest = farthest.last().map_or(i32::MAX, |(_, (value, _))| *value);
     let mut found = counts(part_of(view, farthest..=i32::MAX), 0, None).await?;
@@ -126,7 +126,7 @@ async fn needed(
         found.values().flatten().filter(|(_, rows)| **rows > 0).map(|(value, _)| *value).collect();
     let with_rows_before: Vec<i32> =
         with_rows.iter().rev().copied().filter(|value| oldest.is_none_or(|oldest| *value <= oldest)).collect();
-    let recent = with_rows_before.get(WHOLE - 1).or(with_rows_before.last()).copied();
+    let recent = with_rows_before.get(FULL_PARTITIONS - 1).or(with_rows_before.last()).copied();
     let recent = recent.into_iter().chain(oldest).min().unwrap_or(farthest);
     let mut few = BTreeMap::new();
     for (symbol, parts) in &found {
@@ -143,7 +143,7 @@ async fn needed(
     }
     let oldest = few.values().min().copied().unwrap_or(recent);
     let older = part_of(view, oldest..=recent.saturating_sub(1));
-    Ok(Needed { recent: part_of(view, recent..=i32::MAX), older, few })
+    Ok(NeededRows { recent: part_of(view, recent..=i32::MAX), older, few })
 }
 
 fn part_of(view: &TableView, values: RangeInclusive<i32>) -> TableView {
@@ -154,11 +154,11 @@ fn part_of(view: &TableView, values: RangeInclusive<i32>) -> TableView {
 
 /// Gives the engine the rows for which `emits` says whether their events are wanted; `None` leaves a row out.
 async fn feed(
-    engine: &mut Engine,
-    needed: Needed,
+    engine: &mut SignalEngine,
+    needed: NeededRows,
     emits: impl Fn(&str, i64, TickId) -> Option<bool>,
 ) -> Result<u64, QueryError> {
-    let Needed { recent, older, few } = needed;
+    let NeededRows { recent, older, few } = needed;
     let mut rows = 0;
     for (view, few) in [(older, Some(&few)), (recent, None)] {
         if view.files.is_empty() {
@@ -181,7 +181,7 @@ async fn feed(
     Ok(rows)
 }
 
-/// Only rows of these symbols; of all if there are none.
+/// Runs a statement on the rows of these symbols, or of all symbols if the list is empty.
 async fn run(
     view: TableView,
     sql: &str,
@@ -189,18 +189,18 @@ async fn run(
 ) -> Result<impl futures::Stream<Item = Result<RecordBatch, QueryError>> + Unpin, QueryError> {
     let mut session = QuerySession::new(DEFAULT_MEMORY_BYTES)?;
     session.register(TICKS, view)?;
-    let mut parsed = Parsed::parse(sql)?;
-    parsed.restrict_table(&Scope { symbols, from: None, to: None }, TICKS)?;
+    let mut parsed = ParsedStatement::parse(sql)?;
+    parsed.restrict_table(&TickScope { symbols, from: None, to: None }, TICKS)?;
     let planned = session.plan(&parsed).await?;
     Ok(planned.run()?.map_err(|error| QueryError::Run(error.to_string())))
 }
 
-/// Of all rows, or of those of an epoch at or beyond these offsets.
-async fn counts(view: TableView, epoch: i32, beyond: Option<&BTreeMap<i32, i64>>) -> Result<Counts, QueryError> {
-    let mut all = Counts::new();
+/// Counts all rows, or those of an epoch at or beyond these offsets.
+async fn counts(view: TableView, epoch: i32, beyond: Option<&BTreeMap<i32, i64>>) -> Result<RowCounts, QueryError> {
+    let mut all = RowCounts::new();
     let condition = match beyond {
         None => "true".to_owned(),
-        // Files tell least and greatest offsets: those below are not read.
+        // Files have statistics of their offsets, so older files are not read.
         Some(offsets) => {
             let each = |(partition, offset): (&i32, &i64)| {
                 format!("(kafka_partition = {partition} AND kafka_offset >= {offset})")
@@ -227,7 +227,7 @@ async fn counts(view: TableView, epoch: i32, beyond: Option<&BTreeMap<i32, i64>>
 }
 
 fn take(
-    engine: &mut Engine,
+    engine: &mut SignalEngine,
     batch: &RecordBatch,
     few: Option<&BTreeMap<String, i32>>,
     emits: impl Fn(&str, i64, TickId) -> Option<bool>,
@@ -254,7 +254,7 @@ fn take(
             index: indices.value(row),
         };
         let Some(emits) = emits(symbols.value(row), ts.value(row), tick) else { continue };
-        let point = Point {
+        let point = TickValues {
             ts: ts.value(row),
             trade_date: dates.value(row),
             open: known(open, row),

@@ -17,12 +17,12 @@ pub enum Pace {
 
 /// Due times since the start.
 #[derive(Debug, Clone)]
-pub(super) struct Schedule {
+pub(super) struct SendSchedule {
     pace: Pace,
     first_ts: Option<i64>,
 }
 
-impl Schedule {
+impl SendSchedule {
     pub(super) fn new(pace: Pace) -> Self {
         Self { pace, first_ts: None }
     }
@@ -54,16 +54,16 @@ mod tests {
 
     #[test]
     fn a_rate_does_not_drift() {
-        let schedule = Schedule::new(Pace::Rate(3.0));
+        let schedule = SendSchedule::new(Pace::Rate(3.0));
         assert_eq!(schedule.due_by_count(0), Some(Duration::ZERO));
         assert_eq!(schedule.due_by_count(3_000_000), Some(Duration::from_secs(1_000_000)));
-        assert_eq!(Schedule::new(Pace::FlatOut).due_by_count(5), None);
-        assert_eq!(Schedule::new(Pace::Rate(1e-300)).due_by_count(5), Some(Duration::MAX));
+        assert_eq!(SendSchedule::new(Pace::FlatOut).due_by_count(5), None);
+        assert_eq!(SendSchedule::new(Pace::Rate(1e-300)).due_by_count(5), Some(Duration::MAX));
     }
 
     #[test]
     fn event_times_count_from_the_first() {
-        let mut schedule = Schedule::new(Pace::EventTime { speed: 60.0 });
+        let mut schedule = SendSchedule::new(Pace::EventTime { speed: 60.0 });
         assert_eq!(schedule.due_by_time(Some(1_000_000_000)), Some(Duration::ZERO));
         assert_eq!(schedule.due_by_time(Some(1_060_000_000)), Some(Duration::from_secs(1)));
         assert_eq!(schedule.due_by_time(Some(900_000_000)), None);

@@ -31,7 +31,7 @@ pub struct ResumeSettings {
     pub name: String,
     /// What the messages are made of, for errors: the names of the files.
     pub input: String,
-    /// Told how far the replay came before.
+    /// Called with the number of messages that earlier runs sent.
     pub report: fn(&str),
 }
 
@@ -112,7 +112,7 @@ struct EarlierRun {
     metadata: PositionMetadata,
 }
 
-/// The pure half: which messages of the input are in the topic already, and what the next commit says.
+/// The part without I/O: which messages of the input are in the topic already, and what the next commit says.
 #[derive(Debug)]
 struct ReplayProgress {
     name: String,

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::pace::{Pace, Schedule};
+use super::pace::{Pace, SendSchedule};
 use super::resume::{ReplayPosition, ResumableReplay, ResumeError, ResumeSettings};
 use super::{Feed, FeedError, FeedMessage};
 use crate::kafka::{Delivered, KafkaSettings, Producer, ProducerError, ProducerRecord, Queued};
 
-/// Messages between two looks at the stop, the clock and the progress.
-const LOOK_EVERY: u64 = 256;
+/// Messages between two checks of the stop signal, the clock and the progress.
+const CHECK_EVERY: u64 = 256;
 /// Longest sleep, so that delivery reports are served at a slow pace too.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
@@ -46,7 +46,7 @@ impl Default for SendSettings {
     }
 }
 
-/// Counts for whoever watches.
+/// Counts for progress displays.
 #[derive(Debug, Default)]
 pub struct SendProgress {
     pub acknowledged: AtomicU64,
@@ -92,26 +92,26 @@ pub async fn send_feed<F: Feed + Send + 'static>(
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
         let output = match &settings.resume {
-            None => Output::Plain(Producer::new(&kafka)?),
+            None => FeedOutput::Plain(Producer::new(&kafka)?),
             Some(resume) => {
                 let replay = ResumableReplay::start(&kafka, resume, stop.clone(), settings.stop_patience)?;
-                Output::Resumable(Box::new(replay))
+                FeedOutput::Resumable(Box::new(replay))
             }
         };
-        let sender = Sender { settings, output, progress: &progress, stop: &stop, runtime: &runtime };
+        let sender = FeedSender { settings, output, progress: &progress, stop: &stop, runtime: &runtime };
         let report = sender.run(&mut feed);
         Ok((feed, report))
     })
     .await?
 }
 
-/// Where messages go.
-enum Output {
+/// The producer that messages are sent with.
+enum FeedOutput {
     Plain(Producer),
     Resumable(Box<ResumableReplay>),
 }
 
-impl Output {
+impl FeedOutput {
     fn send(&mut self, record: ProducerRecord<'_>, stop: &CancellationToken) -> Result<Queued, SendError> {
         match self {
             Self::Plain(producer) => Ok(producer.send(record, stop)?),
@@ -135,74 +135,74 @@ impl Output {
 }
 
 /// Lives on a thread of its own: librdkafka's calls block.
-struct Sender<'a> {
+struct FeedSender<'a> {
     settings: SendSettings,
-    output: Output,
+    output: FeedOutput,
     progress: &'a SendProgress,
     stop: &'a CancellationToken,
     runtime: &'a Handle,
 }
 
-impl Sender<'_> {
+impl FeedSender<'_> {
     fn run(mut self, feed: &mut impl Feed) -> SendReport {
         let begun = Instant::now();
         let (mut sent, mut started) = (self.read_past_sent(feed), begun);
-        if let Ok(Ended::NotYet) = sent {
+        if let Ok(SendEnd::NotYet) = sent {
             started = Instant::now();
             sent = self.send_all(feed, started);
         }
-        let is_at_end = matches!(sent, Ok(Ended::Feed));
+        let is_at_end = matches!(sent, Ok(SendEnd::Feed));
         let finished = self.finish();
         let position = match &self.output {
-            Output::Plain(_) => None,
-            Output::Resumable(replay) => Some(replay.position()),
+            FeedOutput::Plain(_) => None,
+            FeedOutput::Resumable(replay) => Some(replay.position()),
         };
         let failure = sent.err().or(finished.err());
         SendReport { delivered: self.output.delivered(), elapsed: started.elapsed(), failure, is_at_end, position }
     }
 
     /// Moves the feed behind the messages that are in the topic already.
-    fn read_past_sent(&mut self, feed: &mut impl Feed) -> Result<Ended, SendError> {
-        let Output::Resumable(replay) = &mut self.output else { return Ok(Ended::NotYet) };
+    fn read_past_sent(&mut self, feed: &mut impl Feed) -> Result<SendEnd, SendError> {
+        let FeedOutput::Resumable(replay) = &mut self.output else { return Ok(SendEnd::NotYet) };
         while replay.is_behind() {
             if self.stop.is_cancelled() {
-                return Ok(Ended::Early);
+                return Ok(SendEnd::Early);
             }
             let message = feed.next_message()?.ok_or_else(|| replay.shorter_input())?;
             replay.read_past(&record(message, self.settings.event_timestamps))?;
         }
-        Ok(Ended::NotYet)
+        Ok(SendEnd::NotYet)
     }
 
-    fn send_all(&mut self, feed: &mut impl Feed, started: Instant) -> Result<Ended, SendError> {
-        let mut schedule = Schedule::new(self.settings.pace);
+    fn send_all(&mut self, feed: &mut impl Feed, started: Instant) -> Result<SendEnd, SendError> {
+        let mut schedule = SendSchedule::new(self.settings.pace);
         let count = self.settings.count.unwrap_or(u64::MAX);
         let limit = self.settings.duration.unwrap_or(Duration::MAX);
-        let mut clock = Waiter { started, now: Duration::ZERO, limit };
+        let mut clock = PaceWaiter { started, now: Duration::ZERO, limit };
         for sent in 0..count {
-            if sent % LOOK_EVERY == 0 && (self.look() || started.elapsed() >= limit) {
-                return Ok(Ended::Early);
+            if sent % CHECK_EVERY == 0 && (self.look() || started.elapsed() >= limit) {
+                return Ok(SendEnd::Early);
             }
             if !clock.wait(schedule.due_by_count(sent), self)? {
-                return Ok(Ended::Early);
+                return Ok(SendEnd::Early);
             }
-            let Some(message) = feed.next_message()? else { return Ok(Ended::Feed) };
+            let Some(message) = feed.next_message()? else { return Ok(SendEnd::Feed) };
             if !clock.wait(schedule.due_by_time(message.ts), self)? {
-                return Ok(Ended::Early);
+                return Ok(SendEnd::Early);
             }
             let record = record(message, self.settings.event_timestamps);
             if self.output.send(record, self.stop)? == Queued::Stopped {
-                return Ok(Ended::Early);
+                return Ok(SendEnd::Early);
             }
         }
-        Ok(Ended::Early)
+        Ok(SendEnd::Early)
     }
 
     /// Ends when every message has its answer; after a stop when the patience is over.
     fn finish(&mut self) -> Result<(), SendError> {
         let finished = match &mut self.output {
-            Output::Resumable(replay) => replay.finish().map_err(SendError::from),
-            Output::Plain(producer) => {
+            FeedOutput::Resumable(replay) => replay.finish().map_err(SendError::from),
+            FeedOutput::Plain(producer) => {
                 let mut stopped: Option<Instant> = None;
                 while !producer.flush(LONGEST_WAIT) {
                     self.progress.acknowledged.store(producer.delivered().acknowledged, Ordering::Relaxed);
@@ -228,7 +228,7 @@ impl Sender<'_> {
 
 /// Why no more messages are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
+enum SendEnd {
     NotYet,
     /// By the stop, the count or the duration.
     Early,
@@ -241,7 +241,7 @@ fn record(message: FeedMessage<'_>, event_timestamps: bool) -> ProducerRecord<'_
 }
 
 /// Sleeps until messages are due. Times count from the start.
-struct Waiter {
+struct PaceWaiter {
     started: Instant,
     /// Last reading of the clock: messages that were due by then don't read it again.
     now: Duration,
@@ -249,9 +249,9 @@ struct Waiter {
     limit: Duration,
 }
 
-impl Waiter {
+impl PaceWaiter {
     /// False if the limit or the stop comes first.
-    fn wait(&mut self, due: Option<Duration>, sender: &mut Sender<'_>) -> Result<bool, SendError> {
+    fn wait(&mut self, due: Option<Duration>, sender: &mut FeedSender<'_>) -> Result<bool, SendError> {
         let Some(due) = due else { return Ok(true) };
         let until = due.min(self.limit);
         while until > self.now {
@@ -278,8 +278,8 @@ mod tests {
     use super::*;
     use crate::decode::Preset;
     use crate::kafka::EmbeddedBroker;
-    use crate::produce::simulate::{Clock, SimulateSettings, SimulatedFeed};
-    use crate::produce::wire::Encoder;
+    use crate::produce::simulate::{SimulateSettings, SimulatedFeed, SimulationClock};
+    use crate::produce::wire::MessageEncoder;
 
     fn kafka(broker: &EmbeddedBroker) -> KafkaSettings {
         KafkaSettings {
@@ -290,14 +290,17 @@ mod tests {
     }
 
     fn simulation(settings: &SimulateSettings) -> SimulatedFeed {
-        SimulatedFeed::new(settings, Encoder::new(Preset::Canonical, None).unwrap())
+        SimulatedFeed::new(settings, MessageEncoder::new(Preset::Canonical, None).unwrap())
     }
 
     #[tokio::test]
     async fn a_run_ends_with_its_count() {
         let broker = EmbeddedBroker::start(4, "ticks").unwrap();
-        let feed =
-            simulation(&SimulateSettings { clock: Clock::From(0), anomalies: 0.1, ..SimulateSettings::default() });
+        let feed = simulation(&SimulateSettings {
+            clock: SimulationClock::From(0),
+            anomalies: 0.1,
+            ..SimulateSettings::default()
+        });
         let settings = SendSettings { count: Some(2_000), ..SendSettings::default() };
         let progress = Arc::new(SendProgress::default());
         let sent = send_feed(feed, settings, kafka(&broker), Arc::clone(&progress), CancellationToken::new());

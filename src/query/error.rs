@@ -1,4 +1,4 @@
-//! What can go wrong with a query, told apart by who has to act.
+//! Errors of queries, grouped by who has to act.
 
 use std::io;
 

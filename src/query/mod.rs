@@ -18,23 +18,25 @@ mod sql;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use catalog::ask::Ask;
-pub use catalog::embedded::{Catalog, NamedQuery};
+pub use catalog::ask::QueryRequest;
+pub use catalog::embedded::{NamedQuery, QueryCatalog};
 pub use catalog::expand::NamedTables;
-pub use catalog::header::{Column, ColumnType, Header};
-pub use catalog::warm_up::{RowsBefore, Until, WarmUp};
+pub use catalog::header::{ColumnType, OutputColumn, QueryHeader};
+pub use catalog::warm_up::{RowsBefore, UntilCondition, WarmUp};
 pub use error::QueryError;
-pub use format::{Encoded, Fit, Format, Output, write_all, write_batch, write_readable, write_stream};
-pub use session::condition::{Condition, Conditions};
-pub use session::progress::{InputRead, Progress};
-pub use session::query_session::{Batches, DEFAULT_MEMORY_BYTES, Planned, QuerySession};
-pub use session::reads::{Amount, RowGroups, TableReads};
+pub use format::{
+    EncodedResult, OutputFormat, ResultOutput, TableFit, write_all, write_batch, write_readable, write_stream,
+};
+pub use session::condition::{Condition, ConditionPlanner};
+pub use session::progress::{InputRead, QueryProgress};
+pub use session::query_session::{DEFAULT_MEMORY_BYTES, PlannedQuery, QuerySession, ResultBatches};
+pub use session::reads::{ReadAmount, RowGroups, TableReads};
 pub use session::tables::{DEAD_LETTERS, TICKS, TableInfo, sql_type};
-pub use session::union::Sessions;
+pub use session::union::UnionSessions;
 pub use sql::dialect::Dialect;
-pub use sql::moment::{Clock, Moment};
-pub use sql::params::Param;
-pub use sql::place::Place;
+pub use sql::moment::{QueryClock, TimeExpression};
+pub use sql::params::QueryParam;
+pub use sql::place::SourceLocation;
 pub use sql::problem::SqlProblem;
-pub use sql::scope::{Bound, Scope};
-pub use sql::statement::Parsed;
+pub use sql::scope::{TickScope, TimeBound};
+pub use sql::statement::ParsedStatement;

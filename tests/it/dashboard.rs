@@ -14,7 +14,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 use tickhouse::kafka::KafkaSettings;
-use tickhouse::live::Update;
+use tickhouse::live::LiveUpdate;
 use tickhouse::serve::dashboard::{DashboardError, DashboardSettings, Limits, PipelineView, Server, SourceSpec};
 use tickhouse::serve::metrics::{Facts, View, routes};
 use tickhouse::tail::UnionSettings;
@@ -40,7 +40,7 @@ struct Options {
     token: bool,
     allow_host: Vec<String>,
     limits: Option<Limits>,
-    live: Option<broadcast::Receiver<Arc<Update>>>,
+    live: Option<broadcast::Receiver<Arc<LiveUpdate>>>,
     pipeline: Option<watch::Receiver<PipelineView>>,
     /// What it holds beyond the table shows too.
     kafka: Option<KafkaSettings>,

@@ -118,7 +118,7 @@ fn settings_that_can_t_work_are_told_at_the_start() {
         ("[live]\nkind = []", "unknown field `kind`"),
         (&format!("[live]\ntopic = \"{}\"", topic.kafka.topic), "is the topic of the ticks"),
         ("[[live.rule]]\nname = \"x\"\nwhen = \" \"", "the condition is empty"),
-        ("[[live.rule]]\nname = \"x\"\nwhen = \"random() > 0.5\"", "random() is another at every look"),
+        ("[[live.rule]]\nname = \"x\"\nwhen = \"random() > 0.5\"", "random() differs between evaluations"),
     ] {
         let path = config(&place, text);
         let live = run(&["live", "--config", &path], &topic, &place).secret("a-secret-path").run();

@@ -9,7 +9,7 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;
 use tickhouse::kafka::KafkaSettings;
 use tickhouse::market::{ExtraSpec, ExtraType, PartitionBy};
-use tickhouse::query::{DEFAULT_MEMORY_BYTES, Parsed, Sessions};
+use tickhouse::query::{DEFAULT_MEMORY_BYTES, ParsedStatement, UnionSessions};
 use tickhouse::tail::{Mode, Union, UnionError, UnionSettings, UnionView};
 use tokio::time::timeout;
 
@@ -28,13 +28,13 @@ fn payloads(numbers: std::ops::Range<usize>) -> Vec<String> {
     numbers.map(|number| if number as i64 % BROKEN == 0 { "{".to_owned() } else { tick(number) }).collect()
 }
 
-async fn rows(sessions: &Sessions, view: &UnionView, sql: &str) -> Vec<RecordBatch> {
-    let planned = sessions.over(view).unwrap().plan(&Parsed::parse(sql).unwrap()).await.unwrap();
+async fn rows(sessions: &UnionSessions, view: &UnionView, sql: &str) -> Vec<RecordBatch> {
+    let planned = sessions.over(view).unwrap().plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap();
     planned.run().unwrap().try_collect().await.unwrap()
 }
 
 /// By partition: rows, distinct offsets, the lowest and the highest.
-async fn counted(sessions: &Sessions, view: &UnionView) -> BTreeMap<i32, [i64; 4]> {
+async fn counted(sessions: &UnionSessions, view: &UnionView) -> BTreeMap<i32, [i64; 4]> {
     let sql = "SELECT kafka_partition, count(*), count(DISTINCT kafka_offset), min(kafka_offset), max(kafka_offset) \
                FROM ticks GROUP BY kafka_partition";
     let mut counted = BTreeMap::new();
@@ -49,7 +49,7 @@ async fn counted(sessions: &Sessions, view: &UnionView) -> BTreeMap<i32, [i64; 4
 }
 
 /// Each partition has all of its ticks below an offset, each once, and nothing beyond it.
-async fn assert_prefix(sessions: &Sessions, view: &UnionView) -> i64 {
+async fn assert_prefix(sessions: &UnionSessions, view: &UnionView) -> i64 {
     let mut all = 0;
     for (partition, [count, distinct, low, high]) in counted(sessions, view).await {
         let covered = view.covered[&partition];
@@ -74,7 +74,7 @@ async fn every_view_is_a_prefix_while_commits_go_on() {
         let mut running = ingest(spec(&topic, &place)).await;
         running.committed(300).await;
         let union = union(&place, Some(topic.kafka.clone())).await;
-        let sessions = Sessions::new(DEFAULT_MEMORY_BYTES).unwrap();
+        let sessions = UnionSessions::new(DEFAULT_MEMORY_BYTES).unwrap();
         let (go, gone) = std::sync::mpsc::sync_channel(1);
         let sender = Arc::clone(&topic);
         let sending = tokio::task::spawn_blocking(move || {
@@ -119,7 +119,7 @@ async fn every_view_is_a_prefix_while_commits_go_on() {
 }
 
 /// Texts as they are told.
-async fn all_columns(sessions: &Sessions, view: &UnionView) -> RecordBatch {
+async fn all_columns(sessions: &UnionSessions, view: &UnionView) -> RecordBatch {
     let columns = view.lake.ticks.schema.fields().iter().map(|field| field.name().as_str());
     let columns: Vec<&str> = columns.filter(|name| *name != "ingested_at").collect();
     let sql = format!("SELECT {} FROM ticks ORDER BY kafka_partition, kafka_offset", columns.join(", "));
@@ -157,7 +157,7 @@ async fn a_tick_is_the_same_before_its_commit_and_after() {
             })
             .collect();
         topic.send(&payloads);
-        let sessions = Sessions::new(DEFAULT_MEMORY_BYTES).unwrap();
+        let sessions = UnionSessions::new(DEFAULT_MEMORY_BYTES).unwrap();
         let mut before = union(&place, Some(topic.kafka.clone())).await;
         let in_tail = timeout(PATIENCE, before.caught_up()).await.unwrap().unwrap();
         assert_eq!((in_tail.tail_rows, in_tail.lake.ticks.files.len()), (60, 0), "{by}");
@@ -180,7 +180,7 @@ async fn without_brokers_it_is_the_table_alone() {
     let mut alone = union(&place, None).await;
     let view = alone.caught_up().await.unwrap();
     assert_eq!((view.mode, view.tail_rows, view.version()), (Mode::Snapshot, 0, place.lake().await.version()));
-    let sessions = Sessions::new(DEFAULT_MEMORY_BYTES).unwrap();
+    let sessions = UnionSessions::new(DEFAULT_MEMORY_BYTES).unwrap();
     assert_eq!(assert_prefix(&sessions, &view).await, 294);
     let mut both = union(&place, Some(topic.kafka.clone())).await;
     let view = timeout(PATIENCE, both.caught_up()).await.unwrap().unwrap();
@@ -201,7 +201,7 @@ async fn a_full_tail_waits_for_ingest() {
     let mut union = Union::open(place.lake().await, settings).await.unwrap();
     let error = timeout(PATIENCE, union.caught_up()).await.unwrap().unwrap_err();
     assert!(matches!(error, UnionError::Full { limit_bytes: 100_000, lag } if lag > 0), "{error}");
-    let sessions = Sessions::new(DEFAULT_MEMORY_BYTES).unwrap();
+    let sessions = UnionSessions::new(DEFAULT_MEMORY_BYTES).unwrap();
     let full = union.view();
     assert!(full.mode == Mode::Full && full.trouble.is_some() && full.tail_rows > 0, "{full:?}");
     assert!(assert_prefix(&sessions, &full).await < 11_760);
@@ -242,7 +242,7 @@ async fn a_new_epoch_begins_at_the_first_offset() {
     let mut views = union.views();
     let whole = timeout(PATIENCE, views.wait_for(|view| view.lake.epoch == 1 && view.tail_rows == 294));
     let whole = whole.await.unwrap().unwrap().clone();
-    let sessions = Sessions::new(DEFAULT_MEMORY_BYTES).unwrap();
+    let sessions = UnionSessions::new(DEFAULT_MEMORY_BYTES).unwrap();
     let sql = "SELECT kafka_epoch, count(*) FROM ticks GROUP BY kafka_epoch ORDER BY 1";
     let batches = rows(&sessions, &whole, sql).await;
     let counts: Vec<(i32, i64)> = batches

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::args::{FormatChoice, InputArgs, TableArgs};
 use crate::decode::Reason;
-use crate::query::Moment;
+use crate::query::TimeExpression;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -99,11 +99,11 @@ pub struct DeadLettersReplayArgs {
     /// Only those that were ingested at or after this: 2026-11-20, 2026-11-20T14:30:00Z, yesterday or 2h (ago)
     ///
     /// Days and times without an offset are in UTC.
-    #[arg(long, value_name = "DATE|TIME", value_parser = Moment::parse)]
-    pub from: Option<Moment>,
+    #[arg(long, value_name = "DATE|TIME", value_parser = TimeExpression::parse)]
+    pub from: Option<TimeExpression>,
     /// Only those that were ingested before this
-    #[arg(long, value_name = "DATE|TIME", value_parser = Moment::parse)]
-    pub to: Option<Moment>,
+    #[arg(long, value_name = "DATE|TIME", value_parser = TimeExpression::parse)]
+    pub to: Option<TimeExpression>,
     /// Only this partition of the topic
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(0..))]
     pub partition: Option<i32>,

@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::args::{FormatChoice, TableArgs, zone};
-use crate::query::Moment;
+use crate::query::TimeExpression;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -114,7 +114,7 @@ pub struct PastArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsOfText {
     Version(u64),
-    Moment(Moment),
+    Moment(TimeExpression),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -128,5 +128,5 @@ fn as_of(text: &str) -> Result<AsOfText, String> {
     if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
         return text.parse().map(AsOfText::Version).map_err(|_| format!("'{text}' is too large for a version"));
     }
-    Moment::parse(text).map(AsOfText::Moment).map_err(|problem| format!("no version, and {problem}"))
+    TimeExpression::parse(text).map(AsOfText::Moment).map_err(|problem| format!("no version, and {problem}"))
 }

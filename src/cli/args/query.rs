@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args};
 
 use crate::cli::args::{EngineArgs, FormatChoice, KafkaArgs, PastArgs, TableArgs, pair, zone};
 use crate::cli::settings::Layers;
-use crate::engines::Engine;
+use crate::engines::QueryEngine;
 use crate::query::Dialect;
 use crate::util::units::{parse_size, size_text};
 
@@ -74,7 +74,7 @@ pub struct QueryArgs {
     pub register: Vec<(String, String)>,
     /// Engine that runs the statement; athena and trino read the tables that are registered there [default: local]
     #[arg(long, value_enum)]
-    pub engine: Option<Engine>,
+    pub engine: Option<QueryEngine>,
     /// Also read what Kafka holds beyond the table, up to the current ends of its topic
     ///
     /// At the prompt each statement reads up to the ends at its start.
@@ -138,7 +138,7 @@ impl QueryArgs {
         self.table.apply(layers);
         self.kafka.apply(layers);
         self.engines.apply(layers);
-        layers.flag("engine", "--engine", self.engine.map(Engine::name));
+        layers.flag("engine", "--engine", self.engine.map(QueryEngine::name));
     }
 
     /// # Errors

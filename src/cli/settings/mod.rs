@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::{InputSettings, Preset};
 use crate::engines::registration::glue::GlueSettings;
-use crate::engines::{AthenaSettings, ClickhouseSettings, Engine, TrinoSettings};
+use crate::engines::{AthenaSettings, ClickhouseSettings, QueryEngine, TrinoSettings};
 use crate::ingest::IngestSettings;
 use crate::kafka::{KafkaSettings, Properties};
 use crate::lake::{Location, StoreSettings};
@@ -37,7 +37,7 @@ pub struct Settings {
     pub ingest: IngestSettings,
     pub live: LiveSettings,
     /// Who runs the statements of `query`.
-    pub engine: Engine,
+    pub engine: QueryEngine,
     pub athena: AthenaSettings,
     pub glue: GlueSettings,
     pub clickhouse: ClickhouseSettings,

@@ -1,4 +1,4 @@
-//! What stands for Athena in a build without the AWS SDK: nothing that could be asked.
+//! A stub of the Athena client, for a build without the AWS SDK.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use tokio_util::sync::CancellationToken;
 
-use super::{AthenaSettings, Scanned};
+use super::{AthenaSettings, ScannedBytes};
 use crate::engines::error::EngineError;
 use crate::engines::progress::EngineProgress;
 use crate::lake::StoreSettings;
@@ -52,7 +52,7 @@ impl AthenaAnswer {
         match *self {}
     }
 
-    pub fn scanned(&self) -> Option<Scanned> {
+    pub fn scanned(&self) -> Option<ScannedBytes> {
         match *self {}
     }
 

@@ -8,10 +8,10 @@ use arrow::record_batch::RecordBatch;
 use aws_sdk_athena::Client;
 use aws_sdk_athena::types::{ColumnInfo, ResultSet, Row};
 
-use super::Scanned;
+use super::ScannedBytes;
 use super::calls::{call_failed, stop_query};
 use crate::engines::error::{ATHENA, EngineError};
-use crate::engines::values::{Cell, Columns};
+use crate::engines::values::{BatchBuilder, EngineValue};
 
 /// As many as Athena gives at once.
 const PAGE_ROWS: i32 = 1_000;
@@ -23,8 +23,8 @@ pub struct AthenaAnswer {
     sql: String,
     /// Ended by [`Self::close`].
     runs: bool,
-    pub(super) scanned: Option<Scanned>,
-    columns: Option<Columns>,
+    pub(super) scanned: Option<ScannedBytes>,
+    columns: Option<BatchBuilder>,
     ready: Option<RecordBatch>,
     /// Of the page that follows.
     token: Option<String>,
@@ -56,7 +56,7 @@ impl AthenaAnswer {
     }
 
     /// What the statement read, which is what it costs.
-    pub fn scanned(&self) -> Option<Scanned> {
+    pub fn scanned(&self) -> Option<ScannedBytes> {
         self.scanned
     }
 
@@ -100,7 +100,8 @@ impl AthenaAnswer {
             if known.is_empty() {
                 return Ok(());
             }
-            self.columns = Some(Columns::new(known.iter().map(|column| (column.name().to_owned(), type_of(column)))));
+            self.columns =
+                Some(BatchBuilder::new(known.iter().map(|column| (column.name().to_owned(), type_of(column)))));
             // A SELECT answers with its columns first; SHOW and DESCRIBE don't.
             if let Some((first, rest)) = rows.split_first()
                 && is_header(first, known)
@@ -110,7 +111,8 @@ impl AthenaAnswer {
         }
         let Some(columns) = &mut self.columns else { return Ok(()) };
         for row in rows {
-            let cells = row.data().iter().map(|datum| datum.var_char_value().map_or(Cell::Null, Cell::Text));
+            let cells =
+                row.data().iter().map(|datum| datum.var_char_value().map_or(EngineValue::Null, EngineValue::Text));
             let added = columns.append(cells);
             added.map_err(|detail| EngineError::Protocol { engine: ATHENA, detail })?;
         }

@@ -1,4 +1,4 @@
-//! Calls that every part of the client makes, and what it means when one fails.
+//! Calls that every part of the client makes, and their errors.
 
 use std::time::Duration;
 
@@ -6,41 +6,41 @@ use aws_sdk_athena::Client;
 use aws_sdk_athena::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::engines::aws::is_log_in;
-use crate::engines::error::{ATHENA, EngineError, Refusal};
+use crate::engines::error::{ATHENA, EngineError, StatementError};
 
-/// A query that is to end must not hold up whoever stopped it.
-const STOP: Duration = Duration::from_secs(5);
-const LOG_IN: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use Athena, \
+/// Stopping a query must not block the caller for longer.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+const LOG_IN_FIX: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use Athena, \
                       Glue and the bucket of the results";
 
 /// Ends a query that may still run.
 pub(super) async fn stop_query(client: &Client, id: &str) {
-    let stopped = tokio::time::timeout(STOP, client.stop_query_execution().query_execution_id(id).send()).await;
+    let stopped = tokio::time::timeout(STOP_TIMEOUT, client.stop_query_execution().query_execution_id(id).send()).await;
     match stopped {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::warn!(query = id, "end the query at Athena: {}", DisplayErrorContext(&error)),
-        Err(_) => tracing::warn!(query = id, "end the query at Athena: no answer within {STOP:?}"),
+        Err(_) => tracing::warn!(query = id, "end the query at Athena: no answer within {STOP_TIMEOUT:?}"),
     }
 }
 
-/// What a call that failed means.
+/// The error of a failed call.
 pub(super) fn call_failed<E>(action: &str, error: &SdkError<E>, sql: &str) -> EngineError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let message = error.message().unwrap_or("no reason is told");
+    let message = error.message().unwrap_or("no reason is given");
     match (error.code(), status) {
         (Some(code), _) if ["InvalidRequestException", "MetadataException"].contains(&code) => {
             let output = message.contains("output location").then_some("; set --athena-output s3://bucket/prefix");
             let message = format!("{message}{}", output.unwrap_or_default());
-            EngineError::Refused(Box::new(Refusal::new(ATHENA, "", &message, sql)))
+            EngineError::Refused(Box::new(StatementError::new(ATHENA, "", &message, sql)))
         }
         (code, status)
             if status.is_some_and(|status| status == 401 || status == 403) || code.is_some_and(is_log_in) =>
         {
             let detail = code.unwrap_or("access is denied").to_owned();
-            EngineError::LogIn { engine: ATHENA, detail, fix: LOG_IN }
+            EngineError::LogIn { engine: ATHENA, detail, fix: LOG_IN_FIX }
         }
         (Some(code), status) if is_passing(code) || status.is_some_and(|status| status >= 500) => {
             let detail = format!("{message} ({code})");

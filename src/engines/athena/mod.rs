@@ -29,7 +29,7 @@ pub struct AthenaSettings {
     pub workgroup: String,
     /// `s3://bucket/prefix` of the results, where the workgroup names none.
     pub output: Option<String>,
-    /// URL in place of the region's own.
+    /// An endpoint URL that replaces the one of the region.
     pub endpoint: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl Default for AthenaSettings {
 
 /// Bytes that a statement read, which is what it costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scanned {
+pub struct ScannedBytes {
     pub bytes: u64,
 }
 
@@ -51,14 +51,14 @@ const TB: f64 = (1_u64 << 40) as f64;
 const MB: u64 = 1 << 20;
 const LEAST_MB: u64 = 10;
 
-impl Scanned {
+impl ScannedBytes {
     pub fn about_usd(self) -> f64 {
         let charged = self.bytes.div_ceil(MB).max(LEAST_MB) * MB;
         charged as f64 / TB * USD_PER_TB
     }
 }
 
-impl fmt::Display for Scanned {
+impl fmt::Display for ScannedBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (megabytes, usd) = (self.bytes as f64 / MB as f64, self.about_usd());
         write!(f, "Athena scanned {megabytes:.1} MB: about USD {usd:.5} (at USD 5 per TB, 10 MB at least)")
@@ -71,10 +71,10 @@ mod tests {
 
     #[test]
     fn ten_megabytes_are_the_least_that_is_charged() {
-        assert_eq!(Scanned { bytes: 0 }.about_usd(), Scanned { bytes: 10 << 20 }.about_usd());
-        assert_eq!(Scanned { bytes: 1 << 40 }.about_usd(), 5.0);
-        assert!(Scanned { bytes: (10 << 20) + 1 }.about_usd() > Scanned { bytes: 10 << 20 }.about_usd());
-        let text = Scanned { bytes: 1 << 20 }.to_string();
+        assert_eq!(ScannedBytes { bytes: 0 }.about_usd(), ScannedBytes { bytes: 10 << 20 }.about_usd());
+        assert_eq!(ScannedBytes { bytes: 1 << 40 }.about_usd(), 5.0);
+        assert!(ScannedBytes { bytes: (10 << 20) + 1 }.about_usd() > ScannedBytes { bytes: 10 << 20 }.about_usd());
+        let text = ScannedBytes { bytes: 1 << 20 }.to_string();
         assert_eq!(text, "Athena scanned 1.0 MB: about USD 0.00005 (at USD 5 per TB, 10 MB at least)");
     }
 }

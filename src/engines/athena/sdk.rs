@@ -1,4 +1,4 @@
-//! Athena by the AWS SDK: a statement is started and asked after until it is done.
+//! Athena through the AWS SDK: a statement is started and polled until it is done.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::AthenaAnswer;
 use super::calls::call_failed;
-use super::{AthenaSettings, Scanned};
-use crate::engines::aws::{CALL, access_of};
-use crate::engines::error::{ATHENA, EngineError, Refusal};
+use super::{AthenaSettings, ScannedBytes};
+use crate::engines::aws::{CALL_TIMEOUT, access_of};
+use crate::engines::error::{ATHENA, EngineError, StatementError};
 use crate::engines::progress::EngineProgress;
 use crate::lake::StoreSettings;
 
-/// So long nobody may answer for a query that runs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long polls of a running query may fail.
+const RETRY_FOR: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Athena allows a few calls a second for all of an account.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -47,14 +47,14 @@ impl AthenaClient {
         let mut config = aws_sdk_athena::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
-            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL).build())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build())
             .credentials_provider(credentials);
         config.set_endpoint_url(settings.endpoint.clone());
         let client = Client::from_conf(config.build());
         Ok(Self { client, settings: settings.clone(), progress: Arc::default() })
     }
 
-    /// Of the statement that runs last.
+    /// The progress of the latest statement.
     pub fn progress(&self) -> Arc<EngineProgress> {
         Arc::clone(&self.progress)
     }
@@ -116,7 +116,7 @@ impl AthenaClient {
         id.ok_or_else(|| EngineError::Protocol { engine: ATHENA, detail: "a query without an id".to_owned() })
     }
 
-    async fn done(&self, id: &str, sql: &str) -> Result<Scanned, EngineError> {
+    async fn done(&self, id: &str, sql: &str) -> Result<ScannedBytes, EngineError> {
         let mut wait = FIRST_WAIT;
         let mut silent_since = None;
         loop {
@@ -124,7 +124,7 @@ impl AthenaClient {
             let told = match told.map_err(|error| call_failed("ask after the query", &error, sql)) {
                 // The query runs on, and is charged: what passes is waited for.
                 Err(EngineError::Unreachable { .. })
-                    if silent_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE =>
+                    if silent_since.get_or_insert_with(Instant::now).elapsed() < RETRY_FOR =>
                 {
                     tokio::time::sleep(LONGEST_WAIT).await;
                     continue;
@@ -134,7 +134,7 @@ impl AthenaClient {
             silent_since = None;
             let execution = told.query_execution.unwrap_or_else(|| QueryExecution::builder().build());
             let bytes = execution.statistics().and_then(|statistics| statistics.data_scanned_in_bytes());
-            let scanned = Scanned { bytes: bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0) };
+            let scanned = ScannedBytes { bytes: bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0) };
             self.progress.set_bytes(scanned.bytes);
             match execution.status().and_then(|status| status.state()) {
                 Some(QueryExecutionState::Succeeded) => return Ok(scanned),
@@ -158,10 +158,10 @@ fn refused(execution: &QueryExecution, sql: &str) -> EngineError {
         let detailed = status.athena_error().and_then(|error| error.error_message());
         status.state_change_reason().or(detailed)
     });
-    let reason = reason.unwrap_or("it tells no reason");
+    let reason = reason.unwrap_or("no reason is given");
     // `COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved ..`
     let is_name = |text: &&str| text.chars().all(|c| c.is_ascii_uppercase() || c == '_');
     let named = reason.split_once(": ").filter(|(name, _)| is_name(name));
     let (name, message) = named.unwrap_or(("", reason));
-    EngineError::Refused(Box::new(Refusal::new(ATHENA, name, message, sql)))
+    EngineError::Refused(Box::new(StatementError::new(ATHENA, name, message, sql)))
 }

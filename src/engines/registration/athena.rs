@@ -1,10 +1,10 @@
 //! Statements of Athena: tables in the words of Hive, views in those of Trino.
 
 use super::quote::{backticked, double_quoted, escaped_string};
-use super::{Root, TABLES, View};
-use crate::query::{Column, ColumnType};
+use super::{EngineView, LakeRoot, TABLES};
+use crate::query::{ColumnType, OutputColumn};
 
-pub fn statements(database: &str, root: &Root, views: &[View]) -> Vec<String> {
+pub fn statements(database: &str, root: &LakeRoot, views: &[EngineView]) -> Vec<String> {
     let mut all = vec![format!("CREATE DATABASE IF NOT EXISTS {}", backticked(database))];
     for table in TABLES {
         let name = format!("{}.{}", backticked(database), backticked(table));
@@ -22,11 +22,11 @@ pub fn statements(database: &str, root: &Root, views: &[View]) -> Vec<String> {
 }
 
 /// Glue keeps the columns of a view in Hive's types, which have no time with a zone.
-fn body(view: &View) -> String {
+fn body(view: &EngineView) -> String {
     if !view.columns.iter().any(|column| column.kind == ColumnType::Timestamp) {
         return view.body.clone();
     }
-    let column = |column: &Column| {
+    let column = |column: &OutputColumn| {
         let name = double_quoted(&column.name);
         match column.kind {
             ColumnType::Timestamp => format!("CAST({name} AT TIME ZONE 'UTC' AS TIMESTAMP) AS {name}"),

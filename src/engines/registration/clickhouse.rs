@@ -2,9 +2,9 @@
 //! chain of credentials.
 
 use super::quote::{backticked, escaped_string};
-use super::{Root, TABLES, View};
+use super::{EngineView, LakeRoot, TABLES};
 
-pub fn statements(schema: &str, root: &Root, collection: Option<&str>, views: &[View]) -> Vec<String> {
+pub fn statements(schema: &str, root: &LakeRoot, collection: Option<&str>, views: &[EngineView]) -> Vec<String> {
     let schema = backticked(schema);
     let mut all = vec![format!("CREATE DATABASE IF NOT EXISTS {schema}")];
     for table in TABLES {
@@ -12,13 +12,13 @@ pub fn statements(schema: &str, root: &Root, collection: Option<&str>, views: &[
         // An existing table keeps the columns of its first day, so that it is made again.
         all.push(format!("CREATE OR REPLACE TABLE {schema}.{} ENGINE = {engine}", backticked(table)));
     }
-    for View { name, body, .. } in views {
+    for EngineView { name, body, .. } in views {
         all.push(format!("CREATE OR REPLACE VIEW {schema}.{} AS\n{body}", backticked(name)));
     }
     all
 }
 
-fn engine(root: &Root, collection: Option<&str>, table: &str) -> String {
+fn engine(root: &LakeRoot, collection: Option<&str>, table: &str) -> String {
     let location = root.table(table);
     if root.is_path() {
         return format!("DeltaLakeLocal({})", escaped_string(&location));

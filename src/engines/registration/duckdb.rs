@@ -3,10 +3,10 @@
 use url::Url;
 
 use super::quote::{double_quoted, standard_string};
-use super::{Root, TABLES, View};
+use super::{EngineView, LakeRoot, TABLES};
 use crate::lake::S3Access;
 
-pub fn statements(schema: &str, root: &Root, access: &S3Access, views: &[View]) -> Vec<String> {
+pub fn statements(schema: &str, root: &LakeRoot, access: &S3Access, views: &[EngineView]) -> Vec<String> {
     let mut all: Vec<String> = ["INSTALL delta", "LOAD delta"].map(str::to_owned).to_vec();
     if root.as_str().starts_with("s3://") {
         all.extend(["INSTALL httpfs", "LOAD httpfs", "INSTALL aws", "LOAD aws"].map(str::to_owned));
@@ -18,14 +18,14 @@ pub fn statements(schema: &str, root: &Root, access: &S3Access, views: &[View]) 
         let (name, location) = (double_quoted(table), standard_string(&root.table(table)));
         all.push(format!("CREATE OR REPLACE VIEW {schema}.{name} AS\nSELECT * FROM delta_scan({location})"));
     }
-    for View { name, body, .. } in views {
+    for EngineView { name, body, .. } in views {
         all.push(format!("CREATE OR REPLACE VIEW {schema}.{} AS\n{body}", double_quoted(name)));
     }
     all
 }
 
 /// Keys come from where the AWS tools find them, and are not written down.
-fn secret(schema: &str, root: &Root, access: &S3Access) -> String {
+fn secret(schema: &str, root: &LakeRoot, access: &S3Access) -> String {
     let mut options = vec!["TYPE s3, PROVIDER credential_chain".to_owned()];
     options.push(format!("SCOPE {}", standard_string(root.as_str())));
     if let Some(region) = &access.region {

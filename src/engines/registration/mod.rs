@@ -23,10 +23,10 @@ mod views;
 pub use athena::statements as athena_statements;
 pub use clickhouse::statements as clickhouse_statements;
 pub use duckdb::statements as duckdb_statements;
-pub use root::{Root, RootError};
+pub use root::{LakeRoot, RootError};
 pub use spark::statements as spark_statements;
-pub use trino::{Registration, create_schema, create_view, statements as trino_statements};
-pub use views::{LeftOut, View, Views};
+pub use trino::{TableRegistration, create_schema, create_view, statements as trino_statements};
+pub use views::{EngineView, EngineViews, SkippedView};
 
 use crate::query::{DEAD_LETTERS, TICKS};
 

@@ -1,10 +1,10 @@
-//! Where an engine sees the root of a lake, which may be another name for the same place.
+//! The root of a lake as an engine names it, which may be another name for the same location.
 
 use crate::lake::{Location, S3Access};
 
-/// Root of the lake in the words of one engine; without a slash at the end.
+/// The root of the lake as one engine writes it, without a slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Root(String);
+pub struct LakeRoot(String);
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RootError {
@@ -27,7 +27,7 @@ pub enum RootError {
     Empty,
 }
 
-impl Root {
+impl LakeRoot {
     /// As the user says.
     ///
     /// # Errors

@@ -1,29 +1,29 @@
 //! Statements of Trino's Delta Lake connector.
 
 use super::quote::{double_quoted, standard_string};
-use super::{Root, TABLES, View};
+use super::{EngineView, LakeRoot, TABLES};
 
-/// How one table becomes known.
+/// The statements that register one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registration {
+pub struct TableRegistration {
     pub table: &'static str,
     pub location: String,
     /// Fails when a table of that name is there already.
     pub register: String,
-    /// Takes the name away; the files stay.
+    /// Removes the name; the files stay.
     pub unregister: String,
     /// Shows where the table of that name is.
     pub show: String,
 }
 
-impl Registration {
-    /// What `show` answered names this place.
+impl TableRegistration {
+    /// Whether the answer of `show` names this location.
     pub fn is_in(&self, shown: &str) -> bool {
         let names = |location: &str| shown.contains(&format!("location = {}", standard_string(location)));
         names(&self.location) || names(&format!("{}/", self.location))
     }
 
-    pub fn all(catalog: &str, schema: &str, root: &Root) -> [Self; 2] {
+    pub fn all(catalog: &str, schema: &str, root: &LakeRoot) -> [Self; 2] {
         TABLES.map(|table| {
             let location = root.table(table);
             let call = format!("CALL {}.system", double_quoted(catalog));
@@ -43,13 +43,13 @@ pub fn create_schema(catalog: &str, schema: &str) -> String {
     format!("CREATE SCHEMA IF NOT EXISTS {}.{}", double_quoted(catalog), double_quoted(schema))
 }
 
-pub fn create_view(catalog: &str, schema: &str, view: &View) -> String {
+pub fn create_view(catalog: &str, schema: &str, view: &EngineView) -> String {
     format!("CREATE OR REPLACE VIEW {} AS\n{}", path(catalog, schema, &view.name), view.body)
 }
 
-pub fn statements(catalog: &str, schema: &str, root: &Root, views: &[View]) -> Vec<String> {
+pub fn statements(catalog: &str, schema: &str, root: &LakeRoot, views: &[EngineView]) -> Vec<String> {
     let mut all = vec![create_schema(catalog, schema)];
-    all.extend(Registration::all(catalog, schema, root).map(|registration| registration.register));
+    all.extend(TableRegistration::all(catalog, schema, root).map(|registration| registration.register));
     all.extend(views.iter().map(|view| create_view(catalog, schema, view)));
     all
 }

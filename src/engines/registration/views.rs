@@ -1,43 +1,48 @@
 //! Which named queries become views.
 
 use super::TABLES;
-use crate::query::{Catalog, Column, Dialect, NamedQuery, Parsed, QueryError};
+use crate::query::{Dialect, NamedQuery, OutputColumn, ParsedStatement, QueryCatalog, QueryError};
 
-/// A named query in the words of one engine.
+/// A named query in the SQL of one engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct View {
+pub struct EngineView {
     pub name: String,
     /// One SELECT.
     pub body: String,
-    /// As the header of the query tells them; empty where it doesn't.
-    pub columns: Vec<Column>,
+    /// The columns in the header of the query; empty if it has none.
+    pub columns: Vec<OutputColumn>,
 }
 
-/// A query that can't be a view there.
+/// A query that can't be a view in the engine, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct SkippedView {
     pub name: String,
     pub reason: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Views {
-    pub made: Vec<View>,
-    pub left_out: Vec<LeftOut>,
+pub struct EngineViews {
+    pub made: Vec<EngineView>,
+    pub left_out: Vec<SkippedView>,
 }
 
-impl Views {
+impl EngineViews {
     /// Views of `wanted`, or of all queries that the engine can say.
     ///
     /// # Errors
     /// There is no query of a wanted name, it can't be a view, or it has the name of a table.
-    pub fn of(catalog: &Catalog, wanted: &[String], dialect: Dialect, schema: &[&str]) -> Result<Self, QueryError> {
+    pub fn of(
+        catalog: &QueryCatalog,
+        wanted: &[String],
+        dialect: Dialect,
+        schema: &[&str],
+    ) -> Result<Self, QueryError> {
         let mut views = Self::default();
         if wanted.is_empty() {
             for (name, query) in catalog.iter() {
                 match view(name, query, dialect, schema)? {
                     Ok(view) => views.made.push(view),
-                    Err(reason) => views.left_out.push(LeftOut { name: name.to_owned(), reason }),
+                    Err(reason) => views.left_out.push(SkippedView { name: name.to_owned(), reason }),
                 }
             }
             return Ok(views);
@@ -54,15 +59,20 @@ impl Views {
 }
 
 /// The view, or why there is none.
-fn view(name: &str, query: &NamedQuery, dialect: Dialect, schema: &[&str]) -> Result<Result<View, String>, QueryError> {
+fn view(
+    name: &str,
+    query: &NamedQuery,
+    dialect: Dialect,
+    schema: &[&str],
+) -> Result<Result<EngineView, String>, QueryError> {
     if TABLES.contains(&name) {
         return Err(QueryError::Usage(format!(
             "the query {name} of --sql-dir has the name of a table: rename its file, or choose others with --view"
         )));
     }
     let columns = query.header.columns.clone();
-    match Parsed::parse(query.text_for(dialect))?.view_body(dialect, schema) {
-        Ok(body) => Ok(Ok(View { name: name.to_owned(), body, columns })),
+    match ParsedStatement::parse(query.text_for(dialect))?.view_body(dialect, schema) {
+        Ok(body) => Ok(Ok(EngineView { name: name.to_owned(), body, columns })),
         Err(QueryError::Usage(reason)) => Ok(Err(reason)),
         Err(error) => Err(error),
     }

@@ -9,17 +9,17 @@ use arrow::record_batch::RecordBatch;
 use reqwest::Url;
 use tokio_util::sync::CancellationToken;
 
-use super::http::Http;
-use super::page::{Failure, Page, Stats};
+use super::http::TrinoHttp;
+use super::page::{TrinoFailure, TrinoPage, TrinoStats};
 use super::settings::TrinoSettings;
-use crate::engines::error::{EngineError, Refusal, TRINO};
+use crate::engines::error::{EngineError, StatementError, TRINO};
 use crate::engines::progress::EngineProgress;
-use crate::engines::values::{Cell, Columns};
+use crate::engines::values::{BatchBuilder, EngineValue};
 
-/// A server, and who asks.
+/// A server and its user.
 #[derive(Debug, Clone)]
 pub struct TrinoClient {
-    http: Http,
+    http: TrinoHttp,
     progress: Arc<EngineProgress>,
 }
 
@@ -27,10 +27,10 @@ impl TrinoClient {
     /// # Errors
     /// The settings name no server, or would show a secret to the network.
     pub fn new(settings: &TrinoSettings) -> Result<Self, EngineError> {
-        Ok(Self { http: Http::new(settings)?, progress: Arc::default() })
+        Ok(Self { http: TrinoHttp::new(settings)?, progress: Arc::default() })
     }
 
-    /// Of the statement that runs last.
+    /// The progress of the latest statement.
     pub fn progress(&self) -> Arc<EngineProgress> {
         Arc::clone(&self.progress)
     }
@@ -82,13 +82,13 @@ impl TrinoClient {
 /// The rows of a statement, one page in memory at a time.
 #[derive(Debug)]
 pub struct TrinoAnswer {
-    http: Http,
+    http: TrinoHttp,
     progress: Arc<EngineProgress>,
     sql: String,
     id: String,
     /// Where the next page is; `None` at the end.
     next: Option<Url>,
-    columns: Option<Columns>,
+    columns: Option<BatchBuilder>,
     ready: Option<RecordBatch>,
 }
 
@@ -101,7 +101,7 @@ impl TrinoAnswer {
     /// The next rows, `None` at the end. Nothing is lost when the future is dropped.
     ///
     /// # Errors
-    /// The statement fails, or the server goes away.
+    /// The statement fails, or the server becomes unreachable.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
         while self.ready.is_none() && self.next.is_some() {
             self.step().await?;
@@ -143,25 +143,25 @@ impl TrinoAnswer {
         self.take(page)
     }
 
-    fn take(&mut self, page: Page) -> Result<(), EngineError> {
-        let Stats { processed_rows, completed_splits, total_splits } = page.stats;
+    fn take(&mut self, page: TrinoPage) -> Result<(), EngineError> {
+        let TrinoStats { processed_rows, completed_splits, total_splits } = page.stats;
         self.progress.set(processed_rows, completed_splits, total_splits);
         self.id = page.id;
         self.next = match page.next_uri {
             Some(uri) => Some(self.http.page_url(&uri)?),
             None => None,
         };
-        if let Some(Failure { message, error_name }) = page.error {
+        if let Some(TrinoFailure { message, error_name }) = page.error {
             self.next = None;
             return Err(match error_name.as_str() {
                 "USER_CANCELED" => EngineError::Cancelled,
-                name => EngineError::Refused(Box::new(Refusal::new(TRINO, name, &message, &self.sql))),
+                name => EngineError::Refused(Box::new(StatementError::new(TRINO, name, &message, &self.sql))),
             });
         }
         if self.columns.is_none()
             && let Some(columns) = page.columns.filter(|columns| !columns.is_empty())
         {
-            self.columns = Some(Columns::new(columns.into_iter().map(|column| (column.name, column.kind))));
+            self.columns = Some(BatchBuilder::new(columns.into_iter().map(|column| (column.name, column.kind))));
         }
         if page.data.is_empty() {
             return Ok(());
@@ -169,7 +169,7 @@ impl TrinoAnswer {
         let wrong = |detail: String| EngineError::Protocol { engine: TRINO, detail };
         let columns = self.columns.as_mut().ok_or_else(|| wrong("rows before their columns".to_owned()))?;
         for row in &page.data {
-            columns.append(row.iter().map(Cell::from)).map_err(wrong)?;
+            columns.append(row.iter().map(EngineValue::from)).map_err(wrong)?;
         }
         self.ready = columns.batch();
         Ok(())

@@ -1,4 +1,4 @@
-//! Requests of Trino's protocol: who asks, what is tried again, and where secrets may go.
+//! Requests of Trino's protocol: credentials, retries, and where secrets may be sent.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,60 +7,60 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::time::{Instant, sleep};
 
-use super::page::Page;
+use super::page::TrinoPage;
 use super::settings::TrinoSettings;
 use crate::engines::error::{EngineError, TRINO};
-use crate::engines::http::{Server, require_tls};
+use crate::engines::http::{ServerFlags, require_tls};
 use crate::util::secret::Secret;
 
-const SERVER: Server = Server {
+const SERVER: ServerFlags = ServerFlags {
     engine: TRINO,
     url: "--trino-url (trino.url)",
     user: "--trino-user",
     password: "TICKHOUSE_TRINO_PASSWORD",
 };
-/// A query that is to end must not hold up whoever stopped it.
-const DELETE: Duration = Duration::from_secs(5);
+/// Stopping a query must not block the caller for longer.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A coordinator behind a balancer is back within this time, or it has forgotten the query.
 const RETRY_FOR: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-const LOG_IN: &str = "set --trino-user (trino.user) with TICKHOUSE_TRINO_PASSWORD, or TICKHOUSE_TRINO_TOKEN; each also \
+const LOG_IN_FIX: &str = "set --trino-user (trino.user) with TICKHOUSE_TRINO_PASSWORD, or TICKHOUSE_TRINO_TOKEN; each also \
                       as .._FILE";
 /// Of the answer of something that is not Trino.
 const LONGEST_DETAIL: usize = 200;
 
 #[derive(Clone)]
-pub(super) struct Http {
+pub(super) struct TrinoHttp {
     client: Client,
     url: Url,
     user: String,
-    key: Option<Key>,
+    key: Option<TrinoCredentials>,
     catalog: String,
     schema: String,
 }
 
 #[derive(Clone)]
-enum Key {
+enum TrinoCredentials {
     Password(Secret),
     Token(Secret),
 }
 
-impl fmt::Debug for Http {
+impl fmt::Debug for TrinoHttp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, user, catalog, schema, .. } = self;
         write!(f, "{user}@{url} {catalog}.{schema}")
     }
 }
 
-/// What a failed request means.
-enum Failed {
-    /// The same request may do better.
+/// The error of a request, and whether to retry it.
+enum RequestError {
+    /// A retry may succeed.
     Later(EngineError, Option<Duration>),
     Now(EngineError),
 }
 
-impl Http {
+impl TrinoHttp {
     pub(super) fn new(settings: &TrinoSettings) -> Result<Self, EngineError> {
         let usage = |text: String| EngineError::Usage(text);
         let Some(text) = settings.url.as_deref().filter(|url| !url.is_empty()) else {
@@ -78,8 +78,8 @@ impl Http {
             (Some(_), None) if settings.user.is_none() => {
                 return Err(usage("trino.password is set without a user: set --trino-user (trino.user)".to_owned()));
             }
-            (Some(password), None) => Some(Key::Password(password.clone())),
-            (None, Some(token)) => Some(Key::Token(token.clone())),
+            (Some(password), None) => Some(TrinoCredentials::Password(password.clone())),
+            (None, Some(token)) => Some(TrinoCredentials::Token(token.clone())),
             (None, None) => None,
         };
         if key.is_some() {
@@ -96,7 +96,7 @@ impl Http {
     }
 
     /// The first page of the answer to `sql`.
-    pub(super) async fn post(&self, sql: &str) -> Result<Page, EngineError> {
+    pub(super) async fn post(&self, sql: &str) -> Result<TrinoPage, EngineError> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/v1/statement", self.url.path().trim_end_matches('/')));
         let request = || {
@@ -112,12 +112,12 @@ impl Http {
         self.send(request, false).await
     }
 
-    pub(super) async fn get(&self, url: Url) -> Result<Page, EngineError> {
+    pub(super) async fn get(&self, url: Url) -> Result<TrinoPage, EngineError> {
         self.send(|| self.request(Method::GET, url.clone()), true).await
     }
 
     pub(super) async fn delete(&self, url: Url) -> Result<(), EngineError> {
-        let answer = self.request(Method::DELETE, url).timeout(DELETE).send().await;
+        let answer = self.request(Method::DELETE, url).timeout(DELETE_TIMEOUT).send().await;
         match answer.map_err(|error| self.unreachable(error)) {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => Err(EngineError::Protocol { engine: TRINO, detail: answer.status().to_string() }),
@@ -125,7 +125,7 @@ impl Http {
         }
     }
 
-    /// A page's URL as the server tells it, which secrets follow only to the server that was named.
+    /// The URL of the next page. Secrets are sent to it only if it is on the configured server.
     pub(super) fn page_url(&self, text: &str) -> Result<Url, EngineError> {
         let wrong = |detail: String| EngineError::Protocol { engine: TRINO, detail };
         let url = Url::parse(text).map_err(|error| wrong(format!("nextUri {text}: {error}")))?;
@@ -142,22 +142,22 @@ impl Http {
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
         let request = self.client.request(method, url).header("X-Trino-User", &self.user);
         match &self.key {
-            Some(Key::Password(password)) => request.basic_auth(&self.user, Some(password.reveal())),
-            Some(Key::Token(token)) => request.bearer_auth(token.reveal()),
+            Some(TrinoCredentials::Password(password)) => request.basic_auth(&self.user, Some(password.reveal())),
+            Some(TrinoCredentials::Token(token)) => request.bearer_auth(token.reveal()),
             None => request,
         }
     }
 
     /// Sends until there is an answer, for [`RETRY_FOR`] at most. A request that can be repeated is sent again also
     /// when the connection broke.
-    async fn send(&self, request: impl Fn() -> RequestBuilder, repeatable: bool) -> Result<Page, EngineError> {
+    async fn send(&self, request: impl Fn() -> RequestBuilder, repeatable: bool) -> Result<TrinoPage, EngineError> {
         let begun = Instant::now();
         let mut wait = FIRST_WAIT;
         loop {
             let (error, told) = match self.once(request(), repeatable).await {
                 Ok(page) => return Ok(page),
-                Err(Failed::Now(error)) => return Err(error),
-                Err(Failed::Later(error, told)) => (error, told),
+                Err(RequestError::Now(error)) => return Err(error),
+                Err(RequestError::Later(error, told)) => (error, told),
             };
             let pause = told.unwrap_or(wait).min(LONGEST_WAIT);
             if begun.elapsed() + pause > RETRY_FOR {
@@ -169,37 +169,40 @@ impl Http {
         }
     }
 
-    async fn once(&self, request: RequestBuilder, repeatable: bool) -> Result<Page, Failed> {
+    async fn once(&self, request: RequestBuilder, repeatable: bool) -> Result<TrinoPage, RequestError> {
         let broken = |error: reqwest::Error| {
             let error = self.unreachable(error);
-            if repeatable { Failed::Later(error, None) } else { Failed::Now(error) }
+            if repeatable { RequestError::Later(error, None) } else { RequestError::Now(error) }
         };
         let answer = request.send().await.map_err(broken)?;
         let status = answer.status();
         if status == StatusCode::OK {
             let bytes = answer.bytes().await.map_err(broken)?;
             return serde_json::from_slice(&bytes).map_err(|error| {
-                Failed::Now(EngineError::Protocol { engine: TRINO, detail: format!("no page of an answer: {error}") })
+                RequestError::Now(EngineError::Protocol {
+                    engine: TRINO,
+                    detail: format!("no page of an answer: {error}"),
+                })
             });
         }
         let later = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let detail = detail_of(answer).await;
         Err(match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Failed::Now(EngineError::LogIn { engine: TRINO, detail, fix: LOG_IN })
+                RequestError::Now(EngineError::LogIn { engine: TRINO, detail, fix: LOG_IN_FIX })
             }
             StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT
             | StatusCode::TOO_MANY_REQUESTS => {
                 let error = EngineError::Unreachable { engine: TRINO, place: self.url.to_string(), detail };
-                Failed::Later(error, later.map(Duration::from_secs))
+                RequestError::Later(error, later.map(Duration::from_secs))
             }
-            status if status.is_redirection() => Failed::Now(EngineError::Usage(format!(
+            status if status.is_redirection() => RequestError::Now(EngineError::Usage(format!(
                 "--trino-url (trino.url): {} answers {detail}: name the server itself",
                 self.url
             ))),
-            _ => Failed::Now(EngineError::Protocol { engine: TRINO, detail }),
+            _ => RequestError::Now(EngineError::Protocol { engine: TRINO, detail }),
         })
     }
 

@@ -6,20 +6,20 @@ use serde_json::Value;
 /// One piece of an answer.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Page {
+pub(super) struct TrinoPage {
     pub(super) id: String,
     pub(super) next_uri: Option<String>,
     #[serde(default)]
-    pub(super) columns: Option<Vec<ColumnInfo>>,
+    pub(super) columns: Option<Vec<TrinoColumn>>,
     #[serde(default)]
     pub(super) data: Vec<Vec<Value>>,
     #[serde(default)]
-    pub(super) stats: Stats,
-    pub(super) error: Option<Failure>,
+    pub(super) stats: TrinoStats,
+    pub(super) error: Option<TrinoFailure>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct ColumnInfo {
+pub(super) struct TrinoColumn {
     pub(super) name: String,
     #[serde(rename = "type")]
     pub(super) kind: String,
@@ -27,7 +27,7 @@ pub(super) struct ColumnInfo {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Stats {
+pub(super) struct TrinoStats {
     pub(super) processed_rows: u64,
     pub(super) completed_splits: u64,
     pub(super) total_splits: u64,
@@ -35,7 +35,7 @@ pub(super) struct Stats {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Failure {
+pub(super) struct TrinoFailure {
     #[serde(default)]
     pub(super) message: String,
     #[serde(default)]

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::lake::{NewFile, new_data_path, signals_schema};
-use crate::live::event::{Event, Kind, Severity, TickId};
+use crate::live::event::{Event, EventKind, Severity, TickId};
 use crate::market::{date_text, rfc3339};
 
 const TRADE_DATE: &str = "trade_date";
@@ -27,7 +27,7 @@ const TRADE_DATE: &str = "trade_date";
 #[derive(Serialize)]
 pub struct EventJson<'a> {
     id: String,
-    kind: Kind,
+    kind: EventKind,
     name: &'a str,
     symbol: &'a str,
     /// RFC 3339, UTC, microseconds.

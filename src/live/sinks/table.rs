@@ -19,39 +19,39 @@ use crate::live::sinks::encode::encode;
 
 /// Offsets that moved without events are committed this often.
 const IDLE_COMMIT: Duration = Duration::from_secs(60);
-/// How often events are written into new files before their commit; files go away with a store that goes back in time.
-const WRITES: u32 = 5;
+/// How often events are written into new files before their commit; a store that is restored to an earlier state loses the files.
+const MAX_ATTEMPTS: u32 = 5;
 /// Events that wait while a commit is in flight; beyond, no more ticks are read.
 const MAX_WAITING: usize = 500_000;
 
-type Flushed = (SignalsWriter, Result<CommitOutcome, LiveError>, BTreeMap<i32, i64>);
+type FinishedCommit = (SignalsWriter, Result<CommitOutcome, LiveError>, BTreeMap<i32, i64>);
 
-pub(in crate::live) struct Recorder {
-    /// Away while a commit is in flight.
+pub(in crate::live) struct EventRecorder {
+    /// `None` while a commit is in flight.
     signals: Option<SignalsWriter>,
-    flight: Option<JoinHandle<Flushed>>,
+    flight: Option<JoinHandle<FinishedCommit>>,
     waiting: Vec<Arc<Event>>,
-    /// As committed.
+    /// The committed next offset of each partition.
     base: BTreeMap<i32, i64>,
     /// Identities at or above the base that the table has: of ticks that overtook others in the re-order buffer.
     have: HashSet<String>,
     committed_at: Instant,
-    /// The table is told of a start before anything else.
+    /// The start is committed before any event.
     begins: bool,
     pub(in crate::live) version: u64,
     pub(in crate::live) committed_events: u64,
 }
 
-/// How far events have come elsewhere.
+/// How far the events have reached the other sinks.
 #[derive(Default)]
-pub(in crate::live) struct Elsewhere {
-    /// Tells the ends of the topic of events, once all that was sent is there.
+pub(in crate::live) struct SinkProgress {
+    /// Receives the ends of the event topic once all sent events are acknowledged.
     pub topic: Option<(String, oneshot::Receiver<BTreeMap<i32, i64>>)>,
     /// Microseconds since the epoch; see [`EventProgress`].
     pub webhooks_since: Option<i64>,
 }
 
-impl Recorder {
+impl EventRecorder {
     /// `knows_topic`: the newest commit says how far the topic of events was.
     pub(in crate::live) fn new(
         signals: SignalsWriter,
@@ -77,7 +77,7 @@ impl Recorder {
         self.waiting.extend(events.iter().filter(is_new).cloned());
     }
 
-    /// Nothing was ever committed, or nothing of this topic of events.
+    /// Whether nothing was ever committed, or nothing for this event topic.
     pub(in crate::live) fn begins(&self) -> bool {
         self.begins
     }
@@ -86,7 +86,7 @@ impl Recorder {
         self.waiting.len() >= MAX_WAITING
     }
 
-    /// A commit may begin: none is in flight, and there are events or the last one is long ago.
+    /// Whether a commit should begin: none is in flight, and there are events or the last commit is long ago.
     pub(in crate::live) fn is_due(&self, next: &BTreeMap<i32, i64>) -> bool {
         self.flight.is_none()
             && self.has_moved(next)
@@ -98,7 +98,7 @@ impl Recorder {
     }
 
     /// Begins a commit of what waits; `next` is how far each partition was taken.
-    pub(in crate::live) fn begin(&mut self, next: &BTreeMap<i32, i64>, elsewhere: Elsewhere) {
+    pub(in crate::live) fn begin(&mut self, next: &BTreeMap<i32, i64>, elsewhere: SinkProgress) {
         let Some(mut signals) = self.signals.take() else { return };
         let events = std::mem::take(&mut self.waiting);
         self.committed_events += events.len() as u64;
@@ -116,7 +116,7 @@ impl Recorder {
         }));
     }
 
-    /// Ends the commit in flight; pending for ever without one.
+    /// Waits for the commit in flight; never returns without one.
     pub(in crate::live) async fn landed(&mut self) -> Result<(), LiveError> {
         let Some(flight) = &mut self.flight else { return std::future::pending().await };
         let landed = flight.await;
@@ -134,7 +134,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// As after a crash, the next start finds out what became of a commit in flight.
+    /// Aborts the commit in flight. As after a crash, the next start finds out whether it succeeded.
     pub(in crate::live) fn abandon(&self) {
         if let Some(flight) = &self.flight {
             flight.abort();
@@ -150,7 +150,7 @@ async fn commit(
     signals: &mut SignalsWriter,
     events: &[Arc<Event>],
     advances: &[Advance],
-    elsewhere: Elsewhere,
+    elsewhere: SinkProgress,
 ) -> Result<CommitOutcome, LiveError> {
     let mut reached = EventProgress { webhooks_since: elsewhere.webhooks_since, ..EventProgress::default() };
     if let Some((name, flushed)) = elsewhere.topic {
@@ -169,7 +169,7 @@ async fn commit(
             added.push(encoded.file);
         }
         match signals.commit(&added, advances, &reached).await {
-            Err(error) if error.needs_new_files() && attempts < WRITES => {
+            Err(error) if error.needs_new_files() && attempts < MAX_ATTEMPTS => {
                 tracing::warn!("writing the events again: {error}");
                 attempts += 1;
             }

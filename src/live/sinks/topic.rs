@@ -17,36 +17,36 @@ use crate::live::event::Event;
 use crate::live::sinks::encode::EventJson;
 
 /// Batches of events that may wait for the thread: a full queue holds up the reading of ticks, nothing is lost.
-const QUEUE: usize = 64;
+const QUEUE_BATCHES: usize = 64;
 const SERVE_EVERY: Duration = Duration::from_millis(20);
-const BROKER_ANSWER: Duration = Duration::from_secs(30);
+const BROKER_TIMEOUT: Duration = Duration::from_secs(30);
 const FLUSH_STEP: Duration = Duration::from_millis(500);
 /// Partitions of a topic that is created.
-const PARTITIONS: i32 = 8;
+const NEW_TOPIC_PARTITIONS: i32 = 8;
 
-enum Job {
+enum TopicCommand {
     Send(Vec<Arc<Event>>),
-    /// Answered when everything before is acknowledged, with the ends of the topic's partitions.
+    /// Answered with the ends of the topic's partitions when all earlier events are acknowledged.
     Flush(oneshot::Sender<BTreeMap<i32, i64>>),
 }
 
-/// Owner's side of the thread.
+/// The handle of the producer thread.
 pub(in crate::live) struct EventTopic {
-    jobs: std_mpsc::SyncSender<Job>,
+    jobs: std_mpsc::SyncSender<TopicCommand>,
     failed: mpsc::Receiver<String>,
     thread: Option<JoinHandle<()>>,
     stop: CancellationToken,
 }
 
-/// How far the topic is, and the events behind a place in it.
-pub(in crate::live) struct Found {
+/// The ends of the topic, and the events that it has beyond the offsets of the last commit.
+pub(in crate::live) struct DeliveredEvents {
     pub ends: BTreeMap<i32, i64>,
-    /// Identities of events from that place on.
+    /// Identities of the events beyond these offsets.
     pub ids: HashSet<String>,
 }
 
 #[derive(Deserialize)]
-struct Identity {
+struct EventIdentity {
     id: String,
 }
 
@@ -55,9 +55,12 @@ struct Identity {
 ///
 /// # Errors
 /// The brokers don't have the topic and don't create it, or can't be read.
-pub(in crate::live) fn look(kafka: &KafkaSettings, from: Option<&BTreeMap<i32, i64>>) -> Result<Found, TopicError> {
-    ensure_topic(kafka, PARTITIONS, None, BROKER_ANSWER)?;
-    let mut reader = Reader::open(kafka, BROKER_ANSWER)?;
+pub(in crate::live) fn look(
+    kafka: &KafkaSettings,
+    from: Option<&BTreeMap<i32, i64>>,
+) -> Result<DeliveredEvents, TopicError> {
+    ensure_topic(kafka, NEW_TOPIC_PARTITIONS, None, BROKER_TIMEOUT)?;
+    let mut reader = Reader::open(kafka, BROKER_TIMEOUT)?;
     let ends: BTreeMap<i32, i64> = reader.partitions().iter().map(|at| (at.partition, at.high)).collect();
     let begin = |at: &crate::kafka::Assigned| {
         let start = from.map_or(at.high, |from| from.get(&at.partition).copied().unwrap_or(0).max(at.low));
@@ -70,23 +73,24 @@ pub(in crate::live) fn look(kafka: &KafkaSettings, from: Option<&BTreeMap<i32, i
         let mut progress = Progress::More;
         while progress == Progress::More {
             progress = reader.read(|record| {
-                let identity = record.payload().and_then(|payload| serde_json::from_slice::<Identity>(payload).ok());
+                let identity =
+                    record.payload().and_then(|payload| serde_json::from_slice::<EventIdentity>(payload).ok());
                 ids.extend(identity.map(|identity| identity.id));
             })?;
         }
     }
-    Ok(Found { ends, ids })
+    Ok(DeliveredEvents { ends, ids })
 }
 
 impl EventTopic {
     /// # Errors
     /// librdkafka refuses the configuration.
-    pub(in crate::live) fn start(kafka: &KafkaSettings, found: Found) -> Result<Self, String> {
+    pub(in crate::live) fn start(kafka: &KafkaSettings, found: DeliveredEvents) -> Result<Self, String> {
         let mut kafka = kafka.clone();
         // What isn't acknowledged is sent again for ever: it holds up the commit, and is not lost.
         kafka.properties.0.entry("message.timeout.ms".to_owned()).or_insert_with(|| "0".to_owned());
         let producer = Producer::knowing_ends(&kafka, found.ends).map_err(|error| error.to_string())?;
-        let (jobs, receiver) = std_mpsc::sync_channel(QUEUE);
+        let (jobs, receiver) = std_mpsc::sync_channel(QUEUE_BATCHES);
         let (failure, failed) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
@@ -94,7 +98,7 @@ impl EventTopic {
             .name("kafka-events".to_owned())
             .spawn(move || {
                 if let Err(error) = serve(producer, &receiver, found.ids, &stopped) {
-                    // Nobody listens any more, or heard it already.
+                    // The receiver is gone, or already has an error.
                     failure.try_send(error).unwrap_or_default();
                 }
             })
@@ -107,7 +111,7 @@ impl EventTopic {
     /// # Errors
     /// The thread has ended, with what.
     pub(in crate::live) async fn send(&mut self, events: Vec<Arc<Event>>) -> Result<(), String> {
-        self.hand_over(Job::Send(events)).await
+        self.hand_over(TopicCommand::Send(events)).await
     }
 
     /// Everything that was sent is in the topic when the answer comes.
@@ -116,11 +120,11 @@ impl EventTopic {
     /// As [`Self::send`].
     pub(in crate::live) async fn flush(&mut self) -> Result<oneshot::Receiver<BTreeMap<i32, i64>>, String> {
         let (answer, ends) = oneshot::channel();
-        self.hand_over(Job::Flush(answer)).await?;
+        self.hand_over(TopicCommand::Flush(answer)).await?;
         Ok(ends)
     }
 
-    async fn hand_over(&mut self, job: Job) -> Result<(), String> {
+    async fn hand_over(&mut self, job: TopicCommand) -> Result<(), String> {
         let mut job = job;
         loop {
             job = match self.jobs.try_send(job) {
@@ -134,7 +138,7 @@ impl EventTopic {
         }
     }
 
-    /// Joins the thread; what is not flushed is given up.
+    /// Joins the thread. Events that are not flushed are dropped.
     pub(in crate::live) async fn stop(mut self) {
         self.stop.cancel();
         drop(self.jobs);
@@ -147,7 +151,7 @@ impl EventTopic {
 
 fn serve(
     mut producer: Producer,
-    jobs: &std_mpsc::Receiver<Job>,
+    jobs: &std_mpsc::Receiver<TopicCommand>,
     delivered: HashSet<String>,
     stop: &CancellationToken,
 ) -> Result<(), String> {
@@ -162,7 +166,7 @@ fn serve(
             Err(std_mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
         };
         match job {
-            Job::Send(events) => {
+            TopicCommand::Send(events) => {
                 for event in events {
                     if !delivered.is_empty() && delivered.contains(&event.id().to_string()) {
                         continue;
@@ -177,7 +181,7 @@ fn serve(
                     }
                 }
             }
-            Job::Flush(answer) => {
+            TopicCommand::Flush(answer) => {
                 while !producer.flush(FLUSH_STEP) {
                     if stop.is_cancelled() {
                         return Ok(());

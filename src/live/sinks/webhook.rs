@@ -19,42 +19,42 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::live::event::{Event, Kind, Severity};
+use crate::live::event::{Event, EventKind, Severity};
 use crate::live::settings::{WebhookFormat, WebhookSettings};
 use crate::live::sinks::encode::EventJson;
 use crate::util::throttle::Throttle;
 
 /// Events that may wait for one webhook. Those beyond are kept in the lake.
-const QUEUE: usize = 10_000;
-/// In one request.
-const BATCH: usize = 100;
-const ANSWER: Duration = Duration::from_secs(10);
+const QUEUE_EVENTS: usize = 10_000;
+/// The most events in one request.
+const BATCH_EVENTS: usize = 100;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// After this, a batch is kept in the lake.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// Times of sending that are told apart.
+/// A batch that could not be delivered within this time is stored in the lake.
+const RETRY_FOR: Duration = Duration::from_secs(300);
+/// The resolution of the times at which events were sent.
 const ENTRY_MICROS: i64 = 10_000;
-/// At the stop, for all that is queued; the rest is kept in the lake.
-const LAST: Duration = Duration::from_secs(3);
-/// For that, where the store is slow.
-const KEEPING: Duration = Duration::from_secs(3);
+/// How long a stop delivers queued events; the rest is stored in the lake.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a stop waits for the store.
+const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Events of one webhook that are settled, since the start: delivered, or kept in the lake, or given up with an error.
 #[derive(Debug, Default)]
-struct Settled {
+struct SettledCounts {
     queued: AtomicU64,
     overflown: AtomicU64,
 }
 
-/// When events were handed over, in their order, as far as they may not be settled.
+/// When events were queued, in their order, for those that may not be settled yet.
 #[derive(Default)]
-struct Ledger {
+struct SendLedger {
     sent: u64,
     /// The last number of each time.
     unsettled: VecDeque<(u64, i64)>,
 }
 
-impl Ledger {
+impl SendLedger {
     fn add(&mut self, count: usize, now: i64) {
         if count == 0 {
             return;
@@ -76,26 +76,26 @@ impl Ledger {
     }
 }
 
-/// Owner's side of the task.
+/// The handle of a webhook task.
 pub(in crate::live) struct Webhook {
     settings: WebhookSettings,
     events: mpsc::Sender<Arc<Event>>,
     /// Events that found no room, for the task to keep.
     overflow: mpsc::Sender<Vec<Arc<Event>>>,
-    settled: Arc<Settled>,
+    settled: Arc<SettledCounts>,
     task: JoinHandle<()>,
     stop: watch::Sender<Option<Instant>>,
     throttle: Throttle,
-    queued: Ledger,
-    overflown: Ledger,
+    queued: SendLedger,
+    overflown: SendLedger,
 }
 
-struct Sending {
+struct WebhookTask {
     client: Client,
     settings: WebhookSettings,
     store: Arc<dyn ObjectStore>,
-    settled: Arc<Settled>,
-    /// Until when is delivered, once it is stopped.
+    settled: Arc<SettledCounts>,
+    /// The deadline for deliveries, once the task is stopped.
     stop: watch::Receiver<Option<Instant>>,
 }
 
@@ -105,13 +105,13 @@ impl Webhook {
     /// # Errors
     /// The HTTP client can't be set up.
     pub(in crate::live) fn start(settings: &WebhookSettings, store: Arc<dyn ObjectStore>) -> Result<Self, String> {
-        let client = Client::builder().timeout(ANSWER).redirect(reqwest::redirect::Policy::none()).build();
+        let client = Client::builder().timeout(REQUEST_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
         let client = client.map_err(|error| format!("webhook '{}': {error}", settings.name))?;
-        let (settled, (stop, stopped)) = (Arc::<Settled>::default(), watch::channel(None));
-        let (events, queue) = mpsc::channel(QUEUE);
+        let (settled, (stop, stopped)) = (Arc::<SettledCounts>::default(), watch::channel(None));
+        let (events, queue) = mpsc::channel(QUEUE_EVENTS);
         let (overflow, overflown) = mpsc::channel(4);
         let sending =
-            Sending { client, settings: settings.clone(), store, settled: Arc::clone(&settled), stop: stopped };
+            WebhookTask { client, settings: settings.clone(), store, settled: Arc::clone(&settled), stop: stopped };
         let task = tokio::spawn(sending.run(queue, overflown));
         Ok(Self {
             settings: settings.clone(),
@@ -121,8 +121,8 @@ impl Webhook {
             task,
             stop,
             throttle: Throttle::default(),
-            queued: Ledger::default(),
-            overflown: Ledger::default(),
+            queued: SendLedger::default(),
+            overflown: SendLedger::default(),
         })
     }
 
@@ -173,9 +173,9 @@ impl Webhook {
     /// Delivers or keeps what is queued, within a bound.
     pub(in crate::live) async fn stop(self) {
         let Self { settings, events, overflow, mut task, stop, .. } = self;
-        stop.send_replace(Some(Instant::now() + LAST));
+        stop.send_replace(Some(Instant::now() + DRAIN_TIMEOUT));
         drop((events, overflow));
-        match tokio::time::timeout(LAST + KEEPING, &mut task).await {
+        match tokio::time::timeout(DRAIN_TIMEOUT + STORE_TIMEOUT, &mut task).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(webhook = settings.name, %error, "the webhook's task failed"),
             Err(_) => {
@@ -188,20 +188,20 @@ impl Webhook {
 
 impl WebhookSettings {
     /// Whether it is sent events of this kind, name and severity.
-    pub fn takes(&self, kind: Kind, name: &str, severity: Severity) -> bool {
-        let is_meant = kind != Kind::Rule || self.rules.is_empty() || self.rules.iter().any(|rule| rule == name);
+    pub fn takes(&self, kind: EventKind, name: &str, severity: Severity) -> bool {
+        let is_meant = kind != EventKind::Rule || self.rules.is_empty() || self.rules.iter().any(|rule| rule == name);
         is_meant && self.kinds.contains(&kind) && severity >= self.least_severity
     }
 }
 
-impl Sending {
+impl WebhookTask {
     async fn run(self, mut queue: mpsc::Receiver<Arc<Event>>, mut overflown: mpsc::Receiver<Vec<Arc<Event>>>) {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::with_capacity(BATCH_EVENTS);
         loop {
             tokio::select! {
                 biased;
                 Some(events) = overflown.recv() => self.keep_overflow(&events).await,
-                count = queue.recv_many(&mut batch, BATCH) => {
+                count = queue.recv_many(&mut batch, BATCH_EVENTS) => {
                     if count == 0 {
                         break;
                     }
@@ -225,7 +225,7 @@ impl Sending {
     async fn deliver(&self, events: &[Arc<Event>]) {
         let mut stop = self.stop.clone();
         let late = async {
-            // Else the owner has gone without a word.
+            // Otherwise the handle was dropped without a stop.
             if let Ok(Some(deadline)) = stop.wait_for(Option::is_some).await.map(|deadline| *deadline) {
                 tokio::time::sleep_until(deadline).await;
             }
@@ -242,7 +242,7 @@ impl Sending {
         let begun = Instant::now();
         for attempt in 0.. {
             let Err(problem) = self.post(body.clone()).await else { return };
-            if !problem.may_pass || begun.elapsed() > PATIENCE {
+            if !problem.may_pass || begun.elapsed() > RETRY_FOR {
                 self.keep(events, &problem.text).await;
                 return;
             }
@@ -267,17 +267,17 @@ impl Sending {
         }
     }
 
-    async fn post(&self, body: String) -> Result<(), Problem> {
+    async fn post(&self, body: String) -> Result<(), WebhookError> {
         let request =
             self.client.post(self.settings.url.reveal()).header("content-type", "application/json").body(body);
         // The address may hold a secret.
         let sent = request.send().await.map_err(|error| {
             let name = &self.settings.name;
             let text = match error.is_timeout() {
-                true => format!("webhook '{name}' gave no answer within {} s", ANSWER.as_secs()),
+                true => format!("webhook '{name}' gave no answer within {} s", REQUEST_TIMEOUT.as_secs()),
                 false => format!("webhook '{name}': {}", error.without_url()),
             };
-            Problem { text, may_pass: true }
+            WebhookError { text, may_pass: true }
         })?;
         let status = sent.status();
         if status.is_success() {
@@ -285,10 +285,10 @@ impl Sending {
         }
         let slow = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
         let text = format!("webhook '{}' answers {status}", self.settings.name);
-        Err(Problem { text, may_pass: slow || status.is_server_error() })
+        Err(WebhookError { text, may_pass: slow || status.is_server_error() })
     }
 
-    /// Puts events where somebody finds them.
+    /// Stores undelivered events in the lake.
     async fn keep(&self, events: &[Arc<Event>], why: &str) {
         let lines = events.iter().map(|event| json!(EventJson::from(&**event)).to_string() + "\n").collect::<String>();
         let now = chrono::Utc::now().format("%Y%m%dT%H%M%S");
@@ -301,7 +301,7 @@ impl Sending {
     }
 }
 
-struct Problem {
+struct WebhookError {
     text: String,
     /// Another attempt can help.
     may_pass: bool,

@@ -5,7 +5,7 @@ mod streams;
 
 use proptest::prelude::*;
 
-use crate::live::{Engine, Event, LiveSettings, Origin, RuleSettings, Rules};
+use crate::live::{Event, LiveSettings, RuleSettings, Rules, SignalEngine, TickOrigin};
 use crate::market::{Tick, TickColumns};
 use crate::query::tests::{DAY_MICROS, Row, START};
 
@@ -58,9 +58,9 @@ pub(in crate::live) fn columns(rows: &[Row]) -> TickColumns {
     columns
 }
 
-pub(in crate::live) const ORIGIN: Origin = Origin { epoch: 0, partition: 0, told: 0 };
+pub(in crate::live) const ORIGIN: TickOrigin = TickOrigin { epoch: 0, partition: 0, told: 0 };
 
-pub(in crate::live) fn take(engine: &mut Engine, rows: &[Row]) -> Vec<Event> {
+pub(in crate::live) fn take(engine: &mut SignalEngine, rows: &[Row]) -> Vec<Event> {
     engine.take(ORIGIN, &columns(rows));
     engine.events()
 }
@@ -86,8 +86,8 @@ pub(in crate::live) fn settings() -> LiveSettings {
     }
 }
 
-pub(in crate::live) async fn engine(settings: &LiveSettings) -> Engine {
-    Engine::new(settings, Rules::plan(&settings.rules).await.unwrap())
+pub(in crate::live) async fn engine(settings: &LiveSettings) -> SignalEngine {
+    SignalEngine::new(settings, Rules::plan(&settings.rules).await.unwrap())
 }
 
 pub(in crate::live) fn wait<T>(future: impl Future<Output = T>) -> T {

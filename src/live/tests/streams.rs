@@ -1,11 +1,11 @@
-//! How the stream is cut, restarted or shuffled changes nothing about what is told.
+//! Cutting, restarting or shuffling the stream does not change the emitted events.
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::live::{Kind, Starts, history, warm_up};
+use crate::live::{EventKind, StartOffsets, history, warm_up};
 use crate::market::PartitionBy;
 use crate::query::tests::table_of;
 
@@ -26,7 +26,7 @@ proptest! {
         prop_assert_eq!(ids(&found), expected);
     }
 
-    /// The table has more or fewer rows than were told, as after a kill at any moment.
+    /// The table has more or fewer rows than events were emitted for, as after a kill at any moment.
     #[test]
     fn a_restart_tells_the_rest(rows in rows(), told in 0usize..400, in_table in 0usize..400) {
         let (told, in_table) = (told.min(rows.len()), in_table.min(rows.len()));
@@ -36,7 +36,7 @@ proptest! {
 
         let view = wait(table_of(PartitionBy::Day, &[rows[..in_table].to_vec()]));
         let read = told.min(in_table);
-        let starts = Starts {
+        let starts = StartOffsets {
             epoch: 0,
             read: [(0, read as i64)].into(),
             told: [(0, told as i64)].into(),
@@ -47,7 +47,7 @@ proptest! {
         prop_assert!(again.events().is_empty());
         again.take(starts.origin(0), &columns(&rows[read..]));
         prop_assert_eq!(ids(&again.events()), ids(&expected));
-        let last = |engine: &Engine| {
+        let last = |engine: &SignalEngine| {
             let mut states = engine.states();
             states.sort_by(|one, other| one.symbol.cmp(&other.symbol));
             format!("{states:?}")
@@ -55,7 +55,7 @@ proptest! {
         prop_assert_eq!(last(&again), last(&whole));
     }
 
-    /// Kafka let go of what was not told yet: it comes from the table.
+    /// Kafka no longer holds ticks whose events were not emitted: they are read from the table.
     #[test]
     fn what_kafka_let_go_is_told_from_the_table(rows in rows(), told in 0usize..400, low in 0usize..400) {
         let (told, low) = (told.min(rows.len()), low.min(rows.len()));
@@ -64,7 +64,7 @@ proptest! {
         let all = take(&mut whole, &rows);
         let expected: Vec<Event> = all.into_iter().filter(|event| event.tick.offset >= told as i64).collect();
         let view = wait(table_of(PartitionBy::Day, std::slice::from_ref(&rows)));
-        let starts = Starts { epoch: 0, read: [(0, low as i64)].into(), told: [(0, told as i64)].into() };
+        let starts = StartOffsets { epoch: 0, read: [(0, low as i64)].into(), told: [(0, told as i64)].into() };
         let mut again = wait(engine(&settings()));
         wait(warm_up(&mut again, &view, &starts)).unwrap();
         let mut found = again.events();
@@ -73,7 +73,7 @@ proptest! {
         prop_assert_eq!(ids(&found), ids(&expected));
     }
 
-    /// Ticks that come out of order by less than the buffer are told as if they were in order.
+    /// Ticks that come out of order by less than the buffer give the same events as in order.
     #[test]
     fn the_buffer_brings_ticks_into_order(rows in rows(), delays in prop::collection::vec(0i64..900_000, 400)) {
         let mut ordered = rows;
@@ -134,9 +134,9 @@ fn windows_are_filled_from_as_far_back_as_it_takes() {
     let mut whole = wait(engine(&settings()));
     let all = take(&mut whole, &rows);
     let view = wait(table_of(PartitionBy::Day, std::slice::from_ref(&rows)));
-    // Offsets that were told, and from which Kafka still has the rest.
+    // The offset up to which events were emitted, and the first offset that Kafka still holds.
     for (told, low) in [(720, 720), (420, 420), (419, 700), (660, 720), (60, 60), (0, 0), (10, 500)] {
-        let starts = Starts { epoch: 0, read: [(0, low)].into(), told: [(0, told)].into() };
+        let starts = StartOffsets { epoch: 0, read: [(0, low)].into(), told: [(0, told)].into() };
         let mut again = wait(engine(&settings()));
         let warm = wait(warm_up(&mut again, &view, &starts)).unwrap();
         assert!(warm <= low as u64 && (low < 720 || warm < 500), "{told} {low}: {warm} rows");
@@ -171,7 +171,7 @@ fn late_ticks_and_scattered_symbols_are_counted_and_left_out() {
     let state = &engine.states()[0];
     assert_eq!((engine.progress().ticks, engine.progress().late), (2, 1));
     assert_eq!((state.values[crate::live::at::DAY_HIGH], state.values[crate::live::at::PREV_CLOSE]), (101.0, 100.0));
-    let other = Origin { partition: 1, ..ORIGIN };
+    let other = TickOrigin { partition: 1, ..ORIGIN };
     engine.take(other, &columns(&[row(11, 102.0, 0), row(12, 102.0, 1)]));
     assert_eq!(engine.progress().scattered_symbols, 1);
 }
@@ -185,7 +185,7 @@ fn a_rule_over_history_tells_what_it_tells_live() {
             Row::new(symbol, START + n * 40_000_000, price, Some((n % 13) as f64), n)
         })
         .collect();
-    let only = LiveSettings { kinds: vec![Kind::Rule], ..settings() };
+    let only = LiveSettings { kinds: vec![EventKind::Rule], ..settings() };
     let mut live = wait(engine(&only));
     let told = take(&mut live, &rows);
     assert!(told.len() > 100, "{}", told.len());

@@ -1,10 +1,10 @@
-//! Columns of any type that can mean a number, a text or a time. Errors tell the row in the batch.
+//! Columns of any type that can mean a number, a text or a time. Errors have the row in the batch.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 
-use super::time::TimeRule;
+use super::time::TimeParser;
 
 type RowError = (usize, String);
 
@@ -55,7 +55,7 @@ fn shown(text: &str) -> String {
 }
 
 /// Microseconds since the epoch.
-pub(super) fn times(column: &ArrayRef, rule: &TimeRule) -> Result<Vec<Option<i64>>, RowError> {
+pub(super) fn times(column: &ArrayRef, rule: &TimeParser) -> Result<Vec<Option<i64>>, RowError> {
     let kind = column.data_type();
     match kind {
         text if is_text(text) => each(texts(column)?.iter(), |text| rule.text(text)),

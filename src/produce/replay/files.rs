@@ -37,7 +37,7 @@ impl FileFormat {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Input {
+pub(super) struct InputFile {
     /// As it shows in messages.
     pub name: String,
     /// `None` is standard input.
@@ -45,7 +45,7 @@ pub(super) struct Input {
     pub format: FileFormat,
 }
 
-impl Input {
+impl InputFile {
     pub(super) fn failed(&self, source: std::io::Error) -> ReplayError {
         ReplayError::Io { file: self.name.clone(), source }
     }
@@ -72,13 +72,13 @@ impl Input {
 }
 
 /// Expands the patterns; the files of a pattern are sorted by name.
-pub(super) fn find(patterns: &[String], format: Option<FileFormat>) -> Result<Vec<Input>, ReplayError> {
+pub(super) fn find(patterns: &[String], format: Option<FileFormat>) -> Result<Vec<InputFile>, ReplayError> {
     let mut inputs = Vec::new();
     for pattern in patterns {
         if pattern == "-" {
             let name = "standard input".to_owned();
             let format = format.ok_or_else(|| ReplayError::NoFormat { file: name.clone() })?;
-            inputs.push(Input { name, path: None, format });
+            inputs.push(InputFile { name, path: None, format });
             continue;
         }
         for path in expand(pattern)? {
@@ -92,7 +92,7 @@ pub(super) fn find(patterns: &[String], format: Option<FileFormat>) -> Result<Ve
                 None if compressed => return Err(ReplayError::Compressed { file: name }),
                 None => return Err(ReplayError::NoFormat { file: name }),
             };
-            inputs.push(Input { name, path: Some(path), format });
+            inputs.push(InputFile { name, path: Some(path), format });
         }
     }
     Ok(inputs)

@@ -6,8 +6,8 @@ use std::io::{BufRead, Read};
 use serde_json::Value;
 
 use super::error::ReplayError;
-use super::files::{FileFormat, Input};
-use super::time::TimeRule;
+use super::files::{FileFormat, InputFile};
+use super::time::TimeParser;
 use crate::produce::feed::FeedMessage;
 
 /// Far above what a broker takes; bounds the memory of a file without line ends.
@@ -19,7 +19,7 @@ pub(super) struct LineReader {
     stamped: bool,
     key_pointer: Option<String>,
     time_pointer: Option<String>,
-    times: TimeRule,
+    times: TimeParser,
     number: u64,
     line: Vec<u8>,
     /// Where the message begins in the line.
@@ -36,10 +36,10 @@ impl fmt::Debug for LineReader {
 
 impl LineReader {
     pub(super) fn open(
-        input: &Input,
+        input: &InputFile,
         key_pointer: Option<String>,
         time_pointer: Option<String>,
-        times: TimeRule,
+        times: TimeParser,
     ) -> Result<Self, ReplayError> {
         Ok(Self {
             name: input.name.clone(),

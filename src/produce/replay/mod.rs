@@ -13,19 +13,19 @@ mod time;
 
 use std::collections::VecDeque;
 
-use super::wire::Encoder;
+use super::wire::MessageEncoder;
 use super::{Feed, FeedError, FeedMessage};
 pub use error::ReplayError;
 pub use files::FileFormat;
-use files::Input;
+use files::InputFile;
 use lines::LineReader;
 pub use settings::{ColumnNames, ReplaySettings};
 use table::TableReader;
 pub use time::EpochUnit;
-use time::TimeRule;
+use time::TimeParser;
 
 #[derive(Debug)]
-enum Source {
+enum FileReader {
     Lines(LineReader),
     Table(TableReader),
 }
@@ -34,12 +34,12 @@ enum Source {
 #[derive(Debug)]
 pub struct ReplayFeed {
     settings: ReplaySettings,
-    encoder: Encoder,
-    inputs: VecDeque<Input>,
-    /// Told which columns of a file are taken.
+    encoder: MessageEncoder,
+    inputs: VecDeque<InputFile>,
+    /// Called with a report of the columns that are taken from a file.
     report: fn(&str),
     reported: String,
-    current: Option<Source>,
+    current: Option<FileReader>,
     payload: Vec<u8>,
 }
 
@@ -48,7 +48,7 @@ impl ReplayFeed {
     ///
     /// # Errors
     /// A file is missing or of no known format, or a pointer is none.
-    pub fn open(settings: ReplaySettings, encoder: Encoder) -> Result<Self, ReplayError> {
+    pub fn open(settings: ReplaySettings, encoder: MessageEncoder) -> Result<Self, ReplayError> {
         for pointer in settings.message_key.iter().chain(&settings.message_time) {
             if !pointer.starts_with('/') {
                 return Err(ReplayError::Pointer { pointer: pointer.clone() });
@@ -73,22 +73,22 @@ impl ReplayFeed {
 
     /// Names of the files without their folders, in the order in which they are read.
     pub fn input_names(&self) -> String {
-        let name = |input: &Input| match input.path.as_ref().and_then(|path| path.file_name()) {
+        let name = |input: &InputFile| match input.path.as_ref().and_then(|path| path.file_name()) {
             Some(name) => name.to_string_lossy().into_owned(),
             None => input.name.clone(),
         };
         self.inputs.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 
-    fn open_next(&self, input: &Input) -> Result<Source, ReplayError> {
+    fn open_next(&self, input: &InputFile) -> Result<FileReader, ReplayError> {
         let settings = &self.settings;
-        let times = TimeRule { unit: settings.time_unit, zone: settings.zone, format: settings.ts_format.clone() };
+        let times = TimeParser { unit: settings.time_unit, zone: settings.zone, format: settings.ts_format.clone() };
         Ok(match input.format {
-            FileFormat::Csv => Source::Table(TableReader::csv(input, settings, times)?),
-            FileFormat::Parquet => Source::Table(TableReader::parquet(input, settings, times)?),
+            FileFormat::Csv => FileReader::Table(TableReader::csv(input, settings, times)?),
+            FileFormat::Parquet => FileReader::Table(TableReader::parquet(input, settings, times)?),
             FileFormat::Lines | FileFormat::StampedLines => {
                 let (key, time) = (settings.message_key.clone(), settings.message_time.clone());
-                Source::Lines(LineReader::open(input, key, time, times)?)
+                FileReader::Lines(LineReader::open(input, key, time, times)?)
             }
         })
     }
@@ -97,8 +97,8 @@ impl ReplayFeed {
     fn advance(&mut self) -> Result<bool, ReplayError> {
         loop {
             let found = match &mut self.current {
-                Some(Source::Lines(lines)) => lines.advance()?,
-                Some(Source::Table(table)) => table.advance()?,
+                Some(FileReader::Lines(lines)) => lines.advance()?,
+                Some(FileReader::Table(table)) => table.advance()?,
                 None => false,
             };
             if found {
@@ -106,7 +106,7 @@ impl ReplayFeed {
             }
             let Some(input) = self.inputs.pop_front() else { return Ok(false) };
             let source = self.open_next(&input)?;
-            if let Source::Table(table) = &source
+            if let FileReader::Table(table) = &source
                 && table.report() != self.reported
             {
                 self.reported = table.report().to_owned();
@@ -123,8 +123,8 @@ impl Feed for ReplayFeed {
             return Ok(None);
         }
         match &self.current {
-            Some(Source::Lines(lines)) => Ok(Some(lines.message())),
-            Some(Source::Table(table)) => {
+            Some(FileReader::Lines(lines)) => Ok(Some(lines.message())),
+            Some(FileReader::Table(table)) => {
                 let tick = table.tick()?;
                 self.payload.clear();
                 self.encoder.encode(&tick, &mut self.payload)?;

@@ -9,7 +9,7 @@ const FIELDS: [&str; 9] = ["symbol", "ts", "close", "open", "high", "low", "volu
 const REQUIRED: usize = 3;
 
 /// Names that files give to a field; a column of one is pointed out, never taken unasked.
-const LOOK_ALIKES: [(&str, &[&str]); 9] = [
+const SIMILAR_NAMES: [(&str, &[&str]); 9] = [
     ("symbol", &["ticker", "name", "code", "pair", "instrument", "sym", "stock", "asset", "isin", "product_id"]),
     ("ts", &["time", "timestamp", "date", "datetime", "date_time", "epoch", "event_time", "trade_date", "day"]),
     ("close", &["price", "last", "last_price", "close_price", "c", "adj_close", "px", "value"]),
@@ -21,13 +21,13 @@ const LOOK_ALIKES: [(&str, &[&str]); 9] = [
     ("source", &["exchange", "venue", "market", "src", "feed"]),
 ];
 
-/// Names of columns with days, and of those with the time of day beside them.
+/// Names of columns with dates, and of columns with the time of day that accompany them.
 const DAYS: [&str; 4] = ["date", "day", "trade_date", "ts"];
 const CLOCKS: [&str; 6] = ["time", "time_of_day", "clock", "hour", "trade_time", "timestamp"];
 
 /// A file's columns by field. Only symbol, ts and close are there in every file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mapping {
+pub(super) struct ColumnMapping {
     pub symbol: String,
     pub ts: String,
     pub close: String,
@@ -64,12 +64,12 @@ fn keys_of(input: &InputSettings, field: &str) -> Vec<String> {
     [Some(tokens.join(".")), tokens.last().cloned()].into_iter().flatten().collect()
 }
 
-struct Header<'a> {
+struct HeaderNames<'a> {
     file: &'a str,
     columns: &'a [String],
 }
 
-impl Header<'_> {
+impl HeaderNames<'_> {
     /// The column of that name, whatever its case where only one has it.
     fn find(&self, name: &str, field: &str) -> Result<Option<String>, ReplayError> {
         if let Some(column) = self.columns.iter().find(|column| *column == name) {
@@ -124,10 +124,10 @@ fn flag(field: &str) -> String {
 
 fn looks_like(column: &str) -> Option<&'static str> {
     let name = plain(column);
-    LOOK_ALIKES.into_iter().find(|(_, names)| names.contains(&name.as_str())).map(|(field, _)| field)
+    SIMILAR_NAMES.into_iter().find(|(_, names)| names.contains(&name.as_str())).map(|(field, _)| field)
 }
 
-impl Mapping {
+impl ColumnMapping {
     /// Columns by the names that were given, else by the field's own name, else by the key of the input.
     pub(super) fn new(
         file: &str,
@@ -135,7 +135,7 @@ impl Mapping {
         input: Option<&InputSettings>,
         columns: &[String],
     ) -> Result<Self, ReplayError> {
-        let header = Header { file, columns };
+        let header = HeaderNames { file, columns };
         let ColumnNames { symbol, ts, close, open, high, low, volume, trade_id, source } = names;
         let named = [symbol, ts, close, open, high, low, volume, trade_id, source];
         let mut found: [Option<String>; FIELDS.len()] = Default::default();
@@ -230,9 +230,9 @@ impl Mapping {
 mod tests {
     use super::*;
 
-    fn mapping(columns: &[&str]) -> Result<Mapping, String> {
+    fn mapping(columns: &[&str]) -> Result<ColumnMapping, String> {
         let columns: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
-        Mapping::new("x.csv", &ColumnNames::default(), None, &columns).map_err(|error| error.to_string())
+        ColumnMapping::new("x.csv", &ColumnNames::default(), None, &columns).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
         let input: InputSettings =
             serde_json::from_str(r#"{"symbol":"/pair","ts":"/t/at","close":"/q/last","volume":"/vol"}"#).unwrap();
         let columns = ["Pair", "t.at", "last", "vol", "x"].map(str::to_owned);
-        let found = Mapping::new("x.csv", &ColumnNames::default(), Some(&input), &columns).unwrap();
+        let found = ColumnMapping::new("x.csv", &ColumnNames::default(), Some(&input), &columns).unwrap();
         assert_eq!((found.symbol.as_str(), found.ts.as_str(), found.close.as_str()), ("Pair", "t.at", "last"));
         assert_eq!(
             found.report("x.csv", &columns),
@@ -271,14 +271,14 @@ mod tests {
     fn a_time_of_day_that_is_left_out_is_a_warning() {
         let columns = ["symbol", "Date", "Time", "close"].map(str::to_owned);
         let names = ColumnNames { ts: Some("Date".to_owned()), ..ColumnNames::default() };
-        let report = Mapping::new("x.csv", &names, None, &columns).unwrap().report("x.csv", &columns);
+        let report = ColumnMapping::new("x.csv", &names, None, &columns).unwrap().report("x.csv", &columns);
         assert!(report.contains("warning: 'Time' is left out") && report.contains("at midnight"), "{report}");
     }
 
     #[test]
     fn the_report_names_what_looks_like_a_field() {
         let columns = ["symbol", "ts", "close", "Vol", "adj"].map(str::to_owned);
-        let found = Mapping::new("x.csv", &ColumnNames::default(), None, &columns).unwrap();
+        let found = ColumnMapping::new("x.csv", &ColumnNames::default(), None, &columns).unwrap();
         assert_eq!(
             found.report("x.csv", &columns),
             "x.csv: columns symbol, ts, close; left out Vol, adj\n\

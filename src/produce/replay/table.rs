@@ -13,10 +13,10 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::columns::{numbers, texts, times};
 use super::error::ReplayError;
-use super::files::Input;
-use super::names::Mapping;
+use super::files::InputFile;
+use super::names::ColumnMapping;
 use super::settings::ReplaySettings;
-use super::time::TimeRule;
+use super::time::TimeParser;
 use crate::market::Tick;
 use crate::util::delimiter::delimiter_of;
 
@@ -26,7 +26,7 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Values of one batch; a missing column has no rows.
 #[derive(Debug, Default)]
-struct Batch {
+struct TickBatch {
     rows: usize,
     symbol: Option<StringArray>,
     ts: Vec<Option<i64>>,
@@ -43,10 +43,10 @@ struct Batch {
 pub(super) struct TableReader {
     name: String,
     batches: Box<dyn RecordBatchReader + Send>,
-    mapping: Mapping,
-    times: TimeRule,
+    mapping: ColumnMapping,
+    times: TimeParser,
     report: String,
-    batch: Batch,
+    batch: TickBatch,
     /// Rows of the batches before the present one, or before the one that is being loaded.
     before: u64,
     /// The present row of the batch is the one before this.
@@ -60,7 +60,7 @@ impl fmt::Debug for TableReader {
 }
 
 impl TableReader {
-    pub(super) fn csv(input: &Input, settings: &ReplaySettings, times: TimeRule) -> Result<Self, ReplayError> {
+    pub(super) fn csv(input: &InputFile, settings: &ReplaySettings, times: TimeParser) -> Result<Self, ReplayError> {
         let mut reader = input.text()?;
         let mut line = Vec::new();
         let mut limited = reader.by_ref().take(MAX_HEADER_BYTES);
@@ -73,7 +73,7 @@ impl TableReader {
             .infer_schema(Cursor::new(bytes), Some(0))
             .map_err(|error| wrong(format!("its first line names no columns: {error}")))?;
         let header: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-        let mapping = Mapping::new(&input.name, &settings.columns, settings.input.as_ref(), &header)?;
+        let mapping = ColumnMapping::new(&input.name, &settings.columns, settings.input.as_ref(), &header)?;
         let fields: Vec<Field> = header.iter().map(|name| Field::new(name, DataType::Utf8, true)).collect();
         let batches = ReaderBuilder::new(Arc::new(Schema::new(fields)))
             .with_delimiter(delimiter_of(bytes))
@@ -85,12 +85,16 @@ impl TableReader {
         Ok(Self::new(input, Box::new(batches), mapping, times, report))
     }
 
-    pub(super) fn parquet(input: &Input, settings: &ReplaySettings, times: TimeRule) -> Result<Self, ReplayError> {
+    pub(super) fn parquet(
+        input: &InputFile,
+        settings: &ReplaySettings,
+        times: TimeParser,
+    ) -> Result<Self, ReplayError> {
         let wrong = |problem: String| ReplayError::Content { file: input.name.clone(), problem };
         let file = input.file()?.ok_or(ReplayError::ParquetFromStdin)?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| wrong(error.to_string()))?;
         let header: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
-        let mapping = Mapping::new(&input.name, &settings.columns, settings.input.as_ref(), &header)?;
+        let mapping = ColumnMapping::new(&input.name, &settings.columns, settings.input.as_ref(), &header)?;
         let mask = ProjectionMask::roots(builder.parquet_schema(), mapping.projection(&header));
         let batches = builder
             .with_batch_size(BATCH_ROWS)
@@ -102,14 +106,14 @@ impl TableReader {
     }
 
     fn new(
-        input: &Input,
+        input: &InputFile,
         batches: Box<dyn RecordBatchReader + Send>,
-        mapping: Mapping,
-        times: TimeRule,
+        mapping: ColumnMapping,
+        times: TimeParser,
         report: String,
     ) -> Self {
         let name = input.name.clone();
-        Self { name, batches, mapping, times, report, batch: Batch::default(), before: 0, next: 0 }
+        Self { name, batches, mapping, times, report, batch: TickBatch::default(), before: 0, next: 0 }
     }
 
     /// Which columns were taken and which were left.
@@ -131,7 +135,7 @@ impl TableReader {
         Ok(true)
     }
 
-    fn load(&self, batch: &RecordBatch) -> Result<Batch, ReplayError> {
+    fn load(&self, batch: &RecordBatch) -> Result<TickBatch, ReplayError> {
         let column = |name: &str| {
             let missing =
                 || ReplayError::Content { file: self.name.clone(), problem: format!("column '{name}' is gone") };
@@ -143,7 +147,7 @@ impl TableReader {
         let optional = |name: &Option<String>| name.as_deref().map_or(Ok(Vec::new()), doubles);
         let strings = |name: &str| texts(column(name)?).map_err(|error| wrong(name, error));
         let mapping = &self.mapping;
-        Ok(Batch {
+        Ok(TickBatch {
             rows: batch.num_rows(),
             symbol: Some(strings(&mapping.symbol)?),
             ts: times(column(&mapping.ts)?, &self.times).map_err(|error| wrong(&mapping.ts, error))?,

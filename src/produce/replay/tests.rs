@@ -19,7 +19,7 @@ fn settings(file: &Path) -> ReplaySettings {
 
 /// `key payload ts` of every message; the error as the last one.
 fn replay(settings: ReplaySettings) -> Vec<String> {
-    let mut feed = match ReplayFeed::open(settings, Encoder::new(Preset::Canonical, None).unwrap()) {
+    let mut feed = match ReplayFeed::open(settings, MessageEncoder::new(Preset::Canonical, None).unwrap()) {
         Ok(feed) => feed,
         Err(error) => return vec![error.to_string()],
     };
@@ -156,8 +156,9 @@ fn lines_have_times_only_with_a_pointer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jsonl");
     write(&path, "").unwrap();
-    let has_times =
-        |settings| ReplayFeed::open(settings, Encoder::new(Preset::Canonical, None).unwrap()).unwrap().has_times();
+    let has_times = |settings| {
+        ReplayFeed::open(settings, MessageEncoder::new(Preset::Canonical, None).unwrap()).unwrap().has_times()
+    };
     assert!(!has_times(settings(&path)));
     assert!(has_times(ReplaySettings { message_time: Some("/t".to_owned()), ..settings(&path) }));
     assert!(has_times(ReplaySettings { format: Some(FileFormat::StampedLines), ..settings(&path) }));

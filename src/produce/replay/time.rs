@@ -16,14 +16,14 @@ pub enum EpochUnit {
 
 /// What the user said about times.
 #[derive(Debug, Clone, Default)]
-pub(super) struct TimeRule {
+pub(super) struct TimeParser {
     pub unit: Option<EpochUnit>,
     pub zone: Option<Tz>,
-    /// Of texts, in place of what is read without it.
+    /// The format of times in text, which replaces the default ones.
     pub format: Option<TimeFormat>,
 }
 
-impl TimeRule {
+impl TimeParser {
     pub(super) fn number(&self, value: i64) -> Result<i64, String> {
         self.decimal(&value.to_string())
     }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn texts() {
-        let new_york = TimeRule { zone: Some(chrono_tz::America::New_York), ..TimeRule::default() };
+        let new_york = TimeParser { zone: Some(chrono_tz::America::New_York), ..TimeParser::default() };
         let at = 1_700_000_000_000_000; // 2023-11-14T22:13:20Z
         for text in
             ["2023-11-14T22:13:20Z", "2023-11-14 22:13:20+00:00", "2023-11-14T17:13:20", " 2023-11-14 17:13:20.0"]
@@ -122,19 +122,22 @@ mod tests {
         ] {
             assert!(new_york.text(text).unwrap_err().contains(problem), "{text}");
         }
-        assert!(TimeRule::default().text("2023-11-14").unwrap_err().contains("--zone"));
-        assert!(TimeRule::default().text("2023-11-14T17:13:20").unwrap_err().contains("--zone"));
+        assert!(TimeParser::default().text("2023-11-14").unwrap_err().contains("--zone"));
+        assert!(TimeParser::default().text("2023-11-14T17:13:20").unwrap_err().contains("--zone"));
     }
 
     #[test]
     fn numbers_and_days() {
-        let unit = |unit| TimeRule { unit: Some(unit), zone: Some(Tz::UTC), format: None };
+        let unit = |unit| TimeParser { unit: Some(unit), zone: Some(Tz::UTC), format: None };
         let at = 1_700_000_000_000_000;
         assert_eq!(unit(EpochUnit::S).text("1700000000"), Ok(at));
         assert_eq!(unit(EpochUnit::S).text("1619057345.6829"), Ok(1_619_057_345_682_900));
         assert_eq!(unit(EpochUnit::Ms).text("1.6190573456829e12"), Ok(1_619_057_345_682_900));
-        let slashes =
-            TimeRule { format: Some(TimeFormat::new("%d/%m/%Y").unwrap()), zone: Some(Tz::UTC), ..TimeRule::default() };
+        let slashes = TimeParser {
+            format: Some(TimeFormat::new("%d/%m/%Y").unwrap()),
+            zone: Some(Tz::UTC),
+            ..TimeParser::default()
+        };
         assert_eq!(slashes.text("14/11/2023"), Ok(1_699_920_000_000_000));
         assert!(slashes.text("2023-11-14").unwrap_err().contains("--ts-format"));
         assert_eq!(unit(EpochUnit::Ms).number(1_700_000_000_000), Ok(at));
@@ -144,7 +147,7 @@ mod tests {
         assert_eq!(unit(EpochUnit::S).days(1), Ok(86_400_000_000));
         assert_eq!(unit(EpochUnit::S).local_micros(at), Ok(at));
         // Summer time began at midnight there.
-        let sao_paulo = TimeRule { zone: Some(chrono_tz::America::Sao_Paulo), ..TimeRule::default() };
+        let sao_paulo = TimeParser { zone: Some(chrono_tz::America::Sao_Paulo), ..TimeParser::default() };
         assert_eq!(sao_paulo.text("2018-11-04"), sao_paulo.text("2018-11-04T01:00:00"));
     }
 }

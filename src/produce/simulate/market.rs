@@ -7,7 +7,7 @@
 use rand::Rng;
 use rand_distr::StandardNormal;
 
-use super::random::Random;
+use super::random::SimulationRng;
 
 /// Trading seconds of a year: 252 sessions of six and a half hours.
 pub(super) const YEAR_SECONDS: f64 = 252.0 * 23_400.0;
@@ -15,7 +15,7 @@ const LOWEST_PRICE: f64 = 0.0001;
 
 /// Parameters of one symbol. Rates are per year.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Dynamics {
+pub(super) struct PriceDynamics {
     pub drift: f64,
     pub volatility: f64,
     /// Correlation with the market.
@@ -23,7 +23,7 @@ pub(super) struct Dynamics {
 }
 
 #[derive(Debug, Clone)]
-struct Walk {
+struct PriceWalk {
     log_start: f64,
     /// `mu - sigma^2 / 2` per second.
     log_drift: f64,
@@ -35,18 +35,18 @@ struct Walk {
 
 /// All prices at the present moment of the simulation.
 #[derive(Debug, Clone)]
-pub(super) struct Market {
+pub(super) struct SimulatedMarket {
     seconds: f64,
     factor: f64,
-    walks: Vec<Walk>,
+    walks: Vec<PriceWalk>,
 }
 
-impl Market {
-    pub(super) fn new(symbols: impl Iterator<Item = (f64, Dynamics)>) -> Self {
-        let walk = |(price, dynamics): (f64, Dynamics)| {
+impl SimulatedMarket {
+    pub(super) fn new(symbols: impl Iterator<Item = (f64, PriceDynamics)>) -> Self {
+        let walk = |(price, dynamics): (f64, PriceDynamics)| {
             let second = 1.0 / YEAR_SECONDS;
             let volatility = dynamics.volatility * second.sqrt();
-            Walk {
+            PriceWalk {
                 log_start: price.ln(),
                 log_drift: (dynamics.drift - dynamics.volatility * dynamics.volatility / 2.0) * second,
                 market_scale: dynamics.rho * volatility,
@@ -60,14 +60,14 @@ impl Market {
 
     /// Moves the market on by a time in seconds, whose square root the caller knows.
     #[inline]
-    pub(super) fn advance(&mut self, seconds: f64, root: f64, random: &mut Random) {
+    pub(super) fn advance(&mut self, seconds: f64, root: f64, random: &mut SimulationRng) {
         self.seconds += seconds;
         self.factor += root * random.sample::<f64, _>(StandardNormal);
     }
 
     /// The price of a symbol now, not rounded.
     #[inline]
-    pub(super) fn price(&mut self, symbol: usize, random: &mut Random) -> f64 {
+    pub(super) fn price(&mut self, symbol: usize, random: &mut SimulationRng) -> f64 {
         let (now, factor) = (self.seconds, self.factor);
         let walk = &mut self.walks[symbol];
         walk.own += (now - walk.seconds).sqrt() * random.sample::<f64, _>(StandardNormal);
@@ -89,9 +89,9 @@ mod tests {
     use super::*;
 
     /// Log returns of two symbols over `steps` steps.
-    fn returns(dynamics: [Dynamics; 2], steps: usize, step_seconds: f64) -> [Vec<f64>; 2] {
-        let mut random = Random::new(11);
-        let mut market = Market::new(dynamics.into_iter().map(|one| (100.0, one)));
+    fn returns(dynamics: [PriceDynamics; 2], steps: usize, step_seconds: f64) -> [Vec<f64>; 2] {
+        let mut random = SimulationRng::new(11);
+        let mut market = SimulatedMarket::new(dynamics.into_iter().map(|one| (100.0, one)));
         let mut last = [100.0f64; 2];
         let mut returns = [Vec::new(), Vec::new()];
         for _ in 0..steps {
@@ -116,8 +116,8 @@ mod tests {
 
     #[test]
     fn returns_have_the_drift_the_volatility_and_the_correlation() {
-        let first = Dynamics { drift: 0.08, volatility: 0.3, rho: 0.6 };
-        let second = Dynamics { drift: -0.05, volatility: 0.5, rho: 0.8 };
+        let first = PriceDynamics { drift: 0.08, volatility: 0.3, rho: 0.6 };
+        let second = PriceDynamics { drift: -0.05, volatility: 0.5, rho: 0.8 };
         let day = YEAR_SECONDS / 252.0;
         let [a, b] = returns([first, second], 200_000, day);
         for (found, expected) in [(&a, first), (&b, second)] {

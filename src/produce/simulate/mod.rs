@@ -14,11 +14,11 @@ use chrono_tz::Tz;
 use rand::Rng;
 use rand_distr::StandardNormal;
 
-use super::wire::Encoder;
+use super::wire::MessageEncoder;
 use super::{Feed, FeedError, FeedMessage};
 use crate::market::{LocalClock, Tick};
-use market::{Dynamics, Market, to_tick_size};
-use random::Random;
+use market::{PriceDynamics, SimulatedMarket, to_tick_size};
+use random::SimulationRng;
 use volume::intraday_factor;
 
 const FIRST_NAMES: [&str; 8] = ["AAPL", "MSFT", "NVDA", "AMZN", "GOOGL", "META", "TSLA", "JPM"];
@@ -29,7 +29,7 @@ const VOLUME_SPREAD: f64 = 0.8;
 
 /// Event times of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clock {
+pub enum SimulationClock {
     /// The time at which a tick is made.
     Wall,
     /// Begins at a time in microseconds since the epoch and moves by the interval.
@@ -41,7 +41,7 @@ pub struct SimulateSettings {
     /// Number of symbols, at least 1.
     pub symbols: u32,
     pub seed: u64,
-    pub clock: Clock,
+    pub clock: SimulationClock,
     /// Time from one tick to the next, of whichever symbol; prices move by it.
     pub interval: Duration,
     /// Probability that a tick is an anomaly, 0 to 1.
@@ -55,7 +55,7 @@ impl Default for SimulateSettings {
         Self {
             symbols: 120,
             seed: 1,
-            clock: Clock::Wall,
+            clock: SimulationClock::Wall,
             interval: Duration::from_micros(500),
             anomalies: 0.0,
             zone: chrono_tz::America::New_York,
@@ -65,8 +65,8 @@ impl Default for SimulateSettings {
 
 /// Anomalies made so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Anomalies {
-    /// One tick 3 to 8 % away; the next one is back.
+pub struct AnomalyCounts {
+    /// A price spike of 3 to 8 % in one tick, which the next tick takes back.
     pub price_spikes: u64,
     /// One volume 10 to 50 times as high.
     pub volume_bursts: u64,
@@ -86,16 +86,16 @@ struct Instrument {
 /// An endless row of ticks; buffers are reused.
 #[derive(Debug, Clone)]
 pub struct Simulator {
-    random: Random,
-    market: Market,
+    random: SimulationRng,
+    market: SimulatedMarket,
     instruments: Vec<Instrument>,
-    clock: Clock,
+    clock: SimulationClock,
     local: LocalClock,
     interval_micros: f64,
     interval_seconds: f64,
     interval_root: f64,
     anomaly: f64,
-    anomalies: Anomalies,
+    anomalies: AnomalyCounts,
     made: u64,
     ts: i64,
     trade_id: String,
@@ -103,12 +103,12 @@ pub struct Simulator {
 
 impl Simulator {
     pub fn new(settings: &SimulateSettings) -> Self {
-        let mut random = Random::new(settings.seed);
-        let parameters: Vec<(f64, Dynamics)> = (0..settings.symbols.max(1))
+        let mut random = SimulationRng::new(settings.seed);
+        let parameters: Vec<(f64, PriceDynamics)> = (0..settings.symbols.max(1))
             .map(|_| {
                 let price = random.between(10f64.ln(), 600f64.ln()).exp();
                 let drift = random.between(-0.05, 0.15);
-                (price, Dynamics { drift, volatility: random.between(0.15, 0.6), rho: random.between(0.4, 0.8) })
+                (price, PriceDynamics { drift, volatility: random.between(0.15, 0.6), rho: random.between(0.4, 0.8) })
             })
             .collect();
         let instruments = (0..parameters.len())
@@ -124,7 +124,7 @@ impl Simulator {
         let seconds = settings.interval.as_secs_f64();
         Self {
             random,
-            market: Market::new(parameters.into_iter()),
+            market: SimulatedMarket::new(parameters.into_iter()),
             instruments,
             clock: settings.clock,
             local: LocalClock::new(settings.zone),
@@ -132,14 +132,14 @@ impl Simulator {
             interval_seconds: seconds,
             interval_root: seconds.sqrt(),
             anomaly: settings.anomalies,
-            anomalies: Anomalies::default(),
+            anomalies: AnomalyCounts::default(),
             made: 0,
             ts: i64::MIN,
             trade_id: String::new(),
         }
     }
 
-    pub fn anomalies(&self) -> Anomalies {
+    pub fn anomalies(&self) -> AnomalyCounts {
         self.anomalies
     }
 
@@ -183,8 +183,8 @@ impl Simulator {
     /// Times never go back.
     fn next_ts(&mut self) -> i64 {
         let ts = match self.clock {
-            Clock::From(start) => start.saturating_add((self.made as f64 * self.interval_micros) as i64),
-            Clock::Wall => {
+            SimulationClock::From(start) => start.saturating_add((self.made as f64 * self.interval_micros) as i64),
+            SimulationClock::Wall => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
             }
@@ -216,16 +216,16 @@ fn symbol_name(number: usize) -> String {
 #[derive(Debug, Clone)]
 pub struct SimulatedFeed {
     simulator: Simulator,
-    encoder: Encoder,
+    encoder: MessageEncoder,
     payload: Vec<u8>,
 }
 
 impl SimulatedFeed {
-    pub fn new(settings: &SimulateSettings, encoder: Encoder) -> Self {
+    pub fn new(settings: &SimulateSettings, encoder: MessageEncoder) -> Self {
         Self { simulator: Simulator::new(settings), encoder, payload: Vec::new() }
     }
 
-    pub fn anomalies(&self) -> Anomalies {
+    pub fn anomalies(&self) -> AnomalyCounts {
         self.simulator.anomalies()
     }
 }

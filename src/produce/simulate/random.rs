@@ -6,11 +6,11 @@
 use rand::RngCore;
 
 #[derive(Debug, Clone)]
-pub(super) struct Random {
+pub(super) struct SimulationRng {
     state: [u64; 4],
 }
 
-impl Random {
+impl SimulationRng {
     pub(super) fn new(seed: u64) -> Self {
         let mut mix = seed;
         let state = std::array::from_fn(|_| {
@@ -41,7 +41,7 @@ impl Random {
     }
 }
 
-impl RngCore for Random {
+impl RngCore for SimulationRng {
     #[inline]
     fn next_u32(&mut self) -> u32 {
         (self.next_u64() >> 32) as u32
@@ -69,14 +69,14 @@ mod tests {
 
     #[test]
     fn agrees_with_the_reference() {
-        let mut random = Random { state: [1, 2, 3, 4] };
+        let mut random = SimulationRng { state: [1, 2, 3, 4] };
         let first: Vec<u64> = (0..4).map(|_| random.next_u64()).collect();
         assert_eq!(first, [41_943_041, 58_720_359, 3_588_806_011_781_223, 3_591_011_842_654_386]);
     }
 
     #[test]
     fn uniform_numbers_are_uniform() {
-        let mut random = Random::new(7);
+        let mut random = SimulationRng::new(7);
         let mean = (0..100_000).map(|_| random.uniform()).sum::<f64>() / 100_000.0;
         assert!((mean - 0.5).abs() < 0.005, "{mean}");
         assert!((0..10_000).all(|_| random.index(3) < 3));

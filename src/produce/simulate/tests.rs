@@ -12,14 +12,14 @@ fn settings(seed: u64) -> SimulateSettings {
     SimulateSettings {
         symbols: 20,
         seed,
-        clock: Clock::From(OPENING),
+        clock: SimulationClock::From(OPENING),
         interval: Duration::from_millis(1),
         ..SimulateSettings::default()
     }
 }
 
 fn bytes(settings: &SimulateSettings, count: usize) -> Vec<u8> {
-    let encoder = Encoder::new(Preset::Canonical, None).unwrap();
+    let encoder = MessageEncoder::new(Preset::Canonical, None).unwrap();
     let mut feed = SimulatedFeed::new(settings, encoder);
     let mut all = Vec::new();
     for _ in 0..count {
@@ -63,7 +63,7 @@ fn bars_hold_their_prices_and_times_move_by_the_interval() {
 }
 
 #[test]
-fn open_high_and_low_begin_anew_with_the_local_day() {
+fn open_high_and_low_restart_with_the_local_day() {
     let day = SimulateSettings { symbols: 1, interval: Duration::from_secs(60), ..settings(3) };
     let mut simulator = Simulator::new(&day);
     let mut opens = Vec::new();
@@ -90,7 +90,7 @@ fn more_is_traded_at_the_opening_than_at_noon() {
 
 #[test]
 fn wall_clock_times_are_now_and_never_go_back() {
-    let mut simulator = Simulator::new(&SimulateSettings { clock: Clock::Wall, ..settings(3) });
+    let mut simulator = Simulator::new(&SimulateSettings { clock: SimulationClock::Wall, ..settings(3) });
     let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as i64;
     let times: Vec<i64> = (0..1_000).map(|_| simulator.next_tick().ts).collect();
     assert!(times[0] >= before && times.is_sorted());

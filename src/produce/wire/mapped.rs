@@ -7,19 +7,19 @@ use chrono::{DateTime, TimeZone};
 use chrono_tz::Tz;
 
 use super::error::EncodeError;
-use super::text::{Stamp, number, string};
+use super::text::{TimestampText, number, string};
 use crate::decode::{InputSettings, Source, TimeUnit};
 use crate::market::Tick;
 
 /// Part of a document: an object, an array if its keys are 0, 1, .., or the value of a field.
 #[derive(Debug, Clone, Default)]
-struct Node {
-    children: Vec<(String, Node)>,
-    field: Option<Field>,
+struct DocumentNode {
+    children: Vec<(String, DocumentNode)>,
+    field: Option<TickField>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
+enum TickField {
     Symbol,
     Ts,
     Open,
@@ -33,7 +33,7 @@ enum Field {
 
 /// How event times are written.
 #[derive(Debug, Clone)]
-enum Times {
+enum TimeEncoding {
     /// Micros of a unit.
     Number(i64),
     /// With an offset, or in the zone.
@@ -44,9 +44,9 @@ enum Times {
 
 #[derive(Debug, Clone)]
 pub(super) struct MappedEncoder {
-    root: Node,
-    times: Times,
-    stamp: Stamp,
+    root: DocumentNode,
+    times: TimeEncoding,
+    stamp: TimestampText,
 }
 
 impl MappedEncoder {
@@ -55,25 +55,25 @@ impl MappedEncoder {
     /// # Errors
     /// A field comes from what a message doesn't hold, or its form of time can't be written.
     pub(super) fn new(input: &InputSettings) -> Result<Self, EncodeError> {
-        let mut root = Node::default();
+        let mut root = DocumentNode::default();
         let fields = [
-            (Field::Symbol, "symbol", &input.symbol),
-            (Field::Ts, "ts", &input.ts),
-            (Field::Open, "open", &input.open),
-            (Field::High, "high", &input.high),
-            (Field::Low, "low", &input.low),
-            (Field::Close, "close", &input.close),
-            (Field::Volume, "volume", &input.volume),
-            (Field::TradeId, "trade_id", &input.trade_id),
-            (Field::Source, "source", &input.source),
+            (TickField::Symbol, "symbol", &input.symbol),
+            (TickField::Ts, "ts", &input.ts),
+            (TickField::Open, "open", &input.open),
+            (TickField::High, "high", &input.high),
+            (TickField::Low, "low", &input.low),
+            (TickField::Close, "close", &input.close),
+            (TickField::Volume, "volume", &input.volume),
+            (TickField::TradeId, "trade_id", &input.trade_id),
+            (TickField::Source, "source", &input.source),
         ];
         for (field, name, source) in fields {
             match source {
                 Some(Source::Pointer(pointer)) => root.add(pointer, field),
                 // The key of every message is its symbol; a constant needs no message.
-                Some(Source::KafkaKey) if field == Field::Symbol => {}
+                Some(Source::KafkaKey) if field == TickField::Symbol => {}
                 Some(Source::KafkaTimestamp) | Some(Source::Constant(_)) | None => {}
-                Some(_) if matches!(field, Field::TradeId | Field::Source) => {}
+                Some(_) if matches!(field, TickField::TradeId | TickField::Source) => {}
                 Some(other) => return Err(EncodeError::Source { field: name, origin: other.to_string() }),
             }
         }
@@ -84,16 +84,16 @@ impl MappedEncoder {
             (Some(pattern), _) => {
                 let items = StrftimeItems::new(pattern).parse_to_owned();
                 let items = items.map_err(|_| problem(format!("input.ts_format: '{pattern}' is no pattern")))?;
-                Times::Pattern(items, zone.unwrap_or(Tz::UTC))
+                TimeEncoding::Pattern(items, zone.unwrap_or(Tz::UTC))
             }
-            (None, TimeUnit::S) => Times::Number(1_000_000),
-            (None, TimeUnit::Ms) => Times::Number(1_000),
-            (None, TimeUnit::Us) => Times::Number(1),
-            (None, TimeUnit::Ns) => Times::Number(0),
-            (None, TimeUnit::Naive) => Times::Text(zone),
-            (None, TimeUnit::Rfc3339 | TimeUnit::Auto) => Times::Text(None),
+            (None, TimeUnit::S) => TimeEncoding::Number(1_000_000),
+            (None, TimeUnit::Ms) => TimeEncoding::Number(1_000),
+            (None, TimeUnit::Us) => TimeEncoding::Number(1),
+            (None, TimeUnit::Ns) => TimeEncoding::Number(0),
+            (None, TimeUnit::Naive) => TimeEncoding::Text(zone),
+            (None, TimeUnit::Rfc3339 | TimeUnit::Auto) => TimeEncoding::Text(None),
         };
-        Ok(Self { root, times, stamp: Stamp::new(b'T') })
+        Ok(Self { root, times, stamp: TimestampText::new(b'T') })
     }
 
     pub(super) fn encode(&mut self, tick: &Tick<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -105,15 +105,20 @@ impl MappedEncoder {
     }
 }
 
-fn write_time(times: &Times, stamp: &mut Stamp, tick: &Tick<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+fn write_time(
+    times: &TimeEncoding,
+    stamp: &mut TimestampText,
+    tick: &Tick<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
     let beyond = || EncodeError::Time { symbol: tick.symbol.to_owned(), ts: tick.ts };
     let local = |zone: &Tz| -> Result<DateTime<Tz>, EncodeError> {
         let utc = DateTime::from_timestamp_micros(tick.ts).ok_or_else(beyond)?.naive_utc();
         Ok(zone.from_utc_datetime(&utc))
     };
     match times {
-        Times::Number(0) => out.extend_from_slice(format!("{}000", tick.ts).as_bytes()),
-        Times::Number(unit) => {
+        TimeEncoding::Number(0) => out.extend_from_slice(format!("{}000", tick.ts).as_bytes()),
+        TimeEncoding::Number(unit) => {
             let (whole, rest) = (tick.ts.abs() / unit, tick.ts.abs() % unit);
             let sign = if tick.ts < 0 { "-" } else { "" };
             out.extend_from_slice(format!("{sign}{whole}").as_bytes());
@@ -122,7 +127,7 @@ fn write_time(times: &Times, stamp: &mut Stamp, tick: &Tick<'_>, out: &mut Vec<u
                 out.extend_from_slice(format!(".{rest:0digits$}").trim_end_matches('0').as_bytes());
             }
         }
-        Times::Text(zone) => {
+        TimeEncoding::Text(zone) => {
             let micros = match zone {
                 Some(zone) => local(zone)?.naive_local().and_utc().timestamp_micros(),
                 None => tick.ts,
@@ -133,7 +138,7 @@ fn write_time(times: &Times, stamp: &mut Stamp, tick: &Tick<'_>, out: &mut Vec<u
             }
             out.extend_from_slice(if zone.is_some() { b"\"" } else { b"Z\"" });
         }
-        Times::Pattern(items, zone) => {
+        TimeEncoding::Pattern(items, zone) => {
             let mut text = String::new();
             write!(text, "{}", local(zone)?.format_with_items(items.iter())).map_err(|_| beyond())?;
             string(out, &text);
@@ -142,13 +147,13 @@ fn write_time(times: &Times, stamp: &mut Stamp, tick: &Tick<'_>, out: &mut Vec<u
     Ok(())
 }
 
-impl Node {
-    fn add(&mut self, pointer: &str, field: Field) {
+impl DocumentNode {
+    fn add(&mut self, pointer: &str, field: TickField) {
         let mut node = self;
         for token in pointer.split('/').skip(1) {
             let token = token.replace("~1", "/").replace("~0", "~");
             let at = node.children.iter().position(|(name, _)| *name == token).unwrap_or_else(|| {
-                node.children.push((token, Node::default()));
+                node.children.push((token, DocumentNode::default()));
                 node.children.len() - 1
             });
             node = &mut node.children[at].1;
@@ -171,7 +176,7 @@ impl Node {
             return write_field(field, tick, ts, out);
         }
         let is_array = self.is_array();
-        let mut children: Vec<&(String, Node)> = self.children.iter().collect();
+        let mut children: Vec<&(String, DocumentNode)> = self.children.iter().collect();
         if is_array {
             children.sort_by_key(|(name, _)| name.parse::<usize>().unwrap_or(usize::MAX));
         }
@@ -194,42 +199,42 @@ impl Node {
     }
 }
 
-fn double(field: Field, tick: &Tick<'_>) -> Option<f64> {
+fn double(field: TickField, tick: &Tick<'_>) -> Option<f64> {
     match field {
-        Field::Open => tick.open,
-        Field::High => tick.high,
-        Field::Low => tick.low,
-        Field::Close => Some(tick.close),
-        Field::Volume => tick.volume,
+        TickField::Open => tick.open,
+        TickField::High => tick.high,
+        TickField::Low => tick.low,
+        TickField::Close => Some(tick.close),
+        TickField::Volume => tick.volume,
         _ => None,
     }
 }
 
-fn text<'a>(field: Field, tick: &Tick<'a>) -> Option<&'a str> {
+fn text<'a>(field: TickField, tick: &Tick<'a>) -> Option<&'a str> {
     match field {
-        Field::Symbol => Some(tick.symbol),
-        Field::TradeId => tick.trade_id,
-        Field::Source => tick.source,
+        TickField::Symbol => Some(tick.symbol),
+        TickField::TradeId => tick.trade_id,
+        TickField::Source => tick.source,
         _ => None,
     }
 }
 
-fn is_absent(field: Field, tick: &Tick<'_>) -> bool {
-    field != Field::Ts && double(field, tick).is_none() && text(field, tick).is_none()
+fn is_absent(field: TickField, tick: &Tick<'_>) -> bool {
+    field != TickField::Ts && double(field, tick).is_none() && text(field, tick).is_none()
 }
 
-fn write_field(field: Field, tick: &Tick<'_>, ts: &[u8], out: &mut Vec<u8>) {
+fn write_field(field: TickField, tick: &Tick<'_>, ts: &[u8], out: &mut Vec<u8>) {
     match (double(field, tick), text(field, tick)) {
         (Some(value), _) => number(out, value, 0),
         (None, Some(value)) => string(out, value),
-        (None, None) if field == Field::Ts => out.extend_from_slice(ts),
+        (None, None) if field == TickField::Ts => out.extend_from_slice(ts),
         (None, None) => out.extend_from_slice(b"null"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Encoder;
+    use super::super::MessageEncoder;
     use super::*;
     use crate::decode::{Decoder, Message, Verdict};
     use crate::market::MarketZone;
@@ -248,7 +253,7 @@ mod tests {
 
     fn encoded(input: &InputSettings) -> String {
         let mut out = Vec::new();
-        Encoder::of_input(input, None).unwrap().encode(&TICK, &mut out).unwrap();
+        MessageEncoder::of_input(input, None).unwrap().encode(&TICK, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -300,7 +305,7 @@ mod tests {
         let venue = r#"{"symbol":"/s","ts":"kafka.timestamp","close":"/p","source":"header:venue"}"#;
         assert_eq!(encoded(&input(venue)), r#"{"s":"A\"B","p":2.25}"#);
         let header = input(r#"{"symbol":"header:s","ts":"/t","close":"/p"}"#);
-        let error = Encoder::of_input(&header, None).unwrap_err().to_string();
+        let error = MessageEncoder::of_input(&header, None).unwrap_err().to_string();
         assert!(error.contains("symbol") && error.contains("header:s"), "{error}");
     }
 }

@@ -13,25 +13,25 @@ use crate::decode::{InputSettings, Preset};
 use crate::market::{LocalClock, Tick};
 pub use error::EncodeError;
 use mapped::MappedEncoder;
-use text::{Stamp, identifier, integer, number, string};
+use text::{TimestampText, identifier, integer, number, string};
 
 /// Decimals of a number in an exchange's text.
 const EXCHANGE_PLACES: usize = 8;
 
 /// Encodes ticks of one format; buffers are reused.
 #[derive(Debug, Clone)]
-pub struct Encoder {
+pub struct MessageEncoder {
     preset: Preset,
     /// In place of a preset.
     mapped: Option<MappedEncoder>,
     /// Of formats with times that have no offset.
     local: Option<LocalClock>,
-    stamp: Stamp,
+    stamp: TimestampText,
     /// Messages so far, for the formats that number them.
     sequence: u64,
 }
 
-impl Encoder {
+impl MessageEncoder {
     /// # Errors
     /// The format carries local times and there is no zone.
     pub fn new(preset: Preset, zone: Option<Tz>) -> Result<Self, EncodeError> {
@@ -42,7 +42,7 @@ impl Encoder {
             _ => None,
         };
         let separator = if preset == Preset::SymbolClose { b' ' } else { b'T' };
-        Ok(Self { preset, mapped: None, local, stamp: Stamp::new(separator), sequence: 0 })
+        Ok(Self { preset, mapped: None, local, stamp: TimestampText::new(separator), sequence: 0 })
     }
 
     /// Writes what `[input]` reads. `zone` is that of `input.zone` where the input has none.

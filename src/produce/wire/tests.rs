@@ -46,7 +46,7 @@ fn check(preset: Preset, tick: &Tick<'_>) {
     }
     let mut decoder = Decoder::new(&settings, MarketZone::new(zone)).unwrap();
     let mut payload = Vec::new();
-    Encoder::new(preset, Some(zone)).unwrap().encode(tick, &mut payload).unwrap();
+    MessageEncoder::new(preset, Some(zone)).unwrap().encode(tick, &mut payload).unwrap();
     let mut rows = decoder.columns();
     let message = Message { payload: Some(&payload), key: None, headers: &[], offset: 0, timestamp: None };
     let verdict = decoder.decode(&message, &mut rows);
@@ -102,7 +102,7 @@ const TICK: Tick<'static> = Tick {
 fn formats() {
     let show = |preset: Preset| {
         let mut out = Vec::new();
-        Encoder::new(preset, Some(chrono_tz::America::New_York)).unwrap().encode(&TICK, &mut out).unwrap();
+        MessageEncoder::new(preset, Some(chrono_tz::America::New_York)).unwrap().encode(&TICK, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
     for (preset, expected) in [
@@ -142,11 +142,11 @@ fn formats() {
 
 #[test]
 fn what_json_can_t_hold_is_an_error() {
-    let mut encoder = Encoder::new(Preset::Canonical, None).unwrap();
+    let mut encoder = MessageEncoder::new(Preset::Canonical, None).unwrap();
     let wrong = Tick { volume: Some(f64::NAN), ..TICK };
     let error = encoder.encode(&wrong, &mut Vec::new()).unwrap_err();
     assert_eq!(error, EncodeError::NotFinite { symbol: "AAPL".to_owned(), field: "volume" });
     let error = encoder.encode(&Tick { ts: i64::MAX, ..TICK }, &mut Vec::new()).unwrap_err();
     assert!(matches!(error, EncodeError::Time { .. }));
-    assert!(matches!(Encoder::new(Preset::PriceChange, None), Err(EncodeError::NoZone(_))));
+    assert!(matches!(MessageEncoder::new(Preset::PriceChange, None), Err(EncodeError::NoZone(_))));
 }

@@ -105,13 +105,13 @@ pub(super) fn identifier(out: &mut Vec<u8>, text: &str) {
 
 /// Writes `YYYY-MM-DDxHH:MM:SS`; remembers the second, as most ticks share theirs with the one before.
 #[derive(Debug, Clone)]
-pub(super) struct Stamp {
+pub(super) struct TimestampText {
     separator: u8,
     second: i64,
     text: Vec<u8>,
 }
 
-impl Stamp {
+impl TimestampText {
     pub(super) fn new(separator: u8) -> Self {
         Self { separator, second: i64::MIN, text: Vec::new() }
     }
@@ -179,7 +179,7 @@ mod tests {
         fn stamps_agree_with_chrono(micros in -50_000_000_000_000_000i64..200_000_000_000_000_000) {
             let mut out = Vec::new();
             let time = DateTime::from_timestamp_micros(micros).unwrap();
-            prop_assert!(Stamp::new(b'T').write(&mut out, micros));
+            prop_assert!(TimestampText::new(b'T').write(&mut out, micros));
             prop_assert_eq!(String::from_utf8(out).unwrap(), time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string());
         }
 
@@ -224,8 +224,8 @@ mod tests {
     #[test]
     fn years_have_four_digits() {
         let mut out = Vec::new();
-        assert!(!Stamp::new(b'T').write(&mut out, i64::MAX));
-        assert!(!Stamp::new(b'T').write(&mut out, i64::MIN + 1));
+        assert!(!TimestampText::new(b'T').write(&mut out, i64::MAX));
+        assert!(!TimestampText::new(b'T').write(&mut out, i64::MIN + 1));
         assert!(out.is_empty());
     }
 }

@@ -1,39 +1,39 @@
-//! What a query is asked with: symbols, a range of time, parameters; and how these get into its statement.
+//! A request for a query: symbols, a range of time and parameters, and how these get into its statement.
 
 use chrono::{NaiveTime, TimeDelta};
 
-use crate::query::catalog::demand::Demand;
-use crate::query::catalog::warm_up::{Until, WarmUp};
+use crate::query::catalog::demand::RowDemand;
+use crate::query::catalog::warm_up::{UntilCondition, WarmUp};
 use crate::query::error::QueryError;
 use crate::query::session::tables::TICKS;
-use crate::query::sql::moment::{Clock, Moment};
+use crate::query::sql::moment::{QueryClock, TimeExpression};
 use crate::query::sql::params::ParamValue;
-use crate::query::sql::scope::{Bound, Scope};
-use crate::query::sql::since::Since;
-use crate::query::sql::statement::Parsed;
+use crate::query::sql::scope::{TickScope, TimeBound};
+use crate::query::sql::since::SinceBound;
+use crate::query::sql::statement::ParsedStatement;
 
-/// As users write it. `mark` stands before the names of what they gave: `--` for flags.
+/// A request as the user wrote it. `mark` stands before the names of arguments in errors: `--` for flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
-    /// Whose rows are restricted.
+pub struct QueryRequest {
+    /// The table whose rows are restricted.
     pub table: &'static str,
     pub symbols: Vec<String>,
     pub from: Option<String>,
     /// Exclusive.
     pub to: Option<String>,
     pub params: Vec<(String, String)>,
-    /// Nothing before `from` is read: windows begin there.
+    /// Windows begin at `from`; no earlier rows are read.
     pub cold: bool,
     pub mark: &'static str,
 }
 
-impl Ask {
-    /// A statement with its parameters, restricted to the ticks that are asked for.
+impl QueryRequest {
+    /// Parses a statement, binds its parameters and restricts it to the requested ticks.
     ///
     /// # Errors
     /// The text doesn't parse, or doesn't take what is asked.
-    pub fn prepare(&self, text: &str, clock: Clock) -> Result<Parsed, QueryError> {
-        let mut parsed = Parsed::parse(text)?;
+    pub fn prepare(&self, text: &str, clock: QueryClock) -> Result<ParsedStatement, QueryError> {
+        let mut parsed = ParsedStatement::parse(text)?;
         let range = self.scope(&clock)?;
         let (params, clock) = self.look_back(&parsed, clock)?;
         let warm_up = parsed.header().warm_up.clone().filter(|_| !self.cold).unwrap_or(WarmUp::None);
@@ -46,7 +46,7 @@ impl Ask {
         let demand = match (&warm_up, range.from) {
             (WarmUp::Rows(rows), Some(from)) => {
                 let count = rows.count(declared, &params).map_err(QueryError::Usage)?;
-                Some(Demand::new(rows, count, self.table, &range, from))
+                Some(RowDemand::new(rows, count, self.table, &range, from))
             }
             _ => None,
         };
@@ -62,9 +62,9 @@ impl Ask {
         QueryError::Usage(format!("{}{name}: {problem}", self.mark))
     }
 
-    pub(in crate::query) fn scope(&self, clock: &Clock) -> Result<Scope, QueryError> {
+    pub(in crate::query) fn scope(&self, clock: &QueryClock) -> Result<TickScope, QueryError> {
         let bound = |name: &str, text: &Option<String>| {
-            let parse = |text: &String| Bound::parse(text, clock).map_err(|problem| self.wrong(name, &problem));
+            let parse = |text: &String| TimeBound::parse(text, clock).map_err(|problem| self.wrong(name, &problem));
             text.as_ref().map(parse).transpose()
         };
         let (from, to) = (bound("from", &self.from)?, bound("to", &self.to)?);
@@ -74,21 +74,21 @@ impl Ask {
             let (from, to) = (self.from.as_deref().unwrap_or_default(), self.to.as_deref().unwrap_or_default());
             return Err(self.wrong("from", &format!("{from} is not before {}to {to}, which is exclusive", self.mark)));
         }
-        Ok(Scope { symbols: self.symbols.clone(), from, to })
+        Ok(TickScope { symbols: self.symbols.clone(), from, to })
     }
 
     /// A query that looks back does so from `to`, and as far as `from` if no other length is given.
     pub(in crate::query) fn look_back(
         &self,
-        parsed: &Parsed,
-        clock: Clock,
-    ) -> Result<(Vec<(String, String)>, Clock), QueryError> {
+        parsed: &ParsedStatement,
+        clock: QueryClock,
+    ) -> Result<(Vec<(String, String)>, QueryClock), QueryError> {
         let instant = |name: &str, text: &str| {
-            let instant = Moment::parse(text).and_then(|moment| moment.instant(&clock));
+            let instant = TimeExpression::parse(text).and_then(|moment| moment.instant(&clock));
             instant.map_err(|problem| self.wrong(name, &problem))
         };
         let to = self.to.as_ref().map(|to| instant("to", to)).transpose()?;
-        let end = Clock { now: to.map_or(clock.now, |to| to.min(clock.now)), ..clock };
+        let end = QueryClock { now: to.map_or(clock.now, |to| to.min(clock.now)), ..clock };
         let mut params = self.params.clone();
         if let Some(from) = &self.from {
             // A trade date begins up to a day before or after that day does here.
@@ -104,27 +104,32 @@ impl Ask {
     }
 }
 
-/// Of a statement that looks back at ticks. `range` is what is asked for, as far as its symbols and its end go.
-fn since_of(parsed: &Parsed, given: &[(String, String)], clock: &Clock, range: &Scope) -> Option<Since> {
+/// How far back a statement reads `ticks`, if it does so. `range` has the requested symbols and end.
+fn since_of(
+    parsed: &ParsedStatement,
+    given: &[(String, String)],
+    clock: &QueryClock,
+    range: &TickScope,
+) -> Option<SinceBound> {
     let (param, default) = parsed.looks_back().next().filter(|_| parsed.reads_table(TICKS))?;
     let given = given.iter().find(|(name, _)| name == param).map(|(_, text)| text.clone());
     let text = given.unwrap_or_else(|| ParamValue::Time(default).to_string());
-    let from = Moment::parse(&text).and_then(|moment| moment.instant(clock)).ok()?;
-    let scope = Scope { from: Some(Bound::Time(from)), ..range.clone() };
-    Some(Since { param: param.to_owned(), text, of_query: None, scope, zone: clock.zone })
+    let from = TimeExpression::parse(&text).and_then(|moment| moment.instant(clock)).ok()?;
+    let scope = TickScope { from: Some(TimeBound::Time(from)), ..range.clone() };
+    Some(SinceBound { param: param.to_owned(), text, of_query: None, scope, zone: clock.zone })
 }
 
-/// What names the symbols for which the demand is fulfilled; `statement` has no parameters bound yet.
+/// Adds the statement that names the symbols for which the demand is fulfilled; `statement` has no parameters bound yet.
 ///
 /// # Errors
 /// The condition doesn't parse.
 fn add_probe(
-    demand: &mut Demand,
-    mut statement: Parsed,
+    demand: &mut RowDemand,
+    mut statement: ParsedStatement,
     params: &[(String, String)],
-    clock: &Clock,
+    clock: &QueryClock,
 ) -> Result<(), QueryError> {
-    let Until::Row(condition) = &demand.until else { return Ok(()) };
+    let UntilCondition::Row(condition) = &demand.until else { return Ok(()) };
     let before = demand.before();
     statement.show(&before);
     statement.bind_at(params, clock)?;
@@ -135,12 +140,16 @@ fn add_probe(
 }
 
 /// A trade date begins up to a day before or after the day of UTC.
-fn may_hold_ticks(from: Bound, to: Bound) -> bool {
+fn may_hold_ticks(from: TimeBound, to: TimeBound) -> bool {
     match (from, to) {
-        (Bound::Date(from), Bound::Date(to)) => from < to,
-        (Bound::Time(from), Bound::Time(to)) => from < to,
-        (Bound::Date(from), Bound::Time(to)) => from.and_time(NaiveTime::MIN).and_utc() - TimeDelta::days(1) < to,
-        (Bound::Time(from), Bound::Date(to)) => from < to.and_time(NaiveTime::MIN).and_utc() + TimeDelta::days(1),
+        (TimeBound::Date(from), TimeBound::Date(to)) => from < to,
+        (TimeBound::Time(from), TimeBound::Time(to)) => from < to,
+        (TimeBound::Date(from), TimeBound::Time(to)) => {
+            from.and_time(NaiveTime::MIN).and_utc() - TimeDelta::days(1) < to
+        }
+        (TimeBound::Time(from), TimeBound::Date(to)) => {
+            from < to.and_time(NaiveTime::MIN).and_utc() + TimeDelta::days(1)
+        }
     }
 }
 
@@ -150,11 +159,18 @@ mod tests {
 
     #[test]
     fn a_range_the_wrong_way_round_is_an_error() {
-        let clock = Clock { zone: chrono_tz::UTC, now: "2026-01-10T00:00:00Z".parse().unwrap() };
+        let clock = QueryClock { zone: chrono_tz::UTC, now: "2026-01-10T00:00:00Z".parse().unwrap() };
         let prepare = |from: &str, to: &str| {
             let (from, to) = (Some(from.to_owned()), Some(to.to_owned()));
-            let ask =
-                Ask { table: "ticks", symbols: Vec::new(), from, to, params: Vec::new(), cold: false, mark: "--" };
+            let ask = QueryRequest {
+                table: "ticks",
+                symbols: Vec::new(),
+                from,
+                to,
+                params: Vec::new(),
+                cold: false,
+                mark: "--",
+            };
             ask.prepare("SELECT 1 FROM ticks", clock)
         };
         for (from, to) in [

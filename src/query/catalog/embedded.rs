@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::query::catalog::header::{Header, is_name};
+use crate::query::catalog::header::{QueryHeader, is_name};
 use crate::query::error::QueryError;
 use crate::query::sql::dialect::Dialect;
 use crate::util::suggest::did_you_mean;
@@ -14,7 +14,7 @@ macro_rules! embedded {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../../sql/", $name, ".sql")))),+] };
 }
 
-const EMBEDDED: [(&str, &str); 28] = embedded![
+const EMBEDDED_QUERIES: [(&str, &str); 28] = embedded![
     "atr",
     "bars",
     "bollinger",
@@ -45,8 +45,8 @@ const EMBEDDED: [(&str, &str); 28] = embedded![
     "zscore_anomalies",
 ];
 
-/// The same answers in SQL that other engines lack, where that spares a sort.
-const OWN: [(&str, &str); 2] = [
+/// Variants with the same results in SQL that other engines lack, which avoid a sort.
+const DIALECT_OVERRIDES: [(&str, &str); 2] = [
     ("bars", include_str!("../../../sql/bars.tickhouse.sql")),
     ("daily_summary", include_str!("../../../sql/daily_summary.tickhouse.sql")),
 ];
@@ -54,11 +54,11 @@ const OWN: [(&str, &str); 2] = [
 /// A query with a name: its text, and what the text's header says.
 #[derive(Debug, Clone)]
 pub struct NamedQuery {
-    /// For any engine.
+    /// The SQL for any engine.
     pub text: String,
-    /// For one, with the same header.
+    /// The SQL for a single engine, with the same header.
     exceptions: Vec<(Dialect, String)>,
-    pub header: Header,
+    pub header: QueryHeader,
 }
 
 impl NamedQuery {
@@ -76,21 +76,21 @@ impl NamedQuery {
 }
 
 #[derive(Debug, Clone)]
-pub struct Catalog {
+pub struct QueryCatalog {
     queries: BTreeMap<String, NamedQuery>,
 }
 
-impl Catalog {
+impl QueryCatalog {
     /// Embedded queries, overridden and extended by the `NAME.sql` files of `folder`.
     ///
     /// # Errors
     /// The folder can't be read, a file has no usable name or a wrong header.
     pub fn load(folder: Option<&Path>) -> Result<Self, QueryError> {
         let mut catalog = Self { queries: BTreeMap::new() };
-        for (name, text) in EMBEDDED {
+        for (name, text) in EMBEDDED_QUERIES {
             catalog.add(name, text.to_owned(), name)?;
         }
-        for (name, statement) in OWN {
+        for (name, statement) in DIALECT_OVERRIDES {
             if let Some(query) = catalog.queries.get_mut(name) {
                 query.except(Dialect::Tickhouse, statement);
             }
@@ -127,7 +127,7 @@ impl Catalog {
     }
 
     fn add(&mut self, name: &str, text: String, origin: &str) -> Result<(), QueryError> {
-        let header = Header::parse(&text).map_err(|problem| QueryError::usage(format!("{origin}: {problem}")))?;
+        let header = QueryHeader::parse(&text).map_err(|problem| QueryError::usage(format!("{origin}: {problem}")))?;
         self.queries.insert(name.to_owned(), NamedQuery { text, exceptions: Vec::new(), header });
         Ok(())
     }
@@ -151,17 +151,17 @@ impl Catalog {
 mod tests {
     use super::*;
     use crate::query::catalog::warm_up::WarmUp;
-    use crate::query::sql::statement::Parsed;
+    use crate::query::sql::statement::ParsedStatement;
 
     #[test]
-    fn every_embedded_query_parses_binds_and_tells_what_it_is() {
-        let catalog = Catalog::load(None).unwrap();
-        assert_eq!(catalog.iter().count(), EMBEDDED.len());
+    fn every_embedded_query_parses_binds_and_has_a_description() {
+        let catalog = QueryCatalog::load(None).unwrap();
+        assert_eq!(catalog.iter().count(), EMBEDDED_QUERIES.len());
         for (name, query) in catalog.iter() {
             assert!(query.header.question.ends_with('?'), "{name}");
             assert!(!query.header.columns.is_empty() && !query.header.edges.is_empty(), "{name}");
             for dialect in [Dialect::Tickhouse, Dialect::Spark] {
-                let mut parsed = Parsed::parse(query.text_for(dialect)).unwrap();
+                let mut parsed = ParsedStatement::parse(query.text_for(dialect)).unwrap();
                 parsed.bind(&[]).unwrap();
                 assert!(!parsed.to_sql().contains('$'), "{name}");
             }
@@ -181,8 +181,8 @@ mod tests {
     #[test]
     fn every_file_of_the_folder_is_embedded() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
-        let embedded = Catalog::load(None).unwrap();
-        let with_files = Catalog::load(Some(&folder)).unwrap();
+        let embedded = QueryCatalog::load(None).unwrap();
+        let with_files = QueryCatalog::load(Some(&folder)).unwrap();
         assert_eq!(embedded.queries.keys().collect::<Vec<_>>(), with_files.queries.keys().collect::<Vec<_>>());
     }
 
@@ -192,7 +192,7 @@ mod tests {
         std::fs::write(folder.path().join("daily_summary.sql"), "-- Mine?\nSELECT 1").unwrap();
         std::fs::write(folder.path().join("mine.sql"), "SELECT 2").unwrap();
         std::fs::write(folder.path().join("mine.trino.sql"), "SELECT 3").unwrap();
-        let catalog = Catalog::load(Some(folder.path())).unwrap();
+        let catalog = QueryCatalog::load(Some(folder.path())).unwrap();
         assert_eq!(catalog.get("daily_summary").unwrap().header.question, "Mine?");
         for dialect in [Dialect::Tickhouse, Dialect::Spark] {
             assert!(catalog.get("daily_summary").unwrap().text_for(dialect).ends_with("SELECT 1"), "{dialect:?}");
@@ -201,19 +201,19 @@ mod tests {
         assert_eq!(catalog.get("mine").unwrap().text_for(Dialect::Trino), "SELECT 3");
         for (name, word) in [("mine.oracle.sql", "NAME.ENGINE.sql"), ("yours.trino.sql", "no query named 'yours'")] {
             std::fs::write(folder.path().join(name), "SELECT 3").unwrap();
-            assert!(Catalog::load(Some(folder.path())).unwrap_err().to_string().contains(word), "{name}");
+            assert!(QueryCatalog::load(Some(folder.path())).unwrap_err().to_string().contains(word), "{name}");
             std::fs::remove_file(folder.path().join(name)).unwrap();
         }
-        assert_eq!(catalog.iter().count(), EMBEDDED.len() + 1);
+        assert_eq!(catalog.iter().count(), EMBEDDED_QUERIES.len() + 1);
         std::fs::write(folder.path().join("bad.sql"), "-- param x\nSELECT 2").unwrap();
-        assert!(Catalog::load(Some(folder.path())).unwrap_err().to_string().contains("bad.sql: line 1"));
-        let missing = Catalog::load(Some(&folder.path().join("none"))).unwrap_err();
+        assert!(QueryCatalog::load(Some(folder.path())).unwrap_err().to_string().contains("bad.sql: line 1"));
+        let missing = QueryCatalog::load(Some(&folder.path().join("none"))).unwrap_err();
         assert!(matches!(missing, QueryError::Usage(_)));
     }
 
     #[test]
     fn an_unknown_name_gets_a_suggestion() {
-        let error = Catalog::load(None).unwrap().get("sma_crosover").unwrap_err().to_string();
+        let error = QueryCatalog::load(None).unwrap().get("sma_crosover").unwrap_err().to_string();
         assert!(error.contains("did you mean 'sma_crossover'?"), "{error}");
     }
 }

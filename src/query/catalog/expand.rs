@@ -11,43 +11,48 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use crate::query::catalog::ask::Ask;
-use crate::query::catalog::demand::Demand;
-use crate::query::catalog::embedded::Catalog;
+use crate::query::catalog::ask::QueryRequest;
+use crate::query::catalog::demand::RowDemand;
+use crate::query::catalog::embedded::QueryCatalog;
 use crate::query::error::QueryError;
 use crate::query::sql::dialect::Dialect;
 use crate::query::sql::idents::folded;
-use crate::query::sql::moment::Clock;
-use crate::query::sql::scope::Scope;
-use crate::query::sql::since::Since;
-use crate::query::sql::statement::Parsed;
+use crate::query::sql::moment::QueryClock;
+use crate::query::sql::scope::TickScope;
+use crate::query::sql::since::SinceBound;
+use crate::query::sql::statement::ParsedStatement;
 
-/// What the names in a statement may stand for.
+/// The tables and named queries that a statement can refer to.
 #[derive(Debug, Clone, Copy)]
 pub struct NamedTables<'a> {
-    pub catalog: &'a Catalog,
+    pub catalog: &'a QueryCatalog,
     pub dialect: Dialect,
-    /// Tables of the session, which come first.
+    /// Tables of the session; they take precedence over named queries.
     pub tables: &'a [&'a str],
 }
 
-/// What was put into a statement.
+/// The named queries that a statement was expanded with.
 #[derive(Debug, Default)]
-struct Expanded {
+struct ExpandedNames {
     queries: usize,
-    /// Of the last of them.
-    demand: Option<Box<Demand>>,
-    /// Of the first named query that has one.
-    since: Option<Since>,
+    /// The demand of the last of them.
+    demand: Option<Box<RowDemand>>,
+    /// The bound of the first named query that has one.
+    since: Option<SinceBound>,
 }
 
-impl Ask {
+impl QueryRequest {
     /// As [`Self::prepare`], where the statement may read named queries as tables.
     ///
     /// # Errors
     /// As [`Self::prepare`], also of these queries.
-    pub fn prepare_over(&self, text: &str, clock: Clock, named: NamedTables<'_>) -> Result<Parsed, QueryError> {
-        let mut parsed = Parsed::parse(text)?;
+    pub fn prepare_over(
+        &self,
+        text: &str,
+        clock: QueryClock,
+        named: NamedTables<'_>,
+    ) -> Result<ParsedStatement, QueryError> {
+        let mut parsed = ParsedStatement::parse(text)?;
         parsed.know(named)?;
         if !parsed.reads_named(named) {
             let mut prepared = self.prepare(text, clock)?;
@@ -55,7 +60,7 @@ impl Ask {
             return Ok(prepared);
         }
         let (params, end) = self.look_back(&parsed, clock)?;
-        parsed.show(&Scope::default());
+        parsed.show(&TickScope::default());
         parsed.bind_at(&params, &end)?;
         let reads_ticks = parsed.reads_table(self.table);
         if reads_ticks {
@@ -66,12 +71,12 @@ impl Ask {
     }
 }
 
-impl Parsed {
+impl ParsedStatement {
     fn reads_named(&self, named: NamedTables<'_>) -> bool {
         self.clone().query_mut().is_some_and(|statement| count(statement, named) > 0)
     }
 
-    /// Takes the names that the statement could have used, and DESCRIBE of one of them.
+    /// Stores the names of the known queries, and rewrites DESCRIBE of one of them.
     ///
     /// # Errors
     /// A name can't be selected from.
@@ -83,11 +88,17 @@ impl Parsed {
         Ok(())
     }
 
-    /// Puts named queries in the place of their names.
-    fn expand(&mut self, ask: &Ask, clock: Clock, named: NamedTables<'_>, reads_ticks: bool) -> Result<(), QueryError> {
+    /// Replaces the names of queries by the queries.
+    fn expand(
+        &mut self,
+        ask: &QueryRequest,
+        clock: QueryClock,
+        named: NamedTables<'_>,
+        reads_ticks: bool,
+    ) -> Result<(), QueryError> {
         let Some(statement) = self.query_mut() else { return Ok(()) };
         let expanded = expand(statement, ask, clock, named)?;
-        // A bound for the rows of one query is none for those of another.
+        // A bound for the rows of one query is not valid for another.
         self.demand = expanded.demand.filter(|_| expanded.queries == 1 && !reads_ticks);
         self.since = expanded.since;
         Ok(())
@@ -97,12 +108,12 @@ impl Parsed {
 /// How many named queries the statement reads.
 fn count(statement: &SqlStatement, named: NamedTables<'_>) -> usize {
     let hidden = hidden(statement);
-    struct Count<'a> {
+    struct NameCounter<'a> {
         named: NamedTables<'a>,
         hidden: &'a [String],
         found: usize,
     }
-    impl Visitor for Count<'_> {
+    impl Visitor for NameCounter<'_> {
         type Break = ();
 
         fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
@@ -112,23 +123,23 @@ fn count(statement: &SqlStatement, named: NamedTables<'_>) -> usize {
             ControlFlow::Continue(())
         }
     }
-    let mut found = Count { named, hidden: &hidden, found: 0 };
+    let mut found = NameCounter { named, hidden: &hidden, found: 0 };
     let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut found);
     found.found
 }
 
-/// Puts the queries in the place of their names.
+/// Replaces the names of queries by the queries.
 ///
 /// # Errors
 /// A query has no such parameter.
 fn expand(
     statement: &mut SqlStatement,
-    ask: &Ask,
-    clock: Clock,
+    ask: &QueryRequest,
+    clock: QueryClock,
     named: NamedTables<'_>,
-) -> Result<Expanded, QueryError> {
+) -> Result<ExpandedNames, QueryError> {
     let hidden = hidden(statement);
-    let mut expand = Expand { ask, clock, named, hidden, expanded: Expanded::default() };
+    let mut expand = NameExpander { ask, clock, named, hidden, expanded: ExpandedNames::default() };
     match statement.visit(&mut expand) {
         ControlFlow::Continue(()) => Ok(expand.expanded),
         ControlFlow::Break(error) => Err(error),
@@ -142,14 +153,14 @@ fn expand(
 fn select_described(statement: &mut SqlStatement, named: NamedTables<'_>) -> Result<bool, QueryError> {
     let SqlStatement::ExplainTable { table_name, .. } = statement else { return Ok(false) };
     let Some(name) = query_name(table_name, named, &[]) else { return Ok(false) };
-    *statement = Parsed::parse(&format!("SELECT * FROM {name}"))?.into_statement()?;
+    *statement = ParsedStatement::parse(&format!("SELECT * FROM {name}"))?.into_statement()?;
     Ok(true)
 }
 
 /// Names of its WITH clauses.
 fn hidden(statement: &SqlStatement) -> Vec<String> {
-    struct Names(Vec<String>);
-    impl Visitor for Names {
+    struct CteNames(Vec<String>);
+    impl Visitor for CteNames {
         type Break = ();
 
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
@@ -158,7 +169,7 @@ fn hidden(statement: &SqlStatement) -> Vec<String> {
             ControlFlow::Continue(())
         }
     }
-    let mut names = Names(Vec::new());
+    let mut names = CteNames(Vec::new());
     let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut names);
     names.0
 }
@@ -171,18 +182,18 @@ fn query_name(name: &ObjectName, named: NamedTables<'_>, hidden: &[String]) -> O
     (is_free && named.catalog.iter().any(|(query, _)| query == name)).then_some(name)
 }
 
-struct Expand<'a> {
-    ask: &'a Ask,
-    clock: Clock,
+struct NameExpander<'a> {
+    ask: &'a QueryRequest,
+    clock: QueryClock,
     named: NamedTables<'a>,
     hidden: Vec<String>,
-    expanded: Expanded,
+    expanded: ExpandedNames,
 }
 
-impl Expand<'_> {
-    fn query(&mut self, name: &str, args: &[FunctionArg]) -> Result<(Query, Option<Box<Demand>>), QueryError> {
+impl NameExpander<'_> {
+    fn query(&mut self, name: &str, args: &[FunctionArg]) -> Result<(Query, Option<Box<RowDemand>>), QueryError> {
         let params = args.iter().map(|arg| parameter(name, arg)).collect::<Result<Vec<_>, _>>()?;
-        let ask = Ask { params, ..self.ask.clone() };
+        let ask = QueryRequest { params, ..self.ask.clone() };
         let text = self.named.catalog.get(name)?.text_for(self.named.dialect);
         let parsed = ask.prepare(text, self.clock)?;
         let since = || parsed.since.clone().map(|since| since.of_table(name));
@@ -191,7 +202,7 @@ impl Expand<'_> {
     }
 }
 
-impl VisitorMut for Expand<'_> {
+impl VisitorMut for NameExpander<'_> {
     type Break = QueryError;
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<QueryError> {
@@ -239,16 +250,16 @@ fn literal(value: &Value) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn prepared(sql: &str, ask: &Ask) -> Result<String, QueryError> {
-        let catalog = Catalog::load(None).unwrap();
+    fn prepared(sql: &str, ask: &QueryRequest) -> Result<String, QueryError> {
+        let catalog = QueryCatalog::load(None).unwrap();
         let named = NamedTables { catalog: &catalog, dialect: Dialect::Tickhouse, tables: &["ticks", "vwap"] };
-        let clock = Clock { zone: chrono_tz::UTC, now: "2026-01-10T00:00:00Z".parse().unwrap() };
+        let clock = QueryClock { zone: chrono_tz::UTC, now: "2026-01-10T00:00:00Z".parse().unwrap() };
         ask.prepare_over(sql, clock, named).map(|parsed| parsed.statement().to_string())
     }
 
-    fn ask() -> Ask {
+    fn ask() -> QueryRequest {
         let (symbols, params) = (Vec::new(), Vec::new());
-        Ask { table: "ticks", symbols, from: None, to: None, params, cold: false, mark: "--" }
+        QueryRequest { table: "ticks", symbols, from: None, to: None, params, cold: false, mark: "--" }
     }
 
     #[test]
@@ -259,7 +270,7 @@ mod tests {
         let text = prepared("SELECT * FROM sma_crossover(fast => 5, slow => 20) s JOIN ticks USING (symbol)", &ask());
         let text = text.unwrap();
         assert!(text.contains("4 PRECEDING") && text.contains(") s JOIN ticks USING"), "{text}");
-        let ask = Ask { symbols: vec!["A".to_owned()], from: Some("2026-01-05".to_owned()), ..ask() };
+        let ask = QueryRequest { symbols: vec!["A".to_owned()], from: Some("2026-01-05".to_owned()), ..ask() };
         let text = prepared("SELECT count(*) FROM bars(interval => '1h'), ticks", &ask).unwrap();
         assert_eq!(text.matches("symbol IN ('A')").count(), 2, "{text}");
         assert!(text.contains("trade_date >= DATE '2026-01-05') AS ticks"), "{text}");

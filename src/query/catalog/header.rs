@@ -12,16 +12,16 @@
 use std::fmt;
 
 use crate::query::catalog::warm_up::{RANGE, WarmUp};
-use crate::query::sql::params::{Param, ParamType, ParamValue};
+use crate::query::sql::params::{ParamType, ParamValue, QueryParam};
 
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Header {
+pub struct QueryHeader {
     pub question: String,
-    /// Under what the list shows it.
+    /// The heading under which the list shows the query.
     pub group: Option<String>,
-    pub params: Vec<Param>,
-    pub columns: Vec<Column>,
-    /// What it reads beyond its range; without it, windows begin at the range.
+    pub params: Vec<QueryParam>,
+    pub columns: Vec<OutputColumn>,
+    /// The rows that the query reads beyond its range; without this line, windows begin at the range.
     pub warm_up: Option<WarmUp>,
     /// What happens at the edges: ties, unknown values, short windows.
     pub edges: Vec<String>,
@@ -29,7 +29,7 @@ pub struct Header {
 
 /// An output column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
+pub struct OutputColumn {
     pub name: String,
     pub kind: ColumnType,
     pub description: String,
@@ -63,7 +63,7 @@ impl fmt::Display for ColumnType {
     }
 }
 
-impl Header {
+impl QueryHeader {
     /// Reads the comment lines before the statement.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Header {
     }
 }
 
-fn parse_param(text: &str) -> Result<Param, String> {
+fn parse_param(text: &str) -> Result<QueryParam, String> {
     let form = || format!("'param {text}' is not of the form `param NAME TYPE DEFAULT description`");
     let (name, rest) = text.split_once(' ').ok_or_else(form)?;
     let (kind, rest) = rest.trim_start().split_once(' ').ok_or_else(form)?;
@@ -126,10 +126,10 @@ fn parse_param(text: &str) -> Result<Param, String> {
     }
     let kind: ParamType = kind.parse()?;
     let default = ParamValue::parse(kind, default).map_err(|problem| format!("default of '{name}': {problem}"))?;
-    Ok(Param { name: name.to_owned(), kind, default, description: description.trim().to_owned() })
+    Ok(QueryParam { name: name.to_owned(), kind, default, description: description.trim().to_owned() })
 }
 
-fn parse_column(text: &str) -> Result<Column, String> {
+fn parse_column(text: &str) -> Result<OutputColumn, String> {
     let form = || format!("'column {text}' is not of the form `column NAME TYPE description`");
     let (name, rest) = text.split_once(' ').ok_or_else(form)?;
     let rest = rest.trim_start();
@@ -137,7 +137,7 @@ fn parse_column(text: &str) -> Result<Column, String> {
     let kind = COLUMN_TYPES.iter().find(|(word, _)| *word == kind).map(|(_, kind)| *kind);
     let names = || COLUMN_TYPES.map(|(word, _)| word).join(", ");
     let kind = kind.ok_or_else(|| format!("{}: the type is one of {}", form(), names()))?;
-    Ok(Column { name: name.to_owned(), kind, description: description.trim().to_owned() })
+    Ok(OutputColumn { name: name.to_owned(), kind, description: description.trim().to_owned() })
 }
 
 /// A name that needs no quotes in SQL.
@@ -154,7 +154,7 @@ mod tests {
     fn a_header_is_read() {
         let sql = "-- What moved?\n-- By how much?\n--\n-- param n count 3 Rows\n-- param who string 'A B' Name\n\
                    -- group moves\n-- column symbol string Instrument\n-- edge None.\n\nSELECT 1 -- param x count 1\n";
-        let header = Header::parse(sql).unwrap();
+        let header = QueryHeader::parse(sql).unwrap();
         assert_eq!(header.question, "What moved? By how much?");
         assert_eq!(header.params.len(), 2);
         assert_eq!((header.params[0].kind, &header.params[0].default), (ParamType::Count, &ParamValue::Integer(3)));
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(header.params[1].description, "Name");
         assert_eq!(header.group.as_deref(), Some("moves"));
         let (name, description) = ("symbol".to_owned(), "Instrument".to_owned());
-        assert_eq!(header.columns, [Column { name, kind: ColumnType::String, description }]);
+        assert_eq!(header.columns, [OutputColumn { name, kind: ColumnType::String, description }]);
         assert_eq!(header.edges, ["None."]);
     }
 
@@ -178,10 +178,10 @@ mod tests {
             ("column symbol", "form"),
             ("warm-up some", "none of none, day"),
         ] {
-            let error = Header::parse(&format!("-- x\n-- {line}\nSELECT 1")).unwrap_err();
+            let error = QueryHeader::parse(&format!("-- x\n-- {line}\nSELECT 1")).unwrap_err();
             assert!(error.starts_with("line 2: ") && error.contains(word), "{error}");
         }
-        assert!(Header::parse("-- warm-up 3 rows\nSELECT 1").unwrap_err().contains("WHERE $range"));
-        assert!(Header::parse("-- param n count 1\n-- param n count 2").unwrap_err().contains("twice"));
+        assert!(QueryHeader::parse("-- warm-up 3 rows\nSELECT 1").unwrap_err().contains("WHERE $range"));
+        assert!(QueryHeader::parse("-- param n count 1\n-- param n count 2").unwrap_err().contains("twice"));
     }
 }

@@ -1,6 +1,6 @@
 //! How far before its range a statement must read, so that each symbol of the range has the rows that windows need.
 //!
-//! A statement with a [`Demand`] is right as it is, but reads all rows before the range. Here it gets a bound: rows of each
+//! A statement with a [`RowDemand`] is right as it is, but reads all rows before the range. Here it gets a bound: rows of each
 //! symbol are counted back from the range, in steps of growing size, until it has enough or there are no more. A symbol
 //! with few rows, such as one that is hardly traded, is read back farther than the others by its name.
 
@@ -12,21 +12,21 @@ use chrono::DateTime;
 use datafusion::sql::sqlparser::ast::Expr;
 use futures::TryStreamExt;
 
-use crate::query::catalog::demand::Demand;
-use crate::query::catalog::warm_up::Until;
+use crate::query::catalog::demand::RowDemand;
+use crate::query::catalog::warm_up::UntilCondition;
 use crate::query::error::QueryError;
 use crate::query::session::pruning::CUT_MICROS;
-use crate::query::session::query_session::{Planned, QuerySession};
-use crate::query::sql::scope::{Bound, Scope, since};
-use crate::query::sql::statement::Parsed;
+use crate::query::session::query_session::{PlannedQuery, QuerySession};
+use crate::query::sql::scope::{TickScope, TimeBound, since};
+use crate::query::sql::statement::ParsedStatement;
 
 /// Symbols that are named in a statement, or in a count.
 const MOST_NAMED: usize = 128;
-/// By how much each step reads more than the one before.
+/// How many times as many rows each step reads as the previous one.
 const STEP_GROWTH: u64 = 4;
-/// More rows are looked at until one fulfills the condition.
+/// How many more rows are read at a time until one fulfills the condition.
 const MORE_ROWS: u64 = 16;
-/// Then all are.
+/// Beyond this number all rows are read.
 const MOST_ROWS: u64 = 1_000_000;
 
 /// Rows counted by their distance: bucket `d` holds those that are 2^d to 2^(d+1) microseconds before.
@@ -43,7 +43,7 @@ impl QuerySession {
     ///
     /// # Errors
     /// The statement names what doesn't exist, doesn't type-check, or is no query.
-    pub async fn plan(&self, parsed: &Parsed) -> Result<Planned, QueryError> {
+    pub async fn plan(&self, parsed: &ParsedStatement) -> Result<PlannedQuery, QueryError> {
         let bounded = bounded(self, parsed).await?;
         self.plan_as_is(bounded.as_ref().unwrap_or(parsed)).await
     }
@@ -53,10 +53,10 @@ impl QuerySession {
 ///
 /// # Errors
 /// The rows can't be counted.
-async fn bounded(session: &QuerySession, parsed: &Parsed) -> Result<Option<Parsed>, QueryError> {
+async fn bounded(session: &QuerySession, parsed: &ParsedStatement) -> Result<Option<ParsedStatement>, QueryError> {
     let Some(demand) = &parsed.demand else { return Ok(None) };
     let Some(steps) = steps(session, demand) else { return Ok(None) };
-    let mut history = History { session, demand, steps, symbols: symbols_of_range(session, demand).await? };
+    let mut history = RowHistory { session, demand, steps, symbols: symbols_of_range(session, demand).await? };
     let mut open: BTreeSet<String> = history.symbols.keys().cloned().collect();
     let mut bounds: Vec<(i64, String)> = Vec::new();
     let mut rows = demand.rows;
@@ -65,7 +65,7 @@ async fn bounded(session: &QuerySession, parsed: &Parsed) -> Result<Option<Parse
         let reached: Vec<(i64, String)> =
             open.iter().map(|symbol| (history.bound(symbol, rows), symbol.clone())).collect();
         let settled = match &demand.probe {
-            Some(probe) => settled(session, demand, Parsed::of_probe(probe.clone()), &reached).await?,
+            Some(probe) => settled(session, demand, ParsedStatement::of_probe(probe.clone()), &reached).await?,
             None => open.clone(),
         };
         for (bound, symbol) in reached {
@@ -88,7 +88,7 @@ async fn bounded(session: &QuerySession, parsed: &Parsed) -> Result<Option<Parse
 }
 
 /// Instants, each farther back than the one before, between which files hold more and more rows; the last is the start.
-fn steps(session: &QuerySession, demand: &Demand) -> Option<Vec<i64>> {
+fn steps(session: &QuerySession, demand: &RowDemand) -> Option<Vec<i64>> {
     let files = session.files_of(demand.table)?;
     let (first, last) = (demand.first_of_range(), demand.last_before());
     let (mut before, mut beyond) = (Vec::new(), 0);
@@ -119,22 +119,28 @@ fn steps(session: &QuerySession, demand: &Demand) -> Option<Vec<i64>> {
     Some(steps)
 }
 
-async fn symbols_of_range(session: &QuerySession, demand: &Demand) -> Result<BTreeMap<String, Counted>, QueryError> {
-    let mut statement = Parsed::parse(&format!("SELECT DISTINCT symbol FROM {}", demand.table))?;
+async fn symbols_of_range(
+    session: &QuerySession,
+    demand: &RowDemand,
+) -> Result<BTreeMap<String, CountedRows>, QueryError> {
+    let mut statement = ParsedStatement::parse(&format!("SELECT DISTINCT symbol FROM {}", demand.table))?;
     statement.restrict_table(&demand.range, demand.table)?;
-    Ok(symbols_in(&run(session, &statement).await?).into_iter().map(|symbol| (symbol, Counted::default())).collect())
+    Ok(symbols_in(&run(session, &statement).await?)
+        .into_iter()
+        .map(|symbol| (symbol, CountedRows::default()))
+        .collect())
 }
 
 /// The symbols that have a row for which the condition holds, in what is read from these bounds on.
 async fn settled(
     session: &QuerySession,
-    demand: &Demand,
-    mut probe: Parsed,
+    demand: &RowDemand,
+    mut probe: ParsedStatement,
     bounds: &[(i64, String)],
 ) -> Result<BTreeSet<String>, QueryError> {
     if bounds.len() <= MOST_NAMED {
         let symbols = bounds.iter().map(|(_, symbol)| symbol.clone()).collect();
-        probe.restrict_table(&Scope { symbols, from: None, to: None }, demand.table)?;
+        probe.restrict_table(&TickScope { symbols, from: None, to: None }, demand.table)?;
     }
     if let Some(condition) = condition(bounds.to_vec(), demand.first_of_range()) {
         probe.narrow(demand.table, condition)?;
@@ -144,28 +150,28 @@ async fn settled(
 
 /// Rows of a symbol by their distance, as far as they are counted.
 #[derive(Debug, Default)]
-struct Counted {
+struct CountedRows {
     /// Steps that are counted.
     steps: usize,
-    at: BTreeMap<i64, Bucket>,
+    at: BTreeMap<i64, DistanceBucket>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Bucket {
+struct DistanceBucket {
     rows: u64,
     lowest: f64,
     highest: f64,
 }
 
-struct History<'a> {
+struct RowHistory<'a> {
     session: &'a QuerySession,
-    demand: &'a Demand,
+    demand: &'a RowDemand,
     /// Where each step begins.
     steps: Vec<i64>,
-    symbols: BTreeMap<String, Counted>,
+    symbols: BTreeMap<String, CountedRows>,
 }
 
-impl History<'_> {
+impl RowHistory<'_> {
     /// Counts back until each of the symbols has so many rows, or all are counted.
     async fn count(&mut self, symbols: &BTreeSet<String>, rows: u64) -> Result<(), QueryError> {
         loop {
@@ -183,14 +189,14 @@ impl History<'_> {
     }
 
     async fn count_step(&mut self, step: usize, names: &BTreeSet<String>) -> Result<(), QueryError> {
-        let bound = |micros: i64| DateTime::from_timestamp_micros(micros).map(Bound::Time);
-        let mut statement = Parsed::parse(COUNT)?;
+        let bound = |micros: i64| DateTime::from_timestamp_micros(micros).map(TimeBound::Time);
+        let mut statement = ParsedStatement::parse(COUNT)?;
         statement.bind(&[("reference".to_owned(), self.demand.last_before().to_string())])?;
         let symbols = if names.len() <= MOST_NAMED { names.iter().cloned().collect() } else { Vec::new() };
-        let range = Scope { symbols, from: bound(self.steps[step]), to: Some(self.demand.from) };
+        let range = TickScope { symbols, from: bound(self.steps[step]), to: Some(self.demand.from) };
         statement.restrict_table(&range, self.demand.table)?;
         if let Some(newer) = step.checked_sub(1) {
-            let range = Scope { symbols: Vec::new(), from: None, to: bound(self.steps[newer]) };
+            let range = TickScope { symbols: Vec::new(), from: None, to: bound(self.steps[newer]) };
             statement.restrict_table(&range, self.demand.table)?;
         }
         for batch in run(self.session, &statement).await? {
@@ -204,7 +210,7 @@ impl History<'_> {
                 else {
                     continue;
                 };
-                let found = Bucket {
+                let found = DistanceBucket {
                     rows: rows.value(row).unsigned_abs(),
                     lowest: lowest.value(row),
                     highest: highest.value(row),
@@ -222,9 +228,9 @@ impl History<'_> {
     }
 
     /// The bucket with which there are so many rows; `None` if there never are.
-    fn distance(&self, counted: &Counted, rows: u64) -> Option<i64> {
+    fn distance(&self, counted: &CountedRows, rows: u64) -> Option<i64> {
         let mut found = 0;
-        let mut moved = self.demand.until != Until::Move;
+        let mut moved = self.demand.until != UntilCondition::Move;
         for (distance, bucket) in &counted.at {
             found += if moved { bucket.rows } else { 0 };
             if found >= rows {
@@ -254,7 +260,7 @@ impl History<'_> {
     }
 }
 
-impl Bucket {
+impl DistanceBucket {
     fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.lowest = self.lowest.min(other.lowest);
@@ -267,7 +273,7 @@ fn condition(mut bounds: Vec<(i64, String)>, first_of_range: i64) -> Option<Expr
     // A time before the first year can't be written.
     const FIRST: i64 = -62_135_596_800_000_000;
     let bound =
-        |micros: i64| if micros > FIRST { DateTime::from_timestamp_micros(micros).map(Bound::Time) } else { None };
+        |micros: i64| if micros > FIRST { DateTime::from_timestamp_micros(micros).map(TimeBound::Time) } else { None };
     bounds.iter_mut().for_each(|(bound, _)| *bound = (*bound).min(first_of_range));
     bounds.sort_unstable();
     let farthest = bounds.first().map_or(first_of_range, |(bound, _)| *bound);
@@ -280,7 +286,7 @@ fn condition(mut bounds: Vec<(i64, String)>, first_of_range: i64) -> Option<Expr
     since(bound(most), named, bound(farthest))
 }
 
-async fn run(session: &QuerySession, statement: &Parsed) -> Result<Vec<RecordBatch>, QueryError> {
+async fn run(session: &QuerySession, statement: &ParsedStatement) -> Result<Vec<RecordBatch>, QueryError> {
     session.plan_as_is(statement).await?.batches()?.try_collect().await
 }
 

@@ -16,8 +16,8 @@ use std::fmt;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-use crate::query::sql::params::{Param, ParamValue, value_of};
-use crate::query::sql::scope::{Bound, Scope};
+use crate::query::sql::params::{ParamValue, QueryParam, value_of};
+use crate::query::sql::scope::{TickScope, TimeBound};
 
 /// The condition of the range in the text of a query.
 pub(in crate::query) const RANGE: &str = "range";
@@ -42,12 +42,12 @@ pub enum WarmUp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowsBefore {
     terms: Vec<(u64, Option<String>)>,
-    pub until: Until,
+    pub until: UntilCondition,
 }
 
 /// What must have happened after these rows and before the range.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Until {
+pub enum UntilCondition {
     Nothing,
     /// A row of the answer fulfills this SQL.
     Row(String),
@@ -75,9 +75,9 @@ impl WarmUp {
                 Some((rows, rest)) => {
                     let terms = rows.split('+').map(|term| parse_term(term.trim())).collect::<Option<_>>();
                     let until = match rest {
-                        "" => Until::Nothing,
-                        " before a move" => Until::Move,
-                        _ => Until::Row(rest.strip_prefix(" until ").ok_or_else(form)?.to_owned()),
+                        "" => UntilCondition::Nothing,
+                        " before a move" => UntilCondition::Move,
+                        _ => UntilCondition::Row(rest.strip_prefix(" until ").ok_or_else(form)?.to_owned()),
                     };
                     Self::Rows(RowsBefore { terms: terms.ok_or_else(form)?, until })
                 }
@@ -86,13 +86,13 @@ impl WarmUp {
     }
 
     /// Which rows are shown, of those that are read; an empty one shows all.
-    pub(in crate::query) fn shown(&self, range: &Scope) -> Scope {
+    pub(in crate::query) fn shown(&self, range: &TickScope) -> TickScope {
         let to = match self {
             Self::Day | Self::Bars(_) | Self::LookAhead => range.to,
             Self::None | Self::Rows(_) | Self::All => None,
         };
         let from = if *self == Self::None { None } else { range.from };
-        Scope { symbols: Vec::new(), from, to }
+        TickScope { symbols: Vec::new(), from, to }
     }
 
     /// Which ticks are read, before a bound for the rows before is known.
@@ -101,11 +101,11 @@ impl WarmUp {
     /// A value of the parameter is none.
     pub(in crate::query) fn read(
         &self,
-        range: &Scope,
-        declared: &[Param],
+        range: &TickScope,
+        declared: &[QueryParam],
         given: &[(String, String)],
-    ) -> Result<Scope, String> {
-        let Scope { symbols, from, to } = range.clone();
+    ) -> Result<TickScope, String> {
+        let TickScope { symbols, from, to } = range.clone();
         let (from, to) = match self {
             Self::None => (from, to),
             Self::Rows(_) | Self::All => (None, to),
@@ -118,14 +118,14 @@ impl WarmUp {
                 _ => return Err(format!("warm-up: '{name}' is no interval")),
             },
         };
-        Ok(Scope { symbols, from, to })
+        Ok(TickScope { symbols, from, to })
     }
 }
 
 impl RowsBefore {
     /// # Errors
     /// A parameter is no whole number.
-    pub(in crate::query) fn count(&self, declared: &[Param], given: &[(String, String)]) -> Result<u64, String> {
+    pub(in crate::query) fn count(&self, declared: &[QueryParam], given: &[(String, String)]) -> Result<u64, String> {
         self.terms.iter().try_fold(0_u64, |sum, (factor, name)| {
             let value = match name {
                 None => 1,
@@ -156,23 +156,23 @@ fn parse_term(text: &str) -> Option<(u64, Option<String>)> {
 }
 
 /// A bound at or before the begin of the trade date that holds this one.
-fn day_before(from: Bound) -> Bound {
+fn day_before(from: TimeBound) -> TimeBound {
     match from {
-        Bound::Date(date) => Bound::Date(date),
-        Bound::Time(time) => {
+        TimeBound::Date(date) => TimeBound::Date(date),
+        TimeBound::Time(time) => {
             let date = time.date_naive();
-            Bound::Date(date.checked_sub_days(Days::new(1)).unwrap_or(date))
+            TimeBound::Date(date.checked_sub_days(Days::new(1)).unwrap_or(date))
         }
     }
 }
 
 /// A bound at or after the end of the trade date that holds this one.
-fn day_after(to: Bound) -> Bound {
+fn day_after(to: TimeBound) -> TimeBound {
     match to {
-        Bound::Date(date) => Bound::Date(date),
-        Bound::Time(time) => {
+        TimeBound::Date(date) => TimeBound::Date(date),
+        TimeBound::Time(time) => {
             let date = time.date_naive();
-            Bound::Date(date.checked_add_days(Days::new(2)).unwrap_or(date))
+            TimeBound::Date(date.checked_add_days(Days::new(2)).unwrap_or(date))
         }
     }
 }
@@ -188,22 +188,22 @@ pub(in crate::query) fn latest_begin(date: NaiveDate) -> DateTime<Utc> {
 }
 
 /// `None` where time ends: nothing is left out.
-fn bar_start(from: Bound, length: TimeDelta) -> Option<Bound> {
+fn bar_start(from: TimeBound, length: TimeDelta) -> Option<TimeBound> {
     let time = match from {
-        Bound::Date(date) => earliest(date),
-        Bound::Time(time) => time,
+        TimeBound::Date(date) => earliest(date),
+        TimeBound::Time(time) => time,
     };
-    time.checked_sub_signed(since_bar_start(time, length)?).map(Bound::Time)
+    time.checked_sub_signed(since_bar_start(time, length)?).map(TimeBound::Time)
 }
 
-fn bar_end(to: Bound, length: TimeDelta) -> Option<Bound> {
+fn bar_end(to: TimeBound, length: TimeDelta) -> Option<TimeBound> {
     let time = match to {
-        Bound::Date(date) => latest_begin(date),
-        Bound::Time(time) => time,
+        TimeBound::Date(date) => latest_begin(date),
+        TimeBound::Time(time) => time,
     };
     let over = since_bar_start(time, length)?;
     let rest = if over.is_zero() { over } else { length - over };
-    time.checked_add_signed(rest).map(Bound::Time)
+    time.checked_add_signed(rest).map(TimeBound::Time)
 }
 
 fn since_bar_start(time: DateTime<Utc>, length: TimeDelta) -> Option<TimeDelta> {
@@ -227,9 +227,9 @@ impl fmt::Display for WarmUp {
                 }
                 f.write_str(" rows of each symbol before --from")?;
                 match &rows.until {
-                    Until::Nothing => Ok(()),
-                    Until::Row(condition) => write!(f, ", and on to one with {condition}"),
-                    Until::Move => f.write_str(" and before the last change of its close there"),
+                    UntilCondition::Nothing => Ok(()),
+                    UntilCondition::Row(condition) => write!(f, ", and on to one with {condition}"),
+                    UntilCondition::Move => f.write_str(" and before the last change of its close there"),
                 }
             }
             Self::Day => f.write_str("the whole trade dates of --from and --to"),
@@ -254,8 +254,8 @@ mod tests {
             other => panic!("{text}: {other:?}"),
         };
         assert_eq!(rows("$a + 2 * $b + 1 rows").terms.len(), 3);
-        assert_eq!(rows("3 rows until x > 1").until, Until::Row("x > 1".to_owned()));
-        assert_eq!(rows("3 rows before a move").until, Until::Move);
+        assert_eq!(rows("3 rows until x > 1").until, UntilCondition::Row("x > 1".to_owned()));
+        assert_eq!(rows("3 rows before a move").until, UntilCondition::Move);
         for text in ["", "some", "rows", "x rows", "3 rows when", "$", "-1 rows", "2 * 3 rows"] {
             assert!(WarmUp::parse(text).is_err(), "{text}");
         }
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn bars_at_the_ends_are_read_whole() {
-        let time = |text: &str| Bound::Time(text.parse().unwrap());
+        let time = |text: &str| TimeBound::Time(text.parse().unwrap());
         let five = TimeDelta::minutes(5);
         assert_eq!(bar_start(time("2026-01-05T10:03:00Z"), five), Some(time("2026-01-05T10:00:00Z")));
         assert_eq!(bar_end(time("2026-01-05T10:03:00Z"), five), Some(time("2026-01-05T10:05:00Z")));

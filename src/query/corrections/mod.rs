@@ -1,4 +1,4 @@
-//! What DataFusion 55.2 answers wrongly, and what is in its place here. The list for users is in `docs/queries.md`.
+//! Corrections of what DataFusion 55.2 answers wrongly. The list for users is in `docs/queries.md`.
 
 mod analyzer;
 mod functions;
@@ -40,7 +40,7 @@ pub(in crate::query) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + 
         match rule.name() {
             "push_down_filter" => rules.push(Arc::new(optimizer::always_a_row::PushDownColumns::default())),
             "eliminate_duplicated_expr" | "eliminate_join" | "optimize_projections" => {
-                rules.extend([Arc::new(optimizer::dependencies::Forget) as _, rule]);
+                rules.extend([Arc::new(optimizer::dependencies::ForgetDependencies) as _, rule]);
             }
             "replace_distinct_aggregate" => rules.push(Arc::new(optimizer::dependencies::GroupDistinct(rule))),
             "common_sub_expression_eliminate" => {
@@ -80,7 +80,7 @@ pub(in crate::query) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sy
 /// The session takes no functions.
 pub(in crate::query) fn register(state: &mut SessionState) -> Result<(), DataFusionError> {
     state.register_expr_planner(Arc::new(analyzer::overflows::CheckedArguments))?;
-    state.register_relation_planner(Arc::new(optimizer::dependencies::ForgetfulRelations))?;
+    state.register_relation_planner(Arc::new(optimizer::dependencies::RelationsWithoutDependencies))?;
     state.register_udf(functions::date_bin::zoned_date_bin())?;
     state.register_udaf(functions::exact_sum::exact_sum())?;
     state.register_udaf(functions::exact_avg::exact_avg())?;

@@ -14,10 +14,10 @@ pub(super) enum GridStyle {
 }
 
 /// Lines of a cell.
-pub(super) type Cell = Vec<String>;
+pub(super) type CellLines = Vec<String>;
 
-/// Without what would move the cursor or break the grid: text in a table may come from a stranger.
-pub(super) fn cell(text: &str, style: GridStyle) -> Cell {
+/// Escapes characters that would move the cursor or break the grid: text in a table is untrusted input.
+pub(super) fn cell(text: &str, style: GridStyle) -> CellLines {
     let clean = |line: &str| -> String {
         line.chars()
             .flat_map(|c| match c {

@@ -10,25 +10,25 @@ use bytes::Bytes;
 use chrono_tz::Tz;
 use futures::StreamExt;
 
-use super::formats::Format;
-use super::output::Output;
+use super::formats::OutputFormat;
+use super::output::ResultOutput;
 use super::write::ResultWriter;
 use crate::query::error::QueryError;
-use crate::query::session::query_session::Batches;
+use crate::query::session::query_session::ResultBatches;
 
 /// Rows on their way into a format. The writer is gone once all of them are written.
-pub struct Encoded {
+pub struct EncodedResult {
     writer: Option<ResultWriter>,
-    batches: Batches,
-    written: Written,
+    batches: ResultBatches,
+    written: SharedBuffer,
     rows_left: usize,
 }
 
 /// Bytes that nobody has taken yet.
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Written {
+impl Write for SharedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
@@ -39,26 +39,26 @@ impl Write for Written {
     }
 }
 
-impl Written {
+impl SharedBuffer {
     fn take(&self) -> Bytes {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
     }
 }
 
-impl Encoded {
+impl EncodedResult {
     /// At most `rows` of them.
     ///
     /// # Errors
     /// The format can't hold a column.
     pub fn new(
         schema: &SchemaRef,
-        batches: Batches,
-        format: Format,
+        batches: ResultBatches,
+        format: OutputFormat,
         zone: Tz,
         rows: usize,
     ) -> Result<Self, QueryError> {
-        let written = Written::default();
-        let writer = ResultWriter::new(format, zone, Output::to(written.clone()), schema)?;
+        let written = SharedBuffer::default();
+        let writer = ResultWriter::new(format, zone, ResultOutput::to(written.clone()), schema)?;
         Ok(Self { writer: Some(writer), batches, written, rows_left: rows })
     }
 
@@ -97,11 +97,11 @@ mod tests {
 
     use super::*;
 
-    async fn encoded(format: Format, rows: usize) -> Vec<u8> {
+    async fn encoded(format: OutputFormat, rows: usize) -> Vec<u8> {
         let column = |from: i64| Arc::new(Int64Array::from_iter_values(from..from + 3)) as _;
         let batch = |from| RecordBatch::try_from_iter([("n", column(from))]).unwrap();
         let batches = stream::iter([Ok(batch(0)), Ok(batch(3))]).boxed();
-        let mut encoded = Encoded::new(&batch(0).schema(), batches, format, Tz::UTC, rows).unwrap();
+        let mut encoded = EncodedResult::new(&batch(0).schema(), batches, format, Tz::UTC, rows).unwrap();
         let mut all = Vec::new();
         while let Some(bytes) = encoded.next().await.unwrap() {
             all.extend_from_slice(&bytes);
@@ -111,10 +111,10 @@ mod tests {
 
     #[tokio::test]
     async fn pieces_are_the_whole_and_end_at_the_limit() {
-        assert_eq!(encoded(Format::Csv, 10).await, b"n\n0\n1\n2\n3\n4\n5\n");
-        assert_eq!(encoded(Format::Csv, 4).await, b"n\n0\n1\n2\n3\n");
-        assert_eq!(encoded(Format::Csv, 0).await, b"n\n");
-        let parquet = encoded(Format::Parquet, 4).await;
+        assert_eq!(encoded(OutputFormat::Csv, 10).await, b"n\n0\n1\n2\n3\n4\n5\n");
+        assert_eq!(encoded(OutputFormat::Csv, 4).await, b"n\n0\n1\n2\n3\n");
+        assert_eq!(encoded(OutputFormat::Csv, 0).await, b"n\n");
+        let parquet = encoded(OutputFormat::Parquet, 4).await;
         assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
     }
 }

@@ -1,4 +1,4 @@
-//! What of a table is shown where it would not fit: its first and last rows, its outer columns.
+//! Cuts a table that does not fit down to its first and last rows and its outer columns.
 
 use std::collections::VecDeque;
 
@@ -8,16 +8,16 @@ const LEAST_CELL_CHARS: usize = 16;
 
 /// The bounds of a table on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fit {
+pub struct TableFit {
     /// Characters of a line.
     pub width: usize,
     /// Rows that are shown; `None` shows all.
     pub rows: Option<usize>,
-    /// How the user gets what is left out.
+    /// How the user can see what is left out.
     pub way_to_all: &'static str,
 }
 
-impl Fit {
+impl TableFit {
     pub(super) fn cell_chars(self) -> usize {
         (self.width / COLUMNS_THAT_SHARE).max(LEAST_CELL_CHARS)
     }
@@ -38,14 +38,14 @@ impl Fit {
 }
 
 /// The rows that a bounded table keeps: as many as fit, and once there are more, its first and its last half.
-pub(super) struct Kept<T> {
+pub(super) struct KeptRows<T> {
     most: usize,
     first: Vec<T>,
     last: VecDeque<T>,
     rows: u64,
 }
 
-impl<T> Kept<T> {
+impl<T> KeptRows<T> {
     pub(super) fn new(most: usize) -> Self {
         Self { most, first: Vec::new(), last: VecDeque::new(), rows: 0 }
     }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn halves(most: usize, batches: &[usize]) -> (Vec<usize>, Vec<usize>) {
-        let mut kept = Kept::new(most);
+        let mut kept = KeptRows::new(most);
         let mut next = 0;
         for rows in batches {
             for row in kept.wanted(*rows) {
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn middle_columns_are_left_out_first() {
-        let fit = |width| Fit { width, rows: None, way_to_all: "" };
+        let fit = |width| TableFit { width, rows: None, way_to_all: "" };
         assert_eq!(fit(20).columns(&[5, 5, 4], 3), [0, 1, 2]);
         assert_eq!(fit(19).columns(&[5, 5, 4], 3), [0, 2]);
         assert_eq!(fit(5).columns(&[50, 5, 5, 40], 3), [0, 3]);

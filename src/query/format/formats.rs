@@ -5,10 +5,10 @@ use std::path::Path;
 use crate::query::error::QueryError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum OutputFormat {
     Table,
     Csv,
-    /// CSV for Excel and its kin: a quote stands before text that they would run as a formula (= + - @).
+    /// CSV for spreadsheets such as Excel: a quote stands before text that they would run as a formula (= + - @).
     CsvSpreadsheet,
     /// One array of objects.
     Json,
@@ -22,24 +22,24 @@ pub enum Format {
     Null,
 }
 
-/// What the name of a file tells.
-const ENDINGS: [(&str, Format); 9] = [
-    ("csv", Format::Csv),
-    ("json", Format::Json),
-    ("ndjson", Format::Ndjson),
-    ("jsonl", Format::Ndjson),
-    ("parquet", Format::Parquet),
-    ("arrow", Format::Arrow),
-    ("arrows", Format::Arrow),
-    ("md", Format::Markdown),
-    ("txt", Format::Table),
+/// The format for each ending of a file name.
+const ENDINGS: [(&str, OutputFormat); 9] = [
+    ("csv", OutputFormat::Csv),
+    ("json", OutputFormat::Json),
+    ("ndjson", OutputFormat::Ndjson),
+    ("jsonl", OutputFormat::Ndjson),
+    ("parquet", OutputFormat::Parquet),
+    ("arrow", OutputFormat::Arrow),
+    ("arrows", OutputFormat::Arrow),
+    ("md", OutputFormat::Markdown),
+    ("txt", OutputFormat::Table),
 ];
 
-impl Format {
+impl OutputFormat {
     /// What `auto` means: by the name of the file, else a table for people and CSV for programs.
     ///
     /// # Errors
-    /// The name ends in nothing that tells a format.
+    /// The ending of the name is not that of a known format.
     pub fn auto(file: Option<&Path>, terminal: bool) -> Result<Self, QueryError> {
         let Some(file) = file else { return Ok(if terminal { Self::Table } else { Self::Csv }) };
         let ending = file.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -47,7 +47,7 @@ impl Format {
         known.map(|(_, format)| *format).ok_or_else(|| {
             let endings: Vec<String> = ENDINGS.iter().map(|(ending, _)| format!(".{ending}")).collect();
             QueryError::usage(format!(
-                "-o {}: the ending tells no format; use one of {}, or say it with --format",
+                "-o {}: the ending is not that of a known format; use one of {}, or say it with --format",
                 file.display(),
                 endings.join(", ")
             ))

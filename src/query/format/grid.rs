@@ -9,47 +9,47 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::cell::{Cell, GridStyle, NULL, cell, cut, rounded, width};
-use super::fit::{Fit, Kept};
+use super::cell::{CellLines, GridStyle, NULL, cell, cut, rounded, width};
+use super::fit::{KeptRows, TableFit};
 
 /// Rows that the widths are taken from before the first line is written.
 const SAMPLE_ROWS: usize = 1_000;
 /// Stands for what is left out.
 const FOLD: &str = "…";
 
-pub(super) struct Grid<W: Write> {
+pub(super) struct GridWriter<W: Write> {
     sink: W,
     style: GridStyle,
-    fit: Option<Fit>,
+    fit: Option<TableFit>,
     names: Vec<String>,
     right: Vec<bool>,
     rounded: Vec<bool>,
-    rows: Rows,
+    rows: GridRows,
 }
 
-enum Rows {
+enum GridRows {
     /// Kept until the widths are known.
-    Sample(Vec<Vec<Cell>>),
+    Sample(Vec<Vec<CellLines>>),
     /// Written as they come, with the widths and the columns that are shown.
-    Streamed(Layout, u64),
+    Streamed(GridLayout, u64),
     /// Written at the end.
-    Bounded(Kept<Vec<Cell>>),
+    Bounded(KeptRows<Vec<CellLines>>),
 }
 
 #[derive(Debug, Clone, Default)]
-struct Layout {
+struct GridLayout {
     widths: Vec<usize>,
     shown: Vec<usize>,
 }
 
-impl<W: Write> Grid<W> {
-    pub(super) fn new(sink: W, schema: &SchemaRef, style: GridStyle, fit: Option<Fit>) -> Self {
+impl<W: Write> GridWriter<W> {
+    pub(super) fn new(sink: W, schema: &SchemaRef, style: GridStyle, fit: Option<TableFit>) -> Self {
         let kinds = || schema.fields().iter().map(|field| field.data_type());
-        let most = fit.map_or(usize::MAX, Fit::cell_chars);
+        let most = fit.map_or(usize::MAX, TableFit::cell_chars);
         let names = schema.fields().iter().map(|field| cut(cell(field.name(), style).join(" "), most)).collect();
         let rows = match fit.and_then(|fit| fit.rows) {
-            Some(most) => Rows::Bounded(Kept::new(most)),
-            None => Rows::Sample(Vec::new()),
+            Some(most) => GridRows::Bounded(KeptRows::new(most)),
+            None => GridRows::Sample(Vec::new()),
         };
         let right = kinds().map(DataType::is_numeric).collect();
         let rounded = kinds().map(|kind| style == GridStyle::Table && kind.is_floating()).collect();
@@ -60,28 +60,28 @@ impl<W: Write> Grid<W> {
         let columns = self.texts(batch)?;
         let count = batch.num_rows();
         let wanted: Vec<usize> = match &self.rows {
-            Rows::Bounded(kept) => kept.wanted(count).collect(),
-            Rows::Sample(_) | Rows::Streamed(..) => (0..count).collect(),
+            GridRows::Bounded(kept) => kept.wanted(count).collect(),
+            GridRows::Sample(_) | GridRows::Streamed(..) => (0..count).collect(),
         };
         for row in wanted {
-            let cells: Result<Vec<Cell>, ArrowError> =
+            let cells: Result<Vec<CellLines>, ArrowError> =
                 columns.iter().map(|column| Ok(self.cell(&column.at(row)?))).collect();
             let cells = cells?;
             match &mut self.rows {
-                Rows::Bounded(kept) => kept.push(cells),
-                Rows::Sample(sample) => {
+                GridRows::Bounded(kept) => kept.push(cells),
+                GridRows::Sample(sample) => {
                     sample.push(cells);
                     if sample.len() == SAMPLE_ROWS {
                         self.stream()?;
                     }
                 }
-                Rows::Streamed(layout, rows) => {
+                GridRows::Streamed(layout, rows) => {
                     *rows += 1;
                     write_row(&mut self.sink, self.style, &self.right, layout, &cells)?;
                 }
             }
         }
-        if let Rows::Bounded(kept) = &mut self.rows {
+        if let GridRows::Bounded(kept) = &mut self.rows {
             kept.count(count);
         }
         Ok(())
@@ -89,19 +89,19 @@ impl<W: Write> Grid<W> {
 
     pub(super) fn finish(mut self) -> Result<(), ArrowError> {
         let mut shown = None;
-        let rows = match std::mem::replace(&mut self.rows, Rows::Sample(Vec::new())) {
-            Rows::Bounded(kept) => {
+        let rows = match std::mem::replace(&mut self.rows, GridRows::Sample(Vec::new())) {
+            GridRows::Bounded(kept) => {
                 let rows = kept.rows();
                 let (first, last) = kept.into_halves();
                 shown = Some((first.len() + last.len()) as u64).filter(|shown| *shown < rows);
                 self.write_bounded(&first, &last)?;
                 rows
             }
-            Rows::Sample(sample) => {
-                self.rows = Rows::Sample(sample);
+            GridRows::Sample(sample) => {
+                self.rows = GridRows::Sample(sample);
                 self.stream()?
             }
-            streamed @ Rows::Streamed(..) => {
+            streamed @ GridRows::Streamed(..) => {
                 self.rows = streamed;
                 self.streamed().1
             }
@@ -113,20 +113,20 @@ impl<W: Write> Grid<W> {
         Ok(self.sink.flush()?)
     }
 
-    fn texts<'a>(&self, batch: &'a RecordBatch) -> Result<Vec<Texts<'a>>, ArrowError> {
+    fn texts<'a>(&self, batch: &'a RecordBatch) -> Result<Vec<CellTexts<'a>>, ArrowError> {
         let columns = batch.columns().iter().zip(&self.rounded);
         columns
             .map(|(column, is_rounded)| match is_rounded {
-                true => Ok(Texts::Rounded(arrow::compute::cast(column, &DataType::Float64)?)),
+                true => Ok(CellTexts::Rounded(arrow::compute::cast(column, &DataType::Float64)?)),
                 false => {
                     let options = const { FormatOptions::new().with_null(NULL) };
-                    Ok(Texts::Plain(ArrayFormatter::try_new(column, &options)?))
+                    Ok(CellTexts::Plain(ArrayFormatter::try_new(column, &options)?))
                 }
             })
             .collect()
     }
 
-    fn cell(&self, text: &str) -> Cell {
+    fn cell(&self, text: &str) -> CellLines {
         let lines = cell(text, self.style);
         match self.fit {
             Some(fit) => lines.into_iter().map(|line| cut(line, fit.cell_chars())).collect(),
@@ -134,7 +134,7 @@ impl<W: Write> Grid<W> {
         }
     }
 
-    fn layout(&self, rows: &[&[Vec<Cell>]]) -> Layout {
+    fn layout(&self, rows: &[&[Vec<CellLines>]]) -> GridLayout {
         let mut widths: Vec<usize> = self.names.iter().map(|name| width(name)).collect();
         for cells in rows.iter().copied().flatten() {
             for (widest, lines) in widths.iter_mut().zip(cells) {
@@ -145,38 +145,38 @@ impl<W: Write> Grid<W> {
             Some(fit) => fit.columns(&widths, 3),
             None => (0..widths.len()).collect(),
         };
-        Layout { widths, shown }
+        GridLayout { widths, shown }
     }
 
     /// Writes the sample, and from then on each row; returns the rows so far.
     fn stream(&mut self) -> Result<u64, ArrowError> {
-        let Rows::Sample(sample) = &mut self.rows else { return Ok(self.streamed().1) };
+        let GridRows::Sample(sample) = &mut self.rows else { return Ok(self.streamed().1) };
         let sample = std::mem::take(sample);
         let layout = self.layout(&[&sample]);
         self.write_head(&layout)?;
         for cells in &sample {
             write_row(&mut self.sink, self.style, &self.right, &layout, cells)?;
         }
-        self.rows = Rows::Streamed(layout, sample.len() as u64);
+        self.rows = GridRows::Streamed(layout, sample.len() as u64);
         Ok(sample.len() as u64)
     }
 
-    fn streamed(&self) -> (Option<&Layout>, u64) {
+    fn streamed(&self) -> (Option<&GridLayout>, u64) {
         match &self.rows {
-            Rows::Streamed(layout, rows) => (Some(layout), *rows),
-            Rows::Sample(_) | Rows::Bounded(_) => (None, 0),
+            GridRows::Streamed(layout, rows) => (Some(layout), *rows),
+            GridRows::Sample(_) | GridRows::Bounded(_) => (None, 0),
         }
     }
 
-    fn write_bounded(&mut self, first: &[Vec<Cell>], last: &[Vec<Cell>]) -> Result<(), ArrowError> {
+    fn write_bounded(&mut self, first: &[Vec<CellLines>], last: &[Vec<CellLines>]) -> Result<(), ArrowError> {
         let layout = self.layout(&[first, last]);
         self.write_head(&layout)?;
-        let gap: Vec<Cell> = layout.widths.iter().map(|_| vec![FOLD.to_owned()]).collect();
+        let gap: Vec<CellLines> = layout.widths.iter().map(|_| vec![FOLD.to_owned()]).collect();
         let gap = if last.is_empty() { &[][..] } else { std::slice::from_ref(&gap) };
         for cells in first.iter().chain(gap).chain(last) {
             write_row(&mut self.sink, self.style, &self.right, &layout, cells)?;
         }
-        self.rows = Rows::Streamed(layout, 0);
+        self.rows = GridRows::Streamed(layout, 0);
         Ok(())
     }
 
@@ -197,8 +197,8 @@ impl<W: Write> Grid<W> {
         }
     }
 
-    fn write_head(&mut self, layout: &Layout) -> Result<(), ArrowError> {
-        let names: Vec<Cell> = self.names.iter().map(|name| vec![name.clone()]).collect();
+    fn write_head(&mut self, layout: &GridLayout) -> Result<(), ArrowError> {
+        let names: Vec<CellLines> = self.names.iter().map(|name| vec![name.clone()]).collect();
         write_row(&mut self.sink, self.style, &self.right, layout, &names)?;
         let (between, edge) = match self.style {
             GridStyle::Table => ("-+-", ""),
@@ -221,19 +221,19 @@ impl<W: Write> Grid<W> {
     }
 }
 
-impl Layout {
+impl GridLayout {
     /// Columns are left out before the one that is shown there.
     fn is_fold(&self, at: usize) -> bool {
         at > 0 && self.shown[at] != self.shown[at - 1] + 1
     }
 }
 
-enum Texts<'a> {
+enum CellTexts<'a> {
     Plain(ArrayFormatter<'a>),
     Rounded(arrow::array::ArrayRef),
 }
 
-impl Texts<'_> {
+impl CellTexts<'_> {
     fn at(&self, row: usize) -> Result<String, ArrowError> {
         match self {
             Self::Plain(formatter) => formatter.value(row).try_to_string(),
@@ -247,8 +247,8 @@ fn write_row(
     sink: &mut impl Write,
     style: GridStyle,
     right: &[bool],
-    layout: &Layout,
-    cells: &[Cell],
+    layout: &GridLayout,
+    cells: &[CellLines],
 ) -> Result<(), ArrowError> {
     let height = layout.shown.iter().map(|column| cells[*column].len()).max().unwrap_or(1);
     let mut line = String::new();

@@ -11,9 +11,9 @@ mod readable;
 mod text;
 mod write;
 
-pub use encoded::Encoded;
-pub use fit::Fit;
-pub use formats::Format;
-pub use output::Output;
+pub use encoded::EncodedResult;
+pub use fit::TableFit;
+pub use formats::OutputFormat;
+pub use output::ResultOutput;
 pub use readable::write_readable;
 pub use write::{write_all, write_batch, write_stream};

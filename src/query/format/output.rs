@@ -9,34 +9,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::error::ArrowError;
 use tempfile::NamedTempFile;
 
-use super::fit::Fit;
+use super::fit::TableFit;
 use crate::query::error::QueryError;
 
 /// Encoders write small pieces.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-pub struct Output {
+pub struct ResultOutput {
     sink: Option<Sink>,
     file: Option<(NamedTempFile, PathBuf)>,
-    fit: Option<Fit>,
+    fit: Option<TableFit>,
     broken: Arc<AtomicBool>,
 }
 
-impl Output {
+impl ResultOutput {
     pub fn to(writer: impl Write + Send + 'static) -> Self {
         let broken = Arc::new(AtomicBool::new(false));
-        let watched = Watched { inner: Box::new(writer), broken: Arc::clone(&broken) };
+        let watched = PipeWatcher { inner: Box::new(writer), broken: Arc::clone(&broken) };
         Self { sink: Some(BufWriter::with_capacity(BUFFER_BYTES, watched)), file: None, fit: None, broken }
     }
 
     /// Tables are cut to `fit`.
     #[must_use]
-    pub fn fitting(mut self, fit: Option<Fit>) -> Self {
+    pub fn fitting(mut self, fit: Option<TableFit>) -> Self {
         self.fit = fit;
         self
     }
 
-    /// Writes beside `path` and renames at the end; straight to what is no regular file, like a pipe or a device.
+    /// Writes a temporary file next to `path` and renames it at the end. What is not a regular file, such as a pipe or a
+    /// device, is written directly.
     ///
     /// # Errors
     /// The folder doesn't exist or can't be written.
@@ -63,7 +64,7 @@ impl Output {
         builder.prefix(".tickhouse-");
         #[cfg(unix)]
         {
-            // As any new file: the umask takes away what others shall not do.
+            // The umask restricts the permissions, as for any new file.
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
@@ -76,7 +77,7 @@ impl Output {
         Ok(output)
     }
 
-    pub(super) fn fit(&self) -> Option<Fit> {
+    pub(super) fn fit(&self) -> Option<TableFit> {
         self.fit
     }
 
@@ -104,15 +105,15 @@ impl Output {
     }
 }
 
-pub(super) type Sink = BufWriter<Watched>;
+pub(super) type Sink = BufWriter<PipeWatcher>;
 
 /// Remembers a broken pipe, whose kind the encoders' errors lose.
-pub(super) struct Watched {
+pub(super) struct PipeWatcher {
     inner: Box<dyn Write + Send>,
     broken: Arc<AtomicBool>,
 }
 
-impl Watched {
+impl PipeWatcher {
     fn watch<T>(&self, result: io::Result<T>) -> io::Result<T> {
         if matches!(&result, Err(error) if error.kind() == io::ErrorKind::BrokenPipe) {
             self.broken.store(true, Ordering::Relaxed);
@@ -121,7 +122,7 @@ impl Watched {
     }
 }
 
-impl Write for Watched {
+impl Write for PipeWatcher {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = self.inner.write(bytes);
         self.watch(result)

@@ -11,8 +11,8 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::formats::Format;
-use super::output::Output;
+use super::formats::OutputFormat;
+use super::output::ResultOutput;
 use super::write::{write_all, write_stream};
 use crate::query::error::QueryError;
 use crate::query::session::query_session::run_error;
@@ -24,9 +24,9 @@ use crate::query::session::query_session::run_error;
 /// As [`write_all`].
 pub async fn write_readable(
     stream: SendableRecordBatchStream,
-    format: Format,
+    format: OutputFormat,
     zone: Tz,
-    output: Output,
+    output: ResultOutput,
     stop: &CancellationToken,
 ) -> Result<u64, QueryError> {
     if format.is_binary() {

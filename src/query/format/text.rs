@@ -11,11 +11,11 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono_tz::Tz;
 
-use super::formats::Format;
+use super::formats::OutputFormat;
 use super::instant;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Change {
+enum ColumnChange {
     Nothing,
     Time(TimeUnit, Option<Tz>),
     Date,
@@ -27,13 +27,13 @@ enum Change {
 }
 
 /// What each column becomes.
-pub(super) struct Columns {
-    changes: Vec<Change>,
+pub(super) struct ResultColumns {
+    changes: Vec<ColumnChange>,
     schema: SchemaRef,
 }
 
-impl Columns {
-    pub(super) fn of(schema: &SchemaRef, zone: Tz, format: Format) -> Self {
+impl ResultColumns {
+    pub(super) fn of(schema: &SchemaRef, zone: Tz, format: OutputFormat) -> Self {
         let mut names = HashSet::new();
         let mut changes = Vec::with_capacity(schema.fields().len());
         let mut fields = Vec::with_capacity(schema.fields().len());
@@ -41,12 +41,12 @@ impl Columns {
             let change = change_of(field.data_type(), zone, format);
             let name = match format {
                 format if format.is_for_people() => field.name().clone(),
-                Format::CsvSpreadsheet => distinct(&mut names, &without_formula(field.name())),
+                OutputFormat::CsvSpreadsheet => distinct(&mut names, &without_formula(field.name())),
                 _ => distinct(&mut names, field.name()),
             };
             fields.push(match change {
-                Change::Nothing | Change::Checked => field.as_ref().clone().with_name(name),
-                Change::Time(..) | Change::Date | Change::Text | Change::NoFormula => {
+                ColumnChange::Nothing | ColumnChange::Checked => field.as_ref().clone().with_name(name),
+                ColumnChange::Time(..) | ColumnChange::Date | ColumnChange::Text | ColumnChange::NoFormula => {
                     Field::new(name, DataType::Utf8, true)
                 }
             });
@@ -77,23 +77,25 @@ fn distinct(taken: &mut HashSet<String>, name: &str) -> String {
     free
 }
 
-fn change_of(kind: &DataType, zone: Tz, format: Format) -> Change {
-    if format.is_binary() || format == Format::Null {
-        return Change::Nothing;
+fn change_of(kind: &DataType, zone: Tz, format: OutputFormat) -> ColumnChange {
+    if format.is_binary() || format == OutputFormat::Null {
+        return ColumnChange::Nothing;
     }
     match kind {
         DataType::Timestamp(unit, of_column) => {
-            Change::Time(*unit, of_column.as_deref().map(|own| shown_in(own, zone)))
+            ColumnChange::Time(*unit, of_column.as_deref().map(|own| shown_in(own, zone)))
         }
-        DataType::Date32 | DataType::Date64 => Change::Date,
-        DataType::Time32(_) | DataType::Time64(_) => Change::Text,
-        kind if kind.is_nested() && format.is_csv() => Change::Text,
-        kind if kind.is_nested() => Change::Checked,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View if format == Format::CsvSpreadsheet => {
-            Change::NoFormula
+        DataType::Date32 | DataType::Date64 => ColumnChange::Date,
+        DataType::Time32(_) | DataType::Time64(_) => ColumnChange::Text,
+        kind if kind.is_nested() && format.is_csv() => ColumnChange::Text,
+        kind if kind.is_nested() => ColumnChange::Checked,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View if format == OutputFormat::CsvSpreadsheet => {
+            ColumnChange::NoFormula
         }
-        DataType::Dictionary(_, values) if values.is_string() && format == Format::CsvSpreadsheet => Change::NoFormula,
-        _ => Change::Nothing,
+        DataType::Dictionary(_, values) if values.is_string() && format == OutputFormat::CsvSpreadsheet => {
+            ColumnChange::NoFormula
+        }
+        _ => ColumnChange::Nothing,
     }
 }
 
@@ -105,14 +107,14 @@ fn shown_in(own: &str, zone: Tz) -> Tz {
     }
 }
 
-fn changed(column: &ArrayRef, change: Change) -> Result<ArrayRef, ArrowError> {
+fn changed(column: &ArrayRef, change: ColumnChange) -> Result<ArrayRef, ArrowError> {
     Ok(match change {
-        Change::Nothing => Arc::clone(column),
-        Change::Time(unit, zone) => Arc::new(instant::timestamps(column, unit, zone)),
-        Change::Date => Arc::new(instant::dates(column)?),
-        Change::Text => Arc::new(as_text(column)?),
-        Change::NoFormula => Arc::new(without_formulas(column)?),
-        Change::Checked => {
+        ColumnChange::Nothing => Arc::clone(column),
+        ColumnChange::Time(unit, zone) => Arc::new(instant::timestamps(column, unit, zone)),
+        ColumnChange::Date => Arc::new(instant::dates(column)?),
+        ColumnChange::Text => Arc::new(as_text(column)?),
+        ColumnChange::NoFormula => Arc::new(without_formulas(column)?),
+        ColumnChange::Checked => {
             as_text(column)?;
             Arc::clone(column)
         }

@@ -17,10 +17,10 @@ use parquet::file::properties::WriterProperties;
 use tokio_util::sync::CancellationToken;
 
 use super::cell::GridStyle;
-use super::formats::Format;
-use super::grid::Grid;
-use super::output::{Output, Sink};
-use super::text::Columns;
+use super::formats::OutputFormat;
+use super::grid::GridWriter;
+use super::output::{ResultOutput, Sink};
+use super::text::ResultColumns;
 use crate::query::error::QueryError;
 use crate::query::session::query_session::run_error;
 
@@ -33,9 +33,9 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// The query fails, the output can't be written, `stop` is cancelled. A file is then left as it was.
 pub async fn write_all(
     stream: SendableRecordBatchStream,
-    format: Format,
+    format: OutputFormat,
     zone: Tz,
-    output: Output,
+    output: ResultOutput,
     stop: &CancellationToken,
 ) -> Result<u64, QueryError> {
     let schema = stream.schema();
@@ -49,9 +49,9 @@ pub async fn write_all(
 pub async fn write_stream<S, E>(
     schema: &SchemaRef,
     mut stream: S,
-    format: Format,
+    format: OutputFormat,
     zone: Tz,
-    output: Output,
+    output: ResultOutput,
     stop: &CancellationToken,
 ) -> Result<u64, QueryError>
 where
@@ -68,7 +68,7 @@ where
         match batch {
             Some(batch) => {
                 writer.write(&batch?)?;
-                // Rows may come without a wait: whoever watches for Ctrl-C beside this gets a turn.
+                // Rows may come without a wait, so this yields to the task that watches for Ctrl-C.
                 tokio::task::yield_now().await;
             }
             None => return writer.finish(),
@@ -80,21 +80,26 @@ where
 ///
 /// # Errors
 /// The output can't be written.
-pub fn write_batch(batch: &RecordBatch, format: Format, zone: Tz, output: Output) -> Result<u64, QueryError> {
+pub fn write_batch(
+    batch: &RecordBatch,
+    format: OutputFormat,
+    zone: Tz,
+    output: ResultOutput,
+) -> Result<u64, QueryError> {
     let mut writer = ResultWriter::new(format, zone, output, &batch.schema())?;
     writer.write(batch)?;
     writer.finish()
 }
 
 pub(super) struct ResultWriter {
-    encoder: Encoder,
-    columns: Columns,
-    output: Output,
+    encoder: FormatEncoder,
+    columns: ResultColumns,
+    output: ResultOutput,
     rows: u64,
 }
 
-enum Encoder {
-    Grid(Grid<Sink>),
+enum FormatEncoder {
+    Grid(GridWriter<Sink>),
     Csv(csv::Writer<Sink>),
     Json(JsonWriter<Sink, JsonArray>),
     Ndjson(JsonWriter<Sink, LineDelimited>),
@@ -104,25 +109,34 @@ enum Encoder {
 }
 
 impl ResultWriter {
-    pub(super) fn new(format: Format, zone: Tz, mut output: Output, schema: &SchemaRef) -> Result<Self, QueryError> {
+    pub(super) fn new(
+        format: OutputFormat,
+        zone: Tz,
+        mut output: ResultOutput,
+        schema: &SchemaRef,
+    ) -> Result<Self, QueryError> {
         let sink = output.sink();
-        let columns = Columns::of(schema, zone, format);
+        let columns = ResultColumns::of(schema, zone, format);
         // What a value was decides where it stands in its cell.
-        let grid = |sink, style, fit| Grid::new(sink, schema, style, fit);
+        let grid = |sink, style, fit| GridWriter::new(sink, schema, style, fit);
         let schema = columns.schema();
         let encoder = match format {
-            Format::Table => Ok(Encoder::Grid(grid(sink, GridStyle::Table, output.fit()))),
-            Format::Markdown => Ok(Encoder::Grid(grid(sink, GridStyle::Markdown, None))),
-            Format::Csv | Format::CsvSpreadsheet => {
+            OutputFormat::Table => Ok(FormatEncoder::Grid(grid(sink, GridStyle::Table, output.fit()))),
+            OutputFormat::Markdown => Ok(FormatEncoder::Grid(grid(sink, GridStyle::Markdown, None))),
+            OutputFormat::Csv | OutputFormat::CsvSpreadsheet => {
                 let mut writer = csv::WriterBuilder::new().with_header(true).build(sink);
                 // The header also when there are no rows.
-                writer.write(&RecordBatch::new_empty(std::sync::Arc::clone(schema))).map(|()| Encoder::Csv(writer))
+                writer
+                    .write(&RecordBatch::new_empty(std::sync::Arc::clone(schema)))
+                    .map(|()| FormatEncoder::Csv(writer))
             }
-            Format::Json => Ok(Encoder::Json(json_options().build(sink))),
-            Format::Ndjson => Ok(Encoder::Ndjson(json_options().build(sink))),
-            Format::Parquet => parquet_writer(sink, schema).map(|writer| Encoder::Parquet(Box::new(writer))),
-            Format::Arrow => StreamWriter::try_new(sink, schema).map(Encoder::Arrow),
-            Format::Null => Ok(Encoder::Null(sink)),
+            OutputFormat::Json => Ok(FormatEncoder::Json(json_options().build(sink))),
+            OutputFormat::Ndjson => Ok(FormatEncoder::Ndjson(json_options().build(sink))),
+            OutputFormat::Parquet => {
+                parquet_writer(sink, schema).map(|writer| FormatEncoder::Parquet(Box::new(writer)))
+            }
+            OutputFormat::Arrow => StreamWriter::try_new(sink, schema).map(FormatEncoder::Arrow),
+            OutputFormat::Null => Ok(FormatEncoder::Null(sink)),
         };
         let encoder = encoder.map_err(|error| output.error(error))?;
         Ok(Self { encoder, columns, output, rows: 0 })
@@ -132,13 +146,13 @@ impl ResultWriter {
         self.rows += batch.num_rows() as u64;
         let batch = self.columns.apply(batch).map_err(|error| QueryError::Run(error.to_string()))?;
         let written = match &mut self.encoder {
-            Encoder::Grid(grid) => grid.write(&batch),
-            Encoder::Csv(writer) => writer.write(&batch),
-            Encoder::Json(writer) => writer.write(&batch),
-            Encoder::Ndjson(writer) => writer.write(&batch),
-            Encoder::Parquet(writer) => writer.write(&batch).map_err(ArrowError::from),
-            Encoder::Arrow(writer) => writer.write(&batch),
-            Encoder::Null(_) => Ok(()),
+            FormatEncoder::Grid(grid) => grid.write(&batch),
+            FormatEncoder::Csv(writer) => writer.write(&batch),
+            FormatEncoder::Json(writer) => writer.write(&batch),
+            FormatEncoder::Ndjson(writer) => writer.write(&batch),
+            FormatEncoder::Parquet(writer) => writer.write(&batch).map_err(ArrowError::from),
+            FormatEncoder::Arrow(writer) => writer.write(&batch),
+            FormatEncoder::Null(_) => Ok(()),
         };
         written.map_err(|error| self.output.error(error))
     }
@@ -146,17 +160,17 @@ impl ResultWriter {
     pub(super) fn finish(self) -> Result<u64, QueryError> {
         let Self { encoder, output, rows, .. } = self;
         let finished = match encoder {
-            Encoder::Grid(grid) => grid.finish(),
-            Encoder::Csv(writer) => flush(writer.into_inner()),
-            Encoder::Json(mut writer) => writer.finish().and_then(|()| {
+            FormatEncoder::Grid(grid) => grid.finish(),
+            FormatEncoder::Csv(writer) => flush(writer.into_inner()),
+            FormatEncoder::Json(mut writer) => writer.finish().and_then(|()| {
                 let mut sink = writer.into_inner();
                 sink.write_all(b"\n")?;
                 flush(sink)
             }),
-            Encoder::Ndjson(mut writer) => writer.finish().and_then(|()| flush(writer.into_inner())),
-            Encoder::Parquet(writer) => writer.into_inner().map_err(ArrowError::from).and_then(flush),
-            Encoder::Arrow(mut writer) => writer.finish().and_then(|()| writer.into_inner()).and_then(flush),
-            Encoder::Null(sink) => flush(sink),
+            FormatEncoder::Ndjson(mut writer) => writer.finish().and_then(|()| flush(writer.into_inner())),
+            FormatEncoder::Parquet(writer) => writer.into_inner().map_err(ArrowError::from).and_then(flush),
+            FormatEncoder::Arrow(mut writer) => writer.finish().and_then(|()| writer.into_inner()).and_then(flush),
+            FormatEncoder::Null(sink) => flush(sink),
         };
         finished.map_err(|error| output.error(error))?;
         output.finish()?;

@@ -1,4 +1,4 @@
-//! Operators of ours in plans: rolling windows, the last rows of symbols, CASE of literals, indicators.
+//! Our own operators in plans: rolling windows, the last rows of symbols, CASE of literals, indicators.
 
 pub(in crate::query) mod case_literals;
 pub(in crate::query) mod indicators;

@@ -15,9 +15,9 @@ use datafusion::physical_expr::utils::collect_columns;
 use crate::query::error::QueryError;
 use crate::query::session::query_session::{QuerySession, run_error};
 use crate::query::sql::diagnose::KnownNames;
-use crate::query::sql::place::Place;
+use crate::query::sql::place::SourceLocation;
 use crate::query::sql::problem::SqlProblem;
-use crate::query::sql::statement::Parsed;
+use crate::query::sql::statement::ParsedStatement;
 
 /// Conditions are planned as statements on a table of this name.
 const TABLE: &str = "live";
@@ -34,12 +34,12 @@ pub struct Condition {
 }
 
 /// Plans conditions on doubles of these names.
-pub struct Conditions {
+pub struct ConditionPlanner {
     session: QuerySession,
     schema: SchemaRef,
 }
 
-impl Conditions {
+impl ConditionPlanner {
     /// # Errors
     /// The session can't be set up.
     pub fn on(names: &[&str]) -> Result<Self, QueryError> {
@@ -61,7 +61,7 @@ impl Conditions {
             return Err(QueryError::usage(format!("the condition is longer than {MAX_BYTES} bytes")));
         }
         let sql = format!("{BEFORE}{text}\n) FROM {TABLE}");
-        let parsed = Parsed::parse(&sql).map_err(|error| in_condition(text, error))?;
+        let parsed = ParsedStatement::parse(&sql).map_err(|error| in_condition(text, error))?;
         let state = self.session.context().state();
         let plan = state.statement_to_plan(parsed.statement().clone()).await;
         let known =
@@ -87,8 +87,9 @@ impl Conditions {
         });
         apply.map_err(|error| problem(&error))?;
         if let Some(function) = moody {
-            let said = format!("'{text}' is no condition: {function}() is another at every look, and the same ticks");
-            return Err(QueryError::usage(format!("{said} must tell the same")));
+            let said =
+                format!("'{text}' is no condition: {function}() differs between evaluations, and the same ticks");
+            return Err(QueryError::usage(format!("{said} must give the same result")));
         }
         let schema = DFSchema::try_from_qualified_schema(TABLE, &self.schema).map_err(|error| problem(&error))?;
         let expr = self.session.context().create_physical_expr(expr, &schema).map_err(|error| problem(&error))?;
@@ -112,19 +113,19 @@ impl Conditions {
 fn in_condition(text: &str, error: QueryError) -> QueryError {
     let QueryError::Sql(mut problem) = error else { return error };
     let lines = text.lines().count() as u64;
-    let place = problem.place.map(|place| Place { line: place.line.saturating_sub(1), ..place });
-    // What ends too early is told at the words around it.
+    let place = problem.place.map(|place| SourceLocation { line: place.line.saturating_sub(1), ..place });
+    // An error at the end of the condition is reported at the surrounding words.
     problem.place = place.filter(|place| (1..=lines).contains(&place.line));
     QueryError::Sql(problem)
 }
 
 impl Condition {
-    /// Places of the names that it looks at.
+    /// The indices of the names that the condition uses.
     pub fn columns(&self) -> impl Iterator<Item = usize> {
         collect_columns(&self.expr).into_iter().map(|column| column.index())
     }
 
-    /// The columns in the order of the names; those that it doesn't look at may be anything of the same length.
+    /// The columns in the order of the names; unused ones may be anything of the same length.
     ///
     /// # Errors
     /// The condition can't be evaluated on one of the rows, e.g. because it divides an integer by zero.
@@ -140,8 +141,8 @@ impl Condition {
         })
     }
 
-    /// As [`Self::evaluate`]; unknown for the rows on which it can't be evaluated, and whether there were none. Why is not
-    /// told: it would name a value of a tick.
+    /// As [`Self::evaluate`]; unknown for the rows on which it can't be evaluated, and whether there were none. The reason
+    /// is not returned: it would contain a value of a tick.
     pub fn evaluate_each(&self, columns: &[ArrayRef], rows: usize) -> (BooleanArray, bool) {
         if let Ok(found) = self.evaluate(columns.to_vec(), rows) {
             return (found, true);
@@ -160,12 +161,12 @@ mod tests {
     use super::*;
 
     async fn problem(text: &str) -> String {
-        Conditions::on(&["close", "volume", "volume_avg_10"]).unwrap().plan(text).await.unwrap_err().to_string()
+        ConditionPlanner::on(&["close", "volume", "volume_avg_10"]).unwrap().plan(text).await.unwrap_err().to_string()
     }
 
     #[tokio::test]
     async fn a_condition_is_true_false_or_unknown() {
-        let conditions = Conditions::on(&["close", "volume"]).unwrap();
+        let conditions = ConditionPlanner::on(&["close", "volume"]).unwrap();
         let condition = conditions.plan("close > 10 AND volume > 2 * close").await.unwrap();
         let close: ArrayRef = Arc::new(Float64Array::from(vec![Some(9.0), Some(11.0), Some(11.0), None]));
         let volume: ArrayRef = Arc::new(Float64Array::from(vec![Some(99.0), Some(99.0), Some(12.0), Some(1.0)]));
@@ -195,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_row_that_can_t_be_looked_at_is_unknown() {
-        let conditions = Conditions::on(&["close", "volume"]).unwrap();
+        let conditions = ConditionPlanner::on(&["close", "volume"]).unwrap();
         let condition = conditions.plan("CAST(volume AS INT) > 5").await.unwrap();
         let volume: ArrayRef = Arc::new(Float64Array::from(vec![Some(9.0), Some(1e12), Some(1.0), None]));
         let columns = [Arc::clone(&volume), volume];

@@ -1,4 +1,4 @@
-//! Where statements run: the tables of a lake, files beside them, memory, spilling and progress.
+//! Where statements run: the tables of a lake, registered files, memory, spilling and progress.
 
 pub(in crate::query) mod condition;
 pub(in crate::query) mod progress;

@@ -7,9 +7,9 @@ use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::ExecutionPlan;
 
-/// Looks at the scans of a plan while it runs.
+/// Reads the metrics of the scans of a plan while it runs.
 #[derive(Clone)]
-pub struct Progress {
+pub struct QueryProgress {
     plan: Arc<dyn ExecutionPlan>,
 }
 
@@ -21,7 +21,7 @@ pub struct InputRead {
     pub all_files: u64,
 }
 
-impl Progress {
+impl QueryProgress {
     pub(in crate::query) fn of(plan: &Arc<dyn ExecutionPlan>) -> Self {
         Self { plan: Arc::clone(plan) }
     }

@@ -29,8 +29,8 @@ use object_store::ObjectMeta;
 
 use crate::lake::TableView;
 use crate::query::operators::rolling::{MANY_ROWS, says_sorted};
-use crate::query::session::pruning::{FileBounds, Judged};
-use crate::query::session::reads::{Amount, Scan, Scans, TableReads};
+use crate::query::session::pruning::{FileBounds, FileVerdict};
+use crate::query::session::reads::{PlannedScan, PlannedScans, ReadAmount, TableReads};
 use crate::tail::as_read;
 
 /// Bytes fetched from the end of a file at once: footers of our files fit, so opening one costs one request.
@@ -64,7 +64,7 @@ impl LakeFiles {
         Ok(Self { bounds: FileBounds::of(view), table_schema, partition_schema, statistics })
     }
 
-    /// Oldest and newest event time, where all files tell.
+    /// Oldest and newest event time, if the statistics of all files have it.
     pub(in crate::query) fn times(&self) -> Option<(i64, i64)> {
         self.bounds.times()
     }
@@ -99,12 +99,12 @@ pub(in crate::query) struct LakeTable {
     files: Arc<LakeFiles>,
     /// Where the session finds the store of this table.
     url: ObjectStoreUrl,
-    scans: Scans,
+    scans: PlannedScans,
 }
 
 impl LakeTable {
     /// `url` is the one under which the store of the files is registered.
-    pub(in crate::query) fn new(name: &str, files: Arc<LakeFiles>, url: ObjectStoreUrl, scans: Scans) -> Self {
+    pub(in crate::query) fn new(name: &str, files: Arc<LakeFiles>, url: ObjectStoreUrl, scans: PlannedScans) -> Self {
         Self { name: name.to_owned(), files, url, scans }
     }
 
@@ -147,14 +147,14 @@ impl LakeTable {
         statistics
     }
 
-    fn reads(&self, judged: &[Judged]) -> TableReads {
-        let [mut all, mut of_other_partitions, mut out_of_bounds, mut opened] = [Amount::default(); 4];
+    fn reads(&self, judged: &[FileVerdict]) -> TableReads {
+        let [mut all, mut of_other_partitions, mut out_of_bounds, mut opened] = [ReadAmount::default(); 4];
         for (file, judged) in self.files.bounds.view.files.iter().zip(judged) {
             all.add(file.bytes);
             match judged {
-                Judged::OtherPartition => of_other_partitions.add(file.bytes),
-                Judged::OutOfBounds => out_of_bounds.add(file.bytes),
-                Judged::MayMatch => opened.add(file.bytes),
+                FileVerdict::OtherPartition => of_other_partitions.add(file.bytes),
+                FileVerdict::OutOfBounds => out_of_bounds.add(file.bytes),
+                FileVerdict::MayMatch => opened.add(file.bytes),
             }
         }
         let (table, partition_column) = (self.name.clone(), self.files.bounds.view.partition_column.clone());
@@ -203,7 +203,7 @@ impl TableProvider for LakeTable {
         let filter = physical(state, others, &self.schema())?;
         let judged =
             self.files.bounds.judge(&self.files.partition_schema, partition_filter.as_ref(), filter.clone())?;
-        let files: Vec<usize> = (0..judged.len()).filter(|at| judged[*at] == Judged::MayMatch).collect();
+        let files: Vec<usize> = (0..judged.len()).filter(|at| judged[*at] == FileVerdict::MayMatch).collect();
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let readers = CachedParquetFileReaderFactory::new(Arc::clone(&self.files.bounds.view.store), cache);
         let readers: Arc<dyn ParquetFileReaderFactory> = Arc::new(readers);
@@ -214,7 +214,7 @@ impl TableProvider for LakeTable {
             }
             false => files.iter().map(|at| self.partitioned_file(*at)).collect(),
         };
-        self.scans.note(Scan {
+        self.scans.note(PlannedScan {
             reads: self.reads(&judged),
             url: self.url.clone(),
             files: all.clone(),

@@ -42,7 +42,7 @@ pub(in crate::query) struct FileBounds {
 
 /// What filters say about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::query) enum Judged {
+pub(in crate::query) enum FileVerdict {
     OtherPartition,
     /// By the statistics of its columns.
     OutOfBounds,
@@ -50,7 +50,7 @@ pub(in crate::query) enum Judged {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Bound {
+enum BoundSide {
     Min,
     Max,
 }
@@ -70,9 +70,9 @@ impl FileBounds {
         partition_schema: &SchemaRef,
         on_partition: Option<&Arc<dyn PhysicalExpr>>,
         other: Option<Arc<dyn PhysicalExpr>>,
-    ) -> Result<Vec<Judged>> {
+    ) -> Result<Vec<FileVerdict>> {
         let all = self.view.files.len();
-        let mut judged = vec![Judged::MayMatch; all];
+        let mut judged = vec![FileVerdict::MayMatch; all];
         if let Some(filter) = on_partition {
             let values: Date32Array = self.view.files.iter().map(|file| Some(file.partition_value)).collect();
             let batch = RecordBatch::try_new(Arc::clone(partition_schema), vec![Arc::new(values)])?;
@@ -82,13 +82,13 @@ impl FileBounds {
                 .iter_mut()
                 .zip(others)
                 .filter(|(_, other)| *other)
-                .for_each(|(file, _)| *file = Judged::OtherPartition);
+                .for_each(|(file, _)| *file = FileVerdict::OtherPartition);
         }
         if let Some(filter) = other {
             let builder = PruningPredicateBuilder::new().with_file_schema(Arc::clone(&self.view.schema));
             let may_match = builder.try_build(filter)?.prune(self)?;
-            let in_partition = judged.iter_mut().zip(may_match).filter(|(file, _)| **file == Judged::MayMatch);
-            in_partition.filter(|(_, may_match)| !may_match).for_each(|(file, _)| *file = Judged::OutOfBounds);
+            let in_partition = judged.iter_mut().zip(may_match).filter(|(file, _)| **file == FileVerdict::MayMatch);
+            in_partition.filter(|(_, may_match)| !may_match).for_each(|(file, _)| *file = FileVerdict::OutOfBounds);
         }
         Ok(judged)
     }
@@ -102,24 +102,24 @@ impl FileBounds {
             let bound = |bound| {
                 self.bound(at, field.name(), field.data_type(), bound).map_or(Precision::Absent, Precision::Inexact)
             };
-            column.min_value = bound(Bound::Min);
-            column.max_value = bound(Bound::Max);
+            column.min_value = bound(BoundSide::Min);
+            column.max_value = bound(BoundSide::Max);
         }
         statistics
     }
 
     /// `None` when it is not known.
-    fn bound(&self, at: usize, column: &str, kind: &DataType, bound: Bound) -> Option<ScalarValue> {
+    fn bound(&self, at: usize, column: &str, kind: &DataType, bound: BoundSide) -> Option<ScalarValue> {
         let value = self.view.files[at].partition_value;
         if column == self.view.partition_column {
             return Some(ScalarValue::Date32(Some(value)));
         }
         if column == TRADE_DATE {
             let last = last_date(&self.view.partition_column, value)?;
-            return Some(ScalarValue::Date32(Some(if bound == Bound::Min { value } else { last })));
+            return Some(ScalarValue::Date32(Some(if bound == BoundSide::Min { value } else { last })));
         }
         let stats = &self.stats[at];
-        let values = if bound == Bound::Min { &stats.min_values } else { &stats.max_values };
+        let values = if bound == BoundSide::Min { &stats.min_values } else { &stats.max_values };
         scalar(values.get(column)?, kind, bound)
     }
 
@@ -134,7 +134,7 @@ impl FileBounds {
     }
 
     /// Oldest and newest event time in microseconds, as the statistics have them; `None` without rows, and where a
-    /// file doesn't tell.
+    /// file has no statistics.
     pub(in crate::query) fn times(&self) -> Option<(i64, i64)> {
         let mut spans = self.spans().filter(|(_, rows)| *rows != Some(0)).map(|(span, _)| span);
         let first = spans.next()??;
@@ -144,7 +144,7 @@ impl FileBounds {
         })
     }
 
-    fn bounds(&self, column: &Column, bound: Bound) -> Option<ArrayRef> {
+    fn bounds(&self, column: &Column, bound: BoundSide) -> Option<ArrayRef> {
         let kind = self.view.schema.field_with_name(column.name()).ok()?.data_type();
         let unknown = ScalarValue::try_from(kind).ok()?;
         let values = (0..self.view.files.len())
@@ -172,7 +172,7 @@ fn read_stats(file: &DataFile) -> DeltaStats {
 }
 
 /// A JSON value of the statistics as a value of the column; `None` when it can't bound the column.
-fn scalar(value: &Value, kind: &DataType, bound: Bound) -> Option<ScalarValue> {
+fn scalar(value: &Value, kind: &DataType, bound: BoundSide) -> Option<ScalarValue> {
     match kind {
         DataType::Utf8 => Some(ScalarValue::Utf8(Some(value.as_str()?.to_owned()))),
         DataType::Utf8View => Some(ScalarValue::Utf8View(Some(value.as_str()?.to_owned()))),
@@ -181,7 +181,7 @@ fn scalar(value: &Value, kind: &DataType, bound: Bound) -> Option<ScalarValue> {
         DataType::Int64 => Some(ScalarValue::Int64(Some(value.as_i64()?))),
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
             let time = chrono::DateTime::parse_from_rfc3339(value.as_str()?).ok()?.timestamp_micros();
-            let time = if bound == Bound::Max { time.saturating_add(CUT_MICROS) } else { time };
+            let time = if bound == BoundSide::Max { time.saturating_add(CUT_MICROS) } else { time };
             Some(ScalarValue::TimestampMicrosecond(Some(time), zone.clone()))
         }
         _ => None,
@@ -190,11 +190,11 @@ fn scalar(value: &Value, kind: &DataType, bound: Bound) -> Option<ScalarValue> {
 
 impl PruningStatistics for FileBounds {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, Bound::Min)
+        self.bounds(column, BoundSide::Min)
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, Bound::Max)
+        self.bounds(column, BoundSide::Max)
     }
 
     fn num_containers(&self) -> usize {
@@ -237,7 +237,7 @@ mod tests {
         let kind = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         let at = |bound| scalar(&Value::from("1970-01-01T00:00:00.001Z"), &kind, bound).unwrap();
         let micros = |value| ScalarValue::TimestampMicrosecond(Some(value), Some("UTC".into()));
-        assert_eq!((at(Bound::Min), at(Bound::Max)), (micros(1_000), micros(1_999)));
-        assert_eq!(scalar(&Value::from("NaN"), &DataType::Float64, Bound::Min), None);
+        assert_eq!((at(BoundSide::Min), at(BoundSide::Max)), (micros(1_000), micros(1_999)));
+        assert_eq!(scalar(&Value::from("NaN"), &DataType::Float64, BoundSide::Min), None);
     }
 }

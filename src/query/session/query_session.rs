@@ -24,16 +24,16 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::lake::TableView;
-use crate::query::catalog::demand::LookBack;
+use crate::query::catalog::demand::LookBackSettings;
 use crate::query::corrections;
 use crate::query::error::QueryError;
-use crate::query::operators::case_literals::ChooseLiterals;
+use crate::query::operators::case_literals::CaseLiteralsRule;
 use crate::query::operators::indicators;
 use crate::query::operators::latest::LastRows;
 use crate::query::operators::rolling::RollingWindows;
-use crate::query::session::progress::Progress;
+use crate::query::session::progress::QueryProgress;
 use crate::query::session::provider::{LakeFiles, LakeTable};
-use crate::query::session::reads::{Scan, Scans, TableReads};
+use crate::query::session::reads::{PlannedScan, PlannedScans, TableReads};
 use crate::query::session::spill::SpillFolder;
 use crate::query::session::tables::TableInfo;
 use crate::query::session::union::{TailRows, UnionTable};
@@ -41,7 +41,7 @@ use crate::query::sql::describe::{self, description};
 use crate::query::sql::diagnose::KnownNames;
 use crate::query::sql::error_text::{first_lines, innermost};
 use crate::query::sql::problem::SqlProblem;
-use crate::query::sql::statement::Parsed;
+use crate::query::sql::statement::ParsedStatement;
 use crate::util::suggest::did_you_mean;
 use crate::util::units::size_text;
 
@@ -59,30 +59,30 @@ const DISTINCT_OF_SEVERAL: &str =
 pub struct QuerySession {
     context: SessionContext,
     tables: Vec<TableInfo>,
-    scans: Scans,
+    scans: PlannedScans,
     memory_bytes: usize,
     spill: Option<Arc<SpillFolder>>,
     /// The tables of the lake.
     files: Vec<(String, Arc<LakeFiles>)>,
-    pub(in crate::query) look_back: LookBack,
+    pub(in crate::query) look_back: LookBackSettings,
 }
 
 /// What a statement answers, batch by batch. It stops when it is dropped.
-pub type Batches = BoxStream<'static, Result<RecordBatch, QueryError>>;
+pub type ResultBatches = BoxStream<'static, Result<RecordBatch, QueryError>>;
 
 /// A statement that is ready to run.
-pub struct Planned {
+pub struct PlannedQuery {
     plan: Arc<dyn ExecutionPlan>,
-    scans: Vec<Scan>,
+    scans: Vec<PlannedScan>,
     context: Arc<TaskContext>,
     memory_bytes: usize,
     spill: Option<Arc<SpillFolder>>,
 }
 
-type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+type PhysicalRule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
 /// DataFusion's rules and ours: those of ticks run once filters are in the scan and before sorts are planned.
-fn rules(memory_bytes: usize) -> Vec<Rule> {
+fn rules(memory_bytes: usize) -> Vec<PhysicalRule> {
     let mut rules = PhysicalOptimizer::new().rules;
     for rule in &mut rules {
         match rule.name() {
@@ -95,10 +95,10 @@ fn rules(memory_bytes: usize) -> Vec<Rule> {
     }
     let at = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
     let at = at.expect("DataFusion has a rule that plans sorts");
-    let ours: [Rule; 3] =
+    let ours: [PhysicalRule; 3] =
         [Arc::new(LastRows), Arc::new(RollingWindows { memory_bytes }), Arc::new(corrections::ForgetKeys)];
     rules.splice(at..at, ours);
-    rules.push(Arc::new(ChooseLiterals));
+    rules.push(Arc::new(CaseLiteralsRule));
     rules.push(Arc::new(corrections::ChargeWindows));
     rules.push(Arc::new(corrections::CancellableJoins));
     rules
@@ -111,7 +111,7 @@ impl QuerySession {
         Self::with_rules(memory_bytes, rules(memory_bytes))
     }
 
-    pub(in crate::query) fn with_rules(memory_bytes: usize, rules: Vec<Rule>) -> Result<Self, QueryError> {
+    pub(in crate::query) fn with_rules(memory_bytes: usize, rules: Vec<PhysicalRule>) -> Result<Self, QueryError> {
         let partitions = std::thread::available_parallelism().map_or(MIN_PARTITIONS, |n| n.get().max(MIN_PARTITIONS));
         let mut config = SessionConfig::new().with_target_partitions(partitions).with_information_schema(true);
         let options = config.options_mut();
@@ -140,11 +140,11 @@ impl QuerySession {
         Ok(Self {
             context,
             tables: Vec::new(),
-            scans: Scans::default(),
+            scans: PlannedScans::default(),
             memory_bytes,
             spill,
             files: Vec::new(),
-            look_back: LookBack::default(),
+            look_back: LookBackSettings::default(),
         })
     }
 
@@ -210,7 +210,7 @@ impl QuerySession {
         Self {
             context: SessionContext::new_with_state(state),
             tables: Vec::new(),
-            scans: Scans::default(),
+            scans: PlannedScans::default(),
             memory_bytes: self.memory_bytes,
             spill: self.spill.clone(),
             files: Vec::new(),
@@ -258,12 +258,12 @@ impl QuerySession {
     }
 
     /// Plans a statement whose rows before its range are bounded, or needn't be.
-    pub(in crate::query) async fn plan_as_is(&self, parsed: &Parsed) -> Result<Planned, QueryError> {
+    pub(in crate::query) async fn plan_as_is(&self, parsed: &ParsedStatement) -> Result<PlannedQuery, QueryError> {
         let frame = self.frame(parsed).await?;
         self.plan_frame(frame).await.map_err(|error| self.planning_error(parsed, &error))
     }
 
-    pub(in crate::query) async fn frame(&self, parsed: &Parsed) -> Result<DataFrame, QueryError> {
+    pub(in crate::query) async fn frame(&self, parsed: &ParsedStatement) -> Result<DataFrame, QueryError> {
         let only_reading = || QueryError::Usage("only statements that read are allowed, such as SELECT".to_owned());
         if parsed.writes() {
             return Err(only_reading());
@@ -290,14 +290,14 @@ impl QuerySession {
         Ok(DataFrame::new(state, plan))
     }
 
-    pub(in crate::query) async fn plan_frame(&self, frame: DataFrame) -> Result<Planned, DataFusionError> {
+    pub(in crate::query) async fn plan_frame(&self, frame: DataFrame) -> Result<PlannedQuery, DataFusionError> {
         let context = Arc::new(frame.task_ctx());
         let plan = frame.create_physical_plan().await;
         let scans = self.scans.take();
-        Ok(Planned { plan: plan?, scans, context, memory_bytes: self.memory_bytes, spill: self.spill.clone() })
+        Ok(PlannedQuery { plan: plan?, scans, context, memory_bytes: self.memory_bytes, spill: self.spill.clone() })
     }
 
-    fn planning_error(&self, parsed: &Parsed, error: &DataFusionError) -> QueryError {
+    fn planning_error(&self, parsed: &ParsedStatement, error: &DataFusionError) -> QueryError {
         let known = KnownNames {
             tables: self.tables.iter().map(|table| table.name.clone()).collect(),
             queries: parsed.queries.clone(),
@@ -307,7 +307,7 @@ impl QuerySession {
     }
 }
 
-impl Planned {
+impl PlannedQuery {
     pub fn schema(&self) -> SchemaRef {
         as_told(&self.plan.schema())
     }
@@ -317,7 +317,7 @@ impl Planned {
         displayable(self.plan.as_ref()).indent(false).to_string()
     }
 
-    /// What each scan reads of its table and leaves out. Looks into the footers of the files that it opens.
+    /// What each scan reads of its table and leaves out. Reads the footers of the files that it opens.
     ///
     /// # Errors
     /// A footer can't be read.
@@ -329,16 +329,16 @@ impl Planned {
         Ok(reads)
     }
 
-    /// Of the run that follows.
-    pub fn progress(&self) -> Progress {
-        Progress::of(&self.plan)
+    /// The progress of the run that follows.
+    pub fn progress(&self) -> QueryProgress {
+        QueryProgress::of(&self.plan)
     }
 
     /// As [`Self::run`], for those who know nothing of what runs it.
     ///
     /// # Errors
     /// An operator can't start.
-    pub fn batches(self) -> Result<Batches, QueryError> {
+    pub fn batches(self) -> Result<ResultBatches, QueryError> {
         Ok(self.run()?.map_err(|error| run_error(&error)).boxed())
     }
 
@@ -365,7 +365,7 @@ impl Planned {
     }
 }
 
-/// DataFusion tells how much was left, not how much there was.
+/// DataFusion reports how much memory was left, not how much there was.
 fn name_limit(error: DataFusionError, limit: usize) -> DataFusionError {
     match innermost(&error) {
         DataFusionError::ResourcesExhausted(text) => DataFusionError::ResourcesExhausted(format!(

@@ -20,12 +20,12 @@ const FOOTERS_AT_MOST: usize = 1_000;
 const FOOTERS_AT_ONCE: usize = 8;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Amount {
+pub struct ReadAmount {
     pub files: u64,
     pub bytes: u64,
 }
 
-impl Amount {
+impl ReadAmount {
     pub(in crate::query) fn add(&mut self, bytes: u64) {
         self.files += 1;
         self.bytes += bytes;
@@ -37,14 +37,14 @@ impl Amount {
 pub struct TableReads {
     pub table: String,
     pub partition_column: String,
-    pub all: Amount,
+    pub all: ReadAmount,
     /// In partitions that the filters exclude.
-    pub of_other_partitions: Amount,
+    pub of_other_partitions: ReadAmount,
     /// Excluded by the bounds of their columns.
-    pub out_of_bounds: Amount,
+    pub out_of_bounds: ReadAmount,
     /// Zero for a count that the log of the table answers.
-    pub opened: Amount,
-    /// Of the opened files; `None` without a filter, and for more files than are worth a look at their footers.
+    pub opened: ReadAmount,
+    /// Of the opened files; `None` without a filter, and for more files than are worth reading their footers.
     pub row_groups: Option<RowGroups>,
 }
 
@@ -55,9 +55,9 @@ pub struct RowGroups {
     pub may_match: u64,
 }
 
-/// A scan as it was planned, with what it takes to look into its files.
+/// A scan as it was planned, with what it takes to read the footers of its files.
 #[derive(Debug)]
-pub(in crate::query) struct Scan {
+pub(in crate::query) struct PlannedScan {
     pub(in crate::query) reads: TableReads,
     pub(in crate::query) url: ObjectStoreUrl,
     pub(in crate::query) files: Vec<PartitionedFile>,
@@ -68,26 +68,26 @@ pub(in crate::query) struct Scan {
 
 /// Where the tables of a session note the scans of the plan that is being made.
 #[derive(Debug, Clone, Default)]
-pub(in crate::query) struct Scans(Arc<Mutex<Vec<Scan>>>);
+pub(in crate::query) struct PlannedScans(Arc<Mutex<Vec<PlannedScan>>>);
 
-impl Scans {
-    pub(in crate::query) fn note(&self, scan: Scan) {
+impl PlannedScans {
+    pub(in crate::query) fn note(&self, scan: PlannedScan) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(scan);
     }
 
     /// All since the last call.
-    pub(in crate::query) fn take(&self) -> Vec<Scan> {
+    pub(in crate::query) fn take(&self) -> Vec<PlannedScan> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Scan {
+impl PlannedScan {
     /// # Errors
     /// A footer can't be read.
     pub(in crate::query) async fn reads_in(&self, plan: &Arc<dyn ExecutionPlan>) -> Result<TableReads> {
         let mut reads = self.reads.clone();
         if !scans_of(plan, &self.url) {
-            reads.opened = Amount::default();
+            reads.opened = ReadAmount::default();
             return Ok(reads);
         }
         let Some(filter) = self.filter.as_ref().filter(|_| self.files.len() <= FOOTERS_AT_MOST) else {

@@ -1,4 +1,4 @@
-//! Files of the user's beside the tables of the lake, to join with.
+//! The user's files as tables alongside those of the lake, to join with.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -41,7 +41,7 @@ const MAX_HEADER_BYTES: u64 = 1 << 20;
 const FORMS: &str = "csv, tsv, json, ndjson, jsonl or parquet";
 
 impl QuerySession {
-    /// Makes a file known as a table; its ending tells the format, CSV has a line of names.
+    /// Makes a file known as a table; its ending selects the format, CSV has a line of names.
     ///
     /// # Errors
     /// The name is taken or no name, the file is missing, or not what its ending says.
@@ -80,7 +80,7 @@ impl QuerySession {
             "parquet" => {
                 context.register_parquet(name, place, ParquetReadOptions::default().file_extension(&dotted)).await
             }
-            _ => return Err(usage(format!("the ending tells no format: use {FORMS}"))),
+            _ => return Err(usage(format!("the ending is not that of a known format: use {FORMS}"))),
         };
         registered.map_err(|error| usage(first_lines(innermost(&error))))?;
         let table = context.table_provider(name).await.map_err(QueryError::Session)?;

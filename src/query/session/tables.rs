@@ -10,10 +10,10 @@ pub const DEAD_LETTERS: &str = "dead_letters";
 pub struct TableInfo {
     pub name: String,
     pub schema: SchemaRef,
-    /// `None` where only a scan would tell.
+    /// `None` if only a scan would find it.
     pub rows: Option<u64>,
     pub files: usize,
-    /// Oldest and newest event time in microseconds since the epoch, where the files tell.
+    /// Oldest and newest event time in microseconds since the epoch, if the statistics of all files have it.
     pub times: Option<(i64, i64)>,
 }
 

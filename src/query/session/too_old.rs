@@ -1,4 +1,4 @@
-//! Queries that look back a length of time, as `latest` does, over a table whose newest tick is older.
+//! A note for queries that read back a length of time, such as `latest`, when the newest tick is older.
 
 use arrow::array::RecordBatch;
 use chrono::{DateTime, SecondsFormat};
@@ -7,9 +7,9 @@ use futures::TryStreamExt;
 use crate::query::error::QueryError;
 use crate::query::session::query_session::QuerySession;
 use crate::query::session::tables::TICKS;
-use crate::query::sql::moment::Moment;
-use crate::query::sql::scope::Scope;
-use crate::query::sql::statement::Parsed;
+use crate::query::sql::moment::TimeExpression;
+use crate::query::sql::scope::TickScope;
+use crate::query::sql::statement::ParsedStatement;
 
 impl QuerySession {
     /// A line where all ticks that a statement asks for are older than its `since`. For it the first tick that isn't is read,
@@ -17,12 +17,12 @@ impl QuerySession {
     ///
     /// # Errors
     /// The table can't be read.
-    pub async fn too_old(&self, parsed: &Parsed) -> Result<Option<String>, QueryError> {
+    pub async fn too_old(&self, parsed: &ParsedStatement) -> Result<Option<String>, QueryError> {
         let Some(since) = &parsed.since else { return Ok(None) };
         if self.has_ticks(&since.scope).await? {
             return Ok(None);
         }
-        let before = Scope { from: None, ..since.scope.clone() };
+        let before = TickScope { from: None, ..since.scope.clone() };
         let newest = if before.is_everything() { self.newest_in_statistics() } else { None };
         if newest.is_none() && !self.has_ticks(&before).await? {
             return Ok(None);
@@ -34,7 +34,7 @@ impl QuerySession {
         let (newest, day) = match newest.and_then(DateTime::from_timestamp_micros) {
             Some(newest) => (
                 format!(": the newest tick is of {}", newest.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
-                Moment::Date(newest.with_timezone(&since.zone).date_naive()).to_string(),
+                TimeExpression::Date(newest.with_timezone(&since.zone).date_naive()).to_string(),
             ),
             None => (String::new(), "DATE".to_owned()),
         };
@@ -42,8 +42,8 @@ impl QuerySession {
         Ok(Some(format!("{TICKS} has nothing{whose} within {param}={text}{newest}; look further back with {way_out}")))
     }
 
-    async fn has_ticks(&self, scope: &Scope) -> Result<bool, QueryError> {
-        let mut statement = Parsed::parse("SELECT ts FROM ticks LIMIT 1")?;
+    async fn has_ticks(&self, scope: &TickScope) -> Result<bool, QueryError> {
+        let mut statement = ParsedStatement::parse("SELECT ts FROM ticks LIMIT 1")?;
         statement.restrict(scope)?;
         let batches: Vec<RecordBatch> = self.plan(&statement).await?.batches()?.try_collect().await?;
         Ok(batches.iter().any(|batch| batch.num_rows() > 0))

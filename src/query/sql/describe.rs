@@ -1,4 +1,4 @@
-//! DESCRIBE, with the types of SQL in place of those of Arrow; SHOW TABLES, without DataFusion's own views.
+//! DESCRIBE, with SQL types instead of Arrow types, and SHOW TABLES, without DataFusion's own views.
 
 use std::sync::Arc;
 

@@ -3,17 +3,17 @@
 use datafusion::common::{Column, DataFusionError, SchemaError, Span};
 
 use crate::query::sql::error_text::{first_lines, innermost, lower_first};
-use crate::query::sql::place::Place;
+use crate::query::sql::place::SourceLocation;
 use crate::query::sql::problem::SqlProblem;
 use crate::query::sql::unsupported::{Unsupported, hint_of, unsupported};
 use crate::util::suggest::{closest, did_you_mean, shown};
 
 /// Columns listed when one is not found; a hand-written table has fewer.
 const MAX_LISTED: usize = 40;
-/// Of a list of names.
+/// The width of a list of names.
 const WIDTH: usize = 76;
 
-/// Functions that go by another name here.
+/// Functions that have another name here.
 const OTHER_NAMES: [(&str, &str); 7] = [
     ("average", "avg"),
     ("len", "length"),
@@ -24,7 +24,7 @@ const OTHER_NAMES: [(&str, &str); 7] = [
     ("last", "last_value"),
 ];
 
-/// Functions of other databases, with what is written here.
+/// Functions of other databases, and their replacements here.
 const FOREIGN_FUNCTIONS: [(&str, &str); 20] = [
     ("time_bucket", "date_bin(INTERVAL '5 minutes', ts)"),
     ("parse_datetime", "to_timestamp('20/11/2026 14:30', '%d/%m/%Y %H:%M')"),
@@ -80,10 +80,10 @@ impl SqlProblem {
         });
         let word = problem.word.take();
         let message = problem.found.message.clone();
-        let place = span.and_then(|span| Place::of_span(sql, span));
-        let place = place.or_else(|| Place::of_word(sql, word.as_deref()?));
-        problem.found.place = place.or_else(|| Place::of_literal(sql, &message));
-        if problem.found.place.as_ref().is_some_and(Place::is_double_quoted) {
+        let place = span.and_then(|span| SourceLocation::of_span(sql, span));
+        let place = place.or_else(|| SourceLocation::of_word(sql, word.as_deref()?));
+        problem.found.place = place.or_else(|| SourceLocation::of_literal(sql, &message));
+        if problem.found.place.as_ref().is_some_and(SourceLocation::is_double_quoted) {
             problem.found.hints.push("double quotes mark a name; a text takes single quotes".to_owned());
         }
         problem.found.hints.extend(hint_of(sql, &message).map(str::to_owned));
@@ -95,7 +95,7 @@ impl SqlProblem {
 impl SqlProblem {
     /// Names are lower case to the planner, which is no help where a text without its quotes was taken for one.
     fn as_typed(&mut self) {
-        let Some(typed) = self.place.as_ref().map(Place::word) else { return };
+        let Some(typed) = self.place.as_ref().map(SourceLocation::word) else { return };
         if typed.chars().any(char::is_lowercase) || !typed.chars().all(|c| c.is_alphanumeric() || c == '_') {
             return;
         }
@@ -107,17 +107,17 @@ impl SqlProblem {
     }
 }
 
-struct Found {
+struct LocatedProblem {
     found: SqlProblem,
-    /// The word to look for when the error doesn't say where it is.
+    /// The word to search for when the error has no location.
     word: Option<String>,
 }
 
-fn problem(message: String, word: Option<&str>, hints: Vec<String>) -> Found {
-    Found { found: SqlProblem { message, place: None, hints }, word: word.map(str::to_owned) }
+fn problem(message: String, word: Option<&str>, hints: Vec<String>) -> LocatedProblem {
+    LocatedProblem { found: SqlProblem { message, place: None, hints }, word: word.map(str::to_owned) }
 }
 
-fn schema_problem(error: &SchemaError) -> Found {
+fn schema_problem(error: &SchemaError) -> LocatedProblem {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let tables: Vec<&str> =
@@ -180,7 +180,7 @@ fn wrapped(head: &str, names: &[&str], tail: &str) -> String {
 }
 
 /// `x.close` where no table goes by the name x.
-fn no_such_qualifier(wrong: &str, column: &str, mut tables: Vec<&str>) -> Found {
+fn no_such_qualifier(wrong: &str, column: &str, mut tables: Vec<&str>) -> LocatedProblem {
     tables.dedup();
     let hint = did_you_mean(wrong, tables.iter().copied());
     let listed = format!("tables and aliases: {}", tables.join(", "));
@@ -198,8 +198,8 @@ fn span_of(error: &SchemaError) -> Option<Span> {
     }
 }
 
-/// Errors that DataFusion tells by text only.
-fn named_problem(text: &str, known: &KnownNames) -> Found {
+/// Recognizes errors that DataFusion reports as text only.
+fn named_problem(text: &str, known: &KnownNames) -> LocatedProblem {
     // How texts are read is no business of who writes SQL.
     let text = text.replace("Utf8View", "Utf8");
     let text = text.as_str();

@@ -23,7 +23,7 @@ pub enum Dialect {
     Athena,
 }
 
-/// Where bins begin when the statement doesn't say.
+/// The default origin of bins.
 const EPOCH: &str = "TIMESTAMP '1970-01-01 00:00:00+00:00'";
 
 impl Dialect {
@@ -87,7 +87,8 @@ impl Dialect {
 
     pub(in crate::query) fn translate(self, statement: &mut SqlStatement) {
         let Some(template) = self.bin() else { return };
-        let mut words = Words { bin: expression(template), renamed: self.renamed(), zoned: self == Self::Duckdb };
+        let mut words =
+            DialectRewriter { bin: expression(template), renamed: self.renamed(), zoned: self == Self::Duckdb };
         let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut words);
     }
 }
@@ -97,14 +98,14 @@ fn expression(text: &str) -> Expr {
     parser.and_then(|mut parser| parser.parse_expr()).expect("the text is an expression")
 }
 
-struct Words {
+struct DialectRewriter {
     bin: Expr,
     renamed: &'static [(&'static str, &'static str)],
     /// A TIMESTAMP would lose the offset that its text has.
     zoned: bool,
 }
 
-impl VisitorMut for Words {
+impl VisitorMut for DialectRewriter {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
@@ -113,7 +114,7 @@ impl VisitorMut for Words {
                 values.iter_mut().for_each(|(_, value)| keep_offset(value));
             }
             let mut translated = self.bin.clone();
-            let (ControlFlow::Continue(()) | ControlFlow::Break(())) = translated.visit(&mut Fill { values });
+            let (ControlFlow::Continue(()) | ControlFlow::Break(())) = translated.visit(&mut TemplateFiller { values });
             *expr = translated;
         } else if self.zoned && matches!(expr, Expr::TypedString(_)) {
             keep_offset(expr);
@@ -165,12 +166,12 @@ fn is_named(name: &ObjectName, word: &str) -> bool {
     name.0.last().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value.eq_ignore_ascii_case(word))
 }
 
-/// Puts values in the place of `$name`.
-struct Fill {
+/// Replaces `$name` by values.
+struct TemplateFiller {
     values: [(&'static str, Expr); 3],
 }
 
-impl VisitorMut for Fill {
+impl VisitorMut for TemplateFiller {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
@@ -188,14 +189,20 @@ impl VisitorMut for Fill {
 mod tests {
     use super::*;
     use crate::query::error::QueryError;
-    use crate::query::sql::statement::Parsed;
+    use crate::query::sql::statement::ParsedStatement;
 
     #[test]
     fn only_what_differs_is_written_differently() {
         let sql = "SELECT CAST(DATE_BIN(INTERVAL '5' MINUTE, ts, TIMESTAMP '2000-01-03 00:00:00+00:00') AS TIMESTAMP(6) WITH \
                    TIME ZONE) AS a, date_bin(INTERVAL '1' DAY, MAX(ts)), CAST(close AS DOUBLE) FROM ticks";
         let shown = |dialect| {
-            Parsed::parse(sql).unwrap().to_sql_for(dialect).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+            ParsedStatement::parse(sql)
+                .unwrap()
+                .to_sql_for(dialect)
+                .unwrap()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(shown(Dialect::Tickhouse), format!("{sql};"));
         assert_eq!(
@@ -209,7 +216,13 @@ mod tests {
         assert!(clickhouse.starts_with(start), "{clickhouse}");
         let sql = "SELECT CAST(DATE_BIN(INTERVAL '5' MINUTE, ts) AS TIMESTAMP(6) WITH TIME ZONE) FROM ticks";
         let shown = |dialect| {
-            Parsed::parse(sql).unwrap().to_sql_for(dialect).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+            ParsedStatement::parse(sql)
+                .unwrap()
+                .to_sql_for(dialect)
+                .unwrap()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(
             shown(Dialect::Trino),
@@ -219,22 +232,22 @@ mod tests {
         assert_eq!(shown(Dialect::Athena), shown(Dialect::Trino));
         assert!(shown(Dialect::Spark).contains("unix_micros(ts)"), "{}", shown(Dialect::Spark));
         let sql = "SELECT STDDEV_SAMP(close) OVER (PARTITION BY symbol), AVG(close) FROM ticks";
-        let shown = Parsed::parse(sql).unwrap().to_sql_for(Dialect::Clickhouse).unwrap();
+        let shown = ParsedStatement::parse(sql).unwrap().to_sql_for(Dialect::Clickhouse).unwrap();
         assert!(shown.contains("stddevSampStable(close) OVER") && shown.contains("AVG(close)"), "{shown}");
     }
 
     #[test]
-    fn a_window_function_of_ours_is_refused_elsewhere() {
+    fn an_indicator_function_is_refused_for_other_engines() {
         let ours = "SELECT symbol, EMA(close, 12) OVER (PARTITION BY symbol ORDER BY ts) AS a FROM ticks";
-        assert!(Parsed::parse(ours).unwrap().to_sql_for(Dialect::Tickhouse).is_ok());
+        assert!(ParsedStatement::parse(ours).unwrap().to_sql_for(Dialect::Tickhouse).is_ok());
         for (dialect, engine) in [(Dialect::Duckdb, "DuckDB"), (Dialect::Clickhouse, "ClickHouse")] {
             for sql in [ours, &format!("EXPLAIN {ours}"), &format!("WITH x AS ({ours}) SELECT a FROM x")] {
-                let error = Parsed::parse(sql).unwrap().to_sql_for(dialect).unwrap_err();
+                let error = ParsedStatement::parse(sql).unwrap().to_sql_for(dialect).unwrap_err();
                 let text = format!("ema is a window function of tickhouse that {engine} lacks");
                 assert!(matches!(&error, QueryError::Usage(words) if words.starts_with(&text)), "{error}");
             }
             // A column or a function of the engine of that name is none of ours.
-            assert!(Parsed::parse("SELECT ema, rsi(close) FROM ticks").unwrap().to_sql_for(dialect).is_ok());
+            assert!(ParsedStatement::parse("SELECT ema, rsi(close) FROM ticks").unwrap().to_sql_for(dialect).is_ok());
         }
     }
 }

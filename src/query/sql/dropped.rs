@@ -9,7 +9,7 @@ use crate::query::error::QueryError;
 /// # Errors
 /// The statement has such a clause.
 pub(in crate::query) fn refuse(statement: &impl Visit) -> Result<(), QueryError> {
-    match statement.visit(&mut Dropped) {
+    match statement.visit(&mut DroppedClauses) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break((clause, instead)) => {
             Err(QueryError::Usage(format!("{clause} is not supported: {instead}")))
@@ -18,14 +18,14 @@ pub(in crate::query) fn refuse(statement: &impl Visit) -> Result<(), QueryError>
 }
 
 /// The clause, and what to write.
-type Found = (&'static str, &'static str);
+type DroppedClause = (&'static str, &'static str);
 
-struct Dropped;
+struct DroppedClauses;
 
-impl Visitor for Dropped {
-    type Break = Found;
+impl Visitor for DroppedClauses {
+    type Break = DroppedClause;
 
-    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Found> {
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<DroppedClause> {
         let modifiers = match &select.group_by {
             GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers) => modifiers,
         };
@@ -39,7 +39,7 @@ impl Visitor for Dropped {
         ])
     }
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Found> {
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<DroppedClause> {
         first(&[
             (!query.locks.is_empty(), "FOR UPDATE or FOR SHARE", "tables are only read: leave it out"),
             (query.for_clause.is_some(), "FOR XML, JSON or BROWSE", "--format says how an answer is written"),
@@ -48,8 +48,8 @@ impl Visitor for Dropped {
         ])
     }
 
-    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<Found> {
-        const SAMPLE: Found = ("TABLESAMPLE", "write WHERE random() < 0.1, or a condition on kafka_offset");
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<DroppedClause> {
+        const SAMPLE: DroppedClause = ("TABLESAMPLE", "write WHERE random() < 0.1, or a condition on kafka_offset");
         match table {
             TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
                 ControlFlow::Break(SAMPLE)
@@ -72,7 +72,7 @@ impl Visitor for Dropped {
     }
 }
 
-fn first(clauses: &[(bool, &'static str, &'static str)]) -> ControlFlow<Found> {
+fn first(clauses: &[(bool, &'static str, &'static str)]) -> ControlFlow<DroppedClause> {
     match clauses.iter().find(|(is_there, ..)| *is_there) {
         Some((_, clause, instead)) => ControlFlow::Break((clause, instead)),
         None => ControlFlow::Continue(()),

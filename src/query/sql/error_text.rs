@@ -1,4 +1,4 @@
-//! The words of DataFusion's errors.
+//! The texts of DataFusion's errors, made readable.
 
 use datafusion::common::DataFusionError;
 

@@ -1,4 +1,4 @@
-//! Values as nodes of a parsed statement.
+//! Values as literal nodes of a parsed statement.
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use datafusion::sql::sqlparser::ast::{
@@ -44,7 +44,7 @@ pub(in crate::query) fn integer_literal(value: i64) -> Expr {
     number(&value.unsigned_abs().to_string(), value < 0)
 }
 
-/// With an exponent, which makes it a DOUBLE and not a DECIMAL.
+/// Written with an exponent, so that SQL reads it as a DOUBLE and not as a DECIMAL.
 pub(in crate::query) fn double_literal(value: f64) -> Expr {
     number(&format!("{:e}", value.abs()), value.is_sign_negative())
 }

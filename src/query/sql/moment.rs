@@ -7,19 +7,19 @@ use chrono_tz::Tz;
 
 /// What relative and local times refer to; one for a whole statement.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock {
+pub struct QueryClock {
     pub zone: Tz,
     pub now: DateTime<Utc>,
 }
 
-impl Clock {
+impl QueryClock {
     pub fn system(zone: Tz) -> Self {
         Self { zone, now: Utc::now() }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub enum TimeExpression {
     Date(NaiveDate),
     /// 0 is today.
     DaysAgo(u64),
@@ -31,12 +31,12 @@ pub enum Moment {
 
 /// A day or an instant, with nothing left that depends on the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::query) enum Fixed {
+pub(in crate::query) enum ResolvedTime {
     Date(NaiveDate),
     Time(DateTime<Utc>),
 }
 
-impl Moment {
+impl TimeExpression {
     /// # Errors
     /// The text is none of the forms.
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -66,21 +66,21 @@ impl Moment {
 
     /// # Errors
     /// A local time that the zone skips or repeats, or one out of range.
-    pub(in crate::query) fn fix(self, clock: &Clock) -> Result<Fixed, String> {
+    pub(in crate::query) fn fix(self, clock: &QueryClock) -> Result<ResolvedTime, String> {
         let out_of_range = || format!("{self} is too far away");
         let fixed = match self {
-            Self::Date(date) => Fixed::Date(date),
+            Self::Date(date) => ResolvedTime::Date(date),
             Self::DaysAgo(days) => {
                 let today = clock.now.with_timezone(&clock.zone).date_naive();
-                Fixed::Date(today.checked_sub_days(Days::new(days)).ok_or_else(out_of_range)?)
+                ResolvedTime::Date(today.checked_sub_days(Days::new(days)).ok_or_else(out_of_range)?)
             }
-            Self::Time(time) => Fixed::Time(time),
-            Self::Local(local) => Fixed::Time(local_instant(local, clock.zone)?),
-            Self::Ago(ago) => Fixed::Time(clock.now.checked_sub_signed(ago).ok_or_else(out_of_range)?),
+            Self::Time(time) => ResolvedTime::Time(time),
+            Self::Local(local) => ResolvedTime::Time(local_instant(local, clock.zone)?),
+            Self::Ago(ago) => ResolvedTime::Time(clock.now.checked_sub_signed(ago).ok_or_else(out_of_range)?),
         };
         let year = match fixed {
-            Fixed::Date(date) => date.year(),
-            Fixed::Time(time) => time.year(),
+            ResolvedTime::Date(date) => date.year(),
+            ResolvedTime::Time(time) => time.year(),
         };
         // A day more or less is still a time then.
         if (1..9_999).contains(&year) { Ok(fixed) } else { Err(out_of_range()) }
@@ -90,10 +90,10 @@ impl Moment {
     ///
     /// # Errors
     /// As [`Self::fix`].
-    pub fn instant(self, clock: &Clock) -> Result<DateTime<Utc>, String> {
+    pub fn instant(self, clock: &QueryClock) -> Result<DateTime<Utc>, String> {
         match self.fix(clock)? {
-            Fixed::Time(time) => Ok(time),
-            Fixed::Date(date) => local_instant(date.and_time(NaiveTime::MIN), clock.zone),
+            ResolvedTime::Time(time) => Ok(time),
+            ResolvedTime::Date(date) => local_instant(date.and_time(NaiveTime::MIN), clock.zone),
         }
     }
 }
@@ -103,7 +103,7 @@ fn local_instant(local: NaiveDateTime, zone: Tz) -> Result<DateTime<Utc>, String
     instant.ok_or_else(|| format!("'{local}' does not name one instant in {zone}: write it with its offset"))
 }
 
-impl fmt::Display for Moment {
+impl fmt::Display for TimeExpression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Date(date) => write!(f, "{date}"),
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn moments_are_read_in_the_zone_of_the_clock() {
         let time = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().to_utc();
-        let clock = Clock { zone: chrono_tz::America::New_York, now: time("2026-07-02T02:00:00Z") };
+        let clock = QueryClock { zone: chrono_tz::America::New_York, now: time("2026-07-02T02:00:00Z") };
         for (text, instant) in [
             ("2026-07-01T09:30", "2026-07-01T13:30:00Z"),
             ("2026-07-01 09:30:00.5", "2026-07-01T13:30:00.5Z"),
@@ -136,26 +136,26 @@ mod tests {
             ("1d 30m", "2026-07-01T01:30:00Z"),
             ("now", "2026-07-02T02:00:00Z"),
         ] {
-            assert_eq!(Moment::parse(text).unwrap().instant(&clock), Ok(time(instant)), "{text}");
+            assert_eq!(TimeExpression::parse(text).unwrap().instant(&clock), Ok(time(instant)), "{text}");
         }
-        let yesterday = Moment::parse("yesterday").unwrap().fix(&clock);
-        assert_eq!(yesterday, Ok(Fixed::Date("2026-06-30".parse().unwrap())));
-        assert!(Moment::parse("2026-11-01T01:30").unwrap().fix(&clock).unwrap_err().contains("offset"));
+        let yesterday = TimeExpression::parse("yesterday").unwrap().fix(&clock);
+        assert_eq!(yesterday, Ok(ResolvedTime::Date("2026-06-30".parse().unwrap())));
+        assert!(TimeExpression::parse("2026-11-01T01:30").unwrap().fix(&clock).unwrap_err().contains("offset"));
         for far in ["-262143-01-01", "+262142-12-31", "0000-12-31", "9999-01-01", "+262142-12-31T23:59:59Z"] {
-            let fixed = Moment::parse(far).and_then(|moment| moment.fix(&clock));
+            let fixed = TimeExpression::parse(far).and_then(|moment| moment.fix(&clock));
             assert!(fixed.as_ref().is_err(), "{far}: {fixed:?}");
         }
-        assert!(Moment::parse("100000y").unwrap().fix(&clock).is_err_and(|problem| problem.contains("far")));
+        assert!(TimeExpression::parse("100000y").unwrap().fix(&clock).is_err_and(|problem| problem.contains("far")));
         for wrong in ["", "20260701", "5", "2 parsecs", "-2h", "2026-13-01"] {
-            assert!(Moment::parse(wrong).unwrap_err().contains("2026-11-20"), "{wrong}");
+            assert!(TimeExpression::parse(wrong).unwrap_err().contains("2026-11-20"), "{wrong}");
         }
     }
 
     #[test]
     fn what_is_shown_reads_as_the_same() {
         for text in ["2026-07-01", "today", "yesterday", "7days", "2h", "2026-07-01T09:30:00Z", "2026-07-01T09:30:00"] {
-            let moment = Moment::parse(text).unwrap();
-            assert_eq!(Moment::parse(&moment.to_string()), Ok(moment));
+            let moment = TimeExpression::parse(text).unwrap();
+            assert_eq!(TimeExpression::parse(&moment.to_string()), Ok(moment));
         }
     }
 }

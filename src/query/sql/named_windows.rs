@@ -14,15 +14,15 @@ use crate::query::sql::idents::folded;
 /// # Errors
 /// There is no window of the name, or both say the same clause.
 pub(in crate::query) fn resolve(statement: &mut impl VisitMut) -> Result<(), QueryError> {
-    match statement.visit(&mut Resolver) {
+    match statement.visit(&mut WindowResolver) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(problem) => Err(QueryError::Usage(problem)),
     }
 }
 
-struct Resolver;
+struct WindowResolver;
 
-impl VisitorMut for Resolver {
+impl VisitorMut for WindowResolver {
     type Break = String;
 
     /// Subqueries come before the SELECT around them, so what is left of names is of its own windows.

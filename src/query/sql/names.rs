@@ -1,17 +1,17 @@
-//! Names of columns that a statement leaves unnamed: the text of their expression as it was typed, as other databases
-//! do, in place of the planner's own, which has types and qualifiers in it.
+//! Names of columns that a statement leaves unnamed: the text of their expression as it was typed, as in other
+//! databases. The planner's own names have types and qualifiers in them.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, VisitMut, VisitorMut};
 
 pub(in crate::query) fn name_columns(statement: &mut impl VisitMut) {
-    let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut Names);
+    let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut ColumnNamer);
 }
 
-struct Names;
+struct ColumnNamer;
 
-impl VisitorMut for Names {
+impl VisitorMut for ColumnNamer {
     type Break = ();
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {

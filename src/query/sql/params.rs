@@ -11,7 +11,7 @@ use crate::query::error::QueryError;
 use crate::query::sql::literal::{
     before_now, date_literal, double_literal, integer_literal, interval_literal, string_literal, timestamp_literal,
 };
-use crate::query::sql::moment::{Clock, Moment};
+use crate::query::sql::moment::{QueryClock, TimeExpression};
 use crate::util::suggest::did_you_mean;
 
 /// Rows that a window may hold: its state stays in memory, one a symbol.
@@ -73,13 +73,13 @@ pub enum ParamValue {
     String(String),
     Boolean(bool),
     Date(NaiveDate),
-    Time(Moment),
+    Time(TimeExpression),
     /// Whole milliseconds.
     Interval(TimeDelta),
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Param {
+pub struct QueryParam {
     pub name: String,
     pub kind: ParamType,
     pub default: ParamValue,
@@ -97,7 +97,7 @@ impl ParamValue {
             ParamType::String => Some(Self::String(text.to_owned())),
             ParamType::Boolean => text.parse().ok().map(Self::Boolean),
             ParamType::Date => NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(Self::Date),
-            ParamType::Time => return Moment::parse(text).map(Self::Time),
+            ParamType::Time => return TimeExpression::parse(text).map(Self::Time),
             ParamType::Interval => length_of_time(text).filter(|length| !length.is_zero()).map(Self::Interval),
             ParamType::Duration => length_of_time(text).map(Self::Interval),
         };
@@ -135,19 +135,19 @@ impl ParamValue {
 /// What relative times refer to.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::query) enum Now<'a> {
-    Is(&'a Clock),
+    Is(&'a QueryClock),
     /// The moment at which another engine reads its view.
     WhenRead,
 }
 
-fn when_read(moment: Moment) -> Result<Expr, String> {
+fn when_read(moment: TimeExpression) -> Result<Expr, String> {
     match moment {
-        Moment::Ago(ago) => Ok(before_now(ago)),
-        Moment::DaysAgo(_) => Err(format!(
+        TimeExpression::Ago(ago) => Ok(before_now(ago)),
+        TimeExpression::DaysAgo(_) => Err(format!(
             "'{moment}' is a day of the reader's zone, which a view does not know: write a length of time, as in 1d"
         )),
-        Moment::Date(_) | Moment::Time(_) | Moment::Local(_) => {
-            let clock = Clock { zone: chrono_tz::UTC, now: DateTime::UNIX_EPOCH };
+        TimeExpression::Date(_) | TimeExpression::Time(_) | TimeExpression::Local(_) => {
+            let clock = QueryClock { zone: chrono_tz::UTC, now: DateTime::UNIX_EPOCH };
             Ok(timestamp_literal(moment.instant(&clock)?))
         }
     }
@@ -184,7 +184,7 @@ impl fmt::Display for ParamValue {
 /// A given parameter is not declared or not of its type; a placeholder is not declared.
 pub(in crate::query) fn bind(
     statement: &mut impl VisitMut,
-    declared: &[Param],
+    declared: &[QueryParam],
     given: &[(String, String)],
     now: Now<'_>,
 ) -> Result<(), QueryError> {
@@ -202,10 +202,10 @@ pub(in crate::query) fn bind(
         values[place].1 = value.map_err(|problem| QueryError::usage(format!("parameter '{name}': {problem}")))?;
     }
     let with_literal = |(name, value): (_, ParamValue)| match value.literal(now) {
-        Ok(literal) => Ok(Bound { name, value, literal }),
+        Ok(literal) => Ok(BoundParams { name, value, literal }),
         Err(problem) => Err(QueryError::usage(format!("parameter '{name}': {problem}"))),
     };
-    let mut binder = Binder { values: values.into_iter().map(with_literal).collect::<Result<_, _>>()? };
+    let mut binder = ParamBinder { values: values.into_iter().map(with_literal).collect::<Result<_, _>>()? };
     match statement.visit(&mut binder) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(name) if name.is_empty() => {
@@ -222,7 +222,7 @@ pub(in crate::query) fn bind(
 /// # Errors
 /// It isn't declared, or the given text is no value of it.
 pub(in crate::query) fn value_of(
-    declared: &[Param],
+    declared: &[QueryParam],
     given: &[(String, String)],
     name: &str,
 ) -> Result<ParamValue, String> {
@@ -234,26 +234,26 @@ pub(in crate::query) fn value_of(
     }
 }
 
-fn unknown(name: &str, declared: &[Param]) -> QueryError {
+fn unknown(name: &str, declared: &[QueryParam]) -> QueryError {
     let hint = did_you_mean(name, declared.iter().map(|param| param.name.as_str()));
     let names: Vec<&str> = declared.iter().map(|param| param.name.as_str()).collect();
     let known = if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
     QueryError::usage(format!("the query has no parameter '{name}'{hint} ({known})"))
 }
 
-struct Bound<'a> {
+struct BoundParams<'a> {
     name: &'a str,
     value: ParamValue,
     literal: Expr,
 }
 
-struct Binder<'a> {
-    values: Vec<Bound<'a>>,
+struct ParamBinder<'a> {
+    values: Vec<BoundParams<'a>>,
 }
 
-impl Binder<'_> {
+impl ParamBinder<'_> {
     /// The value behind a placeholder; `Break` with its name when there is none.
-    fn value(&self, expr: &Expr) -> ControlFlow<String, Option<&Bound<'_>>> {
+    fn value(&self, expr: &Expr) -> ControlFlow<String, Option<&BoundParams<'_>>> {
         let Expr::Value(value) = expr else { return ControlFlow::Continue(None) };
         let Value::Placeholder(text) = &value.value else { return ControlFlow::Continue(None) };
         let name = text.strip_prefix(['$', ':', '?', '@']).unwrap_or(text);
@@ -266,7 +266,7 @@ impl Binder<'_> {
     /// `$rows - 1` as one number, because a ROWS frame takes nothing else.
     fn folded(&self, expr: &Expr) -> ControlFlow<String, Option<Expr>> {
         let Expr::BinaryOp { left, op, right } = expr else { return ControlFlow::Continue(None) };
-        let Some(Bound { value: ParamValue::Integer(left), .. }) = self.value(left)? else {
+        let Some(BoundParams { value: ParamValue::Integer(left), .. }) = self.value(left)? else {
             return ControlFlow::Continue(None);
         };
         let Expr::Value(right) = right.as_ref() else { return ControlFlow::Continue(None) };
@@ -280,7 +280,7 @@ impl Binder<'_> {
     }
 }
 
-impl VisitorMut for Binder<'_> {
+impl VisitorMut for ParamBinder<'_> {
     type Break = String;
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
@@ -298,10 +298,10 @@ impl VisitorMut for Binder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::sql::statement::Parsed;
+    use crate::query::sql::statement::ParsedStatement;
 
     fn bound(sql: &str, given: &[(&str, &str)]) -> Result<String, QueryError> {
-        let mut parsed = Parsed::parse(sql)?;
+        let mut parsed = ParsedStatement::parse(sql)?;
         let given: Vec<_> = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         parsed.bind(&given)?;
         Ok(parsed.statement().to_string())
@@ -331,9 +331,9 @@ mod tests {
         let text = bound(&sql, &given).unwrap();
         let since = "TIMESTAMP '2026-01-02 03:04:05+00:00'";
         assert_eq!(text, format!("SELECT INTERVAL '90' MINUTE, INTERVAL '0' SECOND, {since}, true"));
-        let clock = Clock { zone: chrono_tz::Asia::Kolkata, now: "2026-01-02T20:00:00Z".parse().unwrap() };
+        let clock = QueryClock { zone: chrono_tz::Asia::Kolkata, now: "2026-01-02T20:00:00Z".parse().unwrap() };
         for (since, literal) in [("2h", "2026-01-02 18:00:00"), ("today", "2026-01-02 18:30:00")] {
-            let mut parsed = Parsed::parse(&sql).unwrap();
+            let mut parsed = ParsedStatement::parse(&sql).unwrap();
             parsed.bind_at(&[("since".to_owned(), since.to_owned())], &clock).unwrap();
             assert!(parsed.statement().to_string().contains(literal), "{since}");
         }

@@ -1,12 +1,12 @@
-//! Where in the text of a statement something is: the line, and the characters that a caret marks.
+//! Locations in the text of a statement: the line, and the characters that a caret marks.
 
 use datafusion::common::Span;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
-/// A place in the text of a statement.
+/// A location in the text of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLocation {
     /// From 1.
     pub line: u64,
     pub text: String,
@@ -15,7 +15,7 @@ pub struct Place {
     pub width: usize,
 }
 
-impl Place {
+impl SourceLocation {
     fn new(sql: &str, line: u64, column: u64, width: usize) -> Option<Self> {
         let text = sql.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
         let indent = usize::try_from(column).ok()?.checked_sub(1)?;

@@ -1,16 +1,16 @@
-//! What is wrong with a statement: in words, with a caret under the word.
+//! A problem of a statement: a message, with a caret under the word that it is about.
 
 use std::fmt;
 
 use datafusion::sql::sqlparser::tokenizer::Location;
 
-use crate::query::sql::place::Place;
+use crate::query::sql::place::SourceLocation;
 
-/// What is wrong with a statement.
+/// A problem of a statement, with its location and hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlProblem {
     pub message: String,
-    pub place: Option<Place>,
+    pub place: Option<SourceLocation>,
     pub hints: Vec<String>,
 }
 
@@ -30,9 +30,9 @@ impl fmt::Display for SqlProblem {
 }
 
 impl SqlProblem {
-    /// What another engine says about a statement that it was sent; line and column from 1.
+    /// The problem that another engine reports for a statement; line and column count from 1.
     pub fn at(sql: &str, at: Option<(u64, u64)>, message: String, hints: Vec<String>) -> Self {
-        let place = at.and_then(|(line, column)| Place::of_word_at(sql, Location { line, column }));
+        let place = at.and_then(|(line, column)| SourceLocation::of_word_at(sql, Location { line, column }));
         Self { message, place, hints }
     }
 }

@@ -19,14 +19,14 @@ pub(in crate::query) fn qualify(
     schema: &[&str],
 ) -> Result<(), QueryError> {
     let schema = schema.iter().map(|part| Ident::with_quote(dialect.identifier_quote(), *part)).collect();
-    let mut names = Names { schema, quote: dialect.identifier_quote(), defined: Vec::new() };
+    let mut names = TableQualifier { schema, quote: dialect.identifier_quote(), defined: Vec::new() };
     match statement.visit(&mut names) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(problem) => Err(QueryError::usage(problem)),
     }
 }
 
-struct Names {
+struct TableQualifier {
     schema: Vec<Ident>,
     quote: char,
     /// By WITH clauses, wherever they are.
@@ -37,7 +37,7 @@ fn table_of(ident: &Ident) -> Option<&'static str> {
     [TICKS, DEAD_LETTERS].into_iter().find(|table| is_called(ident, table))
 }
 
-impl VisitorMut for Names {
+impl VisitorMut for TableQualifier {
     type Break = String;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
@@ -73,10 +73,10 @@ impl VisitorMut for Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::sql::statement::Parsed;
+    use crate::query::sql::statement::ParsedStatement;
 
     fn body(sql: &str, dialect: Dialect, schema: &[&str]) -> Result<String, String> {
-        let parsed = Parsed::parse(sql).map_err(|error| error.to_string())?;
+        let parsed = ParsedStatement::parse(sql).map_err(|error| error.to_string())?;
         let body = parsed.view_body(dialect, schema).map_err(|error| error.to_string())?;
         Ok(body.split_whitespace().collect::<Vec<_>>().join(" "))
     }

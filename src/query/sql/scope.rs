@@ -16,26 +16,26 @@ use datafusion::sql::sqlparser::parser::Parser;
 use crate::query::error::QueryError;
 use crate::query::sql::idents::is_called;
 use crate::query::sql::literal::{date_literal, timestamp_literal};
-use crate::query::sql::moment::{Clock, Fixed, Moment};
+use crate::query::sql::moment::{QueryClock, ResolvedTime, TimeExpression};
 
 /// One end of a range of ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
+pub enum TimeBound {
     /// A trade date: a day in the market's zone.
     Date(NaiveDate),
     Time(DateTime<Utc>),
 }
 
-impl Bound {
+impl TimeBound {
     /// Reads `2026-11-20`, `yesterday` (trade dates), `2026-11-20T14:30:00Z`, `2h` (ago) or, as a local time of the
     /// clock's zone, `2026-11-20T14:30:00`.
     ///
     /// # Errors
     /// The text is none of these, or a local time that the zone skips or repeats.
-    pub fn parse(text: &str, clock: &Clock) -> Result<Self, String> {
-        Ok(match Moment::parse(text)?.fix(clock)? {
-            Fixed::Date(date) => Self::Date(date),
-            Fixed::Time(time) => Self::Time(time),
+    pub fn parse(text: &str, clock: &QueryClock) -> Result<Self, String> {
+        Ok(match TimeExpression::parse(text)?.fix(clock)? {
+            ResolvedTime::Date(date) => Self::Date(date),
+            ResolvedTime::Time(time) => Self::Time(time),
         })
     }
 
@@ -50,13 +50,13 @@ impl Bound {
 
 /// Ticks of these symbols in `[from, to)`; empty and `None` leave everything in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Scope {
+pub struct TickScope {
     pub symbols: Vec<String>,
-    pub from: Option<Bound>,
-    pub to: Option<Bound>,
+    pub from: Option<TimeBound>,
+    pub to: Option<TimeBound>,
 }
 
-impl Scope {
+impl TickScope {
     pub fn is_everything(&self) -> bool {
         self.symbols.is_empty() && self.from.is_none() && self.to.is_none()
     }
@@ -85,7 +85,7 @@ impl Scope {
 
 /// Replaces every `table` of the statement by a subquery with the condition.
 pub(in crate::query) fn restrict(statement: &mut SqlStatement, table: &str, condition: Expr) -> Result<(), QueryError> {
-    let mut narrow = Narrow { table, condition, template: template(table), replaced: 0 };
+    let mut narrow = ScopeRewriter { table, condition, template: template(table), replaced: 0 };
     match statement.visit(&mut narrow) {
         ControlFlow::Break(problem) => Err(QueryError::usage(problem)),
         ControlFlow::Continue(()) if narrow.replaced == 0 => Err(QueryError::usage(format!(
@@ -98,12 +98,12 @@ pub(in crate::query) fn restrict(statement: &mut SqlStatement, table: &str, cond
 /// Whether the statement reads the table.
 pub(in crate::query) fn reads(statement: &mut SqlStatement, table: &str) -> bool {
     let condition = Expr::value(Value::Boolean(true));
-    let mut narrow = Narrow { table, condition, template: template(table), replaced: 0 };
+    let mut narrow = ScopeRewriter { table, condition, template: template(table), replaced: 0 };
     let (ControlFlow::Continue(()) | ControlFlow::Break(_)) = statement.visit(&mut narrow);
     narrow.replaced > 0
 }
 
-/// Puts a query in the place of the only subquery in FROM.
+/// Replaces the only subquery in FROM by a query.
 pub(in crate::query) fn put_inside(statement: &mut SqlStatement, inner: Query) {
     let SqlStatement::Query(outer) = statement else { return };
     if let SetExpr::Select(select) = outer.body.as_mut()
@@ -115,12 +115,16 @@ pub(in crate::query) fn put_inside(statement: &mut SqlStatement, inner: Query) {
 }
 
 /// Ticks since a time, of these symbols since another one; `None` is since ever.
-pub(in crate::query) fn since(time: Option<Bound>, symbols: Vec<String>, theirs: Option<Bound>) -> Option<Expr> {
+pub(in crate::query) fn since(
+    time: Option<TimeBound>,
+    symbols: Vec<String>,
+    theirs: Option<TimeBound>,
+) -> Option<Expr> {
     let time = time?.compare(BinaryOperator::GtEq);
     if symbols.is_empty() {
         return Some(time);
     }
-    let theirs = Scope { symbols, from: theirs, to: None }.condition()?;
+    let theirs = TickScope { symbols, from: theirs, to: None }.condition()?;
     let either = binary(time, BinaryOperator::Or, Expr::Nested(Box::new(theirs)));
     Some(Expr::Nested(Box::new(either)))
 }
@@ -141,21 +145,21 @@ fn template(table: &str) -> Query {
     *query.expect("the text is a query")
 }
 
-struct Narrow<'a> {
+struct ScopeRewriter<'a> {
     table: &'a str,
     condition: Expr,
     template: Query,
     replaced: usize,
 }
 
-impl Narrow<'_> {
+impl ScopeRewriter<'_> {
     fn is_meant(&self, name: &ObjectName) -> bool {
         let last = name.0.last().and_then(|part| part.as_ident());
         last.is_some_and(|ident| is_called(ident, self.table))
     }
 }
 
-impl VisitorMut for Narrow<'_> {
+impl VisitorMut for ScopeRewriter<'_> {
     type Break = String;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
@@ -196,16 +200,20 @@ impl VisitorMut for Narrow<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::sql::statement::Parsed;
+    use crate::query::sql::statement::ParsedStatement;
 
-    fn scope(symbols: &[&str], from: Option<&str>, to: Option<&str>) -> Scope {
-        let clock = Clock::system(chrono_tz::UTC);
-        let bound = |text: &str| Bound::parse(text, &clock).unwrap();
-        Scope { symbols: symbols.iter().map(|s| (*s).to_owned()).collect(), from: from.map(bound), to: to.map(bound) }
+    fn scope(symbols: &[&str], from: Option<&str>, to: Option<&str>) -> TickScope {
+        let clock = QueryClock::system(chrono_tz::UTC);
+        let bound = |text: &str| TimeBound::parse(text, &clock).unwrap();
+        TickScope {
+            symbols: symbols.iter().map(|s| (*s).to_owned()).collect(),
+            from: from.map(bound),
+            to: to.map(bound),
+        }
     }
 
-    fn restricted(sql: &str, scope: &Scope) -> Result<String, QueryError> {
-        let mut parsed = Parsed::parse(sql)?;
+    fn restricted(sql: &str, scope: &TickScope) -> Result<String, QueryError> {
+        let mut parsed = ParsedStatement::parse(sql)?;
         parsed.restrict(scope)?;
         Ok(parsed.statement().to_string())
     }
@@ -233,17 +241,17 @@ mod tests {
             let error = restricted(sql, &one).unwrap_err();
             assert!(matches!(&error, QueryError::Usage(text) if text.contains(word)), "{error}");
         }
-        assert!(restricted("SELECT 1", &Scope::default()).is_ok());
+        assert!(restricted("SELECT 1", &TickScope::default()).is_ok());
     }
 
     #[test]
     fn bounds_are_dates_or_instants() {
         let time = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().to_utc();
-        let clock = Clock { zone: chrono_tz::America::New_York, now: time("2026-07-02T02:00:00Z") };
-        let bound = |text: &str| Bound::parse(text, &clock);
-        assert_eq!(bound("2026-07-01T09:30"), Ok(Bound::Time(time("2026-07-01T13:30:00Z"))));
-        assert_eq!(bound("90m"), Ok(Bound::Time(time("2026-07-02T00:30:00Z"))));
-        assert_eq!(bound("yesterday"), Ok(Bound::Date("2026-06-30".parse().unwrap())));
+        let clock = QueryClock { zone: chrono_tz::America::New_York, now: time("2026-07-02T02:00:00Z") };
+        let bound = |text: &str| TimeBound::parse(text, &clock);
+        assert_eq!(bound("2026-07-01T09:30"), Ok(TimeBound::Time(time("2026-07-01T13:30:00Z"))));
+        assert_eq!(bound("90m"), Ok(TimeBound::Time(time("2026-07-02T00:30:00Z"))));
+        assert_eq!(bound("yesterday"), Ok(TimeBound::Date("2026-06-30".parse().unwrap())));
         assert!(bound("2026-11-01T01:30").unwrap_err().contains("offset"));
         assert!(bound("tomorrow").unwrap_err().contains("2026-11-20"));
     }

@@ -10,11 +10,11 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::query::catalog::warm_up::RANGE;
 
-/// Puts the condition in the place of `$range`.
+/// Replaces `$range` by the condition.
 pub(in crate::query) fn show(statement: &mut SqlStatement, condition: Option<Expr>) {
     let (ControlFlow::Continue(()) | ControlFlow::Break(())) = match condition {
-        Some(condition) => statement.visit(&mut Fill { condition: Expr::Nested(Box::new(condition)) }),
-        None => statement.visit(&mut Remove),
+        Some(condition) => statement.visit(&mut RangeFiller { condition: Expr::Nested(Box::new(condition)) }),
+        None => statement.visit(&mut RangeRemover),
     };
 }
 
@@ -27,11 +27,11 @@ fn is_range(expr: &Expr) -> bool {
     }
 }
 
-struct Fill {
+struct RangeFiller {
     condition: Expr,
 }
 
-impl VisitorMut for Fill {
+impl VisitorMut for RangeFiller {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
@@ -42,9 +42,9 @@ impl VisitorMut for Fill {
     }
 }
 
-struct Remove;
+struct RangeRemover;
 
-impl VisitorMut for Remove {
+impl VisitorMut for RangeRemover {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
@@ -79,13 +79,13 @@ fn without_range(expr: Expr) -> Option<Expr> {
 }
 
 fn has_range(expr: &Expr) -> bool {
-    struct Find;
-    impl Visitor for Find {
+    struct RangeFinder;
+    impl Visitor for RangeFinder {
         type Break = ();
 
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             if is_range(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
     }
-    expr.visit(&mut Find).is_break()
+    expr.visit(&mut RangeFinder).is_break()
 }

@@ -9,42 +9,42 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use crate::query::catalog::demand::{Demand, Probe};
-use crate::query::catalog::header::Header;
+use crate::query::catalog::demand::{RowDemand, SymbolProbe};
+use crate::query::catalog::header::QueryHeader;
 use crate::query::error::QueryError;
 use crate::query::operators::indicators::first_call;
 use crate::query::session::tables::TICKS;
 use crate::query::sql::depth::{MOST_OPERATORS, longest_chain};
 use crate::query::sql::dialect::Dialect;
-use crate::query::sql::moment::{Clock, Moment};
+use crate::query::sql::moment::{QueryClock, TimeExpression};
 use crate::query::sql::names::name_columns;
 use crate::query::sql::params::{self, Now, ParamValue};
 use crate::query::sql::problem::SqlProblem;
 use crate::query::sql::qualify::qualify;
-use crate::query::sql::scope::{self, Scope};
-use crate::query::sql::since::Since;
+use crate::query::sql::scope::{self, TickScope};
+use crate::query::sql::since::SinceBound;
 use crate::query::sql::{dropped, named_windows, shown};
 
 #[derive(Debug, Clone)]
-pub struct Parsed {
+pub struct ParsedStatement {
     text: String,
-    header: Header,
+    header: QueryHeader,
     statement: Statement,
     /// Rows before its range that it needs, and that the tables bound.
-    pub(in crate::query) demand: Option<Box<Demand>>,
-    /// How far back it looks.
-    pub(in crate::query) since: Option<Since>,
+    pub(in crate::query) demand: Option<Box<RowDemand>>,
+    /// How far back the statement reads.
+    pub(in crate::query) since: Option<SinceBound>,
     /// Only the columns of the statement are asked for.
     pub(in crate::query) is_described: bool,
     /// Named queries that could have been read.
     pub(in crate::query) queries: Vec<String>,
 }
 
-impl Parsed {
+impl ParsedStatement {
     /// # Errors
     /// The text is not exactly one statement, or its header declares parameters wrongly.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
-        let header = Header::parse(text).map_err(QueryError::Usage)?;
+        let header = QueryHeader::parse(text).map_err(QueryError::Usage)?;
         let operators = longest_chain(text);
         if operators > MOST_OPERATORS {
             return Err(QueryError::Usage(format!(
@@ -75,29 +75,29 @@ impl Parsed {
     /// # Errors
     /// As [`Self::bind_at`].
     pub fn bind(&mut self, given: &[(String, String)]) -> Result<(), QueryError> {
-        self.bind_at(given, &Clock::system(chrono_tz::UTC))
+        self.bind_at(given, &QueryClock::system(chrono_tz::UTC))
     }
 
     /// # Errors
     /// A parameter is unknown, given twice or of the wrong form.
-    pub fn bind_at(&mut self, given: &[(String, String)], clock: &Clock) -> Result<(), QueryError> {
-        self.show(&Scope::default());
+    pub fn bind_at(&mut self, given: &[(String, String)], clock: &QueryClock) -> Result<(), QueryError> {
+        self.show(&TickScope::default());
         match query_of(&mut self.statement) {
             Some(statement) => params::bind(statement, &self.header.params, given, Now::Is(clock)),
             None => Ok(()),
         }
     }
 
-    /// Parameters that say how far a query looks back, as `since` in 7d.
-    pub(in crate::query) fn looks_back(&self) -> impl Iterator<Item = (&str, Moment)> {
+    /// The parameters that say how far back a query reads, and their defaults, as `since` with 7d.
+    pub(in crate::query) fn looks_back(&self) -> impl Iterator<Item = (&str, TimeExpression)> {
         self.header.params.iter().filter_map(|param| match param.default {
-            ParamValue::Time(ago @ Moment::Ago(_)) => Some((param.name.as_str(), ago)),
+            ParamValue::Time(ago @ TimeExpression::Ago(_)) => Some((param.name.as_str(), ago)),
             _ => None,
         })
     }
 
     /// Shows only rows of this range, where the text of a named query says `$range`; all of them for an empty one.
-    pub(in crate::query) fn show(&mut self, range: &Scope) {
+    pub(in crate::query) fn show(&mut self, range: &TickScope) {
         if self.header.warm_up.is_some()
             && let Some(statement) = query_of(&mut self.statement)
         {
@@ -111,7 +111,7 @@ impl Parsed {
     /// # Errors
     /// The statement is no query, the engine can't say it, or it reads something else than the tables of the lake.
     pub fn view_body(mut self, dialect: Dialect, schema: &[&str]) -> Result<String, QueryError> {
-        self.show(&Scope::default());
+        self.show(&TickScope::default());
         match &mut self.statement {
             Statement::Statement(statement) if matches!(**statement, SqlStatement::Query(_)) => {
                 params::bind(statement, &self.header.params, &[], Now::WhenRead)?;
@@ -128,7 +128,7 @@ impl Parsed {
     ///
     /// # Errors
     /// The statement doesn't read `ticks`, so the restriction would do nothing.
-    pub fn restrict(&mut self, scope: &Scope) -> Result<(), QueryError> {
+    pub fn restrict(&mut self, scope: &TickScope) -> Result<(), QueryError> {
         self.restrict_table(scope, TICKS)
     }
 
@@ -136,7 +136,7 @@ impl Parsed {
     ///
     /// # Errors
     /// As [`Self::restrict`].
-    pub fn restrict_table(&mut self, scope: &Scope, table: &str) -> Result<(), QueryError> {
+    pub fn restrict_table(&mut self, scope: &TickScope, table: &str) -> Result<(), QueryError> {
         if scope.is_everything() {
             return Ok(());
         }
@@ -170,15 +170,15 @@ impl Parsed {
         query_of(&mut self.statement)
     }
 
-    pub(in crate::query) fn into_probe(self) -> Probe {
-        Probe { text: self.text, statement: self.statement }
+    pub(in crate::query) fn into_probe(self) -> SymbolProbe {
+        SymbolProbe { text: self.text, statement: self.statement }
     }
 
-    pub(in crate::query) fn of_probe(probe: Probe) -> Self {
-        Self::of(probe.text, Header::default(), probe.statement)
+    pub(in crate::query) fn of_probe(probe: SymbolProbe) -> Self {
+        Self::of(probe.text, QueryHeader::default(), probe.statement)
     }
 
-    fn of(text: String, header: Header, statement: Statement) -> Self {
+    fn of(text: String, header: QueryHeader, statement: Statement) -> Self {
         Self { text, header, statement, demand: None, since: None, is_described: false, queries: Vec::new() }
     }
 
@@ -205,7 +205,7 @@ impl Parsed {
     }
 
     /// The query and what it demands of the rows before its range.
-    pub(in crate::query) fn into_query(self) -> Option<(Query, Option<Box<Demand>>)> {
+    pub(in crate::query) fn into_query(self) -> Option<(Query, Option<Box<RowDemand>>)> {
         let Statement::Statement(statement) = self.statement else { return None };
         match *statement {
             SqlStatement::Query(query) => Some((*query, self.demand)),
@@ -224,7 +224,7 @@ impl Parsed {
         &self.text
     }
 
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> &QueryHeader {
         &self.header
     }
 
@@ -241,7 +241,7 @@ impl Parsed {
         statement
     }
 
-    /// The statement with all literals in place, ready to paste.
+    /// The statement with all literals filled in, ready to paste.
     pub fn to_sql(&self) -> String {
         self.translated(Dialect::Tickhouse)
     }
@@ -291,7 +291,7 @@ impl Parsed {
         let mut statement = self.statement.clone();
         if let Some(statement) = query_of(&mut statement) {
             dialect.translate(statement);
-            let mut quotes = DoubleQuotes { backslashes: dialect.escapes_by_backslash() };
+            let mut quotes = QuoteEscaper { backslashes: dialect.escapes_by_backslash() };
             let (ControlFlow::Continue(()) | ControlFlow::Break(())) = statement.visit(&mut quotes);
             return format!("{statement:#};");
         }
@@ -329,12 +329,12 @@ fn query_of(statement: &mut Statement) -> Option<&mut SqlStatement> {
 }
 
 /// sqlparser prints two quotes in a row as if they were escaped already, which would change such a string.
-struct DoubleQuotes {
+struct QuoteEscaper {
     /// A backslash in a string is written twice.
     backslashes: bool,
 }
 
-impl VisitorMut for DoubleQuotes {
+impl VisitorMut for QuoteEscaper {
     type Break = ();
 
     fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
@@ -353,17 +353,17 @@ mod tests {
     use super::*;
 
     fn again(sql: &str) -> String {
-        Parsed::parse(sql).unwrap().to_sql()
+        ParsedStatement::parse(sql).unwrap().to_sql()
     }
 
     #[test]
     fn shown_sql_means_the_same() {
         for value in ["it's", "''", "a''b", "'''", "\\", "%_"] {
-            let mut parsed = Parsed::parse("-- param who string x Name\nSELECT $who").unwrap();
+            let mut parsed = ParsedStatement::parse("-- param who string x Name\nSELECT $who").unwrap();
             parsed.bind(&[("who".to_owned(), value.to_owned())]).unwrap();
-            let shown = Parsed::parse(&parsed.to_sql()).unwrap();
+            let shown = ParsedStatement::parse(&parsed.to_sql()).unwrap();
             let literal = shown.statement.to_string();
-            let direct = Parsed::parse(&again(&parsed.to_sql())).unwrap().statement.to_string();
+            let direct = ParsedStatement::parse(&again(&parsed.to_sql())).unwrap().statement.to_string();
             assert_eq!(literal, direct);
             let mut values = Vec::new();
             struct Collect<'a>(&'a mut Vec<String>);
@@ -383,7 +383,7 @@ mod tests {
 
     #[test]
     fn an_engine_is_sent_one_statement_that_reads() {
-        let sent = |sql: &str| Parsed::parse(sql).unwrap().to_engine(Dialect::Trino);
+        let sent = |sql: &str| ParsedStatement::parse(sql).unwrap().to_engine(Dialect::Trino);
         for (sql, told) in [
             ("SELECT 1 AS x;", "SELECT\n  1 AS x"),
             ("EXPLAIN SELECT 1 AS x", "EXPLAIN SELECT\n  1 AS x"),
@@ -404,7 +404,7 @@ mod tests {
 
     #[test]
     fn one_statement_at_a_time() {
-        assert!(Parsed::parse("SELECT 1;").is_ok());
+        assert!(ParsedStatement::parse("SELECT 1;").is_ok());
         let long = format!("SELECT 1{}", " + 1".repeat(MOST_OPERATORS + 1));
         for (sql, word) in [
             ("", "no statement"),
@@ -412,9 +412,9 @@ mod tests {
             ("SELECT 1; SELECT 2", "2 statements"),
             (&long, "IN (..)"),
         ] {
-            let error = Parsed::parse(sql).unwrap_err();
+            let error = ParsedStatement::parse(sql).unwrap_err();
             assert!(matches!(&error, QueryError::Usage(text) if text.contains(word)), "{error}");
         }
-        assert!(matches!(Parsed::parse("SELEC 1"), Err(QueryError::Sql(_))));
+        assert!(matches!(ParsedStatement::parse("SELEC 1"), Err(QueryError::Sql(_))));
     }
 }

@@ -4,7 +4,7 @@ use datafusion::common::DataFusionError;
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use crate::query::sql::error_text::{innermost, lower_first};
-use crate::query::sql::place::Place;
+use crate::query::sql::place::SourceLocation;
 use crate::query::sql::problem::SqlProblem;
 use crate::util::suggest::{closest, did_you_mean};
 
@@ -41,8 +41,8 @@ impl SqlProblem {
             Vec::new()
         };
         let place = match location {
-            Some(at) => Place::of_word_at(sql, at),
-            None if message.ends_with("found: EOF") => Place::of_end(sql),
+            Some(at) => SourceLocation::of_word_at(sql, at),
+            None if message.ends_with("found: EOF") => SourceLocation::of_end(sql),
             None => None,
         };
         let found = message.rsplit_once("found: ").map_or("", |(_, found)| found);
@@ -60,8 +60,8 @@ impl SqlProblem {
 }
 
 /// `SELECT 1 FORM ticks` reads FORM as the name of the column.
-fn misspelt_before(place: Option<&Place>) -> String {
-    let before = place.and_then(Place::word_before).unwrap_or_default();
+fn misspelt_before(place: Option<&SourceLocation>) -> String {
+    let before = place.and_then(SourceLocation::word_before).unwrap_or_default();
     if KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(&before)) {
         return String::new();
     }
@@ -83,19 +83,19 @@ fn split_location(text: &str) -> (&str, Option<Location>) {
 mod tests {
     use super::*;
     use crate::query::error::QueryError;
-    use crate::query::sql::statement::Parsed;
+    use crate::query::sql::statement::ParsedStatement;
 
     #[test]
     fn a_syntax_error_has_a_caret() {
-        let Err(QueryError::Sql(problem)) = Parsed::parse("SELECT symbol\nFORM ticks WHERE") else { panic!() };
+        let Err(QueryError::Sql(problem)) = ParsedStatement::parse("SELECT symbol\nFORM ticks WHERE") else { panic!() };
         assert_eq!(
             problem.to_string(),
             "expected: end of statement, found: ticks; did you mean 'FROM' by 'FORM'?\n  2 | FORM ticks WHERE\n    |      ^^^^^"
         );
-        let Err(QueryError::Sql(problem)) = Parsed::parse("SELECT 'abc") else { panic!() };
+        let Err(QueryError::Sql(problem)) = ParsedStatement::parse("SELECT 'abc") else { panic!() };
         assert_eq!(problem.place.as_ref().map(|place| (place.indent, place.width)), Some((7, 1)), "{problem}");
         let deep = format!("SELECT {}1{}", "(".repeat(400), ")".repeat(400));
-        let Err(QueryError::Sql(problem)) = Parsed::parse(&deep) else { panic!() };
+        let Err(QueryError::Sql(problem)) = ParsedStatement::parse(&deep) else { panic!() };
         assert!(problem.to_string().contains("too deeply"), "{problem}");
     }
 

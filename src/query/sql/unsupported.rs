@@ -1,4 +1,4 @@
-//! What DataFusion can't plan and says in its own words, with another way to write it.
+//! Statements that DataFusion can't plan, and other ways to write them.
 
 use std::ops::ControlFlow;
 
@@ -8,9 +8,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::query::corrections::WRITE_NOT_EXISTS;
-use crate::query::sql::statement::Parsed;
+use crate::query::sql::statement::ParsedStatement;
 
-/// What a statement asks for that isn't supported, and what to write in its place.
+/// A part of a statement that isn't supported, and what to write instead.
 pub(in crate::query) struct Unsupported {
     pub message: &'static str,
     pub hints: &'static [&'static str],
@@ -69,7 +69,7 @@ pub(in crate::query) fn unsupported(text: &str) -> Option<Unsupported> {
 
 /// More to say about an error where the statement shows what it is of.
 pub(in crate::query) fn hint_of(sql: &str, message: &str) -> Option<&'static str> {
-    let has = || Parts::of(sql);
+    let has = || StatementParts::of(sql);
     let begins = |beginnings: &[&str]| beginnings.iter().any(|beginning| message.starts_with(beginning));
     if begins(&["there is no column"]) && has().lateral {
         return Some("after LATERAL columns of the tables before it may stand only in equalities of a WHERE");
@@ -87,19 +87,19 @@ pub(in crate::query) fn hint_of(sql: &str, message: &str) -> Option<&'static str
     (message.ends_with("is ambiguous") && has().using).then_some("a column of USING, too, takes the alias of one side")
 }
 
-/// What a statement has, in any of its queries.
+/// The constructs that a statement has, in any of its queries.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Parts {
+struct StatementParts {
     lateral: bool,
     lag_or_lead: bool,
     using: bool,
 }
 
-impl Parts {
+impl StatementParts {
     /// Nothing of a text that doesn't parse.
     fn of(sql: &str) -> Self {
         let mut parts = Self::default();
-        let Ok(parsed) = Parsed::parse(sql) else { return parts };
+        let Ok(parsed) = ParsedStatement::parse(sql) else { return parts };
         let mut statement = parsed.statement();
         while let Statement::Explain(explain) = statement {
             statement = &explain.statement;
@@ -125,7 +125,7 @@ impl Parts {
     }
 }
 
-impl Visitor for Parts {
+impl Visitor for StatementParts {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {

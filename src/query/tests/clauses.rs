@@ -1,7 +1,7 @@
 //! Clauses that DataFusion's planner leaves out: those that mean something here, and those that are refused.
 
 use super::corrections::assert_answers;
-use crate::query::Parsed;
+use crate::query::ParsedStatement;
 
 const PRICES: &str = "(VALUES ('A', 1, 10), ('B', 2, 100), ('A', 3, 30), ('B', 4, 300)) m(s, id, v)";
 
@@ -37,7 +37,7 @@ async fn a_window_that_adds_to_a_named_one_keeps_what_that_one_says() {
 }
 
 fn refusal(sql: &str) -> String {
-    Parsed::parse(sql).err().unwrap_or_else(|| panic!("{sql} is parsed")).to_string()
+    ParsedStatement::parse(sql).err().unwrap_or_else(|| panic!("{sql} is parsed")).to_string()
 }
 
 #[test]

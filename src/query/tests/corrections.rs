@@ -38,7 +38,7 @@ pub(super) async fn assert_answers(cases: &[(&str, &str)]) {
 }
 
 pub(super) async fn refusal(sql: &str) -> String {
-    let planned = session(&some_ticks().await).plan(&Parsed::parse(sql).unwrap()).await;
+    let planned = session(&some_ticks().await).plan(&ParsedStatement::parse(sql).unwrap()).await;
     planned.err().unwrap_or_else(|| panic!("{sql} is planned")).to_string()
 }
 
@@ -294,7 +294,7 @@ async fn a_join_of_everything_gives_way() {
     let view = some_ticks().await;
     let session = session(&view);
     for join in ["ticks a, ticks b WHERE a.close < b.close", "ticks a JOIN ticks b ON a.symbol = b.symbol"] {
-        let parsed = Parsed::parse(&format!("SELECT count(*) FROM {join}")).unwrap();
+        let parsed = ParsedStatement::parse(&format!("SELECT count(*) FROM {join}")).unwrap();
         let plan = session.plan(&parsed).await.unwrap().explain();
         let lines: Vec<&str> = plan.lines().map(str::trim).collect();
         let join = lines.iter().position(|line| line.contains("JoinExec")).unwrap();
@@ -426,7 +426,7 @@ async fn a_distance_costs_what_there_is_and_not_more() {
     let run = async |view: &TableView, mebibytes: usize, sql: &str| {
         let mut session = QuerySession::new(mebibytes * MEBIBYTE).unwrap();
         session.register(TICKS, view.clone()).unwrap();
-        let planned = session.plan(&Parsed::parse(sql).unwrap()).await.unwrap();
+        let planned = session.plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap();
         let explained = planned.explain();
         let batches: Result<Vec<RecordBatch>, QueryError> = planned.batches().unwrap().try_collect().await;
         (explained, batches.map(|batches| batches.iter().map(RecordBatch::num_rows).sum::<usize>()))

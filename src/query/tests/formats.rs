@@ -35,22 +35,24 @@ async fn small() -> TableView {
 
 const SQL: &str = "SELECT symbol, ts, close, volume, trade_date FROM ticks ORDER BY ts";
 
-async fn bytes_of(view: &TableView, sql: &str, format: Format, zone: Tz) -> Vec<u8> {
-    let stream = session(view).plan(&Parsed::parse(sql).unwrap()).await.unwrap().run().unwrap();
+async fn bytes_of(view: &TableView, sql: &str, format: OutputFormat, zone: Tz) -> Vec<u8> {
+    let stream = session(view).plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap().run().unwrap();
     let shared = Shared::default();
-    let output = Output::to(shared.clone());
+    let output = ResultOutput::to(shared.clone());
     write_all(stream, format, zone, output, &CancellationToken::new()).await.unwrap();
     shared.0.lock().unwrap().clone()
 }
 
-async fn text_of(sql: &str, format: Format) -> String {
+async fn text_of(sql: &str, format: OutputFormat) -> String {
     String::from_utf8(bytes_of(&small().await, sql, format, Tz::UTC).await).unwrap()
 }
 
 #[tokio::test]
 async fn a_time_beyond_the_calendar_does_not_end_a_result() {
     let sql = "SELECT to_timestamp_micros(micros) AS t FROM (VALUES (0), (9223372036854775807)) AS v(micros)";
-    for format in [Format::Csv, Format::Json, Format::Ndjson, Format::Table, Format::Markdown] {
+    for format in
+        [OutputFormat::Csv, OutputFormat::Json, OutputFormat::Ndjson, OutputFormat::Table, OutputFormat::Markdown]
+    {
         let text = text_of(sql, format).await;
         for told in ["1970-01-01T00:00:00Z", "+294247-01-10T04:00:54.775807Z"] {
             assert!(text.contains(told), "{format:?}: {text}");
@@ -61,20 +63,20 @@ async fn a_time_beyond_the_calendar_does_not_end_a_result() {
 #[tokio::test]
 async fn text_formats_show_times_as_iso_8601() {
     assert_eq!(
-        text_of(SQL, Format::Csv).await,
+        text_of(SQL, OutputFormat::Csv).await,
         "symbol,ts,close,volume,trade_date\n\
          A,2026-01-05T00:00:00.000001Z,1.5,10.0,2026-01-05\n\
          \"a,\"\"b|\u{1b}[31m\",2026-01-05T14:30:00Z,2.25,,2026-01-05\n"
     );
     assert_eq!(
-        text_of(SQL, Format::Ndjson).await.lines().next().unwrap(),
+        text_of(SQL, OutputFormat::Ndjson).await.lines().next().unwrap(),
         "{\"symbol\":\"A\",\"ts\":\"2026-01-05T00:00:00.000001Z\",\"close\":1.5,\"volume\":10.0,\"trade_date\":\"2026-01-05\"}"
     );
-    let json: serde_json::Value = serde_json::from_str(&text_of(SQL, Format::Json).await).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text_of(SQL, OutputFormat::Json).await).unwrap();
     assert_eq!(json[1]["symbol"], "a,\"b|\u{1b}[31m");
     assert!(json[1]["volume"].is_null() && json[1].as_object().unwrap().contains_key("volume"));
     assert_eq!(
-        text_of(SQL, Format::Table).await,
+        text_of(SQL, OutputFormat::Table).await,
         "symbol            | ts                          | close | volume | trade_date\n\
          ------------------+-----------------------------+-------+--------+-----------\n\
          A                 | 2026-01-05T00:00:00.000001Z |   1.5 |   10.0 | 2026-01-05\n\
@@ -84,7 +86,7 @@ async fn text_formats_show_times_as_iso_8601() {
             .replace("------------------+-------------------", "----------------+-------------------")
             .replace("A                 |", "A               |")
     );
-    let markdown = text_of("SELECT symbol, close FROM ticks ORDER BY ts", Format::Markdown).await;
+    let markdown = text_of("SELECT symbol, close FROM ticks ORDER BY ts", OutputFormat::Markdown).await;
     assert_eq!(
         markdown,
         "| symbol           | close |\n|------------------|------:|\n| A                |   1.5 |\n\
@@ -105,7 +107,7 @@ async fn times_are_shown_in_the_zone() {
             "at\n2026-07-01T05:30:00+05:30\n",
         ),
     ] {
-        let text = String::from_utf8(bytes_of(&view, sql, Format::Csv, zone).await).unwrap();
+        let text = String::from_utf8(bytes_of(&view, sql, OutputFormat::Csv, zone).await).unwrap();
         assert_eq!(text, expected);
     }
 }
@@ -114,18 +116,18 @@ async fn times_are_shown_in_the_zone() {
 async fn every_time_has_a_text() {
     let far = "SELECT to_timestamp_micros(9223372036854775807) AS t, arrow_cast(2147483647, 'Date32') AS d, \
                named_struct('t', TIMESTAMP '2026-07-01 00:00:00') AS s";
-    let json: serde_json::Value = serde_json::from_str(&text_of(far, Format::Ndjson).await).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text_of(far, OutputFormat::Ndjson).await).unwrap();
     assert_eq!((&json["t"], &json["d"]), (&"+294247-01-10T04:00:54.775807Z".into(), &"+5881580-07-11".into()));
     assert_eq!(
-        text_of("SELECT to_timestamp_micros(-9223372036854775808) AS t", Format::Csv).await,
+        text_of("SELECT to_timestamp_micros(-9223372036854775808) AS t", OutputFormat::Csv).await,
         "t\n-290308-12-21T19:59:05.224192Z\n"
     );
     // Inside a list JSON would hold the text of an error.
     let nested = "SELECT make_array(to_timestamp_micros(9223372036854775807)) AS t";
-    for format in [Format::Json, Format::Ndjson, Format::Csv, Format::Table] {
+    for format in [OutputFormat::Json, OutputFormat::Ndjson, OutputFormat::Csv, OutputFormat::Table] {
         let view = small().await;
-        let stream = session(&view).plan(&Parsed::parse(nested).unwrap()).await.unwrap().run().unwrap();
-        let output = Output::to(Shared::default());
+        let stream = session(&view).plan(&ParsedStatement::parse(nested).unwrap()).await.unwrap().run().unwrap();
+        let output = ResultOutput::to(Shared::default());
         let written = write_all(stream, format, Tz::UTC, output, &CancellationToken::new()).await;
         assert!(written.is_err(), "{format:?}");
     }
@@ -134,7 +136,7 @@ async fn every_time_has_a_text() {
 #[tokio::test]
 async fn numbers_that_json_lacks_are_null() {
     let sql = "SELECT CAST('NaN' AS DOUBLE) AS a, CAST('Infinity' AS DOUBLE) AS b, -0.0 AS c";
-    let json: serde_json::Value = serde_json::from_str(&text_of(sql, Format::Ndjson).await).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text_of(sql, OutputFormat::Ndjson).await).unwrap();
     assert!(json["a"].is_null() && json["b"].is_null() && json["c"] == 0.0, "{json}");
 }
 
@@ -143,13 +145,13 @@ async fn columns_have_names_of_their_own_for_programs() {
     let sql =
         "SELECT a.close, b.close, b.close AS close_1 FROM ticks a JOIN ticks b ON a.ts = b.ts ORDER BY a.ts LIMIT 1";
     for (format, expected) in [
-        (Format::Csv, "close,close_1,close_1_1\n1.5,1.5,1.5\n"),
-        (Format::Ndjson, "{\"close\":1.5,\"close_1\":1.5,\"close_1_1\":1.5}\n"),
-        (Format::Table, "close | close | close_1\n------+-------+--------\n  1.5 |   1.5 |     1.5\n(1 row)\n"),
+        (OutputFormat::Csv, "close,close_1,close_1_1\n1.5,1.5,1.5\n"),
+        (OutputFormat::Ndjson, "{\"close\":1.5,\"close_1\":1.5,\"close_1_1\":1.5}\n"),
+        (OutputFormat::Table, "close | close | close_1\n------+-------+--------\n  1.5 |   1.5 |     1.5\n(1 row)\n"),
     ] {
         assert_eq!(text_of(sql, format).await, expected);
     }
-    let bytes = bytes_of(&small().await, sql, Format::Parquet, Tz::UTC).await;
+    let bytes = bytes_of(&small().await, sql, OutputFormat::Parquet, Tz::UTC).await;
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
     let names: Vec<&str> = reader.schema().fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["close", "close_1", "close_1_1"]);
@@ -166,13 +168,13 @@ async fn unnamed_columns_are_called_by_their_expression() {
         ("WITH t AS (SELECT symbol, sum(volume) FROM ticks GROUP BY symbol) SELECT * FROM t", "symbol,sum(volume)"),
         ("SELECT count(*) FROM ticks HAVING count(*) > 0 ORDER BY count(*)", "count(*)"),
     ] {
-        assert_eq!(text_of(sql, Format::Csv).await.lines().next(), Some(header), "{sql}");
+        assert_eq!(text_of(sql, OutputFormat::Csv).await.lines().next(), Some(header), "{sql}");
     }
 }
 
 #[tokio::test]
 async fn described_types_are_those_of_sql() {
-    let text = text_of("DESCRIBE ticks", Format::Csv).await;
+    let text = text_of("DESCRIBE ticks", OutputFormat::Csv).await;
     assert!(
         text.starts_with("column_name,data_type,is_nullable\nsymbol,STRING,NO\nts,TIMESTAMP,NO\nopen,DOUBLE,YES\n"),
         "{text}"
@@ -182,19 +184,19 @@ async fn described_types_are_those_of_sql() {
 #[tokio::test]
 async fn spreadsheets_get_no_formulas() {
     let sql = "SELECT '=1+1' AS \"=a\", '-x' AS b, -1.5 AS c, 'a=b' AS d, '@x' AS e";
-    assert_eq!(text_of(sql, Format::CsvSpreadsheet).await, "'=a,b,c,d,e\n'=1+1,'-x,-1.5,a=b,'@x\n");
-    assert_eq!(text_of(sql, Format::Csv).await, "=a,b,c,d,e\n=1+1,-x,-1.5,a=b,@x\n");
+    assert_eq!(text_of(sql, OutputFormat::CsvSpreadsheet).await, "'=a,b,c,d,e\n'=1+1,'-x,-1.5,a=b,'@x\n");
+    assert_eq!(text_of(sql, OutputFormat::Csv).await, "=a,b,c,d,e\n=1+1,-x,-1.5,a=b,@x\n");
 }
 
 #[tokio::test]
 async fn a_table_fits_its_terminal() {
     let view = small().await;
     let sql = "SELECT value AS n, value / 3.0 AS third, repeat('x', 100) AS text, 'last' AS last FROM generate_series(1, 100)";
-    let stream = session(&view).plan(&Parsed::parse(sql).unwrap()).await.unwrap().run().unwrap();
+    let stream = session(&view).plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap().run().unwrap();
     let shared = Shared::default();
-    let fit = Fit { width: 40, rows: Some(4), way_to_all: "-o FILE shows all" };
-    let output = Output::to(shared.clone()).fitting(Some(fit));
-    write_all(stream, Format::Table, Tz::UTC, output, &CancellationToken::new()).await.unwrap();
+    let fit = TableFit { width: 40, rows: Some(4), way_to_all: "-o FILE shows all" };
+    let output = ResultOutput::to(shared.clone()).fitting(Some(fit));
+    write_all(stream, OutputFormat::Table, Tz::UTC, output, &CancellationToken::new()).await.unwrap();
     assert_eq!(
         String::from_utf8(shared.0.lock().unwrap().clone()).unwrap(),
         "  n |     third | … | last\n\
@@ -211,12 +213,12 @@ async fn a_table_fits_its_terminal() {
 #[tokio::test]
 async fn nothing_is_still_well_formed() {
     let none = "SELECT symbol, close FROM ticks WHERE symbol = 'none'";
-    assert_eq!(text_of(none, Format::Csv).await, "symbol,close\n");
-    assert_eq!(text_of(none, Format::Json).await, "[]\n");
-    assert_eq!(text_of(none, Format::Ndjson).await, "");
-    assert_eq!(text_of("SELECT symbol, close FROM ticks", Format::Null).await, "");
-    assert_eq!(text_of(none, Format::Table).await, "symbol | close\n-------+------\n(0 rows)\n");
-    let bytes = bytes_of(&small().await, none, Format::Parquet, Tz::UTC).await;
+    assert_eq!(text_of(none, OutputFormat::Csv).await, "symbol,close\n");
+    assert_eq!(text_of(none, OutputFormat::Json).await, "[]\n");
+    assert_eq!(text_of(none, OutputFormat::Ndjson).await, "");
+    assert_eq!(text_of("SELECT symbol, close FROM ticks", OutputFormat::Null).await, "");
+    assert_eq!(text_of(none, OutputFormat::Table).await, "symbol | close\n-------+------\n(0 rows)\n");
+    let bytes = bytes_of(&small().await, none, OutputFormat::Parquet, Tz::UTC).await;
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
     assert_eq!(reader.schema().fields().len(), 2);
 }
@@ -225,11 +227,11 @@ async fn nothing_is_still_well_formed() {
 async fn binary_formats_keep_types_and_values() {
     let view = small().await;
     let expected = select(&view, SQL).await;
-    let bytes = bytes_of(&view, SQL, Format::Parquet, chrono_tz::Asia::Kolkata).await;
+    let bytes = bytes_of(&view, SQL, OutputFormat::Parquet, chrono_tz::Asia::Kolkata).await;
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap().build().unwrap();
     let batches: Vec<RecordBatch> = reader.map(|batch| batch.unwrap()).collect();
     assert_eq!(concat_batches(&batches[0].schema(), &batches).unwrap(), expected);
-    let bytes = bytes_of(&view, SQL, Format::Arrow, Tz::UTC).await;
+    let bytes = bytes_of(&view, SQL, OutputFormat::Arrow, Tz::UTC).await;
     let reader = arrow::ipc::reader::StreamReader::try_new(bytes.as_slice(), None).unwrap();
     let batches: Vec<RecordBatch> = reader.map(|batch| batch.unwrap()).collect();
     assert_eq!(concat_batches(&expected.schema(), &batches).unwrap(), expected);
@@ -238,10 +240,10 @@ async fn binary_formats_keep_types_and_values() {
 #[tokio::test]
 async fn nested_and_binary_values_have_a_text() {
     let sql = "SELECT array_agg(close ORDER BY ts) AS all, named_struct('a', 1) AS s, X'00ff' AS b FROM ticks";
-    assert_eq!(text_of(sql, Format::Csv).await, "all,s,b\n\"[1.5, 2.25]\",{a: 1},00ff\n");
-    let json: serde_json::Value = serde_json::from_str(&text_of(sql, Format::Ndjson).await).unwrap();
+    assert_eq!(text_of(sql, OutputFormat::Csv).await, "all,s,b\n\"[1.5, 2.25]\",{a: 1},00ff\n");
+    let json: serde_json::Value = serde_json::from_str(&text_of(sql, OutputFormat::Ndjson).await).unwrap();
     assert_eq!(json, serde_json::json!({ "all": [1.5, 2.25], "s": { "a": 1 }, "b": "00ff" }));
-    let plan = text_of("EXPLAIN SELECT close FROM ticks WHERE volume > 1 ORDER BY ts", Format::Table).await;
+    let plan = text_of("EXPLAIN SELECT close FROM ticks WHERE volume > 1 ORDER BY ts", OutputFormat::Table).await;
     assert!(plan.lines().count() > 5, "{plan}");
 }
 
@@ -252,9 +254,9 @@ async fn a_file_appears_complete() {
     std::fs::write(&path, "old").unwrap();
     let view = small().await;
     for (sql, fails) in [("SELECT 1 / (kafka_offset * 0) FROM ticks", true), ("SELECT 1 AS one", false)] {
-        let stream = session(&view).plan(&Parsed::parse(sql).unwrap()).await.unwrap().run().unwrap();
-        let output = Output::to_file(&path).unwrap();
-        let written = write_all(stream, Format::Csv, Tz::UTC, output, &CancellationToken::new()).await;
+        let stream = session(&view).plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap().run().unwrap();
+        let output = ResultOutput::to_file(&path).unwrap();
+        let written = write_all(stream, OutputFormat::Csv, Tz::UTC, output, &CancellationToken::new()).await;
         assert_eq!(written.is_err(), fails);
         let expected = if fails { "old" } else { "one\n1\n" };
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
@@ -267,16 +269,17 @@ async fn a_file_appears_complete() {
     let null = folder.path().join("null");
     std::os::unix::fs::symlink("/dev/null", &null).unwrap();
     for target in [&link, &null] {
-        let stream = session(&view).plan(&Parsed::parse("SELECT 2 AS two").unwrap()).await.unwrap().run().unwrap();
-        let output = Output::to_file(target).unwrap();
-        write_all(stream, Format::Csv, Tz::UTC, output, &CancellationToken::new()).await.unwrap();
+        let stream =
+            session(&view).plan(&ParsedStatement::parse("SELECT 2 AS two").unwrap()).await.unwrap().run().unwrap();
+        let output = ResultOutput::to_file(target).unwrap();
+        write_all(stream, OutputFormat::Csv, Tz::UTC, output, &CancellationToken::new()).await.unwrap();
         assert!(target.is_symlink());
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\n2\n");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     assert_eq!(std::fs::read_to_string(&null).unwrap(), "");
-    assert!(matches!(Output::to_file(folder.path()), Err(QueryError::Usage(_))));
-    assert!(matches!(Output::to_file(&folder.path().join("none/x.csv")), Err(QueryError::Usage(_))));
+    assert!(matches!(ResultOutput::to_file(folder.path()), Err(QueryError::Usage(_))));
+    assert!(matches!(ResultOutput::to_file(&folder.path().join("none/x.csv")), Err(QueryError::Usage(_))));
 }
 
 struct Closed;
@@ -294,20 +297,33 @@ impl Write for Closed {
 #[tokio::test]
 async fn a_reader_that_went_away_is_told_apart() {
     let view = small().await;
-    for format in [Format::Table, Format::Csv, Format::Json, Format::Ndjson, Format::Parquet, Format::Arrow] {
-        let stream = session(&view).plan(&Parsed::parse(SQL).unwrap()).await.unwrap().run().unwrap();
-        let written = write_all(stream, format, Tz::UTC, Output::to(Closed), &CancellationToken::new()).await;
+    for format in [
+        OutputFormat::Table,
+        OutputFormat::Csv,
+        OutputFormat::Json,
+        OutputFormat::Ndjson,
+        OutputFormat::Parquet,
+        OutputFormat::Arrow,
+    ] {
+        let stream = session(&view).plan(&ParsedStatement::parse(SQL).unwrap()).await.unwrap().run().unwrap();
+        let written = write_all(stream, format, Tz::UTC, ResultOutput::to(Closed), &CancellationToken::new()).await;
         assert!(matches!(written, Err(QueryError::BrokenPipe)), "{format:?}: {written:?}");
     }
 }
 
 #[test]
 fn auto_goes_by_the_name_and_the_reader() {
-    let auto = |name: &str| Format::auto(Some(std::path::Path::new(name)), false).unwrap();
-    assert_eq!((auto("x.parquet"), auto("x.jsonl"), auto("x.CSV")), (Format::Parquet, Format::Ndjson, Format::Csv));
-    assert_eq!((Format::auto(None, true).unwrap(), Format::auto(None, false).unwrap()), (Format::Table, Format::Csv));
+    let auto = |name: &str| OutputFormat::auto(Some(std::path::Path::new(name)), false).unwrap();
+    assert_eq!(
+        (auto("x.parquet"), auto("x.jsonl"), auto("x.CSV")),
+        (OutputFormat::Parquet, OutputFormat::Ndjson, OutputFormat::Csv)
+    );
+    assert_eq!(
+        (OutputFormat::auto(None, true).unwrap(), OutputFormat::auto(None, false).unwrap()),
+        (OutputFormat::Table, OutputFormat::Csv)
+    );
     for unknown in ["x", "x.xyz", "x.csv.gz"] {
-        let error = Format::auto(Some(std::path::Path::new(unknown)), false).unwrap_err().to_string();
+        let error = OutputFormat::auto(Some(std::path::Path::new(unknown)), false).unwrap_err().to_string();
         assert!(error.contains(unknown) && error.contains(".parquet"), "{error}");
     }
 }

@@ -31,7 +31,7 @@ fn doubles(batch: &RecordBatch, name: &str) -> Vec<Option<f64>> {
 }
 
 async fn planned(session: &QuerySession, sql: &str) -> (String, RecordBatch) {
-    let planned = session.plan(&Parsed::parse(sql).unwrap()).await.unwrap();
+    let planned = session.plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap();
     let (plan, schema) = (planned.explain(), planned.schema());
     let batches: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
     (plan, concat_batches(&schema, &batches).unwrap())
@@ -116,7 +116,7 @@ async fn a_wrong_call_says_what_is_right() {
         ("emaa(close, 12) OVER w", "there is no function 'emaa'; did you mean 'ema'?"),
     ] {
         let sql = format!("SELECT {call} FROM ticks WINDOW w AS ({ORDER})");
-        let error = match session(&view).plan(&Parsed::parse(&sql).unwrap()).await {
+        let error = match session(&view).plan(&ParsedStatement::parse(&sql).unwrap()).await {
             Err(error) => error,
             Ok(_) => panic!("{call} is planned"),
         };
@@ -127,7 +127,7 @@ async fn a_wrong_call_says_what_is_right() {
     }
     assert!(
         session(&view)
-            .plan(&Parsed::parse(&format!("SELECT ema(close, 6 * 2) OVER ({ORDER}) FROM ticks")).unwrap())
+            .plan(&ParsedStatement::parse(&format!("SELECT ema(close, 6 * 2) OVER ({ORDER}) FROM ticks")).unwrap())
             .await
             .is_ok()
     );

@@ -18,7 +18,7 @@ async fn large_ticks() -> TableView {
 
 /// The first error of a statement over these ticks, planned or run.
 async fn error_of(sql: &str) -> String {
-    let planned = session(&large_ticks().await).plan(&Parsed::parse(sql).unwrap()).await;
+    let planned = session(&large_ticks().await).plan(&ParsedStatement::parse(sql).unwrap()).await;
     let found: Result<Vec<RecordBatch>, QueryError> = match planned {
         Ok(planned) => planned.batches().unwrap().try_collect().await,
         Err(error) => Err(error),
@@ -122,7 +122,7 @@ async fn what_a_type_holds_is_computed() {
 async fn columns_keep_their_names_and_types() {
     let sql = "SELECT kafka_offset + 1, kafka_partition * kafka_index, -kafka_offset, (kafka_offset - 1) * 2, \
                sum(kafka_partition) OVER (), sum(kafka_offset + 1) OVER (ORDER BY ts), array_length([1]) + array_length([2]) FROM ticks";
-    let planned = session(&large_ticks().await).plan(&Parsed::parse(sql).unwrap()).await.unwrap();
+    let planned = session(&large_ticks().await).plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap();
     let schema = planned.schema();
     let found: Vec<(&str, &DataType)> =
         schema.fields().iter().map(|field| (field.name().as_str(), field.data_type())).collect();
@@ -144,7 +144,7 @@ async fn columns_keep_their_names_and_types() {
 #[tokio::test]
 async fn a_join_on_a_sum_is_one_by_hash() {
     let sql = "SELECT count(*) FROM ticks a JOIN ticks b ON a.kafka_offset = b.kafka_offset + 1";
-    let planned = session(&large_ticks().await).plan(&Parsed::parse(sql).unwrap()).await.unwrap();
+    let planned = session(&large_ticks().await).plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap();
     assert!(planned.explain().contains("HashJoinExec"), "{}", planned.explain());
 }
 

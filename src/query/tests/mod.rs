@@ -195,7 +195,7 @@ fn session(view: &TableView) -> QuerySession {
 }
 
 /// All rows of a statement as one batch.
-pub(crate) async fn rows_of(view: &TableView, parsed: &Parsed) -> RecordBatch {
+pub(crate) async fn rows_of(view: &TableView, parsed: &ParsedStatement) -> RecordBatch {
     let planned = session(view).plan(parsed).await.unwrap();
     let schema = planned.schema();
     let batches: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
@@ -203,12 +203,12 @@ pub(crate) async fn rows_of(view: &TableView, parsed: &Parsed) -> RecordBatch {
 }
 
 async fn select(view: &TableView, sql: &str) -> RecordBatch {
-    rows_of(view, &Parsed::parse(sql).unwrap()).await
+    rows_of(view, &ParsedStatement::parse(sql).unwrap()).await
 }
 
-pub(crate) fn named(name: &str, params: &[(&str, &str)]) -> Parsed {
-    let catalog = Catalog::load(None).unwrap();
-    let mut parsed = Parsed::parse(catalog.get(name).unwrap().text_for(Dialect::Tickhouse)).unwrap();
+pub(crate) fn named(name: &str, params: &[(&str, &str)]) -> ParsedStatement {
+    let catalog = QueryCatalog::load(None).unwrap();
+    let mut parsed = ParsedStatement::parse(catalog.get(name).unwrap().text_for(Dialect::Tickhouse)).unwrap();
     let params: Vec<_> = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     parsed.bind(&params).unwrap();
     parsed

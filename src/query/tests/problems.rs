@@ -8,7 +8,7 @@ use crate::query::error::QueryError;
 
 async fn refused(sql: &str) -> QueryError {
     let view = table_of(PartitionBy::Day, &[vec![Row::new("A", START, 1.0, None, 0)]]).await;
-    let parsed = match Parsed::parse(sql) {
+    let parsed = match ParsedStatement::parse(sql) {
         Ok(parsed) => parsed,
         Err(error) => return error,
     };
@@ -267,10 +267,11 @@ async fn a_small_memory_limit_says_what_to_do() {
     let view = table_of(PartitionBy::Day, &[rows]).await;
     let mut session = QuerySession::new(64 * 1024).unwrap();
     session.register(TICKS, view).unwrap();
-    let parsed = Parsed::parse("SELECT symbol, count(*) FROM ticks GROUP BY symbol ORDER BY symbol").unwrap();
+    let parsed = ParsedStatement::parse("SELECT symbol, count(*) FROM ticks GROUP BY symbol ORDER BY symbol").unwrap();
     let stream = session.plan(&parsed).await.unwrap().run().unwrap();
-    let output = Output::to(std::io::sink());
-    let error = write_all(stream, Format::Csv, chrono_tz::UTC, output, &CancellationToken::new()).await.unwrap_err();
+    let output = ResultOutput::to(std::io::sink());
+    let error =
+        write_all(stream, OutputFormat::Csv, chrono_tz::UTC, output, &CancellationToken::new()).await.unwrap_err();
     let QueryError::Memory(text) = &error else { panic!("{error}") };
     assert!(text.starts_with("it needs more memory than --memory-limit 64KiB allows\n"), "{text}");
     assert!(text.contains("raise --memory-limit"), "{text}");
@@ -280,7 +281,7 @@ async fn a_small_memory_limit_says_what_to_do() {
 async fn progress_counts_rows_and_files() {
     let slice = |file: i64| (0..10).map(|n| Row::new("A", START + n, 1.0, None, 10 * file + n)).collect::<Vec<_>>();
     let view = table_of(PartitionBy::Day, &[slice(0), slice(1), slice(2)]).await;
-    let planned = session(&view).plan(&Parsed::parse("SELECT sum(close) FROM ticks").unwrap()).await.unwrap();
+    let planned = session(&view).plan(&ParsedStatement::parse("SELECT sum(close) FROM ticks").unwrap()).await.unwrap();
     let progress = planned.progress();
     assert_eq!(progress.read(), InputRead { rows: 0, files: 0, all_files: 3 });
     planned.run().unwrap().try_collect::<Vec<_>>().await.unwrap();
@@ -309,7 +310,7 @@ async fn files_beside_the_tables_are_read() {
     ] {
         session.register_file(name, &path).await.unwrap();
         let sql = format!("SELECT sector FROM ticks JOIN {name} ON {name}.symbol = ticks.symbol");
-        let planned = session.plan(&Parsed::parse(&sql).unwrap()).await.unwrap();
+        let planned = session.plan(&ParsedStatement::parse(&sql).unwrap()).await.unwrap();
         let batches: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
         assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), usize::from(name != "zeros"), "{name}");
     }
@@ -320,7 +321,7 @@ async fn files_beside_the_tables_are_read() {
         ("late", file("late.csv", &late_zero), "SELECT min(listing) || '-' || max(size) AS v FROM late", "0005-2"),
     ] {
         session.register_file(name, &path).await.unwrap();
-        let planned = session.plan(&Parsed::parse(sql).unwrap()).await.unwrap();
+        let planned = session.plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap();
         let batches: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
         let shown = arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
         assert!(shown.contains(&format!("| {expected} ")), "{name}: {shown}");
@@ -332,10 +333,11 @@ async fn files_beside_the_tables_are_read() {
         ("ticks.cloes", "there is no column 'cloes' in ticks; did you mean 'close'?\n"),
     ] {
         let sql = format!("SELECT {column} FROM hk JOIN ticks ON ticks.symbol = \"Symbol\"");
-        let error = session.plan(&Parsed::parse(&sql).unwrap()).await.err().unwrap().to_string();
+        let error = session.plan(&ParsedStatement::parse(&sql).unwrap()).await.err().unwrap().to_string();
         assert!(error.starts_with(told), "{error}");
     }
-    let error = session.plan(&Parsed::parse("SELECT \"pri\" FROM hostile").unwrap()).await.err().unwrap().to_string();
+    let error =
+        session.plan(&ParsedStatement::parse("SELECT \"pri\" FROM hostile").unwrap()).await.err().unwrap().to_string();
     assert!(error.contains("pri\\u{1b}[2Jce\\nforged"), "{error}");
     for (name, path, told) in [
         ("ticks", file("x.csv", "a\n1\n"), "already"),
@@ -359,9 +361,9 @@ async fn distinct_values_of_several_columns_have_a_way_round() {
     let run = async |sql: &str| {
         let mut session = QuerySession::new(64 << 20).unwrap();
         session.register(TICKS, view.clone()).unwrap();
-        let stream = session.plan(&Parsed::parse(sql).unwrap()).await.unwrap().run().unwrap();
-        let output = Output::to(std::io::sink());
-        write_all(stream, Format::Csv, chrono_tz::UTC, output, &CancellationToken::new()).await
+        let stream = session.plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap().run().unwrap();
+        let output = ResultOutput::to(std::io::sink());
+        write_all(stream, OutputFormat::Csv, chrono_tz::UTC, output, &CancellationToken::new()).await
     };
     let error = run("SELECT count(*), count(DISTINCT (kafka_partition, kafka_offset)) FROM ticks").await.unwrap_err();
     assert!(matches!(&error, QueryError::Memory(text) if text.contains("SELECT DISTINCT a, b")), "{error}");
@@ -372,12 +374,12 @@ async fn distinct_values_of_several_columns_have_a_way_round() {
 async fn a_cancelled_query_ends_and_leaves_no_file() {
     let view = table_of(PartitionBy::Day, &[]).await;
     let endless = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
-    let stream = session(&view).plan(&Parsed::parse(endless).unwrap()).await.unwrap().run().unwrap();
+    let stream = session(&view).plan(&ParsedStatement::parse(endless).unwrap()).await.unwrap().run().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.csv");
     let stop = CancellationToken::new();
-    let output = Output::to_file(&path).unwrap();
-    let writing = write_all(stream, Format::Csv, chrono_tz::UTC, output, &stop);
+    let output = ResultOutput::to_file(&path).unwrap();
+    let writing = write_all(stream, OutputFormat::Csv, chrono_tz::UTC, output, &stop);
     let (written, ()) = tokio::join!(writing, async {
         tokio::task::yield_now().await;
         stop.cancel();

@@ -67,7 +67,7 @@ pub(super) fn plain_session(view: &TableView) -> QuerySession {
 }
 
 pub(super) async fn rows_in(session: &QuerySession, sql: &str) -> (String, RecordBatch) {
-    let planned = session.plan(&Parsed::parse(sql).unwrap()).await.unwrap();
+    let planned = session.plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap();
     let (explained, schema) = (planned.explain(), planned.schema());
     let batches: Vec<RecordBatch> = planned.run().unwrap().try_collect().await.unwrap();
     (explained, concat_batches(&schema, &batches).unwrap())
@@ -282,7 +282,7 @@ async fn a_file_that_lies_about_its_order_is_an_error() {
     view.files[0].bytes = bytes.len() as u64;
     view.store.put(&view.files[0].path, bytes.into()).await.unwrap();
     let sql = "SELECT lag(close) OVER (PARTITION BY symbol ORDER BY ts) AS l FROM ticks";
-    let planned = session(&view).plan(&Parsed::parse(sql).unwrap()).await.unwrap();
+    let planned = session(&view).plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap();
     let failed: Result<Vec<RecordBatch>, _> = planned.run().unwrap().try_collect().await;
     assert!(failed.unwrap_err().to_string().contains("says that it is sorted"));
 }
@@ -293,7 +293,7 @@ async fn one_symbol_reads_its_files_and_is_rolled() {
     let rows = ticks(&mut random, 6, 800);
     let view = laid_out(Layout::Sorted, PartitionBy::Day, &rows, &mut random).await;
     let mut parsed = named("sma_crossover", &[]);
-    parsed.restrict(&Scope { symbols: vec!["S2".to_owned()], ..Scope::default() }).unwrap();
+    parsed.restrict(&TickScope { symbols: vec!["S2".to_owned()], ..TickScope::default() }).unwrap();
     let planned = session(&view).plan(&parsed).await.unwrap();
     let plan = planned.explain();
     assert!(plan.contains("RollingExec") && plan.contains("pruning_predicate"), "{plan}");

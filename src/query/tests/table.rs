@@ -21,7 +21,7 @@ async fn three_days(by: PartitionBy) -> TableView {
     table_of(by, &slices).await
 }
 
-async fn files_opened(view: &TableView, parsed: &Parsed) -> usize {
+async fn files_opened(view: &TableView, parsed: &ParsedStatement) -> usize {
     session(view).plan(parsed).await.unwrap().explain().matches(".parquet").count()
 }
 
@@ -51,7 +51,7 @@ async fn a_count_opens_no_file() {
         ("SELECT count(*) FROM ticks WHERE trade_date > DATE '2026-01-05'", 40),
         ("SELECT count(*) FROM ticks WHERE trade_date = DATE '2020-01-01'", 0),
     ] {
-        let parsed = Parsed::parse(sql).unwrap();
+        let parsed = ParsedStatement::parse(sql).unwrap();
         assert_eq!(files_opened(&view, &parsed).await, 0, "{sql}");
         assert_eq!(count(&rows_of(&view, &parsed).await), rows, "{sql}");
     }
@@ -76,7 +76,7 @@ async fn files_that_cannot_match_stay_closed() {
         ("extract(hour FROM ts) = 5", 6, 0),
     ] {
         let sql = format!("SELECT symbol, ts, close, trade_date FROM ticks WHERE {condition}");
-        let parsed = Parsed::parse(&sql).unwrap();
+        let parsed = ParsedStatement::parse(&sql).unwrap();
         assert_eq!(files_opened(&view, &parsed).await, files, "{condition}");
         assert_eq!(rows_of(&view, &parsed).await.num_rows(), rows, "{condition}");
     }
@@ -94,7 +94,7 @@ async fn a_plan_tells_what_it_leaves_out() {
         ("SELECT symbol FROM ticks WHERE symbol = 'Q'", 0, 6, 0, None),
         ("SELECT count(*) FROM ticks WHERE trade_date < DATE '2026-01-07'", 2, 0, 0, None),
     ] {
-        let planned = session(&view).plan(&Parsed::parse(sql).unwrap()).await.unwrap();
+        let planned = session(&view).plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap();
         let reads = planned.reads().await.unwrap();
         let [reads] = reads.as_slice() else { panic!("{sql}: {reads:?}") };
         assert_eq!((reads.all.files, reads.all.bytes), (6, bytes), "{sql}");
@@ -107,11 +107,11 @@ async fn a_plan_tells_what_it_leaves_out() {
 #[tokio::test]
 async fn a_scope_prunes_like_a_condition() {
     let view = three_days(PartitionBy::Day).await;
-    let clock = Clock::system(chrono_tz::UTC);
-    let bound = |text| Some(Bound::parse(text, &clock).unwrap());
+    let clock = QueryClock::system(chrono_tz::UTC);
+    let bound = |text| Some(TimeBound::parse(text, &clock).unwrap());
     let symbols = vec!["A".to_owned(), "B".to_owned()];
-    let scope = Scope { symbols, from: bound("2026-01-06"), to: bound("2026-01-07T00:00:02Z") };
-    let mut parsed = Parsed::parse("SELECT symbol, lag(close) OVER (ORDER BY ts) FROM ticks").unwrap();
+    let scope = TickScope { symbols, from: bound("2026-01-06"), to: bound("2026-01-07T00:00:02Z") };
+    let mut parsed = ParsedStatement::parse("SELECT symbol, lag(close) OVER (ORDER BY ts) FROM ticks").unwrap();
     parsed.restrict(&scope).unwrap();
     assert_eq!(files_opened(&view, &parsed).await, 2);
     let rows = rows_of(&view, &parsed).await;
@@ -127,8 +127,8 @@ async fn latest_reads_only_what_is_recent() {
         assert_eq!(files_opened(&view, &parsed).await, files, "{since}");
         assert_eq!(rows_of(&view, &parsed).await.num_rows(), symbols, "{since}");
     }
-    let mut now = Parsed::parse(&Catalog::load(None).unwrap().get("latest").unwrap().text).unwrap();
-    let clock = Clock { zone: chrono_tz::UTC, now: "2026-01-14T00:00:00Z".parse().unwrap() };
+    let mut now = ParsedStatement::parse(&QueryCatalog::load(None).unwrap().get("latest").unwrap().text).unwrap();
+    let clock = QueryClock { zone: chrono_tz::UTC, now: "2026-01-14T00:00:00Z".parse().unwrap() };
     now.bind_at(&[], &clock).unwrap();
     assert_eq!(files_opened(&view, &now).await, 2, "seven days back is the third day");
 }
@@ -144,7 +144,7 @@ async fn coarser_partitions_bound_the_trade_date() {
         ("trade_month = DATE '2026-03-01'", 1, 1),
         ("trade_date < DATE '2026-01-01'", 0, 0),
     ] {
-        let parsed = Parsed::parse(&format!("SELECT trade_date FROM ticks WHERE {condition}")).unwrap();
+        let parsed = ParsedStatement::parse(&format!("SELECT trade_date FROM ticks WHERE {condition}")).unwrap();
         assert_eq!(files_opened(&view, &parsed).await, files, "{condition}");
         assert_eq!(rows_of(&view, &parsed).await.num_rows(), rows, "{condition}");
     }
@@ -156,7 +156,7 @@ async fn an_unknown_bound_keeps_its_file() {
     view.files[0].stats = None;
     view.files[2].stats = Some("{".to_owned());
     view.files[4].rows = None;
-    let parsed = Parsed::parse("SELECT symbol FROM ticks WHERE symbol = 'X'").unwrap();
+    let parsed = ParsedStatement::parse("SELECT symbol FROM ticks WHERE symbol = 'X'").unwrap();
     assert_eq!(files_opened(&view, &parsed).await, 5);
     assert_eq!(rows_of(&view, &parsed).await.num_rows(), 15);
     assert_eq!(count(&select(&view, "SELECT count(*) FROM ticks").await), 60);
@@ -166,7 +166,7 @@ async fn an_unknown_bound_keeps_its_file() {
 async fn an_empty_table_answers() {
     let view = table_of(PartitionBy::Day, &[]).await;
     assert_eq!(count(&select(&view, "SELECT count(*) FROM ticks").await), 0);
-    for (name, _) in Catalog::load(None).unwrap().iter() {
+    for (name, _) in QueryCatalog::load(None).unwrap().iter() {
         assert_eq!(rows_of(&view, &named(name, &[])).await.num_rows(), 0, "{name}");
     }
 }
@@ -184,12 +184,19 @@ async fn a_symbol_that_is_not_there_is_named_with_the_one_that_may_be_meant() {
 async fn ticks_that_are_all_older_than_a_query_looks_back_are_a_note() {
     let rows = vec![Row::new("AAPL", START, 1.0, None, 0), Row::new("MSFT", START + DAY_MICROS, 1.0, None, 1)];
     let view = table_of(PartitionBy::Day, &[rows]).await;
-    let catalog = Catalog::load(None).unwrap();
+    let catalog = QueryCatalog::load(None).unwrap();
     let named = NamedTables { catalog: &catalog, dialect: Dialect::Tickhouse, tables: &["ticks"] };
-    let clock = Clock { zone: chrono_tz::UTC, now: "2026-01-07T12:00:00Z".parse().unwrap() };
-    let ask =
-        Ask { table: TICKS, symbols: Vec::new(), from: None, to: None, params: Vec::new(), cold: false, mark: "--" };
-    let note = async |text: &str, ask: Ask| {
+    let clock = QueryClock { zone: chrono_tz::UTC, now: "2026-01-07T12:00:00Z".parse().unwrap() };
+    let ask = QueryRequest {
+        table: TICKS,
+        symbols: Vec::new(),
+        from: None,
+        to: None,
+        params: Vec::new(),
+        cold: false,
+        mark: "--",
+    };
+    let note = async |text: &str, ask: QueryRequest| {
         session(&view).too_old(&ask.prepare_over(text, clock, named).unwrap()).await.unwrap()
     };
     let (latest, movers) = (catalog.get("latest").unwrap().text.as_str(), catalog.get("movers").unwrap().text.as_str());
@@ -203,7 +210,7 @@ async fn ticks_that_are_all_older_than_a_query_looks_back_are_a_note() {
         note("SELECT * FROM movers(since => '1h') m JOIN ticks USING (symbol)", ask.clone()).await,
         Some(format!("ticks has nothing within since=1h: {newest} movers(since => '2026-01-06')"))
     );
-    let of_one = |param: &str| Ask {
+    let of_one = |param: &str| QueryRequest {
         symbols: vec!["AAPL".to_owned()],
         params: vec![("since".to_owned(), param.to_owned())],
         ..ask.clone()
@@ -216,6 +223,6 @@ async fn ticks_that_are_all_older_than_a_query_looks_back_are_a_note() {
     assert_eq!(note(latest, of_one("2026-01-05")).await, None);
     let of_letters = "-- param since time 1h x\nSELECT 1 AS one FROM dead_letters WHERE ingested_at > $since";
     assert_eq!(note(of_letters, ask.clone()).await, None);
-    let unknown = Ask { symbols: vec!["XYZ".to_owned()], ..of_one("1d") };
+    let unknown = QueryRequest { symbols: vec!["XYZ".to_owned()], ..of_one("1d") };
     assert_eq!(note(latest, unknown).await, None, "it has no newest tick");
 }

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use super::rolling::{Layout, assert_alike, laid_out};
 use super::union::{tail_of, union_in};
 use super::*;
-use crate::query::catalog::demand::LookBack;
+use crate::query::catalog::demand::LookBackSettings;
 
 const DAYS: i64 = 12;
 
@@ -101,7 +101,7 @@ fn cut(random: &mut StdRng, rows: &[Row], days: std::ops::Range<i64>) -> Cut {
     }
 }
 
-async fn answer(session: &QuerySession, parsed: &Parsed) -> (u64, RecordBatch) {
+async fn answer(session: &QuerySession, parsed: &ParsedStatement) -> (u64, RecordBatch) {
     let planned = session.plan(parsed).await.unwrap();
     let opened = planned.reads().await.unwrap().iter().map(|reads| reads.opened.files).sum();
     let schema = planned.schema();
@@ -116,13 +116,13 @@ struct Asked {
 }
 
 impl Asked {
-    fn prepared(&self, from: Option<Cut>, to: Option<Cut>, cold: bool) -> Parsed {
-        let catalog = Catalog::load(None).unwrap();
+    fn prepared(&self, from: Option<Cut>, to: Option<Cut>, cold: bool) -> ParsedStatement {
+        let catalog = QueryCatalog::load(None).unwrap();
         let text = catalog.get(&self.name).unwrap().text_for(Dialect::Tickhouse).to_owned();
-        let clock = Clock { zone: chrono_tz::UTC, now: "2026-01-17T00:00:00Z".parse().unwrap() };
+        let clock = QueryClock { zone: chrono_tz::UTC, now: "2026-01-17T00:00:00Z".parse().unwrap() };
         let (symbols, params) = (self.symbols.clone(), self.params.clone());
         let (from, to) = (from.map(Cut::text), to.map(Cut::text));
-        Ask { table: TICKS, symbols, from, to, params, cold, mark: "--" }.prepare(&text, clock).unwrap()
+        QueryRequest { table: TICKS, symbols, from, to, params, cold, mark: "--" }.prepare(&text, clock).unwrap()
     }
 
     /// Of the full run: rows of which a tick lies in the range.
@@ -175,7 +175,7 @@ const SUMMARIES: [&str; 6] = ["correlation", "drawdown", "movers", "symbols", "v
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_range_shows_rows_of_the_full_run() {
-    let catalog = Catalog::load(None).unwrap();
+    let catalog = QueryCatalog::load(None).unwrap();
     let (mut shown, mut bounded, mut cold_differs) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for seed in 0..4 {
         let mut random = StdRng::seed_from_u64(70 + seed);
@@ -188,7 +188,7 @@ async fn a_range_shows_rows_of_the_full_run() {
         let tail = tail_of(&view, &rows[in_files..], &mut random);
         let mut session = union_in(QuerySession::new(DEFAULT_MEMORY_BYTES).unwrap().splitting_files(), &view, &tail);
         if seed != 3 {
-            session.look_back = LookBack::EAGER;
+            session.look_back = LookBackSettings::EAGER;
         }
         for (name, _) in catalog.iter().filter(|(name, _)| !SUMMARIES.contains(name) && *name != "trend_volatility") {
             for round in 0..2 {
@@ -260,7 +260,7 @@ async fn the_largest_mean_is_of_full_windows() {
         (0..40).map(|n| Row::new("A", START + n * DAY_MICROS / 4, 100.0 - n as f64, None, n)).collect();
     let view = laid_out(Layout::Sorted, PartitionBy::Day, &rows, &mut StdRng::seed_from_u64(1)).await;
     let mut session = session(&view);
-    session.look_back = LookBack::EAGER;
+    session.look_back = LookBackSettings::EAGER;
     let params = vec![("window".to_owned(), "4".to_owned())];
     let asked = Asked { name: "trend_volatility".to_owned(), symbols: Vec::new(), params };
     for (cold, largest) in [(false, 81.5), (true, 78.5)] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::lake::Lake;
-use crate::query::{QueryError, QuerySession, Sessions};
+use crate::query::{QueryError, QuerySession, UnionSessions};
 use crate::serve::dashboard::source_spec::SourceSpec;
 use crate::tail::{Union, UnionError, UnionSettings, UnionView};
 
@@ -25,7 +25,7 @@ pub(in crate::serve::dashboard) struct Beyond {
 
 struct Open {
     union: Union,
-    sessions: Sessions,
+    sessions: UnionSessions,
 }
 
 impl Beyond {
@@ -80,7 +80,7 @@ impl Beyond {
 }
 
 async fn open(settings: UnionSettings, spec: &SourceSpec) -> Result<Open, String> {
-    let sessions = Sessions::new(spec.memory_bytes).map_err(|error| error.to_string())?;
+    let sessions = UnionSessions::new(spec.memory_bytes).map_err(|error| error.to_string())?;
     let lake = Lake::open(&spec.location, &spec.store).await.map_err(|error| error.to_string())?;
     let opened = Union::open(lake, settings).await;
     let mut union = opened.map_err(|error: UnionError| error.to_string())?;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::live::Progress;
+use crate::live::LiveProgress;
 use crate::serve::dashboard::source::{Known, View};
 
 /// The state of an ingest that runs in the same process. Counts are since its start.
@@ -44,7 +44,7 @@ impl PipelineLine {
     pub(in crate::serve::dashboard) fn of(
         known: &Known,
         ingest: Option<&PipelineView>,
-        live: Option<&Progress>,
+        live: Option<&LiveProgress>,
         tabs: usize,
         now: f64,
     ) -> Self {
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn live_numbers_come_before_those_of_the_ingest() {
         let ingest = PipelineView { ticks: 5, lag_messages: Some(7), trouble: Some("slow".to_owned()) };
-        let live = Progress { ticks: 9, lag_messages: 3, newest_ts: Some(2_000_500), ..Progress::default() };
+        let live = LiveProgress { ticks: 9, lag_messages: 3, newest_ts: Some(2_000_500), ..LiveProgress::default() };
         let unreachable = Known::Unreachable("unreachable".to_owned());
         let line = PipelineLine::of(&unreachable, Some(&ingest), Some(&live), 2, 1_000.0);
         assert_eq!((line.ticks, line.lag_messages, line.tabs), (Some(9), Some(3), 2));

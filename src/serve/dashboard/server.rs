@@ -10,8 +10,8 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::live::Update;
-use crate::query::Catalog;
+use crate::live::LiveUpdate;
+use crate::query::QueryCatalog;
 use crate::serve::dashboard::api::named::Named;
 use crate::serve::dashboard::api::queries::{Limits, Queries};
 use crate::serve::dashboard::assets::Assets;
@@ -51,7 +51,7 @@ impl Server {
     pub async fn bind(
         settings: &DashboardSettings,
         spec: SourceSpec,
-        live: Option<broadcast::Receiver<Arc<Update>>>,
+        live: Option<broadcast::Receiver<Arc<LiveUpdate>>>,
         pipeline: Option<watch::Receiver<PipelineView>>,
     ) -> Result<Self, DashboardError> {
         Self::bind_within(settings, spec, live, pipeline, Limits::default()).await
@@ -64,7 +64,7 @@ impl Server {
     pub async fn bind_within(
         settings: &DashboardSettings,
         spec: SourceSpec,
-        live: Option<broadcast::Receiver<Arc<Update>>>,
+        live: Option<broadcast::Receiver<Arc<LiveUpdate>>>,
         pipeline: Option<watch::Receiver<PipelineView>>,
         limits: Limits,
     ) -> Result<Self, DashboardError> {
@@ -75,7 +75,7 @@ impl Server {
         };
         let address =
             listener.local_addr().map_err(|source| DashboardError::Listen { address: DEFAULT_LISTEN, source })?;
-        let named = Catalog::load(None).map_err(DashboardError::Catalog)?;
+        let named = QueryCatalog::load(None).map_err(DashboardError::Catalog)?;
         let named = Named::new(named).map_err(DashboardError::Refused)?;
         let mode = if live.is_some() { Mode::Live } else { Mode::Snapshot };
         let (stopping, place, patience) = (CancellationToken::new(), spec.location.to_string(), limits.patience);

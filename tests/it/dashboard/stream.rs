@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tickhouse::live::{Event, Kind, Progress, SecondBar, Severity, SymbolState, TickId, VALUES};
+use tickhouse::live::{Event, EventKind, LiveProgress, SecondBar, Severity, SymbolState, TickId, VALUES};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
@@ -57,7 +57,7 @@ fn state(symbol: &str, close: f64) -> SymbolState {
     SymbolState { symbol: Arc::from(symbol), ts: 1_767_621_899_000_250, values, signal: "Buy" }
 }
 
-fn update(close: f64) -> Update {
+fn update(close: f64) -> LiveUpdate {
     let bar = |symbol: &str| SecondBar {
         symbol: Arc::from(symbol),
         second: 1_767_621_899,
@@ -69,7 +69,7 @@ fn update(close: f64) -> Update {
         trades: 4,
     };
     let event = Event {
-        kind: Kind::Anomaly,
+        kind: EventKind::Anomaly,
         name: Arc::from("zscore_anomalies"),
         symbol: Arc::from(EMOJI),
         ts: 1_767_621_899_000_250,
@@ -82,11 +82,11 @@ fn update(close: f64) -> Update {
         value: 2.5,
         tick: TickId { epoch: 0, partition: 1, offset: 42, index: 0 },
     };
-    Update {
+    LiveUpdate {
         states: vec![state("AAPL", close), state("<script>", close)],
         bars: vec![bar("AAPL"), bar("<script>")],
         events: vec![Arc::new(event)],
-        progress: Progress { ticks: 12, late: 1, lag_messages: 7, ..Progress::default() },
+        progress: LiveProgress { ticks: 12, late: 1, lag_messages: 7, ..LiveProgress::default() },
     }
 }
 
@@ -183,7 +183,7 @@ async fn a_slow_tab_holds_nobody_up_and_is_brought_up_to_date() {
     let states = |close: f64| (0..2_000).map(|n| state(&format!("SYMBOL-{n:05}"), close)).collect();
     // Some hundred kilobytes each: the buffers of the kernel are full soon, then the queue.
     for close in 1..=16 {
-        live.send(Arc::new(Update { states: states(f64::from(close)), ..Update::default() })).unwrap();
+        live.send(Arc::new(LiveUpdate { states: states(f64::from(close)), ..LiveUpdate::default() })).unwrap();
         assert_eq!(quick.until("tiles").await["values"][0][0], f64::from(close));
     }
     let (mut all, mut piece) = (Vec::new(), vec![0; 64 * 1024]);

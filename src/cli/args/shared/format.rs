@@ -5,12 +5,12 @@ use std::fmt;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::query::Format;
+use crate::query::OutputFormat;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FormatChoice {
     Auto,
-    Is(Format),
+    Is(OutputFormat),
 }
 
 impl ValueEnum for FormatChoice {
@@ -18,15 +18,15 @@ impl ValueEnum for FormatChoice {
         const {
             &[
                 Self::Auto,
-                Self::Is(Format::Table),
-                Self::Is(Format::Csv),
-                Self::Is(Format::CsvSpreadsheet),
-                Self::Is(Format::Json),
-                Self::Is(Format::Ndjson),
-                Self::Is(Format::Parquet),
-                Self::Is(Format::Arrow),
-                Self::Is(Format::Markdown),
-                Self::Is(Format::Null),
+                Self::Is(OutputFormat::Table),
+                Self::Is(OutputFormat::Csv),
+                Self::Is(OutputFormat::CsvSpreadsheet),
+                Self::Is(OutputFormat::Json),
+                Self::Is(OutputFormat::Ndjson),
+                Self::Is(OutputFormat::Parquet),
+                Self::Is(OutputFormat::Arrow),
+                Self::Is(OutputFormat::Markdown),
+                Self::Is(OutputFormat::Null),
             ]
         }
     }

@@ -17,8 +17,8 @@ use crate::cli::commands::exit::FINDINGS;
 use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::lake::Lake;
-use crate::live::{Engine, Event, Kind, LiveSettings, RuleSettings, Rules, WebhookSettings, history};
-use crate::query::{Clock, Format, Moment, Output, QueryError, write_batch};
+use crate::live::{Event, EventKind, LiveSettings, RuleSettings, Rules, SignalEngine, WebhookSettings, history};
+use crate::query::{OutputFormat, QueryClock, QueryError, ResultOutput, TimeExpression, write_batch};
 use crate::util::suggest::did_you_mean;
 
 /// # Errors
@@ -49,7 +49,7 @@ async fn list(global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         Arc::new(StringArray::from_iter_values(live.rules.iter().map(of)))
     };
     let goes_to = |rule: &RuleSettings| {
-        let takes = |hook: &&WebhookSettings| hook.takes(Kind::Rule, &rule.name, rule.severity);
+        let takes = |hook: &&WebhookSettings| hook.takes(EventKind::Rule, &rule.name, rule.severity);
         live.webhooks.iter().filter(takes).map(|hook| hook.name.as_str()).collect::<Vec<_>>().join(", ")
     };
     let rows = RecordBatch::try_from_iter([
@@ -61,8 +61,8 @@ async fn list(global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         ("severity", text(&|rule| rule.severity.name().to_owned())),
         ("webhooks", text(&goes_to)),
     ])?;
-    let format = Format::auto(None, io::IsTerminal::is_terminal(&io::stdout()))?;
-    write_batch(&rows, format, chrono_tz::UTC, Output::to(io::stdout()))?;
+    let format = OutputFormat::auto(None, io::IsTerminal::is_terminal(&io::stdout()))?;
+    write_batch(&rows, format, chrono_tz::UTC, ResultOutput::to(io::stdout()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -71,14 +71,14 @@ async fn test(global: &GlobalArgs, args: &AlertsTestArgs) -> anyhow::Result<Exit
     let rule = rule_of(&settings.live, args)?;
     let (format, _) = output_of(args.format, None)?;
     let webhooks = Vec::new();
-    let live = LiveSettings { kinds: vec![Kind::Rule], rules: vec![rule], webhooks, ..settings.live.clone() };
+    let live = LiveSettings { kinds: vec![EventKind::Rule], rules: vec![rule], webhooks, ..settings.live.clone() };
     live.validate().map_err(SettingsError::Value)?;
     let rules = Rules::plan(&live.rules).await?;
     let lake = Lake::open(&settings.location()?, &settings.store).await.context("open the lake")?;
     let zone = lake.market_zone().and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC);
-    let clock = Clock::system(zone);
+    let clock = QueryClock::system(zone);
     let instant = |flag: &str, text: &str| {
-        let instant = Moment::parse(text).and_then(|moment| moment.instant(&clock));
+        let instant = TimeExpression::parse(text).and_then(|moment| moment.instant(&clock));
         instant
             .map(|instant| instant.timestamp_micros())
             .map_err(|problem| anyhow::Error::from(SettingsError::Value(format!("{flag}: {problem}"))))
@@ -91,10 +91,10 @@ async fn test(global: &GlobalArgs, args: &AlertsTestArgs) -> anyhow::Result<Exit
         return Err(SettingsError::Value(problem).into());
     }
     let wanted: BTreeSet<&str> = args.symbol.iter().map(String::as_str).collect();
-    let mut engine = Engine::new(&live, rules);
+    let mut engine = SignalEngine::new(&live, rules);
     let wants = |symbol: &str| wanted.is_empty() || wanted.contains(symbol);
     let events = history(&mut engine, &lake.ticks()?, (from, to), wants).await?;
-    write_batch(&rows(&events)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
+    write_batch(&rows(&events)?, format, chrono_tz::UTC, ResultOutput::to(io::stdout()))?;
     let count = events.len() as u64;
     write_stderr(&format!("rule '{}' would have emitted {count} alerts\n", args.rule));
     Ok(match args.expect {

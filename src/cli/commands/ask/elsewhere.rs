@@ -10,15 +10,15 @@ use crate::cli::commands::ask::progress::ProgressLine;
 use crate::cli::commands::ask::target::{Target, fit_of};
 use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::Settings;
-use crate::engines::{AthenaClient, Engine, EngineAnswer, EngineClient, TrinoClient};
+use crate::engines::{AthenaClient, EngineAnswer, EngineClient, QueryEngine, TrinoClient};
 use crate::lake::StoreSettings;
-use crate::query::{Format, QueryError, write_stream};
+use crate::query::{OutputFormat, QueryError, write_stream};
 
 /// # Errors
 /// The engine takes one statement at a time.
-pub(in crate::cli::commands) fn refuse_prompt(engine: Engine) -> Result<(), QueryError> {
+pub(in crate::cli::commands) fn refuse_prompt(engine: QueryEngine) -> Result<(), QueryError> {
     match engine {
-        Engine::Local => Ok(()),
+        QueryEngine::Local => Ok(()),
         other => Err(QueryError::Usage(format!(
             "--engine {} takes one statement: name it, or read it with -f -; the prompt is for --engine local",
             other.name()
@@ -32,7 +32,7 @@ pub(in crate::cli::commands) async fn answer(
     client: &EngineClient,
     sql: &str,
     args: &QueryArgs,
-    format: Format,
+    format: OutputFormat,
     (target, store): (&Target<'_>, &StoreSettings),
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
@@ -58,7 +58,7 @@ pub(in crate::cli::commands) async fn answer(
 }
 
 /// What only this process can do, with what can be done instead.
-fn refuse_local_flags(engine: Engine, args: &QueryArgs) -> Result<(), QueryError> {
+fn refuse_local_flags(engine: QueryEngine, args: &QueryArgs) -> Result<(), QueryError> {
     let refused = [
         (
             args.past.as_of.is_some(),
@@ -81,13 +81,13 @@ pub(in crate::cli::commands) async fn client_of(
     settings: &Settings,
     args: &QueryArgs,
 ) -> Result<Option<EngineClient>, QueryError> {
-    if settings.engine != Engine::Local {
+    if settings.engine != QueryEngine::Local {
         refuse_local_flags(settings.engine, args)?;
     }
     Ok(match settings.engine {
-        Engine::Local => None,
-        Engine::Athena => Some(EngineClient::Athena(AthenaClient::new(&settings.athena, &settings.store).await?)),
-        Engine::Trino => Some(EngineClient::Trino(TrinoClient::new(&settings.trino)?)),
+        QueryEngine::Local => None,
+        QueryEngine::Athena => Some(EngineClient::Athena(AthenaClient::new(&settings.athena, &settings.store).await?)),
+        QueryEngine::Trino => Some(EngineClient::Trino(TrinoClient::new(&settings.trino)?)),
     })
 }
 

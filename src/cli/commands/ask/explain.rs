@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use indicatif::{BinaryBytes, HumanCount};
 
-use crate::query::{Amount, TableReads};
+use crate::query::{ReadAmount, TableReads};
 
 pub(in crate::cli::commands) fn explanation(plan: &str, tables: &[TableReads]) -> String {
     let mut text = plan.to_owned();
@@ -36,7 +36,7 @@ fn write_reads(text: &mut String, reads: &TableReads) {
     }
 }
 
-fn amount_text(amount: Amount) -> String {
+fn amount_text(amount: ReadAmount) -> String {
     format!("{} ({})", counted(amount.files, "file"), BinaryBytes(amount.bytes))
 }
 
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn what_is_skipped_is_told_by_its_reason() {
-        let amount = |files| Amount { files, bytes: files * 1_024 };
+        let amount = |files| ReadAmount { files, bytes: files * 1_024 };
         let reads = TableReads {
             table: "ticks".to_owned(),
             partition_column: "trade_date".to_owned(),
@@ -67,7 +67,7 @@ mod tests {
              skips 1,470 files (1.44 MiB) by trade_date\n  skips 6 files (6.00 KiB) by the statistics of their columns\n  \
              of their 12 row groups 5 can match by the statistics of their columns\n"
         );
-        let counted = TableReads { opened: Amount::default(), row_groups: None, ..reads };
+        let counted = TableReads { opened: ReadAmount::default(), row_groups: None, ..reads };
         let text = explanation("", &[counted]);
         assert!(text.ends_with("  takes the row counts of 4 files from the log of the table\n"), "{text}");
     }

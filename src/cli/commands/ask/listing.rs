@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::query::{Catalog, Header, NamedQuery};
+use crate::query::{NamedQuery, QueryCatalog, QueryHeader};
 
 /// The name and question of each query, by group; those without one are the user's own.
-pub(in crate::cli::commands) fn listing(catalog: &Catalog) -> String {
+pub(in crate::cli::commands) fn listing(catalog: &QueryCatalog) -> String {
     let mut groups: BTreeMap<&str, Vec<(&str, &NamedQuery)>> = BTreeMap::new();
     for (name, query) in catalog.iter() {
         groups.entry(query.header.group.as_deref().unwrap_or("own")).or_default().push((name, query));
@@ -26,7 +26,7 @@ pub(in crate::cli::commands) fn listing(catalog: &Catalog) -> String {
 }
 
 /// All that the header of a query says.
-pub(in crate::cli::commands) fn description(name: &str, header: &Header) -> String {
+pub(in crate::cli::commands) fn description(name: &str, header: &QueryHeader) -> String {
     let mut text = String::new();
     let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");
     line(format_args!("{name}: {}", header.question));
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn the_list_has_a_line_for_each_query() {
-        let catalog = Catalog::load(None).unwrap();
+        let catalog = QueryCatalog::load(None).unwrap();
         let listing = listing(&catalog);
         assert_eq!(listing.lines().filter(|line| line.starts_with("  ")).count(), catalog.iter().count());
         assert!(listing.starts_with("signals\n") && listing.contains("\nsummaries\n"), "{listing}");

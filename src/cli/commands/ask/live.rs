@@ -13,7 +13,7 @@ use crate::cli::args::{GlobalArgs, LiveArgs};
 use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::Settings;
 use crate::ingest::StartPolicy;
-use crate::live::{Event, EventSender, LiveSpec, Summary, open};
+use crate::live::{Event, EventSender, LiveSpec, LiveSummary, open};
 
 /// Batches of events that may wait for the terminal.
 const PRINT_QUEUE: usize = 64;
@@ -83,7 +83,7 @@ pub(in crate::cli::commands) fn printer(wanted: bool) -> (Option<EventSender>, J
 }
 
 /// As the last word of a stop.
-fn ending(summary: &Summary) -> String {
+fn ending(summary: &LiveSummary) -> String {
     let progress = &summary.progress;
     let mut text = format!("{} events of {} ticks", progress.events, progress.ticks);
     if progress.late > 0 {

@@ -6,12 +6,12 @@ use crate::cli::args::QueryArgs;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::kafka::KafkaSettings;
 use crate::lake::{Lake, RetryPolicy};
-use crate::query::{QueryError, QuerySession, Sessions};
+use crate::query::{QueryError, QuerySession, UnionSessions};
 use crate::tail::{Union, UnionSettings, UnionView};
 
 pub(in crate::cli::commands) struct LiveTables {
     union: Union,
-    sessions: Sessions,
+    sessions: UnionSessions,
     view: Arc<UnionView>,
     /// The error that was reported last.
     reported: Option<String>,
@@ -43,7 +43,7 @@ impl LiveTables {
                 return Err(error.into());
             }
         };
-        Ok(Self { union, sessions: Sessions::new(memory)?, view, reported: None })
+        Ok(Self { union, sessions: UnionSessions::new(memory)?, view, reported: None })
     }
 
     /// Takes the newest view. Returns the error that keeps it from being up to date, if that wasn't reported yet.

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::check::verify::{self, ProgressSnapshot};
 use crate::engines::{EngineProgress, EngineRead};
-use crate::query::Progress;
+use crate::query::QueryProgress;
 
 /// Quicker answers need no line.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ pub(in crate::cli::commands) struct ProgressLine {
 }
 
 impl ProgressLine {
-    pub(in crate::cli::commands) fn start(progress: Progress) -> Self {
+    pub(in crate::cli::commands) fn start(progress: QueryProgress) -> Self {
         Self::showing(move || {
             let read = progress.read();
             let (rows, files, all) = (HumanCount(read.rows), HumanCount(read.files), HumanCount(read.all_files));

@@ -15,8 +15,10 @@ use crate::cli::commands::ask::target::{Target, fit_of, output_of};
 use crate::cli::commands::ask::{elsewhere, repl};
 use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::Settings;
-use crate::engines::Engine;
-use crate::query::{Catalog, DEFAULT_MEMORY_BYTES, Dialect, Output, Parsed, QueryError, write_all, write_readable};
+use crate::engines::QueryEngine;
+use crate::query::{
+    DEFAULT_MEMORY_BYTES, Dialect, ParsedStatement, QueryCatalog, QueryError, ResultOutput, write_all, write_readable,
+};
 
 /// # Errors
 /// The query failed, or was asked for wrongly.
@@ -36,19 +38,19 @@ pub(in crate::cli::commands) async fn run_text(
     format: FormatChoice,
     stop: &CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    let mut parsed = Parsed::parse(text)?;
+    let mut parsed = ParsedStatement::parse(text)?;
     parsed.bind(params)?;
     let settings = Settings::resolve(global.config.as_deref(), |layers| table.apply(layers))?.settings;
     let (format, _) = output_of(format, None)?;
     let mut tables = Tables::of(&settings, DEFAULT_MEMORY_BYTES, stop).await?;
     let planned = tables.session().await?.plan(&parsed).await?;
     tables.close().await;
-    write_readable(planned.run()?, format, chrono_tz::UTC, Output::to(io::stdout()), stop).await?;
+    write_readable(planned.run()?, format, chrono_tz::UTC, ResultOutput::to(io::stdout()), stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken) -> anyhow::Result<()> {
-    let catalog = Catalog::load(args.sql_dir.as_deref())?;
+    let catalog = QueryCatalog::load(args.sql_dir.as_deref())?;
     if args.list {
         return print(&listing(&catalog));
     }
@@ -69,7 +71,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     }
     let (format, output) = output_of(args.format, args.output.as_deref())?;
     let target = Target::of(output)?;
-    if args.live && settings.engine != Engine::Local {
+    if args.live && settings.engine != QueryEngine::Local {
         let problem = format!("--live is for --engine local: {} knows the table only", settings.engine.name());
         return Err(QueryError::Usage(problem).into());
     }
@@ -98,7 +100,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     target.fill(&settings.store, &line, fit_of(args), stop, write).await
 }
 
-fn text_of(args: &QueryArgs, catalog: &Catalog, dialect: Dialect) -> Result<String, QueryError> {
+fn text_of(args: &QueryArgs, catalog: &QueryCatalog, dialect: Dialect) -> Result<String, QueryError> {
     if let Some(path) = &args.file {
         let mut text = String::new();
         let read = if path.as_os_str() == "-" {
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_looks_back_does_so_from_the_end() {
-        let catalog = Catalog::load(None).unwrap();
+        let catalog = QueryCatalog::load(None).unwrap();
         let bound = |flags: &[&str]| {
             let cli = Cli::try_parse_from([&["tickhouse", "query", "movers"], flags].concat()).unwrap();
             let Command::Query(args) = cli.command else { panic!("the command is query") };

@@ -4,7 +4,10 @@ use chrono_tz::Tz;
 
 use crate::cli::args::AskArgs;
 use crate::lake::SIGNALS;
-use crate::query::{Ask, Catalog, Clock, DEAD_LETTERS, Dialect, NamedTables, Parsed, QueryError, QuerySession, TICKS};
+use crate::query::{
+    DEAD_LETTERS, Dialect, NamedTables, ParsedStatement, QueryCatalog, QueryClock, QueryError, QueryRequest,
+    QuerySession, TICKS,
+};
 
 /// A statement with its parameters, restricted to the ticks that are asked for. Names that are no tables may be those of
 /// the catalogue.
@@ -15,15 +18,15 @@ pub(in crate::cli::commands) fn prepare(
     text: &str,
     ask: &AskArgs,
     zone: Tz,
-    (catalog, dialect): (&Catalog, Dialect),
+    (catalog, dialect): (&QueryCatalog, Dialect),
     registered: &[(String, String)],
-) -> Result<Parsed, QueryError> {
+) -> Result<ParsedStatement, QueryError> {
     let AskArgs { symbol, from, to, cold, .. } = ask.clone();
     let registered = registered.iter().map(|(name, _)| name.as_str());
     let tables: Vec<&str> = [TICKS, DEAD_LETTERS, SIGNALS].into_iter().chain(registered).collect();
-    Ask { table: TICKS, symbols: symbol, from, to, params: params_of(ask), cold, mark: "--" }.prepare_over(
+    QueryRequest { table: TICKS, symbols: symbol, from, to, params: params_of(ask), cold, mark: "--" }.prepare_over(
         text,
-        Clock::system(zone),
+        QueryClock::system(zone),
         NamedTables { catalog, dialect, tables: &tables },
     )
 }
@@ -42,7 +45,7 @@ pub(in crate::cli::commands) async fn notes(
     session: &QuerySession,
     zone: Option<&str>,
     ask: &AskArgs,
-    parsed: &Parsed,
+    parsed: &ParsedStatement,
 ) -> Result<Vec<String>, QueryError> {
     let mut lines = session.unknown_symbols(&ask.symbol).await?;
     lines.extend(session.too_old(parsed).await?);

@@ -9,7 +9,7 @@ use crate::cli::commands::ask::live_tables::LiveTables;
 use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::Settings;
 use crate::lake::{AsOf, Lake, SIGNALS};
-use crate::query::{Clock, DEAD_LETTERS, QueryError, QuerySession, TICKS};
+use crate::query::{DEAD_LETTERS, QueryClock, QueryError, QuerySession, TICKS};
 
 pub(in crate::cli::commands) struct Tables {
     source: Source,
@@ -189,7 +189,7 @@ pub(in crate::cli::commands) fn version_of(past: &PastArgs, zone: Tz) -> Result<
         None => None,
         Some(AsOfText::Version(version)) => Some(AsOf::Version(version)),
         Some(AsOfText::Moment(moment)) => {
-            let instant = moment.instant(&Clock::system(zone));
+            let instant = moment.instant(&QueryClock::system(zone));
             Some(AsOf::Time(instant.map_err(|problem| QueryError::Usage(format!("--as-of: {problem}")))?))
         }
     })

@@ -10,17 +10,17 @@ use crate::cli::args::{FormatChoice, QueryArgs};
 use crate::cli::commands::ask::progress::ProgressLine;
 use crate::cli::commands::print::write_stderr;
 use crate::lake::{Location, StoreSettings, store_result};
-use crate::query::{Fit, Format, Output, QueryError};
+use crate::query::{OutputFormat, QueryError, ResultOutput, TableFit};
 
 /// How a table fits where one statement is answered.
-pub(in crate::cli::commands) fn fit_of(args: &QueryArgs) -> Option<Fit> {
+pub(in crate::cli::commands) fn fit_of(args: &QueryArgs) -> Option<TableFit> {
     terminal_fit((args.max_rows > 0).then_some(args.max_rows), "--max-rows 0, --format csv or -o FILE show all")
 }
 
 /// How a table fits the terminal, if standard output is one.
-pub(in crate::cli::commands) fn terminal_fit(rows: Option<usize>, way_to_all: &'static str) -> Option<Fit> {
+pub(in crate::cli::commands) fn terminal_fit(rows: Option<usize>, way_to_all: &'static str) -> Option<TableFit> {
     let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(io::stdout())?;
-    Some(Fit { width: usize::from(width), rows, way_to_all })
+    Some(TableFit { width: usize::from(width), rows, way_to_all })
 }
 
 /// Where a result goes.
@@ -44,20 +44,20 @@ impl<'a> Target<'a> {
         &self,
         store: &StoreSettings,
         line: &ProgressLine,
-        fit: Option<Fit>,
+        fit: Option<TableFit>,
         stop: &CancellationToken,
-        write: impl AsyncFnOnce(Output) -> Result<u64, QueryError>,
+        write: impl AsyncFnOnce(ResultOutput) -> Result<u64, QueryError>,
     ) -> anyhow::Result<()> {
         let (rows, name) = match self {
             Self::Stdout => {
-                write(Output::to(line.before_stdout()).fitting(fit)).await?;
+                write(ResultOutput::to(line.before_stdout()).fitting(fit)).await?;
                 return Ok(());
             }
-            Self::File(path) => (write(Output::to_file(path)?).await?, path.display().to_string()),
+            Self::File(path) => (write(ResultOutput::to_file(path)?).await?, path.display().to_string()),
             Self::Object(object) => {
                 let folder = tempfile::tempdir().context("make a temporary folder")?;
                 let file = folder.path().join("result");
-                let rows = write(Output::to_file(&file)?).await?;
+                let rows = write(ResultOutput::to_file(&file)?).await?;
                 let file = tokio::fs::File::open(&file).await.context("read the result")?;
                 if !store_result(object, store, file, stop).await? {
                     return Err(QueryError::Cancelled.into());
@@ -86,17 +86,17 @@ fn object_at(target: &str) -> Result<Location, QueryError> {
 pub(in crate::cli::commands) fn output_of(
     format: FormatChoice,
     path: Option<&Path>,
-) -> Result<(Format, Option<&Path>), QueryError> {
+) -> Result<(OutputFormat, Option<&Path>), QueryError> {
     let path = path.filter(|path| path.as_os_str() != "-");
     let terminal = path.is_none() && io::stdout().is_terminal();
     let format = match format {
-        FormatChoice::Auto => Format::auto(path, terminal)?,
+        FormatChoice::Auto => OutputFormat::auto(path, terminal)?,
         FormatChoice::Is(format) => format,
     };
     if terminal && format.is_binary() {
         return Err(QueryError::Usage("this format is not for a terminal: write it to a file with -o".to_owned()));
     }
-    if path.is_some() && format == Format::Null {
+    if path.is_some() && format == OutputFormat::Null {
         return Err(QueryError::Usage("the format null writes nothing: leave out -o".to_owned()));
     }
     Ok((format, path))

@@ -17,8 +17,8 @@ use crate::decode::{InputSettings, Preset, Source};
 use crate::kafka::{KafkaSettings, TopicError, ensure_topic, topic_info};
 use crate::lake::{Lake, LakeError, RetryPolicy};
 use crate::produce::replay::{ReplayError, ReplayFeed};
-use crate::produce::simulate::{Anomalies, Clock, SimulateSettings, SimulatedFeed};
-use crate::produce::wire::Encoder;
+use crate::produce::simulate::{AnomalyCounts, SimulateSettings, SimulatedFeed, SimulationClock};
+use crate::produce::wire::MessageEncoder;
 use crate::produce::{
     Feed, Pace, ReplayPosition, ResumeError, ResumeSettings, SendError, SendProgress, SendReport, SendSettings,
     send_feed,
@@ -48,7 +48,7 @@ async fn simulate(global: &GlobalArgs, args: &SimulateArgs, stop: CancellationTo
     let settings = SimulateSettings {
         symbols: args.symbols,
         seed: args.seed,
-        clock: args.start.map_or(Clock::Wall, Clock::From),
+        clock: args.start.map_or(SimulationClock::Wall, SimulationClock::From),
         interval: args.interval.unwrap_or(interval),
         anomalies: args.anomalies,
         ..SimulateSettings::default()
@@ -130,17 +130,17 @@ async fn input(global: &GlobalArgs, args: &SendArgs) -> anyhow::Result<Option<In
     Ok(Some(lake_input(&lake)?))
 }
 
-fn encoder(args: &SendArgs, input: Option<&InputSettings>) -> Result<Encoder, SettingsError> {
+fn encoder(args: &SendArgs, input: Option<&InputSettings>) -> Result<MessageEncoder, SettingsError> {
     let encoder = match (args.message_format, input) {
-        (Some(preset), _) => Encoder::new(preset, args.zone),
+        (Some(preset), _) => MessageEncoder::new(preset, args.zone),
         (None, Some(input)) => {
             if matches!(input.ts, Some(Source::KafkaTimestamp)) && !args.event_timestamps {
                 let problem = "event times are read from Kafka timestamps (input.ts): add --event-timestamps";
                 return Err(SettingsError::Value(problem.to_owned()));
             }
-            Encoder::of_input(input, args.zone)
+            MessageEncoder::of_input(input, args.zone)
         }
-        (None, None) => Encoder::new(Preset::Canonical, args.zone),
+        (None, None) => MessageEncoder::new(Preset::Canonical, args.zone),
     };
     encoder.map_err(|error| SettingsError::Value(error.to_string()))
 }
@@ -232,7 +232,7 @@ fn progress_bar(count: Option<u64>) -> ProgressBar {
 }
 
 /// One line on stdout, then the error if there is one.
-fn finish(report: SendReport, anomalies: Option<Anomalies>, way: Option<String>) -> anyhow::Result<ExitCode> {
+fn finish(report: SendReport, anomalies: Option<AnomalyCounts>, way: Option<String>) -> anyhow::Result<ExitCode> {
     say(&format!("{}\n", ending(&report, anomalies)))?;
     if let Some(stop) = report.failure {
         return Err(match way {
@@ -289,7 +289,7 @@ fn finish_resumable(report: SendReport, name: &str, position: ReplayPosition) ->
     Err(ReplayStop { stop, way }.into())
 }
 
-fn ending(report: &SendReport, anomalies: Option<Anomalies>) -> String {
+fn ending(report: &SendReport, anomalies: Option<AnomalyCounts>) -> String {
     let delivered = &report.delivered;
     let seconds = report.elapsed.as_secs_f64();
     let rate = if seconds > 0.0 { delivered.acknowledged as f64 / seconds } else { 0.0 };
@@ -297,7 +297,7 @@ fn ending(report: &SendReport, anomalies: Option<Anomalies>) -> String {
         "acknowledged {} of {} messages in {seconds:.3} s, {rate:.0} a second",
         delivered.acknowledged, delivered.queued
     );
-    if let Some(Anomalies { price_spikes, volume_bursts }) = anomalies {
+    if let Some(AnomalyCounts { price_spikes, volume_bursts }) = anomalies {
         text.push_str(&format!("; {price_spikes} price spikes, {volume_bursts} volume bursts"));
     }
     text
@@ -328,7 +328,7 @@ mod tests {
         let elapsed = Duration::from_secs(2);
         let report = SendReport { delivered, elapsed, failure: None, is_at_end: false, position: None };
         assert_eq!(ending(&report, None), "acknowledged 8 of 10 messages in 2.000 s, 4 a second");
-        let anomalies = Anomalies { price_spikes: 1, volume_bursts: 3 };
+        let anomalies = AnomalyCounts { price_spikes: 1, volume_bursts: 3 };
         assert!(ending(&report, Some(anomalies)).ends_with("; 1 price spikes, 3 volume bursts"));
         let error = finish(report, None, None).unwrap_err().to_string();
         assert!(error.contains("2 of 10 were not acknowledged: gone"), "{error}");

@@ -15,7 +15,7 @@ use crate::cli::commands::ask::page::{place, source_of};
 use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::ingest::Status;
-use crate::live::{EventSender, LiveError, Progress, Rules, Update, open};
+use crate::live::{EventSender, LiveError, LiveProgress, LiveUpdate, Rules, open};
 use crate::serve::dashboard::{PipelineView, Server};
 use crate::serve::metrics::{View, routes};
 
@@ -127,7 +127,7 @@ async fn map(
 struct Again {
     settings: Settings,
     wanted: Wanted,
-    updates: broadcast::Sender<Arc<Update>>,
+    updates: broadcast::Sender<Arc<LiveUpdate>>,
     printer: Option<EventSender>,
 }
 
@@ -150,8 +150,8 @@ impl Again {
                 _ => tracing::error!("live ended and {again}: {error}"),
             }
             // Without a page there is no receiver.
-            let progress = Progress { trouble: Some(format!("live {again}: {error}")), ..Progress::default() };
-            let (Ok(_) | Err(_)) = self.updates.send(Arc::new(Update { progress, ..Update::default() }));
+            let progress = LiveProgress { trouble: Some(format!("live {again}: {error}")), ..LiveProgress::default() };
+            let (Ok(_) | Err(_)) = self.updates.send(Arc::new(LiveUpdate { progress, ..LiveUpdate::default() }));
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),

@@ -18,7 +18,7 @@ use crate::cli::settings::{Resolved, Settings};
 use crate::decode::Decoder;
 use crate::ingest::Maintain;
 use crate::live::Rules;
-use crate::query::{Format, Output, write_batch};
+use crate::query::{OutputFormat, ResultOutput, write_batch};
 
 const CONFIGURATION: &str = "configuration";
 const CORRECT: &str = "correct it; `tickhouse config show` shows where each value comes from";
@@ -91,12 +91,12 @@ fn expected(resolved: &Resolved) -> anyhow::Result<ExpectedProperties> {
 fn show(report: &DoctorReport, format: FormatChoice) -> anyhow::Result<ExitCode> {
     let (format, _) = output_of(format, None)?;
     match format {
-        Format::Json => {
+        OutputFormat::Json => {
             let text = serde_json::to_string_pretty(report).context("write the report as JSON")?;
             print(&format!("{text}\n"))?;
         }
         format => {
-            write_batch(&rows(&report.checks)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
+            write_batch(&rows(&report.checks)?, format, chrono_tz::UTC, ResultOutput::to(io::stdout()))?;
         }
     }
     write_stderr(&summary(report));

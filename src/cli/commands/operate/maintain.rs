@@ -21,7 +21,7 @@ use crate::lake::maintenance::{
 };
 use crate::lake::{LakeMaintenance, LogMaintenance, MARKET_ZONE, NewFile, RetryPolicy, UnreferencedFile};
 use crate::market::MarketZone;
-use crate::query::{Output, write_batch};
+use crate::query::{ResultOutput, write_batch};
 
 /// Longer than any file waits for its commit.
 const LEAST_AGE: Duration = Duration::from_secs(2 * NewFile::MAX_COMMIT_AGE.as_secs());
@@ -55,7 +55,7 @@ pub(in crate::cli::commands) async fn run(
         true => planned(&mut maintenance, args).await?,
         false => done(&mut maintenance, args, stop).await?,
     };
-    write_batch(&batch(&lines)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
+    write_batch(&batch(&lines)?, format, chrono_tz::UTC, ResultOutput::to(io::stdout()))?;
     Ok(ExitCode::SUCCESS)
 }
 

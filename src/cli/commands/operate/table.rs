@@ -19,7 +19,7 @@ use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::operate::rezone;
 use crate::cli::settings::Settings;
 use crate::lake::{DataFile, Lake, TableCommit, TableView};
-use crate::query::{Output, QueryError, sql_type, write_batch};
+use crate::query::{QueryError, ResultOutput, sql_type, write_batch};
 
 /// # Errors
 /// There is no lake, or its log can't be read.
@@ -55,7 +55,7 @@ pub(in crate::cli::commands) async fn run(
         () = stop.cancelled() => Err(QueryError::Cancelled.into()),
         rows = listed => rows,
     };
-    write_batch(&rows?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
+    write_batch(&rows?, format, chrono_tz::UTC, ResultOutput::to(io::stdout()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -17,7 +17,7 @@ use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::exit::FINDINGS;
 use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::{Settings, SettingsError};
-use crate::query::{Format, Output, write_batch};
+use crate::query::{OutputFormat, ResultOutput, write_batch};
 
 /// # Errors
 /// There is no lake, or it can't be checked.
@@ -53,13 +53,13 @@ pub(in crate::cli::commands) async fn run(
     };
     drop(line);
     match format {
-        Format::Json => {
+        OutputFormat::Json => {
             let text = serde_json::to_string_pretty(&report).context("write the report as JSON")?;
             print(&format!("{text}\n"))?;
         }
         format => {
-            if !(report.healthy && format == Format::Table) {
-                write_batch(&rows(&report.findings)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
+            if !(report.healthy && format == OutputFormat::Table) {
+                write_batch(&rows(&report.findings)?, format, chrono_tz::UTC, ResultOutput::to(io::stdout()))?;
             }
         }
     }

@@ -1,6 +1,6 @@
-//! In the place of Glue, for a build without the AWS SDKs.
+//! A stub of the Glue client, for a build without the AWS SDKs.
 
-use super::{GlueSettings, GlueTable, Registered};
+use super::{GlueSettings, GlueTable, RegistrationOutcome};
 use crate::engines::EngineError;
 use crate::lake::StoreSettings;
 
@@ -30,7 +30,7 @@ impl GlueClient {
         _database: &str,
         _tables: &[GlueTable],
         _replace: bool,
-    ) -> Result<Vec<Registered>, EngineError> {
+    ) -> Result<Vec<RegistrationOutcome>, EngineError> {
         match *self {}
     }
 }

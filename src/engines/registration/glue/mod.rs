@@ -14,14 +14,14 @@ pub use absent::GlueClient;
 #[cfg(feature = "aws")]
 pub use sdk::GlueClient;
 
-use super::Root;
+use super::LakeRoot;
 use crate::lake::TableView;
 
 /// The `[glue]` section. Region and credentials are those of `[store]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GlueSettings {
-    /// URL in place of the region's own.
+    /// An endpoint URL that replaces the one of the region.
     pub endpoint: Option<String>,
 }
 
@@ -37,16 +37,16 @@ pub struct GlueTable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GlueColumn {
     pub name: String,
-    /// In Hive's words.
+    /// The Hive type.
     pub kind: String,
 }
 
-/// What became of a table.
+/// The outcome of registering a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Registered {
+pub enum RegistrationOutcome {
     Created,
     Updated,
-    /// It was there like this already.
+    /// The table was already registered with the same definition.
     Unchanged,
 }
 
@@ -54,13 +54,13 @@ const TABLE_TYPE: &str = "EXTERNAL_TABLE";
 /// By these engines know that the log says which files there are.
 const PARAMETERS: [(&str, &str); 3] =
     [("EXTERNAL", "TRUE"), ("spark.sql.sources.provider", "delta"), ("table_type", "delta")];
-/// No reader of Delta looks at formats, but Glue's tools expect some: those that its crawlers write.
+/// Readers of Delta ignore the formats, but Glue's tools expect those that its crawlers write.
 const INPUT_FORMAT: &str = "org.apache.hadoop.mapred.SequenceFileInputFormat";
 const OUTPUT_FORMAT: &str = "org.apache.hadoop.hive.ql.io.HiveSequenceFileOutputFormat";
 const SERDE: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
 
 impl GlueTable {
-    pub fn of(name: &str, root: &Root, view: &TableView) -> Self {
+    pub fn of(name: &str, root: &LakeRoot, view: &TableView) -> Self {
         let column = |field: &Field| GlueColumn { name: field.name().clone(), kind: hive_type(field.data_type()) };
         let all = view.schema.fields().iter().map(|field| column(field));
         let (partition_keys, columns) = all.partition(|column| column.name == view.partition_column);
@@ -135,7 +135,7 @@ mod tests {
             store: std::sync::Arc::new(object_store::memory::InMemory::new()),
             table_url: url::Url::parse("s3://bucket/lake/ticks/").unwrap(),
         };
-        let root = Root::given("s3://bucket/it's").unwrap();
+        let root = LakeRoot::given("s3://bucket/it's").unwrap();
         let ticks = GlueTable::of("ticks", &root, &view(ticks_schema(PartitionBy::Month, &[]), "trade_month"));
         let dead = GlueTable::of("dead_letters", &root, &view(dead_letters_schema(), "dead_date"));
         assert_eq!(dead.columns.len() + dead.partition_keys.len(), dead_letters_schema().fields().len());

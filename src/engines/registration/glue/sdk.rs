@@ -1,4 +1,4 @@
-//! Glue by the AWS SDK.
+//! Glue through the AWS SDK.
 
 use std::fmt;
 
@@ -9,14 +9,15 @@ use aws_sdk_glue::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata,
 use aws_sdk_glue::types::{Column, DatabaseInput, SerDeInfo, StorageDescriptor, Table, TableInput};
 
 use super::{
-    GlueColumn, GlueSettings, GlueTable, INPUT_FORMAT, OUTPUT_FORMAT, PARAMETERS, Registered, SERDE, TABLE_TYPE,
+    GlueColumn, GlueSettings, GlueTable, INPUT_FORMAT, OUTPUT_FORMAT, PARAMETERS, RegistrationOutcome, SERDE,
+    TABLE_TYPE,
 };
 use crate::engines::EngineError;
-use crate::engines::aws::{CALL, access_of, is_log_in};
+use crate::engines::aws::{CALL_TIMEOUT, access_of, is_log_in};
 use crate::lake::StoreSettings;
 
 const GLUE: &str = "Glue";
-const LOG_IN: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use Glue \
+const LOG_IN_FIX: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use Glue \
                       (infra/glue-register-policy.json)";
 
 /// The Data Catalog of one region.
@@ -38,7 +39,7 @@ impl GlueClient {
         let mut config = aws_sdk_glue::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
-            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL).build())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build())
             .credentials_provider(credentials);
         config.set_endpoint_url(settings.endpoint.clone());
         Ok(Self { client: Client::from_conf(config.build()) })
@@ -53,23 +54,23 @@ impl GlueClient {
         database: &str,
         tables: &[GlueTable],
         replace: bool,
-    ) -> Result<Vec<Registered>, EngineError> {
+    ) -> Result<Vec<RegistrationOutcome>, EngineError> {
         let present = self.known(database, tables, replace).await?;
         self.create_database(database).await?;
         let mut outcomes = Vec::with_capacity(tables.len());
         for (table, known) in tables.iter().zip(present) {
             outcomes.push(match known {
-                Some(known) if is_same(table, &known) => Registered::Unchanged,
+                Some(known) if is_same(table, &known) => RegistrationOutcome::Unchanged,
                 Some(known) => {
                     let input = input(table, Some(&known))?;
                     let update = self.client.update_table().database_name(database).table_input(input);
                     update.send().await.map_err(|error| failed("update the table", &error))?;
-                    Registered::Updated
+                    RegistrationOutcome::Updated
                 }
                 None => {
                     let create = self.client.create_table().database_name(database).table_input(input(table, None)?);
                     create.send().await.map_err(|error| failed("create the table", &error))?;
-                    Registered::Created
+                    RegistrationOutcome::Created
                 }
             });
         }
@@ -132,7 +133,7 @@ fn require_same_place(database: &str, table: &GlueTable, known: &Table) -> Resul
     if here == there {
         return Ok(());
     }
-    let there = if there.is_empty() { "no place, as a view is" } else { there };
+    let there = if there.is_empty() { "no location, as a view is" } else { there };
     Err(EngineError::Usage(format!(
         "{database}.{} is known to Glue and is at {there}, not at {here}: choose another --database, or move it by `catalog glue --replace`",
         table.name
@@ -203,12 +204,12 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let message = error.message().unwrap_or("no reason is told");
+    let message = error.message().unwrap_or("no reason is given");
     match (error.code(), status) {
         (Some(code), _) if is_log_in(code) => {
-            EngineError::LogIn { engine: GLUE, detail: format!("{action}: {message} ({code})"), fix: LOG_IN }
+            EngineError::LogIn { engine: GLUE, detail: format!("{action}: {message} ({code})"), fix: LOG_IN_FIX }
         }
-        (None, Some(401 | 403)) => EngineError::LogIn { engine: GLUE, detail: action.to_owned(), fix: LOG_IN },
+        (None, Some(401 | 403)) => EngineError::LogIn { engine: GLUE, detail: action.to_owned(), fix: LOG_IN_FIX },
         (Some(code), _) => EngineError::Protocol { engine: GLUE, detail: format!("{action}: {message} ({code})") },
         (None, _) => {
             let detail = DisplayErrorContext(error).to_string();

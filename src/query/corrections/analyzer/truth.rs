@@ -1,4 +1,4 @@
-//! `x IS TRUE` and its kin.
+//! `x IS TRUE`, `x IS NOT FALSE` and the like.
 //!
 //! The logical plan says that they are never NULL, the physical one that they may be, and the planner refuses a plan whose two
 //! schemas differ. As IS [NOT] DISTINCT FROM, which is what the physical plan makes of them, both say the same.

@@ -45,7 +45,8 @@ impl Arithmetic {
 
     /// The call over operands of one type of whole numbers.
     pub(in crate::query::corrections) fn over(self, operands: Vec<Expr>) -> Expr {
-        let function = Checked { arithmetic: self, signature: Signature::any(operands.len(), Volatility::Immutable) };
+        let function =
+            CheckedFunction { arithmetic: self, signature: Signature::any(operands.len(), Volatility::Immutable) };
         Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(function)), operands))
     }
 
@@ -62,12 +63,12 @@ impl Arithmetic {
 
 /// A function of one or two numbers; its column has the name that the operator's has.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Checked {
+struct CheckedFunction {
     arithmetic: Arithmetic,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for Checked {
+impl ScalarUDFImpl for CheckedFunction {
     fn name(&self) -> &str {
         match self.arithmetic {
             Arithmetic::Add => "checked_add",

@@ -36,12 +36,12 @@ struct ExactSum {
 
 /// A type of sums, and one that holds the sum of as many of its values as there may be.
 #[derive(Debug, Clone)]
-struct Widened {
+struct WidenedType {
     kind: DataType,
     wide: DataType,
 }
 
-impl Widened {
+impl WidenedType {
     /// `None` for types that don't wrap.
     fn of(kind: &DataType) -> Option<Self> {
         let wide = match kind {
@@ -142,7 +142,7 @@ where
 
 impl AggregateUDFImpl for ExactSum {
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let Some(widened) = Widened::of(arguments.return_field.data_type()) else {
+        let Some(widened) = WidenedType::of(arguments.return_field.data_type()) else {
             return self.inner.accumulator(arguments);
         };
         let (return_field, folds) = (widened.field(&arguments.return_field), !arguments.is_distinct);
@@ -150,7 +150,7 @@ impl AggregateUDFImpl for ExactSum {
     }
 
     fn create_sliding_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let Some(widened) = Widened::of(arguments.return_field.data_type()) else {
+        let Some(widened) = WidenedType::of(arguments.return_field.data_type()) else {
             return self.inner.create_sliding_accumulator(arguments);
         };
         let return_field = widened.field(&arguments.return_field);
@@ -159,7 +159,7 @@ impl AggregateUDFImpl for ExactSum {
     }
 
     fn create_groups_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        let Some(widened) = Widened::of(arguments.return_field.data_type()) else {
+        let Some(widened) = WidenedType::of(arguments.return_field.data_type()) else {
             return self.inner.create_groups_accumulator(arguments);
         };
         let return_field = widened.field(&arguments.return_field);
@@ -172,7 +172,7 @@ impl AggregateUDFImpl for ExactSum {
     }
 
     fn state_fields(&self, arguments: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let Some(widened) = Widened::of(arguments.return_field.data_type()) else {
+        let Some(widened) = WidenedType::of(arguments.return_field.data_type()) else {
             return self.inner.state_fields(arguments);
         };
         let return_field = widened.field(&arguments.return_field);
@@ -226,7 +226,7 @@ impl AggregateUDFImpl for ExactSum {
 
 #[derive(Debug)]
 struct ExactAccumulator {
-    widened: Widened,
+    widened: WidenedType,
     inner: Box<dyn Accumulator>,
     /// The sum of a batch may stand for its rows, as neither their number nor the rows themselves are kept.
     folds: bool,
@@ -268,7 +268,7 @@ impl Accumulator for ExactAccumulator {
 }
 
 struct ExactGroups {
-    widened: Widened,
+    widened: WidenedType,
     inner: Box<dyn GroupsAccumulator>,
 }
 

@@ -22,7 +22,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::query::corrections::functions::sliding::{self, JoinedStates};
+use crate::query::corrections::functions::sliding::{self, StateQueue};
 
 /// Puts [`OverFrames`] around the aggregate functions of windows.
 #[derive(Debug)]
@@ -71,12 +71,12 @@ impl AggregateUDFImpl for OverFrames {
                 return Ok(folded);
             }
             if sliding::has_residue(self.inner.name()) {
-                return Ok(Box::new(JoinedStates::new(Arc::clone(&self.inner), &arguments)?));
+                return Ok(Box::new(StateQueue::new(Arc::clone(&self.inner), &arguments)?));
             }
         }
         let name = self.inner.name();
         if arguments.order_bys.is_empty() && sliding::joins_states(name, arguments.is_distinct) {
-            return Ok(Box::new(JoinedStates::new(Arc::clone(&self.inner), &arguments)?));
+            return Ok(Box::new(StateQueue::new(Arc::clone(&self.inner), &arguments)?));
         }
         let accumulator = self.inner.create_sliding_accumulator(arguments)?;
         if !accumulator.supports_retract_batch() {

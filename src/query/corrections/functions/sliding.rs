@@ -13,17 +13,17 @@ use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{Accumulator, AggregateUDF};
 use datafusion::physical_expr::PhysicalExpr;
 
-use crate::indicators::{Fold, Moments, MomentsState, Queue, Sum};
+use crate::indicators::{Fold, FoldQueue, Moments, MomentsState, Sum};
 
 type Evaluate<S> = fn(S, u64) -> Option<f64>;
 
-/// The accumulator of a function that a fold of `signals` computes.
+/// The accumulator of a function that a fold of `indicators` computes.
 pub(in crate::query::corrections) fn folded(name: &str) -> Option<Box<dyn Accumulator>> {
     fn of<F>(evaluate: Evaluate<F::State>) -> Option<Box<dyn Accumulator>>
     where
         F: Fold<Value = f64, State: Send + Sync> + fmt::Debug + 'static,
     {
-        Some(Box::new(FoldedQueue::<F> { queue: Queue::default(), evaluate }))
+        Some(Box::new(FoldedQueue::<F> { queue: FoldQueue::default(), evaluate }))
     }
     let sample: Evaluate<MomentsState> = |state, _| state.sample_variance();
     let population: Evaluate<MomentsState> = |state, _| state.population_variance();
@@ -53,7 +53,7 @@ pub(in crate::query::corrections) fn has_residue(name: &str) -> bool {
 }
 
 struct FoldedQueue<F: Fold> {
-    queue: Queue<F>,
+    queue: FoldQueue<F>,
     evaluate: Evaluate<F::State>,
 }
 
@@ -103,7 +103,7 @@ fn only_in_windows<T>() -> Result<T> {
 }
 
 /// A queue of rows whose states DataFusion's own accumulator makes and merges.
-pub(in crate::query::corrections) struct JoinedStates {
+pub(in crate::query::corrections) struct StateQueue {
     call: AggregateCall,
     /// Rows that entered since the older ones were folded: batches of rows without NULLs.
     newer: Vec<Vec<ArrayRef>>,
@@ -113,7 +113,7 @@ pub(in crate::query::corrections) struct JoinedStates {
     older: Vec<Vec<ScalarValue>>,
 }
 
-impl JoinedStates {
+impl StateQueue {
     pub(in crate::query::corrections) fn new(function: Arc<AggregateUDF>, arguments: &AccumulatorArgs) -> Result<Self> {
         let call = AggregateCall {
             function,
@@ -142,13 +142,13 @@ impl JoinedStates {
     }
 }
 
-impl fmt::Debug for JoinedStates {
+impl fmt::Debug for StateQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinedStates").field("function", &self.call.name).finish_non_exhaustive()
     }
 }
 
-impl Accumulator for JoinedStates {
+impl Accumulator for StateQueue {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let rows = known_rows(values)?;
         if !rows[0].is_empty() {

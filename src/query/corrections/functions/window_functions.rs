@@ -30,20 +30,20 @@ use datafusion::physical_expr::PhysicalExpr;
 pub(in crate::query::corrections) fn window_functions() -> Vec<Arc<WindowUDF>> {
     let readers = [lead_udwf(), lag_udwf(), first_value_udwf(), last_value_udwf(), nth_value_udwf()];
     let counters = [row_number_udwf(), rank_udwf(), dense_rank_udwf(), ntile_udwf()];
-    let readers = readers.iter().map(|inner| replaced(inner, Kind::Reader));
-    readers.chain(counters.iter().map(|inner| replaced(inner, Kind::Counter))).collect()
+    let readers = readers.iter().map(|inner| replaced(inner, FunctionKind::Reader));
+    readers.chain(counters.iter().map(|inner| replaced(inner, FunctionKind::Counter))).collect()
 }
 
-fn replaced(inner: &Arc<WindowUDF>, kind: Kind) -> Arc<WindowUDF> {
+fn replaced(inner: &Arc<WindowUDF>, kind: FunctionKind) -> Arc<WindowUDF> {
     let signature = match inner.name() {
         "lead" | "lag" => Signature::user_defined(inner.signature().volatility),
         _ => inner.signature().clone(),
     };
-    Arc::new(WindowUDF::from(Replaced { inner: Arc::clone(inner), kind, signature }))
+    Arc::new(WindowUDF::from(CorrectedFunction { inner: Arc::clone(inner), kind, signature }))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
+enum FunctionKind {
     /// Reads values of other rows: sees all of a partition at once where it ignores NULLs.
     Reader,
     /// Counts rows: its numbers are signed.
@@ -52,27 +52,27 @@ enum Kind {
 
 /// A window function, as it is but for what its kind says.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Replaced {
+struct CorrectedFunction {
     inner: Arc<WindowUDF>,
-    kind: Kind,
+    kind: FunctionKind,
     signature: Signature,
 }
 
-impl WindowUDFImpl for Replaced {
+impl WindowUDFImpl for CorrectedFunction {
     fn partition_evaluator(&self, arguments: PartitionEvaluatorArgs) -> Result<Box<dyn PartitionEvaluator>> {
         let ignores_nulls = arguments.ignore_nulls();
         let inner = self.inner.partition_evaluator_factory(arguments)?;
         Ok(match self.kind {
-            Kind::Reader if ignores_nulls => Box::new(WholePartition(inner)),
-            Kind::Reader => inner,
-            Kind::Counter => Box::new(Signed(inner)),
+            FunctionKind::Reader if ignores_nulls => Box::new(WholePartition(inner)),
+            FunctionKind::Reader => inner,
+            FunctionKind::Counter => Box::new(SignedRanks(inner)),
         })
     }
 
     fn limit_effect(&self, arguments: &[Arc<dyn PhysicalExpr>]) -> LimitEffect {
         match self.kind {
-            Kind::Reader => LimitEffect::Unknown,
-            Kind::Counter => self.inner.inner().limit_effect(arguments),
+            FunctionKind::Reader => LimitEffect::Unknown,
+            FunctionKind::Counter => self.inner.inner().limit_effect(arguments),
         }
     }
 
@@ -106,8 +106,8 @@ impl WindowUDFImpl for Replaced {
     fn field(&self, arguments: WindowUDFFieldArgs) -> Result<FieldRef> {
         let field = self.inner.field(arguments)?;
         Ok(match self.kind {
-            Kind::Reader => field,
-            Kind::Counter => Arc::new(Field::new(field.name(), DataType::Int64, field.is_nullable())),
+            FunctionKind::Reader => field,
+            FunctionKind::Counter => Arc::new(Field::new(field.name(), DataType::Int64, field.is_nullable())),
         })
     }
 
@@ -177,9 +177,9 @@ impl PartitionEvaluator for WholePartition {
 }
 
 #[derive(Debug)]
-struct Signed(Box<dyn PartitionEvaluator>);
+struct SignedRanks(Box<dyn PartitionEvaluator>);
 
-impl PartitionEvaluator for Signed {
+impl PartitionEvaluator for SignedRanks {
     fn memoize(&mut self, state: &mut WindowAggState) -> Result<()> {
         self.0.memoize(state)
     }

@@ -4,8 +4,8 @@
 //! and the rows of an `unnest` for as unique as the arrays. By that it leaves out keys of GROUP BY and ORDER BY, DISTINCT and
 //! joins, accepts columns that aren't grouped, and counts rows with equal keys one by one in a window without a frame.
 //!
-//! Here nothing is known to determine anything: not while a statement is planned ([`ForgetfulRelations`]), and not where its plan
-//! is optimized ([`Forget`]).
+//! Here nothing is known to determine anything: not while a statement is planned ([`RelationsWithoutDependencies`]), and not where its plan
+//! is optimized ([`ForgetDependencies`]).
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use datafusion::sql::sqlparser::ast::TableFactor;
 
 /// Plans the subqueries and the tables of a FROM as DataFusion does, and forgets what determines what in them.
 #[derive(Debug)]
-pub(in crate::query::corrections) struct ForgetfulRelations;
+pub(in crate::query::corrections) struct RelationsWithoutDependencies;
 
 thread_local! {
-    /// Whether the next relation is the one that [`ForgetfulRelations`] has just been asked for. A statement is planned by calls of
+    /// Whether the next relation is the one that [`RelationsWithoutDependencies`] has just been asked for. A statement is planned by calls of
     /// one thread, and the context can plan a relation only by asking its planners again.
     static ASKED: Cell<bool> = const { Cell::new(false) };
 }
 
-impl RelationPlanner for ForgetfulRelations {
+impl RelationPlanner for RelationsWithoutDependencies {
     fn plan_relation(
         &self,
         relation: TableFactor,
@@ -59,9 +59,9 @@ fn forgetful(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 /// Runs before each rule of DataFusion's that asks for dependencies, because any rule may have drawn new ones.
 #[derive(Debug, Default)]
-pub(in crate::query::corrections) struct Forget;
+pub(in crate::query::corrections) struct ForgetDependencies;
 
-impl OptimizerRule for Forget {
+impl OptimizerRule for ForgetDependencies {
     fn name(&self) -> &'static str {
         "forget_dependencies"
     }

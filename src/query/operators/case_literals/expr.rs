@@ -1,4 +1,4 @@
-//! The expressions: a literal a row, its place in the list, and the literal of a place.
+//! The expressions: the literal of each row, its index in the list of literals, and the literal at an index.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -21,16 +21,16 @@ const MOST_CONDITIONS: usize = 16;
 
 /// A `CASE` without an operand whose conditions can't fail and whose results are literals.
 #[derive(Debug, Clone)]
-pub(super) struct Choice {
+pub(super) struct CaseLiterals {
     case: Arc<dyn PhysicalExpr>,
     conditions: Vec<Arc<dyn PhysicalExpr>>,
     /// The literal of each condition, and of the rows where none holds.
     places: Vec<u8>,
-    /// Each once.
+    /// The distinct literals.
     literals: ArrayRef,
 }
 
-impl Choice {
+impl CaseLiterals {
     /// `None` for any other expression.
     pub(super) fn of(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Option<Self>> {
         let Some(case) = expr.downcast_ref::<CaseExpr>() else { return Ok(None) };
@@ -63,7 +63,7 @@ impl Choice {
         self.literals.data_type()
     }
 
-    /// The place of each row's literal.
+    /// The index of each row's literal.
     fn places(&self, batch: &RecordBatch) -> Result<UInt8Array> {
         let rows = batch.num_rows();
         let (otherwise, of_conditions) = self.places.split_last().expect("there is a literal where none holds");
@@ -88,7 +88,7 @@ fn literal(result: Option<&Arc<dyn PhysicalExpr>>, kind: &DataType) -> Option<Sc
     }
 }
 
-/// True, neither false nor unknown.
+/// The rows for which the condition is true, neither false nor unknown.
 fn truths(holds: &ArrayRef) -> BooleanBuffer {
     let holds = holds.as_boolean();
     match holds.nulls() {
@@ -123,14 +123,14 @@ fn never_fails(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
     } else if let Some(function) = expr.downcast_ref::<ScalarFunctionExpr>() {
         function.name() == "abs" && of_doubles()
     } else {
-        let is_plain = expr.is::<Column>() || expr.is::<Literal>() || expr.is::<Choice>();
+        let is_plain = expr.is::<Column>() || expr.is::<Literal>() || expr.is::<CaseLiterals>();
         let is_test = expr.is::<IsNullExpr>() || expr.is::<IsNotNullExpr>() || expr.is::<NotExpr>();
         is_plain || is_test || (expr.is::<NegativeExpr>() && of_doubles())
     };
     is_safe && expr.children().into_iter().all(|child| never_fails(child, schema))
 }
 
-impl PhysicalExpr for Choice {
+impl PhysicalExpr for CaseLiterals {
     fn data_type(&self, schema: &Schema) -> Result<DataType> {
         self.case.data_type(schema)
     }
@@ -157,31 +157,31 @@ impl PhysicalExpr for Choice {
     }
 }
 
-impl fmt::Display for Choice {
+impl fmt::Display for CaseLiterals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "choice of {}", self.case)
     }
 }
 
-impl PartialEq for Choice {
+impl PartialEq for CaseLiterals {
     fn eq(&self, other: &Self) -> bool {
         self.case.eq(&other.case)
     }
 }
 
-impl Eq for Choice {}
+impl Eq for CaseLiterals {}
 
-impl Hash for Choice {
+impl Hash for CaseLiterals {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.case.hash(state);
     }
 }
 
-/// The place of a choice in the list of its literals.
+/// The index of each row's literal in the list of literals.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct PlaceOf(pub Choice);
+pub(super) struct LiteralIndex(pub CaseLiterals);
 
-impl PhysicalExpr for PlaceOf {
+impl PhysicalExpr for LiteralIndex {
     fn data_type(&self, _: &Schema) -> Result<DataType> {
         Ok(DataType::UInt8)
     }
@@ -207,36 +207,36 @@ impl PhysicalExpr for PlaceOf {
     }
 }
 
-impl fmt::Display for PlaceOf {
+impl fmt::Display for LiteralIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "place in {}", self.0)
     }
 }
 
-/// The literal of a choice at a place.
+/// The literal at an index.
 #[derive(Debug)]
-pub(super) struct LiteralAt {
+pub(super) struct IndexedLiteral {
     pub place: Arc<dyn PhysicalExpr>,
-    pub choice: Choice,
+    pub choice: CaseLiterals,
     pub nullable: bool,
 }
 
-impl PartialEq for LiteralAt {
+impl PartialEq for IndexedLiteral {
     fn eq(&self, other: &Self) -> bool {
         self.place.eq(&other.place) && (&self.choice, self.nullable) == (&other.choice, other.nullable)
     }
 }
 
-impl Eq for LiteralAt {}
+impl Eq for IndexedLiteral {}
 
-impl Hash for LiteralAt {
+impl Hash for IndexedLiteral {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.place.hash(state);
         self.choice.hash(state);
     }
 }
 
-impl PhysicalExpr for LiteralAt {
+impl PhysicalExpr for IndexedLiteral {
     fn data_type(&self, _: &Schema) -> Result<DataType> {
         Ok(self.choice.literals.data_type().clone())
     }
@@ -264,7 +264,7 @@ impl PhysicalExpr for LiteralAt {
     }
 }
 
-impl fmt::Display for LiteralAt {
+impl fmt::Display for IndexedLiteral {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "literal at {}", self.place)
     }

@@ -1,4 +1,4 @@
-//! The rule that finds choices in projections, and groups by their places.
+//! The rule that finds such `CASE` expressions in projections, and groups by the indices of their literals.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, Physic
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::{ExecutionPlan, InputOrderMode};
 
-use super::expr::{Choice, LiteralAt, PlaceOf};
+use super::expr::{CaseLiterals, IndexedLiteral, LiteralIndex};
 
 /// Runs last: no other rule knows its expressions.
 #[derive(Debug)]
-pub(in crate::query) struct ChooseLiterals;
+pub(in crate::query) struct CaseLiteralsRule;
 
-impl PhysicalOptimizerRule for ChooseLiterals {
+impl PhysicalOptimizerRule for CaseLiteralsRule {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
             let changed = match (node.downcast_ref::<ProjectionExec>(), node.downcast_ref::<AggregateExec>()) {
@@ -58,13 +58,13 @@ fn with_choices(projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionP
 }
 
 fn chosen(expr: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Transformed<Arc<dyn PhysicalExpr>>> {
-    Ok(match Choice::of(&expr, schema)? {
+    Ok(match CaseLiterals::of(&expr, schema)? {
         Some(choice) => Transformed::yes(Arc::new(choice)),
         None => Transformed::no(expr),
     })
 }
 
-/// Groups the rows of one partition by the place of a text in its list instead of by the text: what comes after it
+/// Groups the rows of one partition by the index of a text in the list instead of by the text. The final aggregate still
 /// groups by the text.
 fn by_places(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let group = aggregate.group_expr();
@@ -87,21 +87,21 @@ fn by_places(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>
     )?);
     let passed = |at: usize, name: &str| -> Arc<dyn PhysicalExpr> { Arc::new(Column::new(name, at)) };
     let states = aggregate.schema();
-    let literal = LiteralAt { place: passed(0, name), choice, nullable: states.field(0).is_nullable() };
+    let literal = IndexedLiteral { place: passed(0, name), choice, nullable: states.field(0).is_nullable() };
     let mut columns = vec![ProjectionExpr::new(Arc::new(literal), name.clone())];
     let states = states.fields().iter().enumerate().skip(1);
     columns.extend(states.map(|(at, field)| ProjectionExpr::new(passed(at, field.name()), field.name().clone())));
     Ok(Some(Arc::new(ProjectionExec::try_new(columns, grouped)?)))
 }
 
-/// A choice among texts, the expression that gives its places, and the input of that.
-type Place = (Choice, Arc<dyn PhysicalExpr>, Arc<dyn ExecutionPlan>);
+/// The `CASE` of texts, the expression that gives its indices, and the input of that.
+type IndexedCase = (CaseLiterals, Arc<dyn PhysicalExpr>, Arc<dyn ExecutionPlan>);
 
-/// The place for a text by which is grouped, here or in the projection below.
-fn place_of(aggregate: &AggregateExec, expr: &Arc<dyn PhysicalExpr>) -> Result<Option<Place>> {
-    let is_text = |choice: &Choice| *choice.kind() == DataType::Utf8;
-    if let Some(choice) = Choice::of(expr, &aggregate.input().schema())?.filter(is_text) {
-        return Ok(Some((choice.clone(), Arc::new(PlaceOf(choice)), Arc::clone(aggregate.input()))));
+/// The indexed `CASE` for a text that is a group key, here or in the projection below.
+fn place_of(aggregate: &AggregateExec, expr: &Arc<dyn PhysicalExpr>) -> Result<Option<IndexedCase>> {
+    let is_text = |choice: &CaseLiterals| *choice.kind() == DataType::Utf8;
+    if let Some(choice) = CaseLiterals::of(expr, &aggregate.input().schema())?.filter(is_text) {
+        return Ok(Some((choice.clone(), Arc::new(LiteralIndex(choice)), Arc::clone(aggregate.input()))));
     }
     let (Some(column), Some(projection)) =
         (expr.downcast_ref::<Column>(), aggregate.input().downcast_ref::<ProjectionExec>())
@@ -109,7 +109,7 @@ fn place_of(aggregate: &AggregateExec, expr: &Arc<dyn PhysicalExpr>) -> Result<O
         return Ok(None);
     };
     let at = column.index();
-    let choice = projection.expr()[at].expr.downcast_ref::<Choice>().filter(|choice| is_text(choice));
+    let choice = projection.expr()[at].expr.downcast_ref::<CaseLiterals>().filter(|choice| is_text(choice));
     let Some(choice) = choice.cloned() else { return Ok(None) };
     let used = aggregate.aggr_expr().iter().map(|expr| expr.all_expressions());
     let used = used.flat_map(|used| used.args.into_iter().chain(used.order_by_exprs));
@@ -118,7 +118,7 @@ fn place_of(aggregate: &AggregateExec, expr: &Arc<dyn PhysicalExpr>) -> Result<O
         return Ok(None);
     }
     let mut exprs = projection.expr().to_vec();
-    exprs[at].expr = Arc::new(PlaceOf(choice.clone()));
+    exprs[at].expr = Arc::new(LiteralIndex(choice.clone()));
     let input = Arc::new(ProjectionExec::try_new(exprs, Arc::clone(projection.input()))?);
     Ok(Some((choice, Arc::clone(expr), input)))
 }

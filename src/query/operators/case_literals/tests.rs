@@ -1,4 +1,4 @@
-//! Choices against DataFusion's own `CASE`.
+//! Compares the expressions with DataFusion's own `CASE`.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use datafusion::physical_expr::expressions::{binary, case, col, lit};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::expr::Choice;
+use super::expr::CaseLiterals;
 
 /// Columns `a`, `b` (doubles), `sure` (a flag) and `n` (an integer), each unknown here and there.
 fn batch(rows: usize) -> RecordBatch {
@@ -54,10 +54,10 @@ fn choice_of(
     results: [ScalarValue; 3],
     otherwise: Option<ScalarValue>,
     schema: &Schema,
-) -> (Arc<dyn PhysicalExpr>, Choice) {
+) -> (Arc<dyn PhysicalExpr>, CaseLiterals) {
     let branches = conditions(schema).into_iter().zip(results.map(lit)).collect();
     let case = case(None, branches, otherwise.map(lit)).unwrap();
-    let choice = Choice::of(&case, schema).unwrap().expect("all of it is known");
+    let choice = CaseLiterals::of(&case, schema).unwrap().expect("all of it is known");
     (case, choice)
 }
 
@@ -97,7 +97,7 @@ fn what_could_fail_stays_guarded() {
     let is_positive = of(column("a"), Operator::Gt, lit(0.0), &schema);
     let known = |first: &Arc<dyn PhysicalExpr>, second: &Arc<dyn PhysicalExpr>, result: Arc<dyn PhysicalExpr>| {
         let branches = vec![(Arc::clone(first), lit(1.5)), (Arc::clone(second), result)];
-        Choice::of(&case(None, branches, None).unwrap(), &schema).unwrap().is_some()
+        CaseLiterals::of(&case(None, branches, None).unwrap(), &schema).unwrap().is_some()
     };
     assert!(!known(&is_zero, &guarded, lit(2.5)), "an integer is divided");
     assert!(!known(&is_zero, &is_positive, column("a")), "a result is a column");

@@ -12,14 +12,14 @@ use crate::indicators::MacdPeriods;
 const MAX_PERIOD: usize = 1_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Function {
+pub(super) enum IndicatorFunction {
     Ema,
     Rsi,
     Macd(MacdPart),
     Atr,
 }
 
-impl Function {
+impl IndicatorFunction {
     pub(super) const ALL: [Self; 6] = [
         Self::Ema,
         Self::Rsi,
@@ -141,10 +141,10 @@ mod tests {
 
     #[test]
     fn a_period_is_a_whole_number_of_rows() {
-        let of = |value: i64| Function::Ema.with_periods(&[Some(&ScalarValue::Int64(Some(value)))]);
+        let of = |value: i64| IndicatorFunction::Ema.with_periods(&[Some(&ScalarValue::Int64(Some(value)))]);
         assert_eq!(of(12), Ok(Indicator::Ema(NonZeroUsize::new(12).unwrap())));
         assert!(of(1).is_ok() && of(1_000_000).is_ok());
-        for wrong in [of(0), of(-3), of(1_000_001), Function::Rsi.with_periods(&[None])] {
+        for wrong in [of(0), of(-3), of(1_000_001), IndicatorFunction::Rsi.with_periods(&[None])] {
             assert!(wrong.unwrap_err().contains("period must be a whole number from 1 to 1000000"));
         }
     }
@@ -153,7 +153,7 @@ mod tests {
     fn the_fast_mean_is_the_shorter_one() {
         let of = |periods: [i64; 3]| {
             let values = periods.map(|rows| ScalarValue::Int64(Some(rows)));
-            Function::Macd(MacdPart::Signal).with_periods(&values.each_ref().map(Some))
+            IndicatorFunction::Macd(MacdPart::Signal).with_periods(&values.each_ref().map(Some))
         };
         assert!(of([12, 26, 9]).is_ok());
         for wrong in [[26, 12, 9], [5, 5, 9]] {
@@ -163,16 +163,17 @@ mod tests {
 
     #[test]
     fn arguments_are_counted_and_typed() {
-        let check = |function: Function, types: &[DataType]| function.check_types(&types.iter().collect::<Vec<_>>());
-        assert_eq!(check(Function::Ema, &[DataType::Float64, DataType::Int64]), Ok(()));
-        assert_eq!(check(Function::Ema, &[DataType::Null, DataType::UInt8]), Ok(()));
+        let check =
+            |function: IndicatorFunction, types: &[DataType]| function.check_types(&types.iter().collect::<Vec<_>>());
+        assert_eq!(check(IndicatorFunction::Ema, &[DataType::Float64, DataType::Int64]), Ok(()));
+        assert_eq!(check(IndicatorFunction::Ema, &[DataType::Null, DataType::UInt8]), Ok(()));
         for (types, word) in [
             (vec![], "ema takes (value, period), as in ema(close, 12); here are 0 arguments"),
             (vec![DataType::Float64], "here are 1 arguments"),
             (vec![DataType::Utf8, DataType::Int64], "value must be a number and is of type Utf8"),
             (vec![DataType::Float64, DataType::Float64], "period must be a whole number"),
         ] {
-            let error = check(Function::Ema, &types).unwrap_err();
+            let error = check(IndicatorFunction::Ema, &types).unwrap_err();
             assert!(error.contains(word), "{error}");
         }
     }

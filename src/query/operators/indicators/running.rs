@@ -29,26 +29,26 @@ pub(in crate::query) enum Indicator {
 }
 
 impl Indicator {
-    pub(in crate::query) fn start(self) -> Running {
+    pub(in crate::query) fn start(self) -> IndicatorState {
         match self {
-            Self::Ema(rows) => Running::Ema(indicators::Ema::new(rows)),
-            Self::Rsi(rows) => Running::Rsi(indicators::Rsi::new(rows)),
-            Self::Macd(part, periods) => Running::Macd(part, Box::new(indicators::Macd::new(periods))),
-            Self::Atr(rows) => Running::Atr(indicators::Atr::new(rows)),
+            Self::Ema(rows) => IndicatorState::Ema(indicators::Ema::new(rows)),
+            Self::Rsi(rows) => IndicatorState::Rsi(indicators::Rsi::new(rows)),
+            Self::Macd(part, periods) => IndicatorState::Macd(part, Box::new(indicators::Macd::new(periods))),
+            Self::Atr(rows) => IndicatorState::Atr(indicators::Atr::new(rows)),
         }
     }
 }
 
 /// The state after the rows so far of one partition of a window.
 #[derive(Debug, Clone)]
-pub(in crate::query) enum Running {
+pub(in crate::query) enum IndicatorState {
     Ema(indicators::Ema),
     Rsi(indicators::Rsi),
     Macd(MacdPart, Box<indicators::Macd>),
     Atr(indicators::Atr),
 }
 
-impl Running {
+impl IndicatorState {
     /// Takes these rows of the input columns, which follow those before, and appends one value a row.
     pub(in crate::query) fn extend(
         &mut self,
@@ -69,7 +69,7 @@ impl Running {
                 values.append_option(found);
             }),
             Self::Atr(atr) => rows.for_each(|row| {
-                let range = indicators::Range { high: at(0, row), low: at(1, row), close: at(2, row) };
+                let range = indicators::PriceRange { high: at(0, row), low: at(1, row), close: at(2, row) };
                 values.append_option(atr.push(range));
             }),
         }

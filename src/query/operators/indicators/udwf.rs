@@ -11,22 +11,22 @@ use datafusion::logical_expr::{Expr, PartitionEvaluator, Signature, Volatility, 
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
 
-use super::function::Function;
+use super::function::IndicatorFunction;
 use super::running::{Indicator, doubles};
 
 /// All of them.
 pub(in crate::query) fn window_functions() -> Vec<Arc<WindowUDF>> {
-    Function::ALL.map(|function| Arc::new(WindowUDF::from(WindowFunctionOfOurs::new(function)))).into()
+    IndicatorFunction::ALL.map(|function| Arc::new(WindowUDF::from(IndicatorUdwf::new(function)))).into()
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(in crate::query) struct WindowFunctionOfOurs {
-    function: Function,
+pub(in crate::query) struct IndicatorUdwf {
+    function: IndicatorFunction,
     signature: Signature,
 }
 
-impl WindowFunctionOfOurs {
-    fn new(function: Function) -> Self {
+impl IndicatorUdwf {
+    fn new(function: IndicatorFunction) -> Self {
         Self { function, signature: Signature::user_defined(Volatility::Immutable) }
     }
 
@@ -47,7 +47,7 @@ impl WindowFunctionOfOurs {
     }
 }
 
-impl WindowUDFImpl for WindowFunctionOfOurs {
+impl WindowUDFImpl for IndicatorUdwf {
     fn name(&self) -> &str {
         self.function.name()
     }
@@ -75,11 +75,11 @@ impl WindowUDFImpl for WindowFunctionOfOurs {
 
     fn partition_evaluator(&self, arguments: PartitionEvaluatorArgs) -> Result<Box<dyn PartitionEvaluator>> {
         let (inputs, indicator) = self.split(arguments.input_exprs())?;
-        Ok(Box::new(Evaluator { indicator, inputs: inputs.len() }))
+        Ok(Box::new(IndicatorEvaluator { indicator, inputs: inputs.len() }))
     }
 }
 
-fn check(function: Function, call: &WindowFunction) -> Result<(), String> {
+fn check(function: IndicatorFunction, call: &WindowFunction) -> Result<(), String> {
     let params = &call.params;
     let literals: Vec<Option<&ScalarValue>> =
         params.args.iter().skip(function.inputs().len()).map(Expr::as_literal).collect();
@@ -94,12 +94,12 @@ fn check(function: Function, call: &WindowFunction) -> Result<(), String> {
 }
 
 #[derive(Debug)]
-struct Evaluator {
+struct IndicatorEvaluator {
     indicator: Indicator,
     inputs: usize,
 }
 
-impl PartitionEvaluator for Evaluator {
+impl PartitionEvaluator for IndicatorEvaluator {
     fn evaluate_all(&mut self, values: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         let inputs: Vec<Float64Array> = values.iter().take(self.inputs).map(doubles).collect::<Result<_, _>>()?;
         let mut found = Float64Builder::with_capacity(rows);

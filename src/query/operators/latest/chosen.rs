@@ -20,16 +20,16 @@ use parquet::arrow::arrow_reader::{
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::dictionary::{Parts, parquet_error, texts};
+use super::dictionary::{ColumnPages, parquet_error, texts};
 use crate::lake::footer_says_sorted;
-use crate::query::operators::rolling::{SYMBOL, Span};
+use crate::query::operators::rolling::{FileSpan, SYMBOL};
 
 /// Row groups whose symbols are decoded side by side.
 const DECODED_AT_ONCE: usize = 2;
 
 /// What was found so far, in files that begin later than those to come.
 #[derive(Debug)]
-pub(super) struct Chooser {
+pub(super) struct RowChooser {
     reader: Arc<dyn ParquetFileReaderFactory>,
     /// Rows wanted of each symbol.
     rows: usize,
@@ -38,19 +38,19 @@ pub(super) struct Chooser {
 }
 
 /// A file whose footer and symbols are known.
-pub(super) struct Opened {
-    pub span: Span,
+pub(super) struct OpenedFile {
+    pub span: FileSpan,
     footer: Arc<ParquetMetaData>,
-    /// Place of the column.
+    /// The index of the symbol column.
     symbol: usize,
-    /// Of each row group; `None` where only a scan would tell.
+    /// The symbols of each row group; `None` if only a scan would find them.
     names: Vec<Option<Vec<String>>>,
 }
 
-impl Opened {
+impl OpenedFile {
     /// # Errors
     /// The file can't be read.
-    pub(super) async fn of(span: Span, readers: &Arc<dyn ParquetFileReaderFactory>) -> Result<Self> {
+    pub(super) async fn of(span: FileSpan, readers: &Arc<dyn ParquetFileReaderFactory>) -> Result<Self> {
         let mut reader = open(readers, &span.file)?;
         let footer = reader.get_metadata(None).await.map_err(parquet_error)?;
         let columns = footer.file_metadata().schema_descr();
@@ -65,7 +65,7 @@ impl Opened {
 /// A symbol's consecutive rows in a row group.
 type NamedRun = (String, Range<usize>);
 
-impl Chooser {
+impl RowChooser {
     pub(super) fn new(reader: Arc<dyn ParquetFileReaderFactory>, rows: usize) -> Self {
         Self { reader, rows, found: HashMap::new() }
     }
@@ -80,8 +80,8 @@ impl Chooser {
     ///
     /// # Errors
     /// The file can't be read.
-    pub(super) async fn choose(&mut self, file: &Opened) -> Result<Option<ParquetAccessPlan>> {
-        let Opened { span, footer, symbol, names } = file;
+    pub(super) async fn choose(&mut self, file: &OpenedFile) -> Result<Option<ParquetAccessPlan>> {
+        let OpenedFile { span, footer, symbol, names } = file;
         let mut wanted: Vec<bool> = names
             .iter()
             .map(|names| names.as_ref().is_none_or(|names| names.iter().any(|name| !self.is_complete(name, span.last))))
@@ -123,7 +123,7 @@ impl Chooser {
     /// The rows of a sorted file: those at the end of each symbol's.
     async fn last_of_runs(
         &mut self,
-        span: &Span,
+        span: &FileSpan,
         footer: &Arc<ParquetMetaData>,
         symbol: usize,
         wanted: &[bool],
@@ -134,7 +134,7 @@ impl Chooser {
             start..start + length
         };
         let mut reader = open(&self.reader, &span.file)?;
-        let symbols = Parts::read(reader.as_mut(), groups.iter().map(chunk).collect()).await?;
+        let symbols = ColumnPages::read(reader.as_mut(), groups.iter().map(chunk).collect()).await?;
         let metadata = numbering_symbols(footer)?;
         let mut decoded = stream::iter(groups)
             .map(|group| {
@@ -175,7 +175,7 @@ fn open(factory: &Arc<dyn ParquetFileReaderFactory>, file: &PartitionedFile) -> 
     Ok(factory.create_reader(0, file.clone(), file.metadata_size_hint, &metrics)?)
 }
 
-/// Reads symbols as numbers of their dictionary, which are enough to tell runs apart.
+/// Reads symbols as numbers of their dictionary, which are enough to separate runs.
 fn numbering_symbols(footer: &Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata> {
     let plain = ArrowReaderMetadata::try_new(Arc::clone(footer), ArrowReaderOptions::new()).map_err(parquet_error)?;
     let fields = plain.schema().fields().iter().map(|field| match field.name() == SYMBOL {
@@ -191,7 +191,12 @@ fn numbering_symbols(footer: &Arc<ParquetMetaData>) -> Result<ArrowReaderMetadat
 }
 
 /// The runs of symbols in a row group.
-fn runs(symbols: Parts, metadata: ArrowReaderMetadata, group: usize, symbol: usize) -> Result<(usize, Vec<NamedRun>)> {
+fn runs(
+    symbols: ColumnPages,
+    metadata: ArrowReaderMetadata,
+    group: usize,
+    symbol: usize,
+) -> Result<(usize, Vec<NamedRun>)> {
     let rows = metadata.metadata().row_group(group).num_rows() as usize;
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), [symbol]);
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(symbols, metadata);

@@ -16,9 +16,9 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 /// Column chunks of a file that were read, or their dictionary pages, by where they start.
 #[derive(Debug, Clone)]
-pub(super) struct Parts(Arc<BTreeMap<u64, Bytes>>);
+pub(super) struct ColumnPages(Arc<BTreeMap<u64, Bytes>>);
 
-impl Parts {
+impl ColumnPages {
     /// Reads all of them in one request.
     ///
     /// # Errors
@@ -42,13 +42,13 @@ fn not_read(start: u64) -> ParquetError {
     ParquetError::EOF(format!("byte {start} is not in the pages that were read"))
 }
 
-impl Length for Parts {
+impl Length for ColumnPages {
     fn len(&self) -> u64 {
         self.0.last_key_value().map_or(0, |(start, bytes)| start + bytes.len() as u64)
     }
 }
 
-impl ChunkReader for Parts {
+impl ChunkReader for ColumnPages {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
@@ -70,7 +70,7 @@ pub(super) async fn texts(
     columns: &[&ColumnChunkMetaData],
 ) -> Result<Vec<Option<Vec<String>>>> {
     let places: Vec<Option<Range<u64>>> = columns.iter().map(|column| place(column)).collect();
-    let parts = Arc::new(Parts::read(reader, places.iter().flatten().cloned().collect()).await?);
+    let parts = Arc::new(ColumnPages::read(reader, places.iter().flatten().cloned().collect()).await?);
     let texts = columns.iter().zip(places).map(|(column, place)| {
         if place.is_none() {
             return Ok(None);

@@ -17,7 +17,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::chosen::{Chooser, Opened};
+use super::chosen::{OpenedFile, RowChooser};
 use crate::query::operators::rolling::spans;
 
 /// Files whose footers and dictionaries are read side by side.
@@ -57,9 +57,9 @@ async fn narrowed(source: &dyn ExecutionPlan, rows: usize, partitions: usize) ->
     // A planner may have cut files into ranges.
     newest_first.dedup_by(|one, other| one.path() == other.path());
     newest_first.iter_mut().for_each(|span| span.file.range = None);
-    let mut chooser = Chooser::new(Arc::clone(reader), rows);
+    let mut chooser = RowChooser::new(Arc::clone(reader), rows);
     let mut groups: Vec<FileGroup> = vec![FileGroup::default(); partitions];
-    let opened = newest_first.into_iter().map(|span| Opened::of(span, reader));
+    let opened = newest_first.into_iter().map(|span| OpenedFile::of(span, reader));
     let mut opened = stream::iter(opened).buffered(OPENED_AT_ONCE);
     while let Some(file) = opened.try_next().await? {
         let Some(access) = chooser.choose(&file).await? else { continue };

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The operator is a filter: it gives at least the rows that can reach the result, so all above stays as it is. It goes
-//! through the files from the newest on; what tells whether a row group matters is the dictionary page of its symbols,
+//! through the files from the newest on; whether a row group matters is decided by the dictionary page of its symbols,
 //! a few hundred bytes. Of a file whose footer says that it is sorted, the rows that matter are the last of each run.
 
 mod chosen;

@@ -17,7 +17,9 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, WindowExpr};
 
 use super::exec::LastTicksExec;
-use crate::query::operators::rolling::{Keys, SCHEME, SYMBOL, distance_of, function_of, origin, union_of, windows_of};
+use crate::query::operators::rolling::{
+    OrderKeys, SCHEME, SYMBOL, distance_of, function_of, origin, union_of, windows_of,
+};
 
 /// Rows of each symbol for which looking for them pays.
 const MOST_ROWS: usize = 1000;
@@ -51,14 +53,14 @@ impl PhysicalOptimizerRule for LastRows {
     }
 }
 
-/// Rows of each symbol, newest first, that the filter lets pass, and those that windows over these look at.
+/// Rows of each symbol, newest first, that the filter lets pass, and those that windows over these read.
 fn rows_wanted(filter: &FilterExec) -> Option<usize> {
     let (at, most) = split_conjunction(filter.predicate()).into_iter().find_map(at_most)?;
     let ahead = rows_ahead(filter.input(), Some(at))?;
     Some(most.checked_add(ahead)?).filter(|rows| (1..=MOST_ROWS).contains(rows))
 }
 
-/// `column <= n`, as a place and a number.
+/// `column <= n`, as the index of the column and the number.
 fn at_most(expr: &Arc<dyn PhysicalExpr>) -> Option<(usize, usize)> {
     let binary = expr.downcast_ref::<BinaryExpr>()?;
     let column = binary.left().downcast_ref::<Column>()?.index();
@@ -115,16 +117,16 @@ fn rows_ahead(plan: &Arc<dyn ExecutionPlan>, number: Option<usize>) -> Option<us
     rows_ahead(input, number)?.checked_add(ahead)
 }
 
-/// Rows after its own that a window over the rows of a symbol, newest first, looks at.
+/// The number of following rows that a window over the rows of a symbol, newest first, reads.
 fn ahead(expr: &dyn WindowExpr, input: &Arc<dyn ExecutionPlan>) -> Option<usize> {
     let named = |expr: &Arc<dyn PhysicalExpr>| origin(input, expr.downcast_ref::<Column>()?.index());
     let [partition] = expr.partition_by() else { return None };
     let order = expr.order_by();
     let newest_first = order
         .iter()
-        .zip(Keys::NAMES)
+        .zip(OrderKeys::NAMES)
         .all(|(sort, name)| sort.options.descending && named(&sort.expr).is_some_and(|origin| origin == name));
-    if order.is_empty() || order.len() > Keys::NAMES.len() || !newest_first || named(partition)? != SYMBOL {
+    if order.is_empty() || order.len() > OrderKeys::NAMES.len() || !newest_first || named(partition)? != SYMBOL {
         return None;
     }
     let function = function_of(expr)?;
@@ -147,7 +149,7 @@ fn keeps_newest(predicate: &Arc<dyn PhysicalExpr>, name: impl Fn(&Column) -> Opt
                     part.exists(|expr| Ok(!expr.is::<BinaryExpr>() && !expr.is::<Column>() && !expr.is::<Literal>()));
                 plain.is_ok_and(|other| !other)
             }
-            Some([name]) if name == Keys::NAMES[0] => is_lower_bound(part),
+            Some([name]) if name == OrderKeys::NAMES[0] => is_lower_bound(part),
             _ => false,
         }
     })

@@ -31,7 +31,7 @@ pub(super) const SLICE_ROWS: usize = 32;
 
 /// A decoded piece of a file.
 #[derive(Debug)]
-pub(super) struct Decoded {
+pub(super) struct DecodedPiece {
     /// The group of files that it belongs to; groups come in ascending order.
     pub group: usize,
     /// The rows of this group come in order as they are.
@@ -43,7 +43,7 @@ pub(super) struct Decoded {
 
 /// What one partition gets of a piece.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(super) struct PieceShare {
     pub group: usize,
     pub in_order: bool,
     pub before: Option<i64>,
@@ -54,7 +54,7 @@ pub(super) struct Share {
 
 /// Splits rows by a hash of their symbol.
 #[derive(Debug, Clone)]
-pub(super) struct Splitter {
+pub(super) struct SymbolSplitter {
     pub schema: SchemaRef,
     /// Place of the symbol.
     pub symbol: usize,
@@ -62,7 +62,7 @@ pub(super) struct Splitter {
     hash: DefaultHashBuilder,
 }
 
-impl Splitter {
+impl SymbolSplitter {
     pub(super) fn new(schema: SchemaRef, symbol: usize, partitions: usize) -> Self {
         Self { schema, symbol, partitions, hash: DefaultHashBuilder::default() }
     }
@@ -80,8 +80,8 @@ impl Splitter {
 
     /// The batches of each partition. Their rows keep their order.
     fn split(&self, batches: &[RecordBatch]) -> Result<Vec<Vec<RecordBatch>>> {
-        let new = || Coalescer::new(Arc::clone(&self.schema));
-        let mut outputs: Vec<Coalescer> = std::iter::repeat_with(new).take(self.partitions).collect();
+        let new = || SliceCoalescer::new(Arc::clone(&self.schema));
+        let mut outputs: Vec<SliceCoalescer> = std::iter::repeat_with(new).take(self.partitions).collect();
         for batch in batches {
             let mut spans: Vec<(usize, usize)> = Vec::new();
             each_run(batch.column(self.symbol), |name, rows| {
@@ -101,10 +101,10 @@ impl Splitter {
                 start = end;
             }
         }
-        outputs.into_iter().map(Coalescer::finish).collect()
+        outputs.into_iter().map(SliceCoalescer::finish).collect()
     }
 
-    fn pick(&self, batch: &RecordBatch, spans: &[(usize, usize)], outputs: &mut [Coalescer]) -> Result<()> {
+    fn pick(&self, batch: &RecordBatch, spans: &[(usize, usize)], outputs: &mut [SliceCoalescer]) -> Result<()> {
         let mut rows: Vec<Vec<u64>> = vec![Vec::new(); self.partitions];
         let mut start = 0;
         for (partition, end) in spans {
@@ -119,9 +119,9 @@ impl Splitter {
 }
 
 /// Puts small batches together and lets large ones pass.
-pub(super) struct Coalescer(BatchCoalescer);
+pub(super) struct SliceCoalescer(BatchCoalescer);
 
-impl Coalescer {
+impl SliceCoalescer {
     pub(super) fn new(schema: SchemaRef) -> Self {
         let coalescer = BatchCoalescer::new(schema, BATCH_ROWS);
         Self(coalescer.with_biggest_coalesce_batch_size(Some(LARGE_BATCH_ROWS)))
@@ -152,7 +152,7 @@ impl Coalescer {
 ///
 /// Whoever needs the next piece fetches it for all. A partition that runs ahead of another fills its queue, up to half of
 /// the session's memory; sorts above spill to make room for that.
-pub(super) struct Exchange {
+pub(super) struct PieceExchange {
     inner: Mutex<Inner>,
     /// Partitions that nobody reads any more.
     closed: Vec<AtomicBool>,
@@ -161,35 +161,39 @@ pub(super) struct Exchange {
 }
 
 struct Inner {
-    pieces: BoxStream<'static, Result<Split>>,
-    queues: Vec<VecDeque<Share>>,
+    pieces: BoxStream<'static, Result<SplitPiece>>,
+    queues: Vec<VecDeque<PieceShare>>,
     reservation: MemoryReservation,
     failure: Option<Arc<DataFusionError>>,
 }
 
 /// A decoded piece, cut for the partitions.
-pub(super) struct Split {
+pub(super) struct SplitPiece {
     group: usize,
     in_order: bool,
     before: Option<i64>,
     shares: Vec<Vec<RecordBatch>>,
 }
 
-impl Decoded {
-    pub(super) fn split(self, splitter: &Splitter) -> Result<Split> {
+impl DecodedPiece {
+    pub(super) fn split(self, splitter: &SymbolSplitter) -> Result<SplitPiece> {
         let shares = splitter.split(&self.batches)?;
-        Ok(Split { group: self.group, in_order: self.in_order, before: self.before, shares })
+        Ok(SplitPiece { group: self.group, in_order: self.in_order, before: self.before, shares })
     }
 }
 
-impl std::fmt::Debug for Exchange {
+impl std::fmt::Debug for PieceExchange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Exchange").field("partitions", &self.closed.len()).finish_non_exhaustive()
     }
 }
 
-impl Exchange {
-    pub(super) fn new(pieces: BoxStream<'static, Result<Split>>, partitions: usize, context: &TaskContext) -> Self {
+impl PieceExchange {
+    pub(super) fn new(
+        pieces: BoxStream<'static, Result<SplitPiece>>,
+        partitions: usize,
+        context: &TaskContext,
+    ) -> Self {
         let reservation = MemoryConsumer::new("TickOrderExec").register(context.memory_pool());
         let queues = std::iter::repeat_with(VecDeque::new).take(partitions).collect();
         let closed = std::iter::repeat_with(AtomicBool::default).take(partitions).collect();
@@ -214,7 +218,7 @@ impl Exchange {
     }
 
     /// The next share of a partition; `None` at the end.
-    pub(super) async fn next(&self, partition: usize) -> Result<Option<Share>> {
+    pub(super) async fn next(&self, partition: usize) -> Result<Option<PieceShare>> {
         let mut inner = self.inner.lock().await;
         loop {
             if let Some(share) = inner.queues[partition].pop_front() {
@@ -236,8 +240,8 @@ impl Exchange {
         }
     }
 
-    fn hand_out(&self, inner: &mut Inner, split: Split) -> Result<()> {
-        let Split { group, in_order, before, shares } = split;
+    fn hand_out(&self, inner: &mut Inner, split: SplitPiece) -> Result<()> {
+        let SplitPiece { group, in_order, before, shares } = split;
         for (partition, batches) in shares.into_iter().enumerate() {
             if self.closed[partition].load(Ordering::Relaxed) {
                 continue;
@@ -245,7 +249,7 @@ impl Exchange {
             let bytes = batches.iter().map(sliced_bytes).sum::<Result<usize>>()?;
             inner.reservation.grow(bytes);
             self.check(inner.reservation.size())?;
-            inner.queues[partition].push_back(Share { group, in_order, before, batches, bytes });
+            inner.queues[partition].push_back(PieceShare { group, in_order, before, batches, bytes });
         }
         Ok(())
     }

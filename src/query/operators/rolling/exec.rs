@@ -21,9 +21,9 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Exe
 use futures::StreamExt;
 
 use super::order::TickOrderExec;
-use super::symbols::{Sessions, Symbols};
+use super::symbols::{SymbolNumbers, TradeDates};
 use super::tail::TailMergeExec;
-use super::windows::{Rolling, Window};
+use super::windows::{RollingWindow, RunningWindows};
 
 /// Places in the input of what windows are partitioned by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) struct PartitionedBy {
 #[derive(Debug)]
 pub(super) struct RollingExec {
     input: Arc<dyn ExecutionPlan>,
-    windows: Vec<Window>,
+    windows: Vec<RollingWindow>,
     by: PartitionedBy,
     /// The input's columns, then one for each window.
     schema: SchemaRef,
@@ -47,7 +47,7 @@ impl RollingExec {
     /// `input` gives each symbol in one partition, its rows in order.
     pub(super) fn new(
         input: Arc<dyn ExecutionPlan>,
-        windows: Vec<Window>,
+        windows: Vec<RollingWindow>,
         by: PartitionedBy,
         schema: SchemaRef,
     ) -> Self {
@@ -95,7 +95,7 @@ impl ExecutionPlan for RollingExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        for argument in self.windows.iter().flat_map(Window::arguments) {
+        for argument in self.windows.iter().flat_map(RollingWindow::arguments) {
             if f(argument)? == TreeNodeRecursion::Stop {
                 return Ok(TreeNodeRecursion::Stop);
             }
@@ -115,7 +115,7 @@ impl ExecutionPlan for RollingExec {
     /// Columns that nobody reads above are not read below.
     fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let inputs = self.input.schema().fields().len();
-        let arguments = self.windows.iter().flat_map(Window::arguments);
+        let arguments = self.windows.iter().flat_map(RollingWindow::arguments);
         let read = projection.expr().iter().map(|one| &one.expr).chain(arguments).flat_map(collect_columns);
         let read = read.map(|column| column.index()).filter(|at| *at < inputs);
         let read: BTreeSet<usize> = read.chain([self.by.symbol]).chain(self.by.trade_date).collect();
@@ -138,8 +138,8 @@ impl ExecutionPlan for RollingExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut rolling = Rolling::new(&self.windows);
-        let (mut symbols, mut sessions) = (Symbols::default(), Sessions::default());
+        let mut rolling = RunningWindows::new(&self.windows);
+        let (mut symbols, mut sessions) = (SymbolNumbers::default(), TradeDates::default());
         let (by, schema) = (self.by, Arc::clone(&self.schema));
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let held = MemoryConsumer::new(format!("RollingExec[{partition}]")).register(context.memory_pool());
@@ -172,11 +172,11 @@ impl ExecutionPlan for RollingExec {
 }
 
 /// A plan, and which of the columns it has.
-type Narrowed = (Arc<dyn ExecutionPlan>, Vec<usize>);
+type NarrowedPlan = (Arc<dyn ExecutionPlan>, Vec<usize>);
 
 /// Ticks in order with these of their columns, and what else that needs.
-fn narrowed(input: &Arc<dyn ExecutionPlan>, read: BTreeSet<usize>) -> Result<Option<Narrowed>> {
-    fn shared<T: ExecutionPlan + 'static>((plan, kept): (T, Vec<usize>)) -> Narrowed {
+fn narrowed(input: &Arc<dyn ExecutionPlan>, read: BTreeSet<usize>) -> Result<Option<NarrowedPlan>> {
+    fn shared<T: ExecutionPlan + 'static>((plan, kept): (T, Vec<usize>)) -> NarrowedPlan {
         (Arc::new(plan), kept)
     }
     if let Some(ticks) = input.downcast_ref::<TickOrderExec>() {

@@ -12,19 +12,19 @@ pub(in crate::query) const MANY_ROWS: u64 = if cfg!(test) { 1 } else { 1_000_000
 
 /// An extension of a file whose footer was read at planning.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::query) struct SaysSorted(pub bool);
+pub(in crate::query) struct SortedByFooter(pub bool);
 
 /// # Errors
 /// The footer can't be read.
 pub(in crate::query) async fn says_sorted(
     readers: &dyn ParquetFileReaderFactory,
     file: &PartitionedFile,
-) -> Result<SaysSorted> {
-    if let Some(known) = file.extension::<SaysSorted>() {
+) -> Result<SortedByFooter> {
+    if let Some(known) = file.extension::<SortedByFooter>() {
         return Ok(*known);
     }
     let hint = file.metadata_size_hint;
     let mut reader = readers.create_reader(0, file.clone(), hint, &ExecutionPlanMetricsSet::new())?;
     let footer = reader.get_metadata(None).await.map_err(|error| DataFusionError::ParquetError(Box::new(error)))?;
-    Ok(SaysSorted(footer_says_sorted(&footer)))
+    Ok(SortedByFooter(footer_says_sorted(&footer)))
 }

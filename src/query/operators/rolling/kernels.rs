@@ -1,4 +1,4 @@
-//! The kernels of `signals` over columns: each holds the state of all symbols of a partition.
+//! The kernels of `indicators` over columns: each holds the state of all symbols of a partition.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -8,8 +8,8 @@ use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, Pri
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Float64Type};
 
-use super::symbols::Run;
-use crate::indicators::{Counter, Fold, Frame, Frames, Moments, MomentsState, Previous, Sum};
+use super::symbols::SymbolRun;
+use crate::indicators::{Fold, Frame, Frames, KnownCounter, LaggedValues, Moments, MomentsState, Sum};
 
 /// The argument is known at a row; `None` where it is at all rows. An array of type Null has no buffer of its own.
 fn known(argument: &dyn Array) -> Option<NullBuffer> {
@@ -18,12 +18,12 @@ fn known(argument: &dyn Array) -> Option<NullBuffer> {
 
 /// Known values of an argument in each frame; of all rows where there is no argument.
 #[derive(Debug)]
-pub(super) struct Counts {
+pub(super) struct KnownCounts {
     frame: Frame,
-    symbols: Vec<Counter>,
+    symbols: Vec<KnownCounter>,
 }
 
-impl Counts {
+impl KnownCounts {
     pub(super) fn new(frame: Frame) -> Self {
         Self { frame, symbols: Vec::new() }
     }
@@ -31,16 +31,16 @@ impl Counts {
     pub(super) fn extend(
         &mut self,
         argument: Option<&ArrayRef>,
-        runs: &[Run],
+        runs: &[SymbolRun],
         symbols: usize,
         rows: usize,
     ) -> Vec<i64> {
-        self.symbols.resize_with(symbols, || Counter::new(self.frame));
+        self.symbols.resize_with(symbols, || KnownCounter::new(self.frame));
         let nulls = argument.and_then(|argument| known(argument));
         let mut counts = Vec::with_capacity(rows);
         for run in runs {
             if run.anew {
-                self.symbols[run.symbol] = Counter::new(self.frame);
+                self.symbols[run.symbol] = KnownCounter::new(self.frame);
             }
             let is_known = nulls.as_ref().map(|nulls| |at: usize| nulls.is_valid(run.rows.start + at));
             self.symbols[run.symbol].extend(run.rows.len(), is_known, &mut counts);
@@ -49,7 +49,7 @@ impl Counts {
     }
 
     pub(super) fn size(&self) -> usize {
-        sizes(&self.symbols, Counter::size)
+        sizes(&self.symbols, KnownCounter::size)
     }
 }
 
@@ -60,21 +60,21 @@ fn sizes<S>(symbols: &Vec<S>, size: impl Fn(&S) -> usize) -> usize {
 
 /// A fold of a column over each frame.
 #[derive(Debug)]
-pub(super) struct Folded<P, F: Fold> {
+pub(super) struct FoldedFrames<P, F: Fold> {
     frame: Frame,
     symbols: Vec<Frames<F>>,
     kind: PhantomData<fn() -> P>,
 }
 
-pub(super) type Sums = Folded<Float64Type, Sum>;
-pub(super) type AllMoments = Folded<Float64Type, Moments>;
+pub(super) type Sums = FoldedFrames<Float64Type, Sum>;
+pub(super) type AllMoments = FoldedFrames<Float64Type, Moments>;
 
-impl<P: ArrowPrimitiveType, F: Fold<Value = P::Native>> Folded<P, F> {
+impl<P: ArrowPrimitiveType, F: Fold<Value = P::Native>> FoldedFrames<P, F> {
     pub(super) fn new(frame: Frame) -> Self {
         Self { frame, symbols: Vec::new(), kind: PhantomData }
     }
 
-    pub(super) fn extend(&mut self, argument: &ArrayRef, runs: &[Run], symbols: usize) -> Vec<F::State> {
+    pub(super) fn extend(&mut self, argument: &ArrayRef, runs: &[SymbolRun], symbols: usize) -> Vec<F::State> {
         self.symbols.resize_with(symbols, || Frames::new(self.frame));
         let mut states = Vec::with_capacity(argument.len());
         let nulls = known(argument);
@@ -105,53 +105,53 @@ impl<P: ArrowPrimitiveType, F: Fold<Value = P::Native>> Folded<P, F> {
 /// A kernel whose states are the values of the result.
 pub(super) trait ArrayKernel: Debug + Send {
     /// One value a row, NULL where `counts` is zero.
-    fn extend(&mut self, argument: &ArrayRef, runs: &[Run], symbols: usize, counts: Option<&[i64]>) -> ArrayRef;
+    fn extend(&mut self, argument: &ArrayRef, runs: &[SymbolRun], symbols: usize, counts: Option<&[i64]>) -> ArrayRef;
 
     /// Bytes that are allocated.
     fn size(&self) -> usize;
 }
 
-impl<P, F> ArrayKernel for Folded<P, F>
+impl<P, F> ArrayKernel for FoldedFrames<P, F>
 where
     P: ArrowPrimitiveType + Debug,
     F: Fold<Value = P::Native, State = P::Native> + Debug + Send,
     Frames<F>: Debug,
 {
-    fn extend(&mut self, argument: &ArrayRef, runs: &[Run], symbols: usize, counts: Option<&[i64]>) -> ArrayRef {
-        let values = Folded::extend(self, argument, runs, symbols);
+    fn extend(&mut self, argument: &ArrayRef, runs: &[SymbolRun], symbols: usize, counts: Option<&[i64]>) -> ArrayRef {
+        let values = FoldedFrames::extend(self, argument, runs, symbols);
         let nulls = counts.and_then(where_some);
         let array = PrimitiveArray::<P>::new(values.into(), nulls);
         Arc::new(array.with_data_type(argument.data_type().clone()))
     }
 
     fn size(&self) -> usize {
-        Folded::size(self)
+        FoldedFrames::size(self)
     }
 }
 
 /// `LAG`.
 #[derive(Debug)]
-pub(super) struct Lagged<P: ArrowPrimitiveType> {
+pub(super) struct LagKernel<P: ArrowPrimitiveType> {
     distance: usize,
-    symbols: Vec<Previous<P::Native>>,
+    symbols: Vec<LaggedValues<P::Native>>,
 }
 
-impl<P: ArrowPrimitiveType> Lagged<P> {
+impl<P: ArrowPrimitiveType> LagKernel<P> {
     pub(super) fn new(distance: usize) -> Self {
         Self { distance, symbols: Vec::new() }
     }
 }
 
-impl<P: ArrowPrimitiveType + Debug> ArrayKernel for Lagged<P> {
-    fn extend(&mut self, argument: &ArrayRef, runs: &[Run], symbols: usize, _counts: Option<&[i64]>) -> ArrayRef {
-        self.symbols.resize_with(symbols, || Previous::new(self.distance));
+impl<P: ArrowPrimitiveType + Debug> ArrayKernel for LagKernel<P> {
+    fn extend(&mut self, argument: &ArrayRef, runs: &[SymbolRun], symbols: usize, _counts: Option<&[i64]>) -> ArrayRef {
+        self.symbols.resize_with(symbols, || LaggedValues::new(self.distance));
         let array = argument.as_primitive::<P>();
         let nulls = known(argument);
         let mut values = Vec::with_capacity(array.len());
         let mut absent = Vec::new();
         for run in runs {
             if run.anew {
-                self.symbols[run.symbol] = Previous::new(self.distance);
+                self.symbols[run.symbol] = LaggedValues::new(self.distance);
             }
             let slice = &array.values()[run.rows.clone()];
             let value =
@@ -168,25 +168,25 @@ impl<P: ArrowPrimitiveType + Debug> ArrayKernel for Lagged<P> {
     }
 
     fn size(&self) -> usize {
-        sizes(&self.symbols, Previous::size)
+        sizes(&self.symbols, LaggedValues::size)
     }
 }
 
 /// `FIRST_VALUE` of all rows up to the current one.
 #[derive(Debug)]
-pub(super) struct Firsts<P: ArrowPrimitiveType> {
+pub(super) struct FirstValueKernel<P: ArrowPrimitiveType> {
     /// `None` before the first row.
     symbols: Vec<Option<Option<P::Native>>>,
 }
 
-impl<P: ArrowPrimitiveType> Firsts<P> {
+impl<P: ArrowPrimitiveType> FirstValueKernel<P> {
     pub(super) fn new() -> Self {
         Self { symbols: Vec::new() }
     }
 }
 
-impl<P: ArrowPrimitiveType + Debug> ArrayKernel for Firsts<P> {
-    fn extend(&mut self, argument: &ArrayRef, runs: &[Run], symbols: usize, _counts: Option<&[i64]>) -> ArrayRef {
+impl<P: ArrowPrimitiveType + Debug> ArrayKernel for FirstValueKernel<P> {
+    fn extend(&mut self, argument: &ArrayRef, runs: &[SymbolRun], symbols: usize, _counts: Option<&[i64]>) -> ArrayRef {
         self.symbols.resize(symbols, None);
         let array = argument.as_primitive::<P>();
         let mut firsts = PrimitiveBuilder::<P>::with_capacity(array.len());
@@ -218,12 +218,12 @@ fn nulls_at(absent: &[usize], len: usize) -> NullBuffer {
 
 /// `ROW_NUMBER`.
 #[derive(Debug, Default)]
-pub(super) struct RowNumbers {
+pub(super) struct RowNumberKernel {
     symbols: Vec<i64>,
 }
 
-impl RowNumbers {
-    pub(super) fn extend(&mut self, runs: &[Run], symbols: usize, rows: usize) -> ArrayRef {
+impl RowNumberKernel {
+    pub(super) fn extend(&mut self, runs: &[SymbolRun], symbols: usize, rows: usize) -> ArrayRef {
         self.symbols.resize(symbols, 0);
         let mut numbers = Vec::with_capacity(rows);
         for run in runs {
@@ -284,7 +284,7 @@ macro_rules! by_type {
 pub(super) fn lagged(kind: &DataType, distance: usize) -> Option<Box<dyn ArrayKernel>> {
     macro_rules! make {
         ($type:ty) => {
-            Box::new(Lagged::<$type>::new(distance)) as Box<dyn ArrayKernel>
+            Box::new(LagKernel::<$type>::new(distance)) as Box<dyn ArrayKernel>
         };
     }
     by_type!(kind, make)
@@ -293,7 +293,7 @@ pub(super) fn lagged(kind: &DataType, distance: usize) -> Option<Box<dyn ArrayKe
 pub(super) fn first(kind: &DataType) -> Option<Box<dyn ArrayKernel>> {
     macro_rules! make {
         ($type:ty) => {
-            Box::new(Firsts::<$type>::new()) as Box<dyn ArrayKernel>
+            Box::new(FirstValueKernel::<$type>::new()) as Box<dyn ArrayKernel>
         };
     }
     by_type!(kind, make)
@@ -302,8 +302,9 @@ pub(super) fn first(kind: &DataType) -> Option<Box<dyn ArrayKernel>> {
 pub(super) fn greatest(kind: &DataType, frame: Frame) -> Option<Box<dyn ArrayKernel>> {
     macro_rules! make {
         ($type:ty) => {
-            Box::new(Folded::<$type, crate::indicators::Greatest<<$type as ArrowPrimitiveType>::Native>>::new(frame))
-                as Box<dyn ArrayKernel>
+            Box::new(FoldedFrames::<$type, crate::indicators::Greatest<<$type as ArrowPrimitiveType>::Native>>::new(
+                frame,
+            )) as Box<dyn ArrayKernel>
         };
     }
     by_type!(kind, make)
@@ -312,7 +313,7 @@ pub(super) fn greatest(kind: &DataType, frame: Frame) -> Option<Box<dyn ArrayKer
 pub(super) fn least(kind: &DataType, frame: Frame) -> Option<Box<dyn ArrayKernel>> {
     macro_rules! make {
         ($type:ty) => {
-            Box::new(Folded::<$type, crate::indicators::Least<<$type as ArrowPrimitiveType>::Native>>::new(frame))
+            Box::new(FoldedFrames::<$type, crate::indicators::Least<<$type as ArrowPrimitiveType>::Native>>::new(frame))
                 as Box<dyn ArrayKernel>
         };
     }

@@ -9,18 +9,19 @@ use arrow::datatypes::{DataType, Int32Type, Int64Type, SchemaRef, TimestampMicro
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, exec_datafusion_err};
 
-use super::exchange::{BATCH_ROWS, Coalescer, SLICE_ROWS, sliced_bytes};
-use super::symbols::Symbols;
+use super::exchange::{BATCH_ROWS, SLICE_ROWS, SliceCoalescer, sliced_bytes};
+use super::symbols::SymbolNumbers;
 use crate::lake::SORTED_BY;
 
-/// Places of the columns that order the rows of a symbol: ts, then what tells equal times apart, as far as it is read.
+/// The indices of the columns that order the rows of a symbol: ts, then the columns that order equal times, as far as they
+/// are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::query) struct Keys {
+pub(in crate::query) struct OrderKeys {
     pub columns: Vec<usize>,
 }
 
-/// Where a row stands among those of its symbol.
-pub(super) type Key = (i64, i32, i64, i32);
+/// The position of a row among those of its symbol.
+pub(super) type OrderKey = (i64, i32, i64, i32);
 
 /// The key columns of a batch.
 pub(super) struct KeyColumns<'a> {
@@ -30,7 +31,7 @@ pub(super) struct KeyColumns<'a> {
     index: Option<&'a [i32]>,
 }
 
-impl Keys {
+impl OrderKeys {
     pub(in crate::query) const NAMES: [&'static str; 4] = ["ts", "kafka_partition", "kafka_offset", "kafka_index"];
 
     /// The keys in a schema, as many as there are without a gap; `None` without a time.
@@ -61,7 +62,7 @@ impl Keys {
 }
 
 impl KeyColumns<'_> {
-    pub(super) fn key(&self, row: usize) -> Key {
+    pub(super) fn key(&self, row: usize) -> OrderKey {
         let int = |values: Option<&[i32]>| values.map_or(0, |values| values[row]);
         (self.ts[row], int(self.partition), self.offset.map_or(0, |values| values[row]), int(self.index))
     }
@@ -78,14 +79,14 @@ impl KeyColumns<'_> {
 /// The last row of each batch checked so far, for files that say they are sorted.
 #[derive(Debug, Default)]
 pub(super) struct OrderCheck {
-    symbols: Symbols,
-    last: Vec<Option<Key>>,
+    symbols: SymbolNumbers,
+    last: Vec<Option<OrderKey>>,
 }
 
 impl OrderCheck {
     /// # Errors
     /// Rows of a symbol are not in order.
-    pub(super) fn check(&mut self, batch: &RecordBatch, symbol: usize, keys: &Keys) -> Result<()> {
+    pub(super) fn check(&mut self, batch: &RecordBatch, symbol: usize, keys: &OrderKeys) -> Result<()> {
         let columns = keys.read(batch);
         for run in self.symbols.runs(batch.column(symbol))? {
             self.last.resize(self.symbols.len(), None);
@@ -93,7 +94,7 @@ impl OrderCheck {
             let follows = last.is_none_or(|last| last <= columns.key(run.rows.start));
             if !follows || columns.end_of_order(run.rows.clone()) < run.rows.end {
                 return Err(exec_datafusion_err!(
-                    "a file of ticks says that it is sorted and is not: write it anew without the key {} in its footer",
+                    "a file of ticks says that it is sorted and is not: rewrite it without the key {} in its footer",
                     SORTED_BY
                 ));
             }
@@ -105,16 +106,16 @@ impl OrderCheck {
 
 /// Consecutive rows of one symbol in a batch, in order, with the first and the last key.
 #[derive(Debug, Clone)]
-struct Segment {
-    first: Key,
-    last: Key,
+struct SymbolSegment {
+    first: OrderKey,
+    last: OrderKey,
     /// Number of the batch.
     batch: usize,
     rows: Range<usize>,
 }
 
 /// A batch that has rows which were not given yet.
-struct Held {
+struct HeldBatch {
     batch: RecordBatch,
     rows: usize,
     bytes: usize,
@@ -122,34 +123,34 @@ struct Held {
 
 /// Rows of one partition, out of a group of files that overlap. What no later file can precede is released, and then
 /// given symbol by symbol.
-pub(super) struct Merge {
+pub(super) struct SymbolMerge {
     symbol: usize,
-    keys: Keys,
-    symbols: Symbols,
+    keys: OrderKeys,
+    symbols: SymbolNumbers,
     /// `None` where all rows were given. The number of the first is `given`.
-    batches: VecDeque<Option<Held>>,
+    batches: VecDeque<Option<HeldBatch>>,
     given: usize,
     /// By number of the symbol.
-    segments: Vec<Vec<Segment>>,
+    segments: Vec<Vec<SymbolSegment>>,
     /// Rows in `segments`.
     held_rows: usize,
-    released: VecDeque<Vec<Segment>>,
-    output: Coalescer,
+    released: VecDeque<Vec<SymbolSegment>>,
+    output: SliceCoalescer,
     bytes: usize,
 }
 
-impl Merge {
-    pub(super) fn new(schema: SchemaRef, symbol: usize, keys: Keys) -> Self {
+impl SymbolMerge {
+    pub(super) fn new(schema: SchemaRef, symbol: usize, keys: OrderKeys) -> Self {
         Self {
             symbol,
             keys,
-            symbols: Symbols::default(),
+            symbols: SymbolNumbers::default(),
             batches: VecDeque::new(),
             given: 0,
             segments: Vec::new(),
             held_rows: 0,
             released: VecDeque::new(),
-            output: Coalescer::new(schema),
+            output: SliceCoalescer::new(schema),
             bytes: 0,
         }
     }
@@ -175,14 +176,14 @@ impl Merge {
             while start < run.rows.end {
                 let end = columns.end_of_order(start..run.rows.end);
                 let (first, last) = (columns.key(start), columns.key(end - 1));
-                self.segments[run.symbol].push(Segment { first, last, batch: number, rows: start..end });
+                self.segments[run.symbol].push(SymbolSegment { first, last, batch: number, rows: start..end });
                 start = end;
             }
         }
         let (rows, bytes) = (batch.num_rows(), sliced_bytes(&batch)?);
         self.held_rows += rows;
         self.bytes += bytes;
-        self.batches.push_back(Some(Held { batch, rows, bytes }));
+        self.batches.push_back(Some(HeldBatch { batch, rows, bytes }));
         Ok(())
     }
 
@@ -203,7 +204,7 @@ impl Merge {
                     let ready = columns.ts[segment.rows.clone()].partition_point(|ts| *ts < before);
                     let cut = segment.rows.start + ready;
                     let (rows, last) = (segment.rows.start..cut, columns.key(cut - 1));
-                    released.push(Segment { last, rows, ..segment });
+                    released.push(SymbolSegment { last, rows, ..segment });
                     (segment.first, segment.rows.start) = (columns.key(cut), cut);
                 }
                 held.push(segment);
@@ -235,7 +236,7 @@ impl Merge {
     }
 
     /// Forgets batches whose rows were all given.
-    fn give(&mut self, segments: &[Segment]) {
+    fn give(&mut self, segments: &[SymbolSegment]) {
         for segment in segments {
             let place = &mut self.batches[segment.batch - self.given];
             let Some(held) = place else { continue };
@@ -257,7 +258,7 @@ impl Merge {
     }
 
     /// Rows of one symbol. Only stretches of segments that overlap are sorted.
-    fn emit(&mut self, segments: &[Segment]) -> Result<()> {
+    fn emit(&mut self, segments: &[SymbolSegment]) -> Result<()> {
         let rows: usize = segments.iter().map(|segment| segment.rows.len()).sum();
         if rows < segments.len() * SLICE_ROWS {
             return self.emit_sorted(segments);
@@ -282,13 +283,13 @@ impl Merge {
         Ok(())
     }
 
-    fn emit_sorted(&mut self, segments: &[Segment]) -> Result<()> {
+    fn emit_sorted(&mut self, segments: &[SymbolSegment]) -> Result<()> {
         let mut used: Vec<usize> = segments.iter().map(|segment| segment.batch).collect();
         used.sort_unstable();
         used.dedup();
         let batches: Vec<RecordBatch> = used.iter().map(|number| self.batch(*number).clone()).collect();
         let columns: Vec<KeyColumns<'_>> = batches.iter().map(|batch| self.keys.read(batch)).collect();
-        let mut rows: Vec<(Key, usize, usize)> = Vec::new();
+        let mut rows: Vec<(OrderKey, usize, usize)> = Vec::new();
         for segment in segments {
             let at = used.binary_search(&segment.batch).expect("each batch of a segment is listed");
             rows.extend(segment.rows.clone().map(|row| (columns[at].key(row), at, row)));

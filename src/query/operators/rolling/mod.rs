@@ -1,4 +1,4 @@
-//! Windows per symbol without a sort: the order that the files already have, and the kernels of `signals`.
+//! Windows per symbol without a sort: the order that the files already have, and the kernels of `indicators`.
 //!
 //! ```text
 //!  DataSourceExec: one piece of a file a partition ──> pieces decoded side by side, one task each, in order
@@ -13,7 +13,7 @@
 //!
 //! A rule puts `RollingExec` in the place of DataFusion's window operator where every expression of it is
 //! `PARTITION BY symbol[, trade_date] ORDER BY ts[, kafka_partition[, kafka_offset[, kafka_index]]]` over `ticks`, with a ROWS frame
-//! that ends at or before the current row, and a function that `signals` knows. All else stays as it was.
+//! that ends at or before the current row, and a function that `indicators` has. All else stays as it was.
 //!
 //! Invariants:
 //! - Files are grouped by what overlaps in time: groups follow each other, so state is carried from date to date. A
@@ -37,8 +37,8 @@ mod tail;
 mod windows;
 
 pub(in crate::query) use footer::{MANY_ROWS, says_sorted};
-pub(in crate::query) use merge::Keys;
+pub(in crate::query) use merge::OrderKeys;
 pub(in crate::query) use rule::{RollingWindows, SCHEME, origin, union_of, windows_of};
-pub(in crate::query) use span::{Span, spans};
+pub(in crate::query) use span::{FileSpan, spans};
 pub(in crate::query) use symbols::SYMBOL;
 pub(in crate::query) use windows::{distance_of, function_of};

@@ -20,9 +20,9 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::exchange::{Decoded, Exchange, Share, Split, Splitter};
-use super::footer::{SaysSorted, says_sorted};
-use super::merge::{Keys, Merge, OrderCheck};
+use super::exchange::{DecodedPiece, PieceExchange, PieceShare, SplitPiece, SymbolSplitter};
+use super::footer::{SortedByFooter, says_sorted};
+use super::merge::{OrderCheck, OrderKeys, SymbolMerge};
 
 /// Pieces that are decoded ahead, for each partition.
 const PIECES_AHEAD: usize = 2;
@@ -31,7 +31,7 @@ const ROWS_TO_MERGE: usize = if cfg!(test) { 64 } else { 64 * 1024 };
 
 /// A partition of the input: all of a file, or some of its row groups.
 #[derive(Debug, Clone)]
-pub(super) struct Piece {
+pub(super) struct FilePiece {
     pub file: PartitionedFile,
     /// Files that overlap in time have the same; ascending.
     pub group: usize,
@@ -45,21 +45,21 @@ pub(super) struct Piece {
 pub(super) struct TickOrderExec {
     /// Each partition is a piece.
     input: Arc<dyn ExecutionPlan>,
-    pieces: Arc<[Piece]>,
+    pieces: Arc<[FilePiece]>,
     reader: Arc<dyn ParquetFileReaderFactory>,
-    splitter: Splitter,
-    keys: Keys,
-    exchange: OnceLock<Arc<Exchange>>,
+    splitter: SymbolSplitter,
+    keys: OrderKeys,
+    exchange: OnceLock<Arc<PieceExchange>>,
     properties: Arc<PlanProperties>,
 }
 
 impl TickOrderExec {
     pub(super) fn new(
         input: Arc<dyn ExecutionPlan>,
-        pieces: Arc<[Piece]>,
+        pieces: Arc<[FilePiece]>,
         reader: Arc<dyn ParquetFileReaderFactory>,
-        splitter: Splitter,
-        keys: Keys,
+        splitter: SymbolSplitter,
+        keys: OrderKeys,
     ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(input.schema()),
@@ -70,7 +70,7 @@ impl TickOrderExec {
         Self { input, pieces, reader, splitter, keys, exchange: OnceLock::new(), properties: Arc::new(properties) }
     }
 
-    /// Reads these columns and the times alone, and tells which these are; `None` where all are read or needed to bring
+    /// Reads these columns and the times alone, and returns which these are; `None` where all are read or needed to bring
     /// ticks into order.
     pub(super) fn narrowed(&self, mut columns: BTreeSet<usize>) -> Result<Option<(Self, Vec<usize>)>> {
         columns.insert(self.keys.columns[0]);
@@ -78,7 +78,7 @@ impl TickOrderExec {
         let in_order = self
             .pieces
             .iter()
-            .all(|piece| piece.alone && piece.file.extension::<SaysSorted>().is_some_and(|says| says.0));
+            .all(|piece| piece.alone && piece.file.extension::<SortedByFooter>().is_some_and(|says| says.0));
         if !in_order || columns.len() == schema.fields().len() {
             return Ok(None);
         }
@@ -91,13 +91,13 @@ impl TickOrderExec {
         let Some(input) = self.input.try_swapping_with_projection(&projection)? else { return Ok(None) };
         let kept: Vec<usize> = columns.into_iter().collect();
         let place = |at: &usize| kept.binary_search(at).ok();
-        let keys = Keys { columns: self.keys.columns.iter().map_while(place).collect() };
+        let keys = OrderKeys { columns: self.keys.columns.iter().map_while(place).collect() };
         let symbol = place(&self.splitter.symbol).ok_or_else(|| exec_datafusion_err!("the symbol was left out"))?;
-        let splitter = Splitter::new(input.schema(), symbol, self.splitter.partitions);
+        let splitter = SymbolSplitter::new(input.schema(), symbol, self.splitter.partitions);
         Ok(Some((Self::new(input, Arc::clone(&self.pieces), Arc::clone(&self.reader), splitter, keys), kept)))
     }
 
-    pub(super) fn splitter(&self) -> &Splitter {
+    pub(super) fn splitter(&self) -> &SymbolSplitter {
         &self.splitter
     }
 
@@ -106,8 +106,8 @@ impl TickOrderExec {
         Self::new(input, pieces, reader, self.splitter.clone(), self.keys.clone())
     }
 
-    fn start(&self, context: &Arc<TaskContext>) -> Arc<Exchange> {
-        let job = Job {
+    fn start(&self, context: &Arc<TaskContext>) -> Arc<PieceExchange> {
+        let job = DecodeJob {
             input: Arc::clone(&self.input),
             pieces: Arc::clone(&self.pieces),
             reader: Arc::clone(&self.reader),
@@ -119,26 +119,26 @@ impl TickOrderExec {
             let task = SpawnedTask::spawn(job.clone().decode(at));
             async move { task.join_unwind().await.map_err(|error| exec_datafusion_err!("decode a file: {error}"))? }
         });
-        Arc::new(Exchange::new(pieces.buffered(PIECES_AHEAD * partitions).boxed(), partitions, context))
+        Arc::new(PieceExchange::new(pieces.buffered(PIECES_AHEAD * partitions).boxed(), partitions, context))
     }
 }
 
 /// What it takes to decode a piece.
 #[derive(Clone)]
-struct Job {
+struct DecodeJob {
     input: Arc<dyn ExecutionPlan>,
-    pieces: Arc<[Piece]>,
+    pieces: Arc<[FilePiece]>,
     reader: Arc<dyn ParquetFileReaderFactory>,
-    splitter: Splitter,
+    splitter: SymbolSplitter,
     context: Arc<TaskContext>,
 }
 
-impl Job {
-    async fn decode(self, at: usize) -> Result<Split> {
+impl DecodeJob {
+    async fn decode(self, at: usize) -> Result<SplitPiece> {
         let piece = &self.pieces[at];
         let in_order = piece.alone && says_sorted(self.reader.as_ref(), &piece.file).await?.0;
         let batches: Vec<RecordBatch> = self.input.execute(at, Arc::clone(&self.context))?.try_collect().await?;
-        Decoded { group: piece.group, in_order, before: piece.before, batches }.split(&self.splitter)
+        DecodedPiece { group: piece.group, in_order, before: piece.before, batches }.split(&self.splitter)
     }
 }
 
@@ -192,13 +192,13 @@ impl ExecutionPlan for TickOrderExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let exchange = Arc::clone(self.exchange.get_or_init(|| self.start(&context)));
-        let reader = Reader {
+        let reader = OrderedReader {
             exchange,
             partition,
             splitter: self.splitter.clone(),
             keys: self.keys.clone(),
             ready: VecDeque::new(),
-            merge: Merge::new(self.input.schema(), self.splitter.symbol, self.keys.clone()),
+            merge: SymbolMerge::new(self.input.schema(), self.splitter.symbol, self.keys.clone()),
             held_group: None,
             later: None,
             check: (0, OrderCheck::default()),
@@ -214,29 +214,29 @@ impl ExecutionPlan for TickOrderExec {
 }
 
 /// One partition of the output.
-struct Reader {
-    exchange: Arc<Exchange>,
+struct OrderedReader {
+    exchange: Arc<PieceExchange>,
     partition: usize,
-    splitter: Splitter,
-    keys: Keys,
+    splitter: SymbolSplitter,
+    keys: OrderKeys,
     ready: VecDeque<RecordBatch>,
-    merge: Merge,
+    merge: SymbolMerge,
     /// The group whose rows are merged.
     held_group: Option<usize>,
     /// The first share of the group after that one.
-    later: Option<Share>,
+    later: Option<PieceShare>,
     check: (usize, OrderCheck),
     reservation: MemoryReservation,
     at_end: bool,
 }
 
-impl Drop for Reader {
+impl Drop for OrderedReader {
     fn drop(&mut self) {
         self.exchange.close(self.partition);
     }
 }
 
-impl Reader {
+impl OrderedReader {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             if let Some(batch) = self.ready.pop_front() {
@@ -258,7 +258,7 @@ impl Reader {
         }
     }
 
-    fn take(&mut self, share: Option<Share>) -> Result<()> {
+    fn take(&mut self, share: Option<PieceShare>) -> Result<()> {
         let group = share.as_ref().map(|share| share.group);
         if self.held_group.is_some() && self.held_group != group {
             self.merge.release(None);

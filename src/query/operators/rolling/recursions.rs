@@ -1,20 +1,20 @@
-//! The window functions of ours over columns: each holds the state of all symbols of a partition.
+//! The indicator functions over columns: each holds the state of all symbols of a partition.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Float64Builder};
 use arrow::error::ArrowError;
 
-use super::symbols::Run;
-use crate::query::operators::indicators::{Indicator, Running, doubles};
+use super::symbols::SymbolRun;
+use crate::query::operators::indicators::{Indicator, IndicatorState, doubles};
 
 #[derive(Debug)]
-pub(super) struct Recursions {
+pub(super) struct IndicatorKernel {
     indicator: Indicator,
-    symbols: Vec<Running>,
+    symbols: Vec<IndicatorState>,
 }
 
-impl Recursions {
+impl IndicatorKernel {
     pub(super) fn new(indicator: Indicator) -> Self {
         Self { indicator, symbols: Vec::new() }
     }
@@ -24,7 +24,7 @@ impl Recursions {
     pub(super) fn extend(
         &mut self,
         arguments: &[&ArrayRef],
-        runs: &[Run],
+        runs: &[SymbolRun],
         symbols: usize,
         rows: usize,
     ) -> Result<ArrayRef, ArrowError> {

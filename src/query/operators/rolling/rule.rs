@@ -19,15 +19,15 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ExecutionPlan, WindowExpr};
 
-use super::exchange::Splitter;
+use super::exchange::SymbolSplitter;
 use super::exec::{PartitionedBy, RollingExec};
-use super::footer::{MANY_ROWS, SaysSorted};
-use super::merge::Keys;
-use super::order::{Piece, TickOrderExec};
-use super::span::{Span, spans};
+use super::footer::{MANY_ROWS, SortedByFooter};
+use super::merge::OrderKeys;
+use super::order::{FilePiece, TickOrderExec};
+use super::span::{FileSpan, spans};
 use super::symbols::SYMBOL;
 use super::tail::TailMergeExec;
-use super::windows::Window;
+use super::windows::RollingWindow;
 use crate::query::session::union::TailExec;
 
 /// Part of the session's memory that overlapping files may take: they are queued, held and put together.
@@ -47,7 +47,7 @@ pub(in crate::query) struct RollingWindows {
 }
 
 #[derive(Clone, Copy)]
-struct Limits {
+struct RollingLimits {
     partitions: usize,
     /// Bytes of the files that overlap.
     held_bytes: u64,
@@ -56,7 +56,7 @@ struct Limits {
 impl PhysicalOptimizerRule for RollingWindows {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let held_bytes = self.memory_bytes as u64 / HELD_PART;
-        let limits = Limits { partitions: config.execution.target_partitions, held_bytes };
+        let limits = RollingLimits { partitions: config.execution.target_partitions, held_bytes };
         plan.transform_up(|node| match rolled(&node, limits)? {
             Some(rolling) => Ok(Transformed::yes(rolling)),
             None => Ok(Transformed::no(node)),
@@ -74,10 +74,11 @@ impl PhysicalOptimizerRule for RollingWindows {
 }
 
 /// The rolling operator in the place of a window operator, if it knows all of its expressions.
-fn rolled(node: &Arc<dyn ExecutionPlan>, limits: Limits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn rolled(node: &Arc<dyn ExecutionPlan>, limits: RollingLimits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some((exprs, input)) = windows_of(node) else { return Ok(None) };
     let schema = input.schema();
-    let known: Option<Vec<Window>> = exprs.iter().map(|expr| Window::of(expr.as_ref(), &schema)).collect();
+    let known: Option<Vec<RollingWindow>> =
+        exprs.iter().map(|expr| RollingWindow::of(expr.as_ref(), &schema)).collect();
     let by: Option<Vec<PartitionedBy>> = exprs.iter().map(|expr| partitioned_by(expr.as_ref(), input)).collect();
     let (Some(windows), Some(by)) = (known, by) else { return Ok(None) };
     let Some(by) = by.first() else { return Ok(None) };
@@ -86,10 +87,10 @@ fn rolled(node: &Arc<dyn ExecutionPlan>, limits: Limits) -> Result<Option<Arc<dy
 }
 
 /// The expressions of a window operator, and its input.
-type Windows<'a> = (&'a [Arc<dyn WindowExpr>], &'a Arc<dyn ExecutionPlan>);
+type WindowOperator<'a> = (&'a [Arc<dyn WindowExpr>], &'a Arc<dyn ExecutionPlan>);
 
 /// `None` for another operator.
-pub(in crate::query) fn windows_of(plan: &Arc<dyn ExecutionPlan>) -> Option<Windows<'_>> {
+pub(in crate::query) fn windows_of(plan: &Arc<dyn ExecutionPlan>) -> Option<WindowOperator<'_>> {
     if let Some(bounded) = plan.downcast_ref::<BoundedWindowAggExec>() {
         return Some((bounded.window_expr(), bounded.input()));
     }
@@ -110,11 +111,11 @@ fn partitioned_by(expr: &dyn WindowExpr, input: &Arc<dyn ExecutionPlan>) -> Opti
         }
     }
     let order = expr.order_by();
-    let keys = order.iter().zip(Keys::NAMES).all(|(sort, name)| {
+    let keys = order.iter().zip(OrderKeys::NAMES).all(|(sort, name)| {
         let is_key = column(&sort.expr).and_then(|at| origin(input, at)).is_some_and(|origin| origin == name);
         is_key && !sort.options.descending
     });
-    let fits = !order.is_empty() && order.len() <= Keys::NAMES.len() && keys;
+    let fits = !order.is_empty() && order.len() <= OrderKeys::NAMES.len() && keys;
     fits.then_some(PartitionedBy { symbol: symbol?, trade_date })
 }
 
@@ -146,7 +147,7 @@ pub(in crate::query) fn origin(plan: &Arc<dyn ExecutionPlan>, at: usize) -> Opti
 }
 
 /// The plan with ticks in order at its leaf; `None` if anything in it could break the order.
-fn ordered(plan: &Arc<dyn ExecutionPlan>, limits: Limits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn ordered(plan: &Arc<dyn ExecutionPlan>, limits: RollingLimits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     if plan.is::<RollingExec>() {
         return Ok(Some(Arc::clone(plan)));
     }
@@ -186,15 +187,19 @@ fn plan_has(plan: &Arc<dyn ExecutionPlan>, is: &impl Fn(&Arc<dyn ExecutionPlan>)
     is(plan) || plan.children().into_iter().any(|child| plan_has(child, is))
 }
 
-fn merged(files: Option<Arc<dyn ExecutionPlan>>, tail: &TailExec, limits: Limits) -> Option<Arc<dyn ExecutionPlan>> {
+fn merged(
+    files: Option<Arc<dyn ExecutionPlan>>,
+    tail: &TailExec,
+    limits: RollingLimits,
+) -> Option<Arc<dyn ExecutionPlan>> {
     let merge = TailMergeExec::new(files, tail.clone(), limits.partitions)?;
     Some(Arc::new(merge))
 }
 
-fn ticks_in_order(source: &DataSourceExec, limits: Limits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn ticks_in_order(source: &DataSourceExec, limits: RollingLimits) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let Some((config, parquet)) = source.downcast_to_file_source::<ParquetSource>() else { return Ok(None) };
     let schema = source.schema();
-    let (Some((symbol, _)), Some(keys)) = (schema.column_with_name(SYMBOL), Keys::of(&schema)) else {
+    let (Some((symbol, _)), Some(keys)) = (schema.column_with_name(SYMBOL), OrderKeys::of(&schema)) else {
         return Ok(None);
     };
     let Some(reader) = parquet.parquet_file_reader_factory() else { return Ok(None) };
@@ -207,7 +212,7 @@ fn ticks_in_order(source: &DataSourceExec, limits: Limits) -> Result<Option<Arc<
     if groups.iter().any(|group| held_rows(group) * row_bytes > limits.held_bytes) {
         return Ok(None);
     }
-    let pieces: Arc<[Piece]> = pieces_of(groups).into();
+    let pieces: Arc<[FilePiece]> = pieces_of(groups).into();
     let groups = pieces.iter().map(|piece| FileGroup::new(vec![piece.file.clone()])).collect();
     // A piece must be read by the partition that asked for it, and stay the piece that it is.
     let partitioning = Partitioning::UnknownPartitioning(pieces.len());
@@ -216,16 +221,16 @@ fn ticks_in_order(source: &DataSourceExec, limits: Limits) -> Result<Option<Arc<
         .with_preserve_order(true)
         .with_output_partitioning(Some(partitioning))
         .build();
-    let splitter = Splitter::new(schema, symbol, limits.partitions);
+    let splitter = SymbolSplitter::new(schema, symbol, limits.partitions);
     let input = DataSourceExec::from_data_source(config);
     Ok(Some(Arc::new(TickOrderExec::new(input, pieces, Arc::clone(reader), splitter, keys))))
 }
 
 /// All files in order of time, those that overlap in one group.
-fn groups_of(config: &FileScanConfig) -> Result<Vec<Vec<Span>>> {
+fn groups_of(config: &FileScanConfig) -> Result<Vec<Vec<FileSpan>>> {
     let mut spans = spans(config)?;
     spans.sort_by(|a, b| (a.first, a.last, a.path()).cmp(&(b.first, b.last, b.path())));
-    let mut groups: Vec<Vec<Span>> = Vec::new();
+    let mut groups: Vec<Vec<FileSpan>> = Vec::new();
     let mut reached = i64::MIN;
     for span in spans {
         let last = span.last;
@@ -239,9 +244,9 @@ fn groups_of(config: &FileScanConfig) -> Result<Vec<Vec<Span>>> {
 }
 
 /// The most rows that are held at once: those of files that reach into the next ones.
-fn held_rows(group: &[Span]) -> u64 {
+fn held_rows(group: &[FileSpan]) -> u64 {
     if let [one] = group
-        && one.file.extension::<SaysSorted>().is_some_and(|says| says.0)
+        && one.file.extension::<SortedByFooter>().is_some_and(|says| says.0)
     {
         return 0;
     }
@@ -263,13 +268,13 @@ fn held_rows(group: &[Span]) -> u64 {
 }
 
 /// The files of each group, large ones in pieces.
-fn pieces_of(groups: Vec<Vec<Span>>) -> Vec<Piece> {
+fn pieces_of(groups: Vec<Vec<FileSpan>>) -> Vec<FilePiece> {
     let mut pieces = Vec::new();
     for (number, group) in groups.into_iter().enumerate() {
         let alone = group.len() == 1;
         let followers: Vec<Option<i64>> = group.iter().skip(1).map(|span| Some(span.first)).chain([None]).collect();
         for (span, before) in group.into_iter().zip(followers) {
-            pieces.extend(span.cut().into_iter().map(|file| Piece { file, group: number, alone, before: None }));
+            pieces.extend(span.cut().into_iter().map(|file| FilePiece { file, group: number, alone, before: None }));
             if let Some(last) = pieces.last_mut() {
                 last.before = before;
             }

@@ -5,7 +5,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 
-use super::merge::Keys;
+use super::merge::OrderKeys;
 
 /// Bytes of a file that are decoded at once: about a row group of the files that we write.
 const PIECE_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
@@ -14,20 +14,20 @@ const PIECE_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
 ///
 /// # Errors
 /// The table has no column of times.
-pub(in crate::query) fn spans(config: &FileScanConfig) -> Result<Vec<Span>> {
-    let ts = config.file_source().table_schema().table_schema().index_of(Keys::NAMES[0])?;
-    Ok(config.file_groups.iter().flat_map(FileGroup::iter).map(|file| Span::of(file, ts)).collect())
+pub(in crate::query) fn spans(config: &FileScanConfig) -> Result<Vec<FileSpan>> {
+    let ts = config.file_source().table_schema().table_schema().index_of(OrderKeys::NAMES[0])?;
+    Ok(config.file_groups.iter().flat_map(FileGroup::iter).map(|file| FileSpan::of(file, ts)).collect())
 }
 
-/// A file and the times in it, as far as its statistics tell.
-pub(in crate::query) struct Span {
+/// A file and the range of times in it, as far as its statistics have it.
+pub(in crate::query) struct FileSpan {
     pub file: PartitionedFile,
     pub first: i64,
     pub last: i64,
     pub rows: Option<u64>,
 }
 
-impl Span {
+impl FileSpan {
     fn of(file: &PartitionedFile, ts: usize) -> Self {
         let column = file.statistics.as_ref().and_then(|statistics| statistics.column_statistics.get(ts));
         let time = |bound: Option<&Precision<ScalarValue>>| match bound.and_then(Precision::get_value) {

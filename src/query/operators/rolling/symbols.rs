@@ -1,4 +1,4 @@
-//! Runs of rows with the same symbol, and with the same trade date where windows begin anew each day.
+//! Runs of rows with the same symbol, and with the same trade date where windows restart each day.
 
 use std::ops::Range;
 
@@ -12,31 +12,31 @@ pub(in crate::query) const SYMBOL: &str = "symbol";
 
 /// Consecutive rows of one symbol, which has a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Run {
+pub(super) struct SymbolRun {
     pub symbol: usize,
     pub rows: Range<usize>,
-    /// Windows of the symbol begin anew.
+    /// The windows of the symbol restart here.
     pub anew: bool,
 }
 
 /// Symbols that were met, numbered from 0.
 #[derive(Debug, Default)]
-pub(super) struct Symbols {
+pub(super) struct SymbolNumbers {
     numbers: HashMap<Box<str>, usize>,
 }
 
-impl Symbols {
+impl SymbolNumbers {
     pub(super) fn len(&self) -> usize {
         self.numbers.len()
     }
 
     /// # Errors
     /// The column holds no text.
-    pub(super) fn runs(&mut self, column: &ArrayRef) -> Result<Vec<Run>> {
+    pub(super) fn runs(&mut self, column: &ArrayRef) -> Result<Vec<SymbolRun>> {
         let mut runs = Vec::new();
         each_run(column, |name, rows| {
             let symbol = self.number(name);
-            runs.push(Run { symbol, rows, anew: false });
+            runs.push(SymbolRun { symbol, rows, anew: false });
         })?;
         Ok(runs)
     }
@@ -49,16 +49,16 @@ impl Symbols {
 
 /// The newest trade date of each symbol.
 #[derive(Debug, Default)]
-pub(super) struct Sessions {
+pub(super) struct TradeDates {
     dates: Vec<Option<i32>>,
 }
 
-impl Sessions {
+impl TradeDates {
     /// Cuts runs where the date changes.
     ///
     /// # Errors
     /// The column holds no dates, or a symbol's go back while its times go on.
-    pub(super) fn cut(&mut self, runs: &[Run], column: &ArrayRef) -> Result<Vec<Run>> {
+    pub(super) fn cut(&mut self, runs: &[SymbolRun], column: &ArrayRef) -> Result<Vec<SymbolRun>> {
         let Some(dates) = column.as_primitive_opt::<Date32Type>().filter(|dates| dates.null_count() == 0) else {
             return Err(exec_datafusion_err!("trade_date is {} or unknown, expected a date", column.data_type()));
         };
@@ -75,7 +75,7 @@ impl Sessions {
                         "trade_date goes back from one tick of a symbol to the next: the table holds dates of several zones"
                     ));
                 }
-                cut.push(Run { symbol: run.symbol, rows: start..start + same, anew: *last != Some(date) });
+                cut.push(SymbolRun { symbol: run.symbol, rows: start..start + same, anew: *last != Some(date) });
                 *last = Some(date);
                 start += same;
             }
@@ -138,10 +138,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_begin_anew_where_the_date_of_a_symbol_changes() {
-        let run = |symbol, rows, anew| Run { symbol, rows, anew };
+    fn windows_restart_where_the_date_of_a_symbol_changes() {
+        let run = |symbol, rows, anew| SymbolRun { symbol, rows, anew };
         let dates = |days: &[i32]| -> ArrayRef { Arc::new(arrow::array::Date32Array::from(days.to_vec())) };
-        let mut sessions = Sessions::default();
+        let mut sessions = TradeDates::default();
         let cut = sessions.cut(&[run(0, 0..3, false), run(1, 3..5, false)], &dates(&[7, 7, 8, 7, 7])).unwrap();
         assert_eq!(cut, [run(0, 0..2, true), run(0, 2..3, true), run(1, 3..5, true)]);
         let cut = sessions.cut(&[run(0, 0..1, false), run(1, 1..3, false)], &dates(&[8, 7, 9])).unwrap();
@@ -158,11 +158,11 @@ mod tests {
         let strings: ArrayRef = Arc::new(StringArray::from(names.to_vec()));
         let views: ArrayRef = Arc::new(StringViewArray::from(names.to_vec()));
         for column in [strings, views] {
-            let mut symbols = Symbols::default();
+            let mut symbols = SymbolNumbers::default();
             let runs = symbols.runs(&column).unwrap();
             let expected = [(0, 0..2), (1, 2..3), (2, 3..5), (0, 5..6)];
-            assert_eq!(runs, expected.map(|(symbol, rows)| Run { symbol, rows, anew: false }));
-            assert_eq!(symbols.runs(&column.slice(5, 1)).unwrap(), [Run { symbol: 0, rows: 0..1, anew: false }]);
+            assert_eq!(runs, expected.map(|(symbol, rows)| SymbolRun { symbol, rows, anew: false }));
+            assert_eq!(symbols.runs(&column.slice(5, 1)).unwrap(), [SymbolRun { symbol: 0, rows: 0..1, anew: false }]);
             assert_eq!((symbols.len(), symbols.runs(&column.slice(0, 0)).unwrap()), (3, vec![]));
         }
     }

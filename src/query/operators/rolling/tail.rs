@@ -22,8 +22,8 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::{StreamExt, stream};
 use tokio::sync::OnceCell;
 
-use super::exchange::{BATCH_ROWS, Splitter};
-use super::merge::{Key, Keys};
+use super::exchange::{BATCH_ROWS, SymbolSplitter};
+use super::merge::{OrderKey, OrderKeys};
 use super::order::TickOrderExec;
 use super::symbols::{SYMBOL, each_run};
 use crate::query::session::union::TailExec;
@@ -33,9 +33,9 @@ pub(super) struct TailMergeExec {
     /// Each symbol in one partition, its rows in order; `None` where no file may have a row.
     files: Option<Arc<dyn ExecutionPlan>>,
     tail: TailExec,
-    keys: Keys,
-    splitter: Splitter,
-    index: OnceLock<Arc<OnceCell<Index>>>,
+    keys: OrderKeys,
+    splitter: SymbolSplitter,
+    index: OnceLock<Arc<OnceCell<TailIndex>>>,
     properties: Arc<PlanProperties>,
 }
 
@@ -44,10 +44,10 @@ impl TailMergeExec {
     pub(super) fn new(files: Option<Arc<dyn ExecutionPlan>>, tail: TailExec, partitions: usize) -> Option<Self> {
         let schema = tail.schema();
         let (symbol, _) = schema.column_with_name(SYMBOL)?;
-        let keys = Keys::of(&schema)?;
+        let keys = OrderKeys::of(&schema)?;
         let splitter = match &files {
             Some(files) => splitter_of(files)?.over(Arc::clone(&schema), symbol),
-            None => Splitter::new(Arc::clone(&schema), symbol, partitions),
+            None => SymbolSplitter::new(Arc::clone(&schema), symbol, partitions),
         };
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -82,7 +82,7 @@ impl TailMergeExec {
 }
 
 /// How the operator that brings the files into order splits symbols.
-fn splitter_of(plan: &Arc<dyn ExecutionPlan>) -> Option<&Splitter> {
+fn splitter_of(plan: &Arc<dyn ExecutionPlan>) -> Option<&SymbolSplitter> {
     if let Some(ticks) = plan.downcast_ref::<TickOrderExec>() {
         return Some(ticks.splitter());
     }
@@ -140,11 +140,11 @@ impl ExecutionPlan for TailMergeExec {
         let merged = stream::once(async move {
             let (of_all, keys_of_all) = (splitter, keys.clone());
             let build = async || {
-                let build = SpawnedTask::spawn_blocking(move || Index::of(&tail, &keys_of_all, &of_all));
+                let build = SpawnedTask::spawn_blocking(move || TailIndex::of(&tail, &keys_of_all, &of_all));
                 build.join_unwind().await.map_err(|error| exec_datafusion_err!("sort the tail: {error}"))?
             };
             let index = index.get_or_try_init(build).await?;
-            let merge = Merging::new(index, partition, symbol, keys, reservation)?;
+            let merge = TailMerger::new(index, partition, symbol, keys, reservation)?;
             Ok::<_, datafusion::common::DataFusionError>(stream::try_unfold(
                 (merge, files),
                 |(mut merge, mut files)| async move {
@@ -172,24 +172,24 @@ impl ExecutionPlan for TailMergeExec {
 }
 
 /// Batch and row.
-type Place = (u32, u32);
+type TailRow = (u32, u32);
 
 /// The rows of a symbol, in order.
-type Pending = HashMap<Box<str>, VecDeque<(Key, Place)>>;
+type PendingRows = HashMap<Box<str>, VecDeque<(OrderKey, TailRow)>>;
 
 /// The tail's rows by partition and symbol.
 #[derive(Debug)]
-struct Index {
+struct TailIndex {
     batches: Arc<[RecordBatch]>,
     /// Taken by the partition that merges them.
-    parts: Vec<Mutex<Option<Pending>>>,
+    parts: Vec<Mutex<Option<PendingRows>>>,
 }
 
-impl Index {
-    fn of(tail: &TailExec, keys: &Keys, splitter: &Splitter) -> Result<Self> {
+impl TailIndex {
+    fn of(tail: &TailExec, keys: &OrderKeys, splitter: &SymbolSplitter) -> Result<Self> {
         let batches = tail.batches()?;
         let mut numbers: hashbrown::HashMap<Box<str>, usize> = hashbrown::HashMap::new();
-        let mut rows_of: Vec<VecDeque<(Key, Place)>> = Vec::new();
+        let mut rows_of: Vec<VecDeque<(OrderKey, TailRow)>> = Vec::new();
         for (batch, number) in batches.iter().zip(0..) {
             let columns = keys.read(batch);
             each_run(batch.column(splitter.symbol), |name, rows| {
@@ -201,7 +201,7 @@ impl Index {
                 rows_of[symbol].extend(rows.map(|row| (columns.key(row), (number, row as u32))));
             })?;
         }
-        let mut parts: Vec<Pending> = std::iter::repeat_with(HashMap::new).take(splitter.partitions).collect();
+        let mut parts: Vec<PendingRows> = std::iter::repeat_with(HashMap::new).take(splitter.partitions).collect();
         for (name, symbol) in numbers {
             let mut rows = std::mem::take(&mut rows_of[symbol]);
             // Those of one Kafka partition mostly came in order.
@@ -216,23 +216,29 @@ impl Index {
 }
 
 /// One partition of the output.
-struct Merging {
+struct TailMerger {
     batches: Arc<[RecordBatch]>,
-    pending: Pending,
+    pending: PendingRows,
     /// Symbols of which rows are left at the end.
     left: Vec<Box<str>>,
     symbol: usize,
-    keys: Keys,
+    keys: OrderKeys,
     ready: VecDeque<RecordBatch>,
     _reservation: MemoryReservation,
 }
 
-impl Merging {
-    fn new(index: &Index, partition: usize, symbol: usize, keys: Keys, reservation: MemoryReservation) -> Result<Self> {
+impl TailMerger {
+    fn new(
+        index: &TailIndex,
+        partition: usize,
+        symbol: usize,
+        keys: OrderKeys,
+        reservation: MemoryReservation,
+    ) -> Result<Self> {
         let part = index.parts[partition].lock().unwrap_or_else(PoisonError::into_inner).take();
         let pending = part.ok_or_else(|| exec_datafusion_err!("partition {partition} of the tail was read already"))?;
         let rows: usize = pending.values().map(VecDeque::len).sum();
-        reservation.try_grow(rows * size_of::<(Key, Place)>())?;
+        reservation.try_grow(rows * size_of::<(OrderKey, TailRow)>())?;
         let mut left: Vec<Box<str>> = pending.keys().cloned().collect();
         left.sort_unstable_by(|one, other| other.cmp(one));
         let batches = Arc::clone(&index.batches);

@@ -16,16 +16,16 @@ use datafusion::physical_plan::WindowExpr;
 use datafusion::physical_plan::windows::WindowUDFExpr;
 
 use super::kernels::{
-    AllMoments, ArrayKernel, Counts, RowNumbers, Sums, first, greatest, lagged, least, means, spreads, sums,
+    AllMoments, ArrayKernel, KnownCounts, RowNumberKernel, Sums, first, greatest, lagged, least, means, spreads, sums,
 };
-use super::recursions::Recursions;
-use super::symbols::Run;
+use super::recursions::IndicatorKernel;
+use super::symbols::SymbolRun;
 use crate::indicators::{Frame, MomentsState};
-use crate::query::operators::indicators::{Indicator, WindowFunctionOfOurs};
+use crate::query::operators::indicators::{Indicator, IndicatorUdwf};
 
 /// What an expression computes of its argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Function {
+enum WindowFunction {
     Count,
     Sum,
     Mean,
@@ -40,8 +40,8 @@ enum Function {
 
 /// One window expression that the kernels know.
 #[derive(Debug, Clone)]
-pub(super) struct Window {
-    function: Function,
+pub(super) struct RollingWindow {
+    function: WindowFunction,
     frame: Frame,
     /// None counts rows; only recursions have several.
     arguments: Vec<Arc<dyn PhysicalExpr>>,
@@ -49,7 +49,7 @@ pub(super) struct Window {
     kind: DataType,
 }
 
-impl Window {
+impl RollingWindow {
     /// `None` for what the kernels don't know.
     pub(super) fn of(expr: &dyn WindowExpr, input: &SchemaRef) -> Option<Self> {
         let any = expr.as_any();
@@ -66,21 +66,21 @@ impl Window {
             return None;
         }
         let function = match aggregate.fun().name() {
-            "count" => Function::Count,
-            "sum" => Function::Sum,
-            "avg" => Function::Mean,
-            "min" => Function::Least,
-            "max" => Function::Greatest,
-            "stddev" => Function::Variance { sample: true, root: true },
-            "stddev_pop" => Function::Variance { sample: false, root: true },
-            "var" => Function::Variance { sample: true, root: false },
-            "var_pop" => Function::Variance { sample: false, root: false },
+            "count" => WindowFunction::Count,
+            "sum" => WindowFunction::Sum,
+            "avg" => WindowFunction::Mean,
+            "min" => WindowFunction::Least,
+            "max" => WindowFunction::Greatest,
+            "stddev" => WindowFunction::Variance { sample: true, root: true },
+            "stddev_pop" => WindowFunction::Variance { sample: false, root: true },
+            "var" => WindowFunction::Variance { sample: true, root: false },
+            "var_pop" => WindowFunction::Variance { sample: false, root: false },
             _ => return None,
         };
         let frame = rows_before(expr.get_window_frame())?;
         let [argument] = &aggregate.expressions()[..] else { return None };
         let arguments = match argument.downcast_ref::<Literal>() {
-            Some(literal) if function == Function::Count && !literal.value().is_null() => Vec::new(),
+            Some(literal) if function == WindowFunction::Count && !literal.value().is_null() => Vec::new(),
             _ => vec![Arc::clone(argument)],
         };
         Self::checked(function, frame, arguments, input)
@@ -101,25 +101,25 @@ impl Window {
     fn of_standard(expr: &dyn WindowExpr, input: &SchemaRef) -> Option<Self> {
         let function = function_of(expr)?;
         let frame = Frame { rows: None, lag: 0 };
-        if let Some(ours) = function.fun().inner().downcast_ref::<WindowFunctionOfOurs>() {
+        if let Some(ours) = function.fun().inner().downcast_ref::<IndicatorUdwf>() {
             let (arguments, indicator) = ours.split(function.args()).ok()?;
-            return Self::checked(Function::Recursion(indicator), frame, arguments.to_vec(), input);
+            return Self::checked(WindowFunction::Recursion(indicator), frame, arguments.to_vec(), input);
         }
         match (function.fun().name(), function.args()) {
-            ("row_number", []) => Self::checked(Function::RowNumber, frame, Vec::new(), input),
+            ("row_number", []) => Self::checked(WindowFunction::RowNumber, frame, Vec::new(), input),
             ("first_value", [argument]) if all_rows_before(expr.get_window_frame()) && !ignores_nulls(function) => {
-                Self::checked(Function::First, frame, vec![Arc::clone(argument)], input)
+                Self::checked(WindowFunction::First, frame, vec![Arc::clone(argument)], input)
             }
             ("lag", [argument, ..]) => {
                 let distance = distance_of(function)?;
-                Self::checked(Function::Lag(distance), frame, vec![Arc::clone(argument)], input)
+                Self::checked(WindowFunction::Lag(distance), frame, vec![Arc::clone(argument)], input)
             }
             _ => None,
         }
     }
 
     fn checked(
-        function: Function,
+        function: WindowFunction,
         frame: Frame,
         arguments: Vec<Arc<dyn PhysicalExpr>>,
         input: &SchemaRef,
@@ -129,19 +129,21 @@ impl Window {
             None => DataType::Null,
         };
         let is_known = match function {
-            Function::Count | Function::RowNumber | Function::Recursion(_) => true,
-            Function::Sum | Function::Mean | Function::Variance { .. } => kind == DataType::Float64,
-            Function::Least | Function::Greatest | Function::First | Function::Lag(_) => lagged(&kind, 1).is_some(),
+            WindowFunction::Count | WindowFunction::RowNumber | WindowFunction::Recursion(_) => true,
+            WindowFunction::Sum | WindowFunction::Mean | WindowFunction::Variance { .. } => kind == DataType::Float64,
+            WindowFunction::Least | WindowFunction::Greatest | WindowFunction::First | WindowFunction::Lag(_) => {
+                lagged(&kind, 1).is_some()
+            }
         };
         is_known.then_some(Self { function, frame, arguments, kind })
     }
 
     fn array_kernel(&self) -> Option<Box<dyn ArrayKernel>> {
         match self.function {
-            Function::Least => least(&self.kind, self.frame),
-            Function::Greatest => greatest(&self.kind, self.frame),
-            Function::First => first(&self.kind),
-            Function::Lag(distance) => lagged(&self.kind, distance),
+            WindowFunction::Least => least(&self.kind, self.frame),
+            WindowFunction::Greatest => greatest(&self.kind, self.frame),
+            WindowFunction::First => first(&self.kind),
+            WindowFunction::Lag(distance) => lagged(&self.kind, distance),
             _ => None,
         }
     }
@@ -206,15 +208,15 @@ fn rows_before(frame: &WindowFrame) -> Option<Frame> {
 
 /// A kernel of several, and the argument it runs over.
 #[derive(Debug)]
-struct Over<K> {
+struct KernelOver<K> {
     kernel: K,
     frame: Frame,
     argument: Option<usize>,
 }
 
-/// Where the result of an expression comes from: places in the lists of [`Rolling`].
+/// Where the result of an expression comes from: places in the lists of [`RunningWindows`].
 #[derive(Debug)]
-enum Made {
+enum ResultSource {
     Count { counts: usize },
     Sum { sums: usize, counts: usize },
     Mean { sums: usize, counts: usize },
@@ -226,20 +228,20 @@ enum Made {
 
 /// The running windows of one partition.
 #[derive(Debug, Default)]
-pub(super) struct Rolling {
+pub(super) struct RunningWindows {
     arguments: Vec<Arc<dyn PhysicalExpr>>,
-    counts: Vec<Over<Counts>>,
-    sums: Vec<Over<Sums>>,
-    moments: Vec<Over<AllMoments>>,
-    arrays: Vec<Over<Box<dyn ArrayKernel>>>,
-    row_numbers: RowNumbers,
+    counts: Vec<KernelOver<KnownCounts>>,
+    sums: Vec<KernelOver<Sums>>,
+    moments: Vec<KernelOver<AllMoments>>,
+    arrays: Vec<KernelOver<Box<dyn ArrayKernel>>>,
+    row_numbers: RowNumberKernel,
     /// Each with the arguments that it runs over.
-    recursions: Vec<(Recursions, Vec<usize>)>,
-    made: Vec<Made>,
+    recursions: Vec<(IndicatorKernel, Vec<usize>)>,
+    made: Vec<ResultSource>,
 }
 
-impl Rolling {
-    pub(super) fn new(windows: &[Window]) -> Self {
+impl RunningWindows {
+    pub(super) fn new(windows: &[RollingWindow]) -> Self {
         let mut rolling = Self::default();
         for window in windows {
             let made = rolling.add(window);
@@ -248,35 +250,35 @@ impl Rolling {
         rolling
     }
 
-    fn add(&mut self, window: &Window) -> Made {
+    fn add(&mut self, window: &RollingWindow) -> ResultSource {
         let frame = window.frame;
         let arguments: Vec<usize> = window.arguments.iter().map(|argument| self.argument(argument)).collect();
         let argument = arguments.first().copied();
         match window.function {
-            Function::RowNumber => Made::RowNumber,
-            Function::Recursion(indicator) => {
-                self.recursions.push((Recursions::new(indicator), arguments));
-                Made::Recursion { recursions: self.recursions.len() - 1 }
+            WindowFunction::RowNumber => ResultSource::RowNumber,
+            WindowFunction::Recursion(indicator) => {
+                self.recursions.push((IndicatorKernel::new(indicator), arguments));
+                ResultSource::Recursion { recursions: self.recursions.len() - 1 }
             }
-            Function::Count => Made::Count { counts: self.count(argument, frame) },
-            Function::Sum | Function::Mean => {
+            WindowFunction::Count => ResultSource::Count { counts: self.count(argument, frame) },
+            WindowFunction::Sum | WindowFunction::Mean => {
                 let counts = self.count(argument, frame);
                 let sums = shared(&mut self.sums, argument, frame, || Sums::new(frame));
                 match window.function {
-                    Function::Sum => Made::Sum { sums, counts },
-                    _ => Made::Mean { sums, counts },
+                    WindowFunction::Sum => ResultSource::Sum { sums, counts },
+                    _ => ResultSource::Mean { sums, counts },
                 }
             }
-            Function::Variance { sample, root } => {
+            WindowFunction::Variance { sample, root } => {
                 let moments = shared(&mut self.moments, argument, frame, || AllMoments::new(frame));
-                Made::Variance { moments, sample, root }
+                ResultSource::Variance { moments, sample, root }
             }
-            Function::Least | Function::Greatest | Function::First | Function::Lag(_) => {
-                let is_fold = matches!(window.function, Function::Least | Function::Greatest);
+            WindowFunction::Least | WindowFunction::Greatest | WindowFunction::First | WindowFunction::Lag(_) => {
+                let is_fold = matches!(window.function, WindowFunction::Least | WindowFunction::Greatest);
                 let counts = is_fold.then(|| self.count(argument, frame));
                 let kernel = window.array_kernel().expect("the type was checked");
-                self.arrays.push(Over { kernel, frame, argument });
-                Made::Array { array: self.arrays.len() - 1, counts }
+                self.arrays.push(KernelOver { kernel, frame, argument });
+                ResultSource::Array { array: self.arrays.len() - 1, counts }
             }
         }
     }
@@ -290,53 +292,53 @@ impl Rolling {
     }
 
     fn count(&mut self, argument: Option<usize>, frame: Frame) -> usize {
-        shared(&mut self.counts, argument, frame, || Counts::new(frame))
+        shared(&mut self.counts, argument, frame, || KnownCounts::new(frame))
     }
 
     /// The column of each window over the next rows.
     ///
     /// # Errors
     /// An argument can't be evaluated.
-    pub(super) fn extend(&mut self, batch: &RecordBatch, runs: &[Run], symbols: usize) -> Result<Vec<ArrayRef>> {
+    pub(super) fn extend(&mut self, batch: &RecordBatch, runs: &[SymbolRun], symbols: usize) -> Result<Vec<ArrayRef>> {
         let rows = batch.num_rows();
         let arguments = self.arguments.iter().map(|argument| argument.evaluate(batch)?.into_array(rows));
         let arguments: Vec<ArrayRef> = arguments.collect::<Result<_>>()?;
         let of = |argument: Option<usize>| argument.map(|at| &arguments[at]);
         let over = |argument: Option<usize>| of(argument).expect("only counts have no argument");
-        let counts = |over: &mut Over<Counts>| over.kernel.extend(of(over.argument), runs, symbols, rows);
+        let counts = |over: &mut KernelOver<KnownCounts>| over.kernel.extend(of(over.argument), runs, symbols, rows);
         let counts: Vec<ScalarBuffer<i64>> = self.counts.iter_mut().map(counts).map(ScalarBuffer::from).collect();
-        let sum = |one: &mut Over<Sums>| one.kernel.extend(over(one.argument), runs, symbols);
+        let sum = |one: &mut KernelOver<Sums>| one.kernel.extend(over(one.argument), runs, symbols);
         let all_sums: Vec<Vec<f64>> = self.sums.iter_mut().map(sum).collect();
-        let moments = |one: &mut Over<AllMoments>| one.kernel.extend(over(one.argument), runs, symbols);
+        let moments = |one: &mut KernelOver<AllMoments>| one.kernel.extend(over(one.argument), runs, symbols);
         let moments: Vec<Vec<MomentsState>> = self.moments.iter_mut().map(moments).collect();
-        let numbered = self.made.iter().any(|made| matches!(made, Made::RowNumber));
+        let numbered = self.made.iter().any(|made| matches!(made, ResultSource::RowNumber));
         let numbers = numbered.then(|| self.row_numbers.extend(runs, symbols, rows));
-        let recursion = |(recursions, over): &mut (Recursions, Vec<usize>)| {
+        let recursion = |(recursions, over): &mut (IndicatorKernel, Vec<usize>)| {
             let over: Vec<&ArrayRef> = over.iter().map(|at| &arguments[*at]).collect();
             recursions.extend(&over, runs, symbols, rows)
         };
         let recursions: Vec<ArrayRef> = self.recursions.iter_mut().map(recursion).collect::<Result<_, _>>()?;
         let arrays = &mut self.arrays;
-        let column = |made: &Made| match *made {
-            Made::Count { counts: at } => Arc::new(Int64Array::new(counts[at].clone(), None)) as ArrayRef,
-            Made::Sum { sums: at, counts: of } => sums(&all_sums[at], &counts[of]),
-            Made::Mean { sums: at, counts: of } => means(&all_sums[at], &counts[of]),
-            Made::Variance { moments: at, sample, root } => spreads(&moments[at], |state| {
+        let column = |made: &ResultSource| match *made {
+            ResultSource::Count { counts: at } => Arc::new(Int64Array::new(counts[at].clone(), None)) as ArrayRef,
+            ResultSource::Sum { sums: at, counts: of } => sums(&all_sums[at], &counts[of]),
+            ResultSource::Mean { sums: at, counts: of } => means(&all_sums[at], &counts[of]),
+            ResultSource::Variance { moments: at, sample, root } => spreads(&moments[at], |state| {
                 let variance = if sample { state.sample_variance() } else { state.population_variance() };
                 if root { variance.map(f64::sqrt) } else { variance }
             }),
-            Made::Array { array, counts: of } => {
+            ResultSource::Array { array, counts: of } => {
                 let one = &mut arrays[array];
                 one.kernel.extend(over(one.argument), runs, symbols, of.map(|of| &counts[of][..]))
             }
-            Made::Recursion { recursions: at } => Arc::clone(&recursions[at]),
-            Made::RowNumber => Arc::clone(numbers.as_ref().expect("rows are numbered")),
+            ResultSource::Recursion { recursions: at } => Arc::clone(&recursions[at]),
+            ResultSource::RowNumber => Arc::clone(numbers.as_ref().expect("rows are numbered")),
         };
         Ok(self.made.iter().map(column).collect())
     }
 }
 
-impl Rolling {
+impl RunningWindows {
     /// Bytes of the state of all symbols.
     pub(super) fn size(&self) -> usize {
         let counts = self.counts.iter().map(|over| over.kernel.size());
@@ -348,10 +350,10 @@ impl Rolling {
 }
 
 /// The place of the kernel over this argument and frame, which is added if there is none.
-fn shared<K>(all: &mut Vec<Over<K>>, argument: Option<usize>, frame: Frame, new: impl FnOnce() -> K) -> usize {
+fn shared<K>(all: &mut Vec<KernelOver<K>>, argument: Option<usize>, frame: Frame, new: impl FnOnce() -> K) -> usize {
     let known = all.iter().position(|over| over.argument == argument && over.frame == frame);
     known.unwrap_or_else(|| {
-        all.push(Over { kernel: new(), frame, argument });
+        all.push(KernelOver { kernel: new(), frame, argument });
         all.len() - 1
     })
 }

@@ -14,5 +14,5 @@ mod sessions;
 mod table;
 
 pub(in crate::query) use exec::{TailExec, TailRows};
-pub use sessions::Sessions;
+pub use sessions::UnionSessions;
 pub(in crate::query) use table::UnionTable;

@@ -14,24 +14,24 @@ use crate::query::session::tables::{DEAD_LETTERS, TICKS};
 use crate::tail::{UnionView, read_schema};
 
 /// The tables of the version that was asked for last.
-struct Known {
+struct KnownVersion {
     version: Arc<LakeVersion>,
     tables: Vec<(&'static str, Arc<LakeFiles>)>,
 }
 
-pub struct Sessions {
+pub struct UnionSessions {
     base: QuerySession,
-    known: Mutex<Option<Known>>,
+    known: Mutex<Option<KnownVersion>>,
 }
 
-impl Sessions {
+impl UnionSessions {
     /// # Errors
     /// See [`QuerySession::new`].
     pub fn new(memory_bytes: usize) -> Result<Self, QueryError> {
         Ok(Self { base: QuerySession::new(memory_bytes)?, known: Mutex::new(None) })
     }
 
-    /// `ticks` as the view has it, and the tables beside it. All views are of one lake.
+    /// `ticks` as the view has it, and the other tables alongside it. All views are of one lake.
     ///
     /// # Errors
     /// A table has no partition column.
@@ -62,7 +62,7 @@ impl Sessions {
                 tables.push((name, Arc::new(files)));
             }
         }
-        *known = Some(Known { version: Arc::clone(version), tables: tables.clone() });
+        *known = Some(KnownVersion { version: Arc::clone(version), tables: tables.clone() });
         Ok(tables)
     }
 }

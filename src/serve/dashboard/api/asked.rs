@@ -4,7 +4,7 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 use url::form_urlencoded;
 
-use crate::query::{Ask, Format};
+use crate::query::{OutputFormat, QueryRequest};
 use crate::serve::http::Problem;
 use crate::util::suggest::did_you_mean;
 
@@ -33,7 +33,7 @@ pub(in crate::serve::dashboard) struct Asked {
     /// The last rows are kept in place of the first.
     pub(in crate::serve::dashboard) newest: bool,
     /// `None` is JSON by columns.
-    pub(in crate::serve::dashboard) format: Option<Format>,
+    pub(in crate::serve::dashboard) format: Option<OutputFormat>,
 }
 
 impl Asked {
@@ -97,9 +97,9 @@ impl Asked {
     }
 
     /// As the catalogue takes it.
-    pub(in crate::serve::dashboard) fn ask(&self, table: &'static str) -> Ask {
+    pub(in crate::serve::dashboard) fn ask(&self, table: &'static str) -> QueryRequest {
         let Self { symbols, from, to, cold, params, .. } = self.clone();
-        Ask { table, symbols, from, to, params, cold, mark: "" }
+        QueryRequest { table, symbols, from, to, params, cold, mark: "" }
     }
 }
 
@@ -155,10 +155,14 @@ fn instant(text: &str) -> Result<String, Problem> {
     Ok(time.ok_or_else(problem)?.to_rfc3339())
 }
 
-const FORMATS: [(&str, Format); 4] =
-    [("csv", Format::Csv), ("json", Format::Json), ("parquet", Format::Parquet), ("arrow", Format::Arrow)];
+const FORMATS: [(&str, OutputFormat); 4] = [
+    ("csv", OutputFormat::Csv),
+    ("json", OutputFormat::Json),
+    ("parquet", OutputFormat::Parquet),
+    ("arrow", OutputFormat::Arrow),
+];
 
-fn format_named(text: &str) -> Result<Format, Problem> {
+fn format_named(text: &str) -> Result<OutputFormat, Problem> {
     let found = FORMATS.iter().find(|(name, _)| *name == text).map(|(_, format)| *format);
     found.ok_or_else(|| {
         let names = FORMATS.map(|(name, _)| name);
@@ -167,22 +171,22 @@ fn format_named(text: &str) -> Result<Format, Problem> {
 }
 
 /// A download that the header asks for by name; `application/json` is the answer by columns.
-fn accepted(accept: &str) -> Option<Format> {
+fn accepted(accept: &str) -> Option<OutputFormat> {
     let media = |item: &'_ str| item.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     accept.split(',').map(media).find_map(|media| match media.as_str() {
-        "text/csv" => Some(Format::Csv),
-        "application/vnd.apache.parquet" => Some(Format::Parquet),
-        "application/vnd.apache.arrow.stream" => Some(Format::Arrow),
+        "text/csv" => Some(OutputFormat::Csv),
+        "application/vnd.apache.parquet" => Some(OutputFormat::Parquet),
+        "application/vnd.apache.arrow.stream" => Some(OutputFormat::Arrow),
         _ => None,
     })
 }
 
 /// Ending of a file of this format.
-pub(in crate::serve::dashboard) fn ending(format: Format) -> &'static str {
+pub(in crate::serve::dashboard) fn ending(format: OutputFormat) -> &'static str {
     match format {
-        Format::Json => "json",
-        Format::Parquet => "parquet",
-        Format::Arrow => "arrows",
+        OutputFormat::Json => "json",
+        OutputFormat::Parquet => "parquet",
+        OutputFormat::Arrow => "arrows",
         _ => "csv",
     }
 }
@@ -209,8 +213,8 @@ mod tests {
         let before = parse("to=now&before=1763733600123.456").unwrap();
         assert_eq!(before.to.as_deref(), Some("2025-11-21T14:00:00.123456+00:00"));
         let download = |query: &str, accept: &str| Asked::parse(query, accept).unwrap().format;
-        assert_eq!(download("", "text/html, text/csv;q=0.9"), Some(Format::Csv));
-        assert_eq!(download("format=arrow", "text/csv"), Some(Format::Arrow));
+        assert_eq!(download("", "text/html, text/csv;q=0.9"), Some(OutputFormat::Csv));
+        assert_eq!(download("format=arrow", "text/csv"), Some(OutputFormat::Arrow));
         assert_eq!(download("", "application/json"), None);
         assert_eq!(parse("limit=1000000&format=csv").unwrap().limit, Some(DOWNLOAD_LIMIT));
     }

@@ -13,7 +13,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{Days, NaiveDate};
 use futures::TryStreamExt;
 
-use crate::query::{Batches, Column, QueryError};
+use crate::query::{OutputColumn, QueryError, ResultBatches};
 use crate::serve::dashboard::api::json;
 
 /// Some rows of an answer.
@@ -27,7 +27,7 @@ pub(in crate::serve::dashboard) struct Kept {
 
 /// The first rows of an answer, whose query then stops; or the last, while those before them are let go.
 pub(in crate::serve::dashboard) async fn keep(
-    mut batches: Batches,
+    mut batches: ResultBatches,
     rows: usize,
     newest: bool,
 ) -> Result<Kept, QueryError> {
@@ -108,7 +108,7 @@ pub(in crate::serve::dashboard) fn write_first(out: &mut Vec<u8>, kept: &Kept) -
 }
 
 /// The same without rows.
-pub(in crate::serve::dashboard) fn write_none(out: &mut Vec<u8>, columns: &[Column]) {
+pub(in crate::serve::dashboard) fn write_none(out: &mut Vec<u8>, columns: &[OutputColumn]) {
     let kinds: Vec<String> = columns.iter().map(|column| column.kind.to_string()).collect();
     write_columns(out, columns.iter().zip(&kinds).map(|(column, kind)| (column.name.as_str(), kind.as_str())));
     out.extend_from_slice(b",\"rows\":0,\"data\":");
@@ -214,7 +214,7 @@ mod tests {
 
     use super::*;
 
-    fn numbers(batches: &[&[i64]]) -> Batches {
+    fn numbers(batches: &[&[i64]]) -> ResultBatches {
         let batch = |values: &&[i64]| {
             let column: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
             Ok(RecordBatch::try_from_iter([("n", column)]).unwrap())

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use crate::live::Kind;
-use crate::query::{Catalog, Clock, Column, Dialect, Header, Param, Parsed, TICKS};
+use crate::live::EventKind;
+use crate::query::{Dialect, OutputColumn, ParsedStatement, QueryCatalog, QueryClock, QueryHeader, QueryParam, TICKS};
 use crate::serve::dashboard::api::asked::{Asked, DOWNLOAD_LIMIT, ROW_LIMIT};
 use crate::serve::http::Problem;
 use crate::util::suggest::did_you_mean;
@@ -58,16 +58,16 @@ LIMIT $rows
 ";
 
 pub(in crate::serve::dashboard) struct Named {
-    catalog: Catalog,
-    ticks: Header,
-    signals: Header,
+    catalog: QueryCatalog,
+    ticks: QueryHeader,
+    signals: QueryHeader,
 }
 
 /// A statement, and how much of its answer is wanted.
 #[derive(Debug, Clone)]
 pub(in crate::serve::dashboard) struct Prepared {
     pub(in crate::serve::dashboard) name: String,
-    pub(in crate::serve::dashboard) parsed: Parsed,
+    pub(in crate::serve::dashboard) parsed: ParsedStatement,
     /// Of which table it is an empty answer, if that is not there.
     pub(in crate::serve::dashboard) needs: &'static str,
     pub(in crate::serve::dashboard) rows: usize,
@@ -78,19 +78,19 @@ pub(in crate::serve::dashboard) struct Prepared {
 impl Named {
     /// # Errors
     /// The header of an extra query is wrong, which a test rules out.
-    pub(in crate::serve::dashboard) fn new(catalog: Catalog) -> Result<Self, String> {
-        Ok(Self { catalog, ticks: Header::parse(TICKS_SQL)?, signals: Header::parse(SIGNALS_SQL)? })
+    pub(in crate::serve::dashboard) fn new(catalog: QueryCatalog) -> Result<Self, String> {
+        Ok(Self { catalog, ticks: QueryHeader::parse(TICKS_SQL)?, signals: QueryHeader::parse(SIGNALS_SQL)? })
     }
 
     /// Each by its name and its header, and the parameters that a URL may give.
-    pub(in crate::serve::dashboard) fn all(&self) -> impl Iterator<Item = (&str, &Header, Vec<&Param>)> {
+    pub(in crate::serve::dashboard) fn all(&self) -> impl Iterator<Item = (&str, &QueryHeader, Vec<&QueryParam>)> {
         let catalog = self.catalog.iter().map(|(name, query)| (name, &query.header));
         let all = catalog.chain([(TICKS, &self.ticks), (SIGNALS, &self.signals)]);
         all.map(|(name, header)| (name, header, params_of(name, header).collect()))
     }
 
     /// Columns of the rows of a table that may be missing.
-    pub(in crate::serve::dashboard) fn columns_of(&self, table: &str) -> &[Column] {
+    pub(in crate::serve::dashboard) fn columns_of(&self, table: &str) -> &[OutputColumn] {
         if table == SIGNALS { &self.signals.columns } else { &self.ticks.columns }
     }
 
@@ -104,7 +104,7 @@ impl Named {
     ) -> Result<Prepared, Problem> {
         let most_rows = if asked.format.is_some() { DOWNLOAD_LIMIT } else { ROW_LIMIT };
         // Whole seconds, so that all requests of one second have the same statement.
-        let clock = Clock { zone: asked.zone, now: now.trunc_subsecs(0) };
+        let clock = QueryClock { zone: asked.zone, now: now.trunc_subsecs(0) };
         let (text, table) = match name {
             TICKS => (TICKS_SQL, TICKS),
             SIGNALS => (SIGNALS_SQL, SIGNALS),
@@ -138,7 +138,7 @@ impl Named {
 }
 
 /// Those of a header that a URL may give: rows of a table come by `limit`.
-fn params_of<'a>(name: &str, header: &'a Header) -> impl Iterator<Item = &'a Param> {
+fn params_of<'a>(name: &str, header: &'a QueryHeader) -> impl Iterator<Item = &'a QueryParam> {
     let is_table = name == TICKS || name == SIGNALS;
     header.params.iter().filter(move |param| !(is_table && param.name == "rows"))
 }
@@ -146,7 +146,7 @@ fn params_of<'a>(name: &str, header: &'a Header) -> impl Iterator<Item = &'a Par
 /// # Errors
 /// One is of no kind that there is.
 fn known_kinds(value: &str) -> Result<(), Problem> {
-    let names = Kind::ALL.map(Kind::name);
+    let names = EventKind::ALL.map(EventKind::name);
     let unknown = value.split(',').find(|kind| *kind != ALL_KINDS && !names.contains(kind));
     unknown.map_or(Ok(()), |kind| {
         let hint = did_you_mean(kind, names);
@@ -159,13 +159,13 @@ mod tests {
     use super::*;
 
     fn prepare(name: &str, query: &str) -> Result<Prepared, Problem> {
-        let named = Named::new(Catalog::load(None).unwrap()).unwrap();
+        let named = Named::new(QueryCatalog::load(None).unwrap()).unwrap();
         named.prepare(name, &Asked::parse(query, "").unwrap(), "2026-01-06T12:00:00.7Z".parse().unwrap())
     }
 
     #[test]
     fn every_query_is_prepared() {
-        let named = Named::new(Catalog::load(None).unwrap()).unwrap();
+        let named = Named::new(QueryCatalog::load(None).unwrap()).unwrap();
         for (name, ..) in named.all() {
             let prepared = prepare(name, "symbol=A&from=2026-01-05&to=2026-01-06").unwrap();
             assert!(prepared.parsed.to_sql().contains("symbol IN ('A')"), "{name}");

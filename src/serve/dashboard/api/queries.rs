@@ -11,7 +11,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::query::{Encoded, Format, Parsed, QueryError, TICKS};
+use crate::query::{EncodedResult, OutputFormat, ParsedStatement, QueryError, TICKS};
 use crate::serve::dashboard::api::asked::Asked;
 use crate::serve::dashboard::api::cache::{Cache, Key};
 use crate::serve::dashboard::api::columns::{self, keep};
@@ -71,9 +71,9 @@ enum Form {
 
 /// Bytes of a download that go on coming.
 pub(in crate::serve::dashboard) struct Download {
-    pub(in crate::serve::dashboard) encoded: Encoded,
+    pub(in crate::serve::dashboard) encoded: EncodedResult,
     pub(in crate::serve::dashboard) name: String,
-    pub(in crate::serve::dashboard) format: Format,
+    pub(in crate::serve::dashboard) format: OutputFormat,
     pub(in crate::serve::dashboard) until: tokio::time::Instant,
     _permit: OwnedSemaphorePermit,
 }
@@ -127,7 +127,7 @@ impl Queries {
         let asked = Asked::parse("", "")?;
         let mut prepared = self.named.prepare(TICKS, &asked, Utc::now())?;
         let text = format!("SELECT DISTINCT symbol FROM {TICKS} ORDER BY symbol LIMIT {most}");
-        prepared.parsed = Parsed::parse(&text)?;
+        prepared.parsed = ParsedStatement::parse(&text)?;
         prepared.rows = most;
         let view = self.with_timeout(self.source.view()).await?;
         let key = Key { view: view.number, question: text };
@@ -171,7 +171,7 @@ impl Queries {
         &self,
         name: &str,
         asked: &Asked,
-        format: Format,
+        format: OutputFormat,
         zone: Tz,
     ) -> Result<Download, Problem> {
         let prepared = self.named.prepare(name, asked, Utc::now())?;
@@ -183,7 +183,7 @@ impl Queries {
         let begin = async {
             let planned = view.session.plan(&prepared.parsed).await?;
             let schema = planned.schema();
-            Ok(Encoded::new(&schema, planned.batches()?, format, zone, prepared.rows)?)
+            Ok(EncodedResult::new(&schema, planned.batches()?, format, zone, prepared.rows)?)
         };
         let encoded = self.with_timeout(begin).await?;
         let until = tokio::time::Instant::now() + self.limits.download_patience;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::message;
-use crate::live::{Event, Kind, Progress, SecondBar, SymbolState, Update};
+use crate::live::{Event, EventKind, LiveProgress, LiveUpdate, SecondBar, SymbolState};
 
 /// Events of one broadcast: the newest ones, and states are left out first. The table of signals has all.
 const MOST_EVENTS: usize = 500;
@@ -22,7 +22,7 @@ pub(super) struct Board {
     bars: HashMap<Arc<str>, Bars>,
     barred: BTreeSet<Arc<str>>,
     events: VecDeque<Arc<Event>>,
-    pub(super) progress: Progress,
+    pub(super) progress: LiveProgress,
 }
 
 #[derive(Default)]
@@ -33,7 +33,7 @@ struct Bars {
 }
 
 impl Board {
-    pub(super) fn take(&mut self, update: &Update) {
+    pub(super) fn take(&mut self, update: &LiveUpdate) {
         for state in &update.states {
             self.changed.insert(Arc::clone(&state.symbol));
             self.states.insert(Arc::clone(&state.symbol), state.clone());
@@ -45,7 +45,7 @@ impl Board {
         }
         for event in &update.events {
             if self.events.len() == MOST_EVENTS {
-                let state = self.events.iter().position(|event| event.kind == Kind::Signal);
+                let state = self.events.iter().position(|event| event.kind == EventKind::Signal);
                 self.events.remove(state.unwrap_or(0));
             }
             self.events.push_back(Arc::clone(event));
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_storm_of_states_hides_no_alert() {
-        let event = |kind: Kind, offset: i64| {
+        let event = |kind: EventKind, offset: i64| {
             let tick = TickId { epoch: 0, partition: 0, offset, index: 0 };
             let (name, symbol, severity) = (Arc::from("n"), Arc::from("A"), Severity::Info);
             let (close, volume, value) = (1.0, 1.0, 1.0);
@@ -162,13 +162,16 @@ mod tests {
             })
         };
         let mut board = Board::default();
-        let alerts = (0..3).map(|offset| event(Kind::Rule, offset));
-        let states = (3..2_000).map(|offset| event(Kind::Signal, offset));
-        board.take(&Update { events: alerts.chain(states).collect(), ..Update::default() });
+        let alerts = (0..3).map(|offset| event(EventKind::Rule, offset));
+        let states = (3..2_000).map(|offset| event(EventKind::Signal, offset));
+        board.take(&LiveUpdate { events: alerts.chain(states).collect(), ..LiveUpdate::default() });
         assert_eq!(board.events.len(), MOST_EVENTS);
         let sent: Vec<i64> = board.events.iter().map(|event| event.ts).collect();
         assert_eq!((&sent[..3], sent[3], sent[MOST_EVENTS - 1]), (&[0, 1, 2][..], 1_503, 1_999));
-        board.take(&Update { events: (0..600).map(|offset| event(Kind::Rule, offset)).collect(), ..Update::default() });
+        board.take(&LiveUpdate {
+            events: (0..600).map(|offset| event(EventKind::Rule, offset)).collect(),
+            ..LiveUpdate::default()
+        });
         assert_eq!(board.events.iter().map(|event| event.ts).next(), Some(100), "the oldest alerts, of too many");
         assert!(board.new_events().is_some() && board.new_events().is_none());
     }
@@ -176,19 +179,22 @@ mod tests {
     #[test]
     fn a_bar_takes_the_place_of_the_one_before() {
         let mut board = Board::default();
-        board.take(&Update { bars: vec![bar(10, 1.0), bar(12, 1.0), bar(11, 1.0), bar(10, 1.5)], ..Update::default() });
+        board.take(&LiveUpdate {
+            bars: vec![bar(10, 1.0), bar(12, 1.0), bar(11, 1.0), bar(10, 1.5)],
+            ..LiveUpdate::default()
+        });
         let changed = board.changed_bars(|_| true);
         let all =
             r#"["A",10000,1.0,2.0,0.5,1.5,3.0,4],["A",11000,1.0,2.0,0.5,1.0,3.0,4],["A",12000,1.0,2.0,0.5,1.0,3.0,4]"#;
         assert_eq!(text(changed.get("A").cloned()), all);
         assert!(board.changed_bars(|_| true).is_empty());
-        board.take(&Update { bars: vec![bar(12, 9.0)], ..Update::default() });
+        board.take(&LiveUpdate { bars: vec![bar(12, 9.0)], ..LiveUpdate::default() });
         let changed = board.changed_bars(|_| true);
         assert_eq!(text(changed.get("A").cloned()), r#"["A",12000,1.0,2.0,0.5,9.0,3.0,4]"#);
         let many = (100..400).map(|second| bar(second, 1.0)).collect();
-        board.take(&Update { bars: many, ..Update::default() });
+        board.take(&LiveUpdate { bars: many, ..LiveUpdate::default() });
         assert_eq!(text(board.recent_bars("A")).matches("\"A\"").count(), RECENT_SECONDS);
-        board.take(&Update { bars: vec![bar(5, 1.0)], ..Update::default() });
+        board.take(&LiveUpdate { bars: vec![bar(5, 1.0)], ..LiveUpdate::default() });
         assert!(!text(board.recent_bars("A")).contains(",5000,"));
         assert!(board.changed_bars(|_| false).is_empty() && board.recent_bars("B").is_none());
     }

@@ -136,7 +136,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::live::{Kind, Severity, TickId, VALUES};
+    use crate::live::{EventKind, Severity, TickId, VALUES};
 
     fn data(bytes: &Bytes, name: &str) -> Value {
         let text = std::str::from_utf8(bytes).unwrap();
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn events_carry_their_identity() {
         let event = Event {
-            kind: Kind::Cross,
+            kind: EventKind::Cross,
             name: Arc::from("sma_crossover"),
             symbol: Arc::from("A"),
             ts: 2_000,

@@ -17,7 +17,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::live::Update;
+use crate::live::LiveUpdate;
 use crate::serve::dashboard::mode::Mode;
 use crate::serve::dashboard::pipeline::{PipelineLine, PipelineView};
 use crate::serve::dashboard::source::{Known, Source};
@@ -77,7 +77,7 @@ struct Tab {
 /// What is sent to the tabs, and the tabs.
 pub(in crate::serve::dashboard) struct Broadcaster {
     commands: mpsc::Receiver<Subscribe>,
-    live: Option<broadcast::Receiver<Arc<Update>>>,
+    live: Option<broadcast::Receiver<Arc<LiveUpdate>>>,
     ingest: Option<watch::Receiver<PipelineView>>,
     source: Source,
     mode: Mode,
@@ -98,7 +98,7 @@ pub(in crate::serve::dashboard) struct Broadcaster {
 
 pub(in crate::serve::dashboard) fn hub(
     source: Source,
-    live: Option<broadcast::Receiver<Arc<Update>>>,
+    live: Option<broadcast::Receiver<Arc<LiveUpdate>>>,
     ingest: Option<watch::Receiver<PipelineView>>,
     mode: Mode,
     most_tabs: usize,
@@ -130,7 +130,7 @@ fn now() -> f64 {
 }
 
 /// The next update; never without a live task.
-async fn next(live: &mut Option<broadcast::Receiver<Arc<Update>>>) -> Result<Arc<Update>, RecvError> {
+async fn next(live: &mut Option<broadcast::Receiver<Arc<LiveUpdate>>>) -> Result<Arc<LiveUpdate>, RecvError> {
     match live {
         Some(live) => live.recv().await,
         None => std::future::pending().await,
@@ -155,7 +155,7 @@ impl Broadcaster {
         }
     }
 
-    fn take(&mut self, update: Result<Arc<Update>, RecvError>) {
+    fn take(&mut self, update: Result<Arc<LiveUpdate>, RecvError>) {
         match update {
             Ok(update) => self.board.take(&update),
             Err(RecvError::Lagged(missed)) => {

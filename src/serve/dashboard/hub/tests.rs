@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::lake::{Location, StoreSettings};
-use crate::live::{Progress, SecondBar, SymbolState, VALUES};
+use crate::live::{LiveProgress, SecondBar, SymbolState, VALUES};
 use crate::serve::dashboard::source::source;
 use crate::serve::dashboard::source_spec::SourceSpec;
 
 struct Running {
     hub: Hub,
-    live: broadcast::Sender<Arc<Update>>,
+    live: broadcast::Sender<Arc<LiveUpdate>>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
@@ -30,7 +30,7 @@ fn start(capacity: usize, most_tabs: usize) -> Running {
     Running { hub, live, stop, task }
 }
 
-fn update(symbols: &[(&str, f64)]) -> Arc<Update> {
+fn update(symbols: &[(&str, f64)]) -> Arc<LiveUpdate> {
     let state = |(symbol, close): &(&str, f64)| {
         let mut values = [f64::NAN; VALUES];
         values[0] = *close;
@@ -41,8 +41,8 @@ fn update(symbols: &[(&str, f64)]) -> Arc<Update> {
         SecondBar { symbol, second: 7, open: close, high: close, low: close, close, volume: 1.0, trades: 1 }
     };
     let (states, bars) = (symbols.iter().map(state).collect(), symbols.iter().map(bar).collect());
-    let progress = Progress { ticks: 10, ..Progress::default() };
-    Arc::new(Update { states, bars, progress, ..Update::default() })
+    let progress = LiveProgress { ticks: 10, ..LiveProgress::default() };
+    Arc::new(LiveUpdate { states, bars, progress, ..LiveUpdate::default() })
 }
 
 impl Running {
@@ -50,7 +50,7 @@ impl Running {
         self.hub.subscribe(symbols.iter().map(|symbol| (*symbol).to_owned()).collect()).await.unwrap()
     }
 
-    async fn send(&self, update: Arc<Update>) {
+    async fn send(&self, update: Arc<LiveUpdate>) {
         self.live.send(update).unwrap();
         // Until the hub has taken it.
         while !self.live.is_empty() {

@@ -250,7 +250,7 @@ pub(super) fn words(line: &str) -> Result<Vec<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::Format;
+    use crate::query::OutputFormat;
 
     fn sql(text: &str) -> Input {
         Input::Sql(text.to_owned())
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn dot_commands_have_values() {
-        assert_eq!(Dot::parse(".mode CSV"), Ok(Dot::Mode(Some(FormatChoice::Is(Format::Csv)))));
+        assert_eq!(Dot::parse(".mode CSV"), Ok(Dot::Mode(Some(FormatChoice::Is(OutputFormat::Csv)))));
         assert_eq!(Dot::parse(".schema"), Ok(Dot::Schema(None)));
         assert_eq!(Dot::parse(".timer off"), Ok(Dot::Timer(false)));
         assert_eq!(Dot::parse(".read 'a b.sql'"), Ok(Dot::Read("a b.sql".into())));

@@ -22,7 +22,9 @@ use crate::cli::commands::ask::target::{Target, output_of, terminal_fit};
 use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::Settings;
 use crate::lake::StoreSettings;
-use crate::query::{Catalog, Dialect, Output, Param, Parsed, QueryError, TableInfo, write_all};
+use crate::query::{
+    Dialect, ParsedStatement, QueryCatalog, QueryError, QueryParam, ResultOutput, TableInfo, write_all,
+};
 
 const WAY_TO_ALL: &str = ".limit, .mode, .pager and .output show more";
 
@@ -43,7 +45,7 @@ struct NamedLine {
 
 pub(super) struct Shell<'a> {
     tables: Tables,
-    catalog: Catalog,
+    catalog: QueryCatalog,
     /// Asked of every statement.
     ask: &'a AskArgs,
     choice: FormatChoice,
@@ -68,7 +70,7 @@ impl<'a> Shell<'a> {
         interactive: bool,
         stop: &'a CancellationToken,
     ) -> anyhow::Result<Self> {
-        let catalog = Catalog::load(args.sql_dir.as_deref())?;
+        let catalog = QueryCatalog::load(args.sql_dir.as_deref())?;
         refuse_binary(args.format)?;
         Ok(Self {
             tables: Tables::open(global, args, stop).await?,
@@ -99,7 +101,7 @@ impl<'a> Shell<'a> {
     pub(super) async fn names(&mut self) -> anyhow::Result<Names> {
         let session = self.tables.session().await?;
         let columns = |table: &TableInfo| table.schema.fields().iter().map(|field| field.name().clone()).collect();
-        let params = |params: &[Param]| params.iter().map(|param| param.name.clone()).collect();
+        let params = |params: &[QueryParam]| params.iter().map(|param| param.name.clone()).collect();
         Ok(Names {
             tables: session.tables().iter().map(|table| (table.name.clone(), columns(table))).collect(),
             functions: session.functions(),
@@ -143,7 +145,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    fn named(&self, line: &str) -> Result<(Parsed, AskArgs), QueryError> {
+    fn named(&self, line: &str) -> Result<(ParsedStatement, AskArgs), QueryError> {
         let words = words(line).map_err(QueryError::Usage)?;
         let NamedLine { name, ask } = NamedLine::try_parse_from(words).map_err(|error| {
             let text = error.to_string();
@@ -158,7 +160,7 @@ impl<'a> Shell<'a> {
     }
 
     /// Runs until it is done or Ctrl-C ends it.
-    async fn statement(&mut self, parsed: &Parsed, ask: &AskArgs) -> anyhow::Result<()> {
+    async fn statement(&mut self, parsed: &ParsedStatement, ask: &AskArgs) -> anyhow::Result<()> {
         let begin = Instant::now();
         // Not those that came at the prompt.
         let interrupt = self.interactive.then(|| signal(SignalKind::interrupt()));
@@ -181,7 +183,7 @@ impl<'a> Shell<'a> {
         Ok(())
     }
 
-    async fn write(&mut self, parsed: &Parsed, ask: &AskArgs) -> anyhow::Result<()> {
+    async fn write(&mut self, parsed: &ParsedStatement, ask: &AskArgs) -> anyhow::Result<()> {
         let file = self.output.take();
         let (format, file) = output_of(self.choice, file.as_deref())?;
         let target = Target::of(file)?;
@@ -194,7 +196,7 @@ impl<'a> Shell<'a> {
         let write = async |output| write_all(planned.run()?, format, self.zone, output, self.stop).await;
         if self.pager && self.interactive && file.is_none() {
             let mut pager = Pager::start()?;
-            let written = write(Output::to(pager.input())).await;
+            let written = write(ResultOutput::to(pager.input())).await;
             drop(line);
             pager.wait().await?;
             // Whoever leaves the pager early has seen enough.

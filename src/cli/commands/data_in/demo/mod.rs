@@ -23,9 +23,9 @@ use crate::decode::{InputSettings, Preset};
 use crate::ingest::{Daemon, IngestSettings, IngestSpec, Status};
 use crate::kafka::{EmbeddedBroker, KafkaSettings};
 use crate::lake::{Lake, Location, StoreSettings};
-use crate::live::{Event, Kind};
-use crate::produce::simulate::{Clock, SimulateSettings, SimulatedFeed};
-use crate::produce::wire::Encoder;
+use crate::live::{Event, EventKind};
+use crate::produce::simulate::{SimulateSettings, SimulatedFeed, SimulationClock};
+use crate::produce::wire::MessageEncoder;
 use crate::produce::{Pace, SendProgress, SendSettings, send_feed};
 use crate::serve::dashboard::DashboardSettings;
 use screen::Screen;
@@ -63,12 +63,12 @@ pub(in crate::cli::commands) async fn run(args: &DemoArgs, stop: CancellationTok
     let simulation = SimulateSettings {
         symbols: args.symbols,
         seed: args.seed,
-        clock: Clock::Wall,
+        clock: SimulationClock::Wall,
         interval: Duration::from_secs_f64(1.0 / args.rate),
         anomalies: 0.0005,
         ..SimulateSettings::default()
     };
-    let feed = SimulatedFeed::new(&simulation, Encoder::new(Preset::Canonical, None)?);
+    let feed = SimulatedFeed::new(&simulation, MessageEncoder::new(Preset::Canonical, None)?);
     let sending = SendSettings { pace: Pace::Rate(args.rate), duration: args.duration, ..SendSettings::default() };
 
     let spec = IngestSpec {
@@ -189,7 +189,7 @@ async fn show<T>(
         tokio::select! {
             ended = &mut *producing => return ended.context("run the simulation"),
             Some(batch) = events.recv() => {
-                newest.extend(batch.into_iter().filter(|event| event.kind != Kind::Signal));
+                newest.extend(batch.into_iter().filter(|event| event.kind != EventKind::Signal));
                 newest.drain(..newest.len().saturating_sub(EVENTS_SHOWN));
             }
             _ = draw.tick() => screen.draw(progress, &status.borrow(), &newest),

@@ -15,7 +15,7 @@ use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::{Settings, SettingsError};
 use crate::ingest::redrive::{ReasonReport, ReplaySettings, Report, Wanted, replay};
-use crate::query::{Clock, Format, Moment, Output, write_batch};
+use crate::query::{OutputFormat, QueryClock, ResultOutput, TimeExpression, write_batch};
 
 /// # Errors
 /// There is no lake, it can't be read or written, or the mapping doesn't fit it.
@@ -40,12 +40,12 @@ pub(super) async fn run(
     };
     let report = replay(settings, stop).await?;
     match format {
-        Format::Json => {
+        OutputFormat::Json => {
             let text = serde_json::to_string_pretty(&report).context("write the report as JSON")?;
             print(&format!("{text}\n"))?;
         }
         format => {
-            write_batch(&rows(&report)?, format, chrono_tz::UTC, Output::to(io::stdout()))?;
+            write_batch(&rows(&report)?, format, chrono_tz::UTC, ResultOutput::to(io::stdout()))?;
         }
     }
     write_stderr(&summary(&report));
@@ -56,8 +56,8 @@ pub(super) async fn run(
 }
 
 fn wanted(args: &DeadLettersReplayArgs) -> Result<Wanted, SettingsError> {
-    let clock = Clock::system(chrono_tz::UTC);
-    let micros = |flag: &str, moment: Option<Moment>| {
+    let clock = QueryClock::system(chrono_tz::UTC);
+    let micros = |flag: &str, moment: Option<TimeExpression>| {
         let instant = moment.map(|moment| moment.instant(&clock)).transpose();
         let instant = instant.map_err(|problem| SettingsError::Value(format!("{flag}: {problem}")))?;
         Ok::<_, SettingsError>(instant.map(|instant| instant.timestamp_micros()))

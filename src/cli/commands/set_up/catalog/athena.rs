@@ -9,7 +9,7 @@ use super::views::{summarize, views_of};
 use crate::cli::args::{AthenaCatalogArgs, GlobalArgs};
 use crate::cli::commands::print::print;
 use crate::engines::registration::glue::GlueClient;
-use crate::engines::registration::{Root, athena_statements, script};
+use crate::engines::registration::{LakeRoot, athena_statements, script};
 use crate::engines::{AthenaClient, AthenaSettings};
 use crate::query::{Dialect, QueryError};
 
@@ -24,7 +24,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &AthenaCatalogArgs, stop: &Ca
         layers.flag("athena.database", "--schema", args.place.schema.clone());
     })?;
     let settings = &place.settings.athena;
-    let root = place.root(args.place.location.as_deref(), |location| Root::of_aws("Athena", location))?;
+    let root = place.root(args.place.location.as_deref(), |location| LakeRoot::of_aws("Athena", location))?;
     let root = root.require_s3("Athena")?;
     let views = views_of(&args.views, Dialect::Athena, &[&settings.database])?;
     let statements = athena_statements(&settings.database, &root, &views.made);

@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 use super::place::Place;
 use crate::cli::args::{GlobalArgs, GlueArgs};
 use crate::cli::commands::print::{print, write_stderr};
-use crate::engines::registration::glue::{GlueClient, GlueTable, Registered, requests};
-use crate::engines::registration::{Root, TABLES};
+use crate::engines::registration::glue::{GlueClient, GlueTable, RegistrationOutcome, requests};
+use crate::engines::registration::{LakeRoot, TABLES};
 use crate::lake::Lake;
 use crate::query::QueryError;
 
@@ -17,7 +17,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &GlueArgs, stop: &Cancellatio
     let place = Place::with(global, &args.place.table, |layers| {
         layers.flag("athena.database", "--schema", args.place.schema.clone());
     })?;
-    let root = place.root(args.place.location.as_deref(), |location| Root::of_aws("Glue", location))?;
+    let root = place.root(args.place.location.as_deref(), |location| LakeRoot::of_aws("Glue", location))?;
     let root = root.require_s3("Glue")?;
     let tables = tables_of(&place.lake(stop).await?, &root)?;
     let database = &place.settings.athena.database;
@@ -33,16 +33,16 @@ pub(super) async fn run(global: &GlobalArgs, args: &GlueArgs, stop: &Cancellatio
     };
     for (table, outcome) in tables.iter().zip(outcomes) {
         let outcome = match outcome {
-            Registered::Created => "created",
-            Registered::Updated => "updated",
-            Registered::Unchanged => "unchanged",
+            RegistrationOutcome::Created => "created",
+            RegistrationOutcome::Updated => "updated",
+            RegistrationOutcome::Unchanged => "unchanged",
         };
         write_stderr(&format!("{database}.{}: {outcome}, at {}\n", table.name, table.location));
     }
     Ok(())
 }
 
-pub(super) fn tables_of(lake: &Lake, root: &Root) -> anyhow::Result<Vec<GlueTable>> {
+pub(super) fn tables_of(lake: &Lake, root: &LakeRoot) -> anyhow::Result<Vec<GlueTable>> {
     let views = TABLES.into_iter().zip([lake.ticks()?, lake.dead_letters()?]);
     Ok(views.map(|(name, view)| GlueTable::of(name, root, &view)).collect())
 }

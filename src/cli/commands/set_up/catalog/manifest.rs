@@ -5,14 +5,14 @@ use tokio_util::sync::CancellationToken;
 use super::place::Place;
 use crate::cli::args::{GlobalArgs, ManifestArgs};
 use crate::cli::commands::print::{print, write_stderr};
-use crate::engines::registration::{Root, TABLES};
+use crate::engines::registration::{LakeRoot, TABLES};
 use crate::query::QueryError;
 
 /// # Errors
 /// There is no lake, or the store refuses the manifests.
 pub(super) async fn run(global: &GlobalArgs, args: &ManifestArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let place = Place::of(global, &args.table)?;
-    let root = place.root(args.location.as_deref(), |location| Ok(Root::of_manifest(location)))?;
+    let root = place.root(args.location.as_deref(), |location| Ok(LakeRoot::of_manifest(location)))?;
     let lake = place.lake(stop).await?;
     for (name, view) in TABLES.into_iter().zip([lake.ticks()?, lake.dead_letters()?]) {
         let manifests = view.manifests(&root.table(name));

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{GlobalArgs, TableArgs};
 use crate::cli::settings::{Layers, Settings};
-use crate::engines::registration::{Root, RootError};
+use crate::engines::registration::{LakeRoot, RootError};
 use crate::lake::{Lake, Location};
 use crate::query::QueryError;
 
@@ -51,8 +51,8 @@ impl Place {
     pub(super) fn root(
         &self,
         given: Option<&str>,
-        of_engine: impl FnOnce(&Location) -> Result<Root, RootError>,
-    ) -> Result<Root, RootError> {
-        given.map_or_else(|| of_engine(&self.location), Root::given)
+        of_engine: impl FnOnce(&Location) -> Result<LakeRoot, RootError>,
+    ) -> Result<LakeRoot, RootError> {
+        given.map_or_else(|| of_engine(&self.location), LakeRoot::given)
     }
 }

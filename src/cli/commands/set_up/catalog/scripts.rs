@@ -7,7 +7,9 @@ use super::place::{DEFAULT_SCHEMA, Place};
 use super::views::{summarize, views_of};
 use crate::cli::args::{ClickhouseArgs, GlobalArgs, ScriptArgs};
 use crate::cli::commands::print::{print, write_stderr};
-use crate::engines::registration::{Root, Views, clickhouse_statements, duckdb_statements, script, spark_statements};
+use crate::engines::registration::{
+    EngineViews, LakeRoot, clickhouse_statements, duckdb_statements, script, spark_statements,
+};
 use crate::engines::{ClickhouseClient, EngineError};
 use crate::lake::S3Access;
 use crate::query::{Dialect, QueryError};
@@ -17,7 +19,7 @@ use crate::query::{Dialect, QueryError};
 pub(super) async fn spark(global: &GlobalArgs, args: &ScriptArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let place = Place::of(global, &args.place.table)?;
     let views = begin(&place, args, Dialect::Spark, stop).await?;
-    let root = place.root(args.place.location.as_deref(), |location| Ok(Root::of_spark(location)))?;
+    let root = place.root(args.place.location.as_deref(), |location| Ok(LakeRoot::of_spark(location)))?;
     write(args, Dialect::Spark, &spark_statements(schema_of(args), &root, &views.made), &views)
 }
 
@@ -26,7 +28,7 @@ pub(super) async fn spark(global: &GlobalArgs, args: &ScriptArgs, stop: &Cancell
 pub(super) async fn duckdb(global: &GlobalArgs, args: &ScriptArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let place = Place::of(global, &args.place.table)?;
     let views = begin(&place, args, Dialect::Duckdb, stop).await?;
-    let root = place.root(args.place.location.as_deref(), |location| Ok(Root::of_duckdb(location)))?;
+    let root = place.root(args.place.location.as_deref(), |location| Ok(LakeRoot::of_duckdb(location)))?;
     let access = S3Access::of(&place.location, &place.settings.store)?;
     let statements = duckdb_statements(schema_of(args), &root, &access, &views.made);
     write(args, Dialect::Duckdb, &statements, &views)
@@ -43,7 +45,7 @@ pub(super) async fn clickhouse(
     let place = Place::with(global, &script.place.table, |layers| args.apply(layers))?;
     let views = begin(&place, script, Dialect::Clickhouse, stop).await?;
     let access = S3Access::of(&place.location, &place.settings.store)?;
-    let root = place.root(script.place.location.as_deref(), |location| Root::of_clickhouse(location, &access))?;
+    let root = place.root(script.place.location.as_deref(), |location| LakeRoot::of_clickhouse(location, &access))?;
     if root.is_path() {
         write_stderr(
             "ClickHouse reads a folder only if it is below user_files_path of the server (chdb: the working folder)\n",
@@ -68,7 +70,12 @@ fn schema_of(args: &ScriptArgs) -> &str {
     args.place.schema.as_deref().unwrap_or(DEFAULT_SCHEMA)
 }
 
-async fn begin(place: &Place, args: &ScriptArgs, dialect: Dialect, stop: &CancellationToken) -> anyhow::Result<Views> {
+async fn begin(
+    place: &Place,
+    args: &ScriptArgs,
+    dialect: Dialect,
+    stop: &CancellationToken,
+) -> anyhow::Result<EngineViews> {
     let views = views_of(&args.views, dialect, &[schema_of(args)])?;
     if !args.dry_run {
         place.lake(stop).await?;
@@ -76,7 +83,7 @@ async fn begin(place: &Place, args: &ScriptArgs, dialect: Dialect, stop: &Cancel
     Ok(views)
 }
 
-fn write(args: &ScriptArgs, dialect: Dialect, statements: &[String], views: &Views) -> anyhow::Result<()> {
+fn write(args: &ScriptArgs, dialect: Dialect, statements: &[String], views: &EngineViews) -> anyhow::Result<()> {
     let text = script(statements);
     match args.output.as_deref().filter(|path| path.as_os_str() != "-") {
         Some(path) => std::fs::write(path, text).with_context(|| format!("write {}", path.display()))?,

@@ -8,7 +8,7 @@ use super::place::Place;
 use super::views::{summarize, views_of};
 use crate::cli::args::{GlobalArgs, TrinoCatalogArgs};
 use crate::cli::commands::print::{print, write_stderr};
-use crate::engines::registration::{Registration, Root, create_schema, create_view, script, trino_statements};
+use crate::engines::registration::{LakeRoot, TableRegistration, create_schema, create_view, script, trino_statements};
 use crate::engines::{EngineError, TrinoClient};
 use crate::query::{Dialect, QueryError};
 
@@ -21,7 +21,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &TrinoCatalogArgs, stop: &Can
     })?;
     let settings = &place.settings.trino;
     let (catalog, schema) = (settings.catalog.as_str(), settings.schema.as_str());
-    let root = place.root(args.place.location.as_deref(), Root::of_trino)?;
+    let root = place.root(args.place.location.as_deref(), LakeRoot::of_trino)?;
     let views = views_of(&args.views, Dialect::Trino, &[catalog, schema])?;
     if args.dry_run {
         print(&script(&trino_statements(catalog, schema, &root, &views.made)))?;
@@ -34,7 +34,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &TrinoCatalogArgs, stop: &Can
     }
     let client = TrinoClient::new(settings)?;
     client.run(&create_schema(catalog, schema), stop).await.context("create the schema")?;
-    for registration in Registration::all(catalog, schema, &root) {
+    for registration in TableRegistration::all(catalog, schema, &root) {
         let outcome = register(&client, &registration, args.replace, stop).await?;
         write_stderr(&format!("{}: {outcome} at {}\n", registration.table, registration.location));
     }
@@ -49,11 +49,11 @@ pub(super) async fn run(global: &GlobalArgs, args: &TrinoCatalogArgs, stop: &Can
 /// What became of the table, for people.
 async fn register(
     client: &TrinoClient,
-    registration: &Registration,
+    registration: &TableRegistration,
     replace: bool,
     stop: &CancellationToken,
 ) -> anyhow::Result<&'static str> {
-    let Registration { table, register, unregister, .. } = registration;
+    let TableRegistration { table, register, unregister, .. } = registration;
     match client.run(register, stop).await {
         Ok(_) => return Ok("registered"),
         Err(EngineError::Refused(refusal)) if refusal.message.contains("already exists") => {}

@@ -2,26 +2,26 @@
 
 use crate::cli::args::ViewArgs;
 use crate::cli::commands::print::write_stderr;
-use crate::engines::registration::{LeftOut, TABLES, View, Views};
-use crate::query::{Catalog, Dialect};
+use crate::engines::registration::{EngineView, EngineViews, SkippedView, TABLES};
+use crate::query::{Dialect, QueryCatalog};
 
 /// The views that are asked for.
-pub(super) fn views_of(args: &ViewArgs, dialect: Dialect, schema: &[&str]) -> anyhow::Result<Views> {
+pub(super) fn views_of(args: &ViewArgs, dialect: Dialect, schema: &[&str]) -> anyhow::Result<EngineViews> {
     if args.no_views {
-        return Ok(Views::default());
+        return Ok(EngineViews::default());
     }
-    Ok(Views::of(&Catalog::load(args.sql_dir.as_deref())?, &args.view, dialect, schema)?)
+    Ok(EngineViews::of(&QueryCatalog::load(args.sql_dir.as_deref())?, &args.view, dialect, schema)?)
 }
 
 /// Says on standard error what was made of what.
-pub(super) fn summarize(what: &str, schema: &str, views: &Views) {
-    for LeftOut { name, reason } in &views.left_out {
+pub(super) fn summarize(what: &str, schema: &str, views: &EngineViews) {
+    for SkippedView { name, reason } in &views.left_out {
         write_stderr(&format!("no view {name}: {reason}\n"));
     }
     write_stderr(&format!("{what}: {}\n", contents(schema, &views.made, &views.left_out)));
 }
 
-fn contents(schema: &str, made: &[View], left_out: &[LeftOut]) -> String {
+fn contents(schema: &str, made: &[EngineView], left_out: &[SkippedView]) -> String {
     let tables = TABLES.len();
     let without = match left_out.len() {
         0 => String::new(),
