@@ -1,4 +1,4 @@
-//! How to reach Kafka, and the librdkafka configurations made of it.
+//! The settings of the Kafka connection, and the librdkafka configurations that are built from them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -108,7 +108,7 @@ impl Serialize for Properties {
     }
 }
 
-/// A setting that can't work; the message names it and the fix.
+/// A setting that is not valid; the message names it and the fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("kafka.{key}: {problem}")]
 pub struct KafkaSettingsError {
@@ -221,8 +221,8 @@ impl KafkaSettings {
         self.over(&[])
     }
 
-    /// For one question: connects to every broker. What waits for the controller otherwise makes librdkafka connect to it
-    /// without a pause while it is gone.
+    /// For one question: connects to every broker. What waits for the controller otherwise makes librdkafka connect to
+    /// it without a pause while it is gone.
     pub(in crate::kafka) fn question_config(&self) -> ClientConfig {
         let mut config = self.client_config();
         config.set("enable.sparse.connections", "false");
@@ -279,8 +279,8 @@ impl KafkaSettings {
             ("session.timeout.ms", "10000"),
             ("heartbeat.interval.ms", "3000"),
             ("check.crcs", "true"),
-            // Payloads that were fetched and not decoded. librdkafka keeps about 500 bytes for each message in addition,
-            // and a response more than the limit, unpacked; its size is that of `FetchSize`.
+            // Payloads that were fetched and not decoded. librdkafka keeps about 500 bytes for each message in
+            // addition, and a response more than the limit, unpacked; its size is that of `FetchSize`.
             ("queued.max.messages.kbytes", "2048"),
             ("queued.min.messages", "100000"),
             ("fetch.message.max.bytes", "1048576"),

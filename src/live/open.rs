@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::kafka::{KafkaSettings, Reader, TopicError};
+use crate::kafka::{KafkaSettings, TopicError, TopicReader};
 use crate::lake::{Lake, LakeVersion, Location, Reached, RetryPolicy, Signals, StoreSettings, Upkeep};
 use crate::live::engine::Engine;
 use crate::live::error::LiveError;
@@ -20,7 +20,7 @@ use crate::live::task::{EventSender, Live};
 use crate::live::told::{told_beyond, told_since};
 use crate::live::update::{Progress, Update};
 use crate::live::warm_up::{Starts, warm_up};
-use crate::tail::{FollowSettings, Follower, lake_input, lake_zone};
+use crate::tail::{FollowSettings, TailFollower, lake_input, lake_zone};
 
 /// For the brokers, at the start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -114,7 +114,8 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<Live, Live
     let begun = std::time::Instant::now();
     let rows = warm_up(&mut engine, &lake.ticks, &starts).await?;
     tracing::info!(rows, symbols = engine.states().len(), ms = begun.elapsed().as_millis() as u64, "warmed up");
-    let follower = Follower::start(follow, starts.read.iter().map(|(&partition, &next)| (partition, next)).collect());
+    let follower =
+        TailFollower::start(follow, starts.read.iter().map(|(&partition, &next)| (partition, next)).collect());
     let follower = follower.await?;
     lake.identity.require(follower.identity())?;
     Ok(Live {
@@ -154,7 +155,7 @@ struct Held {
 async fn held(kafka: &KafkaSettings) -> Result<Held, LiveError> {
     let kafka = kafka.clone();
     let opened = tokio::task::spawn_blocking(move || -> Result<Held, TopicError> {
-        let reader = Reader::open(&kafka, PATIENCE)?;
+        let reader = TopicReader::open(&kafka, PATIENCE)?;
         let ends = reader.partitions().iter().map(|at| (at.partition, (at.low, at.high))).collect();
         Ok(Held { identity: reader.identity().clone(), ends })
     });

@@ -24,7 +24,7 @@ use crate::live::sinks::topic::EventTopic;
 use crate::live::sinks::webhook::Webhook;
 use crate::live::update::{Progress, Update};
 use crate::live::warm_up::Starts;
-use crate::tail::{Chunk, Follower, Tail};
+use crate::tail::{TailChunk, TailEvent, TailFollower};
 
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// From the stop to the end of the last commit; webhooks have some seconds after it.
@@ -46,7 +46,7 @@ pub struct Summary {
 /// A live task that is ready to run; see [`crate::live::open`].
 pub struct Live {
     pub(in crate::live) engine: Engine,
-    pub(in crate::live) follower: Follower,
+    pub(in crate::live) follower: TailFollower,
     pub(in crate::live) starts: Starts,
     pub(in crate::live) recorder: Option<Recorder>,
     pub(in crate::live) topic: Option<EventTopic>,
@@ -147,31 +147,31 @@ impl Live {
         }
     }
 
-    async fn hear(&mut self, tail: Tail) -> Result<(), LiveError> {
+    async fn hear(&mut self, tail: TailEvent) -> Result<(), LiveError> {
         match tail {
-            Tail::Rows(chunks) => {
-                for Chunk { partition, range, rows, .. } in chunks {
+            TailEvent::Rows(chunks) => {
+                for TailChunk { partition, range, rows, .. } in chunks {
                     self.engine.take(self.starts.origin(partition), &rows);
                     self.next.insert(partition, range.next());
                 }
                 self.tell().await
             }
-            Tail::Ends { lag_messages } => {
+            TailEvent::Ends { lag_messages } => {
                 self.progress.lag_messages = lag_messages;
                 Ok(())
             }
-            Tail::Gap { partition, asked, low, high } => Err(LiveError::Lost { partition, asked, low, high }),
-            Tail::Trouble(text) => {
+            TailEvent::Gap { partition, asked, low, high } => Err(LiveError::Lost { partition, asked, low, high }),
+            TailEvent::BrokerError(text) => {
                 tracing::warn!("{text}");
                 self.progress.trouble = Some(text);
                 Ok(())
             }
-            Tail::Recovered => {
+            TailEvent::Recovered => {
                 tracing::info!("the brokers are back");
                 self.progress.trouble = None;
                 Ok(())
             }
-            Tail::Failed(text) => Err(LiveError::Failed(text)),
+            TailEvent::Failed(text) => Err(LiveError::Failed(text)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::check::{Check, Report};
-use crate::kafka::{Assigned, GroupInfo, KafkaSettings, Reader, TopicError, group_info};
+use crate::kafka::{GroupInfo, KafkaSettings, PartitionWatermarks, TopicError, TopicReader, group_info};
 use crate::lake::LoggedVersion;
 use crate::market::TopicIdentity;
 
@@ -17,7 +17,7 @@ const NEW_EPOCH: &str = "if it was recreated or moved, `tickhouse offsets set --
 /// What the brokers told.
 struct Told {
     identity: TopicIdentity,
-    partitions: BTreeMap<i32, Assigned>,
+    partitions: BTreeMap<i32, PartitionWatermarks>,
     group: Result<Option<GroupInfo>, TopicError>,
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn check(settings: &KafkaSettings, ticks: Option<&LoggedVersion
 }
 
 fn ask(settings: &KafkaSettings, group: Option<&str>) -> Result<Told, TopicError> {
-    let reader = Reader::open(settings, PATIENCE)?;
+    let reader = TopicReader::open(settings, PATIENCE)?;
     let group = group.map_or(Ok(None), |group| group_info(settings, group, PATIENCE));
     let partitions = reader.partitions().iter().map(|at| (at.partition, *at)).collect();
     Ok(Told { identity: reader.identity().clone(), partitions, group })
@@ -102,7 +102,7 @@ fn topic(settings: &KafkaSettings, told: &Told, ticks: Option<&LoggedVersion>, r
     is_same
 }
 
-fn lag(ticks: &LoggedVersion, kafka: &BTreeMap<i32, Assigned>, report: &mut Report) {
+fn lag(ticks: &LoggedVersion, kafka: &BTreeMap<i32, PartitionWatermarks>, report: &mut Report) {
     let epoch = ticks.epoch();
     let (mut behind, mut wrong) = (0, Vec::new());
     for partition in ticks.partitions(epoch) {

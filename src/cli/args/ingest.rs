@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::args::{EventArgs, KafkaArgs, ServeArgs, TableArgs};
 use crate::cli::settings::Layers;
 use crate::decode::Preset;
-use crate::ingest::{DataLossPolicy, Maintain, Share, StartPolicy};
+use crate::ingest::{DataLossPolicy, DeadLetterShare, MaintainMode, StartPolicy};
 use crate::market::PartitionBy;
 use crate::serve::http::Listen;
 use crate::serve::metrics::DEFAULT_LISTEN;
@@ -44,7 +44,7 @@ pub struct IngestArgs {
     /// Stop with exit code 3, before the commit, when more of the first 1,000 messages, or of 10,000 later ones, become dead
     /// letters; 1 never stops [default: 0.5 with --until-latest and for a lake without rows, else a warning]
     #[arg(long, value_name = "SHARE")]
-    pub max_dead_share: Option<Share>,
+    pub max_dead_share: Option<DeadLetterShare>,
     /// Time zone of trade dates; fixed when the lake is created [default: America/New_York]
     #[arg(long, value_name = "ZONE")]
     pub market_zone: Option<String>,
@@ -65,7 +65,7 @@ pub struct IngestArgs {
     pub memory: Option<String>,
     /// Work for the table beside the ingest [default: compact]
     #[arg(long, value_name = "WORK")]
-    pub maintain: Option<Maintain>,
+    pub maintain: Option<MaintainMode>,
     /// Take an input that differs from the one that the lake was made with
     #[arg(long)]
     pub accept_input_change: bool,
@@ -159,7 +159,7 @@ impl IngestArgs {
         layers.flag("ingest.must_exist", "--must-exist", self.must_exist.then_some(true));
         layers.flag("ingest.start", "--start", self.start.as_ref().map(ToString::to_string));
         layers.flag("ingest.on_data_loss", "--on-data-loss", name(self.on_data_loss));
-        layers.flag("ingest.max_dead_share", "--max-dead-share", self.max_dead_share.map(Share::value));
+        layers.flag("ingest.max_dead_share", "--max-dead-share", self.max_dead_share.map(DeadLetterShare::value));
         layers.flag("ingest.market_zone", "--market-zone", self.market_zone.clone());
         layers.flag("ingest.partition_by", "--partition-by", name(self.partition_by));
         layers.flag("ingest.flush_rows", "--flush-rows", self.flush_rows.map(i64::from));

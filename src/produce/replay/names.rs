@@ -1,7 +1,7 @@
 //! Which column of a file is which field, and what to say about the columns that are none.
 
 use super::{ColumnNames, ReplayError};
-use crate::decode::{InputSettings, Source};
+use crate::decode::{FieldSource, InputSettings};
 use crate::util::suggest::{did_you_mean, shown};
 
 const FIELDS: [&str; 9] = ["symbol", "ts", "close", "open", "high", "low", "volume", "trade_id", "source"];
@@ -57,7 +57,7 @@ fn keys_of(input: &InputSettings, field: &str) -> Vec<String> {
         "trade_id" => &input.trade_id,
         _ => &input.source,
     };
-    let Some(Source::Pointer(pointer)) = source else { return Vec::new() };
+    let Some(FieldSource::Pointer(pointer)) = source else { return Vec::new() };
     let tokens: Vec<String> =
         pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect();
     [Some(tokens.join(".")), tokens.last().cloned()].into_iter().flatten().collect()

@@ -1,33 +1,34 @@
-//! The share of messages that become dead letters: a mapping that doesn't fit a topic shows itself before it fills a lake.
+//! Monitors the share of messages that become dead letters, to detect a mapping that doesn't fit the topic before it
+//! fills a lake.
 //!
-//! Judged over windows of messages that are ticks or dead letters; skips are neither.
+//! The share is evaluated over windows of messages that are ticks or dead letters; skipped messages don't count.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::decode::{KeySurvey, Reason};
-use crate::ingest::batching::batch::{Chunk, DeadLetter};
+use crate::decode::{KeySurvey, RejectionReason};
+use crate::ingest::batching::batch::{DeadLetter, IngestChunk};
 
-/// Where nothing else is configured.
+/// The limit if none is configured.
 const DEFAULT: f64 = 0.5;
 const FIRST_WINDOW: u64 = 1_000;
 const WINDOW: u64 = 10_000;
-/// A topic that ends within the first window is judged if it has so many messages: a handful says nothing.
+/// A topic that ends within the first window is evaluated only if it has at least this many messages.
 const LEAST_WINDOW: u64 = 100;
 const SAMPLES: usize = 3;
-/// Dead letters whose keys are listed.
+/// Number of dead letters whose keys are listed in the error.
 const SURVEYED: u64 = 20;
 
-/// From 0 to 1.
+/// A share of messages from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Share(f64);
+pub struct DeadLetterShare(f64);
 
-impl Eq for Share {}
+impl Eq for DeadLetterShare {}
 
-impl Share {
+impl DeadLetterShare {
     /// # Errors
-    /// Below 0 or above 1.
+    /// The share is below 0 or above 1.
     pub fn new(share: f64) -> Result<Self, String> {
         if (0.0..=1.0).contains(&share) {
             Ok(Self(share))
@@ -41,7 +42,7 @@ impl Share {
     }
 }
 
-impl std::str::FromStr for Share {
+impl std::str::FromStr for DeadLetterShare {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -49,33 +50,33 @@ impl std::str::FromStr for Share {
     }
 }
 
-impl Serialize for Share {
+impl Serialize for DeadLetterShare {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Share {
+impl<'de> Deserialize<'de> for DeadLetterShare {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Written {
+        enum WrittenShare {
             Number(f64),
             Text(String),
         }
-        let share = match Written::deserialize(deserializer)? {
-            Written::Number(number) => Self::new(number),
-            Written::Text(text) => text.parse(),
+        let share = match WrittenShare::deserialize(deserializer)? {
+            WrittenShare::Number(number) => Self::new(number),
+            WrittenShare::Text(text) => text.parse(),
         };
         share.map_err(serde::de::Error::custom)
     }
 }
 
-/// When too many dead letters end an ingest.
+/// Decides when too many dead letters end an ingest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ingest) struct DeadShareRule {
-    /// `--max-dead-share`.
-    pub configured: Option<Share>,
+pub(in crate::ingest) struct DeadLetterShareRule {
+    /// The limit of `--max-dead-share`.
+    pub configured: Option<DeadLetterShare>,
     pub until_latest: bool,
     /// The lake had no row when it was opened.
     pub is_new: bool,
@@ -83,25 +84,25 @@ pub(in crate::ingest) struct DeadShareRule {
 
 /// A dead letter of a window, without its payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Sample {
+struct DeadLetterSample {
     partition: i32,
     offset: i64,
-    reason: Reason,
-    /// Without values.
+    reason: RejectionReason,
+    /// The detail of the rejection without values of the message.
     detail: String,
 }
 
 /// More messages became dead letters than are allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MostlyDead {
+pub struct TooManyDeadLetters {
     dead: u64,
     messages: u64,
-    limit: Share,
-    samples: Vec<Sample>,
+    limit: DeadLetterShare,
+    samples: Vec<DeadLetterSample>,
     keys: KeySurvey,
 }
 
-impl fmt::Display for MostlyDead {
+impl fmt::Display for TooManyDeadLetters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { dead, messages, limit, samples, keys } = self;
         writeln!(
@@ -110,34 +111,34 @@ impl fmt::Display for MostlyDead {
              committed",
             limit.0
         )?;
-        for Sample { partition, offset, reason, detail } in samples {
+        for DeadLetterSample { partition, offset, reason, detail } in samples {
             writeln!(f, "  partition {partition}, offset {offset}: {reason}: {detail}")?;
         }
         write!(f, "keys of such messages:\n{}", keys.to_string().trim_end())
     }
 }
 
-/// What was read so far, and the window that is being filled.
+/// Counts the current window and evaluates each full one.
 #[derive(Debug)]
-pub(in crate::ingest) struct DeadShare {
-    rule: DeadShareRule,
-    /// Too many end the ingest; else they are a warning.
+pub(in crate::ingest) struct DeadLetterShareMonitor {
+    rule: DeadLetterShareRule,
+    /// Too many dead letters end the ingest; otherwise they are a warning.
     stops: bool,
     /// The first window isn't full yet.
     is_first: bool,
     dead: u64,
     messages: u64,
-    samples: Vec<Sample>,
+    samples: Vec<DeadLetterSample>,
     keys: KeySurvey,
     surveyed: u64,
-    /// Of the last full window.
-    last: Option<Share>,
-    /// A warning was logged, and the share has not fallen since.
+    /// The share of the last full window.
+    last: Option<DeadLetterShare>,
+    /// A warning was logged, and the share has stayed above the limit since.
     is_high: bool,
 }
 
-impl DeadShare {
-    pub(in crate::ingest) fn new(rule: DeadShareRule) -> Self {
+impl DeadLetterShareMonitor {
+    pub(in crate::ingest) fn new(rule: DeadLetterShareRule) -> Self {
         Self {
             rule,
             stops: rule.configured.is_some() || rule.until_latest || rule.is_new,
@@ -152,73 +153,75 @@ impl DeadShare {
         }
     }
 
-    fn limit(&self) -> Share {
-        self.rule.configured.unwrap_or(Share(DEFAULT))
+    fn limit(&self) -> DeadLetterShare {
+        self.rule.configured.unwrap_or(DeadLetterShare(DEFAULT))
     }
 
-    /// Of the last full window, or of the first one so far.
-    pub(in crate::ingest) fn value(&self) -> Option<Share> {
-        self.last.or_else(|| (self.messages > 0).then(|| Share(self.dead as f64 / self.messages as f64)))
+    /// The share of the last full window, or of the messages so far if none is full yet.
+    pub(in crate::ingest) fn value(&self) -> Option<DeadLetterShare> {
+        self.last.or_else(|| (self.messages > 0).then(|| DeadLetterShare(self.dead as f64 / self.messages as f64)))
     }
 
-    /// Counts what was read.
+    /// Counts the messages of a chunk.
     ///
     /// # Errors
     /// The window is full and has too many dead letters.
-    pub(in crate::ingest) fn add(&mut self, chunk: &Chunk) -> Result<(), Box<MostlyDead>> {
+    pub(in crate::ingest) fn add(&mut self, chunk: &IngestChunk) -> Result<(), Box<TooManyDeadLetters>> {
         self.dead += chunk.counts.dead.unsigned_abs();
         self.messages += (chunk.counts.dead + chunk.counts.stored_offsets).unsigned_abs();
-        chunk.dead.iter().for_each(|letter| self.sample(letter));
+        chunk.dead.iter().for_each(|dead_letter| self.sample(dead_letter));
         let window = if self.is_first { FIRST_WINDOW } else { WINDOW };
         if self.messages >= window { self.judge() } else { Ok(()) }
     }
 
-    /// Every message of the topic was read.
+    /// Evaluates a topic that was read to its end within the first window.
     ///
     /// # Errors
     /// The topic ended within the first window of a new lake, and that has too many dead letters.
-    pub(in crate::ingest) fn end(&mut self) -> Result<(), Box<MostlyDead>> {
+    pub(in crate::ingest) fn end(&mut self) -> Result<(), Box<TooManyDeadLetters>> {
         let counts = self.rule.configured.is_some() || self.rule.is_new;
         if self.is_first && counts && self.messages >= LEAST_WINDOW { self.judge() } else { Ok(()) }
     }
 
-    /// One of each reason first.
-    fn sample(&mut self, letter: &DeadLetter) {
+    /// Keeps a sample; one of each reason takes precedence.
+    fn sample(&mut self, dead_letter: &DeadLetter) {
         if self.surveyed < SURVEYED {
             self.surveyed += 1;
-            let headers = letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
-            self.keys.add(Some(&letter.payload), letter.key.as_deref(), headers);
+            let headers = dead_letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+            self.keys.add(Some(&dead_letter.payload), dead_letter.key.as_deref(), headers);
         }
-        let reason = letter.rejection.reason;
+        let reason = dead_letter.rejection.reason;
         let is_new = !self.samples.iter().any(|sample| sample.reason == reason);
-        let sample = || Sample {
-            partition: letter.partition,
-            offset: letter.offset,
+        let sample = || DeadLetterSample {
+            partition: dead_letter.partition,
+            offset: dead_letter.offset,
             reason,
-            detail: letter.rejection.masked().to_owned(),
+            detail: dead_letter.rejection.masked().to_owned(),
         };
         if self.samples.len() < SAMPLES {
             self.samples.push(sample());
         } else if is_new {
-            let has_twin = |one: &&Sample| self.samples.iter().filter(|sample| sample.reason == one.reason).count() > 1;
+            let has_twin =
+                |one: &&DeadLetterSample| self.samples.iter().filter(|sample| sample.reason == one.reason).count() > 1;
             let twin = self.samples.iter().rev().find(has_twin).map(|sample| (sample.partition, sample.offset));
-            if let Some(place) = self.samples.iter_mut().find(|sample| Some((sample.partition, sample.offset)) == twin)
+            if let Some(replaced) =
+                self.samples.iter_mut().find(|sample| Some((sample.partition, sample.offset)) == twin)
             {
-                *place = sample();
+                *replaced = sample();
             }
         }
     }
 
-    fn judge(&mut self) -> Result<(), Box<MostlyDead>> {
+    fn judge(&mut self) -> Result<(), Box<TooManyDeadLetters>> {
         let (dead, messages, limit) = (self.dead, self.messages, self.limit());
         let share = dead as f64 / messages as f64;
         let is_too_high = share > limit.0;
         let samples = std::mem::take(&mut self.samples);
         let keys = std::mem::take(&mut self.keys);
         (self.dead, self.messages, self.surveyed) = (0, 0, 0);
-        self.last = Some(Share(share));
+        self.last = Some(DeadLetterShare(share));
         if is_too_high && self.stops {
-            return Err(Box::new(MostlyDead { dead, messages, limit, samples, keys }));
+            return Err(Box::new(TooManyDeadLetters { dead, messages, limit, samples, keys }));
         }
         if is_too_high && !self.is_high {
             let mut reasons: Vec<&str> = samples.iter().map(|sample| sample.reason.as_str()).collect();
@@ -232,7 +235,7 @@ impl DeadShare {
             );
         }
         self.is_high = is_too_high;
-        // A lake that has rows by now runs on like any other.
+        // A new lake has rows now, so later windows only warn.
         self.is_first = false;
         self.stops = self.rule.configured.is_some() || self.rule.until_latest;
         Ok(())
@@ -245,13 +248,13 @@ mod tests {
     use crate::decode::Rejection;
     use crate::market::TickColumns;
 
-    const DAEMON: DeadShareRule = DeadShareRule { configured: None, until_latest: false, is_new: false };
+    const DAEMON: DeadLetterShareRule = DeadLetterShareRule { configured: None, until_latest: false, is_new: false };
 
-    fn chunk(dead: i64, stored: i64) -> Chunk {
-        let mut chunk = Chunk::empty(0, 0, TickColumns::default(), 0);
+    fn chunk(dead: i64, stored: i64) -> IngestChunk {
+        let mut chunk = IngestChunk::empty(0, 0, TickColumns::default(), 0);
         chunk.counts.dead = dead;
         chunk.counts.stored_offsets = stored;
-        let letter = |offset: i64| DeadLetter {
+        let dead_letter = |offset: i64| DeadLetter {
             partition: 0,
             offset,
             kafka_ts: None,
@@ -260,15 +263,18 @@ mod tests {
             payload_bytes: 12,
             sha256: [0; 32],
             headers: Vec::new(),
-            rejection: Rejection::new(if offset == 9 { Reason::Type } else { Reason::MissingField }, "close"),
+            rejection: Rejection::new(
+                if offset == 9 { RejectionReason::Type } else { RejectionReason::MissingField },
+                "close",
+            ),
         };
-        chunk.dead = (0..dead).map(letter).collect();
+        chunk.dead = (0..dead).map(dead_letter).collect();
         chunk
     }
 
     #[test]
-    fn the_first_thousand_decide_and_then_every_ten_thousand() {
-        let mut share = DeadShare::new(DeadShareRule { until_latest: true, ..DAEMON });
+    fn the_first_thousand_messages_are_evaluated_and_then_every_ten_thousand() {
+        let mut share = DeadLetterShareMonitor::new(DeadLetterShareRule { until_latest: true, ..DAEMON });
         share.add(&chunk(600, 300)).unwrap();
         let stop = share.add(&chunk(0, 100)).unwrap_err();
         assert_eq!((stop.dead, stop.messages), (600, 1_000));
@@ -280,7 +286,7 @@ mod tests {
         assert!(text.contains("partition 0, offset 9: type: close") && text.contains("  /pair  string"), "{text}");
         assert_eq!(text.matches("partition 0").count(), SAMPLES, "{text}");
 
-        let mut share = DeadShare::new(DeadShareRule { until_latest: true, ..DAEMON });
+        let mut share = DeadLetterShareMonitor::new(DeadLetterShareRule { until_latest: true, ..DAEMON });
         share.add(&chunk(500, 500)).unwrap();
         share.add(&chunk(9_000, 999)).unwrap();
         assert_eq!(share.add(&chunk(1, 0)).unwrap_err().messages, 10_000);
@@ -288,41 +294,47 @@ mod tests {
 
     #[test]
     fn a_lake_with_rows_is_warned_about_and_a_new_one_is_stopped() {
-        let mut share = DeadShare::new(DAEMON);
+        let mut share = DeadLetterShareMonitor::new(DAEMON);
         share.add(&chunk(1_000, 0)).unwrap();
         assert!(share.is_high);
         share.add(&chunk(0, 10_000)).unwrap();
-        assert_eq!((share.is_high, share.value()), (false, Some(Share(0.0))));
-        let mut share = DeadShare::new(DeadShareRule { is_new: true, ..DAEMON });
+        assert_eq!((share.is_high, share.value()), (false, Some(DeadLetterShare(0.0))));
+        let mut share = DeadLetterShareMonitor::new(DeadLetterShareRule { is_new: true, ..DAEMON });
         assert!(share.add(&chunk(1_000, 0)).is_err());
-        let mut share = DeadShare::new(DeadShareRule { is_new: true, ..DAEMON });
+        let mut share = DeadLetterShareMonitor::new(DeadLetterShareRule { is_new: true, ..DAEMON });
         share.add(&chunk(0, 1_000)).unwrap();
         share.add(&chunk(10_000, 0)).unwrap();
     }
 
     #[test]
-    fn a_short_topic_is_judged_at_its_end_if_the_lake_is_new() {
+    fn a_short_topic_is_evaluated_at_its_end_if_the_lake_is_new() {
         for (rule, dead, stops) in [
-            (DeadShareRule { until_latest: true, is_new: true, ..DAEMON }, 100, true),
-            (DeadShareRule { until_latest: true, is_new: true, ..DAEMON }, 99, false),
-            (DeadShareRule { until_latest: true, ..DAEMON }, 100, false),
-            (DeadShareRule { until_latest: true, is_new: true, configured: Some(Share(1.0)) }, 100, false),
+            (DeadLetterShareRule { until_latest: true, is_new: true, ..DAEMON }, 100, true),
+            (DeadLetterShareRule { until_latest: true, is_new: true, ..DAEMON }, 99, false),
+            (DeadLetterShareRule { until_latest: true, ..DAEMON }, 100, false),
+            (
+                DeadLetterShareRule { until_latest: true, is_new: true, configured: Some(DeadLetterShare(1.0)) },
+                100,
+                false,
+            ),
         ] {
-            let mut share = DeadShare::new(rule);
+            let mut share = DeadLetterShareMonitor::new(rule);
             share.add(&chunk(dead, 0)).unwrap();
             assert_eq!(share.end().is_err(), stops, "{rule:?}");
         }
     }
 
     #[test]
-    fn shares_are_between_none_and_all() {
-        assert_eq!("0.25".parse(), Ok(Share(0.25)));
+    fn shares_are_between_zero_and_one() {
+        assert_eq!("0.25".parse(), Ok(DeadLetterShare(0.25)));
         for wrong in ["-0.1", "1.1", "NaN", "half", ""] {
-            assert!(wrong.parse::<Share>().is_err(), "{wrong}");
+            assert!(wrong.parse::<DeadLetterShare>().is_err(), "{wrong}");
         }
-        let read = |text: &str| toml::from_str::<std::collections::BTreeMap<String, Share>>(text).map(|all| all["a"]);
-        assert_eq!(read("a = 1").unwrap(), Share(1.0));
-        assert_eq!(read("a = \"0.5\"").unwrap(), Share(0.5));
+        let read = |text: &str| {
+            toml::from_str::<std::collections::BTreeMap<String, DeadLetterShare>>(text).map(|all| all["a"])
+        };
+        assert_eq!(read("a = 1").unwrap(), DeadLetterShare(1.0));
+        assert_eq!(read("a = \"0.5\"").unwrap(), DeadLetterShare(0.5));
         assert!(read("a = 2").is_err());
     }
 }

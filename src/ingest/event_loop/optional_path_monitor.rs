@@ -1,49 +1,50 @@
-//! Whether the optional paths of the mapping ever match: a wrong one fills a column with NULL and makes no dead letter.
+//! Warns of optional paths of the mapping that never match: a wrong path fills a column with NULL and causes no dead
+//! letter.
 //!
-//! Counted by chunk: a path that matches is settled by its first value, and the others end with the first warning.
+//! A path is no longer checked after its first value, and no path is checked after the warnings were logged.
 
 use crate::decode::{InputSettings, KeySurvey, NeverMatched, OptionalPaths};
-use crate::ingest::batching::batch::Chunk;
+use crate::ingest::batching::batch::IngestChunk;
 
-/// A daemon that begins with a handful of messages knows too little; one that ends knows all that it read.
+/// Messages that a running ingest must have read before it warns. At its end it warns after any number.
 const LEAST_MESSAGES: u64 = 100;
-/// Accepted messages whose keys are kept for the warning.
+/// Number of accepted messages whose keys are kept for the warning.
 pub(in crate::ingest) const SURVEYED: u32 = 20;
 
 #[derive(Debug, Default)]
-pub(in crate::ingest) struct OptionalWatch {
-    /// `None` once the warnings were logged, and where nothing optional is configured.
+pub(in crate::ingest) struct OptionalPathMonitor {
+    /// `None` after the warnings were logged, or if no optional path is configured.
     paths: Option<OptionalPaths>,
     /// Messages that became rows.
     messages: u64,
-    /// Of the first of them.
+    /// Keys of the first of these messages.
     pub keys: KeySurvey,
 }
 
-impl OptionalWatch {
+impl OptionalPathMonitor {
     pub(in crate::ingest) fn new(input: &InputSettings) -> Self {
         let paths = OptionalPaths::of(input);
         Self { paths: (!paths.is_empty()).then_some(paths), messages: 0, keys: KeySurvey::default() }
     }
 
-    /// Of how many messages the keys are needed.
+    /// Returns the number of messages whose keys are needed.
     pub(in crate::ingest) fn to_survey(&self) -> u32 {
         if self.paths.is_some() { SURVEYED } else { 0 }
     }
 
-    pub(in crate::ingest) fn add(&mut self, chunk: &Chunk) {
+    pub(in crate::ingest) fn add(&mut self, chunk: &IngestChunk) {
         if let Some(paths) = &mut self.paths {
             paths.add(&chunk.rows);
             self.messages += chunk.counts.stored_offsets.unsigned_abs();
         }
     }
 
-    /// After a commit: warns once of the paths that matched nothing, as soon as enough messages were read.
+    /// After a commit: warns once of the paths that never matched, as soon as enough messages were read.
     pub(in crate::ingest) fn committed(&mut self) {
         self.warn(LEAST_MESSAGES);
     }
 
-    /// Everything that was read is committed.
+    /// At the end of the ingest: warns of the paths that never matched.
     pub(in crate::ingest) fn end(&mut self) {
         self.warn(1);
     }
@@ -68,10 +69,10 @@ impl OptionalWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Preset, Source};
+    use crate::decode::{FieldSource, Preset};
     use crate::market::{Tick, TickColumns};
 
-    fn chunk(messages: i64, volume: Option<f64>) -> Chunk {
+    fn chunk(messages: i64, volume: Option<f64>) -> IngestChunk {
         let mut rows = TickColumns::default();
         for offset in 0..messages {
             let tick = Tick {
@@ -87,18 +88,18 @@ mod tests {
             };
             rows.push(&tick, 0, offset, 0, None);
         }
-        let mut chunk = Chunk::empty(0, 0, rows, 0);
+        let mut chunk = IngestChunk::empty(0, 0, rows, 0);
         chunk.counts.stored_offsets = messages;
         chunk
     }
 
-    fn watch() -> OptionalWatch {
-        let volume = Some(Source::Pointer("/size".to_owned()));
-        OptionalWatch::new(&InputSettings { volume, ..InputSettings::default() })
+    fn watch() -> OptionalPathMonitor {
+        let volume = Some(FieldSource::Pointer("/size".to_owned()));
+        OptionalPathMonitor::new(&InputSettings { volume, ..InputSettings::default() })
     }
 
     #[test]
-    fn a_path_is_judged_once_and_after_enough_messages() {
+    fn a_path_is_reported_once_and_after_enough_messages() {
         let mut never = watch();
         assert_eq!(never.to_survey(), SURVEYED);
         never.add(&chunk(99, None));
@@ -115,7 +116,7 @@ mod tests {
         seldom.add(&chunk(100, None));
         seldom.add(&chunk(1, Some(1.0)));
         assert_eq!(seldom.judge(LEAST_MESSAGES), []);
-        let preset = OptionalWatch::new(&InputSettings::preset(Preset::Canonical));
+        let preset = OptionalPathMonitor::new(&InputSettings::preset(Preset::Canonical));
         assert_eq!(preset.to_survey(), 0, "nobody configured a path");
     }
 }
