@@ -126,7 +126,7 @@ impl KeySurvey {
     }
 }
 
-/// False where there are too many names, or this one is too long.
+/// Returns false if there are too many names, or this one is too long.
 fn count(names: &mut BTreeMap<String, TypeCounts>, name: &str, kind: &'static str) -> bool {
     let is_kept = names.contains_key(name) || (names.len() < MAX_POINTERS && name.len() <= MAX_POINTER_BYTES);
     if is_kept {

@@ -88,9 +88,9 @@ async fn a_table_ahead_of_a_stale_watermark_asks_for_new_watermarks() {
 
     let mut daemon = fixture.daemon().await;
     daemon.pipeline.accept_assignment(&identity, &outdated, &stop).await.unwrap();
-    let stale_watermarks = daemon.pipeline.accept_assignment(&identity, &outdated, &stop).await;
+    let second_attempt = daemon.pipeline.accept_assignment(&identity, &outdated, &stop).await;
     let expected = DataLoss::Shrunk { partition: 0, next: 10, high: 4 };
-    assert!(matches!(&stale_watermarks, Err(IngestError::DataLoss(loss)) if *loss == expected), "{stale_watermarks:?}");
+    assert!(matches!(&second_attempt, Err(IngestError::DataLoss(loss)) if *loss == expected), "{second_attempt:?}");
 }
 
 fn dead_letter(offset: i64) -> DeadLetter {

@@ -326,7 +326,7 @@ impl<'a> BatchMessage<'a> {
         }
     }
 
-    /// False for an error of the group or of the client.
+    /// Returns false for an error of the group or of the client.
     pub(in crate::kafka) fn is_of_partition(&self) -> bool {
         // SAFETY: see the invariant.
         unsafe { !(*self.raw).rkt.is_null() }

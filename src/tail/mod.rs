@@ -1,4 +1,4 @@
-//! What Kafka holds beyond the table: a topic read from given offsets, outside of any group.
+//! The messages that Kafka holds beyond the table: a topic is read from given offsets, outside of any group.
 //!
 //! ```text
 //!  kafka::TopicFollower ── thread: decode with the lake's own mapping ──> TailChunk per partition

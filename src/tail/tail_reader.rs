@@ -49,16 +49,16 @@ impl TailReader {
     }
 
     pub(super) fn run(mut self) {
-        while self.turn().is_ok() {}
+        while self.poll().is_ok() {}
     }
 
-    fn turn(&mut self) -> Result<(), ReceiverClosed> {
+    fn poll(&mut self) -> Result<(), ReceiverClosed> {
         // A send would fail as well, but there may be nothing to send.
         if self.tails.is_closed() {
             return Err(ReceiverClosed);
         }
         let Self { follower, gathered, .. } = self;
-        let turned = follower.poll(|record| gathered.add(record));
+        let polled = follower.poll(|record| gathered.add(record));
         let chunks: Vec<TailChunk> =
             follower.positions().filter_map(|(partition, next)| gathered.take(partition, next)).collect();
         if !chunks.is_empty() {
@@ -79,7 +79,7 @@ impl TailReader {
                 }
             }
         }
-        if let Err(error) = turned {
+        if let Err(error) = polled {
             self.send(TailEvent::Failed(error.to_string()))?;
             return Err(ReceiverClosed);
         }

@@ -70,7 +70,7 @@ fn settings(place: &Place) -> ReplaySettings {
     ReplaySettings {
         location: place.location(),
         store: place.store(),
-        wanted: ReplayFilter::default(),
+        filter: ReplayFilter::default(),
         input: Some(price_input()),
         dry_run: false,
         dead_letters_per_commit: 100_000,
@@ -307,7 +307,7 @@ async fn a_stopped_replay_commits_nothing_by_halves() {
     assert_eq!(place.lake().await.version(), version);
     let reasons = vec![RejectionReason::MissingField];
     let report =
-        run(ReplaySettings { wanted: ReplayFilter { reasons, ..ReplayFilter::default() }, ..settings(&place) }).await;
+        run(ReplaySettings { filter: ReplayFilter { reasons, ..ReplayFilter::default() }, ..settings(&place) }).await;
     assert_eq!(report.all().replayed, 200);
 }
 

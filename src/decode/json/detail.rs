@@ -13,7 +13,7 @@ const SHOWN_CHARACTERS: usize = 40;
 /// Bytes of the document on both sides of a fault.
 const AROUND_BYTES: usize = 16;
 
-/// Without control, invisible and bidirectional characters; quotes stay as they are.
+/// Escapes control, invisible and bidirectional characters; quotes stay as they are.
 fn first_characters(text: &str) -> String {
     let mut shown: String = text
         .chars()

@@ -15,10 +15,10 @@ const DEFAULT: f64 = 0.5;
 const FIRST_WINDOW: u64 = 1_000;
 const WINDOW: u64 = 10_000;
 /// A topic that ends within the first window is evaluated only if it has at least this many messages.
-const LEAST_WINDOW: u64 = 100;
+const MINIMUM_MESSAGES: u64 = 100;
 const SAMPLES: usize = 3;
 /// Number of dead letters whose keys are listed in the error.
-const SURVEYED: u64 = 20;
+const SURVEYED_MESSAGES: u64 = 20;
 
 /// A share of messages from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -171,7 +171,7 @@ impl DeadLetterShareMonitor {
         self.messages += (chunk.counts.dead + chunk.counts.stored_offsets).unsigned_abs();
         chunk.dead.iter().for_each(|dead_letter| self.sample(dead_letter));
         let window = if self.is_first { FIRST_WINDOW } else { WINDOW };
-        if self.messages >= window { self.judge() } else { Ok(()) }
+        if self.messages >= window { self.evaluate() } else { Ok(()) }
     }
 
     /// Evaluates a topic that was read to its end within the first window.
@@ -180,12 +180,12 @@ impl DeadLetterShareMonitor {
     /// The topic ended within the first window of a new lake, and that has too many dead letters.
     pub(in crate::ingest) fn end(&mut self) -> Result<(), Box<TooManyDeadLetters>> {
         let counts = self.rule.configured.is_some() || self.rule.is_new;
-        if self.is_first && counts && self.messages >= LEAST_WINDOW { self.judge() } else { Ok(()) }
+        if self.is_first && counts && self.messages >= MINIMUM_MESSAGES { self.evaluate() } else { Ok(()) }
     }
 
     /// Keeps a sample; one of each reason takes precedence.
     fn sample(&mut self, dead_letter: &DeadLetter) {
-        if self.surveyed < SURVEYED {
+        if self.surveyed < SURVEYED_MESSAGES {
             self.surveyed += 1;
             let headers = dead_letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
             self.keys.add(Some(&dead_letter.payload), dead_letter.key.as_deref(), headers);
@@ -212,7 +212,7 @@ impl DeadLetterShareMonitor {
         }
     }
 
-    fn judge(&mut self) -> Result<(), Box<TooManyDeadLetters>> {
+    fn evaluate(&mut self) -> Result<(), Box<TooManyDeadLetters>> {
         let (dead, messages, limit) = (self.dead, self.messages, self.limit());
         let share = dead as f64 / messages as f64;
         let is_too_high = share > limit.0;

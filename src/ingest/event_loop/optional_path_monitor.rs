@@ -7,9 +7,9 @@ use crate::decode::{InputSettings, KeySurvey, NeverMatched, OptionalPaths};
 use crate::ingest::batching::batch::IngestChunk;
 
 /// Messages that a running ingest must have read before it warns. At its end it warns after any number.
-const LEAST_MESSAGES: u64 = 100;
+const MINIMUM_MESSAGES: u64 = 100;
 /// Number of accepted messages whose keys are kept for the warning.
-pub(in crate::ingest) const SURVEYED: u32 = 20;
+pub(in crate::ingest) const SURVEYED_MESSAGES: u32 = 20;
 
 #[derive(Debug, Default)]
 pub(in crate::ingest) struct OptionalPathMonitor {
@@ -29,7 +29,7 @@ impl OptionalPathMonitor {
 
     /// Returns the number of messages whose keys are needed.
     pub(in crate::ingest) fn to_survey(&self) -> u32 {
-        if self.paths.is_some() { SURVEYED } else { 0 }
+        if self.paths.is_some() { SURVEYED_MESSAGES } else { 0 }
     }
 
     pub(in crate::ingest) fn add(&mut self, chunk: &IngestChunk) {
@@ -41,7 +41,7 @@ impl OptionalPathMonitor {
 
     /// After a commit: warns once of the paths that never matched, as soon as enough messages were read.
     pub(in crate::ingest) fn committed(&mut self) {
-        self.warn(LEAST_MESSAGES);
+        self.warn(MINIMUM_MESSAGES);
     }
 
     /// At the end of the ingest: warns of the paths that never matched.
@@ -50,7 +50,7 @@ impl OptionalPathMonitor {
     }
 
     fn warn(&mut self, least: u64) {
-        for never in self.judge(least) {
+        for never in self.evaluate(least) {
             tracing::warn!(
                 column = never.column,
                 path = never.source,
@@ -60,7 +60,7 @@ impl OptionalPathMonitor {
         }
     }
 
-    fn judge(&mut self, least: u64) -> Vec<NeverMatched> {
+    fn evaluate(&mut self, least: u64) -> Vec<NeverMatched> {
         let paths = self.paths.take_if(|_| self.messages >= least);
         paths.map(|paths| paths.never_matched(self.messages, &self.keys)).unwrap_or_default()
     }
@@ -101,21 +101,21 @@ mod tests {
     #[test]
     fn a_path_is_reported_once_and_after_enough_messages() {
         let mut never = watch();
-        assert_eq!(never.to_survey(), SURVEYED);
+        assert_eq!(never.to_survey(), SURVEYED_MESSAGES);
         never.add(&chunk(99, None));
-        assert_eq!(never.judge(LEAST_MESSAGES), []);
+        assert_eq!(never.evaluate(MINIMUM_MESSAGES), []);
         never.add(&chunk(1, None));
         never.keys.add(Some(br#"{"siz":1}"#), None, std::iter::empty());
-        let judged = never.judge(LEAST_MESSAGES);
-        assert_eq!(judged.len(), 1);
-        let said = "volume is NULL in the first 100 messages of this run: no accepted one has a value at /size; did you mean '/siz'?";
-        assert_eq!(judged[0].to_string(), said);
-        assert_eq!((never.judge(1), never.messages), (Vec::new(), 100));
+        let reported_paths = never.evaluate(MINIMUM_MESSAGES);
+        assert_eq!(reported_paths.len(), 1);
+        let expected = "volume is NULL in the first 100 messages of this run: no accepted one has a value at /size; did you mean '/siz'?";
+        assert_eq!(reported_paths[0].to_string(), expected);
+        assert_eq!((never.evaluate(1), never.messages), (Vec::new(), 100));
 
         let mut seldom = watch();
         seldom.add(&chunk(100, None));
         seldom.add(&chunk(1, Some(1.0)));
-        assert_eq!(seldom.judge(LEAST_MESSAGES), []);
+        assert_eq!(seldom.evaluate(MINIMUM_MESSAGES), []);
         let preset = OptionalPathMonitor::new(&InputSettings::preset(Preset::Canonical));
         assert_eq!(preset.to_survey(), 0, "nobody configured a path");
     }

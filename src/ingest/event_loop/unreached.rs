@@ -29,7 +29,7 @@ impl fmt::Display for PartitionBehind {
             (Some(next), Some(end)) => {
                 write!(f, "partition {partition} by {} messages (the table is at {next} of {end})", end - next)
             }
-            (None, Some(end)) => write!(f, "partition {partition} whole (it ends at {end})"),
+            (None, Some(end)) => write!(f, "partition {partition} entirely (it ends at {end})"),
         }
     }
 }
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(
             text,
             "another member of the group has the rest and makes no progress; behind are partition 0 by 60 messages (the \
-             table is at 40 of 100), partition 2 whole (it ends at 7), partition 3: no leader says where it ends; run it \
+             table is at 40 of 100), partition 2 entirely (it ends at 7), partition 3: no leader says where it ends; run it \
              again to read the rest"
         );
         let many = (0..50).map(|partition| PartitionBehind { partition, next: Some(0), end: Some(1) }).collect();

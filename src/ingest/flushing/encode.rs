@@ -31,7 +31,8 @@ pub struct EncodedFile {
 pub struct TickEncoder {
     epoch: i32,
     partition_by: PartitionBy,
-    /// Without the partition column unless rows need it (`trade_date` under month and year).
+    /// The columns of a file: without the partition column, except for `trade_date` if the table is partitioned by
+    /// month or year.
     schema: SchemaRef,
     properties: WriterProperties,
 }

@@ -138,7 +138,7 @@ impl DeadLetterRows {
     }
 
     /// The dead letters that `is_wanted` accepts; none if only the key columns were read.
-    pub(super) fn letters(
+    pub(super) fn dead_letters(
         &self,
         mut is_wanted: impl FnMut(MessageIdentity) -> bool,
     ) -> impl Iterator<Item = StoredDeadLetter<'_>> {

@@ -29,7 +29,7 @@ pub(super) struct DecodedTicks {
     /// By epoch and partition.
     parts: BTreeMap<(i32, i32), PartitionTicks>,
     by_reason: BTreeMap<String, Replayed>,
-    letters: usize,
+    dead_letters: usize,
     rows: usize,
     bytes: usize,
 }
@@ -64,17 +64,17 @@ impl DecodedTicks {
             Some(all) => all.add(replayed),
             None => drop(self.by_reason.insert(dead_letter.reason.to_owned(), replayed)),
         }
-        self.letters += 1;
+        self.dead_letters += 1;
         self.rows += rows;
         self.bytes += dead_letter.payload.len();
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.letters == 0
+        self.dead_letters == 0
     }
 
-    pub(super) fn is_full(&self, letters: usize) -> bool {
-        self.letters >= letters || self.rows >= ROWS || self.bytes >= BYTES
+    pub(super) fn is_full(&self, dead_letters: usize) -> bool {
+        self.dead_letters >= dead_letters || self.rows >= ROWS || self.bytes >= BYTES
     }
 
     pub(super) fn by_reason(self) -> BTreeMap<String, Replayed> {

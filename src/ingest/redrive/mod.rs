@@ -45,7 +45,7 @@ use selection::ReplaySelection;
 pub struct ReplaySettings {
     pub location: Location,
     pub store: StoreSettings,
-    pub wanted: ReplayFilter,
+    pub filter: ReplayFilter,
     /// Replaces the mapping that is stored with the lake.
     pub input: Option<InputSettings>,
     /// Nothing is written.
@@ -118,7 +118,7 @@ impl ReplayRun {
     async fn select(&self) -> Result<(Option<i64>, ReplaySelection), ReplayError> {
         let base = self.lake.replays().await?;
         let version = self.lake.newest(0).await?;
-        Ok((base, selection::select(&version, &self.settings.wanted).await?))
+        Ok((base, selection::select(&version, &self.settings.filter).await?))
     }
 
     async fn pass(
@@ -134,10 +134,10 @@ impl ReplayRun {
             if !open.may_be_in(file) {
                 continue;
             }
-            let mut letters = DeadLetterFile::open(&view, file).await?;
-            while let Some(rows) = letters.next().await? {
+            let mut file_reader = DeadLetterFile::open(&view, file).await?;
+            while let Some(rows) = file_reader.next().await? {
                 // A dead letter that is in the table twice is replayed once.
-                for dead_letter in rows.letters(|identity| open.remove(identity)) {
+                for dead_letter in rows.dead_letters(|identity| open.remove(identity)) {
                     self.decode(&dead_letter, &mut decoded, report)?;
                 }
                 if self.stop.is_cancelled() {

@@ -63,10 +63,10 @@ impl ReplayReport {
     pub(super) fn begin_pass(&mut self, selection: &ReplaySelection) {
         self.ahead = selection.ahead;
         (self.still_bad, self.examples) = (BTreeMap::new(), Vec::new());
-        for (reason, wanted) in &selection.wanted {
+        for (reason, matching) in &selection.matching {
             let of = self.of(reason);
             let (letters, left, replayed, rows) =
-                (wanted.len(), wanted.in_common(&selection.open), of.replayed, of.rows);
+                (matching.len(), matching.in_common(&selection.open), of.replayed, of.rows);
             let replayed_before = letters - left - replayed;
             *of = ReasonReport { letters, replayed_before, replayed, rows, left, ..ReasonReport::default() };
         }

@@ -25,12 +25,12 @@ pub struct ReplayFilter {
 }
 
 impl ReplayFilter {
-    fn has(&self, key: &DeadLetterKey<'_>) -> bool {
+    fn matches(&self, key: &DeadLetterKey<'_>) -> bool {
         let (_, partition, offset) = key.identity;
         (self.reasons.is_empty() || self.reasons.iter().any(|reason| reason.as_str() == key.reason))
             && self.from.is_none_or(|from| key.ingested_at >= from)
             && self.to.is_none_or(|to| key.ingested_at < to)
-            && self.partition.is_none_or(|wanted| partition == wanted)
+            && self.partition.is_none_or(|only| partition == only)
             && self.offsets.as_ref().is_none_or(|range| range.contains(&offset))
     }
 }
@@ -39,7 +39,7 @@ impl ReplayFilter {
 #[derive(Debug, Default)]
 pub(super) struct ReplaySelection {
     /// All that meet the conditions, by reason.
-    pub wanted: BTreeMap<String, OffsetSet>,
+    pub matching: BTreeMap<String, OffsetSet>,
     /// Those among them that have no row in `ticks`.
     pub open: OffsetSet,
     /// Dead letters at or beyond the next offset of ingest, whose ticks it may be about to write.
@@ -48,16 +48,16 @@ pub(super) struct ReplaySelection {
 
 /// # Errors
 /// The dead letters or the ticks can't be read.
-pub(super) async fn select(version: &LakeVersion, wanted: &ReplayFilter) -> Result<ReplaySelection, ReplayError> {
+pub(super) async fn select(version: &LakeVersion, filter: &ReplayFilter) -> Result<ReplaySelection, ReplayError> {
     let mut selection = ReplaySelection::default();
     let files = futures::stream::iter(version.dead_letters.files.clone());
-    let mut files = files.map(|file| select_in_file(version, file, wanted)).buffered(READERS);
+    let mut files = files.map(|file| select_in_file(version, file, filter)).buffered(READERS);
     while let Some(FileSelection { by_reason, ahead }) = files.try_next().await? {
         selection.ahead += ahead;
         for (reason, mut offsets) in by_reason {
             // A dead letter that is in the table twice counts once.
             selection.open.take_new(&mut offsets);
-            selection.wanted.entry(reason).or_default().add(&offsets);
+            selection.matching.entry(reason).or_default().add(&offsets);
         }
     }
     selection.open.remove_rows(&version.ticks).await?;
@@ -74,12 +74,12 @@ struct FileSelection {
 async fn select_in_file(
     version: &LakeVersion,
     file: DataFile,
-    wanted: &ReplayFilter,
+    filter: &ReplayFilter,
 ) -> Result<FileSelection, ReplayError> {
     let mut keys = FileSelection::default();
-    let mut letters = DeadLetterFile::of_columns(&version.dead_letters, &file, &KEY_COLUMNS).await?;
-    while let Some(rows) = letters.next().await? {
-        for key in rows.keys().filter(|key| wanted.has(key)) {
+    let mut file_reader = DeadLetterFile::of_columns(&version.dead_letters, &file, &KEY_COLUMNS).await?;
+    while let Some(rows) = file_reader.next().await? {
+        for key in rows.keys().filter(|key| filter.matches(key)) {
             let (epoch, partition, offset) = key.identity;
             let next = version.next.get(&partition).copied().unwrap_or(0);
             if epoch == version.epoch && offset >= next {
@@ -109,15 +109,15 @@ mod tests {
             partition: Some(2),
             offsets: Some(50..51),
         };
-        assert!(ReplayFilter::default().has(&key) && all.has(&key));
-        for wanted in [
+        assert!(ReplayFilter::default().matches(&key) && all.matches(&key));
+        for filter in [
             ReplayFilter { reasons: vec![RejectionReason::Empty], ..all.clone() },
             ReplayFilter { from: Some(1_001), ..all.clone() },
             ReplayFilter { to: Some(1_000), ..all.clone() },
             ReplayFilter { partition: Some(0), ..all.clone() },
             ReplayFilter { offsets: Some(51..60), ..all.clone() },
         ] {
-            assert!(!wanted.has(&key), "{wanted:?}");
+            assert!(!filter.matches(&key), "{filter:?}");
         }
     }
 }

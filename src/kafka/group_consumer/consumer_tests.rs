@@ -64,7 +64,7 @@ fn kafka(cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>) -
     KafkaSettings { brokers: cluster.bootstrap_servers(), topic: "ticks".to_owned(), ..KafkaSettings::default() }
 }
 
-/// Of (partition, generation, offset).
+/// Starts these (partition, generation, offset) triples.
 fn start(starts: &[(i32, u64, i64)]) -> ConsumerCommand {
     let start =
         |&(partition, generation, offset): &_| PartitionStart { partition, generation, offset, leader_epoch: None };

@@ -1,4 +1,4 @@
-//! Where reading of a partition is or begins: an offset, and the leader epoch of the record before it.
+//! The position of a reader in a partition: an offset, and the leader epoch of the record before it.
 //!
 //! The two name one log: brokers that lost the end of theirs, and may have grown past the offset since, end that epoch
 //! below it. librdkafka asks for that when a leader changes and when it seeks, not when it is assigned.
@@ -25,7 +25,7 @@ const NOT_YET: [RDKafkaRespErr; 4] = [
 pub(in crate::kafka) struct PartitionPosition {
     pub partition: i32,
     pub offset: i64,
-    /// `None`: not known, and the offset alone counts.
+    /// `None` if it isn't known; then only the offset counts.
     pub leader_epoch: Option<i32>,
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn run(
     let settings = ReplaySettings {
         location: resolved.settings.location()?,
         store: resolved.settings.store,
-        wanted: wanted(args)?,
+        filter: wanted(args)?,
         input,
         dry_run: args.dry_run,
         dead_letters_per_commit: usize::try_from(args.commit_letters).unwrap_or(usize::MAX),
