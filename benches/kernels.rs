@@ -7,8 +7,8 @@
 use clap::ValueEnum;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use tickhouse::decode::{Decoder, InputSettings, Message, Preset, Verdict};
-use tickhouse::ingest::{Batch, Chunk, TickEncoder};
+use tickhouse::decode::{Decoder, InputSettings, Preset, RawMessage, Verdict};
+use tickhouse::ingest::{IngestBatch, IngestChunk, TickEncoder};
 use tickhouse::market::{Counts, MarketZone, OffsetRange, PartitionBy};
 use tickhouse::produce::Feed;
 use tickhouse::produce::simulate::{SimulateSettings, SimulatedFeed, SimulationClock};
@@ -41,11 +41,11 @@ fn decoder(preset: Preset) -> Decoder {
     Decoder::new(&settings, MarketZone::new(zone())).unwrap()
 }
 
-fn chunk(decoder: &mut Decoder, start: i64, payloads: &[Vec<u8>]) -> Chunk {
-    let mut chunk = Chunk::empty(0, start, decoder.columns(), BEGIN);
+fn chunk(decoder: &mut Decoder, start: i64, payloads: &[Vec<u8>]) -> IngestChunk {
+    let mut chunk = IngestChunk::empty(0, start, decoder.columns(), BEGIN);
     for (payload, offset) in payloads.iter().zip(start..) {
         let message =
-            Message { payload: Some(payload), key: None, headers: &[], offset, timestamp: Some(BEGIN / 1_000) };
+            RawMessage { payload: Some(payload), key: None, headers: &[], offset, timestamp: Some(BEGIN / 1_000) };
         let verdict = decoder.decode(&message, &mut chunk.rows);
         assert!(matches!(verdict, Verdict::Ticks(1)), "{verdict:?}");
     }
@@ -55,7 +55,7 @@ fn chunk(decoder: &mut Decoder, start: i64, payloads: &[Vec<u8>]) -> Chunk {
     chunk
 }
 
-fn chunks(decoder: &mut Decoder, payloads: &[Vec<u8>]) -> Vec<Chunk> {
+fn chunks(decoder: &mut Decoder, payloads: &[Vec<u8>]) -> Vec<IngestChunk> {
     let starts = (0..).step_by(CHUNK_MESSAGES);
     payloads.chunks(CHUNK_MESSAGES).zip(starts).map(|(part, start)| chunk(decoder, start, part)).collect()
 }
@@ -72,7 +72,7 @@ fn decode(bencher: Bencher, preset: Preset) {
 
 #[divan::bench(args = SYMBOLS)]
 fn batch_to_parquet(bencher: Bencher, symbols: u32) {
-    let mut batch = Batch::default();
+    let mut batch = IngestBatch::default();
     for chunk in chunks(&mut decoder(Preset::Canonical), &payloads(Preset::Canonical, symbols)) {
         batch.push(chunk).unwrap();
     }

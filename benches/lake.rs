@@ -11,7 +11,7 @@ use bytes::Bytes;
 use clap::Parser;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tickhouse::ingest::{Batch, Chunk, TickEncoder};
+use tickhouse::ingest::{IngestBatch, IngestChunk, TickEncoder};
 use tickhouse::lake::{
     Advance, CommitNote, CommitOutcome, Lake, LakeMaintenance, LakeSpec, Location, LogMaintenance, StoreSettings,
 };
@@ -67,7 +67,7 @@ impl Ticks {
     }
 
     /// The next ticks that arrive, all of one day.
-    fn batch(&mut self, ticks: usize) -> Batch {
+    fn batch(&mut self, ticks: usize) -> IngestBatch {
         let mut rows: [TickColumns; KAFKA_PARTITIONS] = std::array::from_fn(|_| TickColumns::default());
         let first = self.next_offsets;
         for _ in 0..ticks {
@@ -96,9 +96,9 @@ impl Ticks {
             *offset += 1;
             self.made += 1;
         }
-        let mut batch = Batch::default();
+        let mut batch = IngestBatch::default();
         for (partition, rows) in rows.into_iter().enumerate() {
-            let mut chunk = Chunk::empty(partition as i32, first[partition], rows, START);
+            let mut chunk = IngestChunk::empty(partition as i32, first[partition], rows, START);
             chunk.range = OffsetRange::new(first[partition], self.next_offsets[partition]).unwrap();
             batch.push(chunk).unwrap();
         }

@@ -16,11 +16,11 @@ use chrono::{DateTime, Utc};
 use clap::Parser;
 use futures::TryStreamExt;
 use tickhouse::decode::{InputSettings, Preset};
-use tickhouse::ingest::{Daemon, IngestSettings, IngestSpec};
-use tickhouse::kafka::{EmbeddedBroker, KafkaSettings, Producer, ProducerRecord, Queued, ensure_topic};
+use tickhouse::ingest::{IngestDaemon, IngestSettings, IngestSpec};
+use tickhouse::kafka::{EmbeddedBroker, KafkaSettings, Producer, ProducerRecord, SendOutcome, ensure_topic};
 use tickhouse::lake::{Lake, Location, StoreSettings};
 use tickhouse::query::{DEFAULT_MEMORY_BYTES, ParsedStatement, UnionSessions};
-use tickhouse::tail::{Union, UnionSettings};
+use tickhouse::tail::{TableUnion, UnionSettings};
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,7 +57,7 @@ const SESSIONS: usize = 200;
 /// What a reader pays that makes a session for each view while the files stay as they are.
 async fn time_sessions(table: &str) {
     let lake = Lake::open(&Location::parse(table).unwrap(), &StoreSettings::default()).await.unwrap();
-    let union = Union::open(lake, UnionSettings::of(None)).await.unwrap();
+    let union = TableUnion::open(lake, UnionSettings::of(None)).await.unwrap();
     let sessions = UnionSessions::new(DEFAULT_MEMORY_BYTES).unwrap();
     let view = union.view();
     println!("{} files, version {}", view.lake.ticks.files.len(), view.version());
@@ -107,7 +107,7 @@ fn produce(args: &Args, kafka: &KafkaSettings, stop: &CancellationToken) -> u64 
                 payload: payload.as_bytes(),
                 timestamp: Some(now.timestamp_millis()),
             };
-            if producer.send(record, stop).unwrap() == Queued::Stopped {
+            if producer.send(record, stop).unwrap() == SendOutcome::Stopped {
                 break;
             }
             sent += 1;
@@ -232,12 +232,12 @@ async fn main() {
         accept_input_change: false,
     };
     let stop = CancellationToken::new();
-    let daemon = Daemon::open(spec, &stop).await.unwrap().unwrap();
+    let daemon = IngestDaemon::open(spec, &stop).await.unwrap().unwrap();
     let mut status = daemon.status();
     let ingest = tokio::spawn(daemon.run(stop.clone()));
     let lake = Lake::open(&location, &StoreSettings::default()).await.unwrap();
-    let union = Union::open(lake, UnionSettings::of(Some(kafka.clone()))).await.unwrap();
-    let hint = union.hint();
+    let union = TableUnion::open(lake, UnionSettings::of(Some(kafka.clone()))).await.unwrap();
+    let hint = union.commit_notifier();
     let hinting = tokio::spawn(async move {
         while status.changed().await.is_ok() {
             hint.committed();

@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tickhouse::ingest::{Batch, Chunk, TickEncoder};
+use tickhouse::ingest::{IngestBatch, IngestChunk, TickEncoder};
 use tickhouse::lake::maintenance::{Compaction, CompactionLimits, StopReason};
 use tickhouse::lake::{
     Advance, CommitNote, CommitOutcome, Lake, LakeMaintenance, LakeSpec, Location, LogMaintenance, RetryPolicy,
@@ -63,7 +63,7 @@ struct Year {
 
 impl Year {
     /// Ticks of a stretch of a date that begins at `start`.
-    fn batch(&mut self, start: i64, span: i64) -> Batch {
+    fn batch(&mut self, start: i64, span: i64) -> IngestBatch {
         let mut rows = TickColumns::default();
         let first = self.next_offset;
         for nth in 0..self.args.ticks_per_commit as i64 {
@@ -82,9 +82,9 @@ impl Year {
             rows.push(&tick, (ts / DAY_MICROS) as i32, self.next_offset, 0, Some(ts / 1_000));
             self.next_offset += 1;
         }
-        let mut chunk = Chunk::empty(0, first, rows, start);
+        let mut chunk = IngestChunk::empty(0, first, rows, start);
         chunk.range = OffsetRange::new(first, self.next_offset).unwrap();
-        let mut batch = Batch::default();
+        let mut batch = IngestBatch::default();
         batch.push(chunk).unwrap();
         batch
     }

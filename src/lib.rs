@@ -4,7 +4,7 @@
 //!  feeds ──> kafka::producer ──> Kafka topic
 //!                                   │ librdkafka fetch queue (2 MiB of payload)
 //!                                   ▼
-//!              kafka::consumer thread ── decode: borrowed payload -> Chunk per partition
+//!              kafka consumer thread ── decode: borrowed payload -> IngestChunk per partition
 //!                                   │ bounded queue (4 events); full = the consumer pauses and keeps polling
 //!                                   │ answers (256 commands) and emptied columns (1,024) go back
 //!                                   ▼

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use clap::ValueEnum;
 use libfuzzer_sys::fuzz_target;
-use tickhouse::decode::{Decoder, InputSettings, Message, Preset, Verdict};
+use tickhouse::decode::{Decoder, InputSettings, RawMessage, Preset, Verdict};
 use tickhouse::market::MarketZone;
 
 thread_local! {
@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
         for decoder in decoders {
             let mut rows = decoder.columns();
             let message =
-                Message { payload: Some(data), key: None, headers: &[], offset: 7, timestamp: Some(1_767_625_200_000) };
+                RawMessage { payload: Some(data), key: None, headers: &[], offset: 7, timestamp: Some(1_767_625_200_000) };
             let told = match decoder.decode(&message, &mut rows) {
                 Verdict::Ticks(ticks) => ticks,
                 Verdict::Skipped(_) | Verdict::Dead(_) => 0,

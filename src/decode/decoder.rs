@@ -1,39 +1,39 @@
-//! One decoder per consumer: settings resolved once, buffers reused for every message.
+//! The decoder of a consumer: settings are resolved once, and buffers are reused for every message.
 
 use crate::market::{MarketZone, TickColumns, plausible_kafka_millis};
 
+use crate::decode::field_source::{FieldSource, TimeUnit};
 use crate::decode::input::{InputError, InputSettings, Preset};
 use crate::decode::json::binance::Binance;
 use crate::decode::json::coinbase::Coinbase;
-use crate::decode::json::detail::{Found, near};
-use crate::decode::json::elements::Elements;
+use crate::decode::json::detail::{FoundValue, near};
+use crate::decode::json::elements::TypedArrays;
+use crate::decode::json::field_origin::FieldOrigin;
 use crate::decode::json::finnhub::Finnhub;
-use crate::decode::json::frames::{Frame, Level};
-use crate::decode::json::origin::Origin;
-use crate::decode::json::plan::Plan;
+use crate::decode::json::frames::{Frame, ObjectScan};
+use crate::decode::json::plan::ScanPlan;
 use crate::decode::json::precheck::text_of;
-use crate::decode::json::record::{Record, RowReader};
+use crate::decode::json::row_reader::{RowReader, TickMapping};
 use crate::decode::json::scan::Scanner;
-use crate::decode::source::{Source, TimeUnit};
 use crate::decode::time::TimeReader;
-use crate::decode::verdict::{Coercions, Message, Reason, Rejection, SkipKind, Verdict};
+use crate::decode::verdict::{Coercions, RawMessage, Rejection, RejectionReason, SkipKind, Verdict};
 
-/// How ticks lie in a document.
+/// The structure of a document with ticks.
 #[derive(Debug, Clone)]
-enum Shape {
+enum DocumentShape {
     /// One object, one tick.
-    Object(Level, Record),
+    Object(ObjectScan, TickMapping),
     Binance(Binance),
     Coinbase(Coinbase),
     Finnhub(Finnhub),
     /// An array of typed objects.
-    Elements(Elements),
+    Elements(TypedArrays),
 }
 
-/// Decodes messages. What it remembers between them (caches, counters) never changes a verdict.
+/// Decodes messages. The state that it keeps between them (caches, counters) never changes a verdict.
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    shape: Shape,
+    shape: DocumentShape,
     reader: RowReader,
     max_message_bytes: usize,
     needs_headers: bool,
@@ -47,11 +47,11 @@ impl Decoder {
         settings.validate()?;
         let extras: Vec<&str> = settings.columns.values().map(|spec| spec.path.as_str()).collect();
         let (shape, unit) = match settings.preset {
-            Some(Preset::Binance) => (Shape::Binance(Binance::new(&extras)), TimeUnit::Ms),
-            Some(Preset::Coinbase) => (Shape::Coinbase(Coinbase::new(&extras)), TimeUnit::Rfc3339),
-            Some(Preset::Finnhub) => (Shape::Finnhub(Finnhub::new(&extras)), TimeUnit::Ms),
-            Some(Preset::Alpaca) => (Shape::Elements(Elements::alpaca(&extras)), TimeUnit::Rfc3339),
-            Some(Preset::Massive) => (Shape::Elements(Elements::massive(&extras)), TimeUnit::Ms),
+            Some(Preset::Binance) => (DocumentShape::Binance(Binance::new(&extras)), TimeUnit::Ms),
+            Some(Preset::Coinbase) => (DocumentShape::Coinbase(Coinbase::new(&extras)), TimeUnit::Rfc3339),
+            Some(Preset::Finnhub) => (DocumentShape::Finnhub(Finnhub::new(&extras)), TimeUnit::Ms),
+            Some(Preset::Alpaca) => (DocumentShape::Elements(TypedArrays::alpaca(&extras)), TimeUnit::Rfc3339),
+            Some(Preset::Massive) => (DocumentShape::Elements(TypedArrays::massive(&extras)), TimeUnit::Ms),
             Some(Preset::Canonical | Preset::SymbolClose | Preset::PriceChange) | None => {
                 let mapping = settings.mapping().unwrap_or_default();
                 (object_shape(&mapping, &extras), mapping.time_unit.unwrap_or(TimeUnit::Rfc3339))
@@ -63,7 +63,7 @@ impl Decoder {
         }
         let sources = [&settings.symbol, &settings.ts, &settings.open, &settings.high, &settings.low, &settings.close];
         let more_sources = [&settings.volume, &settings.trade_id, &settings.source];
-        let is_header = |source: &&Option<Source>| matches!(source, Some(Source::Header(_)));
+        let is_header = |source: &&Option<FieldSource>| matches!(source, Some(FieldSource::Header(_)));
         Ok(Self {
             shape,
             reader: RowReader::new(settings, time, zone),
@@ -78,18 +78,18 @@ impl Decoder {
         TickColumns::with_extras(self.reader.extras.iter().map(|(_, spec)| spec.kind))
     }
 
-    /// Whether [`Message::headers`] has to be filled.
+    /// Returns true if [`RawMessage::headers`] has to be filled.
     pub fn needs_headers(&self) -> bool {
         self.needs_headers
     }
 
-    /// Coercions of all accepted messages so far.
+    /// Returns the coercions of all accepted messages so far.
     pub fn coercions(&self) -> &Coercions {
         &self.coercions
     }
 
     /// Appends the ticks of a message to `rows`, all of them or none.
-    pub fn decode(&mut self, message: &Message<'_>, rows: &mut TickColumns) -> Verdict {
+    pub fn decode(&mut self, message: &RawMessage<'_>, rows: &mut TickColumns) -> Verdict {
         let Some(payload) = message.payload else {
             return Verdict::Skipped(SkipKind::Tombstone);
         };
@@ -112,7 +112,7 @@ impl Decoder {
     fn read<'p>(
         &mut self,
         payload: &'p [u8],
-        message: &Message<'p>,
+        message: &RawMessage<'p>,
         rows: &mut TickColumns,
     ) -> Result<Verdict, Rejection> {
         let text = text_of(payload, self.max_message_bytes, &mut self.reader.coercions)?;
@@ -122,43 +122,46 @@ impl Decoder {
     fn read_text<'p>(
         &mut self,
         text: &'p str,
-        message: &Message<'p>,
+        message: &RawMessage<'p>,
         rows: &mut TickColumns,
     ) -> Result<Verdict, Rejection> {
         let mut scanner = Scanner::new(text, 0);
         scanner.whitespace();
-        let arrays = matches!(self.shape, Shape::Elements(_) | Shape::Binance(_));
+        let arrays = matches!(self.shape, DocumentShape::Elements(_) | DocumentShape::Binance(_));
         match scanner.peek() {
             Some(b'{') => {}
             Some(b'[') if arrays => {}
             Some(b'[') => {
-                return Err(Rejection::new(Reason::NotObject, "an array; only some presets have array frames"));
+                return Err(Rejection::new(
+                    RejectionReason::NotObject,
+                    "an array; only some presets have array frames",
+                ));
             }
             _ => {
                 let value = scanner.scalar()?;
                 scanner.end()?;
-                return Err(Found::of(text, value).end(Reason::NotObject, "no object but ".to_owned()));
+                return Err(FoundValue::of(text, value).end(RejectionReason::NotObject, "no object but ".to_owned()));
             }
         }
         let mut frame = Frame::new(text, message, &mut self.reader, rows);
         match &mut self.shape {
-            Shape::Object(level, record) => {
+            DocumentShape::Object(level, tick_mapping) => {
                 level.scan_document(&mut scanner)?;
-                frame.tick(record, &level.captures)?;
+                frame.tick(tick_mapping, &level.captures)?;
             }
-            Shape::Binance(binance) => binance.read(&mut scanner, &mut frame)?,
-            Shape::Coinbase(coinbase) => coinbase.read(&mut scanner, &mut frame)?,
-            Shape::Finnhub(finnhub) => finnhub.read(&mut scanner, &mut frame)?,
-            Shape::Elements(elements) => elements.read(&mut scanner, &mut frame)?,
+            DocumentShape::Binance(binance) => binance.read(&mut scanner, &mut frame)?,
+            DocumentShape::Coinbase(coinbase) => coinbase.read(&mut scanner, &mut frame)?,
+            DocumentShape::Finnhub(finnhub) => finnhub.read(&mut scanner, &mut frame)?,
+            DocumentShape::Elements(elements) => elements.read(&mut scanner, &mut frame)?,
         }
         Ok(frame.verdict())
     }
 }
 
-fn object_shape(mapping: &InputSettings, extras: &[&str]) -> Shape {
-    let mut plan = Plan::new();
-    let mut origin = |source: &Option<Source>| Origin::new(source.as_ref(), &mut plan);
-    let mut record = Record {
+fn object_shape(mapping: &InputSettings, extras: &[&str]) -> DocumentShape {
+    let mut plan = ScanPlan::new();
+    let mut origin = |source: &Option<FieldSource>| FieldOrigin::new(source.as_ref(), &mut plan);
+    let mut tick_mapping = TickMapping {
         symbol: origin(&mapping.symbol),
         ts: origin(&mapping.ts),
         open: origin(&mapping.open),
@@ -168,8 +171,8 @@ fn object_shape(mapping: &InputSettings, extras: &[&str]) -> Shape {
         volume: origin(&mapping.volume),
         trade_id: origin(&mapping.trade_id),
         source: origin(&mapping.source),
-        ..Record::default()
+        ..TickMapping::default()
     };
-    record.extras = extras.iter().map(|path| Origin::at(&mut plan, path)).collect();
-    Shape::Object(Level::new(plan), record)
+    tick_mapping.extras = extras.iter().map(|path| FieldOrigin::at(&mut plan, path)).collect();
+    DocumentShape::Object(ObjectScan::new(plan), tick_mapping)
 }

@@ -1,14 +1,14 @@
 //! Literal frames of every feed, and mappings.
 
 use crate::decode::table_tests::{decoder, message, outcome};
-use crate::decode::{InputSettings, Message, Preset, Verdict};
+use crate::decode::{InputSettings, Preset, RawMessage, Verdict};
 
 /// Outcome, then `symbol ts close volume trade_id source` per row.
 fn read(settings: &InputSettings, payload: &str) -> (String, Vec<String>) {
-    read_message(settings, &Message { timestamp: None, ..message(payload.as_bytes()) })
+    read_message(settings, &RawMessage { timestamp: None, ..message(payload.as_bytes()) })
 }
 
-fn read_message(settings: &InputSettings, message: &Message<'_>) -> (String, Vec<String>) {
+fn read_message(settings: &InputSettings, message: &RawMessage<'_>) -> (String, Vec<String>) {
     let mut decoder = decoder(settings);
     let mut rows = decoder.columns();
     let verdict = decoder.decode(message, &mut rows);
@@ -263,7 +263,7 @@ fn times_with_a_fraction() {
         let payload = format!(r#"{{"pair":"XXBTZEUR","time":{ts},"price":"44196.00000"}}"#);
         let mut decoder = decoder(&settings);
         let mut rows = decoder.columns();
-        let message = Message { timestamp: None, ..message(payload.as_bytes()) };
+        let message = RawMessage { timestamp: None, ..message(payload.as_bytes()) };
         match decoder.decode(&message, &mut rows) {
             Verdict::Ticks(1) => Ok(rows.ts[0]),
             other => Err(outcome(&other)),
@@ -383,8 +383,8 @@ fn a_mapping_takes_fields_from_anywhere() {
     )
     .unwrap();
     assert!(decoder(&settings).needs_headers());
-    fn keyed(payload: &[u8]) -> Message<'_> {
-        Message { key: Some(b"AAPL"), headers: &[("volume", Some(b"12"))], timestamp: None, ..message(payload) }
+    fn keyed(payload: &[u8]) -> RawMessage<'_> {
+        RawMessage { key: Some(b"AAPL"), headers: &[("volume", Some(b"12"))], timestamp: None, ..message(payload) }
     }
     for ts in ["1700000000", "1700000000000", "\"1700000000\"", "\"2023-11-14T22:13:20Z\"", "1.7e9"] {
         let payload = format!(r#"{{"t":{ts},"q":[{{"px":"1.5"}},7]}}"#);
@@ -392,8 +392,8 @@ fn a_mapping_takes_fields_from_anywhere() {
         assert_eq!((verdict.as_str(), rows[0].as_str()), ("ok 1", "AAPL 1700000000000000 1.5 12 - NYSE"), "{ts}");
     }
     let payload = br#"{"t":1700000000,"q":[{"px":1.5}]}"#;
-    assert_eq!(read_message(&settings, &Message { key: None, ..keyed(payload) }).0, "missing_field");
-    assert_eq!(read_message(&settings, &Message { key: Some(b"\xff"), ..keyed(payload) }).0, "encoding");
+    assert_eq!(read_message(&settings, &RawMessage { key: None, ..keyed(payload) }).0, "missing_field");
+    assert_eq!(read_message(&settings, &RawMessage { key: Some(b"\xff"), ..keyed(payload) }).0, "encoding");
     assert_eq!(read_message(&settings, &keyed(br#"{"t":1.5,"q":[{"px":1.5}]}"#)).0, "ts_out_of_range");
     assert_eq!(read_message(&settings, &keyed(br#"{"t":-1,"q":[{"px":1.5}]}"#)).0, "ts_out_of_range");
     assert_eq!(read_message(&settings, &keyed(br#"{"t":1700000000,"q":[{"px":1.5,"px":1}]}"#)).0, "duplicate_key");
@@ -406,8 +406,8 @@ fn the_kafka_timestamp_can_be_the_event_time() {
     let settings: InputSettings =
         serde_json::from_str(r#"{"symbol":"/s","ts":"kafka.timestamp","close":"/p"}"#).unwrap();
     let payload = br#"{"s":"AAPL","p":1.5}"#;
-    let at = Message { timestamp: Some(1_700_000_000_001), ..message(payload) };
+    let at = RawMessage { timestamp: Some(1_700_000_000_001), ..message(payload) };
     assert_eq!(read_message(&settings, &at).1, ["AAPL 1700000000001000 1.5 NaN - -"]);
-    assert_eq!(read_message(&settings, &Message { timestamp: None, ..at }).0, "missing_field");
-    assert_eq!(read_message(&settings, &Message { timestamp: Some(0), ..at }).0, "ts_out_of_range");
+    assert_eq!(read_message(&settings, &RawMessage { timestamp: None, ..at }).0, "missing_field");
+    assert_eq!(read_message(&settings, &RawMessage { timestamp: Some(0), ..at }).0, "ts_out_of_range");
 }

@@ -1,4 +1,4 @@
-//! How messages are read, as the user configures it: a preset, or a mapping of fields.
+//! The user's configuration of how messages are decoded: a preset, or a mapping of fields.
 //!
 //! Stored with the table as JSON, so defaults are left out: a new key must not change what old tables hold.
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::market::ExtraSpec;
 
-use crate::decode::source::{Source, TimeUnit, check_pointer};
+use crate::decode::field_source::{FieldSource, TimeUnit, check_pointer};
 use crate::decode::time_format::TimeFormat;
 
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -41,7 +41,7 @@ const RESERVED_COLUMNS: [&str; 19] = [
     "_change_type",
 ];
 
-/// A message format that is read out of the box.
+/// A message format that is supported without a mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
@@ -68,43 +68,43 @@ impl fmt::Display for Preset {
     }
 }
 
-/// The `[input]` section and the `[columns]` beside it.
+/// The `[input]` section and the `[columns]` section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InputSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<Preset>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub symbol: Option<Source>,
+    pub symbol: Option<FieldSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ts: Option<Source>,
+    pub ts: Option<FieldSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub open: Option<Source>,
+    pub open: Option<FieldSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub high: Option<Source>,
+    pub high: Option<FieldSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub low: Option<Source>,
+    pub low: Option<FieldSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub close: Option<Source>,
+    pub close: Option<FieldSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub volume: Option<Source>,
+    pub volume: Option<FieldSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub trade_id: Option<Source>,
+    pub trade_id: Option<FieldSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<Source>,
-    /// Of a mapping; presets know theirs. Default `rfc3339`.
+    pub source: Option<FieldSource>,
+    /// Time unit of a mapping; presets have their own. The default is `rfc3339`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_unit: Option<TimeUnit>,
-    /// A strftime pattern of times in text, in place of RFC 3339.
+    /// A strftime pattern of times in text, instead of RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ts_format: Option<String>,
-    /// IANA name, for times without an offset.
+    /// IANA name of the time zone of times without an offset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// Symbols whose prices may be zero or negative, or `*`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_negative: Vec<String>,
-    /// Only these symbols, if any is named.
+    /// If not empty, only these symbols are accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -121,7 +121,7 @@ fn is_default_max_message_bytes(bytes: &usize) -> bool {
 }
 
 impl Default for InputSettings {
-    /// Neither a preset nor a mapping yet: not valid before one of them is set.
+    /// Has neither a preset nor a mapping, so it is not valid before one of them is set.
     fn default() -> Self {
         Self {
             preset: None,
@@ -146,11 +146,11 @@ impl Default for InputSettings {
     }
 }
 
-/// A setting that can't work; the message names the key and the fix.
+/// A setting that is not valid; the message names the key and the fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
 pub struct InputError {
-    /// As in the configuration file: `input.zone`, `columns.bid`.
+    /// The key in the configuration file, such as `input.zone` or `columns.bid`.
     pub key: String,
     pub problem: String,
 }
@@ -171,8 +171,8 @@ impl InputSettings {
         Self { preset: Some(preset), ..Self::default() }
     }
 
-    /// Every mapped field with its key.
-    fn fields(&self) -> [(&'static str, &Option<Source>); 9] {
+    /// Returns every mapped field with its key.
+    fn fields(&self) -> [(&'static str, &Option<FieldSource>); 9] {
         [
             ("symbol", &self.symbol),
             ("ts", &self.ts),
@@ -186,14 +186,14 @@ impl InputSettings {
         ]
     }
 
-    /// No field has a source of its own.
+    /// Returns true if no field has a configured source.
     pub fn is_unmapped(&self) -> bool {
         self.fields().iter().all(|(_, source)| source.is_none())
     }
 
     /// The mapping that these settings stand for; `None` for the frames of an exchange or a vendor.
     pub fn mapping(&self) -> Option<InputSettings> {
-        let at = |pointer: &str| Some(Source::Pointer(pointer.to_owned()));
+        let at = |pointer: &str| Some(FieldSource::Pointer(pointer.to_owned()));
         let fields = match self.preset {
             None => return Some(self.clone()),
             Some(preset) if preset.is_exchange() => return None,
@@ -228,11 +228,11 @@ impl InputSettings {
         Some(InputSettings { symbol: at("/symbol"), zone, ts_format, ..fields })
     }
 
-    /// Fields of a mapping and extra columns that a message may leave out, with where each is read: a JSON pointer, a header
-    /// or the key.
+    /// Fields of a mapping and extra columns that a message may leave out, with where each is read: a JSON pointer, a
+    /// header or the key.
     pub fn optional_sources(&self) -> impl Iterator<Item = (&str, String)> {
         let fields = self.fields().into_iter().filter_map(|(name, source)| match source {
-            Some(Source::Constant(_)) | None => None,
+            Some(FieldSource::Constant(_)) | None => None,
             Some(source) => Some((name, source.to_string())).filter(|_| !matches!(name, "symbol" | "ts" | "close")),
         });
         fields.chain(self.columns.iter().map(|(name, spec)| (name.as_str(), spec.path.clone())))
@@ -242,7 +242,7 @@ impl InputSettings {
     pub fn required_sources(&self) -> impl Iterator<Item = (&'static str, String)> {
         let required = self.fields().into_iter().filter(|(name, _)| matches!(*name, "symbol" | "ts" | "close"));
         required.filter_map(|(name, source)| match source {
-            Some(source @ (Source::Pointer(_) | Source::Header(_))) => Some((name, source.to_string())),
+            Some(source @ (FieldSource::Pointer(_) | FieldSource::Header(_))) => Some((name, source.to_string())),
             _ => None,
         })
     }
@@ -279,7 +279,7 @@ impl InputSettings {
     }
 
     /// # Errors
-    /// The first setting that can't work.
+    /// The first setting that is not valid.
     pub fn validate(&self) -> Result<(), InputError> {
         match self.preset {
             Some(preset) => self.validate_preset(preset)?,
@@ -306,7 +306,7 @@ impl InputSettings {
             return Err(InputError::new(
                 key,
                 format!(
-                    "can't be mapped beside preset '{preset}'; remove it, or remove input.preset and map every field"
+                    "can't be mapped together with preset '{preset}'; remove it, or remove input.preset and map every field"
                 ),
             ));
         }
@@ -336,13 +336,13 @@ impl InputSettings {
                         "missing; set a JSON pointer such as '/price', or another source",
                     ));
                 }
-                Some(Source::KafkaTimestamp) if key != "ts" => {
+                Some(FieldSource::KafkaTimestamp) if key != "ts" => {
                     return Err(InputError::new(key, "the Kafka timestamp can only be mapped to ts"));
                 }
-                Some(Source::Constant(_)) if key == "ts" => {
+                Some(FieldSource::Constant(_)) if key == "ts" => {
                     return Err(InputError::new(key, "can't be constant; use a JSON pointer or 'kafka.timestamp'"));
                 }
-                Some(Source::Pointer(pointer)) => {
+                Some(FieldSource::Pointer(pointer)) => {
                     check_pointer(pointer).map_err(|problem| InputError::new(key, problem))?;
                 }
                 _ => {}

@@ -1,5 +1,5 @@
-//! Optional fields and extra columns that no message has a value for: a path that is wrong looks like a field that is
-//! absent.
+//! Detects optional fields and extra columns that no message has a value for: a wrong path can't be distinguished from
+//! an absent field.
 
 use std::fmt;
 
@@ -16,9 +16,9 @@ pub struct OptionalPaths {
 #[derive(Debug, Clone)]
 struct OptionalPath {
     column: String,
-    /// As the configuration has it.
+    /// The source as it is configured.
     source: String,
-    /// Its place among the extra columns.
+    /// Index among the extra columns.
     extra: Option<usize>,
 }
 
@@ -55,12 +55,12 @@ impl OptionalPaths {
         self.unseen.is_empty()
     }
 
-    /// Takes out those that one of the rows has: they cost no more than the rows before it.
+    /// Removes the paths that have a value in one of the rows; the scan stops at the first value.
     pub fn add(&mut self, rows: &TickColumns) {
         self.unseen.retain(|path| !path.has_value(rows));
     }
 
-    /// Those that are left after so many accepted messages, each with the key that may be meant.
+    /// Returns the paths that are left after this many accepted messages, each with the key that may be meant.
     pub fn never_matched(&self, messages: u64, keys: &KeySurvey) -> Vec<NeverMatched> {
         let named = self.unseen.iter().map(|OptionalPath { column, source, .. }| NeverMatched {
             column: column.clone(),
@@ -102,7 +102,7 @@ fn has_value(column: &ExtraColumn) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Decoder, Message, Verdict};
+    use crate::decode::{Decoder, RawMessage, Verdict};
 
     #[test]
     fn an_optional_path_that_never_matched_is_named() {
@@ -116,7 +116,7 @@ mod tests {
         let zone = crate::market::MarketZone::new(chrono_tz::UTC);
         let mut decoder = Decoder::new(&input, zone).unwrap();
         let mut columns = decoder.columns();
-        let message = Message { payload: Some(payload), key: None, headers: &headers, offset: 0, timestamp: None };
+        let message = RawMessage { payload: Some(payload), key: None, headers: &headers, offset: 0, timestamp: None };
         assert_eq!(decoder.decode(&message, &mut columns), Verdict::Ticks(1));
         let mut paths = OptionalPaths::of(&input);
         paths.add(&decoder.columns());

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::market::TickColumns;
 
 use crate::decode::table_tests::{decoder, message};
-use crate::decode::{Decoder, InputSettings, Message, Preset, Verdict};
+use crate::decode::{Decoder, InputSettings, Preset, RawMessage, Verdict};
 
 fn decoders() -> Vec<Decoder> {
     let mapping = r#"{"symbol":"/a/0/s","ts":"/t","close":"/a/1","time_unit":"auto","zone":"Europe/Berlin"}"#;
@@ -149,7 +149,7 @@ fn an_offset_and_the_record_are_kept() {
     let mut rows = decoder.columns();
     let payload = br#"{"symbol":"AAPL","ts":"2026-11-20T14:30:00Z","close":1}"#;
     for offset in [3, 4, 9] {
-        assert_eq!(decoder.decode(&Message { offset, ..message(payload) }, &mut rows), Verdict::Ticks(1));
+        assert_eq!(decoder.decode(&RawMessage { offset, ..message(payload) }, &mut rows), Verdict::Ticks(1));
     }
     assert_eq!(rows.offset, [3, 4, 9]);
     assert_eq!(rows.symbols.len(), 1);

@@ -1,6 +1,6 @@
-//! Which keys messages have, and of which types, with their headers and Kafka keys: what somebody needs who writes a mapping.
+//! A survey of the keys of messages and their types, with headers and Kafka keys, for users who write a mapping.
 //!
-//! Bounded, whatever the messages are: keys beyond the limits are counted together.
+//! Its memory is bounded for any messages: keys beyond the limits are not kept.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,27 +9,27 @@ use serde_json::Value;
 
 use crate::util::suggest::did_you_mean;
 
-/// Different JSON pointers that are kept, and so many headers.
+/// Maximum number of distinct JSON pointers, and of distinct headers.
 const MAX_POINTERS: usize = 200;
 const MAX_DEPTH: usize = 6;
-/// A key longer than this is no key that somebody maps.
+/// Longer keys are not kept: nobody maps them.
 const MAX_POINTER_BYTES: usize = 200;
 
 /// How often a key has a value of each type.
-type Kinds = BTreeMap<&'static str, u64>;
+type TypeCounts = BTreeMap<&'static str, u64>;
 
 /// Keys of some messages, as JSON pointers. Of an array only the first element counts: the others are mostly like it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySurvey {
     documents: u64,
-    /// Messages that are no JSON.
+    /// Messages that are not JSON.
     others: u64,
-    /// All, those without a payload included.
+    /// All messages, including those without a payload.
     messages: u64,
-    pointers: BTreeMap<String, Kinds>,
+    pointers: BTreeMap<String, TypeCounts>,
     /// What a record has alongside its payload: `kafka.key` and `header:NAME`.
-    alongside: BTreeMap<String, Kinds>,
-    /// There were more pointers than are kept.
+    alongside: BTreeMap<String, TypeCounts>,
+    /// There were more pointers than the limit.
     is_cut: bool,
 }
 
@@ -126,8 +126,8 @@ impl KeySurvey {
     }
 }
 
-/// False where there are too many names, or this one is too long.
-fn count(names: &mut BTreeMap<String, Kinds>, name: &str, kind: &'static str) -> bool {
+/// Returns false if there are too many names, or this one is too long.
+fn count(names: &mut BTreeMap<String, TypeCounts>, name: &str, kind: &'static str) -> bool {
     let is_kept = names.contains_key(name) || (names.len() < MAX_POINTERS && name.len() <= MAX_POINTER_BYTES);
     if is_kept {
         *names.entry(name.to_owned()).or_default().entry(kind).or_default() += 1;

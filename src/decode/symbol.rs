@@ -1,16 +1,17 @@
-//! What a symbol may be, and which symbols the configuration lets in.
+//! Which symbols are valid, and which ones the configuration accepts.
 
 use std::collections::HashSet;
 
 use crate::decode::input::InputSettings;
-use crate::decode::verdict::{Reason, Rejection};
+use crate::decode::verdict::{Rejection, RejectionReason};
 
 const MAX_BYTES: usize = 64;
 /// Hive's name for a NULL partition; readers would take a symbol of this name for NULL.
 const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// # Errors
-/// `BadSymbol` for what can't be shown or told apart: empty, blank, long, control, invisible or bidirectional characters.
+/// `BadSymbol` if the symbol can't be displayed or distinguished: it is empty, blank or too long, or has control,
+/// invisible or bidirectional characters.
 #[inline]
 pub(in crate::decode) fn check_symbol(symbol: &str) -> Result<(), Rejection> {
     let problem = if symbol.is_empty() {
@@ -29,10 +30,10 @@ pub(in crate::decode) fn check_symbol(symbol: &str) -> Result<(), Rejection> {
     } else {
         return Ok(());
     };
-    Err(Rejection::new(Reason::BadSymbol, problem))
+    Err(Rejection::new(RejectionReason::BadSymbol, problem))
 }
 
-/// A variation selector is no character of its own: after a pictograph it chooses its look.
+/// A variation selector is not a character of its own: after a pictograph it selects its appearance.
 fn has_invisible(symbol: &str) -> bool {
     let mut before = None;
     symbol.chars().any(|character| {
@@ -42,7 +43,7 @@ fn has_invisible(symbol: &str) -> bool {
     })
 }
 
-/// Unicode's Default_Ignorable_Code_Point, and the separators and annotations that show nothing either.
+/// Unicode's Default_Ignorable_Code_Point, and separators and annotations that are invisible as well.
 fn is_ignorable(character: char) -> bool {
     matches!(
         character,
@@ -146,7 +147,7 @@ mod tests {
         ] {
             assert_eq!(
                 check_symbol(symbol).map_err(|rejection| rejection.reason),
-                Err(Reason::BadSymbol),
+                Err(RejectionReason::BadSymbol),
                 "{symbol:?}"
             );
         }

@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 
 use crate::market::{ExtraColumn, MarketZone, TickColumns};
 
-use crate::decode::{Coercions, Decoder, InputSettings, Message, Preset, SkipKind, Verdict};
+use crate::decode::{Coercions, Decoder, InputSettings, Preset, RawMessage, SkipKind, Verdict};
 
 const KAFKA_MILLIS: i64 = 1_795_185_000_000; // 2026-11-20T14:30:00Z
 
@@ -12,8 +12,8 @@ pub(in crate::decode) fn decoder(settings: &InputSettings) -> Decoder {
     Decoder::new(settings, MarketZone::new(chrono_tz::America::New_York)).unwrap()
 }
 
-pub(in crate::decode) fn message(payload: &[u8]) -> Message<'_> {
-    Message { payload: Some(payload), key: None, headers: &[], offset: 7, timestamp: Some(KAFKA_MILLIS) }
+pub(in crate::decode) fn message(payload: &[u8]) -> RawMessage<'_> {
+    RawMessage { payload: Some(payload), key: None, headers: &[], offset: 7, timestamp: Some(KAFKA_MILLIS) }
 }
 
 /// `ok 2`, a reason, or `skip KIND`.
@@ -221,10 +221,10 @@ fn times_and_symbols() {
 fn a_tombstone_is_a_skip_and_no_kafka_timestamp_leaves_the_future_open() {
     let mut decoder = decoder(&InputSettings::preset(Preset::Canonical));
     let mut rows = decoder.columns();
-    let tombstone = Message { payload: None, ..message(b"") };
+    let tombstone = RawMessage { payload: None, ..message(b"") };
     assert_eq!(decoder.decode(&tombstone, &mut rows), Verdict::Skipped(SkipKind::Tombstone));
     let payload = timed("\"2200-01-01T00:00:00Z\"");
-    let undated = Message { timestamp: None, ..message(&payload) };
+    let undated = RawMessage { timestamp: None, ..message(&payload) };
     assert_eq!(decoder.decode(&undated, &mut rows), Verdict::Ticks(1));
     assert_eq!(rows.kafka_ts, [i64::MIN]);
 }
@@ -238,7 +238,7 @@ fn a_kafka_timestamp_in_another_unit_is_null_and_says_nothing_about_the_future()
         let mut decoder = decoder(&InputSettings::preset(Preset::Canonical));
         let mut rows = decoder.columns();
         let payload = timed("\"2026-11-20T14:30:01Z\"");
-        let odd_message = Message { timestamp: Some(odd), ..message(&payload) };
+        let odd_message = RawMessage { timestamp: Some(odd), ..message(&payload) };
         assert_eq!(decoder.decode(&odd_message, &mut rows), Verdict::Ticks(1), "{odd}");
         assert_eq!(rows.kafka_ts, [i64::MIN], "{odd}");
         assert_eq!(*decoder.coercions(), Coercions { kafka_timestamp: 1, ..Coercions::default() }, "{odd}");
@@ -354,7 +354,7 @@ fn extra_columns_take_their_type_or_reject() {
 
 #[test]
 fn details_say_where_the_value_is_its_type_and_its_first_characters() {
-    let detail = |settings: &InputSettings, message: &Message<'_>| {
+    let detail = |settings: &InputSettings, message: &RawMessage<'_>| {
         let mut decoder = decoder(settings);
         let mut rows = decoder.columns();
         match decoder.decode(message, &mut rows) {
@@ -396,12 +396,12 @@ fn details_say_where_the_value_is_its_type_and_its_first_characters() {
         r#"{"symbol":"kafka.key","ts":"kafka.timestamp","close":"header:price","columns":{"bid":{"path":"/q/bid","type":"double"}}}"#,
     )
     .unwrap();
-    let keyed = |price: &'static [u8]| Message { key: Some(b"AAPL"), headers: &[], ..message(price) };
-    let message = Message { timestamp: Some(0), ..keyed(b"{}") };
+    let keyed = |price: &'static [u8]| RawMessage { key: Some(b"AAPL"), headers: &[], ..message(price) };
+    let message = RawMessage { timestamp: Some(0), ..keyed(b"{}") };
     assert_eq!(detail(&mapped, &message), "ts_out_of_range: ts: before 1990; kafka.timestamp is the number 0");
     assert_eq!(detail(&mapped, &keyed(b"{}")), "missing_field: close: missing or null; header:price is missing");
     let headers = [("price", Some(&b"1"[..]))];
-    let priced = Message { headers: &headers, ..keyed(br#"{"q":{"bid":"x"}}"#) };
+    let priced = RawMessage { headers: &headers, ..keyed(br#"{"q":{"bid":"x"}}"#) };
     assert_eq!(detail(&mapped, &priced), r#"type: columns.bid: value of another type; /q/bid is the string "x""#);
 }
 

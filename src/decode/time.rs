@@ -3,10 +3,10 @@
 use chrono::{Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use chrono_tz::Tz;
 
-use crate::decode::json::number::Number;
-use crate::decode::source::TimeUnit;
+use crate::decode::field_source::TimeUnit;
+use crate::decode::json::number::JsonNumber;
 use crate::decode::time_format::{TimeFormat, WrittenTime, without_leap_second};
-use crate::decode::verdict::{Coercions, Reason, Rejection};
+use crate::decode::verdict::{Coercions, Rejection, RejectionReason};
 use crate::market::{EARLIEST_MICROS as EARLIEST, LATEST_MICROS as LATEST};
 
 const SECOND: i64 = 1_000_000;
@@ -31,7 +31,7 @@ pub(in crate::decode) struct TimeReader {
 }
 
 /// Parts of a text: seconds since the epoch as if it were UTC, the fraction, and the offset if one is written.
-struct Stamp {
+struct ParsedTime {
     wall_seconds: i64,
     micros: i64,
     offset_seconds: Option<i64>,
@@ -51,12 +51,12 @@ impl TimeReader {
         }
     }
 
-    /// Of a feed that has both, as its clients choose.
+    /// For a feed that sends milliseconds or microseconds, as its clients choose.
     pub(in crate::decode) fn or_micros(self) -> Self {
         Self { or_micros: true, ..self }
     }
 
-    /// Of texts in a form of the user's own.
+    /// Reads texts in a custom format.
     pub(in crate::decode) fn with_format(self, format: Option<TimeFormat>) -> Self {
         Self { format, ..self }
     }
@@ -65,11 +65,11 @@ impl TimeReader {
         self.unit
     }
 
-    /// Scales a number by the configured unit, exactly: digits below a microsecond are cut. `literal` is the text that was
-    /// scanned.
+    /// Scales a number by the configured unit, exactly: digits below a microsecond are cut. `literal` is the text that
+    /// was scanned.
     pub(in crate::decode) fn number(
         &self,
-        number: Number,
+        number: JsonNumber,
         literal: &str,
         coercions: &mut Coercions,
     ) -> Result<i64, Rejection> {
@@ -90,26 +90,28 @@ impl TimeReader {
             TimeUnit::Ns => -3,
             TimeUnit::Rfc3339 | TimeUnit::Naive | TimeUnit::Auto => {
                 return Err(Rejection::new(
-                    Reason::Type,
+                    RejectionReason::Type,
                     "ts: a number where a date and time belongs; set input.time_unit",
                 ));
             }
         };
         let micros = number.scaled(literal, power);
-        micros.ok_or(Rejection::new(Reason::TsOutOfRange, "ts: beyond the range of microseconds"))
+        micros.ok_or(Rejection::new(RejectionReason::TsOutOfRange, "ts: beyond the range of microseconds"))
     }
 
     /// Reads `YYYY-MM-DDTHH:MM:SS[.fraction][offset]`; a blank may stand for the T. Without an offset the
     /// configured zone decides.
     pub(in crate::decode) fn text(&mut self, text: &str, coercions: &mut Coercions) -> Result<i64, Rejection> {
         if let Some(format) = &self.format {
-            let written =
-                format.read(text).ok_or(Rejection::new(Reason::TsParse, "ts: not of the form of ts_format"))?;
+            let written = format
+                .read(text)
+                .ok_or(Rejection::new(RejectionReason::TsParse, "ts: not of the form of ts_format"))?;
             return self.written(written, coercions);
         }
-        let stamp = self
-            .stamp(text.as_bytes(), coercions)
-            .ok_or(Rejection::new(Reason::TsParse, "ts: not a valid YYYY-MM-DDTHH:MM:SS[.fraction][offset]"))?;
+        let stamp = self.stamp(text.as_bytes(), coercions).ok_or(Rejection::new(
+            RejectionReason::TsParse,
+            "ts: not a valid YYYY-MM-DDTHH:MM:SS[.fraction][offset]",
+        ))?;
         let offset = match stamp.offset_seconds {
             Some(offset) => offset,
             None => self.local_offset(stamp.wall_seconds)?,
@@ -135,15 +137,16 @@ impl TimeReader {
                 let midnight = day.and_time(NaiveTime::MIN);
                 // Some zones begin summer time at midnight.
                 let instant = first(midnight).or_else(|| first(midnight + Duration::hours(1)));
-                let instant = instant
-                    .ok_or_else(|| Rejection::new(Reason::TsParse, format!("ts: the day does not exist in {zone}")))?;
+                let instant = instant.ok_or_else(|| {
+                    Rejection::new(RejectionReason::TsParse, format!("ts: the day does not exist in {zone}"))
+                })?;
                 Ok(instant.timestamp_micros())
             }
         }
     }
 
     #[inline]
-    fn stamp(&mut self, text: &[u8], coercions: &mut Coercions) -> Option<Stamp> {
+    fn stamp(&mut self, text: &[u8], coercions: &mut Coercions) -> Option<ParsedTime> {
         let (date, rest) = text.split_first_chunk::<10>()?;
         let (clock, mut rest) = rest.split_first_chunk::<9>()?;
         if *date != self.date {
@@ -174,7 +177,7 @@ impl TimeReader {
             micros = SECOND - 1;
         }
         let wall_seconds = self.date_days * DAY_SECONDS + hour * 3_600 + minute * 60 + second;
-        Some(Stamp { wall_seconds, micros, offset_seconds: offset(rest)? })
+        Some(ParsedTime { wall_seconds, micros, offset_seconds: offset(rest)? })
     }
 
     /// Zones change at full minutes since long before [`EARLIEST`], so one minute has one offset.
@@ -187,7 +190,7 @@ impl TimeReader {
             return Ok(self.minute_offset_seconds);
         }
         let local = chrono::DateTime::from_timestamp(wall_seconds, 0)
-            .ok_or(Rejection::new(Reason::TsOutOfRange, "ts: beyond the range of dates"))?
+            .ok_or(Rejection::new(RejectionReason::TsOutOfRange, "ts: beyond the range of dates"))?
             .naive_utc();
         match zone.from_local_datetime(&local) {
             LocalResult::Single(instant) => {
@@ -196,33 +199,33 @@ impl TimeReader {
                 Ok(self.minute_offset_seconds)
             }
             LocalResult::Ambiguous(..) => Err(Rejection::new(
-                Reason::AmbiguousTs,
+                RejectionReason::AmbiguousTs,
                 format!("ts: local time occurs twice in {zone}; send an offset"),
             )),
             LocalResult::None => {
-                Err(Rejection::new(Reason::TsParse, format!("ts: local time does not exist in {zone}")))
+                Err(Rejection::new(RejectionReason::TsParse, format!("ts: local time does not exist in {zone}")))
             }
         }
     }
 }
 
 fn naive() -> Rejection {
-    Rejection::new(Reason::NaiveTs, "ts: local time without an offset; set input.zone")
+    Rejection::new(RejectionReason::NaiveTs, "ts: local time without an offset; set input.zone")
 }
 
 /// Bounds of an accepted event time; the future is measured against the Kafka record, never against a clock.
 #[inline]
 pub(in crate::decode) fn check_range(ts: i64, kafka_millis: Option<i64>) -> Result<(), Rejection> {
     if ts < EARLIEST {
-        return Err(Rejection::new(Reason::TsOutOfRange, "ts: before 1990"));
+        return Err(Rejection::new(RejectionReason::TsOutOfRange, "ts: before 1990"));
     }
     if let Some(kafka_millis) = kafka_millis
         && ts > kafka_millis.saturating_add(FUTURE_TOLERANCE_MILLIS).saturating_mul(1_000)
     {
-        return Err(Rejection::new(Reason::TsFuture, "ts: more than 5 minutes after the Kafka timestamp"));
+        return Err(Rejection::new(RejectionReason::TsFuture, "ts: more than 5 minutes after the Kafka timestamp"));
     }
     if ts >= LATEST {
-        return Err(Rejection::new(Reason::TsOutOfRange, "ts: after 2261"));
+        return Err(Rejection::new(RejectionReason::TsOutOfRange, "ts: after 2261"));
     }
     Ok(())
 }
@@ -280,7 +283,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(zone: Option<Tz>, text: &str) -> Result<i64, Reason> {
+    fn read(zone: Option<Tz>, text: &str) -> Result<i64, RejectionReason> {
         TimeReader::new(TimeUnit::Rfc3339, zone)
             .text(text, &mut Coercions::default())
             .map_err(|rejection| rejection.reason)
@@ -328,7 +331,7 @@ mod tests {
             "2023-11-14T22:13Z",
             "",
         ] {
-            assert_eq!(read(Some(Tz::UTC), text), Err(Reason::TsParse), "{text}");
+            assert_eq!(read(Some(Tz::UTC), text), Err(RejectionReason::TsParse), "{text}");
         }
         assert_eq!(read(None, "2016-12-31T23:59:60Z"), Ok(1_483_228_799_999_999));
     }
@@ -336,11 +339,11 @@ mod tests {
     #[test]
     fn naive_times_need_a_zone_and_a_single_meaning() {
         let new_york = Some(chrono_tz::America::New_York);
-        assert_eq!(read(None, "2023-11-14T22:13:20"), Err(Reason::NaiveTs));
+        assert_eq!(read(None, "2023-11-14T22:13:20"), Err(RejectionReason::NaiveTs));
         assert_eq!(read(Some(Tz::Asia__Kolkata), "2023-11-15 03:43:20"), Ok(1_700_000_000_000_000));
-        assert_eq!(read(new_york, "2024-11-03T01:30:00"), Err(Reason::AmbiguousTs));
+        assert_eq!(read(new_york, "2024-11-03T01:30:00"), Err(RejectionReason::AmbiguousTs));
         assert_eq!(read(new_york, "2024-11-03T01:30:00-04:00"), Ok(1_730_611_800_000_000));
-        assert_eq!(read(new_york, "2024-03-10T02:30:00"), Err(Reason::TsParse));
+        assert_eq!(read(new_york, "2024-03-10T02:30:00"), Err(RejectionReason::TsParse));
     }
 
     #[test]
@@ -348,7 +351,7 @@ mod tests {
         let mut reader = TimeReader::new(TimeUnit::Naive, Some(chrono_tz::America::New_York));
         let mut read = |text: &str| reader.text(text, &mut Coercions::default()).map_err(|rejection| rejection.reason);
         assert_eq!(read("2024-11-03 00:59:59"), Ok(1_730_609_999_000_000));
-        assert_eq!(read("2024-11-03 01:00:00"), Err(Reason::AmbiguousTs));
+        assert_eq!(read("2024-11-03 01:00:00"), Err(RejectionReason::AmbiguousTs));
         assert_eq!(read("2024-11-03 02:00:00"), Ok(1_730_617_200_000_000));
     }
 
@@ -356,7 +359,7 @@ mod tests {
     fn units() {
         let scale = |unit, value| {
             let literal = i64::to_string(&value);
-            let (number, _) = Number::scan(literal.as_bytes(), 0).unwrap();
+            let (number, _) = JsonNumber::scan(literal.as_bytes(), 0).unwrap();
             let read = TimeReader::new(unit, None).number(number, &literal, &mut Coercions::default());
             read.map_err(|rejection| rejection.reason)
         };
@@ -368,8 +371,8 @@ mod tests {
         for value in [1_700_000_000, 1_700_000_000_000, at, 1_700_000_000_000_000_000] {
             assert_eq!(scale(TimeUnit::Auto, value), Ok(at));
         }
-        assert_eq!(scale(TimeUnit::S, i64::MAX), Err(Reason::TsOutOfRange));
-        assert_eq!(scale(TimeUnit::Rfc3339, 1), Err(Reason::Type));
+        assert_eq!(scale(TimeUnit::S, i64::MAX), Err(RejectionReason::TsOutOfRange));
+        assert_eq!(scale(TimeUnit::Rfc3339, 1), Err(RejectionReason::Type));
     }
 
     #[test]
@@ -384,20 +387,20 @@ mod tests {
         assert_eq!(day(Some(Tz::UTC), "2023-11-14"), Ok(1_699_920_000_000_000));
         // Summer time began at midnight there.
         assert_eq!(day(Some(chrono_tz::America::Sao_Paulo), "2018-11-04"), Ok(1_541_300_400_000_000));
-        assert_eq!(day(None, "2023-11-14"), Err(Reason::NaiveTs));
-        assert_eq!(day(new_york, "2023-11-14T00:00:00Z"), Err(Reason::TsParse));
-        assert_eq!(day(new_york, "2023-02-30"), Err(Reason::TsParse));
+        assert_eq!(day(None, "2023-11-14"), Err(RejectionReason::NaiveTs));
+        assert_eq!(day(new_york, "2023-11-14T00:00:00Z"), Err(RejectionReason::TsParse));
+        assert_eq!(day(new_york, "2023-02-30"), Err(RejectionReason::TsParse));
     }
 
     #[test]
     fn bounds() {
         let reason = |ts, kafka| check_range(ts, kafka).map_err(|rejection| rejection.reason);
-        assert_eq!(reason(EARLIEST - 1, None), Err(Reason::TsOutOfRange));
+        assert_eq!(reason(EARLIEST - 1, None), Err(RejectionReason::TsOutOfRange));
         assert_eq!(reason(EARLIEST, None), Ok(()));
-        assert_eq!(reason(LATEST, None), Err(Reason::TsOutOfRange));
+        assert_eq!(reason(LATEST, None), Err(RejectionReason::TsOutOfRange));
         let kafka = 1_700_000_000_000;
         assert_eq!(reason((kafka + 300_000) * 1_000, Some(kafka)), Ok(()));
-        assert_eq!(reason((kafka + 300_000) * 1_000 + 1, Some(kafka)), Err(Reason::TsFuture));
+        assert_eq!(reason((kafka + 300_000) * 1_000 + 1, Some(kafka)), Err(RejectionReason::TsFuture));
         assert_eq!(reason((kafka + 300_000) * 1_000 + 1, None), Ok(()));
         assert_eq!(reason(LATEST - 1, Some(i64::MAX)), Ok(()));
     }

@@ -1,4 +1,4 @@
-//! Times in a form of the user's own, as `%d/%m/%Y %H:%M:%S`: a strftime pattern, parsed once.
+//! Times in a custom format, such as `%d/%m/%Y %H:%M:%S`: a strftime pattern that is parsed once.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ pub struct TimeFormat {
     offset: bool,
 }
 
-/// What a text says.
+/// A parsed time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WrittenTime {
     Instant(DateTime<FixedOffset>),
@@ -24,7 +24,7 @@ pub enum WrittenTime {
 
 impl TimeFormat {
     /// # Errors
-    /// The pattern has an unknown part, or doesn't hold a whole date.
+    /// The pattern has an unknown part, or no complete date.
     pub fn new(pattern: &str) -> Result<Self, String> {
         let wrong = |what: &str| format!("'{pattern}' {what}; use a pattern like %Y-%m-%d or %d/%m/%Y %H:%M:%S");
         let items =
@@ -46,7 +46,7 @@ impl TimeFormat {
         }
     }
 
-    /// Its times are those of no place, unless a zone is configured.
+    /// Returns true if its times need a configured time zone.
     pub fn has_offset(&self) -> bool {
         self.offset
     }

@@ -1,11 +1,11 @@
-//! What can become of a message.
+//! The outcome of decoding a message.
 
 use std::borrow::Cow;
 use std::fmt;
 
 /// A Kafka record, borrowed from librdkafka.
 #[derive(Debug, Clone, Copy)]
-pub struct Message<'a> {
+pub struct RawMessage<'a> {
     pub payload: Option<&'a [u8]>,
     pub key: Option<&'a [u8]>,
     /// Only filled when [`Decoder::needs_headers`](crate::decode::Decoder::needs_headers).
@@ -15,10 +15,10 @@ pub struct Message<'a> {
     pub timestamp: Option<i64>,
 }
 
-/// What a dead letter keeps of a message above the limit.
+/// Bytes that a dead letter keeps of a payload above the limit.
 pub const TOO_LARGE_KEPT: usize = 64 << 10;
 
-/// The one outcome of a message. `Ticks(n)`: `n >= 1` rows were appended.
+/// The outcome of a message. `Ticks(n)`: `n >= 1` rows were appended.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -27,20 +27,20 @@ pub enum Verdict {
     Skipped(SkipKind),
 }
 
-/// Why a message became a dead letter. `detail` names the index of the tick and the field, where the field's value is, its
-/// type and its first characters; never the payload at length.
+/// Why a message became a dead letter. `detail` names the index of the tick and the field, where the field's value is,
+/// its type and its first characters; never the payload at length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
-    pub reason: Reason,
+    pub reason: RejectionReason,
     pub detail: Cow<'static, str>,
-    /// Byte of the document at which it can't be read on.
+    /// Position in the document of the syntax fault.
     pub(in crate::decode) at: Option<usize>,
-    /// Byte of the detail from which on it is a value of the message.
+    /// Position in the detail at which a value of the message starts.
     pub(in crate::decode) value_at: Option<usize>,
 }
 
 impl Rejection {
-    pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(reason: RejectionReason, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { reason, detail: detail.into(), at: None, value_at: None }
     }
 
@@ -50,14 +50,14 @@ impl Rejection {
     }
 }
 
-/// Why a message is no tick and no dead letter.
+/// Why a message is neither a tick nor a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SkipKind {
-    /// Null payload.
+    /// The payload is null.
     Tombstone,
     /// A frame that the preset knows to carry no tick; the kind is the preset's own name for it.
     NotATick(&'static str),
-    /// Excluded by the configured symbol filter.
+    /// The configured symbol filter excludes it.
     Filtered,
 }
 
@@ -75,10 +75,10 @@ macro_rules! reasons {
     ($($variant:ident = $name:literal),+ $(,)?) => {
         /// Reason code of a dead letter, as it stands in the table.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Reason { $($variant),+ }
+        pub enum RejectionReason { $($variant),+ }
 
-        impl Reason {
-            pub const ALL: &[Reason] = &[$(Reason::$variant),+];
+        impl RejectionReason {
+            pub const ALL: &[RejectionReason] = &[$(RejectionReason::$variant),+];
 
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
@@ -112,13 +112,13 @@ reasons! {
     BadSymbol = "bad_symbol",
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RejectionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// Accepted with a change of form, counted by kind.
+/// Values that were accepted after a conversion, counted by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Coercions {
     pub byte_order_mark: u64,
@@ -127,12 +127,12 @@ pub struct Coercions {
     pub precision_loss: u64,
     pub auto_time_unit: u64,
     pub leap_second: u64,
-    /// Stored as NULL.
+    /// The Kafka timestamp is stored as NULL.
     pub kafka_timestamp: u64,
 }
 
 impl Coercions {
-    /// Names and counts of the kinds that there are.
+    /// Returns the kinds that occurred, with their counts.
     pub fn kinds(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let kinds = [
             ("byte order mark", self.byte_order_mark),
@@ -168,7 +168,7 @@ mod tests {
             .filter(|line| line.starts_with("| `"))
             .map(|line| line.split('|').map(str::trim).collect())
             .collect();
-        for reason in Reason::ALL {
+        for reason in RejectionReason::ALL {
             let row = documented.iter().find(|row| row[1] == format!("`{reason}`"));
             let row = row.unwrap_or_else(|| panic!("{reason} is not in docs/dead-letters.md"));
             assert!(row.len() == 5 && !row[2].is_empty() && !row[3].is_empty(), "{reason}: {row:?}");

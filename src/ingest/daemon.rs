@@ -1,4 +1,4 @@
-//! From settings to a running ingest: topic, lake, group, pipeline, and the maintenance beside it.
+//! From settings to a running ingest: topic, lake, group, pipeline, and the maintenance task in the same process.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,30 +10,30 @@ use tokio_util::sync::CancellationToken;
 
 use crate::decode::{Coercions, Decoder, InputSettings};
 use crate::ingest::batching::assemble::Assembler;
-use crate::ingest::batching::column_pool::spare_columns;
+use crate::ingest::batching::column_pool::column_pool;
 use crate::ingest::error::IngestError;
-use crate::ingest::event_loop::counted::{Counted, beating};
-use crate::ingest::event_loop::dead_share::DeadShareRule;
+use crate::ingest::event_loop::counters::{PipelineCounters, with_heartbeat};
+use crate::ingest::event_loop::dead_letter_share::DeadLetterShareRule;
 use crate::ingest::event_loop::goal::Goal;
-use crate::ingest::event_loop::optional_watch::OptionalWatch;
+use crate::ingest::event_loop::optional_path_monitor::OptionalPathMonitor;
 use crate::ingest::event_loop::pipeline::{Pipeline, PipelineOptions};
 use crate::ingest::event_loop::policy::FlushPolicy;
-use crate::ingest::event_loop::status::{MaintenanceStatus, Status, Volume};
+use crate::ingest::event_loop::status::{CountAndBytes, IngestStatus, MaintenanceStatus};
 use crate::ingest::flushing::encode::TickEncoder;
-use crate::ingest::maintenance::runtime::Beside;
-use crate::ingest::maintenance::task::{Caretaker, Looked};
+use crate::ingest::maintenance::runtime::MaintenanceRuntime;
+use crate::ingest::maintenance::task::{MaintenanceSettings, MaintenanceTask};
 use crate::ingest::settings::IngestSettings;
-use crate::kafka::{Consumer, KafkaSettings, TopicInfo, topic_info};
+use crate::kafka::{GroupConsumer, KafkaSettings, TopicInfo, topic_info};
 use crate::lake::{Lake, LakeError, LakeSpec, Location, RetryPolicy, StoreMetrics, StoreSettings};
 use crate::util::throttle::Throttle;
 
-/// Contract: one-shot commands try for 60 s, the daemon for ever.
-const ONE_SHOT: Duration = RetryPolicy::ONE_SHOT;
-const ONE_ANSWER: Duration = Duration::from_secs(10);
+/// Contract: a one-shot command retries for 60 s, a daemon without limit.
+const ONE_SHOT_TIMEOUT: Duration = RetryPolicy::ONE_SHOT;
+const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const GROUP_ID_CHARACTERS: usize = 8;
 
-/// Everything that an ingest is made of.
+/// The settings of an ingest.
 #[derive(Debug, Clone)]
 pub struct IngestSpec {
     pub location: Location,
@@ -46,43 +46,44 @@ pub struct IngestSpec {
 }
 
 /// An ingest that is ready to run.
-pub struct Daemon {
+pub struct IngestDaemon {
     pub(in crate::ingest) pipeline: Pipeline,
-    looked: Option<Looked>,
-    behind: Arc<AtomicBool>,
-    told: watch::Sender<MaintenanceStatus>,
+    maintenance_settings: Option<MaintenanceSettings>,
+    compaction_behind: Arc<AtomicBool>,
+    maintenance_sender: watch::Sender<MaintenanceStatus>,
     pub table_id: String,
-    /// There was no lake at the location.
+    /// The lake was created by this start.
     pub is_new_lake: bool,
     pub group: String,
 }
 
-impl Daemon {
-    /// Finds the topic, opens or creates the lake and joins the group. `None`: stopped meanwhile.
+impl IngestDaemon {
+    /// Finds the topic, opens or creates the lake and joins the group. Returns `None` if `stop` was cancelled
+    /// meanwhile.
     ///
     /// # Errors
-    /// A setting can't work, the topic doesn't exist, the lake belongs to something else or can't be written.
+    /// A setting is not valid, the topic doesn't exist, or the lake belongs to another topic or can't be written.
     pub async fn open(spec: IngestSpec, stop: &CancellationToken) -> Result<Option<Self>, IngestError> {
-        Self::open_telling(spec, watch::Sender::default(), stop).await
+        Self::open_with_status(spec, watch::Sender::default(), stop).await
     }
 
-    /// As [`Self::open`]; tells from the beginning, while brokers and store are waited for, too.
+    /// As [`Self::open`]; also publishes the status while it waits for the brokers and the store.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub async fn open_telling(
+    pub async fn open_with_status(
         spec: IngestSpec,
-        status: watch::Sender<Status>,
+        status: watch::Sender<IngestStatus>,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, IngestError> {
         let nothing_yet = StoreMetrics::default();
-        let opening = Self::open_with(spec, status.clone(), stop);
-        Box::pin(beating(&status, &nothing_yet, opening)).await
+        let opening = Self::open_inner(spec, status.clone(), stop);
+        Box::pin(with_heartbeat(&status, &nothing_yet, opening)).await
     }
 
-    async fn open_with(
+    async fn open_inner(
         spec: IngestSpec,
-        status: watch::Sender<Status>,
+        status: watch::Sender<IngestStatus>,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, IngestError> {
         let IngestSpec { location, store, kafka, input, settings, until_latest, accept_input_change } = spec;
@@ -91,9 +92,11 @@ impl Daemon {
         let decoder = Decoder::new(&input, zone).map_err(|error| IngestError::Settings(error.to_string()))?;
         kafka.warn_of_plaintext();
         let Some(topic) = find_topic(&kafka, until_latest, stop).await? else { return Ok(None) };
-        let tells_topic_id = topic.identity.topic_id.is_some();
-        if !tells_topic_id {
-            tracing::info!("the brokers tell no topic id: a topic that is deleted and created again may go unnoticed");
+        let reports_topic_id = topic.identity.topic_id.is_some();
+        if !reports_topic_id {
+            tracing::info!(
+                "the brokers report no topic id: a topic that is deleted and created again may go unnoticed"
+            );
         }
         let extras: Vec<_> = input.columns.iter().map(|(name, spec)| (name.clone(), spec.clone())).collect();
         let lake_spec = LakeSpec {
@@ -108,30 +111,31 @@ impl Daemon {
         };
         let Some(lake) = open_lake(&location, &store, &lake_spec, until_latest, stop).await? else { return Ok(None) };
         let retry = match until_latest {
-            true => RetryPolicy { deadline: Some(ONE_SHOT), ..RetryPolicy::default() },
+            true => RetryPolicy { deadline: Some(ONE_SHOT_TIMEOUT), ..RetryPolicy::default() },
             false => RetryPolicy::without_deadline(CancellationToken::new()),
         };
         let lake = lake.with_retry_policy(retry);
         let (table_id, is_new_lake) = (lake.table_id().to_owned(), lake.is_new());
         let id: String = table_id.chars().take(GROUP_ID_CHARACTERS).collect();
         let group = kafka.group.clone().unwrap_or_else(|| format!("tickhouse-{id}"));
-        let looked = settings.upkeep().map(|upkeep| Looked {
+        let maintenance_settings = settings.log_maintenance().map(|log_maintenance| MaintenanceSettings {
             location: location.clone(),
             store: store.clone(),
             maintain: settings.maintain,
-            upkeep,
+            log_maintenance,
             memory: settings.compaction_bytes(),
             batch_rows: settings.flush_rows,
         });
-        // A table that begins has no checkpoint.
+        // A table that was just created has no checkpoint.
         let checkpoint = (lake.version() == 0).then_some(0);
-        let (told, maintenance) = watch::channel(MaintenanceStatus { checkpoint, ..MaintenanceStatus::default() });
-        let counted = Counted {
-            read: Volume::default(),
+        let (maintenance_sender, maintenance) =
+            watch::channel(MaintenanceStatus { checkpoint, ..MaintenanceStatus::default() });
+        let counters = PipelineCounters {
+            read: CountAndBytes::default(),
             coercions: Coercions::default(),
             rebalances: 0,
-            is_spare: false,
-            writing: Volume::default(),
+            is_idle: false,
+            writing: CountAndBytes::default(),
             already_applied: Arc::default(),
             tally: Arc::clone(&lake.retry().metrics),
             maintenance,
@@ -144,33 +148,41 @@ impl Daemon {
                 captured = goal.capture() => captured?,
             }
         }
-        let (columns_return, spare) = spare_columns();
-        let optional = OptionalWatch::new(&input);
-        let already_applied = Arc::clone(&counted.already_applied);
-        let assembler = Assembler::new(decoder.clone(), spare, already_applied, optional.to_survey());
-        let consumer = Consumer::start(&kafka, &group, tells_topic_id, assembler).map_err(IngestError::Kafka)?;
+        let (column_recycler, column_pool) = column_pool();
+        let optional = OptionalPathMonitor::new(&input);
+        let already_applied = Arc::clone(&counters.already_applied);
+        let assembler = Assembler::new(decoder.clone(), column_pool, already_applied, optional.to_survey());
+        let consumer = GroupConsumer::start(&kafka, &group, reports_topic_id, assembler).map_err(IngestError::Kafka)?;
         let encoder = TickEncoder::new(lake.epoch(), settings.partition_by, &extras);
-        let behind = Arc::new(AtomicBool::new(false));
+        let compaction_behind = Arc::new(AtomicBool::new(false));
         let options = PipelineOptions {
             flush: FlushPolicy::new(&settings),
             start: settings.start,
             on_data_loss: settings.on_data_loss,
-            dead_share: DeadShareRule {
+            dead_share: DeadLetterShareRule {
                 configured: settings.max_dead_share,
                 until_latest,
                 is_new: lake.file_count() == 0,
             },
             kafka,
             stop_timeout: settings.stop_timeout,
-            behind: Arc::clone(&behind),
+            compaction_behind: Arc::clone(&compaction_behind),
         };
-        let mut pipeline = Pipeline::new(options, consumer, lake, decoder, encoder, columns_return, status, counted);
+        let mut pipeline = Pipeline::new(options, consumer, lake, decoder, encoder, column_recycler, status, counters);
         pipeline.optional = optional;
         pipeline.goal = goal;
-        Ok(Some(Self { pipeline, looked, behind, told, table_id, is_new_lake, group }))
+        Ok(Some(Self {
+            pipeline,
+            maintenance_settings,
+            compaction_behind,
+            maintenance_sender,
+            table_id,
+            is_new_lake,
+            group,
+        }))
     }
 
-    pub fn status(&self) -> watch::Receiver<Status> {
+    pub fn status(&self) -> watch::Receiver<IngestStatus> {
         self.pipeline.status()
     }
 
@@ -178,15 +190,26 @@ impl Daemon {
     ///
     /// # Errors
     /// As [`Pipeline::run`].
-    pub async fn run(self, stop: CancellationToken) -> Result<Status, IngestError> {
-        let over = stop.child_token();
-        let Self { pipeline, looked, behind, told, .. } = self;
-        let start = |looked| Beside::start(Caretaker::new(looked, behind, told, over.clone()), pipeline.status());
-        let beside = looked.map(start).transpose().map_err(IngestError::Threads)?;
+    pub async fn run(self, stop: CancellationToken) -> Result<IngestStatus, IngestError> {
+        let maintenance_stop = stop.child_token();
+        let Self { pipeline, maintenance_settings, compaction_behind, maintenance_sender, .. } = self;
+        let start = |maintenance_settings| {
+            MaintenanceRuntime::start(
+                MaintenanceTask::new(
+                    maintenance_settings,
+                    compaction_behind,
+                    maintenance_sender,
+                    maintenance_stop.clone(),
+                ),
+                pipeline.status(),
+            )
+        };
+        let maintenance_runtime =
+            maintenance_settings.map(start).transpose().map_err(IngestError::MaintenanceThreads)?;
         let result = pipeline.run(stop).await;
-        over.cancel();
-        if let Some(beside) = beside {
-            beside.end().await;
+        maintenance_stop.cancel();
+        if let Some(maintenance_runtime) = maintenance_runtime {
+            maintenance_runtime.end().await;
         }
         result
     }
@@ -201,16 +224,16 @@ async fn find_topic(
     let mut throttle = Throttle::default();
     loop {
         let settings = kafka.clone();
-        let asked = tokio::task::spawn_blocking(move || topic_info(&settings, ONE_ANSWER));
+        let answer = tokio::task::spawn_blocking(move || topic_info(&settings, BROKER_TIMEOUT));
         let error = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(None),
-            asked = asked => match asked? {
+            answer = answer => match answer? {
                 Ok(topic) => return Ok(Some(topic)),
                 Err(error) => error,
             },
         };
-        if !error.is_transient() || (one_shot && (error.is_refusal() || started.elapsed() > ONE_SHOT)) {
+        if !error.is_transient() || (one_shot && (error.is_refusal() || started.elapsed() > ONE_SHOT_TIMEOUT)) {
             return Err(error.into());
         }
         if throttle.is_due() {
@@ -235,7 +258,7 @@ async fn open_lake(
         };
         let error = match opened {
             Ok(lake) => return Ok(Some(lake)),
-            Err(error) if one_shot || !is_away(&error) => return Err(error.into()),
+            Err(error) if one_shot || !is_store_unreachable(&error) => return Err(error.into()),
             Err(error) => error,
         };
         if throttle.is_due() {
@@ -249,7 +272,7 @@ async fn open_lake(
     }
 }
 
-/// The store may be back later; everything else needs a hand.
-fn is_away(error: &LakeError) -> bool {
+/// An unreachable store may recover by itself; every other error needs an operator.
+fn is_store_unreachable(error: &LakeError) -> bool {
     matches!(error, LakeError::Store { problem: crate::lake::StoreProblem::Unreachable { .. }, .. })
 }

@@ -1,10 +1,10 @@
-//! Why an ingest ended without being asked to.
+//! Errors that end an ingest.
 
 use parquet::errors::ParquetError;
 
-use crate::ingest::event_loop::dead_share::MostlyDead;
-use crate::ingest::event_loop::policy::{BeginError, DataLoss};
-use crate::ingest::event_loop::unreached::Unreached;
+use crate::ingest::event_loop::dead_letter_share::TooManyDeadLetters;
+use crate::ingest::event_loop::policy::{DataLoss, StartOffsetError};
+use crate::ingest::event_loop::unreached::GoalUnreached;
 use crate::kafka::{ConsumerGone, TopicError};
 use crate::lake::LakeError;
 
@@ -13,9 +13,9 @@ pub enum IngestError {
     /// Nothing is written until an operator decides.
     #[error("data loss: {0}")]
     DataLoss(DataLoss),
-    /// Nothing of the batch is written until an operator decides.
+    /// The batch is not written until an operator decides.
     #[error("{0}")]
-    MostlyDead(Box<MostlyDead>),
+    TooManyDeadLetters(Box<TooManyDeadLetters>),
     #[error("start: {0}")]
     Start(String),
     #[error("{0}")]
@@ -28,25 +28,25 @@ pub enum IngestError {
     Kafka(String),
     #[error("encode Parquet")]
     Encode(#[from] ParquetError),
-    /// A defect of ours; nothing of it is written.
+    /// A defect of tickhouse; the chunk is not written.
     #[error("partition {partition}: read {found} where {expected} comes next; start again, and report it")]
-    Gap { partition: i32, expected: i64, found: i64 },
+    OffsetGap { partition: i32, expected: i64, found: i64 },
     #[error(
         "partition {partition}: the dead letters in the table disagree with the decoder at offset {offset}: an earlier \
          version or another input wrote them; run that one until it has committed, or remove the lake's dead letters of \
          [{from}, {to})"
     )]
-    Disagreement { partition: i32, offset: i64, from: i64, to: i64 },
+    VerdictMismatch { partition: i32, offset: i64, from: i64, to: i64 },
     #[error("read dead letters {path}: {detail}")]
-    Letters { path: String, detail: String },
+    DeadLetterFile { path: String, detail: String },
     #[error("stopped before the last batch was committed; nothing is lost: the next start reads it again")]
     StopTimeout,
     #[error("read Kafka: {0}")]
     Consumer(#[from] ConsumerGone),
     #[error("{0}")]
-    Unreached(Unreached),
+    Unreached(GoalUnreached),
     #[error("start the threads of maintenance: {0}")]
-    Threads(std::io::Error),
+    MaintenanceThreads(std::io::Error),
     #[error("run flush task")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -57,9 +57,9 @@ impl From<DataLoss> for IngestError {
     }
 }
 
-impl From<Box<MostlyDead>> for IngestError {
-    fn from(stop: Box<MostlyDead>) -> Self {
-        Self::MostlyDead(stop)
+impl From<Box<TooManyDeadLetters>> for IngestError {
+    fn from(stop: Box<TooManyDeadLetters>) -> Self {
+        Self::TooManyDeadLetters(stop)
     }
 }
 
@@ -72,10 +72,10 @@ impl From<LakeError> for IngestError {
     }
 }
 
-impl From<BeginError> for IngestError {
-    fn from(error: BeginError) -> Self {
+impl From<StartOffsetError> for IngestError {
+    fn from(error: StartOffsetError) -> Self {
         match error {
-            BeginError::DataLoss(loss) => Self::DataLoss(loss),
+            StartOffsetError::DataLoss(loss) => Self::DataLoss(loss),
             other => Self::Start(other.to_string()),
         }
     }

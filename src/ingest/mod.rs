@@ -1,8 +1,8 @@
 //! The ingest loop: batches that own their offset ranges, Parquet encoding, exactly-once commits.
 //!
 //! ```text
-//!  kafka::Consumer ──Vec<Delivery>──> Pipeline (owns partitions, batch, lake) ──Flush──> flush: encode, put, commit
-//!        ▲ Start, Release, Commit ────────┘       ▲──────────Flushed + lake────────────────┘
+//!  kafka::GroupConsumer ──DecodedChunks──> Pipeline (owns partitions, batch, lake) ──FlushRequest──> flush: encode, put, commit
+//!        ▲ Start, Release, Commit ──────────────┘       ▲──────── FlushReport + lake ─────────────────┘
 //! ```
 
 mod batching;
@@ -16,15 +16,16 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use batching::batch::{Batch, Chunk};
-pub use daemon::{Daemon, IngestSpec};
+pub use batching::batch::{IngestBatch, IngestChunk};
+pub use daemon::{IngestDaemon, IngestSpec};
 pub use error::IngestError;
-pub use event_loop::dead_share::{MostlyDead, Share};
+pub use event_loop::dead_letter_share::{DeadLetterShare, TooManyDeadLetters};
 pub use event_loop::histogram::Histogram;
 pub use event_loop::policy::DataLoss;
 pub use event_loop::status::{
-    LastCommit, MaintenanceStatus, Measures, PartitionStatus, Phase, Ran, Status, Volume, Work,
+    CountAndBytes, IngestHistograms, IngestPhase, IngestStatus, LastCommit, MaintenanceOutcome, MaintenanceStatus,
+    MaintenanceWork, PartitionStatus,
 };
-pub use event_loop::unreached::{Behind, Hindrance, Unreached};
+pub use event_loop::unreached::{GoalUnreached, PartitionBehind, UnreachedReason};
 pub use flushing::encode::TickEncoder;
-pub use settings::{DataLossPolicy, IngestSettings, Maintain, StartPolicy};
+pub use settings::{DataLossPolicy, IngestSettings, MaintainMode, StartPolicy};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
-use crate::ingest::event_loop::dead_share::Share;
+use crate::ingest::event_loop::dead_letter_share::DeadLetterShare;
 use crate::lake::LogMaintenance;
 use crate::market::{MarketZone, PartitionBy};
 use crate::util::units;
@@ -21,31 +21,31 @@ pub struct IngestSettings {
     pub market_zone: String,
     /// Fixed when the lake is created.
     pub partition_by: PartitionBy,
-    /// A lake that is not there is an error, as behind a file system that is not mounted.
+    /// A missing lake is an error instead of being created: its file system may not be mounted.
     pub must_exist: bool,
     pub start: StartPolicy,
     pub on_data_loss: DataLossPolicy,
-    /// More of the messages may not become dead letters. Where it isn't set, half of them end an ingest until the latest
-    /// offsets and one into a lake without rows.
+    /// The largest share of messages that may become dead letters. If it isn't set, a share above one half ends an
+    /// ingest with `--until-latest` and one into a lake without rows.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_dead_share: Option<Share>,
-    /// A flush happens at the first of rows, decoded bytes and age.
+    pub max_dead_share: Option<DeadLetterShare>,
+    /// A batch is flushed as soon as it reaches one of three limits: rows, decoded bytes or age.
     pub flush_rows: usize,
     #[serde(with = "units::size")]
     pub flush_bytes: u64,
     #[serde(with = "units::duration")]
     pub flush_interval: Duration,
-    /// Offsets that moved without rows are committed this often.
+    /// Offsets that advanced without rows are committed this often.
     #[serde(with = "units::duration")]
     pub idle_commit_interval: Duration,
-    /// Of the process, fetch queue included.
+    /// Memory limit of the process, the fetch queue included.
     #[serde(with = "units::size")]
     pub memory: u64,
-    /// SIGTERM: flush and leave within this time.
+    /// After SIGTERM the ingest flushes and leaves the group within this time.
     #[serde(with = "units::duration")]
     pub stop_timeout: Duration,
-    /// What a task beside the ingest does for the table.
-    pub maintain: Maintain,
+    /// What the maintenance task in the process of the ingest does for the table.
+    pub maintain: MaintainMode,
     /// Commits between two checkpoints.
     pub checkpoint_commits: u64,
 }
@@ -65,28 +65,28 @@ impl Default for IngestSettings {
             idle_commit_interval: Duration::from_secs(60),
             memory: 512 << 20,
             stop_timeout: Duration::from_secs(25),
-            maintain: Maintain::Compact,
+            maintain: MaintainMode::Compact,
             checkpoint_commits: 100,
         }
     }
 }
 
 impl IngestSettings {
-    /// What is done for the log of a table that this process writes.
-    pub fn upkeep(&self) -> Option<LogMaintenance> {
-        let clean = self.maintain == Maintain::Full;
-        (self.maintain != Maintain::Off).then_some(LogMaintenance { commits: self.checkpoint_commits, clean })
+    /// The maintenance of the Delta log of a table that this process writes.
+    pub fn log_maintenance(&self) -> Option<LogMaintenance> {
+        let clean = self.maintain == MaintainMode::Full;
+        (self.maintain != MaintainMode::Off).then_some(LogMaintenance { commits: self.checkpoint_commits, clean })
     }
 }
 
-/// Where a lake begins. Partitions that are added to the topic later begin at their first message, but for those that
-/// [`StartPolicy::Offsets`] names.
+/// The offsets at which a new lake starts. Partitions that are added to the topic later start at their first message,
+/// unless [`StartPolicy::Offsets`] names them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum StartPolicy {
     Earliest,
     Latest,
-    /// First message at or after this time, in milliseconds since the epoch.
+    /// The first message at or after this time, in milliseconds since the epoch.
     Time(i64),
     /// Offset by partition; a partition that is not named is an error.
     Offsets(BTreeMap<i32, i64>),
@@ -112,7 +112,7 @@ impl FromStr for StartPolicy {
         match text.split(',').map(offset).collect::<Option<BTreeMap<_, _>>>() {
             Some(offsets) if !offsets.is_empty() => Ok(Self::Offsets(offsets)),
             _ => Err(format!(
-                "'{text}' is no start; use earliest, latest, a time like 2026-11-20T14:30:00Z, or offsets like 0=100,1=250"
+                "'{text}' is not a start; use earliest, latest, a time like 2026-11-20T14:30:00Z, or offsets like 0=100,1=250"
             )),
         }
     }
@@ -154,40 +154,43 @@ impl fmt::Display for StartPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum DataLossPolicy {
-    /// Leave with exit code 3; `tickhouse offsets set` is the way out.
+    /// Exit with code 3; `tickhouse offsets set` resolves it.
     Stop,
-    /// Go on at the first offset that Kafka holds; what is missing is recorded as lost.
+    /// Continue at the first offset that Kafka holds; the missing offsets are recorded as lost.
     Earliest,
-    /// Go on at the end of the topic; everything before it is recorded as lost.
+    /// Continue at the end of the topic; all offsets before it are recorded as lost.
     Latest,
 }
 
-/// Work for the table beside the ingest.
+/// Maintenance of the table in the process of the ingest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Maintain {
+pub enum MaintainMode {
     Off,
     /// Checkpoints alone.
     Checkpoint,
-    /// Checkpoints, and small files become large ones: needs no permission to delete.
+    /// Checkpoints, and compaction of small files: needs no permission to delete.
     Compact,
-    /// Also deletes what is older than a week: log files, and data files that no version needs.
+    /// Also deletes log files that are older than a week, and data files of that age that no version needs.
     Full,
 }
 
-/// Below this the fetch queue, the event queue and two small batches don't fit.
+/// Smallest memory limit in which the fetch queue, the event queue and two small batches fit.
 const LEAST_MEMORY: u64 = 192 << 20;
-/// librdkafka's queue, and chunks on their way to the pipeline.
+/// Memory for librdkafka's queue and for chunks on their way to the pipeline.
 const QUEUES: u64 = 96 << 20;
-/// What a compaction takes at most; less where the limit is low.
+/// Largest memory of a compaction; it gets less if the memory limit is low.
 const COMPACTION: u64 = 128 << 20;
 
 impl IngestSettings {
     /// # Errors
-    /// The first setting that can't work; it names the fix.
+    /// Describes the first setting that is not valid, with the fix.
     pub fn validate(&self) -> Result<MarketZone, String> {
         let zone = self.market_zone.parse().map_err(|_| {
-            format!("ingest.market_zone: '{}' is no IANA time zone; use a name like America/New_York", self.market_zone)
+            format!(
+                "ingest.market_zone: '{}' is not an IANA time zone; use a name like America/New_York",
+                self.market_zone
+            )
         })?;
         if self.flush_rows == 0 {
             return Err("ingest.flush_rows: 0 would never hold a row; the default is 1000000".to_owned());
@@ -206,14 +209,14 @@ impl IngestSettings {
         Ok(MarketZone::new(zone))
     }
 
-    /// What a compaction may take of the memory.
+    /// The part of the memory limit that a compaction may use.
     pub fn compaction_bytes(&self) -> u64 {
         (self.memory.saturating_sub(QUEUES) / 3).min(COMPACTION)
     }
 
-    /// Decoded bytes at which a batch is full: one grows while another one is written, sorted and encoded.
+    /// Decoded bytes at which a batch is full: one batch grows while another one is sorted, encoded and written.
     pub fn batch_bytes(&self) -> usize {
-        let compacts = matches!(self.maintain, Maintain::Compact | Maintain::Full);
+        let compacts = matches!(self.maintain, MaintainMode::Compact | MaintainMode::Full);
         let compaction = if compacts { self.compaction_bytes() } else { 0 };
         let share = self.memory.saturating_sub(QUEUES + compaction) / 4;
         usize::try_from(self.flush_bytes.min(share)).unwrap_or(usize::MAX)

@@ -1,4 +1,4 @@
-//! What the loop decides when somebody else moved the table meanwhile.
+//! What the loop decides after another writer has changed the table.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,33 +8,35 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::decode::{InputSettings, Preset, Reason, Rejection};
-use crate::ingest::batching::batch::{Batch, Chunk, DeadLetter};
-use crate::ingest::batching::column_pool::spare_columns;
-use crate::ingest::daemon::{Daemon, IngestSpec};
+use crate::decode::{InputSettings, Preset, Rejection, RejectionReason};
+use crate::ingest::batching::batch::{DeadLetter, IngestBatch, IngestChunk};
+use crate::ingest::batching::column_pool::column_pool;
+use crate::ingest::daemon::{IngestDaemon, IngestSpec};
 use crate::ingest::error::IngestError;
 use crate::ingest::event_loop::policy::DataLoss;
 use crate::ingest::flushing::encode::TickEncoder;
-use crate::ingest::flushing::flush::{Flush, Flushed, Outcome, flush};
+use crate::ingest::flushing::flush::{FlushOutcome, FlushReport, FlushRequest, flush};
 use crate::ingest::settings::IngestSettings;
-use crate::kafka::{Assigned, EmbeddedBroker, KafkaSettings, Producer, ProducerRecord, Queued, topic_info};
+use crate::kafka::{
+    EmbeddedBroker, KafkaSettings, PartitionWatermarks, Producer, ProducerRecord, SendOutcome, topic_info,
+};
 use crate::lake::{Advance, Lake, Location, StoreSettings};
 use crate::market::{OffsetRange, PartitionBy, TickColumns};
 
 const TOPIC: &str = "ticks";
 
-pub(in crate::ingest) struct Place {
+pub(in crate::ingest) struct IngestFixture {
     pub(in crate::ingest) broker: EmbeddedBroker,
     _folder: TempDir,
     pub(in crate::ingest) spec: IngestSpec,
 }
 
-impl Place {
+impl IngestFixture {
     fn with_messages(count: usize) -> Self {
         Self::with_partitions(1, count)
     }
 
-    /// Keys of all kinds spread the messages over the partitions.
+    /// Distinct keys spread the messages over the partitions.
     pub(in crate::ingest) fn with_partitions(partitions: i32, count: usize) -> Self {
         let broker = EmbeddedBroker::start(partitions, TOPIC).unwrap();
         let brokers = broker.bootstrap_servers().to_owned();
@@ -44,7 +46,7 @@ impl Place {
             let payload = format!(r#"{{"symbol":"A","ts":{},"close":1.5,"volume":1}}"#, 1_767_700_000_000 + number);
             let key = number.to_string();
             let record = ProducerRecord { key: Some(key.as_bytes()), payload: payload.as_bytes(), timestamp: None };
-            assert_eq!(producer.send(record, &CancellationToken::new()), Ok(Queued::Yes));
+            assert_eq!(producer.send(record, &CancellationToken::new()), Ok(SendOutcome::Queued));
         }
         assert!(producer.flush(Duration::from_secs(20)));
         let folder = tempfile::tempdir().unwrap();
@@ -60,8 +62,8 @@ impl Place {
         Self { broker, _folder: folder, spec }
     }
 
-    pub(in crate::ingest) async fn daemon(&self) -> Daemon {
-        Daemon::open(self.spec.clone(), &CancellationToken::new()).await.unwrap().unwrap()
+    pub(in crate::ingest) async fn daemon(&self) -> IngestDaemon {
+        IngestDaemon::open(self.spec.clone(), &CancellationToken::new()).await.unwrap().unwrap()
     }
 
     pub(in crate::ingest) async fn lake(&self) -> Lake {
@@ -69,29 +71,29 @@ impl Place {
     }
 }
 
-/// A watermark that was asked before another worker went on says nothing about a log that lost its end.
+/// A watermark that is older than another worker's commit doesn't prove that the log lost its end.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_ahead_of_an_old_watermark_is_asked_about_again() {
-    let place = Place::with_messages(10);
+async fn a_table_ahead_of_a_stale_watermark_asks_for_new_watermarks() {
+    let fixture = IngestFixture::with_messages(10);
     let stop = CancellationToken::new();
-    place.daemon().await.run(stop.clone()).await.unwrap();
-    let identity = topic_info(&place.spec.kafka, Duration::from_secs(20)).unwrap().identity;
-    let outdated = [Assigned { partition: 0, low: 0, high: 4 }];
+    fixture.daemon().await.run(stop.clone()).await.unwrap();
+    let identity = topic_info(&fixture.spec.kafka, Duration::from_secs(20)).unwrap().identity;
+    let outdated = [PartitionWatermarks { partition: 0, low: 0, high: 4 }];
 
-    let mut daemon = place.daemon().await;
-    daemon.pipeline.take_up(&identity, &outdated, &stop).await.unwrap();
+    let mut daemon = fixture.daemon().await;
+    daemon.pipeline.accept_assignment(&identity, &outdated, &stop).await.unwrap();
     assert_eq!(daemon.pipeline.partitions.iter().count(), 0);
     let status = daemon.run(stop.clone()).await.unwrap();
     assert_eq!((status.commits, status.next), (0, BTreeMap::from([(0, 10)])));
 
-    let mut daemon = place.daemon().await;
-    daemon.pipeline.take_up(&identity, &outdated, &stop).await.unwrap();
-    let asked_again = daemon.pipeline.take_up(&identity, &outdated, &stop).await;
+    let mut daemon = fixture.daemon().await;
+    daemon.pipeline.accept_assignment(&identity, &outdated, &stop).await.unwrap();
+    let second_attempt = daemon.pipeline.accept_assignment(&identity, &outdated, &stop).await;
     let expected = DataLoss::Shrunk { partition: 0, next: 10, high: 4 };
-    assert!(matches!(&asked_again, Err(IngestError::DataLoss(loss)) if *loss == expected), "{asked_again:?}");
+    assert!(matches!(&second_attempt, Err(IngestError::DataLoss(loss)) if *loss == expected), "{second_attempt:?}");
 }
 
-fn letter(offset: i64) -> DeadLetter {
+fn dead_letter(offset: i64) -> DeadLetter {
     DeadLetter {
         partition: 0,
         offset,
@@ -101,48 +103,48 @@ fn letter(offset: i64) -> DeadLetter {
         payload_bytes: 1,
         sha256: [0; 32],
         headers: Vec::new(),
-        rejection: Rejection::new(Reason::Empty, "x"),
+        rejection: Rejection::new(RejectionReason::Empty, "x"),
     }
 }
 
-/// Writes `[start, next)` as dead letters, as a worker that believes that dead letters end at `dead_base`.
-async fn bury(lake: &mut Lake, (start, next): (i64, i64), dead_base: Option<i64>) -> Flushed {
+/// Flushes `[start, next)` as dead letters, as a worker that expects the table's dead letters to end at `dead_base`.
+async fn flush_dead_letters(lake: &mut Lake, (start, next): (i64, i64), dead_base: Option<i64>) -> FlushReport {
     let range = OffsetRange::new(start, next).unwrap();
-    let mut chunk = Chunk::empty(0, start, TickColumns::default(), 0);
+    let mut chunk = IngestChunk::empty(0, start, TickColumns::default(), 0);
     chunk.range = range;
-    chunk.dead = (start..next).map(letter).collect();
+    chunk.dead = (start..next).map(dead_letter).collect();
     chunk.counts.dead = range.len();
     let counts = chunk.counts;
-    let mut batch = Batch::default();
+    let mut batch = IngestBatch::default();
     batch.push(chunk).unwrap();
     let base = (start > 0).then_some(start);
     let (answer, topic_id) = oneshot::channel();
     answer.send(Ok(None)).unwrap();
     let advances = vec![Advance { partition: 0, base, range, counts, leader_epoch: None }];
-    let work = Flush { batch, advances, dead_bases: [(0, dead_base)].into(), topic_id };
+    let work = FlushRequest { batch, advances, dead_bases: [(0, dead_base)].into(), topic_id };
     let encoder = Arc::new(TickEncoder::new(0, PartitionBy::Day, &[]));
-    flush(lake, encoder, spare_columns().0, work).await.unwrap()
+    flush(lake, encoder, column_pool().0, work).await.unwrap()
 }
 
-/// Another worker may have another verdict, so its letters are read before anything is committed over them.
+/// Another worker may have reached another verdict, so its dead letters are read before their offsets are committed.
 #[tokio::test(flavor = "multi_thread")]
-async fn letters_that_another_worker_buried_meanwhile_fence_the_batch() {
-    let place = Place::with_messages(0);
-    place.daemon().await.run(CancellationToken::new()).await.unwrap();
-    let mut zombie = place.lake().await;
-    let mut lake = place.lake().await;
+async fn dead_letters_of_another_worker_fence_the_batch() {
+    let fixture = IngestFixture::with_messages(0);
+    fixture.daemon().await.run(CancellationToken::new()).await.unwrap();
+    let mut zombie = fixture.lake().await;
+    let mut lake = fixture.lake().await;
     let version = zombie.version();
 
-    let first = bury(&mut lake, (0, 5), None).await;
-    assert!(matches!(first.outcome, Outcome::Committed { .. }));
+    let first = flush_dead_letters(&mut lake, (0, 5), None).await;
+    assert!(matches!(first.outcome, FlushOutcome::Committed { .. }));
     assert_eq!(first.dead_next, BTreeMap::from([(0, 5)]));
     for range in [(0, 3), (0, 5), (0, 8)] {
-        let late = bury(&mut zombie, range, None).await;
-        assert!(matches!(&late.outcome, Outcome::Fenced { partitions } if *partitions == [0]));
+        let late = flush_dead_letters(&mut zombie, range, None).await;
+        assert!(matches!(&late.outcome, FlushOutcome::Fenced { partitions } if *partitions == [0]));
     }
     lake.refresh().await.unwrap();
     assert_eq!((lake.version(), lake.dead_letters().unwrap().files.len()), (version + 1, 1));
-    let second = bury(&mut lake, (5, 9), Some(5)).await;
-    assert!(matches!(second.outcome, Outcome::Committed { .. }));
+    let second = flush_dead_letters(&mut lake, (5, 9), Some(5)).await;
+    assert!(matches!(second.outcome, FlushOutcome::Committed { .. }));
     assert_eq!(lake.dead_next_offset(0).await.unwrap(), Some(9));
 }

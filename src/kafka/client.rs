@@ -1,4 +1,4 @@
-//! How to reach Kafka, and the librdkafka configurations made of it.
+//! The settings of the Kafka connection, and the librdkafka configurations that are built from them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,7 +38,7 @@ pub struct KafkaSettings {
     pub properties: Properties,
 }
 
-/// What the client was built with. OAUTHBEARER needs a token that nothing fetches yet.
+/// The mechanisms that the client supports. OAUTHBEARER would need a token, which nothing fetches yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 pub enum SaslMechanism {
     #[serde(rename = "PLAIN")]
@@ -63,7 +63,7 @@ impl fmt::Display for SaslMechanism {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Properties(pub BTreeMap<String, String>);
 
-/// Text, a whole number or a switch; what else it is doesn't show in the error.
+/// A property is text, an integer or a boolean; an error doesn't show any other value.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a property is text in quotes, a whole number or true or false")]
 enum PropertyValue {
@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Properties {
 }
 
 impl Properties {
-    /// By its name.
+    /// Decides by the name of the property.
     pub fn is_secret(name: &str) -> bool {
         let secret = ["password", "passphrase", "secret", "token", ".pem", "oauthbearer.config", "jaas"];
         secret.iter().any(|word| name.contains(word))
@@ -108,7 +108,7 @@ impl Serialize for Properties {
     }
 }
 
-/// A setting that can't work; the message names it and the fix.
+/// A setting that is not valid; the message names it and the fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("kafka.{key}: {problem}")]
 pub struct KafkaSettingsError {
@@ -116,7 +116,7 @@ pub struct KafkaSettingsError {
     pub problem: String,
 }
 
-/// What the exactly-once protocol needs as it is.
+/// Properties that the exactly-once protocol depends on; they can't be configured.
 const OWNED: [&str; 12] = [
     "bootstrap.servers",
     "metadata.broker.list",
@@ -193,14 +193,14 @@ impl KafkaSettings {
         }
     }
 
-    /// For commands that are about to connect: after everything that can be wrong with their settings.
+    /// Called by commands that are about to connect, after all of their settings were validated.
     pub fn warn_of_plaintext(&self) {
         if self.is_plaintext_off_loopback() {
             tracing::warn!("the connection to Kafka is not encrypted; set --tls");
         }
     }
 
-    /// No encryption, and a broker that is not on this machine.
+    /// Returns true if the connection is not encrypted and a broker is not on this machine.
     fn is_plaintext_off_loopback(&self) -> bool {
         let local = |broker: &str| {
             let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host);
@@ -216,13 +216,13 @@ impl KafkaSettings {
         self.tls || self.ca.is_some() || self.certificate.is_some()
     }
 
-    /// What every client needs.
+    /// The configuration of every client.
     pub fn client_config(&self) -> ClientConfig {
         self.over(&[])
     }
 
-    /// For one question: connects to every broker. What waits for the controller otherwise makes librdkafka connect to it
-    /// without a pause while it is gone.
+    /// For one question: connects to every broker. What waits for the controller otherwise makes librdkafka connect to
+    /// it without a pause while it is gone.
     pub(in crate::kafka) fn question_config(&self) -> ClientConfig {
         let mut config = self.client_config();
         config.set("enable.sparse.connections", "false");
@@ -273,14 +273,14 @@ impl KafkaSettings {
         config
     }
 
-    /// A group consumer whose offsets are ours to decide.
+    /// The configuration of a group consumer whose offsets tickhouse manages.
     pub fn consumer_config(&self, group: &str) -> ClientConfig {
         let defaults = [
             ("session.timeout.ms", "10000"),
             ("heartbeat.interval.ms", "3000"),
             ("check.crcs", "true"),
-            // Payloads that were fetched and not decoded. librdkafka keeps about 500 bytes for each message in addition,
-            // and a response more than the limit, unpacked; its size is that of `FetchSize`.
+            // Payloads that were fetched and not decoded. librdkafka keeps about 500 bytes for each message in
+            // addition, and a response more than the limit, unpacked; its size is that of `FetchSize`.
             ("queued.max.messages.kbytes", "2048"),
             ("queued.min.messages", "100000"),
             ("fetch.message.max.bytes", "1048576"),
@@ -308,7 +308,7 @@ impl KafkaSettings {
         config
     }
 
-    /// An idempotent producer: a retry can't write a message twice.
+    /// The configuration of an idempotent producer: a retry can't write a message twice.
     pub fn producer_config(&self) -> ClientConfig {
         let defaults = [
             ("compression.type", "lz4"),

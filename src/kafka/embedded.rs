@@ -1,4 +1,4 @@
-//! A broker inside the process, for `demo` and fast tests: librdkafka's mock cluster on a local port.
+//! A broker in the same process, for `demo` and fast tests: librdkafka's mock cluster on a local port.
 //!
 //! Its limits: everything is in memory and ends with the process; of each partition only the last 100,000 messages
 //! or 5 MiB are kept, so a reader that is slower than the producer for long meets a gap; an admin client can't create
@@ -48,7 +48,7 @@ impl EmbeddedBroker {
         &self.bootstrap_servers
     }
 
-    /// Cut off, the broker closes every connection and takes none until it is let in again.
+    /// Makes the broker unreachable: it closes every connection and accepts none until it is reachable again.
     ///
     /// # Errors
     /// librdkafka refuses.

@@ -1,4 +1,4 @@
-//! What the consumer's thread and the owner of the state say to each other.
+//! The events that the consumer thread sends to the owner of the state, and the commands that it receives.
 
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::sync::oneshot;
@@ -7,11 +7,11 @@ use crate::kafka::raw::BatchMessage;
 use crate::market::TopicIdentity;
 
 /// A record as the handler sees it, borrowed from librdkafka.
-pub struct Record<'a> {
+pub struct KafkaRecord<'a> {
     message: &'a BatchMessage<'a>,
 }
 
-impl<'a> Record<'a> {
+impl<'a> KafkaRecord<'a> {
     pub(in crate::kafka) fn new(message: &'a BatchMessage<'a>) -> Self {
         Self { message }
     }
@@ -32,7 +32,8 @@ impl<'a> Record<'a> {
         self.message.key()
     }
 
-    /// With the offset behind the record it names the log that the record is of; see [`Start::leader_epoch`].
+    /// Together with the offset after the record it identifies the log that the record is from; see
+    /// [`PartitionStart::leader_epoch`].
     pub fn leader_epoch(&self) -> Option<i32> {
         self.message.leader_epoch()
     }
@@ -48,57 +49,58 @@ impl<'a> Record<'a> {
 }
 
 /// Runs on the consumer thread.
-pub trait Handler: Send + 'static {
-    /// What crosses the queue.
+pub trait RecordHandler: Send + 'static {
+    /// What is sent through the queue.
     type Output: Send;
 
     /// Records of the partition follow from `offset` on.
     fn start(&mut self, partition: i32, generation: u64, offset: i64);
-    /// The partition is gone; what was gathered of it is dropped.
+    /// The partition was revoked; what was gathered of it is dropped.
     fn release(&mut self, partition: i32);
-    fn record(&mut self, record: &Record<'_>);
-    /// Everything below `offset` was delivered; records that nobody sees, such as transaction markers, included. The
-    /// leader epoch is of the last of them.
+    fn record(&mut self, record: &KafkaRecord<'_>);
+    /// Everything below `offset` was delivered, invisible records such as transaction markers included. The leader
+    /// epoch is that of the last of them.
     fn reached(&mut self, partition: i32, offset: i64, leader_epoch: Option<i32>);
-    /// Called between batches: what is ready to cross the queue, if anything.
+    /// Called between batches: returns what is ready to be sent, if anything.
     fn take(&mut self) -> Option<Self::Output>;
 }
 
-/// One partition of a new assignment.
+/// The offsets of a partition that Kafka holds: `[low, high)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Assigned {
+pub struct PartitionWatermarks {
     pub partition: i32,
-    /// First offset that Kafka still holds.
+    /// The first offset that Kafka still holds.
     pub low: i64,
-    /// Last stable offset.
+    /// The last stable offset.
     pub high: i64,
 }
 
-/// Where a partition is to be read from.
+/// Where reading of a partition starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Start {
+pub struct PartitionStart {
     pub partition: i32,
     pub generation: u64,
     pub offset: i64,
-    /// Of the record before `offset`. Where the log of that epoch ends below `offset` now, the partition is not read and
-    /// [`Event::Truncated`] follows. `None`: nobody asks.
+    /// Leader epoch of the record before `offset`. If the log of that epoch now ends below `offset`, the partition is
+    /// not read and [`ConsumerEvent::Truncated`] follows. `None` skips this check.
     pub leader_epoch: Option<i32>,
 }
 
 #[derive(Debug)]
-pub enum Event<T> {
-    /// Answer with [`Command::Start`] or [`Command::AskAgain`]. Repeated for a partition whose offset Kafka doesn't hold (any more).
+pub enum ConsumerEvent<T> {
+    /// Answer with [`ConsumerCommand::Start`] or [`ConsumerCommand::RefreshWatermarks`]. Repeated for a partition whose
+    /// offset Kafka doesn't hold (any more).
     Assigned {
         identity: TopicIdentity,
-        partitions: Vec<Assigned>,
-        /// Assigned too; the brokers don't tell their ends yet.
+        partitions: Vec<PartitionWatermarks>,
+        /// Assigned as well, but the brokers haven't reported their watermarks yet.
         unannounced: Vec<i32>,
     },
-    /// Assigned by the group; [`Event::Assigned`] follows when the brokers tell their ends.
+    /// Assigned by the group; [`ConsumerEvent::Assigned`] follows when the brokers report the watermarks.
     Unannounced {
         partitions: Vec<i32>,
     },
-    /// Answer with [`Command::Release`] within 5 s.
+    /// Answer with [`ConsumerCommand::Release`] within 5 s.
     Revoked {
         partitions: Vec<i32>,
     },
@@ -113,13 +115,13 @@ pub enum Event<T> {
         partition: i32,
         text: String,
     },
-    /// Something is wrong with the brokers; librdkafka goes on trying.
-    Trouble {
+    /// The brokers cause errors; librdkafka keeps trying.
+    BrokerError {
         code: RDKafkaErrorCode,
         text: String,
-        /// They are there and turn this client away.
+        /// The brokers refuse this client.
         refused: bool,
-        /// None of them answers.
+        /// No broker answers.
         all_down: bool,
     },
     /// The thread has ended.
@@ -129,25 +131,25 @@ pub enum Event<T> {
 }
 
 #[derive(Debug)]
-pub enum Command {
+pub enum ConsumerCommand {
     /// A partition that runs already is restarted there.
-    Start(Vec<Start>),
-    /// Let the revoked partitions go.
+    Start(Vec<PartitionStart>),
+    /// Release the revoked partitions.
     Release,
-    /// Stop delivering these and announce them again, with their watermarks of now.
+    /// Stop delivering these partitions and announce them again, with their current watermarks.
     Announce(Vec<i32>),
-    /// Announce a partition again in place of starting it: what is known of it is newer than its watermarks.
-    AskAgain(i32),
-    /// Next offsets, for lag tools only.
+    /// Announce a partition again instead of starting it: the table is ahead of its watermarks.
+    RefreshWatermarks(i32),
+    /// Commit these next offsets to Kafka; they serve lag tools only.
     Commit(Vec<(i32, i64)>),
-    /// First offset of a partition at or after a time (milliseconds), `None` past the end.
+    /// Query the first offset of a partition at or after a time in milliseconds; `None` is past the end.
     OffsetForTime {
         partition: i32,
         timestamp_ms: i64,
         answer: oneshot::Sender<TimeAnswer>,
     },
-    /// Which topic has the name now. Asked after a record was delivered, the same id proves that the record is
-    /// of that topic.
+    /// Query the id of the topic that has the name now. If it is queried after a record was delivered and hasn't
+    /// changed, the record is from that topic.
     TopicId {
         answer: oneshot::Sender<TopicIdAnswer>,
     },
@@ -156,5 +158,5 @@ pub enum Command {
 
 pub type TimeAnswer = Result<Option<i64>, String>;
 
-/// `None`: the brokers don't tell.
+/// `None` if the brokers don't report a topic id.
 pub type TopicIdAnswer = Result<Option<String>, String>;

@@ -1,11 +1,11 @@
-//! What the brokers know about a consumer group, asked from outside of it.
+//! Queries the state of a consumer group without joining it.
 
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::kafka::client::KafkaSettings;
-use crate::kafka::refusal::{Trouble, configuration_problem};
+use crate::kafka::refusal::{BrokerErrors, configuration_problem};
 use crate::kafka::topic::TopicError;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,14 +15,14 @@ pub struct GroupInfo {
     pub members: usize,
 }
 
-/// `None`: no broker knows the group. Blocks.
+/// Returns `None` if no broker knows the group. Blocks.
 ///
 /// # Errors
-/// The brokers don't answer in time, or don't say.
+/// The brokers don't answer in time.
 pub fn group_info(settings: &KafkaSettings, group: &str, patience: Duration) -> Result<Option<GroupInfo>, TopicError> {
     let config = settings.client_config();
-    let consumer: BaseConsumer<Trouble> = config
-        .create_with_context(Trouble::new(&config))
+    let consumer: BaseConsumer<BrokerErrors> = config
+        .create_with_context(BrokerErrors::new(&config))
         .map_err(|error| TopicError::Configuration(configuration_problem(&error)))?;
     let listed = consumer.fetch_group_list(Some(group), patience).map_err(|error| TopicError::Unreachable {
         brokers: settings.brokers.clone(),

@@ -1,18 +1,18 @@
-//! Whether a port that gives no Kafka answer speaks HTTP: a common mistake, and librdkafka waits for such a port as for a
-//! broker that is slow.
+//! Detects a port that speaks HTTP instead of Kafka: a common mistake, and librdkafka waits for such a port as for a
+//! slow broker.
 //!
-//! A Kafka broker takes the question for a request that is too large and closes the connection.
+//! A Kafka broker reads the HTTP request as one that is too large and closes the connection.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 const WAIT: Duration = Duration::from_millis(500);
-/// The others are those of the same cluster.
+/// Number of brokers that are probed; the others belong to the same cluster.
 const BROKERS: usize = 2;
 const KAFKA_PORT: &str = ":9092";
 
-/// Blocks for a second a broker at most, the resolving of its name apart.
+/// Returns true if one of the brokers answers in HTTP. Blocks for up to a second for each broker, plus name resolution.
 pub(in crate::kafka) fn speaks_http(brokers: &str) -> bool {
     brokers.split(',').take(BROKERS).any(|broker| answers_http(broker.trim()))
 }
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_answer_in_http_counts() {
+    fn only_an_http_answer_counts() {
         for (answer, http) in [(&b"HTTP/1.1 404 Not Found\r\n"[..], true), (b"\0\0\0\x10", false), (b"", false)] {
             let (address, serving) = port_that_answers(answer);
             assert_eq!(speaks_http(&format!("PLAINTEXT://{address}")), http);

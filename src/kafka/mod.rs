@@ -15,13 +15,16 @@ mod transactional_producer;
 
 pub use client::{KafkaSettings, KafkaSettingsError, Properties, SaslMechanism};
 pub use embedded::{EmbeddedBroker, EmbeddedBrokerError};
-pub use events::{Assigned, Command, Event, Handler, Record, Start, TimeAnswer, TopicIdAnswer};
+pub use events::{
+    ConsumerCommand, ConsumerEvent, KafkaRecord, PartitionStart, PartitionWatermarks, RecordHandler, TimeAnswer,
+    TopicIdAnswer,
+};
 pub use group::{GroupInfo, group_info};
-pub use group_consumer::consumer::{Consumer, ConsumerGone};
-pub use producer::{Delivered, Producer, ProducerError, ProducerRecord, Queued};
-pub use refusal::Refusal;
+pub use group_consumer::consumer::{ConsumerGone, GroupConsumer};
+pub use producer::{DeliveryCounts, Producer, ProducerError, ProducerRecord, SendOutcome};
+pub use refusal::BrokerRefusal;
 pub use topic::{TopicError, TopicInfo, ensure_topic, topic_info};
 pub use topic_reader::ends::{TopicEnds, topic_ends};
-pub use topic_reader::following::{Following, News};
-pub use topic_reader::reader::{Progress, Reader};
+pub use topic_reader::follower::{FollowerEvent, TopicFollower};
+pub use topic_reader::reader::{ReadProgress, TopicReader};
 pub use transactional_producer::{CommittedPosition, TransactionError, TransactionalProducer};

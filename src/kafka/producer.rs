@@ -15,12 +15,12 @@ use rdkafka::{ClientContext, Message};
 use tokio_util::sync::CancellationToken;
 
 use crate::kafka::client::KafkaSettings;
-use crate::kafka::refusal::{Trouble, configuration_problem};
+use crate::kafka::refusal::{BrokerErrors, configuration_problem};
 
 /// Retries of a one-shot command; what is not acknowledged by then has failed.
 const MESSAGE_TIMEOUT_MS: &str = "60000";
-/// Messages between two looks at the delivery reports: rare enough to cost nothing, often enough to free the queue.
-const SERVE_EVERY: u32 = 1_024;
+/// Messages between two polls of the delivery reports: rare enough to cost nothing, often enough to free the queue.
+const MESSAGES_BETWEEN_POLLS: u32 = 1_024;
 /// A full queue holds several hundred thousand messages, so it does not run empty in this time.
 const FULL_QUEUE_WAIT: Duration = Duration::from_millis(10);
 
@@ -29,25 +29,25 @@ const FULL_QUEUE_WAIT: Duration = Duration::from_millis(10);
 pub struct ProducerRecord<'a> {
     pub key: Option<&'a [u8]>,
     pub payload: &'a [u8],
-    /// Milliseconds since the epoch; the time of sending without it.
+    /// Milliseconds since the epoch; `None` is the time of sending.
     pub timestamp: Option<i64>,
 }
 
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Queued {
-    Yes,
+pub enum SendOutcome {
+    Queued,
     /// The queue was full and stayed so until the token was cancelled.
     Stopped,
 }
 
-/// What became of the queued messages so far.
+/// Counts of the queued messages by their outcome so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Delivered {
+pub struct DeliveryCounts {
     pub queued: u64,
     pub acknowledged: u64,
     pub failed: u64,
-    /// Why the first failed one did.
+    /// The error of the first message that failed.
     pub first_error: Option<String>,
 }
 
@@ -62,27 +62,27 @@ pub enum ProducerError {
 }
 
 #[derive(Default)]
-pub(in crate::kafka) struct Reports {
+pub(in crate::kafka) struct DeliveryReports {
     acknowledged: AtomicU64,
     failed: AtomicU64,
     first_error: Mutex<Option<String>>,
-    /// Why no broker can be reached: a message that timed out does not tell.
-    trouble: Trouble,
-    /// Next offset of each partition behind what was acknowledged, where somebody wants to know.
+    /// Why no broker is reachable: the error of a message that timed out doesn't say.
+    broker_errors: BrokerErrors,
+    /// Next offset of each partition after the acknowledged messages, if the caller tracks it.
     ends: Option<Mutex<BTreeMap<i32, i64>>>,
 }
 
-impl ClientContext for Reports {
+impl ClientContext for DeliveryReports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         tracing::trace!(target: "librdkafka", ?level, facility, "{text}");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.trouble.report(&error, reason);
+        self.broker_errors.report(&error, reason);
     }
 }
 
-impl ProducerContext for Reports {
+impl ProducerContext for DeliveryReports {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
@@ -100,7 +100,7 @@ impl ProducerContext for Reports {
         };
         if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
             let code = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
-            let text = self.trouble.reported().reason.map_or(code.clone(), |reason| format!("{code} ({reason})"));
+            let text = self.broker_errors.reported().reason.map_or(code.clone(), |reason| format!("{code} ({reason})"));
             *self.first_error.lock().expect("nobody panics with the lock") = Some(text);
         }
     }
@@ -108,7 +108,7 @@ impl ProducerContext for Reports {
 
 /// Writes to one topic.
 pub struct Producer {
-    client: BaseProducer<Reports>,
+    client: BaseProducer<DeliveryReports>,
     topic: String,
     queued: u64,
     unserved: u32,
@@ -121,11 +121,11 @@ impl Producer {
         Self::with_ends(settings, None)
     }
 
-    /// Also keeps the ends of the partitions, as far as it wrote there; `ends` are those before.
+    /// Also tracks the ends of the partitions that it writes to; `ends` are the ends at the start.
     ///
     /// # Errors
     /// librdkafka refuses the configuration.
-    pub fn knowing_ends(settings: &KafkaSettings, ends: BTreeMap<i32, i64>) -> Result<Self, ProducerError> {
+    pub fn with_known_ends(settings: &KafkaSettings, ends: BTreeMap<i32, i64>) -> Result<Self, ProducerError> {
         Self::with_ends(settings, Some(Mutex::new(ends)))
     }
 
@@ -144,25 +144,29 @@ impl Producer {
             config.set("message.timeout.ms", MESSAGE_TIMEOUT_MS);
         }
         let client = config
-            .create_with_context(Reports { trouble: Trouble::new(&config), ends, ..Reports::default() })
+            .create_with_context(DeliveryReports {
+                broker_errors: BrokerErrors::new(&config),
+                ends,
+                ..DeliveryReports::default()
+            })
             .map_err(|error| ProducerError::Configuration(configuration_problem(&error)))?;
         Ok(Self { client, topic: topic.to_owned(), queued: 0, unserved: 0 })
     }
 
-    pub(in crate::kafka) fn client(&self) -> &BaseProducer<Reports> {
+    pub(in crate::kafka) fn client(&self) -> &BaseProducer<DeliveryReports> {
         &self.client
     }
 
-    /// Why no broker can be reached, if librdkafka has said so.
+    /// Why no broker is reachable, if librdkafka has reported it.
     pub(in crate::kafka) fn reported_reason(&self) -> Option<String> {
-        self.client.context().trouble.reported().reason
+        self.client.context().broker_errors.reported().reason
     }
 
     /// Queues a message; blocks while the queue is full.
     ///
     /// # Errors
     /// The message can't be queued, or one that was queued before could not be delivered.
-    pub fn send(&mut self, record: ProducerRecord<'_>, stop: &CancellationToken) -> Result<Queued, ProducerError> {
+    pub fn send(&mut self, record: ProducerRecord<'_>, stop: &CancellationToken) -> Result<SendOutcome, ProducerError> {
         let mut next = BaseRecord {
             topic: &self.topic,
             partition: None,
@@ -179,17 +183,17 @@ impl Producer {
                 Err((error, _)) => return Err(self.refused(record.payload.len(), &error)),
             };
             if stop.is_cancelled() {
-                return Ok(Queued::Stopped);
+                return Ok(SendOutcome::Stopped);
             }
             self.client.poll(FULL_QUEUE_WAIT);
             self.check()?;
         }
         self.queued += 1;
         self.unserved += 1;
-        if self.unserved >= SERVE_EVERY {
+        if self.unserved >= MESSAGES_BETWEEN_POLLS {
             self.serve()?;
         }
-        Ok(Queued::Yes)
+        Ok(SendOutcome::Queued)
     }
 
     #[cold]
@@ -204,7 +208,7 @@ impl Producer {
         ProducerError::Refused { number: self.queued + 1, bytes, topic: self.topic.clone(), problem }
     }
 
-    /// Looks at the delivery reports that have come; call it while there is nothing to send.
+    /// Polls the delivery reports; must be called while there is nothing to send.
     ///
     /// # Errors
     /// A message could not be delivered.
@@ -224,7 +228,7 @@ impl Producer {
         }
     }
 
-    pub fn delivered(&self) -> Delivered {
+    pub fn delivered(&self) -> DeliveryCounts {
         let reports = self.client.context();
         let failed = reports.failed.load(Ordering::Relaxed);
         let first_error = match failed {
@@ -232,10 +236,10 @@ impl Producer {
             _ => reports.first_error.lock().expect("nobody panics with the lock").clone(),
         };
         let acknowledged = reports.acknowledged.load(Ordering::Relaxed);
-        Delivered { queued: self.queued, acknowledged, failed, first_error }
+        DeliveryCounts { queued: self.queued, acknowledged, failed, first_error }
     }
 
-    /// See [`Producer::knowing_ends`]; empty without it.
+    /// See [`Producer::with_known_ends`]; empty without it.
     pub fn ends(&self) -> BTreeMap<i32, i64> {
         let ends = &self.client.context().ends;
         ends.as_ref().map(|ends| ends.lock().expect("nobody panics with the lock").clone()).unwrap_or_default()
@@ -252,7 +256,7 @@ impl Producer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::{EmbeddedBroker, Progress, Reader, topic_info};
+    use crate::kafka::{EmbeddedBroker, ReadProgress, TopicReader, topic_info};
 
     fn settings(broker: &EmbeddedBroker) -> KafkaSettings {
         KafkaSettings {
@@ -276,18 +280,18 @@ mod tests {
                 payload: payload.as_bytes(),
                 timestamp: Some(1_700_000_000_000 + number),
             };
-            assert_eq!(producer.send(record, &stop), Ok(Queued::Yes));
+            assert_eq!(producer.send(record, &stop), Ok(SendOutcome::Queued));
         }
         assert!(producer.flush(Duration::from_secs(30)));
         let delivered = producer.delivered();
-        assert_eq!(delivered, Delivered { queued: 3_000, acknowledged: 3_000, ..Delivered::default() });
+        assert_eq!(delivered, DeliveryCounts { queued: 3_000, acknowledged: 3_000, ..DeliveryCounts::default() });
 
         assert_eq!(topic_info(&settings, Duration::from_secs(10)).unwrap().partitions, 3);
-        let mut reader = Reader::open(&settings, Duration::from_secs(10)).unwrap();
+        let mut reader = TopicReader::open(&settings, Duration::from_secs(10)).unwrap();
         reader.start(&[(0, 0), (1, 0), (2, 0)]).unwrap();
         let mut seen = Vec::new();
-        let mut progress = Progress::More;
-        while progress == Progress::More {
+        let mut progress = ReadProgress::More;
+        while progress == ReadProgress::More {
             progress = reader
                 .read(|record| {
                     let number: i64 = std::str::from_utf8(record.payload().unwrap()).unwrap().parse().unwrap();
@@ -310,7 +314,7 @@ mod tests {
         let stop = CancellationToken::new();
         let record = ProducerRecord { key: None, payload: b"x", timestamp: None };
         for _ in 0..1_000 {
-            assert_eq!(producer.send(record, &stop), Ok(Queued::Yes));
+            assert_eq!(producer.send(record, &stop), Ok(SendOutcome::Queued));
         }
         assert!(producer.flush(Duration::from_secs(30)));
         assert_eq!(producer.delivered().acknowledged, 1_000);
@@ -326,10 +330,10 @@ mod tests {
         let mut producer = Producer::new(&settings).unwrap();
         let record = ProducerRecord { key: None, payload: b"x", timestamp: None };
         for _ in 0..10 {
-            assert_eq!(producer.send(record, &stop), Ok(Queued::Yes));
+            assert_eq!(producer.send(record, &stop), Ok(SendOutcome::Queued));
         }
         stop.cancel();
-        assert_eq!(producer.send(record, &stop), Ok(Queued::Stopped));
+        assert_eq!(producer.send(record, &stop), Ok(SendOutcome::Stopped));
         assert!(producer.flush(Duration::from_secs(30)));
         let delivered = producer.delivered();
         assert_eq!((delivered.queued, delivered.acknowledged, delivered.failed), (10, 0, 10));

@@ -4,9 +4,9 @@
 //! rebalance events that arrive on that path. So the whole consumer lives here, with our own callbacks.
 //!
 //! Invariants:
-//! - The callbacks run inside [`RawConsumer::batch`] and [`RawConsumer::close`], on the calling thread
-//!   (`RawConsumer` is `Send`, not `Sync`), so `Inbox` needs no lock. The log callback touches no state, the socket
-//!   callback only the atomics in `Sockets`.
+//! - The callbacks run inside [`RawConsumer::batch`] and [`RawConsumer::close`], on the calling thread (`RawConsumer`
+//!   is `Send`, not `Sync`), so `CallbackInbox` needs no lock. The log callback touches no state, the socket callback
+//!   only the atomics in `SocketGate`.
 //! - A [`BatchMessage`] borrows from the batch; every message of a batch is destroyed when the batch is.
 #![allow(unsafe_code, reason = "librdkafka's batch call has no safe wrapper; audited here and nowhere else")]
 
@@ -31,13 +31,13 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList, bindings as rd};
 
 use crate::kafka::group_consumer::fetch_size::FetchSize;
-use crate::kafka::group_consumer::notice::Notice;
+use crate::kafka::group_consumer::notice::ConsumerNotice;
 use crate::kafka::refusal::configuration_problem;
-use callbacks::{Inbox, on_error, on_log, on_rebalance, on_socket};
+use callbacks::{CallbackInbox, on_error, on_log, on_rebalance, on_socket};
 pub(in crate::kafka) use code::RawError;
 use code::{check_number, code_of};
 use native::{bytes, check, elements, known_epoch, millis, take_error};
-pub(in crate::kafka) use position::Position;
+pub(in crate::kafka) use position::PartitionPosition;
 pub(in crate::kafka) use topic_id::TopicIdQuery;
 
 const OFFSET_FOR_TIME: &str = "offsets for times";
@@ -45,7 +45,7 @@ const OFFSET_FOR_TIME: &str = "offsets for times";
 pub(in crate::kafka) struct RawConsumer {
     handle: *mut rd::rd_kafka_t,
     queue: *mut rd::rd_kafka_queue_t,
-    inbox: *mut Inbox,
+    inbox: *mut CallbackInbox,
     topic: CString,
     topic_name: String,
     messages: Vec<*mut rd::rd_kafka_message_t>,
@@ -59,7 +59,7 @@ impl RawConsumer {
     pub(in crate::kafka) fn new(config: &ClientConfig, topic: &str, batch_messages: usize) -> Result<Self, String> {
         let native = config.create_native_config().map_err(|error| configuration_problem(&error))?;
         let topic_c = CString::new(topic).map_err(|_| "topic name holds a NUL byte".to_owned())?;
-        let inbox = Box::into_raw(Box::new(Inbox::default()));
+        let inbox = Box::into_raw(Box::new(CallbackInbox::default()));
         let mut reason = [0 as c_char; 512];
         // SAFETY: the duplicated configuration is owned by rd_kafka_new on success and destroyed by us on failure;
         // the inbox outlives the handle (freed after rd_kafka_destroy in Drop).
@@ -101,7 +101,7 @@ impl RawConsumer {
         check("subscribe", unsafe { rd::rd_kafka_subscribe(self.handle, topics.ptr()) })
     }
 
-    /// Cluster id, asked of the broker if not known yet.
+    /// Returns the cluster id, and queries a broker if it isn't known yet.
     pub(in crate::kafka) fn cluster_id(&self, timeout: Duration) -> Option<String> {
         // SAFETY: the returned string is ours to free with rd_kafka_mem_free.
         unsafe {
@@ -116,7 +116,7 @@ impl RawConsumer {
     }
 
     /// Waits up to `timeout` for a full batch; callbacks run meanwhile.
-    pub(in crate::kafka) fn batch(&mut self, timeout: Duration) -> Result<Batch<'_>, RawError> {
+    pub(in crate::kafka) fn batch(&mut self, timeout: Duration) -> Result<MessageBatch<'_>, RawError> {
         let most = self.fetch_size.messages().min(self.messages.len());
         // SAFETY: the buffer holds `most` pointers; librdkafka fills the first `count` of them.
         let count =
@@ -124,10 +124,10 @@ impl RawConsumer {
         if count < 0 {
             // SAFETY: reads a thread-local.
             check_number("consume batch", unsafe { code::rd_kafka_last_error() })?;
-            return Ok(Batch { messages: &[] });
+            return Ok(MessageBatch { messages: &[] });
         }
         let (waiting, asked) = (self.waiting(), self.fetch_size.bytes());
-        let batch = Batch { messages: &self.messages[..count as usize] };
+        let batch = MessageBatch { messages: &self.messages[..count as usize] };
         self.fetch_size.taken(batch.messages.len(), batch.iter().map(|message| message.bytes()).sum(), waiting);
         if self.fetch_size.bytes() != asked {
             // SAFETY: the handle lives as long as self.
@@ -149,7 +149,7 @@ impl RawConsumer {
         unsafe { (*self.inbox).sockets.opened() }
     }
 
-    pub(in crate::kafka) fn take_notices(&self) -> Vec<Notice> {
+    pub(in crate::kafka) fn take_notices(&self) -> Vec<ConsumerNotice> {
         // SAFETY: the inbox lives as long as self; callbacks only run inside batch() and close().
         unsafe { (*self.inbox).notices.take() }
     }
@@ -194,7 +194,7 @@ impl RawConsumer {
         check("pause or resume partitions", err)
     }
 
-    /// Low watermark and last stable offset, asked of the broker.
+    /// Queries the low watermark and the last stable offset from the broker.
     pub(in crate::kafka) fn watermarks(&self, partition: i32, timeout: Duration) -> Result<(i64, i64), RawError> {
         let (mut low, mut high) = (0, 0);
         // SAFETY: both out-pointers live through the call.
@@ -289,17 +289,17 @@ pub(in crate::kafka) fn skip_mock_rebalance_delay<C: ClientContext>(client: &Cli
 }
 
 /// Messages of one batch call.
-pub(in crate::kafka) struct Batch<'a> {
+pub(in crate::kafka) struct MessageBatch<'a> {
     messages: &'a [*mut rd::rd_kafka_message_t],
 }
 
-impl Batch<'_> {
+impl MessageBatch<'_> {
     pub(in crate::kafka) fn iter(&self) -> impl Iterator<Item = BatchMessage<'_>> {
         self.messages.iter().map(|message| BatchMessage { raw: *message, batch: PhantomData })
     }
 }
 
-impl Drop for Batch<'_> {
+impl Drop for MessageBatch<'_> {
     fn drop(&mut self) {
         for message in self.messages {
             // SAFETY: each message is destroyed once, here.
@@ -310,8 +310,8 @@ impl Drop for Batch<'_> {
 
 /// One entry of a batch: a message, an end-of-partition mark or an error.
 ///
-/// Invariant: librdkafka's message lives until the batch is dropped. No reference is made to it, as its error code may be
-/// one that the bindings lack.
+/// Invariant: librdkafka's message lives until the batch is dropped. No reference is made to it, as its error code may
+/// be one that the bindings lack.
 pub(in crate::kafka) struct BatchMessage<'a> {
     raw: *const rd::rd_kafka_message_t,
     batch: PhantomData<&'a [*mut rd::rd_kafka_message_t]>,
@@ -326,7 +326,7 @@ impl<'a> BatchMessage<'a> {
         }
     }
 
-    /// False for an error of the group or of the client.
+    /// Returns false for an error of the group or of the client.
     pub(in crate::kafka) fn is_of_partition(&self) -> bool {
         // SAFETY: see the invariant.
         unsafe { !(*self.raw).rkt.is_null() }
@@ -343,7 +343,7 @@ impl<'a> BatchMessage<'a> {
         unsafe { (*self.raw).offset }
     }
 
-    /// Of key and payload.
+    /// Bytes of key and payload.
     fn bytes(&self) -> usize {
         // SAFETY: see the invariant.
         unsafe { (*self.raw).key_len + (*self.raw).len }
@@ -359,7 +359,7 @@ impl<'a> BatchMessage<'a> {
         unsafe { bytes((*self.raw).key, (*self.raw).key_len) }
     }
 
-    /// Of the leader that took the record from its producer.
+    /// Epoch of the leader that received the record from its producer.
     pub(in crate::kafka) fn leader_epoch(&self) -> Option<i32> {
         // SAFETY: the message is valid and came from a consumer.
         known_epoch(unsafe { rd::rd_kafka_message_leader_epoch(self.raw) })

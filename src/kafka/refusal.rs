@@ -1,9 +1,9 @@
-//! Why brokers turn a client away, in words that name the fix.
+//! Why brokers refuse a client, with the fix.
 //!
-//! librdkafka tells it in texts for its own users (`verify that ssl.ca.location is ..`), and of a port that speaks
-//! another protocol it only sees a closed connection. Such a guess is no certainty: a proxy whose broker is away
-//! closes connections in the same way. The texts are those of librdkafka 2.12 against Apache Kafka 4.3, and
-//! `.ci/lanes/security.sh` meets each refusal but [`Refusal::Tls`] on a real broker.
+//! librdkafka reports the cause in texts for its own users (`verify that ssl.ca.location is ..`), and from a port that
+//! speaks another protocol it only sees a closed connection. A cause that is derived from that is a guess: a proxy
+//! whose broker is down closes connections in the same way. The texts are those of librdkafka 2.12 against Apache Kafka
+//! 4.3, and `.ci/lanes/security.sh` meets each refusal but [`BrokerRefusal::Tls`] on a real broker.
 
 use std::sync::Mutex;
 
@@ -12,19 +12,20 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-/// librdkafka's property of the SASL mechanism.
+/// The librdkafka property that names the SASL mechanism.
 pub(in crate::kafka) const MECHANISM: &str = "sasl.mechanisms";
 
 const PASSWORD: &str = "the password comes from TICKHOUSE_KAFKA_PASSWORD or TICKHOUSE_KAFKA_PASSWORD_FILE";
 
-/// A broker that wants a log-in closes a connection without one at the first request, a broker that stops later.
+/// A broker that requires a login closes a connection without one at the first request; a broker that shuts down closes
+/// it later.
 const FIRST_REQUEST_MS: u64 = 2_000;
 
-/// The size that a response has which begins with `HTTP`.
+/// librdkafka's message about a response that begins with `HTTP`: it reads these four bytes as the size.
 const HTTP_SIZE: &str = "size 1213486160";
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum BrokerRefusal {
     #[error(
         "user '{user}' can't log in with {mechanism}: {detail}; correct --username, the password or --mechanism \
          ({PASSWORD})"
@@ -59,23 +60,23 @@ pub enum Refusal {
     NeedsSasl,
 }
 
-impl Refusal {
-    /// Time won't help. Of the others it is the likely cause.
+impl BrokerRefusal {
+    /// Returns false if the refusal is a guess that may pass by itself.
     pub fn is_certain(&self) -> bool {
         !matches!(self, Self::NeedsTls | Self::NeedsNoTls | Self::NeedsSasl)
     }
 }
 
-/// What of a client's configuration brokers judge.
+/// The security settings of a client that brokers check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::kafka) struct Access {
+pub(in crate::kafka) struct ClientSecurity {
     user: String,
     mechanism: String,
     tls: bool,
     sasl: bool,
 }
 
-impl Access {
+impl ClientSecurity {
     pub(in crate::kafka) fn of(config: &ClientConfig) -> Self {
         let text = |name: &str| config.get(name).unwrap_or_default().to_owned();
         let protocol = text("security.protocol").to_lowercase();
@@ -87,40 +88,40 @@ impl Access {
         }
     }
 
-    /// `None`: the brokers are away, or it is something else.
-    pub(in crate::kafka) fn refusal(&self, code: RDKafkaErrorCode, reason: &str) -> Option<Refusal> {
+    /// Returns `None` if the brokers are unreachable, or if the error is no refusal.
+    pub(in crate::kafka) fn refusal(&self, code: RDKafkaErrorCode, reason: &str) -> Option<BrokerRefusal> {
         let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
         let detail = brief(reason).to_owned();
         if code == RDKafkaErrorCode::Authentication {
             let mechanism = self.mechanism.clone();
             return Some(match reason.split_once("supported mechanisms:") {
                 Some((_, rest)) => match brief(rest).trim() {
-                    "" => Refusal::NoSasl,
-                    known => Refusal::Mechanism { mechanism, known: known.to_owned() },
+                    "" => BrokerRefusal::NoSasl,
+                    known => BrokerRefusal::Mechanism { mechanism, known: known.to_owned() },
                 },
-                None => Refusal::Credentials { user: self.user.clone(), mechanism, detail },
+                None => BrokerRefusal::Credentials { user: self.user.clone(), mechanism, detail },
             });
         }
         if has(&[HTTP_SIZE]) {
-            return Some(Refusal::Http);
+            return Some(BrokerRefusal::Http);
         }
         let closed = is_closed(reason);
         if has(&["certificate verify failed"]) {
             let detail = "it is signed by an authority that is not trusted, is out of date, or is for another host";
-            Some(Refusal::Certificate { detail: detail.to_owned() })
+            Some(BrokerRefusal::Certificate { detail: detail.to_owned() })
         } else if has(&["wrong version number", "packet length too long", "PLAINTEXT broker listener"]) {
-            Some(Refusal::NeedsNoTls)
+            Some(BrokerRefusal::NeedsNoTls)
         } else if has(&["alert bad certificate", "alert certificate", "alert unknown ca", "client SSL authentication"])
         {
-            Some(Refusal::ClientCertificate { detail })
+            Some(BrokerRefusal::ClientCertificate { detail })
         } else if code == RDKafkaErrorCode::SSL {
-            Some(Refusal::Tls { detail })
+            Some(BrokerRefusal::Tls { detail })
         } else if closed && self.tls && has(&["in state SSL_HANDSHAKE"]) {
-            Some(Refusal::NeedsNoTls)
+            Some(BrokerRefusal::NeedsNoTls)
         } else if closed && !self.tls && has(&["in state APIVERSION_QUERY"]) {
-            Some(Refusal::NeedsTls)
+            Some(BrokerRefusal::NeedsTls)
         } else if closed && !self.sasl && millis_up(reason).is_some_and(|millis| millis < FIRST_REQUEST_MS) {
-            Some(Refusal::NeedsSasl)
+            Some(BrokerRefusal::NeedsSasl)
         } else {
             None
         }
@@ -131,13 +132,13 @@ fn is_closed(reason: &str) -> bool {
     ["Disconnected", "Connection reset by peer", "Broken pipe"].iter().any(|words| reason.contains(words))
 }
 
-/// How long the connection had been open for requests.
+/// Milliseconds for which the connection had been open for requests.
 fn millis_up(reason: &str) -> Option<u64> {
     let (_, after) = reason.rsplit_once(" (after ")?;
     after.split_once("ms in state UP")?.0.parse().ok()
 }
 
-/// Without the names of the broker before the text and the state of the connection after it.
+/// Strips the names of the broker before the text and the state of the connection after it.
 pub(in crate::kafka) fn brief(reason: &str) -> &str {
     let mut text = reason;
     while let Some((_, rest)) = text.split_once(": ").filter(|(name, _)| !name.contains(' ')) {
@@ -146,7 +147,7 @@ pub(in crate::kafka) fn brief(reason: &str) -> &str {
     text.rfind(" (after ").map_or(text, |end| &text[..end]).trim()
 }
 
-/// A configuration that librdkafka doesn't take, without the value, which may be a secret.
+/// Describes a configuration that librdkafka rejects, without the value, which may be a secret.
 pub(in crate::kafka) fn configuration_problem(error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(_, description, key, _) if description.contains(key) => description.clone(),
@@ -164,51 +165,52 @@ pub(in crate::kafka) fn configuration_problem(error: &KafkaError) -> String {
     }
 }
 
-/// Keeps what librdkafka reports beside its answers.
+/// Collects the errors that librdkafka reports through its callbacks.
 #[derive(Default)]
-pub(in crate::kafka) struct Trouble {
-    access: Access,
-    last: Mutex<Reported>,
+pub(in crate::kafka) struct BrokerErrors {
+    access: ClientSecurity,
+    last: Mutex<LastBrokerError>,
 }
 
-/// The newest report that tells something, and the newest refusal.
+/// The newest error that has a cause, and the newest refusal.
 #[derive(Debug, Clone, Default)]
-pub(in crate::kafka) struct Reported {
+pub(in crate::kafka) struct LastBrokerError {
     pub(in crate::kafka) reason: Option<String>,
-    pub(in crate::kafka) refusal: Option<Refusal>,
+    pub(in crate::kafka) refusal: Option<BrokerRefusal>,
 }
 
-impl Trouble {
+impl BrokerErrors {
     pub(in crate::kafka) fn new(config: &ClientConfig) -> Self {
-        Self { access: Access::of(config), last: Mutex::default() }
+        Self { access: ClientSecurity::of(config), last: Mutex::default() }
     }
 
-    pub(in crate::kafka) fn reported(&self) -> Reported {
+    pub(in crate::kafka) fn reported(&self) -> LastBrokerError {
         self.last.lock().expect("nobody panics with the lock").clone()
     }
 
     pub(in crate::kafka) fn report(&self, error: &KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
-        // It follows the error that says why.
+        // This code only follows the error that has the cause.
         if code == RDKafkaErrorCode::AllBrokersDown {
             return;
         }
         self.keep(self.access.refusal(code, reason), reason);
     }
 
-    fn keep(&self, refusal: Option<Refusal>, reason: &str) {
+    fn keep(&self, refusal: Option<BrokerRefusal>, reason: &str) {
         let mut last = self.last.lock().expect("nobody panics with the lock");
-        // After a connection that was closed unasked librdkafka tries in other ways, which are closed as well.
-        let stays = |last: &Refusal| last.is_certain() || (refusal.is_none() && is_closed(reason));
+        // After a connection that was closed without a reason librdkafka retries in other ways, which are closed as
+        // well.
+        let stays = |last: &BrokerRefusal| last.is_certain() || (refusal.is_none() && is_closed(reason));
         last.refusal = last.refusal.take().filter(stays).or(refusal);
-        last.reason = Some(last.refusal.as_ref().map_or_else(|| brief(reason).to_owned(), Refusal::to_string));
+        last.reason = Some(last.refusal.as_ref().map_or_else(|| brief(reason).to_owned(), BrokerRefusal::to_string));
     }
 }
 
-impl ClientContext for Trouble {
+impl ClientContext for BrokerErrors {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         tracing::trace!(target: "librdkafka", ?level, facility, "{text}");
-        // Most closed connections are no error to librdkafka.
+        // librdkafka logs most closed connections and reports no error.
         let refusal = self.access.refusal(RDKafkaErrorCode::BrokerTransportFailure, text);
         if let Some(refusal) = refusal.filter(|refusal| facility == "FAIL" && !refusal.is_certain()) {
             self.keep(Some(refusal), text);
@@ -220,76 +222,79 @@ impl ClientContext for Trouble {
     }
 }
 
-impl ConsumerContext for Trouble {}
+impl ConsumerContext for BrokerErrors {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn access(protocol: &str) -> Access {
+    fn access(protocol: &str) -> ClientSecurity {
         let mut config = ClientConfig::new();
         config.set("security.protocol", protocol).set("sasl.username", "tick").set("sasl.mechanisms", "PLAIN");
-        Access::of(&config)
+        ClientSecurity::of(&config)
     }
 
     #[test]
-    fn reports_are_told_apart() {
+    fn each_refusal_is_recognised() {
         let of = |protocol: &str, code, text: &str| {
             let reason = format!("{protocol}://127.0.0.1:9093/bootstrap: {text}");
             access(protocol).refusal(code, &reason)
         };
-        let (login, tls, away) =
+        let (login, tls, unreachable) =
             (RDKafkaErrorCode::Authentication, RDKafkaErrorCode::SSL, RDKafkaErrorCode::BrokerTransportFailure);
         let text = "SASL authentication error: no such user (after 305ms in state AUTH_REQ)";
-        let told = of("sasl_ssl", login, text).unwrap();
-        assert!(told.is_certain());
+        let refusal = of("sasl_ssl", login, text).unwrap();
+        assert!(refusal.is_certain());
         let words = "user 'tick' can't log in with PLAIN: SASL authentication error: no such user; correct --username";
-        assert!(told.to_string().starts_with(words), "{told}");
+        assert!(refusal.to_string().starts_with(words), "{refusal}");
         let text = "SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported \
                     mechanisms: SCRAM-SHA-512,SCRAM-SHA-256 (after 301ms in state AUTH_HANDSHAKE)";
         let known = "SCRAM-SHA-512,SCRAM-SHA-256".to_owned();
-        assert_eq!(of("sasl_ssl", login, text), Some(Refusal::Mechanism { mechanism: "PLAIN".to_owned(), known }));
+        assert_eq!(
+            of("sasl_ssl", login, text),
+            Some(BrokerRefusal::Mechanism { mechanism: "PLAIN".to_owned(), known })
+        );
         let text = "SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL state: broker's \
                     supported mechanisms:  (after 2ms in state AUTH_HANDSHAKE)";
-        assert_eq!(of("sasl_plaintext", login, text), Some(Refusal::NoSasl));
+        assert_eq!(of("sasl_plaintext", login, text), Some(BrokerRefusal::NoSasl));
         let text = "SSL handshake failed: ssl/statem/statem_clnt.c:2125:tls_post_process_server_certificate \
                     error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified";
-        assert!(matches!(of("ssl", tls, text), Some(Refusal::Certificate { .. })));
+        assert!(matches!(of("ssl", tls, text), Some(BrokerRefusal::Certificate { .. })));
         let text = "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42";
-        assert!(matches!(of("ssl", away, text), Some(Refusal::ClientCertificate { .. })));
+        assert!(matches!(of("ssl", unreachable, text), Some(BrokerRefusal::ClientCertificate { .. })));
         let text = "SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener?";
-        assert_eq!(of("ssl", away, text), Some(Refusal::NeedsNoTls));
+        assert_eq!(of("ssl", unreachable, text), Some(BrokerRefusal::NeedsNoTls));
         let closed = "Disconnected: connection closed by peer: receive 0 after POLLIN";
         let text = format!("{closed} (after 0ms in state APIVERSION_QUERY)");
-        assert_eq!(of("plaintext", away, &text), Some(Refusal::NeedsTls));
-        assert_eq!(of("ssl", away, &text), None);
+        assert_eq!(of("plaintext", unreachable, &text), Some(BrokerRefusal::NeedsTls));
+        assert_eq!(of("ssl", unreachable, &text), None);
         let text = format!("{closed} (after 0ms in state UP, 1 identical error(s) suppressed)");
-        assert_eq!(of("ssl", away, &text), Some(Refusal::NeedsSasl));
-        assert_eq!(of("sasl_ssl", away, &text), None);
-        assert_eq!(of("ssl", away, &format!("{closed} (after 60000ms in state UP)")), None);
+        assert_eq!(of("ssl", unreachable, &text), Some(BrokerRefusal::NeedsSasl));
+        assert_eq!(of("sasl_ssl", unreachable, &text), None);
+        assert_eq!(of("ssl", unreachable, &format!("{closed} (after 60000ms in state UP)")), None);
         assert_eq!(i32::from_be_bytes(*b"HTTP"), 1_213_486_160);
         let text =
             "Receive failed: Invalid response size 1213486160 (0..100000000): increase receive.message.max.bytes";
-        assert_eq!(of("plaintext", RDKafkaErrorCode::BadMessage, text), Some(Refusal::Http));
-        assert!(Refusal::Http.is_certain());
+        assert_eq!(of("plaintext", RDKafkaErrorCode::BadMessage, text), Some(BrokerRefusal::Http));
+        assert!(BrokerRefusal::Http.is_certain());
         let text = "Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
-        assert_eq!(of("plaintext", away, text), None);
+        assert_eq!(of("plaintext", unreachable, text), None);
         let reason = format!("GroupCoordinator: 127.0.0.1:9093: {text}");
         assert_eq!(brief(&reason), "Connect to ipv4#127.0.0.1:1 failed: Connection refused");
     }
 
     #[test]
-    fn a_guess_ends_with_another_trouble() {
-        let trouble = Trouble { access: access("plaintext"), ..Trouble::default() };
+    fn a_guess_ends_with_another_error() {
+        let broker_errors = BrokerErrors { access: access("plaintext"), ..BrokerErrors::default() };
         let report = |reason: &str| {
-            trouble.report(&KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), reason);
-            trouble.reported().refusal
+            broker_errors.report(&KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), reason);
+            broker_errors.reported().refusal
         };
-        assert_eq!(report("Disconnected (after 0ms in state APIVERSION_QUERY)"), Some(Refusal::NeedsTls));
-        assert_eq!(report("Disconnected (after 0ms in state CONNECT)"), Some(Refusal::NeedsTls));
+        assert_eq!(report("Disconnected (after 0ms in state APIVERSION_QUERY)"), Some(BrokerRefusal::NeedsTls));
+        assert_eq!(report("Disconnected (after 0ms in state CONNECT)"), Some(BrokerRefusal::NeedsTls));
         assert_eq!(report("Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)"), None);
-        trouble.report(&KafkaError::Global(RDKafkaErrorCode::Authentication), "no such user");
-        assert!(matches!(report("Disconnected (after 0ms in state UP)"), Some(Refusal::Credentials { .. })));
+        broker_errors.report(&KafkaError::Global(RDKafkaErrorCode::Authentication), "no such user");
+        assert!(matches!(report("Disconnected (after 0ms in state UP)"), Some(BrokerRefusal::Credentials { .. })));
     }
 
     #[test]

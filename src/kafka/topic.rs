@@ -1,4 +1,4 @@
-//! What a broker knows about a topic, asked once at start; and the creation of one.
+//! Queries a topic's identity and partitions, and creates topics.
 
 use std::time::{Duration, Instant};
 
@@ -12,17 +12,17 @@ use rdkafka::metadata::MetadataBroker;
 use crate::kafka::client::KafkaSettings;
 use crate::kafka::http_port::speaks_http;
 use crate::kafka::raw::TopicIdQuery;
-use crate::kafka::refusal::{Refusal, Trouble, configuration_problem};
+use crate::kafka::refusal::{BrokerErrors, BrokerRefusal, configuration_problem};
 use crate::market::TopicIdentity;
 
-/// One question to a broker. The first ones are shorter: while librdkafka waits for a broker it reports nothing.
-const ANSWER: Duration = Duration::from_secs(5);
-const FIRST_ANSWER: Duration = Duration::from_millis(500);
-/// Between two questions: librdkafka hands over its reports, and not all brokers know a new topic at once.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Of brokers that seem to speak another protocol. A proxy in front of one that starts looks the same.
+/// Timeout of one query. The first ones are shorter: while librdkafka waits for a broker it reports nothing.
+const TIMEOUT: Duration = Duration::from_secs(5);
+const FIRST_TIMEOUT: Duration = Duration::from_millis(500);
+/// Pause between two queries: librdkafka delivers its reports meanwhile, and not all brokers know a new topic at once.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// Time until a guessed refusal is final. A proxy in front of a broker that is starting causes the same errors.
 const GUESS_PATIENCE: Duration = Duration::from_secs(3);
-/// Questions without an answer after which the port is asked whether it speaks HTTP: a broker that is slow is not bothered.
+/// Unanswered queries after which the port is probed for HTTP, so that a slow broker isn't probed.
 const UNANSWERED: u32 = 2;
 /// librdkafka's word for "as many replicas as the brokers make by default".
 const DEFAULT_REPLICATION: i32 = -1;
@@ -38,7 +38,7 @@ pub enum TopicError {
     #[error("reach the brokers at {brokers}: {detail}; check --brokers and the network")]
     Unreachable { brokers: String, detail: String },
     #[error("connect to the brokers at {brokers}: {refusal}")]
-    Refused { brokers: String, refusal: Refusal },
+    Refused { brokers: String, refusal: BrokerRefusal },
     #[error("find topic '{topic}': the brokers at {brokers} don't have it; create it or correct --topic")]
     NoTopic { topic: String, brokers: String },
     #[error("use topic '{topic}': access is denied; allow Describe and {right} on it")]
@@ -52,7 +52,7 @@ pub enum TopicError {
 }
 
 impl TopicError {
-    /// The brokers may be back later.
+    /// Returns true if the brokers may recover later.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
@@ -61,7 +61,7 @@ impl TopicError {
         }
     }
 
-    /// The right that a reader lacks is not the one that a writer lacks.
+    /// Names the right that a writer lacks instead of the one that a reader lacks.
     pub fn of_writer(self) -> Self {
         match self {
             Self::Denied { topic, .. } => Self::Denied { topic, right: "Write" },
@@ -69,40 +69,40 @@ impl TopicError {
         }
     }
 
-    /// Who waits for brokers that are away should not wait for this.
+    /// Returns true if the brokers refuse the client: waiting for them is useless then.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { .. })
     }
 }
 
-/// Asks until there is an answer or `patience` is over. Blocks.
+/// Queries the topic until a broker answers or `patience` is over. Blocks.
 ///
 /// # Errors
 /// No broker answers, the client is refused, or there is no such topic.
 pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicInfo, TopicError> {
     let mut config = settings.question_config();
-    // Connections that are closed unasked are told at this level only.
+    // Connections that are closed without a reason are logged at this level only.
     config.set_log_level(RDKafkaLogLevel::Info);
-    let consumer: BaseConsumer<Trouble> = config
-        .create_with_context(Trouble::new(&config))
+    let consumer: BaseConsumer<BrokerErrors> = config
+        .create_with_context(BrokerErrors::new(&config))
         .map_err(|error| TopicError::Configuration(configuration_problem(&error)))?;
     let deadline = Instant::now() + patience;
-    let mut answer = FIRST_ANSWER;
+    let mut answer = FIRST_TIMEOUT;
     let mut guessing_since: Option<Instant> = None;
     let mut unanswered = 0;
     loop {
         let wait = answer.min(deadline.saturating_duration_since(Instant::now())).max(Duration::from_millis(100));
-        answer = ANSWER.min(answer * 2);
+        answer = TIMEOUT.min(answer * 2);
         let error = match ask(&consumer, settings, wait) {
             Ok(answer) => return answer,
             Err(error) => error,
         };
-        drop(consumer.poll(PAUSE));
+        drop(consumer.poll(RETRY_PAUSE));
         let reported = consumer.context().reported();
         let brokers = settings.brokers.clone();
         unanswered += 1;
         if unanswered == UNANSWERED && speaks_http(&brokers) {
-            return Err(TopicError::Refused { brokers, refusal: Refusal::Http });
+            return Err(TopicError::Refused { brokers, refusal: BrokerRefusal::Http });
         }
         match reported.refusal {
             None => guessing_since = None,
@@ -119,9 +119,10 @@ pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicI
     }
 }
 
-/// `Err`: no answer.
+/// # Errors
+/// No broker answered.
 fn ask(
-    consumer: &BaseConsumer<Trouble>,
+    consumer: &BaseConsumer<BrokerErrors>,
     settings: &KafkaSettings,
     wait: Duration,
 ) -> Result<Result<TopicInfo, TopicError>, String> {
@@ -147,7 +148,7 @@ fn is_absent(code: RDKafkaErrorCode) -> bool {
 }
 
 fn identity(
-    consumer: &BaseConsumer<Trouble>,
+    consumer: &BaseConsumer<BrokerErrors>,
     brokers: &[i32],
     topic: &str,
     wait: Duration,
@@ -179,7 +180,7 @@ pub fn ensure_topic(
         let left = deadline.saturating_duration_since(Instant::now());
         match topic_info(settings, left) {
             // Brokers answer the creation before all of them know of the topic.
-            Err(TopicError::NoTopic { .. }) if !left.is_zero() => std::thread::sleep(PAUSE),
+            Err(TopicError::NoTopic { .. }) if !left.is_zero() => std::thread::sleep(RETRY_PAUSE),
             answer => return answer.map_err(TopicError::of_writer),
         }
     }
@@ -192,7 +193,7 @@ fn create_topic(settings: &KafkaSettings, partitions: i32, replication: Option<i
         .map_err(|error| TopicError::Configuration(configuration_problem(&error)))?;
     let replication = TopicReplication::Fixed(replication.unwrap_or(DEFAULT_REPLICATION));
     let topic = NewTopic::new(&settings.topic, partitions, replication);
-    let options = AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER));
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
     let refused = |detail: String| TopicError::Create {
         topic: settings.topic.clone(),
         brokers: settings.brokers.clone(),
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn an_embedded_broker_does_not_tell_the_topic_s_id() {
+    fn an_embedded_broker_reports_no_topic_id() {
         let broker = EmbeddedBroker::start(1, "ticks").unwrap();
         let brokers = broker.bootstrap_servers().to_owned();
         let settings = KafkaSettings { brokers, topic: "ticks".to_owned(), ..KafkaSettings::default() };
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn brokers_that_are_away_are_named() {
+    fn unreachable_brokers_are_named() {
         let settings =
             KafkaSettings { brokers: "127.0.0.1:1".to_owned(), topic: "ticks".to_owned(), ..KafkaSettings::default() };
         let error = topic_info(&settings, Duration::from_millis(300)).unwrap_err();

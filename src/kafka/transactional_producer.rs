@@ -1,8 +1,8 @@
 //! A producer that commits its messages together with its position in their source, by a Kafka transaction.
 //!
-//! The position is the committed offset of a consumer group that has no members, on partition 0 of the topic: the number
-//! of messages of the source that are in the topic, with a text of the caller. The group and the transactional id have
-//! the same name.
+//! The position is the committed offset of a consumer group that has no members, on partition 0 of the topic: the
+//! number of messages of the source that are in the topic, with a text of the caller. The group and the transactional
+//! id have the same name.
 //!
 //! Invariant: whatever ends the process, the position counts the messages that a reader of committed messages sees, no
 //! more and no less. A transaction that was open is aborted by the next start with the same id, or by the brokers after
@@ -17,8 +17,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio_util::sync::CancellationToken;
 
 use crate::kafka::client::KafkaSettings;
-use crate::kafka::producer::{Delivered, Producer, ProducerError, ProducerRecord, Queued};
-use crate::kafka::refusal::{Trouble, configuration_problem};
+use crate::kafka::producer::{DeliveryCounts, Producer, ProducerError, ProducerRecord, SendOutcome};
+use crate::kafka::refusal::{BrokerErrors, configuration_problem};
 
 /// Every topic has this partition.
 const POSITION_PARTITION: i32 = 0;
@@ -65,18 +65,18 @@ pub struct TransactionalProducer {
     id: String,
     topic: String,
     is_open: bool,
-    patience: Patience,
+    patience: CallDeadline,
 }
 
 /// Bounds an operation that the brokers don't answer.
-struct Patience {
+struct CallDeadline {
     stop: CancellationToken,
     /// How long operations may take after a stop, all together.
     after_stop: Duration,
     stopped: Option<Instant>,
 }
 
-impl Patience {
+impl CallDeadline {
     fn is_over(&mut self, begun: Instant) -> bool {
         let left = || begun.elapsed() >= LONGEST_OPERATION;
         if !self.stop.is_cancelled() {
@@ -101,7 +101,7 @@ impl TransactionalProducer {
         let mut config = settings.producer_config();
         config.set("transactional.id", id);
         let producer = Producer::with_config(config, &settings.topic, None)?;
-        let mut patience = Patience { stop, after_stop, stopped: None };
+        let mut patience = CallDeadline { stop, after_stop, stopped: None };
         repeat(&producer, &mut patience, |timeout| producer.client().init_transactions(timeout))
             .map_err(|error| failure("begin transactions", id, &producer, &error))?;
         let (group, position) = read_position(settings, id, &producer, &mut patience)?;
@@ -113,7 +113,7 @@ impl TransactionalProducer {
     ///
     /// # Errors
     /// The message can't be queued, or the transaction has failed.
-    pub fn send(&mut self, record: ProducerRecord<'_>) -> Result<Queued, TransactionError> {
+    pub fn send(&mut self, record: ProducerRecord<'_>) -> Result<SendOutcome, TransactionError> {
         if !self.is_open {
             let begun = self.producer.client().begin_transaction();
             begun.map_err(|error| failure("begin a transaction", &self.id, &self.producer, &error))?;
@@ -128,7 +128,7 @@ impl TransactionalProducer {
         self.is_open
     }
 
-    /// Looks at the delivery reports that have come; call it while there is nothing to send.
+    /// Polls the delivery reports; must be called while there is nothing to send.
     ///
     /// # Errors
     /// A message could not be delivered.
@@ -137,7 +137,7 @@ impl TransactionalProducer {
         served.map_err(|error| self.producer_failure(error))
     }
 
-    pub fn delivered(&self) -> Delivered {
+    pub fn delivered(&self) -> DeliveryCounts {
         self.producer.delivered()
     }
 
@@ -176,15 +176,16 @@ impl TransactionalProducer {
         }
     }
 
-    /// Tells the brokers that the open transaction is given up, after an error: readers then don't have to wait for its
-    /// timeout. Without their answer the next start with the same id does it. Nothing can be sent from then on: messages
-    /// that were given up count as failed.
+    /// Aborts the open transaction after an error: readers then don't have to wait for its timeout. Without their
+    /// answer the next start with the same id does it. Nothing can be sent from then on: messages that were given up
+    /// count as failed.
     pub fn abort(&mut self) {
         if !self.is_open || self.producer.client().client().fatal_error().is_some() {
             return;
         }
         let begun = Instant::now();
-        // Between the calls the delivery reports of the messages that are given up are served: the abort waits for them.
+        // Between the calls the delivery reports of the messages that are given up are served: the abort waits for
+        // them.
         loop {
             let Err(error) = self.producer.client().abort_transaction(PAUSE) else {
                 self.is_open = false;
@@ -209,7 +210,11 @@ impl TransactionalProducer {
 }
 
 /// Calls until it succeeds, fails for good, or the patience is over.
-fn repeat(producer: &Producer, patience: &mut Patience, call: impl Fn(Duration) -> KafkaResult<()>) -> KafkaResult<()> {
+fn repeat(
+    producer: &Producer,
+    patience: &mut CallDeadline,
+    call: impl Fn(Duration) -> KafkaResult<()>,
+) -> KafkaResult<()> {
     let begun = Instant::now();
     loop {
         let Err(error) = call(CALL_TIMEOUT) else { return Ok(()) };
@@ -263,14 +268,14 @@ fn read_position(
     settings: &KafkaSettings,
     id: &str,
     producer: &Producer,
-    patience: &mut Patience,
+    patience: &mut CallDeadline,
 ) -> Result<(ConsumerGroupMetadata, Option<CommittedPosition>), TransactionError> {
     const ACTION: &str = "read the position";
     let mut config = settings.client_config();
     config.set("group.id", id).set("enable.auto.commit", "false");
     // It asks for the offset and never joins the group.
-    let consumer: BaseConsumer<Trouble> = config
-        .create_with_context(Trouble::new(&config))
+    let consumer: BaseConsumer<BrokerErrors> = config
+        .create_with_context(BrokerErrors::new(&config))
         .map_err(|error| ProducerError::Configuration(configuration_problem(&error)))?;
     let begun = Instant::now();
     let committed = loop {
@@ -318,8 +323,8 @@ mod tests {
     use super::*;
     use crate::kafka::EmbeddedBroker;
 
-    // The embedded broker answers transactions, but it keeps no committed offset of them and fences nobody: tests/it/resume.rs
-    // tests both with a real one.
+    // The embedded broker answers transactions, but it keeps no committed offset of them and fences nobody:
+    // tests/it/resume.rs tests both with a real one.
 
     fn settings(broker: &EmbeddedBroker) -> KafkaSettings {
         KafkaSettings {
@@ -348,13 +353,13 @@ mod tests {
         let mut producer = start(&settings(&broker));
         for round in 1..=3 {
             for _ in 0..100 {
-                assert_eq!(producer.send(RECORD), Ok(Queued::Yes));
+                assert_eq!(producer.send(RECORD), Ok(SendOutcome::Queued));
             }
             assert!(producer.is_open());
             assert_eq!(producer.commit_with_position(&position(round * 100)), Ok(()));
             assert!(!producer.is_open());
         }
-        let delivered = Delivered { queued: 300, acknowledged: 300, ..Delivered::default() };
+        let delivered = DeliveryCounts { queued: 300, acknowledged: 300, ..DeliveryCounts::default() };
         assert_eq!(producer.delivered(), delivered);
     }
 
@@ -362,7 +367,7 @@ mod tests {
     fn a_transaction_that_was_given_up_is_closed() {
         let broker = EmbeddedBroker::start(1, "ticks").unwrap();
         let mut producer = start(&settings(&broker));
-        assert_eq!(producer.send(RECORD), Ok(Queued::Yes));
+        assert_eq!(producer.send(RECORD), Ok(SendOutcome::Queued));
         producer.abort();
         assert!(!producer.is_open());
         assert_eq!(producer.delivered().acknowledged + producer.delivered().failed, 1);

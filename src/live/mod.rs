@@ -3,7 +3,7 @@
 //! ```text
 //!  ROOT/ticks below the offsets ──> warm_up ──┐
 //!                                             ▼
-//!  tail::Follower (from these offsets) ──> Engine: Waiting ──> Rolling ──> Values, Events <── Rules
+//!  tail::TailFollower (from these offsets) ──> Engine: Waiting ──> Rolling ──> Values, Events <── Rules
 //!                                             │
 //!                                             ▼
 //!                 task: topic, table signals, webhooks, printer, Updates for the dashboard

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::kafka::{KafkaSettings, Reader, TopicError};
+use crate::kafka::{KafkaSettings, TopicError, TopicReader};
 use crate::lake::{
     EventProgress, Lake, LakeVersion, Location, LogMaintenance, RetryPolicy, SignalsWriter, StoreSettings,
 };
@@ -22,7 +22,7 @@ use crate::live::task::{EventSender, LiveTask};
 use crate::live::told::{told_beyond, told_since};
 use crate::live::update::{LiveProgress, LiveUpdate};
 use crate::live::warm_up::{StartOffsets, warm_up};
-use crate::tail::{FollowSettings, Follower, lake_input, lake_zone};
+use crate::tail::{FollowSettings, TailFollower, lake_input, lake_zone};
 
 /// How long the start waits for the brokers.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -116,7 +116,8 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<LiveTask, 
     let begun = std::time::Instant::now();
     let rows = warm_up(&mut engine, &lake.ticks, &starts).await?;
     tracing::info!(rows, symbols = engine.states().len(), ms = begun.elapsed().as_millis() as u64, "warmed up");
-    let follower = Follower::start(follow, starts.read.iter().map(|(&partition, &next)| (partition, next)).collect());
+    let follower =
+        TailFollower::start(follow, starts.read.iter().map(|(&partition, &next)| (partition, next)).collect());
     let follower = follower.await?;
     lake.identity.require(follower.identity())?;
     Ok(LiveTask {
@@ -156,7 +157,7 @@ struct TopicOffsets {
 async fn held(kafka: &KafkaSettings) -> Result<TopicOffsets, LiveError> {
     let kafka = kafka.clone();
     let opened = tokio::task::spawn_blocking(move || -> Result<TopicOffsets, TopicError> {
-        let reader = Reader::open(&kafka, BROKER_TIMEOUT)?;
+        let reader = TopicReader::open(&kafka, BROKER_TIMEOUT)?;
         let ends = reader.partitions().iter().map(|at| (at.partition, (at.low, at.high))).collect();
         Ok(TopicOffsets { identity: reader.identity().clone(), ends })
     });

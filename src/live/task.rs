@@ -24,7 +24,7 @@ use crate::live::sinks::topic::EventTopic;
 use crate::live::sinks::webhook::Webhook;
 use crate::live::update::{LiveProgress, LiveUpdate};
 use crate::live::warm_up::StartOffsets;
-use crate::tail::{Chunk, Follower, Tail};
+use crate::tail::{TailChunk, TailEvent, TailFollower};
 
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// How long the last commit may take after a stop. Webhooks get some seconds after it.
@@ -46,7 +46,7 @@ pub struct LiveSummary {
 /// A live task that is ready to run; see [`crate::live::open`].
 pub struct LiveTask {
     pub(in crate::live) engine: SignalEngine,
-    pub(in crate::live) follower: Follower,
+    pub(in crate::live) follower: TailFollower,
     pub(in crate::live) starts: StartOffsets,
     pub(in crate::live) recorder: Option<EventRecorder>,
     pub(in crate::live) topic: Option<EventTopic>,
@@ -147,31 +147,31 @@ impl LiveTask {
         }
     }
 
-    async fn hear(&mut self, tail: Tail) -> Result<(), LiveError> {
+    async fn hear(&mut self, tail: TailEvent) -> Result<(), LiveError> {
         match tail {
-            Tail::Rows(chunks) => {
-                for Chunk { partition, range, rows, .. } in chunks {
+            TailEvent::Rows(chunks) => {
+                for TailChunk { partition, range, rows, .. } in chunks {
                     self.engine.take(self.starts.origin(partition), &rows);
                     self.next.insert(partition, range.next());
                 }
                 self.tell().await
             }
-            Tail::Ends { lag_messages } => {
+            TailEvent::Ends { lag_messages } => {
                 self.progress.lag_messages = lag_messages;
                 Ok(())
             }
-            Tail::Gap { partition, asked, low, high } => Err(LiveError::Lost { partition, asked, low, high }),
-            Tail::Trouble(text) => {
+            TailEvent::Gap { partition, asked, low, high } => Err(LiveError::Lost { partition, asked, low, high }),
+            TailEvent::BrokerError(text) => {
                 tracing::warn!("{text}");
                 self.progress.trouble = Some(text);
                 Ok(())
             }
-            Tail::Recovered => {
+            TailEvent::Recovered => {
                 tracing::info!("the brokers are back");
                 self.progress.trouble = None;
                 Ok(())
             }
-            Tail::Failed(text) => Err(LiveError::Failed(text)),
+            TailEvent::Failed(text) => Err(LiveError::Failed(text)),
         }
     }
 

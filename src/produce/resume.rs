@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::kafka::{
-    CommittedPosition, Delivered, KafkaSettings, ProducerError, ProducerRecord, Queued, TransactionError,
+    CommittedPosition, DeliveryCounts, KafkaSettings, ProducerError, ProducerRecord, SendOutcome, TransactionError,
     TransactionalProducer,
 };
 
@@ -240,7 +240,7 @@ impl ResumableReplay {
         self.progress.shorter_input()
     }
 
-    pub(super) fn send(&mut self, record: ProducerRecord<'_>) -> Result<Queued, ResumeError> {
+    pub(super) fn send(&mut self, record: ProducerRecord<'_>) -> Result<SendOutcome, ResumeError> {
         if !self.producer.is_open() {
             self.transaction_begun = Instant::now();
         }
@@ -251,7 +251,7 @@ impl ResumableReplay {
             self.commit()?;
         }
         let queued = self.checked(sent)?;
-        if queued == Queued::Yes {
+        if queued == SendOutcome::Queued {
             self.progress.read.add(&record);
             let messages = self.progress.read.messages - self.committed;
             if messages >= TRANSACTION_MESSAGES || self.transaction_begun.elapsed() >= TRANSACTION_TIME {
@@ -279,7 +279,7 @@ impl ResumableReplay {
         finished
     }
 
-    pub(super) fn delivered(&self) -> Delivered {
+    pub(super) fn delivered(&self) -> DeliveryCounts {
         self.producer.delivered()
     }
 

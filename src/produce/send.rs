@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::pace::{Pace, SendSchedule};
 use super::resume::{ReplayPosition, ResumableReplay, ResumeError, ResumeSettings};
 use super::{Feed, FeedError, FeedMessage};
-use crate::kafka::{Delivered, KafkaSettings, Producer, ProducerError, ProducerRecord, Queued};
+use crate::kafka::{DeliveryCounts, KafkaSettings, Producer, ProducerError, ProducerRecord, SendOutcome};
 
 /// Messages between two checks of the stop signal, the clock and the progress.
 const CHECK_EVERY: u64 = 256;
@@ -55,7 +55,7 @@ pub struct SendProgress {
 /// How a run ended. Whatever happened, the counts are those of the messages.
 #[derive(Debug)]
 pub struct SendReport {
-    pub delivered: Delivered,
+    pub delivered: DeliveryCounts,
     /// From the first message to the last acknowledgement.
     pub elapsed: Duration,
     /// Why the run ended before its time.
@@ -112,7 +112,7 @@ enum FeedOutput {
 }
 
 impl FeedOutput {
-    fn send(&mut self, record: ProducerRecord<'_>, stop: &CancellationToken) -> Result<Queued, SendError> {
+    fn send(&mut self, record: ProducerRecord<'_>, stop: &CancellationToken) -> Result<SendOutcome, SendError> {
         match self {
             Self::Plain(producer) => Ok(producer.send(record, stop)?),
             Self::Resumable(replay) => Ok(replay.send(record)?),
@@ -126,7 +126,7 @@ impl FeedOutput {
         }
     }
 
-    fn delivered(&self) -> Delivered {
+    fn delivered(&self) -> DeliveryCounts {
         match self {
             Self::Plain(producer) => producer.delivered(),
             Self::Resumable(replay) => replay.delivered(),
@@ -191,7 +191,7 @@ impl FeedSender<'_> {
                 return Ok(SendEnd::Early);
             }
             let record = record(message, self.settings.event_timestamps);
-            if self.output.send(record, self.stop)? == Queued::Stopped {
+            if self.output.send(record, self.stop)? == SendOutcome::Stopped {
                 return Ok(SendEnd::Early);
             }
         }
@@ -306,7 +306,10 @@ mod tests {
         let sent = send_feed(feed, settings, kafka(&broker), Arc::clone(&progress), CancellationToken::new());
         let (feed, report) = sent.await.unwrap();
         assert!(report.failure.is_none());
-        assert_eq!(report.delivered, Delivered { queued: 2_000, acknowledged: 2_000, ..Delivered::default() });
+        assert_eq!(
+            report.delivered,
+            DeliveryCounts { queued: 2_000, acknowledged: 2_000, ..DeliveryCounts::default() }
+        );
         assert_eq!(progress.acknowledged.load(Ordering::Relaxed), 2_000);
         assert!(feed.anomalies().price_spikes > 0 && feed.anomalies().volume_bursts > 0);
     }

@@ -1,4 +1,4 @@
-//! What keeps a union from being read.
+//! Errors of a union of a table and its topic.
 
 use arrow::error::ArrowError;
 
@@ -26,7 +26,7 @@ pub enum UnionError {
     )]
     Full { limit_bytes: usize, lag: i64 },
     #[error("{0}")]
-    Trouble(String),
+    Stale(String),
     #[error("the task that follows the table has ended")]
     Ended,
 }

@@ -1,31 +1,31 @@
-//! A topic read on and on from given offsets, decoded, in batches over a bounded queue.
+//! Follows a topic from given offsets: decodes its messages and sends them in batches through a bounded queue.
 //!
 //! Invariants:
 //! - Chunks of a partition follow one another without a gap: each begins where the one before it ended.
 //! - A full queue stops the polling: what waits is at most [`QUEUE`] batches of 8,192 records.
-//! - The thread ends when the receiver is gone, and the [`Follower`] joins it.
+//! - The thread ends when the receiver is gone, and the [`TailFollower`] joins it.
 
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::chunk::Tail;
-use super::reading::Reading;
+use super::tail_event::TailEvent;
+use super::tail_reader::TailReader;
 use crate::decode::{Decoder, InputError, InputSettings};
-use crate::kafka::{Assigned, Following, KafkaSettings, TopicError};
+use crate::kafka::{KafkaSettings, PartitionWatermarks, TopicError, TopicFollower};
 use crate::market::{MarketZone, TopicIdentity};
 
 /// Batches that may wait for the receiver: enough for a pause of 80 ms, and 16 MB of rows when it lies far behind.
 const QUEUE: usize = 16;
 
-/// What is followed, and how its messages are read.
+/// The topic to follow, and how its messages are decoded.
 #[derive(Debug, Clone)]
 pub struct FollowSettings {
     pub kafka: KafkaSettings,
     pub input: InputSettings,
     pub zone: MarketZone,
-    /// For the brokers at start; later they are waited for without an end.
+    /// How long to wait for the brokers at the start; later they are waited for without a limit.
     pub patience: Duration,
 }
 
@@ -44,40 +44,41 @@ pub enum FollowError {
     Thread(String),
 }
 
-/// Owner's side of the thread.
+/// The owner's handle of the thread.
 #[derive(Debug)]
-pub struct Follower {
-    pub tails: mpsc::Receiver<Tail>,
+pub struct TailFollower {
+    pub tails: mpsc::Receiver<TailEvent>,
     identity: TopicIdentity,
-    opened: Vec<Assigned>,
+    opened: Vec<PartitionWatermarks>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Follower {
-    /// Begins at these (partition, offset); partitions that aren't named, or are added later, begin at their first
-    /// offset. Returns when the brokers have told the ends of the partitions.
+impl TailFollower {
+    /// Starts at these (partition, offset) pairs; partitions that aren't named, or are added later, start at their
+    /// first offset. Returns when the brokers have reported the ends of the partitions.
     ///
     /// # Errors
     /// The brokers can't be reached within the patience, or there is no such topic or partition.
     pub async fn start(settings: FollowSettings, starts: Vec<(i32, i64)>) -> Result<Self, FollowError> {
         let decoder = Decoder::new(&settings.input, settings.zone)?;
         let (sender, tails) = mpsc::channel(QUEUE);
-        let (opened_sender, opened) = oneshot::channel::<Result<(TopicIdentity, Vec<Assigned>), FollowError>>();
+        let (opened_sender, opened) =
+            oneshot::channel::<Result<(TopicIdentity, Vec<PartitionWatermarks>), FollowError>>();
         let (kafka, patience) = (settings.kafka, settings.patience);
         let thread = std::thread::Builder::new()
             .name("kafka-tail".to_owned())
             .spawn(move || {
                 let opened = open(&kafka, patience, &starts);
-                let (following, told) = match opened {
-                    Ok(following) => {
-                        let told = (following.identity().clone(), following.opened().to_vec());
-                        (Some(following), Ok(told))
+                let (topic_follower, answer) = match opened {
+                    Ok(topic_follower) => {
+                        let answer = (topic_follower.identity().clone(), topic_follower.opened().to_vec());
+                        (Some(topic_follower), Ok(answer))
                     }
                     Err(error) => (None, Err(error)),
                 };
-                // Nobody waits any more when the start was given up.
-                if let (Ok(()), Some(following)) = (opened_sender.send(told), following) {
-                    Reading::new(following, decoder, sender).run();
+                // The receiver was dropped if the start was given up.
+                if let (Ok(()), Some(topic_follower)) = (opened_sender.send(answer), topic_follower) {
+                    TailReader::new(topic_follower, decoder, sender).run();
                 }
             })
             .map_err(|error| FollowError::Thread(error.to_string()))?;
@@ -94,17 +95,17 @@ impl Follower {
         }
     }
 
-    /// Of the topic that is read, for a comparison with the table's.
+    /// Returns the identity of the topic, to be compared with that of the table.
     pub fn identity(&self) -> &TopicIdentity {
         &self.identity
     }
 
-    /// First offset and end of all partitions as they were at the start.
-    pub fn opened(&self) -> &[Assigned] {
+    /// Returns the first offset and the end of each partition at the start.
+    pub fn opened(&self) -> &[PartitionWatermarks] {
         &self.opened
     }
 
-    /// Ends the thread, and waits for it: some 100 ms, unless a broker is asked at that moment.
+    /// Stops the thread and joins it: that takes some 100 ms, unless a query to a broker is in flight.
     pub async fn stop(mut self) {
         self.tails.close();
         if let Some(thread) = self.thread.take()
@@ -115,7 +116,7 @@ impl Follower {
     }
 }
 
-impl Drop for Follower {
+impl Drop for TailFollower {
     fn drop(&mut self) {
         self.tails.close();
         if let Some(thread) = self.thread.take() {
@@ -130,12 +131,12 @@ fn join(thread: JoinHandle<()>) {
     }
 }
 
-fn open(kafka: &KafkaSettings, patience: Duration, starts: &[(i32, i64)]) -> Result<Following, FollowError> {
-    let mut following = Following::open(kafka, patience)?;
-    let has = |partition: i32| following.opened().iter().any(|at| at.partition == partition);
+fn open(kafka: &KafkaSettings, patience: Duration, starts: &[(i32, i64)]) -> Result<TopicFollower, FollowError> {
+    let mut topic_follower = TopicFollower::open(kafka, patience)?;
+    let has = |partition: i32| topic_follower.opened().iter().any(|at| at.partition == partition);
     if let Some(&(partition, offset)) = starts.iter().find(|(partition, _)| !has(*partition)) {
         return Err(FollowError::NoPartition { topic: kafka.topic.clone(), partition, offset });
     }
-    following.start(starts)?;
-    Ok(following)
+    topic_follower.start(starts)?;
+    Ok(topic_follower)
 }

@@ -1,4 +1,4 @@
-//! How the messages of a lake's topic are read: what ingest stored with the table, so that a reader sees the rows
+//! The mapping of the messages of a lake's topic, which ingest stored with the table: with it a reader sees the rows
 //! that ingest will write.
 
 use chrono_tz::Tz;
@@ -8,7 +8,7 @@ use crate::lake::{INPUT, Lake, LakeVersion, MARKET_ZONE};
 use crate::market::MarketZone;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("read the table property {key}: {problem}; was the table made by a newer tickhouse?")]
+#[error("read the table property {key}: {problem}; was the table created by a newer tickhouse?")]
 pub struct MappingError {
     key: &'static str,
     problem: String,
@@ -22,7 +22,7 @@ pub fn lake_input(lake: &Lake) -> Result<InputSettings, MappingError> {
     input_of(lake.property(INPUT))
 }
 
-/// The zone that gives ticks their trade date.
+/// The time zone that determines the trade date of ticks.
 ///
 /// # Errors
 /// The property is missing, or is no zone that this version knows.
@@ -30,7 +30,7 @@ pub fn lake_zone(lake: &Lake) -> Result<MarketZone, MappingError> {
     zone_of(lake.property(MARKET_ZONE))
 }
 
-/// Both, as one version of the table has them.
+/// Returns the mapping and the zone of one version of the table.
 pub(super) fn mapping_of(version: &LakeVersion) -> Result<(InputSettings, MarketZone), MappingError> {
     Ok((input_of(version.input.as_deref())?, zone_of(version.market_zone.as_deref())?))
 }

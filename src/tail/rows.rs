@@ -14,11 +14,11 @@ use arrow::datatypes::{DataType, FieldRef, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
-use super::chunk::Chunk;
+use super::tail_event::TailChunk;
 use crate::lake::TableView;
 use crate::market::{ExtraColumn, PartitionBy, StringColumn};
 
-/// Texts are read as views: those of a dictionary page, such as symbols, are not copied row by row.
+/// Strings are read as views, so that those of a dictionary page, such as symbols, are not copied row by row.
 pub fn as_read(field: &FieldRef) -> FieldRef {
     match field.data_type() {
         DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
@@ -35,12 +35,12 @@ pub fn read_schema(view: &TableView) -> SchemaRef {
     Arc::new(Schema::new(view.schema.fields().iter().map(read).collect::<Vec<_>>()))
 }
 
-/// Rows and what is known of them.
+/// A record batch of the tail with its offsets and time range.
 #[derive(Debug, Clone)]
 pub struct TailBatch {
     pub rows: RecordBatch,
     pub partition: i32,
-    /// Of the first and the last row.
+    /// Offsets of the first and the last row.
     pub offsets: (i64, i64),
     /// Bounds of the event times, not always the closest.
     pub ts: (i64, i64),
@@ -49,11 +49,11 @@ pub struct TailBatch {
 
 impl TailBatch {
     /// The rows from an offset on; `None` where there are none.
-    pub(super) fn beginning_at(&self, offset: i64, place: usize) -> Option<Self> {
+    pub(super) fn beginning_at(&self, offset: i64, column: usize) -> Option<Self> {
         if self.offsets.0 >= offset {
             return Some(self.clone());
         }
-        let offsets = self.rows.column(place).as_primitive::<Int64Type>().values();
+        let offsets = self.rows.column(column).as_primitive::<Int64Type>().values();
         let start = offsets.partition_point(|at| *at < offset);
         let rows = self.rows.slice(start, self.rows.num_rows() - start);
         (rows.num_rows() > 0).then(|| Self { rows, offsets: (offsets[start], self.offsets.1), ..self.clone() })
@@ -64,7 +64,7 @@ impl TailBatch {
         let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return Ok(None) };
         let rows = concat_batches(&first.rows.schema(), parts.iter().map(|part| &part.rows))?;
         let columns = rows.columns().iter().map(|column| match column.as_string_view_opt() {
-            // Else it keeps the texts of each part on their own.
+            // Without this the column keeps the buffers of every part.
             Some(texts) => Arc::new(texts.gc()),
             None => Arc::clone(column),
         });
@@ -75,9 +75,9 @@ impl TailBatch {
     }
 }
 
-/// Makes batches of one epoch and schema.
+/// Builds record batches of one epoch and schema.
 #[derive(Debug, Clone)]
-pub(super) struct RowMaker {
+pub(super) struct TailRowBuilder {
     schema: SchemaRef,
     epoch: i32,
     partition_by: Option<PartitionBy>,
@@ -85,7 +85,7 @@ pub(super) struct RowMaker {
     extras: Vec<String>,
 }
 
-impl RowMaker {
+impl TailRowBuilder {
     /// `extras` are the names of the mapping's extra columns, in its order.
     pub(super) fn new(view: &TableView, epoch: i32, extras: Vec<String>) -> Self {
         let partition_by = PartitionBy::of_column(&view.partition_column);
@@ -100,8 +100,8 @@ impl RowMaker {
     ///
     /// # Errors
     /// The table has a column that ingest doesn't fill, or of another type.
-    pub(super) fn batch(&self, chunk: Chunk) -> Result<Option<TailBatch>, ArrowError> {
-        let Chunk { partition, rows: mut columns, received_at, .. } = chunk;
+    pub(super) fn batch(&self, chunk: TailChunk) -> Result<Option<TailBatch>, ArrowError> {
+        let TailChunk { partition, rows: mut columns, received_at, .. } = chunk;
         let count = columns.len();
         let (Some(first), Some(last)) = (columns.offset.first().copied(), columns.offset.last().copied()) else {
             return Ok(None);
@@ -138,7 +138,7 @@ impl RowMaker {
                         Arc::new(Date32Array::from_iter_values(columns.trade_date.iter().map(|date| by.value(*date))))
                     }
                     (Some(at), _) => extra(&columns.extras[at]),
-                    // Of an earlier mapping.
+                    // The column belongs to an earlier mapping.
                     (None, _) => new_null_array(field.data_type(), count),
                 },
             };

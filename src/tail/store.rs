@@ -1,7 +1,7 @@
-//! Rows of the tail by partition: what was read of Kafka and is not in the table's version yet.
+//! The rows of the tail by partition: those that were read from Kafka and are not in the table's version yet.
 //!
 //! Invariant: of a partition it has the rows of all offsets of `[start, next)` and no others, where `start` is what the
-//! version of the table covers. Few batches stay small: what trickles in is put together.
+//! version of the table covers. Small batches are merged.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -9,35 +9,35 @@ use std::sync::Arc;
 
 use arrow::error::ArrowError;
 
-use super::chunk::Chunk;
-use super::rows::{RowMaker, TailBatch};
+use super::rows::{TailBatch, TailRowBuilder};
+use super::tail_event::TailChunk;
 
-/// So many batches in a row that have as many rows as a step names become one.
+/// This many consecutive batches whose numbers of rows are in the same step are merged into one.
 const STEPS: [Range<usize>; 2] = [0..512, 512..8_192];
 const TOGETHER: usize = 16;
 
-/// What is held of one partition.
+/// The rows of one partition.
 #[derive(Debug, Default)]
-struct Part {
+struct PartitionTail {
     start: i64,
     next: i64,
     batches: VecDeque<Arc<TailBatch>>,
 }
 
 #[derive(Debug)]
-pub(super) struct Store {
-    maker: RowMaker,
-    /// Place of the offset among the columns.
+pub(super) struct TailStore {
+    maker: TailRowBuilder,
+    /// Index of the offset column.
     offset: usize,
-    parts: BTreeMap<i32, Part>,
+    parts: BTreeMap<i32, PartitionTail>,
     rows: usize,
     bytes: usize,
 }
 
-impl Store {
+impl TailStore {
     /// # Errors
     /// The table has no offsets.
-    pub(super) fn new(maker: RowMaker) -> Result<Self, ArrowError> {
+    pub(super) fn new(maker: TailRowBuilder) -> Result<Self, ArrowError> {
         let offset = maker.schema().index_of("kafka_offset")?;
         Ok(Self { maker, offset, parts: BTreeMap::new(), rows: 0, bytes: 0 })
     }
@@ -50,7 +50,7 @@ impl Store {
         self.bytes
     }
 
-    /// Forgets all rows; what was read is read again.
+    /// Drops all rows; they are read again.
     pub(super) fn clear(&mut self) {
         (self.rows, self.bytes) = (0, 0);
         self.parts.clear();
@@ -59,7 +59,10 @@ impl Store {
     /// The table covers the offsets below these.
     pub(super) fn cover(&mut self, next: &BTreeMap<i32, i64>) {
         for (partition, start) in next {
-            let part = self.parts.entry(*partition).or_insert_with(|| Part { next: *start, ..Part::default() });
+            let part = self
+                .parts
+                .entry(*partition)
+                .or_insert_with(|| PartitionTail { next: *start, ..PartitionTail::default() });
             part.start = *start;
             part.next = part.next.max(*start);
             while let Some(first) = part.batches.front().filter(|first| first.offsets.0 < *start) {
@@ -78,19 +81,19 @@ impl Store {
     }
 
     /// # Errors
-    /// See [`RowMaker::batch`].
-    pub(super) fn push(&mut self, chunk: Chunk) -> Result<(), ArrowError> {
+    /// See [`TailRowBuilder::batch`].
+    pub(super) fn push(&mut self, chunk: TailChunk) -> Result<(), ArrowError> {
         let range = chunk.range;
         let Self { maker, offset, parts, rows, bytes } = self;
-        let part = parts.entry(chunk.partition).or_insert_with(|| Part {
+        let part = parts.entry(chunk.partition).or_insert_with(|| PartitionTail {
             start: range.start(),
             next: range.start(),
-            ..Part::default()
+            ..PartitionTail::default()
         });
         if range.next() <= part.next {
             return Ok(());
         }
-        // What was read already, or is in the table.
+        // Rows below `from` were read already, or are in the table.
         let from = std::mem::replace(&mut part.next, range.next());
         let batch = maker.batch(chunk)?.and_then(|batch| batch.beginning_at(from, *offset));
         let Some(batch) = batch else { return Ok(()) };

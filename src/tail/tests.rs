@@ -12,11 +12,11 @@ use rand::{Rng, SeedableRng};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::rows::RowMaker;
-use super::store::Store;
-use super::{Chunk, FollowError, FollowSettings, Follower, Tail};
+use super::rows::TailRowBuilder;
+use super::store::TailStore;
+use super::{FollowError, FollowSettings, TailChunk, TailEvent, TailFollower};
 use crate::decode::{InputSettings, Preset};
-use crate::kafka::{EmbeddedBroker, KafkaSettings, Producer, ProducerRecord, Queued};
+use crate::kafka::{EmbeddedBroker, KafkaSettings, Producer, ProducerRecord, SendOutcome};
 use crate::lake::{TableView, ticks_schema};
 use crate::market::{MarketZone, OffsetRange, PartitionBy, Tick, TickColumns};
 
@@ -45,7 +45,7 @@ async fn send(settings: &FollowSettings, payloads: Vec<String>) {
         let mut producer = Producer::new(&kafka).unwrap();
         for payload in &payloads {
             let record = ProducerRecord { key: Some(b"one"), payload: payload.as_bytes(), timestamp: None };
-            assert_eq!(producer.send(record, &CancellationToken::new()).unwrap(), Queued::Yes);
+            assert_eq!(producer.send(record, &CancellationToken::new()).unwrap(), SendOutcome::Queued);
         }
         assert!(producer.flush(PATIENCE));
     });
@@ -53,13 +53,13 @@ async fn send(settings: &FollowSettings, payloads: Vec<String>) {
 }
 
 /// Chunks until all partitions are at their end.
-async fn until_the_end(follower: &mut Follower) -> Vec<Chunk> {
+async fn until_the_end(follower: &mut TailFollower) -> Vec<TailChunk> {
     let mut chunks = Vec::new();
     loop {
         match timeout(PATIENCE, follower.tails.recv()).await.unwrap().unwrap() {
-            Tail::Rows(more) => chunks.extend(more),
-            Tail::Ends { lag_messages: 0 } => return chunks,
-            Tail::Ends { .. } => {}
+            TailEvent::Rows(more) => chunks.extend(more),
+            TailEvent::Ends { lag_messages: 0 } => return chunks,
+            TailEvent::Ends { .. } => {}
             other => panic!("{other:?}"),
         }
     }
@@ -72,7 +72,7 @@ async fn chunks_follow_one_another_and_count_what_is_no_row() {
     let mut payloads: Vec<String> = (0..2_000).map(tick).collect();
     payloads[7] = "{".to_owned();
     send(&settings, payloads).await;
-    let mut follower = Follower::start(settings.clone(), vec![(0, 5)]).await.unwrap();
+    let mut follower = TailFollower::start(settings.clone(), vec![(0, 5)]).await.unwrap();
     assert_eq!((follower.opened()[0].low, follower.opened()[0].high), (0, 2_000));
     assert!(!follower.identity().cluster_id.is_empty());
     let mut chunks = until_the_end(&mut follower).await;
@@ -94,11 +94,11 @@ async fn chunks_follow_one_another_and_count_what_is_no_row() {
 async fn offsets_and_partitions_that_kafka_does_not_have_are_told() {
     let broker = EmbeddedBroker::start(2, "ticks").unwrap();
     let settings = settings(&broker);
-    let error = Follower::start(settings.clone(), vec![(0, 0), (2, 9)]).await.unwrap_err();
+    let error = TailFollower::start(settings.clone(), vec![(0, 0), (2, 9)]).await.unwrap_err();
     assert!(matches!(error, FollowError::NoPartition { partition: 2, offset: 9, .. }), "{error}");
-    let mut follower = Follower::start(settings, vec![(1, 9)]).await.unwrap();
+    let mut follower = TailFollower::start(settings, vec![(1, 9)]).await.unwrap();
     let first = timeout(PATIENCE, follower.tails.recv()).await.unwrap().unwrap();
-    assert!(matches!(first, Tail::Gap { partition: 1, asked: 9, low: 0, high: 0 }), "{first:?}");
+    assert!(matches!(first, TailEvent::Gap { partition: 1, asked: 9, low: 0, high: 0 }), "{first:?}");
     assert!(until_the_end(&mut follower).await.is_empty());
     timeout(PATIENCE, follower.stop()).await.unwrap();
 }
@@ -107,7 +107,7 @@ async fn offsets_and_partitions_that_kafka_does_not_have_are_told() {
 async fn it_stops_while_nobody_takes_what_it_brings() {
     let broker = EmbeddedBroker::start(1, "ticks").unwrap();
     let settings = settings(&broker);
-    let follower = Follower::start(settings.clone(), vec![(0, 0)]).await.unwrap();
+    let follower = TailFollower::start(settings.clone(), vec![(0, 0)]).await.unwrap();
     let mut number = 0;
     while follower.tails.len() < follower.tails.max_capacity() {
         send(&settings, vec![tick(number)]).await;
@@ -117,7 +117,7 @@ async fn it_stops_while_nobody_takes_what_it_brings() {
 }
 
 /// Two rows for each offset that is a tick.
-fn chunk(partition: i32, range: std::ops::Range<i64>) -> Chunk {
+fn chunk(partition: i32, range: std::ops::Range<i64>) -> TailChunk {
     let mut rows = TickColumns::default();
     for offset in range.clone().filter(|offset| offset % 7 != 0) {
         for index in 0..2 {
@@ -137,7 +137,7 @@ fn chunk(partition: i32, range: std::ops::Range<i64>) -> Chunk {
         }
     }
     let range = OffsetRange::new(range.start, range.end).unwrap();
-    Chunk { partition, range, rows, dead: 0, received_at: 1 }
+    TailChunk { partition, range, rows, dead: 0, received_at: 1 }
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn the_tail_has_what_the_table_lacks_and_nothing_else() {
     };
     let mut random = StdRng::seed_from_u64(41);
     for _ in 0..20 {
-        let mut store = Store::new(RowMaker::new(&view, 3, Vec::new())).unwrap();
+        let mut store = TailStore::new(TailRowBuilder::new(&view, 3, Vec::new())).unwrap();
         let mut covered: BTreeMap<i32, i64> = BTreeMap::from([(0, 40), (1, 0)]);
         let mut read: BTreeMap<i32, i64> = BTreeMap::from([(0, 40), (1, 0)]);
         store.cover(&covered);

@@ -1,4 +1,4 @@
-//! What a union of a table and its topic is told.
+//! The settings of a union of a table and its topic.
 
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ pub const DEFAULT_TAIL_BYTES: usize = 256 * 1024 * 1024;
 
 #[derive(Debug, Clone)]
 pub struct UnionSettings {
-    /// Without brokers the table alone is shown. The topic is the table's.
+    /// `None` shows only the table. The topic is that of the table.
     pub kafka: Option<KafkaSettings>,
-    /// Of the tail's rows. When they fill it, nothing is read until the table has some of them.
+    /// Memory limit of the tail's rows. When it is reached, nothing is read until the table has some of them.
     pub tail_bytes: usize,
-    /// For the brokers.
+    /// How long to wait for the brokers.
     pub patience: Duration,
-    /// Brokers that are away at the start are waited for beside a view of the table; else they are an error.
+    /// Whether a view of only the table is shown while the brokers are unreachable at the start; otherwise that is an
+    /// error.
     pub wait_for_brokers: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a reader of the union gets: one version of the table, and the rows of Kafka that this version doesn't have.
+//! A view of the union: one version of the table, and the rows of Kafka that this version doesn't have.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,36 +7,36 @@ use std::sync::Arc;
 use super::rows::TailBatch;
 use crate::lake::LakeVersion;
 
-/// Immutable: statements that began on one are not disturbed by the next.
+/// A view is immutable: statements that run on one are not affected by the next.
 ///
-/// Invariant: `tail` holds, of every partition, the rows of all offsets from the one on that `lake` covers, as far as
-/// they were read: no gap between the two, and nothing twice.
+/// Invariant: for every partition, `tail` has the rows of all offsets that were read from the next offset of `lake` on,
+/// without a gap or a duplicate between the two.
 #[derive(Debug, Clone)]
 pub struct UnionView {
     pub lake: Arc<LakeVersion>,
     pub tail: Vec<Arc<TailBatch>>,
     pub tail_rows: usize,
     pub tail_bytes: usize,
-    /// By partition, the offset below which table and tail have everything.
+    /// The offset below which table and tail have everything, by partition.
     pub covered: BTreeMap<i32, i64>,
-    pub mode: Mode,
-    /// Records in Kafka that are not in it, as far as it is known.
+    pub mode: UnionMode,
+    /// Records in Kafka that are not in the view, if their number is known.
     pub lag_messages: Option<i64>,
-    /// What keeps it from being the newest.
-    pub trouble: Option<String>,
+    /// Why the view may not be up to date.
+    pub stale_reason: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// The table alone.
+pub enum UnionMode {
+    /// Only the table.
     Snapshot,
     /// The table and what Kafka holds beyond it.
     Live,
-    /// As live, but the tail has no room for more until ingest commits.
+    /// As [`Self::Live`], but the tail has no room for more rows until ingest commits.
     Full,
 }
 
-impl fmt::Display for Mode {
+impl fmt::Display for UnionMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Snapshot => "snapshot",
@@ -51,7 +51,7 @@ impl UnionView {
         self.lake.version
     }
 
-    /// Whether it has everything below these (partition, offset).
+    /// Returns true if the view has everything below these (partition, offset) pairs.
     pub fn covers(&self, ends: &[(i32, i64)]) -> bool {
         ends.iter().all(|(partition, end)| self.covered.get(partition).is_some_and(|covered| covered >= end))
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use chrono::Utc;
-use tickhouse::ingest::{IngestSettings, IngestSpec, Maintain};
+use tickhouse::ingest::{IngestSettings, IngestSpec, MaintainMode};
 use tickhouse::lake::maintenance::{Compaction, CompactionLimits, CompactionStats, RewriteError, StopReason};
 use tickhouse::lake::{
     DataFile, LakeMaintenance, LogMaintenance, MaintainedTable, ReplaceOutcome, Replacement, RetryPolicy, TableCommit,
@@ -45,7 +45,7 @@ async fn crumbs(place: &Place, messages: usize) -> Topic {
 
 fn unmaintained(topic: &Topic, place: &Place) -> IngestSpec {
     let spec = spec(topic, place);
-    let settings = IngestSettings { flush_rows: CRUMB, maintain: Maintain::Off, ..spec.settings };
+    let settings = IngestSettings { flush_rows: CRUMB, maintain: MaintainMode::Off, ..spec.settings };
     IngestSpec { settings, ..spec }
 }
 

@@ -3,7 +3,7 @@
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use sha2::{Digest, Sha256};
-use tickhouse::decode::{InputSettings, Reason};
+use tickhouse::decode::{InputSettings, RejectionReason};
 use tickhouse::ingest::{IngestError, IngestSpec};
 
 use crate::support::{Contents, Outgoing, Place, Tickhouse, Topic, over_stores, spec, tick, ticks, until_latest};
@@ -51,7 +51,7 @@ async fn dead_letters_are_whole_and_the_counters_balance() {
         let status = until_latest(IngestSpec { input, ..spec(&topic, &place) }).await.unwrap();
         let counts = status.committed;
         assert_eq!((counts.rows, counts.stored_offsets, counts.dead, counts.skipped), (100, 100, 11, 1));
-        assert_eq!(status.dead[&Reason::NaiveTs], 1);
+        assert_eq!(status.dead[&RejectionReason::NaiveTs], 1);
         assert_eq!(status.skips.values().sum::<u64>(), 1);
 
         let contents = Contents::exactly(&place, &sent).await;
@@ -125,7 +125,7 @@ async fn another_verdict_after_a_crash_between_the_two_commits_stops() {
 
         let version = place.lake().await.version();
         let error = until_latest(with(after)).await.unwrap_err();
-        assert!(matches!(error, IngestError::Disagreement { partition: 0, offset: 11, .. }), "{error}");
+        assert!(matches!(error, IngestError::VerdictMismatch { partition: 0, offset: 11, .. }), "{error}");
         assert!(place.lake().await.version() <= version + 1, "nothing but the input changed");
         until_latest(with(before)).await.unwrap();
         let contents = Contents::of(&place).await;

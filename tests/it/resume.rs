@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tickhouse::kafka::{Progress, Reader};
+use tickhouse::kafka::{ReadProgress, TopicReader};
 
 use crate::support::{Finished, PATIENCE, Tickhouse, Topic};
 
@@ -25,11 +25,11 @@ fn replay(topic: &Topic, file: &Path, flags: &[&str]) -> Tickhouse {
 
 /// The rows that a reader of committed messages finds, in the order of the only partition.
 fn committed_rows(topic: &Topic) -> Vec<usize> {
-    let mut reader = Reader::open(&topic.kafka, PATIENCE).unwrap();
+    let mut reader = TopicReader::open(&topic.kafka, PATIENCE).unwrap();
     reader.start(&[(0, 0)]).unwrap();
     let mut rows = Vec::new();
-    let mut progress = Progress::More;
-    while progress == Progress::More {
+    let mut progress = ReadProgress::More;
+    while progress == ReadProgress::More {
         progress = reader
             .read(|record| {
                 let message: serde_json::Value = serde_json::from_slice(record.payload().unwrap()).unwrap();

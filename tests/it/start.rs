@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tickhouse::ingest::{Behind, Daemon, Hindrance, IngestError, IngestSettings, IngestSpec, StartPolicy, Unreached};
+use tickhouse::ingest::{
+    GoalUnreached, IngestDaemon, IngestError, IngestSettings, IngestSpec, PartitionBehind, StartPolicy, UnreachedReason,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Contents, Outgoing, Place, Tickhouse, Topic, ingest, over_stores, spec, ticks, until_latest};
@@ -93,11 +95,13 @@ async fn a_batch_that_is_stopped_before_the_ends_says_so() {
     let sent = topic.send(&ticks(0..100));
     let stop = CancellationToken::new();
     let batch = IngestSpec { until_latest: true, ..spec(&topic, &place) };
-    let daemon = Daemon::open(batch, &stop).await.unwrap().unwrap();
+    let daemon = IngestDaemon::open(batch, &stop).await.unwrap().unwrap();
     stop.cancel();
     let error = daemon.run(stop).await.unwrap_err();
-    let expected =
-        Unreached { why: Hindrance::Stopped, behind: vec![Behind { partition: 0, next: None, end: Some(100) }] };
+    let expected = GoalUnreached {
+        reason: UnreachedReason::Stopped,
+        behind: vec![PartitionBehind { partition: 0, next: None, end: Some(100) }],
+    };
     assert!(matches!(&error, IngestError::Unreached(unreached) if *unreached == expected), "{error}");
     until_latest(spec(&topic, &place)).await.unwrap();
     Contents::exactly(&place, &sent).await;

@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use tickhouse::kafka::KafkaSettings;
 use tickhouse::market::{ExtraSpec, ExtraType, PartitionBy};
 use tickhouse::query::{DEFAULT_MEMORY_BYTES, ParsedStatement, UnionSessions};
-use tickhouse::tail::{Mode, Union, UnionError, UnionSettings, UnionView};
+use tickhouse::tail::{TableUnion, UnionError, UnionMode, UnionSettings, UnionView};
 use tokio::time::timeout;
 
 use crate::support::{Contents, PATIENCE, Place, Tickhouse, Topic, ingest, over_stores, spec, tick, until_latest};
@@ -62,8 +62,8 @@ async fn assert_prefix(sessions: &UnionSessions, view: &UnionView) -> i64 {
     all
 }
 
-async fn union(place: &Place, kafka: Option<KafkaSettings>) -> Union {
-    Union::open(place.lake().await, UnionSettings::of(kafka)).await.unwrap()
+async fn union(place: &Place, kafka: Option<KafkaSettings>) -> TableUnion {
+    TableUnion::open(place.lake().await, UnionSettings::of(kafka)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,12 +90,12 @@ async fn every_view_is_a_prefix_while_commits_go_on() {
                 let view = Arc::clone(&views.borrow_and_update());
                 let count = assert_prefix(&sessions, &view).await;
                 assert!(count >= before, "{count} rows after {before}");
-                assert_eq!((view.mode, &view.trouble), (Mode::Live, &None));
+                assert_eq!((view.mode, &view.stale_reason), (UnionMode::Live, &None));
                 before = count;
                 largest_tail = largest_tail.max(view.tail_rows);
                 versions.push(view.version());
                 asked += usize::from(asked < 59 && go.try_send(()).is_ok());
-                union.hint().committed();
+                union.commit_notifier().committed();
                 if view.covered.values().sum::<i64>() == 18_000 {
                     break;
                 }
@@ -179,7 +179,7 @@ async fn without_brokers_it_is_the_table_alone() {
     topic.send(&payloads(300..600));
     let mut alone = union(&place, None).await;
     let view = alone.caught_up().await.unwrap();
-    assert_eq!((view.mode, view.tail_rows, view.version()), (Mode::Snapshot, 0, place.lake().await.version()));
+    assert_eq!((view.mode, view.tail_rows, view.version()), (UnionMode::Snapshot, 0, place.lake().await.version()));
     let sessions = UnionSessions::new(DEFAULT_MEMORY_BYTES).unwrap();
     assert_eq!(assert_prefix(&sessions, &view).await, 294);
     let mut both = union(&place, Some(topic.kafka.clone())).await;
@@ -198,15 +198,15 @@ async fn a_full_tail_waits_for_ingest() {
         topic.send(&payloads(at * 300..(at + 1) * 300));
     }
     let settings = UnionSettings { tail_bytes: 100_000, ..UnionSettings::of(Some(topic.kafka.clone())) };
-    let mut union = Union::open(place.lake().await, settings).await.unwrap();
+    let mut union = TableUnion::open(place.lake().await, settings).await.unwrap();
     let error = timeout(PATIENCE, union.caught_up()).await.unwrap().unwrap_err();
     assert!(matches!(error, UnionError::Full { limit_bytes: 100_000, lag } if lag > 0), "{error}");
     let sessions = UnionSessions::new(DEFAULT_MEMORY_BYTES).unwrap();
     let full = union.view();
-    assert!(full.mode == Mode::Full && full.trouble.is_some() && full.tail_rows > 0, "{full:?}");
+    assert!(full.mode == UnionMode::Full && full.stale_reason.is_some() && full.tail_rows > 0, "{full:?}");
     assert!(assert_prefix(&sessions, &full).await < 11_760);
     until_latest(spec(&topic, &place)).await.unwrap();
-    union.hint().committed();
+    union.commit_notifier().committed();
     let mut views = union.views();
     let whole = timeout(PATIENCE, views.wait_for(|view| view.covered.values().sum::<i64>() == 12_000));
     let whole = whole.await.unwrap().unwrap().clone();
@@ -225,7 +225,7 @@ async fn another_cluster_is_refused() {
         false => topic.recreate().await,
     };
     let settings = UnionSettings::of(Some(other.kafka.clone()));
-    let error = Union::open(place.lake().await, settings).await.unwrap_err();
+    let error = TableUnion::open(place.lake().await, settings).await.unwrap_err();
     // An empty topic doesn't hold the offsets either; what is said first is that it is another one.
     assert!(matches!(error, UnionError::TopicMismatch(_)), "{error}");
 }
@@ -238,7 +238,7 @@ async fn a_new_epoch_begins_at_the_first_offset() {
     let union = union(&place, Some(topic.kafka.clone())).await;
     let mut lake = place.lake().await;
     lake.begin_epoch(&topic.identity(), "test").await.unwrap();
-    union.hint().committed();
+    union.commit_notifier().committed();
     let mut views = union.views();
     let whole = timeout(PATIENCE, views.wait_for(|view| view.lake.epoch == 1 && view.tail_rows == 294));
     let whole = whole.await.unwrap().unwrap().clone();

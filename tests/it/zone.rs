@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike};
 use chrono_tz::Tz;
-use tickhouse::ingest::{IngestSettings, IngestSpec, Maintain};
+use tickhouse::ingest::{IngestSettings, IngestSpec, MaintainMode};
 use tickhouse::lake::{ReplaceOutcome, Replacement, RetryPolicy};
 use tickhouse::market::PartitionBy;
 
@@ -38,7 +38,7 @@ fn in_zone(topic: &Topic, place: &Place, zone: &str, by: PartitionBy) -> IngestS
         market_zone: zone.to_owned(),
         partition_by: by,
         flush_rows: 30,
-        maintain: Maintain::Off,
+        maintain: MaintainMode::Off,
         ..spec.settings
     };
     IngestSpec { settings, ..spec }

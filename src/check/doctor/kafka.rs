@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::check::{DoctorCheck, DoctorReport};
-use crate::kafka::{Assigned, GroupInfo, KafkaSettings, Reader, TopicError, group_info};
+use crate::kafka::{GroupInfo, KafkaSettings, PartitionWatermarks, TopicError, TopicReader, group_info};
 use crate::lake::LoggedVersion;
 use crate::market::TopicIdentity;
 
@@ -17,7 +17,7 @@ const NEW_EPOCH: &str = "if it was recreated or moved, `tickhouse offsets set --
 /// The responses of the brokers.
 struct BrokerAnswers {
     identity: TopicIdentity,
-    partitions: BTreeMap<i32, Assigned>,
+    partitions: BTreeMap<i32, PartitionWatermarks>,
     group: Result<Option<GroupInfo>, TopicError>,
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn check(settings: &KafkaSettings, ticks: Option<&LoggedVersion
 }
 
 fn query_brokers(settings: &KafkaSettings, group: Option<&str>) -> Result<BrokerAnswers, TopicError> {
-    let reader = Reader::open(settings, BROKER_TIMEOUT)?;
+    let reader = TopicReader::open(settings, BROKER_TIMEOUT)?;
     let group = group.map_or(Ok(None), |group| group_info(settings, group, BROKER_TIMEOUT));
     let partitions = reader.partitions().iter().map(|at| (at.partition, *at)).collect();
     Ok(BrokerAnswers { identity: reader.identity().clone(), partitions, group })
@@ -107,7 +107,7 @@ fn topic(
     is_same
 }
 
-fn lag(ticks: &LoggedVersion, kafka: &BTreeMap<i32, Assigned>, report: &mut DoctorReport) {
+fn lag(ticks: &LoggedVersion, kafka: &BTreeMap<i32, PartitionWatermarks>, report: &mut DoctorReport) {
     let epoch = ticks.epoch();
     let (mut behind, mut wrong) = (0, Vec::new());
     for partition in ticks.partitions(epoch) {

@@ -15,7 +15,7 @@ use super::progress::VerifyProgress;
 use super::topic::{DifferingRows, PartitionComparison, TopicComparer, TopicComparison, position};
 use super::window::{ComparedTables, OffsetWindow, StoredOffsets, each_batch, rounds_of};
 use crate::decode::{Decoder, InputSettings};
-use crate::kafka::{Assigned, KafkaSettings, Reader};
+use crate::kafka::{KafkaSettings, PartitionWatermarks, TopicReader};
 use crate::lake::{INPUT, LoggedFile, LoggedVersion, PartitionCounters, RetryPolicy, offset_bounds};
 use crate::market::{MarketZone, PartitionBy};
 
@@ -57,7 +57,7 @@ pub(super) async fn compare(
         return Err(VerifyError::Usage(problem));
     }
     kafka.validate().map_err(|error| VerifyError::Usage(error.to_string()))?;
-    let reader = blocking(move || Reader::open(&kafka, RetryPolicy::ONE_SHOT)).await??;
+    let reader = blocking(move || TopicReader::open(&kafka, RetryPolicy::ONE_SHOT)).await??;
     version.identity().require(reader.identity())?;
     let Some(counters) = counters::counters_of(version) else {
         not_checked.push("Kafka: no counters say which offsets the table has".to_owned());
@@ -125,7 +125,7 @@ fn decoder_of(ticks: &LoggedVersion, zone: &MarketZone) -> Result<LakeDecoder, V
 /// The windows from the oldest record that Kafka has to the end of the table.
 fn windows_of(
     counters: &BTreeMap<i32, PartitionCounters>,
-    kafka: &[Assigned],
+    kafka: &[PartitionWatermarks],
     findings: &mut Findings,
 ) -> Vec<OffsetWindow> {
     let mut windows = Vec::new();

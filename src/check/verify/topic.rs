@@ -14,9 +14,9 @@ use super::logged::{DEAD_LETTERS, TICKS};
 use super::progress::VerifyProgress;
 use super::rows::hex;
 use super::window::{Digests, OffsetWindow, StoredOffsets};
-use crate::decode::{Decoder, Message, Verdict};
+use crate::decode::{Decoder, RawMessage, Verdict};
 use crate::kafka;
-use crate::kafka::{Reader, Record, TopicError};
+use crate::kafka::{KafkaRecord, TopicError, TopicReader};
 use crate::market::TickColumns;
 
 /// The comparison of one partition.
@@ -66,7 +66,7 @@ pub(super) struct TopicComparison {
 
 /// Compares the records of a topic with the tables.
 pub(super) struct TopicComparer {
-    pub reader: Reader,
+    pub reader: TopicReader,
     pub decoder: Decoder,
     pub compared: Arc<ComparedColumns>,
     pub stored: Arc<BTreeMap<i32, StoredOffsets>>,
@@ -115,9 +115,9 @@ impl TopicComparer {
             };
             at.rows = at.decoder.columns();
             reader.start(&[(partition, window.range.start)])?;
-            let mut more = kafka::Progress::More;
+            let mut more = kafka::ReadProgress::More;
             let mut reported = at.next;
-            while more == kafka::Progress::More && at.next < window.range.end {
+            while more == kafka::ReadProgress::More && at.next < window.range.end {
                 more = reader.read(|record| at.record(record))?;
                 progress.read_records((at.next - reported) as u64);
                 reported = at.next;
@@ -145,7 +145,7 @@ struct WindowComparer<'a> {
 }
 
 impl WindowComparer<'_> {
-    fn record(&mut self, record: &Record<'_>) {
+    fn record(&mut self, record: &KafkaRecord<'_>) {
         let (partition, offset) = (self.window.partition, record.offset());
         if record.partition() != partition || offset < self.next {
             return;
@@ -175,7 +175,7 @@ impl WindowComparer<'_> {
         }
         self.rows.clear();
         let headers = if self.decoder.needs_headers() { record.headers() } else { Vec::new() };
-        let message = Message {
+        let message = RawMessage {
             payload: record.payload(),
             key: record.key(),
             headers: &headers,
@@ -220,7 +220,7 @@ impl WindowComparer<'_> {
         }
     }
 
-    fn compare_dead_letter(&mut self, record: &Record<'_>) {
+    fn compare_dead_letter(&mut self, record: &KafkaRecord<'_>) {
         let payload = record.payload().unwrap_or_default();
         let hash = hex(&Sha256::digest(payload));
         if digest_dead_letter(&hash, payload.len() as i64) != self.digests.of(self.window.partition, record.offset()) {

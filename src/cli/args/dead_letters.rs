@@ -5,7 +5,7 @@ use std::ops::Range;
 use clap::{Args, Subcommand};
 
 use crate::cli::args::{FormatChoice, InputArgs, TableArgs};
-use crate::decode::Reason;
+use crate::decode::RejectionReason;
 use crate::query::TimeExpression;
 
 const AFTER_HELP: &str = "\
@@ -57,7 +57,7 @@ pub enum DeadLettersCommand {
 pub struct DeadLettersListArgs {
     /// Only dead letters of this reason
     #[arg(long, value_name = "CODE", value_parser = reason)]
-    pub reason: Option<Reason>,
+    pub reason: Option<RejectionReason>,
     /// Only open ones, whose ticks are not in the table
     #[arg(long)]
     pub open: bool,
@@ -73,7 +73,7 @@ pub struct DeadLettersListArgs {
 pub struct DeadLettersShowArgs {
     /// Only dead letters of this reason
     #[arg(long, value_name = "CODE", value_parser = reason)]
-    pub reason: Option<Reason>,
+    pub reason: Option<RejectionReason>,
     /// Only dead letters of this partition
     #[arg(long, value_name = "NUMBER")]
     pub partition: Option<u32>,
@@ -95,7 +95,7 @@ pub struct DeadLettersShowArgs {
 pub struct DeadLettersReplayArgs {
     /// Only these reasons, separated by commas; can be repeated
     #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = reason)]
-    pub reason: Vec<Reason>,
+    pub reason: Vec<RejectionReason>,
     /// Only those that were ingested at or after this: 2026-11-20, 2026-11-20T14:30:00Z, yesterday or 2h (ago)
     ///
     /// Days and times without an offset are in UTC.
@@ -125,10 +125,10 @@ pub struct DeadLettersReplayArgs {
     pub input: InputArgs,
 }
 
-fn reason(text: &str) -> Result<Reason, String> {
-    let found = Reason::ALL.iter().copied().find(|reason| reason.as_str() == text);
+fn reason(text: &str) -> Result<RejectionReason, String> {
+    let found = RejectionReason::ALL.iter().copied().find(|reason| reason.as_str() == text);
     found.ok_or_else(|| {
-        let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        let known: Vec<&str> = RejectionReason::ALL.iter().map(|reason| reason.as_str()).collect();
         format!("write one of {}", known.join(", "))
     })
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::args::{EventArgs, KafkaArgs, ServeArgs, TableArgs};
 use crate::cli::settings::Layers;
 use crate::decode::Preset;
-use crate::ingest::{DataLossPolicy, Maintain, Share, StartPolicy};
+use crate::ingest::{DataLossPolicy, DeadLetterShare, MaintainMode, StartPolicy};
 use crate::market::PartitionBy;
 use crate::serve::http::Listen;
 use crate::serve::metrics::DEFAULT_LISTEN;
@@ -64,7 +64,7 @@ pub struct IngestArgs {
     ///
     /// The share is taken of the first 1,000 messages, then of every 10,000.
     #[arg(long, value_name = "SHARE", help_heading = "Start and stop")]
-    pub max_dead_share: Option<Share>,
+    pub max_dead_share: Option<DeadLetterShare>,
     /// Flush at this many rows [default: 1000000]
     #[arg(long, value_name = "ROWS", help_heading = "Flush and memory")]
     pub flush_rows: Option<u32>,
@@ -85,7 +85,7 @@ pub struct IngestArgs {
     pub partition_by: Option<PartitionBy>,
     /// Maintenance of the table while ingest runs [default: compact]
     #[arg(long, value_name = "WORK", help_heading = "Maintenance")]
-    pub maintain: Option<Maintain>,
+    pub maintain: Option<MaintainMode>,
     /// Compute signals, anomalies and alerts in the same process, as `tickhouse live` does
     #[arg(long, help_heading = "Events", conflicts_with_all = ["dry_run", "until_latest"])]
     pub live: bool,
@@ -175,7 +175,7 @@ impl IngestArgs {
         layers.flag("ingest.must_exist", "--must-exist", self.must_exist.then_some(true));
         layers.flag("ingest.start", "--start", self.start.as_ref().map(ToString::to_string));
         layers.flag("ingest.on_data_loss", "--on-data-loss", name(self.on_data_loss));
-        layers.flag("ingest.max_dead_share", "--max-dead-share", self.max_dead_share.map(Share::value));
+        layers.flag("ingest.max_dead_share", "--max-dead-share", self.max_dead_share.map(DeadLetterShare::value));
         layers.flag("ingest.market_zone", "--market-zone", self.market_zone.clone());
         layers.flag("ingest.partition_by", "--partition-by", name(self.partition_by));
         layers.flag("ingest.flush_rows", "--flush-rows", self.flush_rows.map(i64::from));

@@ -45,7 +45,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         }
         if let Some(error) = cause.downcast_ref::<IngestError>() {
             return match error {
-                IngestError::DataLoss(_) | IngestError::MostlyDead(_) => Some(DATA_LOSS),
+                IngestError::DataLoss(_) | IngestError::TooManyDeadLetters(_) => Some(DATA_LOSS),
                 IngestError::Settings(_) | IngestError::Start(_) => Some(USAGE),
                 IngestError::Lake(error) => lake_code(error),
                 IngestError::Topic(error) => topic_code(error),

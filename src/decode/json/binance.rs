@@ -1,13 +1,13 @@
 //! Binance frames, raw or in the wrapper of combined streams: spot, USD-M and COIN-M futures.
 
-use crate::decode::json::frames::{Frame, Level, known};
-use crate::decode::json::origin::Origin;
-use crate::decode::json::plan::{Capture, Kind, Plan};
-use crate::decode::json::record::Record;
+use crate::decode::json::field_origin::FieldOrigin;
+use crate::decode::json::frames::{Frame, ObjectScan, known};
+use crate::decode::json::plan::{Capture, CaptureKind, ScanPlan};
+use crate::decode::json::row_reader::TickMapping;
 use crate::decode::json::scan::Scanner;
-use crate::decode::verdict::{Reason, Rejection};
+use crate::decode::verdict::{Rejection, RejectionReason};
 
-/// Event types and stream names that are no trades.
+/// Event types and stream names that carry no trades.
 const NO_TICKS: &[&str] = &[
     "bookTicker",
     "depthUpdate",
@@ -40,53 +40,53 @@ const NO_TICKS: &[&str] = &[
     "tradingSession",
 ];
 
-/// Where the fields of a frame lie: at the root, or below `/data`.
+/// Where the fields of a frame are: at the root, or below `/data`.
 #[derive(Debug, Clone)]
-struct Fields {
+struct FrameFields {
     event: usize,
     event_pointer: Box<str>,
-    trade: Record,
-    aggregate: Record,
+    trade: TickMapping,
+    aggregate: TickMapping,
     bid: usize,
     ask: usize,
     bids: usize,
     asks: usize,
 }
 
-impl Fields {
-    fn new(plan: &mut Plan, prefix: &str, extras: &[&str]) -> Self {
+impl FrameFields {
+    fn new(plan: &mut ScanPlan, prefix: &str, extras: &[&str]) -> Self {
         let pointer = |key: &str| format!("{prefix}{key}");
         let event = plan.add(&pointer("/e"));
-        // Ignored, but named here so that a frame has no other keys to remember; in the order of the frames.
+        // Ignored, but part of the plan so that a frame has no unmapped keys to track; in the order of the frames.
         plan.add(&pointer("/E"));
-        let mut origin = |key: &str| Origin::at(plan, &pointer(key));
+        let mut origin = |key: &str| FieldOrigin::at(plan, &pointer(key));
         let (symbol, trade_id, close) = (origin("/s"), origin("/t"), origin("/p"));
         let (volume, ts) = (origin("/q"), origin("/T"));
         let mut slot = |key: &str| plan.add(&pointer(key));
-        let mut record = Record {
+        let mut tick_mapping = TickMapping {
             symbol,
             trade_id,
             close,
             volume,
             ts,
-            source: Origin::Constant("binance".into()),
+            source: FieldOrigin::Constant("binance".into()),
             text_numbers: true,
             extras: Vec::new(),
-            ..Record::default()
+            ..TickMapping::default()
         };
         ["/m", "/M", "/X", "/u", "/U", "/pu", "/ps", "/B", "/A", "/f", "/l"].into_iter().for_each(|key| {
             slot(key);
         });
         let (bid, ask, bids, asks) = (slot("/b"), slot("/a"), slot("/bids"), slot("/asks"));
-        let mut origin = |key: &str| Origin::at(plan, &pointer(key));
-        record.extras = extras.iter().map(|path| origin(path)).collect();
-        let aggregate = Record { trade_id: origin("/a"), ..record.clone() };
-        Self { event, event_pointer: pointer("/e").into(), trade: record, aggregate, bid, ask, bids, asks }
+        let mut origin = |key: &str| FieldOrigin::at(plan, &pointer(key));
+        tick_mapping.extras = extras.iter().map(|path| origin(path)).collect();
+        let aggregate = TickMapping { trade_id: origin("/a"), ..tick_mapping.clone() };
+        Self { event, event_pointer: pointer("/e").into(), trade: tick_mapping, aggregate, bid, ask, bids, asks }
     }
 
     /// Frames that come without an event type: best quotes and partial books of spot.
     fn untyped(&self, found: &[Capture]) -> Option<&'static str> {
-        let present = |slot: usize| found[slot].kind != Kind::Missing;
+        let present = |slot: usize| found[slot].kind != CaptureKind::Missing;
         if present(self.bid) && present(self.ask) {
             Some("bookTicker")
         } else if present(self.bids) && present(self.asks) {
@@ -99,25 +99,25 @@ impl Fields {
 
 #[derive(Debug, Clone)]
 pub(in crate::decode) struct Binance {
-    level: Level,
+    level: ObjectScan,
     stream: usize,
     data: usize,
     result: usize,
     error: usize,
     code: usize,
-    raw: Fields,
-    wrapped: Fields,
+    raw: FrameFields,
+    wrapped: FrameFields,
 }
 
 impl Binance {
     pub(in crate::decode) fn new(extras: &[&str]) -> Self {
-        let mut plan = Plan::new();
+        let mut plan = ScanPlan::new();
         let stream = plan.add("/stream");
         let data = plan.add("/data");
-        let wrapped = Fields::new(&mut plan, "/data", extras);
-        let raw = Fields::new(&mut plan, "", extras);
+        let wrapped = FrameFields::new(&mut plan, "/data", extras);
+        let raw = FrameFields::new(&mut plan, "", extras);
         let (result, error, code) = (plan.add("/result"), plan.add("/error"), plan.add("/code"));
-        Self { level: Level::new(plan), stream, data, result, error, code, raw, wrapped }
+        Self { level: ObjectScan::new(plan), stream, data, result, error, code, raw, wrapped }
     }
 
     pub(in crate::decode) fn read(
@@ -130,7 +130,7 @@ impl Binance {
         }
         self.level.scan_document(scanner)?;
         let found = &self.level.captures;
-        let present = |slot: usize| found[slot].kind != Kind::Missing;
+        let present = |slot: usize| found[slot].kind != CaptureKind::Missing;
         let stream = frame.string(found[self.stream]);
         let fields = if stream.is_some() && present(self.data) { &self.wrapped } else { &self.raw };
         let event = frame.string(found[fields.event]);
@@ -156,7 +156,7 @@ impl Binance {
         Ok(())
     }
 
-    /// Streams of all symbols, as `!miniTicker@arr`, send arrays of what is no trade.
+    /// Streams of all symbols, such as `!miniTicker@arr`, send arrays, which carry no trades.
     fn read_array(&mut self, scanner: &mut Scanner<'_>, frame: &mut Frame<'_, '_>) -> Result<(), Rejection> {
         let event = self.raw.event;
         let element = |frame: &mut Frame<'_, '_>, found: &[Capture]| {
@@ -164,7 +164,10 @@ impl Binance {
             match known(&kind, NO_TICKS) {
                 Some(name) => frame.skip(name),
                 None if matches!(&*kind, "trade" | "aggTrade") => {
-                    return Err(Rejection::new(Reason::NotObject, "a trade in an array; Binance sends one a frame"));
+                    return Err(Rejection::new(
+                        RejectionReason::NotObject,
+                        "a trade in an array; Binance sends one a frame",
+                    ));
                 }
                 None => return Err(frame.unknown_type(&[("/e", found[event])])),
             }
@@ -199,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stream_names_tell_the_kind() {
+    fn stream_names_give_the_kind() {
         for (stream, kind) in [
             ("btcusdt@bookTicker", "bookTicker"),
             ("btcusdt@depth@100ms", "depth"),

@@ -1,46 +1,46 @@
 //! Coinbase: the exchange feed and Advanced Trade.
 
-use crate::decode::json::frames::{Frame, Level, array, known, vendor_record};
-use crate::decode::json::plan::Plan;
-use crate::decode::json::record::Record;
+use crate::decode::json::frames::{Frame, ObjectScan, array, known, vendor_mapping};
+use crate::decode::json::plan::ScanPlan;
+use crate::decode::json::row_reader::TickMapping;
 use crate::decode::json::scan::Scanner;
 use crate::decode::verdict::Rejection;
 
 /// `match` frames of the exchange feed, and `market_trades` of Advanced Trade.
 #[derive(Debug, Clone)]
 pub(in crate::decode) struct Coinbase {
-    root: Level,
+    root: ObjectScan,
     kind: usize,
     channel: usize,
     events: usize,
-    matched: Record,
-    event: Level,
+    matched: TickMapping,
+    event: ObjectScan,
     trades: usize,
-    trade: Level,
-    trade_record: Record,
+    trade: ObjectScan,
+    trade_mapping: TickMapping,
 }
 
 impl Coinbase {
     pub(in crate::decode) fn new(extras: &[&str]) -> Self {
         const KEYS: [&str; 5] = ["/product_id", "/time", "/price", "/size", "/trade_id"];
-        let (mut root, mut event, mut trade) = (Plan::new(), Plan::new(), Plan::new());
+        let (mut root, mut event, mut trade) = (ScanPlan::new(), ScanPlan::new(), ScanPlan::new());
         let kind = root.add("/type");
         let channel = root.add("/channel");
         let events = root.add("/events");
         let trades = event.add("/trades");
-        let native = |record| Record { text_numbers: true, ..record };
-        let matched = native(vendor_record(&mut root, "coinbase", KEYS, extras));
-        let trade_record = native(vendor_record(&mut trade, "coinbase", KEYS, extras));
+        let native = |tick_mapping| TickMapping { text_numbers: true, ..tick_mapping };
+        let matched = native(vendor_mapping(&mut root, "coinbase", KEYS, extras));
+        let trade_mapping = native(vendor_mapping(&mut trade, "coinbase", KEYS, extras));
         Self {
-            root: Level::new(root),
+            root: ObjectScan::new(root),
             kind,
             channel,
             events,
             matched,
-            event: Level::new(event),
+            event: ObjectScan::new(event),
             trades,
-            trade: Level::new(trade),
-            trade_record,
+            trade: ObjectScan::new(trade),
+            trade_mapping,
         }
     }
 
@@ -81,11 +81,11 @@ impl Coinbase {
 
     fn market_trades(&mut self, frame: &mut Frame<'_, '_>) -> Result<(), Rejection> {
         let events = array(frame.text, self.root.captures[self.events], "events")?;
-        let (trades, trade, record) = (self.trades, &mut self.trade, &self.trade_record);
+        let (trades, trade, tick_mapping) = (self.trades, &mut self.trade, &self.trade_mapping);
         self.event.each(&mut Scanner::new(frame.text, events.start as usize), |event| {
             let trades = array(frame.text, event[trades], "trades")?;
             let mut scanner = Scanner::new(frame.text, trades.start as usize);
-            let read = trade.each(&mut scanner, |captures| frame.tick(record, captures));
+            let read = trade.each(&mut scanner, |captures| frame.tick(tick_mapping, captures));
             read.map_err(|rejection| frame.at_index(rejection))
         })
     }

@@ -3,17 +3,17 @@
 //! Details are stored and printed, so they are short and hold nothing that moves a cursor; they are never logged above
 //! debug.
 
-use crate::decode::json::origin::{Origin, Scanned};
-use crate::decode::json::plan::{Capture, Kind};
+use crate::decode::json::field_origin::{FieldOrigin, ScannedDocument};
+use crate::decode::json::plan::{Capture, CaptureKind};
 use crate::decode::json::text::unescape;
-use crate::decode::verdict::{Reason, Rejection};
+use crate::decode::verdict::{Rejection, RejectionReason};
 
 /// Enough of a value to recognise it.
 const SHOWN_CHARACTERS: usize = 40;
 /// Bytes of the document on both sides of a fault.
 const AROUND_BYTES: usize = 16;
 
-/// Without control, invisible and bidirectional characters; quotes stay as they are.
+/// Escapes control, invisible and bidirectional characters; quotes stay as they are.
 fn first_characters(text: &str) -> String {
     let mut shown: String = text
         .chars()
@@ -29,33 +29,33 @@ fn first_characters(text: &str) -> String {
     shown
 }
 
-/// What a value is, and its first characters where it has some that its type doesn't tell.
+/// The type of a value, and its first characters unless the type determines the value.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::decode) struct Found {
+pub(in crate::decode) struct FoundValue {
     kind: &'static str,
     value: Option<String>,
 }
 
-impl Found {
+impl FoundValue {
     const MISSING: Self = Self { kind: "missing", value: None };
 
     pub(in crate::decode) fn of(text: &str, capture: Capture) -> Self {
         let raw = capture.text(text);
         let quoted = |text: &str| Some(format!("\"{}\"", first_characters(text)));
         let (kind, value) = match capture.kind {
-            Kind::Missing => return Self::MISSING,
-            Kind::Null => ("null", None),
-            Kind::True | Kind::False => ("a boolean", Some(first_characters(raw))),
-            Kind::Number => ("the number", Some(first_characters(raw))),
-            Kind::PlainString => ("the string", quoted(raw)),
-            Kind::EscapedString => ("the string", quoted(&unescape(raw).unwrap_or_else(|| raw.to_owned()))),
-            Kind::Object => ("the object", Some(first_characters(raw))),
-            Kind::Array => ("the array", Some(first_characters(raw))),
+            CaptureKind::Missing => return Self::MISSING,
+            CaptureKind::Null => ("null", None),
+            CaptureKind::True | CaptureKind::False => ("a boolean", Some(first_characters(raw))),
+            CaptureKind::Number => ("the number", Some(first_characters(raw))),
+            CaptureKind::PlainString => ("the string", quoted(raw)),
+            CaptureKind::EscapedString => ("the string", quoted(&unescape(raw).unwrap_or_else(|| raw.to_owned()))),
+            CaptureKind::Object => ("the object", Some(first_characters(raw))),
+            CaptureKind::Array => ("the array", Some(first_characters(raw))),
         };
         Self { kind, value }
     }
 
-    /// Of a Kafka key or a header.
+    /// Describes a Kafka key or the value of a header.
     fn of_bytes(bytes: Option<&[u8]>) -> Self {
         match bytes.map(std::str::from_utf8) {
             None => Self::MISSING,
@@ -64,8 +64,8 @@ impl Found {
         }
     }
 
-    /// The end of a rejection's detail.
-    pub(in crate::decode) fn end(self, reason: Reason, mut detail: String) -> Rejection {
+    /// Appends the description to the detail of a rejection.
+    pub(in crate::decode) fn end(self, reason: RejectionReason, mut detail: String) -> Rejection {
         detail.push_str(self.kind);
         let value_at = self.value.as_ref().map(|_| detail.len());
         if let Some(value) = self.value {
@@ -76,41 +76,47 @@ impl Found {
     }
 }
 
-/// Adds to a rejection what its field was read from.
+/// Adds to a rejection the source and the value of its field.
 #[cold]
-pub(in crate::decode) fn explain(rejection: Rejection, origin: &Origin, scanned: Scanned<'_, '_>) -> Rejection {
+pub(in crate::decode) fn explain(
+    rejection: Rejection,
+    origin: &FieldOrigin,
+    scanned: ScannedDocument<'_, '_>,
+) -> Rejection {
     let message = scanned.message;
-    let (place, found) = match origin {
-        Origin::Absent | Origin::Constant(_) => return rejection,
-        Origin::Slot(slot, pointer) => (pointer.to_string(), Found::of(scanned.text, scanned.captures[*slot])),
-        Origin::KafkaKey => ("kafka.key".to_owned(), Found::of_bytes(message.key)),
-        Origin::KafkaTimestamp => {
+    let (path, found) = match origin {
+        FieldOrigin::Absent | FieldOrigin::Constant(_) => return rejection,
+        FieldOrigin::Slot(slot, pointer) => {
+            (pointer.to_string(), FoundValue::of(scanned.text, scanned.captures[*slot]))
+        }
+        FieldOrigin::KafkaKey => ("kafka.key".to_owned(), FoundValue::of_bytes(message.key)),
+        FieldOrigin::KafkaTimestamp => {
             let value = message.timestamp.map(|millis| millis.to_string());
             let kind = if value.is_some() { "the number" } else { "missing" };
-            ("kafka.timestamp".to_owned(), Found { kind, value })
+            ("kafka.timestamp".to_owned(), FoundValue { kind, value })
         }
-        Origin::Header(name) => {
+        FieldOrigin::Header(name) => {
             let value = message.headers.iter().find(|(key, _)| *key == &**name).and_then(|(_, value)| *value);
-            (format!("header:{name}"), Found::of_bytes(value))
+            (format!("header:{name}"), FoundValue::of_bytes(value))
         }
     };
-    found.end(rejection.reason, format!("{}; {place} is ", rejection.detail))
+    found.end(rejection.reason, format!("{}; {path} is ", rejection.detail))
 }
 
-/// A frame whose type no list of its preset has. `kinds` are where the type may be.
+/// The rejection of a frame whose type the preset doesn't list. The type is in one of `kinds`.
 #[cold]
 pub(in crate::decode) fn unknown_type(text: &str, kinds: &[(&str, Capture)]) -> Rejection {
     const WHAT: &str = "a frame type that the preset doesn't know";
-    let found = kinds.iter().find(|(_, capture)| capture.kind != Kind::Missing).or(kinds.first());
+    let found = kinds.iter().find(|(_, capture)| capture.kind != CaptureKind::Missing).or(kinds.first());
     match found {
         Some((pointer, capture)) => {
-            Found::of(text, *capture).end(Reason::UnknownType, format!("{WHAT}; {pointer} is "))
+            FoundValue::of(text, *capture).end(RejectionReason::UnknownType, format!("{WHAT}; {pointer} is "))
         }
-        None => Rejection::new(Reason::UnknownType, WHAT),
+        None => Rejection::new(RejectionReason::UnknownType, WHAT),
     }
 }
 
-/// Adds to a fault of a document what stands around it.
+/// Adds the text around a syntax fault to its rejection.
 #[cold]
 pub(in crate::decode) fn near(rejection: Rejection, text: &str) -> Rejection {
     let Some(at) = rejection.at else { return rejection };
@@ -135,18 +141,18 @@ mod tests {
 
     #[test]
     fn a_masked_detail_ends_before_the_value() {
-        let found = Found { kind: "the string", value: Some("\"secret\"".to_owned()) };
-        let rejection = found.end(Reason::Type, "close: value of another type; /p is ".to_owned());
+        let found = FoundValue { kind: "the string", value: Some("\"secret\"".to_owned()) };
+        let rejection = found.end(RejectionReason::Type, "close: value of another type; /p is ".to_owned());
         assert_eq!(rejection.detail, "close: value of another type; /p is the string \"secret\"");
         assert_eq!(rejection.masked(), "close: value of another type; /p is the string");
-        assert_eq!(Rejection::new(Reason::Empty, "no bytes").masked(), "no bytes");
+        assert_eq!(Rejection::new(RejectionReason::Empty, "no bytes").masked(), "no bytes");
     }
 
     #[test]
     fn a_fault_shows_what_is_around_it_whatever_the_text() {
         let text = format!("{}x", "é".repeat(100));
         for at in [0, 1, 17, 100, 199, 200, 201, 10_000] {
-            let rejection = Rejection { at: Some(at), ..Rejection::new(Reason::Syntax, "not valid JSON") };
+            let rejection = Rejection { at: Some(at), ..Rejection::new(RejectionReason::Syntax, "not valid JSON") };
             assert!(near(rejection, &text).detail.starts_with("not valid JSON, in "));
         }
     }

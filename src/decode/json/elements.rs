@@ -1,19 +1,19 @@
 //! Array frames whose elements carry their own type: Alpaca and Massive.
 
-use crate::decode::json::frames::{Frame, Level, vendor_record};
-use crate::decode::json::origin::Origin;
-use crate::decode::json::plan::{Capture, Plan};
-use crate::decode::json::record::Record;
+use crate::decode::json::field_origin::FieldOrigin;
+use crate::decode::json::frames::{Frame, ObjectScan, vendor_mapping};
+use crate::decode::json::plan::{Capture, ScanPlan};
+use crate::decode::json::row_reader::TickMapping;
 use crate::decode::json::scan::Scanner;
 use crate::decode::verdict::Rejection;
 
-enum Class {
+enum ElementClass {
     Trade,
     Bar,
-    /// Of a currency pair, as Massive names its symbol.
+    /// The mapping of a currency pair, whose symbol has another key at Massive.
     PairTrade,
     PairBar,
-    /// Of an index: a value without a volume.
+    /// The mapping of an index, which has a value and no volume.
     Value,
     Skip(&'static str),
     Unknown,
@@ -21,45 +21,45 @@ enum Class {
 
 /// Arrays of objects, each with its own type: Alpaca and Massive. A lone object counts as an array of one.
 #[derive(Debug, Clone)]
-pub(in crate::decode) struct Elements {
-    level: Level,
+pub(in crate::decode) struct TypedArrays {
+    level: ObjectScan,
     kind: usize,
     kind_pointer: &'static str,
-    classify: fn(&str) -> Class,
-    trade: Record,
-    bar: Record,
-    /// Only Massive has them.
+    classify: fn(&str) -> ElementClass,
+    trade: TickMapping,
+    bar: TickMapping,
+    /// Only Massive sends these types.
     pairs: Option<PairRecords>,
 }
 
 #[derive(Debug, Clone)]
 struct PairRecords {
-    trade: Record,
-    bar: Record,
-    value: Record,
+    trade: TickMapping,
+    bar: TickMapping,
+    value: TickMapping,
 }
 
-impl Elements {
+impl TypedArrays {
     pub(in crate::decode) fn alpaca(extras: &[&str]) -> Self {
-        let mut plan = Plan::new();
+        let mut plan = ScanPlan::new();
         let kind = plan.add("/T");
-        let trade = vendor_record(&mut plan, "alpaca", ["/S", "/t", "/p", "/s", "/i"], extras);
+        let trade = vendor_mapping(&mut plan, "alpaca", ["/S", "/t", "/p", "/s", "/i"], extras);
         let bar = bar_record(&mut plan, "alpaca", ["/S", "/t", "/c", "/v", ""], extras);
-        let (level, kind_pointer) = (Level::new(plan), "/T");
+        let (level, kind_pointer) = (ObjectScan::new(plan), "/T");
         Self { level, kind, kind_pointer, classify: alpaca_class, trade, bar, pairs: None }
     }
 
     pub(in crate::decode) fn massive(extras: &[&str]) -> Self {
-        let mut plan = Plan::new();
+        let mut plan = ScanPlan::new();
         let kind = plan.add("/ev");
-        let trade = vendor_record(&mut plan, "massive", ["/sym", "/t", "/p", "/s", "/i"], extras);
+        let trade = vendor_mapping(&mut plan, "massive", ["/sym", "/t", "/p", "/s", "/i"], extras);
         let bar = bar_record(&mut plan, "massive", ["/sym", "/s", "/c", "/v", ""], extras);
         let pairs = PairRecords {
-            trade: vendor_record(&mut plan, "massive", ["/pair", "/t", "/p", "/s", "/i"], extras),
+            trade: vendor_mapping(&mut plan, "massive", ["/pair", "/t", "/p", "/s", "/i"], extras),
             bar: bar_record(&mut plan, "massive", ["/pair", "/s", "/c", "/v", ""], extras),
-            value: vendor_record(&mut plan, "massive", ["/T", "/t", "/val", "", ""], extras),
+            value: vendor_mapping(&mut plan, "massive", ["/T", "/t", "/val", "", ""], extras),
         };
-        let (level, kind_pointer) = (Level::new(plan), "/ev");
+        let (level, kind_pointer) = (ObjectScan::new(plan), "/ev");
         Self { level, kind, kind_pointer, classify: massive_class, trade, bar, pairs: Some(pairs) }
     }
 
@@ -71,20 +71,20 @@ impl Elements {
         let Self { level, kind, kind_pointer, classify, trade, bar, pairs } = self;
         let element = |frame: &mut Frame<'_, '_>, captures: &[Capture]| {
             let kind = captures[*kind];
-            let class = frame.string(kind).map_or(Class::Unknown, |kind| classify(&kind));
-            let record = match (class, &*pairs) {
-                (Class::Trade, _) => trade,
-                (Class::Bar, _) => bar,
-                (Class::PairTrade, Some(pairs)) => &pairs.trade,
-                (Class::PairBar, Some(pairs)) => &pairs.bar,
-                (Class::Value, Some(pairs)) => &pairs.value,
-                (Class::Skip(name), _) => {
+            let class = frame.string(kind).map_or(ElementClass::Unknown, |kind| classify(&kind));
+            let tick_mapping = match (class, &*pairs) {
+                (ElementClass::Trade, _) => trade,
+                (ElementClass::Bar, _) => bar,
+                (ElementClass::PairTrade, Some(pairs)) => &pairs.trade,
+                (ElementClass::PairBar, Some(pairs)) => &pairs.bar,
+                (ElementClass::Value, Some(pairs)) => &pairs.value,
+                (ElementClass::Skip(name), _) => {
                     frame.skip(name);
                     return Ok(());
                 }
                 _ => return Err(frame.unknown_type(&[(kind_pointer, kind)])),
             };
-            frame.tick(record, captures)
+            frame.tick(tick_mapping, captures)
         };
         if scanner.peek() == Some(b'{') {
             level.scan_document(scanner)?;
@@ -95,44 +95,49 @@ impl Elements {
     }
 }
 
-fn alpaca_class(kind: &str) -> Class {
+fn alpaca_class(kind: &str) -> ElementClass {
     match kind {
-        "t" => Class::Trade,
-        "b" | "u" => Class::Bar,
-        "d" => Class::Skip("daily_bar"),
-        "q" => Class::Skip("quote"),
-        "o" => Class::Skip("orderbook"),
-        "c" => Class::Skip("correction"),
-        "x" => Class::Skip("cancel"),
-        "s" => Class::Skip("status"),
-        "l" => Class::Skip("luld"),
-        "i" => Class::Skip("imbalance"),
-        "n" => Class::Skip("news"),
-        "success" => Class::Skip("success"),
-        "subscription" => Class::Skip("subscription"),
-        "error" => Class::Skip("error"),
-        _ => Class::Unknown,
+        "t" => ElementClass::Trade,
+        "b" | "u" => ElementClass::Bar,
+        "d" => ElementClass::Skip("daily_bar"),
+        "q" => ElementClass::Skip("quote"),
+        "o" => ElementClass::Skip("orderbook"),
+        "c" => ElementClass::Skip("correction"),
+        "x" => ElementClass::Skip("cancel"),
+        "s" => ElementClass::Skip("status"),
+        "l" => ElementClass::Skip("luld"),
+        "i" => ElementClass::Skip("imbalance"),
+        "n" => ElementClass::Skip("news"),
+        "success" => ElementClass::Skip("success"),
+        "subscription" => ElementClass::Skip("subscription"),
+        "error" => ElementClass::Skip("error"),
+        _ => ElementClass::Unknown,
     }
 }
 
-fn massive_class(kind: &str) -> Class {
+fn massive_class(kind: &str) -> ElementClass {
     match kind {
-        "T" => Class::Trade,
-        "A" | "AM" => Class::Bar,
-        "XT" => Class::PairTrade,
-        "XA" | "XAS" | "CA" | "CAS" => Class::PairBar,
-        "V" => Class::Value,
-        "Q" | "XQ" | "C" => Class::Skip("quote"),
-        "XL2" => Class::Skip("orderbook"),
-        "NOI" => Class::Skip("imbalance"),
-        "LULD" => Class::Skip("luld"),
-        "FMV" => Class::Skip("fair_market_value"),
-        "status" => Class::Skip("status"),
-        _ => Class::Unknown,
+        "T" => ElementClass::Trade,
+        "A" | "AM" => ElementClass::Bar,
+        "XT" => ElementClass::PairTrade,
+        "XA" | "XAS" | "CA" | "CAS" => ElementClass::PairBar,
+        "V" => ElementClass::Value,
+        "Q" | "XQ" | "C" => ElementClass::Skip("quote"),
+        "XL2" => ElementClass::Skip("orderbook"),
+        "NOI" => ElementClass::Skip("imbalance"),
+        "LULD" => ElementClass::Skip("luld"),
+        "FMV" => ElementClass::Skip("fair_market_value"),
+        "status" => ElementClass::Skip("status"),
+        _ => ElementClass::Unknown,
     }
 }
 
-fn bar_record(plan: &mut Plan, source: &'static str, keys: [&str; 5], extras: &[&str]) -> Record {
-    let record = vendor_record(plan, source, keys, extras);
-    Record { open: Origin::at(plan, "/o"), high: Origin::at(plan, "/h"), low: Origin::at(plan, "/l"), ..record }
+fn bar_record(plan: &mut ScanPlan, source: &'static str, keys: [&str; 5], extras: &[&str]) -> TickMapping {
+    let tick_mapping = vendor_mapping(plan, source, keys, extras);
+    TickMapping {
+        open: FieldOrigin::at(plan, "/o"),
+        high: FieldOrigin::at(plan, "/h"),
+        low: FieldOrigin::at(plan, "/l"),
+        ..tick_mapping
+    }
 }

@@ -1,28 +1,28 @@
 //! Finnhub: several trades in the array of one object.
 
-use crate::decode::json::frames::{Frame, Level, array, known, vendor_record};
-use crate::decode::json::plan::Plan;
-use crate::decode::json::record::Record;
+use crate::decode::json::frames::{Frame, ObjectScan, array, known, vendor_mapping};
+use crate::decode::json::plan::ScanPlan;
+use crate::decode::json::row_reader::TickMapping;
 use crate::decode::json::scan::Scanner;
 use crate::decode::verdict::Rejection;
 
 /// `{"type":"trade","data":[..]}`.
 #[derive(Debug, Clone)]
 pub(in crate::decode) struct Finnhub {
-    root: Level,
+    root: ObjectScan,
     kind: usize,
     data: usize,
-    trade: Level,
-    record: Record,
+    trade: ObjectScan,
+    tick_mapping: TickMapping,
 }
 
 impl Finnhub {
     pub(in crate::decode) fn new(extras: &[&str]) -> Self {
-        let (mut root, mut trade) = (Plan::new(), Plan::new());
+        let (mut root, mut trade) = (ScanPlan::new(), ScanPlan::new());
         let kind = root.add("/type");
         let data = root.add("/data");
-        let record = vendor_record(&mut trade, "finnhub", ["/s", "/t", "/p", "/v", ""], extras);
-        Self { root: Level::new(root), kind, data, trade: Level::new(trade), record }
+        let tick_mapping = vendor_mapping(&mut trade, "finnhub", ["/s", "/t", "/p", "/v", ""], extras);
+        Self { root: ObjectScan::new(root), kind, data, trade: ObjectScan::new(trade), tick_mapping }
     }
 
     pub(in crate::decode) fn read(
@@ -41,10 +41,10 @@ impl Finnhub {
             }
         }
         let data = array(frame.text, self.root.captures[self.data], "data")?;
-        let record = &self.record;
+        let tick_mapping = &self.tick_mapping;
         let read = self
             .trade
-            .each(&mut Scanner::new(frame.text, data.start as usize), |captures| frame.tick(record, captures));
+            .each(&mut Scanner::new(frame.text, data.start as usize), |captures| frame.tick(tick_mapping, captures));
         read.map_err(|rejection| frame.at_index(rejection))
     }
 }

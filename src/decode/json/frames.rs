@@ -1,37 +1,38 @@
-//! One document on its way to rows: what all raw frames share.
+//! Decodes one document into rows: the part that all raw frames share.
 //!
-//! A type that a vendor documents as no tick is a skip; one that its preset doesn't list is `unknown_type`.
+//! A frame whose type the vendor documents as no tick is skipped; a type that the preset doesn't list is
+//! `unknown_type`.
 
 use std::borrow::Cow;
 
 use crate::market::TickColumns;
 
-use crate::decode::json::detail::{self, Found};
-use crate::decode::json::origin::{Origin, Scanned};
-use crate::decode::json::plan::{Capture, Kind, Plan};
-use crate::decode::json::record::{Record, RowReader};
+use crate::decode::json::detail::{self, FoundValue};
+use crate::decode::json::field_origin::{FieldOrigin, ScannedDocument};
+use crate::decode::json::plan::{Capture, CaptureKind, ScanPlan};
+use crate::decode::json::row_reader::{RowReader, TickMapping};
 use crate::decode::json::scan::Scanner;
 use crate::decode::json::text::unescape;
-use crate::decode::verdict::{Message, Reason, Rejection, SkipKind, Verdict};
+use crate::decode::verdict::{RawMessage, Rejection, RejectionReason, SkipKind, Verdict};
 
-/// A plan and what its last scan found.
+/// A plan and the captures of its last scan.
 #[derive(Debug, Clone)]
-pub(in crate::decode) struct Level {
-    plan: Plan,
+pub(in crate::decode) struct ObjectScan {
+    plan: ScanPlan,
     pub captures: Vec<Capture>,
 }
 
-impl Level {
-    pub(in crate::decode) fn new(plan: Plan) -> Self {
+impl ObjectScan {
+    pub(in crate::decode) fn new(plan: ScanPlan) -> Self {
         Self { captures: plan.empty_captures(), plan }
     }
 
     pub(in crate::decode) fn scan(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Rejection> {
         if scanner.peek() != Some(b'{') {
-            return Err(Rejection::new(Reason::NotObject, "not an object"));
+            return Err(Rejection::new(RejectionReason::NotObject, "not an object"));
         }
         self.captures.fill(Capture::MISSING);
-        Ok(scanner.object(&self.plan, Plan::ROOT, &mut self.captures)?)
+        Ok(scanner.object(&self.plan, ScanPlan::ROOT, &mut self.captures)?)
     }
 
     /// Scans an object that is the whole document.
@@ -56,22 +57,22 @@ impl Level {
     }
 }
 
-/// One document on its way to rows.
+/// The state of decoding one document.
 pub(in crate::decode) struct Frame<'f, 'p> {
     pub text: &'p str,
-    message: &'f Message<'p>,
+    message: &'f RawMessage<'p>,
     reader: &'f mut RowReader,
     rows: &'f mut TickColumns,
     index: i32,
     ticks: usize,
-    /// The first reason why some part is no row.
+    /// The first reason why a part of the document was skipped.
     skipped: Option<SkipKind>,
 }
 
 impl<'f, 'p> Frame<'f, 'p> {
     pub(in crate::decode) fn new(
         text: &'p str,
-        message: &'f Message<'p>,
+        message: &'f RawMessage<'p>,
         reader: &'f mut RowReader,
         rows: &'f mut TickColumns,
     ) -> Self {
@@ -79,9 +80,13 @@ impl<'f, 'p> Frame<'f, 'p> {
     }
 
     #[inline]
-    pub(in crate::decode) fn tick(&mut self, record: &Record, captures: &[Capture]) -> Result<(), Rejection> {
-        let scanned = Scanned { text: self.text, captures, message: self.message };
-        if self.reader.row(record, scanned, self.index, self.rows)? {
+    pub(in crate::decode) fn tick(
+        &mut self,
+        tick_mapping: &TickMapping,
+        captures: &[Capture],
+    ) -> Result<(), Rejection> {
+        let scanned = ScannedDocument { text: self.text, captures, message: self.message };
+        if self.reader.row(tick_mapping, scanned, self.index, self.rows)? {
             self.ticks += 1;
         } else {
             self.skipped.get_or_insert(SkipKind::Filtered);
@@ -98,13 +103,13 @@ impl<'f, 'p> Frame<'f, 'p> {
     pub(in crate::decode) fn string(&self, capture: Capture) -> Option<Cow<'p, str>> {
         let text = capture.text(self.text);
         match capture.kind {
-            Kind::PlainString => Some(Cow::Borrowed(text)),
-            Kind::EscapedString => unescape(text).map(Cow::Owned),
+            CaptureKind::PlainString => Some(Cow::Borrowed(text)),
+            CaptureKind::EscapedString => unescape(text).map(Cow::Owned),
             _ => None,
         }
     }
 
-    /// The type of the frame is in one of these.
+    /// The rejection of a frame of unknown type; the type is in one of these captures.
     #[cold]
     pub(in crate::decode) fn unknown_type(&self, kinds: &[(&str, Capture)]) -> Rejection {
         detail::unknown_type(self.text, kinds)
@@ -128,34 +133,34 @@ impl<'f, 'p> Frame<'f, 'p> {
 
 pub(in crate::decode) fn array(text: &str, capture: Capture, field: &str) -> Result<Capture, Rejection> {
     let (reason, problem) = match capture.kind {
-        Kind::Array => return Ok(capture),
-        Kind::Missing | Kind::Null => (Reason::MissingField, "missing or null"),
-        _ => (Reason::Type, "not an array"),
+        CaptureKind::Array => return Ok(capture),
+        CaptureKind::Missing | CaptureKind::Null => (RejectionReason::MissingField, "missing or null"),
+        _ => (RejectionReason::Type, "not an array"),
     };
-    Err(Found::of(text, capture).end(reason, format!("{field}: {problem}; /{field} is ")))
+    Err(FoundValue::of(text, capture).end(reason, format!("{field}: {problem}; /{field} is ")))
 }
 
 pub(in crate::decode) fn known(name: &str, names: &[&'static str]) -> Option<&'static str> {
     names.iter().find(|known| **known == name).copied()
 }
 
-/// The record of a vendor: pairs of a field's origin and its key.
-pub(in crate::decode) fn vendor_record(
-    plan: &mut Plan,
+/// The mapping of a vendor's ticks, from the keys of its fields.
+pub(in crate::decode) fn vendor_mapping(
+    plan: &mut ScanPlan,
     source: &'static str,
     keys: [&str; 5],
     extras: &[&str],
-) -> Record {
-    let mut slot = |key: &str| if key.is_empty() { Origin::Absent } else { Origin::at(plan, key) };
+) -> TickMapping {
+    let mut slot = |key: &str| if key.is_empty() { FieldOrigin::Absent } else { FieldOrigin::at(plan, key) };
     let [symbol, ts, close, volume, trade_id] = keys;
-    Record {
+    TickMapping {
         symbol: slot(symbol),
         ts: slot(ts),
         close: slot(close),
         volume: slot(volume),
         trade_id: slot(trade_id),
-        source: Origin::Constant(source.into()),
-        extras: extras.iter().map(|path| Origin::at(plan, path)).collect(),
-        ..Record::default()
+        source: FieldOrigin::Constant(source.into()),
+        extras: extras.iter().map(|path| FieldOrigin::at(plan, path)).collect(),
+        ..TickMapping::default()
     }
 }

@@ -1,20 +1,20 @@
-//! Which keys an object had so far, to find the second of a pair.
+//! Tracks the keys of an object, to detect duplicates.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Keys that are compared one by one; a hash set takes over beyond.
+/// Number of keys that are compared one by one; beyond it a hash set is used.
 const INLINE_KEYS: usize = 32;
 
-/// Keys of one object that no pointer wants.
+/// Keys of one object that no pointer refers to.
 #[derive(Debug, Default)]
-pub(in crate::decode) struct OtherKeys<'p> {
+pub(in crate::decode) struct UnmappedKeys<'p> {
     few: Vec<Cow<'p, [u8]>>,
     many: HashSet<Cow<'p, [u8]>>,
 }
 
-impl<'p> OtherKeys<'p> {
-    /// False if the key was there before.
+impl<'p> UnmappedKeys<'p> {
+    /// Returns false if the object had the key already.
     pub(in crate::decode) fn insert(&mut self, name: Cow<'p, [u8]>) -> bool {
         if self.many.is_empty() {
             if self.few.contains(&name) {

@@ -1,12 +1,12 @@
-//! JSON number literals -> doubles and integers, correctly rounded, without loss that nobody counts.
+//! Parses JSON number literals as doubles and integers: correctly rounded, and every loss of precision is counted.
 
-use crate::decode::verdict::{Coercions, Reason};
+use crate::decode::verdict::{Coercions, RejectionReason};
 
 /// Largest integer up to which every integer is a double.
 const EXACT_INTEGER: u64 = 1 << 53;
 /// Decimal digits that always fit a `u64`.
 const MANTISSA_DIGITS: usize = 19;
-/// Explicit exponents are cut here: far beyond the range of a double, far below an overflow of `i32`.
+/// Explicit exponents are limited to this: far beyond the range of a double, and far below an overflow of `i32`.
 const EXPONENT_CAP: i32 = 1_000_000;
 /// Powers of ten that are exact doubles.
 const POWERS: [f64; 23] = [
@@ -14,9 +14,9 @@ const POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
-/// A literal as it was scanned: `mantissa * 10^exponent`, unless `long`.
+/// A scanned literal: `mantissa * 10^exponent`, unless `long`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::decode) struct Number {
+pub(in crate::decode) struct JsonNumber {
     mantissa: u64,
     exponent: i32,
     pub negative: bool,
@@ -26,22 +26,22 @@ pub(in crate::decode) struct Number {
     long: bool,
 }
 
-/// Why a number literal isn't one.
+/// Why a literal is not a valid number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::decode) struct NotANumber {
+pub(in crate::decode) struct InvalidNumber {
     pub at: usize,
-    pub reason: Reason,
+    pub reason: RejectionReason,
 }
 
-impl Number {
+impl JsonNumber {
     pub(in crate::decode) const ZERO: Self =
         Self { mantissa: 0, exponent: 0, negative: false, integer: true, long: false };
 
     /// Scans the literal that begins at `start`; returns it and the position after it.
     #[inline]
-    pub(in crate::decode) fn scan(bytes: &[u8], start: usize) -> Result<(Self, usize), NotANumber> {
+    pub(in crate::decode) fn scan(bytes: &[u8], start: usize) -> Result<(Self, usize), InvalidNumber> {
         let digit = |at: usize| bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
-        let syntax = |at: usize| NotANumber { at, reason: Reason::Syntax };
+        let syntax = |at: usize| InvalidNumber { at, reason: RejectionReason::Syntax };
         let negative = bytes.get(start) == Some(&b'-');
         let first = start + usize::from(negative);
         let mut at = first;
@@ -52,9 +52,12 @@ impl Number {
         }
         let mut digits = at - first;
         if digits == 0 {
-            let reason =
-                if is_non_finite_word(&bytes[first.min(bytes.len())..]) { Reason::NonFinite } else { Reason::Syntax };
-            return Err(NotANumber { at, reason });
+            let reason = if is_non_finite_word(&bytes[first.min(bytes.len())..]) {
+                RejectionReason::NonFinite
+            } else {
+                RejectionReason::Syntax
+            };
+            return Err(InvalidNumber { at, reason });
         }
         if digits > 1 && bytes[first] == b'0' {
             return Err(syntax(first));
@@ -100,7 +103,7 @@ impl Number {
     /// # Errors
     /// `NonFinite` above the range of a double, `OutOfRange` for a non-zero literal that rounds to zero.
     #[inline]
-    pub(in crate::decode) fn to_f64(self, literal: &str, coercions: &mut Coercions) -> Result<f64, Reason> {
+    pub(in crate::decode) fn to_f64(self, literal: &str, coercions: &mut Coercions) -> Result<f64, RejectionReason> {
         if self.integer && (self.long || self.mantissa > EXACT_INTEGER) {
             coercions.precision_loss += 1;
         }
@@ -110,13 +113,13 @@ impl Number {
             let value = if self.exponent < 0 { mantissa / power } else { mantissa * power };
             return Ok(if self.negative { -value } else { value });
         }
-        let value: f64 = literal.parse().map_err(|_| Reason::Type)?;
+        let value: f64 = literal.parse().map_err(|_| RejectionReason::Type)?;
         if value.is_infinite() {
-            return Err(Reason::NonFinite);
+            return Err(RejectionReason::NonFinite);
         }
         let significand = literal.split(['e', 'E']).next().unwrap_or(literal);
         if value == 0.0 && significand.bytes().any(|byte| matches!(byte, b'1'..=b'9')) {
-            return Err(Reason::OutOfRange);
+            return Err(RejectionReason::OutOfRange);
         }
         Ok(value)
     }
@@ -125,24 +128,24 @@ impl Number {
     ///
     /// # Errors
     /// `Type` for a fraction, `OutOfRange` beyond 64 bits.
-    pub(in crate::decode) fn to_i64(self, _literal: &str, coercions: &mut Coercions) -> Result<i64, Reason> {
+    pub(in crate::decode) fn to_i64(self, _literal: &str, coercions: &mut Coercions) -> Result<i64, RejectionReason> {
         if self.long {
-            return Err(if self.integer { Reason::OutOfRange } else { Reason::Type });
+            return Err(if self.integer { RejectionReason::OutOfRange } else { RejectionReason::Type });
         }
         let magnitude = if self.exponent == 0 || self.mantissa == 0 {
             self.mantissa
         } else if self.exponent > 0 {
             let power = 10u64.checked_pow(self.exponent.unsigned_abs());
-            power.and_then(|power| self.mantissa.checked_mul(power)).ok_or(Reason::OutOfRange)?
+            power.and_then(|power| self.mantissa.checked_mul(power)).ok_or(RejectionReason::OutOfRange)?
         } else {
-            let power = 10u64.checked_pow(self.exponent.unsigned_abs()).ok_or(Reason::Type)?;
+            let power = 10u64.checked_pow(self.exponent.unsigned_abs()).ok_or(RejectionReason::Type)?;
             if !self.mantissa.is_multiple_of(power) {
-                return Err(Reason::Type);
+                return Err(RejectionReason::Type);
             }
             self.mantissa / power
         };
         let signed = if self.negative { -i128::from(magnitude) } else { i128::from(magnitude) };
-        let value = i64::try_from(signed).map_err(|_| Reason::OutOfRange)?;
+        let value = i64::try_from(signed).map_err(|_| RejectionReason::OutOfRange)?;
         if !self.integer {
             coercions.integral_float += 1;
         }
@@ -150,8 +153,8 @@ impl Number {
     }
 }
 
-impl Number {
-    /// The literal times `10^power`, exact, digits below one cut; `None` beyond 64 bits.
+impl JsonNumber {
+    /// Returns the literal times `10^power`, exactly; digits below one are cut. `None` beyond 64 bits.
     #[inline]
     pub(in crate::decode) fn scaled(self, literal: &str, power: i32) -> Option<i64> {
         let magnitude = if self.long {
@@ -171,7 +174,7 @@ impl Number {
         Some(if self.negative { -magnitude } else { magnitude })
     }
 
-    /// Digit by digit, for literals with more digits than the mantissa holds.
+    /// Computes the integer digit by digit, for literals with more digits than the mantissa holds.
     #[cold]
     fn scaled_digits(self, literal: &str, power: i32) -> Option<u64> {
         let significand = literal.split(['e', 'E']).next().unwrap_or(literal).trim_start_matches('-');
@@ -191,31 +194,31 @@ impl Number {
     }
 }
 
-/// Scans a text that is a number and nothing else, as exchanges put them into strings.
+/// Scans a text that is a number and nothing else, as in the strings that exchanges send.
 ///
 /// # Errors
 /// `NonFinite` for NaN and infinities in any case, else `Type`.
-pub(in crate::decode) fn number_in_text(text: &str) -> Result<Number, Reason> {
+pub(in crate::decode) fn number_in_text(text: &str) -> Result<JsonNumber, RejectionReason> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    match Number::scan(text.as_bytes(), 0) {
+    match JsonNumber::scan(text.as_bytes(), 0) {
         Ok((number, end)) if end == text.len() => Ok(number),
-        Ok(_) => Err(Reason::Type),
+        Ok(_) => Err(RejectionReason::Type),
         Err(_) if ["nan", "inf", "infinity"].iter().any(|word| unsigned.eq_ignore_ascii_case(word)) => {
-            Err(Reason::NonFinite)
+            Err(RejectionReason::NonFinite)
         }
-        Err(_) => Err(Reason::Type),
+        Err(_) => Err(RejectionReason::Type),
     }
 }
 
-/// A text that is a decimal number, times `10^power`, exact, digits below one cut.
+/// Parses a decimal number and returns it times `10^power`, exactly; digits below one are cut.
 ///
 /// # Errors
 /// `TsOutOfRange` beyond 64 bits; as [`number_in_text`].
-pub fn scaled_decimal(text: &str, power: i32) -> Result<i64, Reason> {
-    number_in_text(text)?.scaled(text, power).ok_or(Reason::TsOutOfRange)
+pub fn scaled_decimal(text: &str, power: i32) -> Result<i64, RejectionReason> {
+    number_in_text(text)?.scaled(text, power).ok_or(RejectionReason::TsOutOfRange)
 }
 
-/// A bare word that other languages write for a value that JSON doesn't have.
+/// Returns true for a bare word that other languages write for NaN or an infinity.
 pub(in crate::decode) fn is_non_finite_word(rest: &[u8]) -> bool {
     let length = rest.iter().take(9).take_while(|byte| byte.is_ascii_alphabetic()).count();
     ["nan", "inf", "infinity"].iter().any(|word| rest[..length].eq_ignore_ascii_case(word.as_bytes()))
@@ -226,14 +229,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn double(literal: &str) -> Result<f64, Reason> {
-        let (number, end) = Number::scan(literal.as_bytes(), 0).map_err(|fault| fault.reason)?;
+    fn double(literal: &str) -> Result<f64, RejectionReason> {
+        let (number, end) = JsonNumber::scan(literal.as_bytes(), 0).map_err(|fault| fault.reason)?;
         assert_eq!(end, literal.len(), "{literal}");
         number.to_f64(literal, &mut Coercions::default())
     }
 
-    fn integer(literal: &str) -> Result<i64, Reason> {
-        let (number, _) = Number::scan(literal.as_bytes(), 0).map_err(|fault| fault.reason)?;
+    fn integer(literal: &str) -> Result<i64, RejectionReason> {
+        let (number, _) = JsonNumber::scan(literal.as_bytes(), 0).map_err(|fault| fault.reason)?;
         number.to_i64(literal, &mut Coercions::default())
     }
 
@@ -243,8 +246,8 @@ mod tests {
             let expected: f64 = literal.parse().unwrap();
             match double(&literal) {
                 Ok(value) => prop_assert_eq!(value.to_bits(), expected.to_bits()),
-                Err(Reason::NonFinite) => prop_assert!(expected.is_infinite()),
-                Err(Reason::OutOfRange) => prop_assert!(expected == 0.0),
+                Err(RejectionReason::NonFinite) => prop_assert!(expected.is_infinite()),
+                Err(RejectionReason::OutOfRange) => prop_assert!(expected == 0.0),
                 Err(other) => prop_assert!(false, "{}", other),
             }
         }
@@ -259,7 +262,7 @@ mod tests {
     }
 
     fn scaled(literal: &str, power: i32) -> Option<i64> {
-        let (number, end) = Number::scan(literal.as_bytes(), 0).unwrap();
+        let (number, end) = JsonNumber::scan(literal.as_bytes(), 0).unwrap();
         assert_eq!(end, literal.len(), "{literal}");
         number.scaled(literal, power)
     }
@@ -301,27 +304,27 @@ mod tests {
     fn integers() {
         assert_eq!(integer("9223372036854775807"), Ok(i64::MAX));
         assert_eq!(integer("-9223372036854775808"), Ok(i64::MIN));
-        assert_eq!(integer("9223372036854775808"), Err(Reason::OutOfRange));
-        assert_eq!(integer("123456789012345678901"), Err(Reason::OutOfRange));
+        assert_eq!(integer("9223372036854775808"), Err(RejectionReason::OutOfRange));
+        assert_eq!(integer("123456789012345678901"), Err(RejectionReason::OutOfRange));
         assert_eq!(integer("1.0"), Ok(1));
         assert_eq!(integer("1.5e1"), Ok(15));
-        assert_eq!(integer("1.7"), Err(Reason::Type));
+        assert_eq!(integer("1.7"), Err(RejectionReason::Type));
         assert_eq!(integer("0e999999999999"), Ok(0));
-        assert_eq!(integer("1e30"), Err(Reason::OutOfRange));
+        assert_eq!(integer("1e30"), Err(RejectionReason::OutOfRange));
     }
 
     #[test]
     fn limits_of_doubles() {
-        assert_eq!(double("1e400"), Err(Reason::NonFinite));
-        assert_eq!(double("1e-400"), Err(Reason::OutOfRange));
+        assert_eq!(double("1e400"), Err(RejectionReason::NonFinite));
+        assert_eq!(double("1e-400"), Err(RejectionReason::OutOfRange));
         assert_eq!(double("0e400"), Ok(0.0));
         assert_eq!(double("9223372036854775808"), Ok(9_223_372_036_854_775_808.0));
         assert_eq!(double("100000000000000000000"), Ok(1e20));
-        assert_eq!(double(&"9".repeat(400)), Err(Reason::NonFinite));
+        assert_eq!(double(&"9".repeat(400)), Err(RejectionReason::NonFinite));
         assert!(double("-0.0").unwrap().is_sign_negative());
         let mut coercions = Coercions::default();
         let literal = "9007199254740993";
-        let (number, _) = Number::scan(literal.as_bytes(), 0).unwrap();
+        let (number, _) = JsonNumber::scan(literal.as_bytes(), 0).unwrap();
         assert_eq!(number.to_f64(literal, &mut coercions), Ok(9_007_199_254_740_992.0));
         assert_eq!(coercions.precision_loss, 1);
     }
@@ -329,10 +332,10 @@ mod tests {
     #[test]
     fn words_are_never_numbers() {
         for word in ["NaN", "inf", "-Infinity", "+inf", "nan"] {
-            assert_eq!(number_in_text(word), Err(Reason::NonFinite), "{word}");
+            assert_eq!(number_in_text(word), Err(RejectionReason::NonFinite), "{word}");
         }
         for text in ["", "1,234.5", "0x10", "1_000", " 1", "1 ", "+1", ".5", "1.", "01", "infinit", "1e"] {
-            assert_eq!(number_in_text(text), Err(Reason::Type), "{text}");
+            assert_eq!(number_in_text(text), Err(RejectionReason::Type), "{text}");
         }
     }
 }

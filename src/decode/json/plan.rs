@@ -1,13 +1,13 @@
-//! Which keys of a JSON document are wanted: JSON pointers compiled into a small tree.
+//! JSON pointers compiled into a small tree, which says what keys of a document to capture.
 //!
-//! Invariant: every key of the tree, wanted or on the way to a wanted one, has its own slot, so a slot that is
+//! Invariant: every key of the tree has its own slot, also a key on the path to a captured one, so a slot that is
 //! filled twice is a duplicate key.
 
-use crate::decode::json::number::Number;
+use crate::decode::json::number::JsonNumber;
 
 /// What a slot holds after a scan. Byte positions are those of the scanned text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::decode) enum Kind {
+pub(in crate::decode) enum CaptureKind {
     Missing,
     Null,
     True,
@@ -22,17 +22,18 @@ pub(in crate::decode) enum Kind {
 
 #[derive(Debug, Clone, Copy)]
 pub(in crate::decode) struct Capture {
-    pub number: Number,
+    pub number: JsonNumber,
     pub start: u32,
     pub end: u32,
-    pub kind: Kind,
+    pub kind: CaptureKind,
 }
 
 impl Capture {
-    pub(in crate::decode) const MISSING: Self = Self { number: Number::ZERO, start: 0, end: 0, kind: Kind::Missing };
+    pub(in crate::decode) const MISSING: Self =
+        Self { number: JsonNumber::ZERO, start: 0, end: 0, kind: CaptureKind::Missing };
 
-    pub(in crate::decode) fn new(kind: Kind, start: usize, end: usize) -> Self {
-        Self { number: Number::ZERO, start: start as u32, end: end as u32, kind }
+    pub(in crate::decode) fn new(kind: CaptureKind, start: usize, end: usize) -> Self {
+        Self { number: JsonNumber::ZERO, start: start as u32, end: end as u32, kind }
     }
 
     /// The captured part of the text that was scanned; empty if nothing was captured.
@@ -42,7 +43,7 @@ impl Capture {
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::decode) struct Key {
+pub(in crate::decode) struct PlanKey {
     pub name: Box<[u8]>,
     /// The name and its closing quote as they stand in a document; `None` if JSON must escape the name.
     quoted: Option<Box<[u8]>>,
@@ -51,17 +52,18 @@ pub(in crate::decode) struct Key {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(in crate::decode) struct Node {
-    pub keys: Vec<Key>,
+pub(in crate::decode) struct PlanNode {
+    pub keys: Vec<PlanKey>,
 }
 
-impl Node {
-    /// Finds the key whose name and closing quote begin `rest`, trying `hint` first: producers keep their order.
+impl PlanNode {
+    /// Finds the key whose name and closing quote begin `rest`, trying the key at `expected` first, as producers keep
+    /// the order of keys.
     #[inline]
-    pub(in crate::decode) fn find(&self, rest: &[u8], hint: usize) -> Option<usize> {
-        let matches = |key: &Key| key.quoted.as_deref().is_some_and(|quoted| rest.starts_with(quoted));
-        if self.keys.get(hint).is_some_and(matches) {
-            return Some(hint);
+    pub(in crate::decode) fn find(&self, rest: &[u8], expected: usize) -> Option<usize> {
+        let matches = |key: &PlanKey| key.quoted.as_deref().is_some_and(|quoted| rest.starts_with(quoted));
+        if self.keys.get(expected).is_some_and(matches) {
+            return Some(expected);
         }
         self.keys.iter().position(matches)
     }
@@ -71,18 +73,18 @@ impl Node {
     }
 }
 
-/// Wanted keys, and room for what a scan finds.
+/// The keys to capture, and the number of slots for captured values.
 #[derive(Debug, Clone)]
-pub(in crate::decode) struct Plan {
-    pub nodes: Vec<Node>,
+pub(in crate::decode) struct ScanPlan {
+    pub nodes: Vec<PlanNode>,
     slots: usize,
 }
 
-impl Plan {
+impl ScanPlan {
     pub(in crate::decode) const ROOT: usize = 0;
 
     pub(in crate::decode) fn new() -> Self {
-        Self { nodes: vec![Node::default()], slots: 0 }
+        Self { nodes: vec![PlanNode::default()], slots: 0 }
     }
 
     pub(in crate::decode) fn empty_captures(&self) -> Vec<Capture> {
@@ -102,7 +104,7 @@ impl Plan {
                     Some(child) => child,
                     None => {
                         let child = self.nodes.len();
-                        self.nodes.push(Node::default());
+                        self.nodes.push(PlanNode::default());
                         self.nodes[node].keys[at].child = Some(child);
                         child
                     }
@@ -118,7 +120,7 @@ impl Plan {
         }
         let escaped_in_json = name.iter().any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
         let quoted = (!escaped_in_json).then(|| [name, b"\""].concat().into_boxed_slice());
-        let key = Key { name: name.into(), quoted, slot: self.slots, child: None };
+        let key = PlanKey { name: name.into(), quoted, slot: self.slots, child: None };
         self.slots += 1;
         self.nodes[node].keys.push(key);
         self.nodes[node].keys.len() - 1
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn equal_pointers_share_a_slot_and_paths_share_their_beginning() {
-        let mut plan = Plan::new();
+        let mut plan = ScanPlan::new();
         let price = plan.add("/data/p");
         let symbol = plan.add("/data/s");
         assert_ne!(price, symbol);
@@ -153,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_name_with_a_quote_is_never_matched_raw() {
-        let mut plan = Plan::new();
+        let mut plan = ScanPlan::new();
         plan.add("/a\"b");
         assert_eq!(plan.nodes[0].find(b"a\"b\":1", 0), None);
         assert_eq!(plan.nodes[0].find_name(b"a\"b"), Some(0));

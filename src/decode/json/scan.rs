@@ -1,48 +1,48 @@
-//! One pass over a JSON text: checks its syntax, its depth and its number of keys, and captures the wanted values.
+//! One pass over a JSON text: checks its syntax, its depth and its number of keys, and captures the values of a plan.
 //!
-//! Nothing is built for what isn't wanted, and nothing here recurses deeper than [`MAX_DEPTH`].
+//! Values that are not captured are not materialised, and nothing here recurses deeper than [`MAX_DEPTH`].
 
 use std::borrow::Cow;
 
-use crate::decode::json::keys::OtherKeys;
-use crate::decode::json::number::{NotANumber, Number, is_non_finite_word};
-use crate::decode::json::plan::{Capture, Kind, Plan};
+use crate::decode::json::keys::UnmappedKeys;
+use crate::decode::json::number::{InvalidNumber, JsonNumber, is_non_finite_word};
+use crate::decode::json::plan::{Capture, CaptureKind, ScanPlan};
 use crate::decode::json::text::unescape;
-use crate::decode::verdict::{Reason, Rejection};
+use crate::decode::verdict::{Rejection, RejectionReason};
 
 pub(in crate::decode) const MAX_DEPTH: u32 = 64;
 pub(in crate::decode) const MAX_KEYS: u32 = 10_000;
 
 /// What is wrong with a document, and at which byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::decode) struct Fault {
-    pub reason: Reason,
+pub(in crate::decode) struct SyntaxFault {
+    pub reason: RejectionReason,
     pub at: usize,
 }
 
-impl From<NotANumber> for Fault {
-    fn from(fault: NotANumber) -> Self {
+impl From<InvalidNumber> for SyntaxFault {
+    fn from(fault: InvalidNumber) -> Self {
         Self { reason: fault.reason, at: fault.at }
     }
 }
 
-impl From<Fault> for Rejection {
+impl From<SyntaxFault> for Rejection {
     #[cold]
-    fn from(fault: Fault) -> Self {
+    fn from(fault: SyntaxFault) -> Self {
         let what = match fault.reason {
-            Reason::TooDeep => "nested deeper than 64 levels",
-            Reason::TooManyFields => "more than 10000 keys",
-            Reason::DuplicateKey => "key occurs twice in one object",
-            Reason::TrailingData => "more after the document",
-            Reason::NonFinite => "not a finite number",
-            Reason::Encoding => "lone surrogate in a key",
+            RejectionReason::TooDeep => "nested deeper than 64 levels",
+            RejectionReason::TooManyFields => "more than 10000 keys",
+            RejectionReason::DuplicateKey => "key occurs twice in one object",
+            RejectionReason::TrailingData => "more after the document",
+            RejectionReason::NonFinite => "not a finite number",
+            RejectionReason::Encoding => "lone surrogate in a key",
             _ => "not valid JSON",
         };
         Rejection { at: Some(fault.at), ..Rejection::new(fault.reason, format!("{what}, at byte {}", fault.at)) }
     }
 }
 
-type Scanned<T> = Result<T, Fault>;
+type ScanResult<T> = Result<T, SyntaxFault>;
 
 /// A position in a text. Positions in captures are positions of the whole text.
 pub(in crate::decode) struct Scanner<'p> {
@@ -59,8 +59,8 @@ impl<'p> Scanner<'p> {
     }
 
     #[cold]
-    fn fault<T>(&self, reason: Reason) -> Scanned<T> {
-        Err(Fault { reason, at: self.pos })
+    fn fault<T>(&self, reason: RejectionReason) -> ScanResult<T> {
+        Err(SyntaxFault { reason, at: self.pos })
     }
 
     #[inline]
@@ -83,24 +83,24 @@ impl<'p> Scanner<'p> {
     }
 
     #[inline]
-    fn expect(&mut self, byte: u8) -> Scanned<()> {
-        if self.take(byte) { Ok(()) } else { self.fault(Reason::Syntax) }
+    fn expect(&mut self, byte: u8) -> ScanResult<()> {
+        if self.take(byte) { Ok(()) } else { self.fault(RejectionReason::Syntax) }
     }
 
-    /// White space up to the end of the text.
-    pub(in crate::decode) fn end(&mut self) -> Scanned<()> {
+    /// Requires that only white space follows up to the end of the text.
+    pub(in crate::decode) fn end(&mut self) -> ScanResult<()> {
         self.whitespace();
-        if self.pos == self.bytes.len() { Ok(()) } else { self.fault(Reason::TrailingData) }
+        if self.pos == self.bytes.len() { Ok(()) } else { self.fault(RejectionReason::TrailingData) }
     }
 
     #[inline]
-    fn enter(&mut self) -> Scanned<()> {
+    fn enter(&mut self) -> ScanResult<()> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH { self.fault(Reason::TooDeep) } else { Ok(()) }
+        if self.depth > MAX_DEPTH { self.fault(RejectionReason::TooDeep) } else { Ok(()) }
     }
 
     /// Steps into an array and to its first element; false if it has none.
-    pub(in crate::decode) fn enter_array(&mut self) -> Scanned<bool> {
+    pub(in crate::decode) fn enter_array(&mut self) -> ScanResult<bool> {
         self.expect(b'[')?;
         self.enter()?;
         self.whitespace();
@@ -110,7 +110,7 @@ impl<'p> Scanner<'p> {
     }
 
     /// Steps to the next element; false after the last.
-    pub(in crate::decode) fn next_element(&mut self) -> Scanned<bool> {
+    pub(in crate::decode) fn next_element(&mut self) -> ScanResult<bool> {
         self.whitespace();
         if self.take(b',') {
             self.whitespace();
@@ -123,7 +123,12 @@ impl<'p> Scanner<'p> {
 
     /// Scans an object into the slots of `plan`. The slots must be empty before.
     #[inline]
-    pub(in crate::decode) fn object(&mut self, plan: &Plan, node: usize, captures: &mut [Capture]) -> Scanned<()> {
+    pub(in crate::decode) fn object(
+        &mut self,
+        plan: &ScanPlan,
+        node: usize,
+        captures: &mut [Capture],
+    ) -> ScanResult<()> {
         self.expect(b'{')?;
         self.enter()?;
         self.whitespace();
@@ -131,34 +136,34 @@ impl<'p> Scanner<'p> {
             self.depth -= 1;
             return Ok(());
         }
-        let wanted = &plan.nodes[node];
-        let mut others = OtherKeys::default();
-        let mut hint = 0;
+        let node_keys = &plan.nodes[node];
+        let mut others = UnmappedKeys::default();
+        let mut expected = 0;
         loop {
             self.expect(b'"')?;
             self.count_key()?;
-            let found = match wanted.find(&self.bytes[self.pos..], hint) {
+            let found = match node_keys.find(&self.bytes[self.pos..], expected) {
                 Some(at) => {
-                    self.pos += wanted.keys[at].name.len() + 1;
+                    self.pos += node_keys.keys[at].name.len() + 1;
                     Some(at)
                 }
                 None => {
                     let name = self.key_name()?;
-                    match wanted.find_name(&name) {
+                    match node_keys.find_name(&name) {
                         Some(at) => Some(at),
                         None if others.insert(name) => None,
-                        None => return self.fault(Reason::DuplicateKey),
+                        None => return self.fault(RejectionReason::DuplicateKey),
                     }
                 }
             };
             self.colon()?;
             match found {
                 Some(at) => {
-                    let key = &wanted.keys[at];
-                    if captures[key.slot].kind != Kind::Missing {
-                        return self.fault(Reason::DuplicateKey);
+                    let key = &node_keys.keys[at];
+                    if captures[key.slot].kind != CaptureKind::Missing {
+                        return self.fault(RejectionReason::DuplicateKey);
                     }
-                    hint = at + 1;
+                    expected = at + 1;
                     let capture = self.value(plan, key.child, captures)?;
                     captures[key.slot] = capture;
                 }
@@ -175,8 +180,8 @@ impl<'p> Scanner<'p> {
         }
     }
 
-    /// An array on the way of a pointer: its elements are keys by their index.
-    fn array(&mut self, plan: &Plan, node: usize, captures: &mut [Capture]) -> Scanned<()> {
+    /// Scans an array on the path of a pointer: its elements are keys by their index.
+    fn array(&mut self, plan: &ScanPlan, node: usize, captures: &mut [Capture]) -> ScanResult<()> {
         let mut index = 0usize;
         let mut more = self.enter_array()?;
         while more {
@@ -194,63 +199,63 @@ impl<'p> Scanner<'p> {
     }
 
     #[inline]
-    fn value(&mut self, plan: &Plan, child: Option<usize>, captures: &mut [Capture]) -> Scanned<Capture> {
+    fn value(&mut self, plan: &ScanPlan, child: Option<usize>, captures: &mut [Capture]) -> ScanResult<Capture> {
         let start = self.pos;
         match (self.peek(), child) {
             (Some(b'{'), Some(child)) => {
                 self.object(plan, child, captures)?;
-                Ok(Capture::new(Kind::Object, start, self.pos))
+                Ok(Capture::new(CaptureKind::Object, start, self.pos))
             }
             (Some(b'['), Some(child)) => {
                 self.array(plan, child, captures)?;
-                Ok(Capture::new(Kind::Array, start, self.pos))
+                Ok(Capture::new(CaptureKind::Array, start, self.pos))
             }
             (Some(b'{'), None) => {
                 self.skip_value()?;
-                Ok(Capture::new(Kind::Object, start, self.pos))
+                Ok(Capture::new(CaptureKind::Object, start, self.pos))
             }
             (Some(b'['), None) => {
                 self.skip_value()?;
-                Ok(Capture::new(Kind::Array, start, self.pos))
+                Ok(Capture::new(CaptureKind::Array, start, self.pos))
             }
             _ => self.scalar(),
         }
     }
 
     #[inline]
-    pub(in crate::decode) fn scalar(&mut self) -> Scanned<Capture> {
+    pub(in crate::decode) fn scalar(&mut self) -> ScanResult<Capture> {
         let start = self.pos;
         match self.peek() {
             Some(b'"') => {
                 self.pos += 1;
                 let escaped = self.string()?;
-                let kind = if escaped { Kind::EscapedString } else { Kind::PlainString };
+                let kind = if escaped { CaptureKind::EscapedString } else { CaptureKind::PlainString };
                 Ok(Capture::new(kind, start + 1, self.pos - 1))
             }
             Some(b'-' | b'0'..=b'9') => {
-                let (number, end) = Number::scan(self.bytes, start)?;
+                let (number, end) = JsonNumber::scan(self.bytes, start)?;
                 self.pos = end;
-                Ok(Capture { number, ..Capture::new(Kind::Number, start, end) })
+                Ok(Capture { number, ..Capture::new(CaptureKind::Number, start, end) })
             }
-            Some(b't') => self.word(b"true", Kind::True),
-            Some(b'f') => self.word(b"false", Kind::False),
-            Some(b'n') if self.bytes[start..].starts_with(b"null") => self.word(b"null", Kind::Null),
-            _ if is_non_finite_word(&self.bytes[start..]) => self.fault(Reason::NonFinite),
-            _ => self.fault(Reason::Syntax),
+            Some(b't') => self.word(b"true", CaptureKind::True),
+            Some(b'f') => self.word(b"false", CaptureKind::False),
+            Some(b'n') if self.bytes[start..].starts_with(b"null") => self.word(b"null", CaptureKind::Null),
+            _ if is_non_finite_word(&self.bytes[start..]) => self.fault(RejectionReason::NonFinite),
+            _ => self.fault(RejectionReason::Syntax),
         }
     }
 
-    fn word(&mut self, word: &[u8], kind: Kind) -> Scanned<Capture> {
+    fn word(&mut self, word: &[u8], kind: CaptureKind) -> ScanResult<Capture> {
         let start = self.pos;
         if !self.bytes[start..].starts_with(word) {
-            return self.fault(Reason::Syntax);
+            return self.fault(RejectionReason::Syntax);
         }
         self.pos += word.len();
         Ok(Capture::new(kind, start, self.pos))
     }
 
-    /// Checks any value and goes past it.
-    pub(in crate::decode) fn skip_value(&mut self) -> Scanned<()> {
+    /// Checks any value and skips it.
+    pub(in crate::decode) fn skip_value(&mut self) -> ScanResult<()> {
         let outside = self.depth;
         // One bit a level, set for objects; MAX_DEPTH levels fit.
         let mut objects = 0u64;
@@ -297,7 +302,7 @@ impl<'p> Scanner<'p> {
         }
     }
 
-    fn skip_key(&mut self) -> Scanned<()> {
+    fn skip_key(&mut self) -> ScanResult<()> {
         self.expect(b'"')?;
         self.count_key()?;
         self.string()?;
@@ -305,20 +310,20 @@ impl<'p> Scanner<'p> {
     }
 
     #[inline]
-    fn count_key(&mut self) -> Scanned<()> {
+    fn count_key(&mut self) -> ScanResult<()> {
         self.keys += 1;
-        if self.keys > MAX_KEYS { self.fault(Reason::TooManyFields) } else { Ok(()) }
+        if self.keys > MAX_KEYS { self.fault(RejectionReason::TooManyFields) } else { Ok(()) }
     }
 
     #[inline]
-    fn colon(&mut self) -> Scanned<()> {
+    fn colon(&mut self) -> ScanResult<()> {
         self.whitespace();
         self.expect(b':')?;
         self.whitespace();
         Ok(())
     }
 
-    fn key_name(&mut self) -> Scanned<Cow<'p, [u8]>> {
+    fn key_name(&mut self) -> ScanResult<Cow<'p, [u8]>> {
         let start = self.pos;
         let escaped = self.string()?;
         let raw = &self.text[start..self.pos - 1];
@@ -327,13 +332,13 @@ impl<'p> Scanner<'p> {
         }
         match unescape(raw) {
             Some(name) => Ok(Cow::Owned(name.into_bytes())),
-            None => self.fault(Reason::Encoding),
+            None => self.fault(RejectionReason::Encoding),
         }
     }
 
     /// From after the opening quote to after the closing one; whether there were escapes.
     #[inline]
-    fn string(&mut self) -> Scanned<bool> {
+    fn string(&mut self) -> ScanResult<bool> {
         let mut escaped = false;
         loop {
             while let Some(word) = self.bytes[self.pos..].first_chunk::<8>() {
@@ -353,24 +358,24 @@ impl<'p> Scanner<'p> {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(0..=0x1f) | None => return self.fault(Reason::Syntax),
+                Some(0..=0x1f) | None => return self.fault(RejectionReason::Syntax),
                 Some(_) => self.pos += 1,
             }
         }
     }
 
-    fn escape(&mut self) -> Scanned<()> {
+    fn escape(&mut self) -> ScanResult<()> {
         self.pos += 1;
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.pos += 1,
             Some(b'u') => {
                 let hex = self.bytes.get(self.pos + 1..self.pos + 5);
                 if !hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
-                    return self.fault(Reason::Syntax);
+                    return self.fault(RejectionReason::Syntax);
                 }
                 self.pos += 5;
             }
-            _ => return self.fault(Reason::Syntax),
+            _ => return self.fault(RejectionReason::Syntax),
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! Runs on the consumer thread: records -> verdicts -> chunks, one per partition.
+//! Decodes records into chunks, one per partition, on the consumer thread.
 //!
 //! Invariant: ranges of one generation follow each other without a gap; an offset below `next` is dropped as
-//! already applied, one above it leaves a hole that is counted.
+//! already applied, and one above it leaves a gap that is counted as holes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,57 +10,58 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use crate::decode::{Coercions, Decoder, KeySurvey, Message, Reason, Rejection, TOO_LARGE_KEPT, Verdict};
-use crate::ingest::batching::batch::{CHUNK_ROWS, Chunk, DeadLetter};
-use crate::ingest::batching::column_pool::SpareColumns;
-use crate::kafka::{Handler, Record};
+use crate::decode::{Coercions, Decoder, KeySurvey, RawMessage, Rejection, RejectionReason, TOO_LARGE_KEPT, Verdict};
+use crate::ingest::batching::batch::{CHUNK_ROWS, DeadLetter, IngestChunk};
+use crate::ingest::batching::column_pool::ColumnPool;
+use crate::kafka::{KafkaRecord, RecordHandler};
 use crate::market::{OffsetRange, TickColumns, plausible_kafka_millis};
 
-/// Chunks that aren't full cross the queue when they are this old ..
+/// Chunks that aren't full are sent when they are this old ..
 const CHUNK_AGE: Duration = Duration::from_millis(100);
-/// .. or, all of them, when their messages have this many bytes together.
+/// .. or all at once when their messages have this many bytes in total.
 const OPEN_BYTES: usize = 8 << 20;
-/// What crosses the queue at one time.
-pub(in crate::ingest) struct Deliveries {
-    pub list: Vec<Delivery>,
-    /// Since the start.
+
+/// One item of the queue between the consumer thread and the pipeline.
+pub(in crate::ingest) struct DecodedChunks {
+    pub chunks: Vec<DecodedChunk>,
+    /// Totals since the start of the process.
     pub coercions: Coercions,
-    /// Of the first accepted messages, whenever there are more of them.
+    /// Keys of the first accepted messages, if there are new ones.
     pub keys: Option<Box<KeySurvey>>,
 }
 
-/// Chunks of one generation of a partition's assignment.
-pub(in crate::ingest) struct Delivery {
+/// A chunk of one generation of a partition's assignment.
+pub(in crate::ingest) struct DecodedChunk {
     pub generation: u64,
-    pub chunk: Chunk,
-    /// Of the messages' payloads.
+    pub chunk: IngestChunk,
+    /// Bytes of the messages' payloads.
     pub bytes: usize,
 }
 
-struct Partition {
+struct AssembledPartition {
     generation: u64,
     next: i64,
-    open: Option<Open>,
+    open: Option<OpenChunk>,
 }
 
-struct Open {
-    chunk: Chunk,
+struct OpenChunk {
+    chunk: IngestChunk,
     since: Instant,
-    /// Of the messages in it.
+    /// Bytes of the payloads in it.
     bytes: usize,
 }
 
-/// The handler that decodes.
+/// The record handler that decodes messages.
 pub(in crate::ingest) struct Assembler {
     decoder: Decoder,
-    spare: SpareColumns,
-    partitions: BTreeMap<i32, Partition>,
-    ready: Vec<Delivery>,
-    /// Of the messages in open chunks.
+    column_pool: ColumnPool,
+    partitions: BTreeMap<i32, AssembledPartition>,
+    ready: Vec<DecodedChunk>,
+    /// Bytes of the payloads in open chunks.
     open_bytes: usize,
     already_applied: Arc<AtomicU64>,
     keys: KeySurvey,
-    /// Accepted messages whose keys are still wanted.
+    /// Number of accepted messages whose keys are still to be recorded.
     to_survey: u32,
     has_new_keys: bool,
 }
@@ -68,13 +69,13 @@ pub(in crate::ingest) struct Assembler {
 impl Assembler {
     pub(in crate::ingest) fn new(
         decoder: Decoder,
-        spare: SpareColumns,
+        column_pool: ColumnPool,
         already_applied: Arc<AtomicU64>,
         to_survey: u32,
     ) -> Self {
         Self {
             decoder,
-            spare,
+            column_pool,
             partitions: BTreeMap::new(),
             ready: Vec::new(),
             open_bytes: 0,
@@ -86,12 +87,12 @@ impl Assembler {
     }
 }
 
-impl Partition {
-    /// The chunk that covers everything up to `offset`; what Kafka skipped on the way is a hole.
-    fn open(&mut self, partition: i32, offset: i64, columns: impl FnOnce() -> TickColumns) -> &mut Open {
+impl AssembledPartition {
+    /// Returns the open chunk, extended up to `offset`; offsets that Kafka skipped count as holes.
+    fn open(&mut self, partition: i32, offset: i64, columns: impl FnOnce() -> TickColumns) -> &mut OpenChunk {
         let start = self.next;
-        let open = self.open.get_or_insert_with(|| Open {
-            chunk: Chunk::empty(partition, start, columns(), now_micros()),
+        let open = self.open.get_or_insert_with(|| OpenChunk {
+            chunk: IngestChunk::empty(partition, start, columns(), now_micros()),
             since: Instant::now(),
             bytes: 0,
         });
@@ -100,20 +101,20 @@ impl Partition {
         open
     }
 
-    /// Closes the open chunk if it is `due`.
-    fn close(&mut self, due: impl FnOnce(&Open) -> bool) -> Option<Delivery> {
-        let Open { mut chunk, bytes, .. } = self.open.take_if(|open| due(open))?;
+    /// Closes the open chunk if `due` says so.
+    fn close(&mut self, due: impl FnOnce(&OpenChunk) -> bool) -> Option<DecodedChunk> {
+        let OpenChunk { mut chunk, bytes, .. } = self.open.take_if(|open| due(open))?;
         chunk.range = OffsetRange::new(chunk.range.start(), self.next).expect("next only grows from start");
-        Some(Delivery { generation: self.generation, chunk, bytes })
+        Some(DecodedChunk { generation: self.generation, chunk, bytes })
     }
 }
 
-impl Handler for Assembler {
-    type Output = Deliveries;
+impl RecordHandler for Assembler {
+    type Output = DecodedChunks;
 
     fn start(&mut self, partition: i32, generation: u64, offset: i64) {
         self.release(partition);
-        self.partitions.insert(partition, Partition { generation, next: offset, open: None });
+        self.partitions.insert(partition, AssembledPartition { generation, next: offset, open: None });
     }
 
     fn release(&mut self, partition: i32) {
@@ -121,7 +122,7 @@ impl Handler for Assembler {
         self.open_bytes -= open.map_or(0, |open| open.bytes);
     }
 
-    fn record(&mut self, record: &Record<'_>) {
+    fn record(&mut self, record: &KafkaRecord<'_>) {
         let Some(state) = self.partitions.get_mut(&record.partition()) else { return };
         let offset = record.offset();
         if offset < state.next {
@@ -129,15 +130,15 @@ impl Handler for Assembler {
             return;
         }
         let headers = if self.decoder.needs_headers() { record.headers() } else { Vec::new() };
-        let message = Message {
+        let message = RawMessage {
             payload: record.payload(),
             key: record.key(),
             headers: &headers,
             offset,
             timestamp: record.timestamp(),
         };
-        let (decoder, spare) = (&mut self.decoder, &self.spare);
-        let open = state.open(record.partition(), offset, || spare.take().unwrap_or_else(|| decoder.columns()));
+        let (decoder, column_pool) = (&mut self.decoder, &self.column_pool);
+        let open = state.open(record.partition(), offset, || column_pool.take().unwrap_or_else(|| decoder.columns()));
         let bytes = record.payload().map_or(0, <[u8]>::len);
         open.bytes += bytes;
         self.open_bytes += bytes;
@@ -158,7 +159,7 @@ impl Handler for Assembler {
             }
             Verdict::Dead(rejection) => {
                 chunk.counts.dead += 1;
-                chunk.dead.push(letter(record, rejection));
+                chunk.dead.push(dead_letter(record, rejection));
             }
         }
         chunk.leader_epoch = record.leader_epoch();
@@ -172,13 +173,13 @@ impl Handler for Assembler {
     fn reached(&mut self, partition: i32, offset: i64, leader_epoch: Option<i32>) {
         let Some(state) = self.partitions.get_mut(&partition) else { return };
         if offset > state.next {
-            let (decoder, spare) = (&self.decoder, &self.spare);
-            let open = state.open(partition, offset, || spare.take().unwrap_or_else(|| decoder.columns()));
+            let (decoder, column_pool) = (&self.decoder, &self.column_pool);
+            let open = state.open(partition, offset, || column_pool.take().unwrap_or_else(|| decoder.columns()));
             open.chunk.leader_epoch = leader_epoch;
         }
     }
 
-    fn take(&mut self) -> Option<Deliveries> {
+    fn take(&mut self) -> Option<DecodedChunks> {
         let all = self.open_bytes >= OPEN_BYTES;
         for state in self.partitions.values_mut() {
             if let Some(due) = state.close(|open| all || open.since.elapsed() >= CHUNK_AGE) {
@@ -191,15 +192,15 @@ impl Handler for Assembler {
             return None;
         }
         let keys = std::mem::take(&mut self.has_new_keys).then(|| Box::new(self.keys.clone()));
-        Some(Deliveries { list: std::mem::take(&mut self.ready), coercions, keys })
+        Some(DecodedChunks { chunks: std::mem::take(&mut self.ready), coercions, keys })
     }
 }
 
-/// The message as it is; of one that is too large, the beginning.
-fn letter(record: &Record<'_>, rejection: Rejection) -> DeadLetter {
+/// Keeps the message as it is, or only its beginning if it is too large.
+fn dead_letter(record: &KafkaRecord<'_>, rejection: Rejection) -> DeadLetter {
     let payload = record.payload().unwrap_or_default();
     let kept = match rejection.reason {
-        Reason::TooLarge => TOO_LARGE_KEPT.min(payload.len()),
+        RejectionReason::TooLarge => TOO_LARGE_KEPT.min(payload.len()),
         _ => payload.len(),
     };
     let header = |(name, value): (&str, Option<&[u8]>)| (name.to_owned(), value.map(<[u8]>::to_vec));

@@ -1,18 +1,18 @@
-//! Rows AND the offset range they cover, per partition.
+//! Batches of decoded rows together with the offset range that they cover, per partition.
 
 use std::collections::BTreeMap;
 
 use crate::decode::{Rejection, SkipKind};
 use crate::market::{Counts, InvalidRange, OffsetRange, TickColumns};
 
-/// A message that could not become rows, whole.
+/// A message that the decoder rejected.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
     pub partition: i32,
     pub offset: i64,
     pub kafka_ts: Option<i64>,
     pub key: Option<Vec<u8>>,
-    /// Whole, except for `too_large` (first 64 KiB).
+    /// The complete payload; for the reason `too_large`, its first 64 KiB.
     pub payload: Vec<u8>,
     pub payload_bytes: i64,
     pub sha256: [u8; 32],
@@ -20,28 +20,28 @@ pub struct DeadLetter {
     pub rejection: Rejection,
 }
 
-/// A chunk is full with this many rows. Columns grow by doubling, so a full chunk has no memory to spare.
+/// Rows of a full chunk. Columns grow by doubling, so a power of two leaves no memory unused.
 pub(in crate::ingest) const CHUNK_ROWS: usize = 4_096;
 
-/// What the consumer thread decoded from one partition in one go.
+/// Consecutive messages of one partition that the consumer thread has decoded.
 ///
 /// Invariant: `counts.offsets() == range.len()`, and ranges of one assignment follow each other without a gap.
 #[derive(Debug)]
-pub struct Chunk {
+pub struct IngestChunk {
     pub partition: i32,
     pub range: OffsetRange,
     pub rows: TickColumns,
     pub dead: Vec<DeadLetter>,
     pub skips: BTreeMap<SkipKind, u64>,
     pub counts: Counts,
-    /// Of the record before `range.next()`; `None` where Kafka gave none.
+    /// Leader epoch of the record before `range.next()`; `None` if Kafka reported none.
     pub leader_epoch: Option<i32>,
     /// Microseconds since the epoch; the `ingested_at` of its rows.
     pub received_at: i64,
 }
 
-impl Chunk {
-    /// Covers nothing yet.
+impl IngestChunk {
+    /// Creates a chunk that covers no offsets yet.
     pub fn empty(partition: i32, start: i64, rows: TickColumns, received_at: i64) -> Self {
         Self {
             partition,
@@ -55,43 +55,43 @@ impl Chunk {
         }
     }
 
-    /// A range that Kafka no longer holds.
+    /// Creates a chunk for a range that Kafka no longer holds.
     pub fn lost(partition: i32, range: OffsetRange, rows: TickColumns, received_at: i64) -> Self {
         let counts = Counts { lost: range.len(), ..Counts::default() };
         Self { range, counts, ..Self::empty(partition, range.start(), rows, received_at) }
     }
 
-    /// Kafka timestamp of its last record that has one; skipped records are not asked.
+    /// Kafka timestamp of the last row or dead letter that has one; skipped records don't count.
     fn newest(&self) -> Option<i64> {
         let row = self.rows.kafka_ts.last().copied().filter(|time| *time != i64::MIN);
-        row.max(self.dead.last().and_then(|letter| letter.kafka_ts))
+        row.max(self.dead.last().and_then(|dead_letter| dead_letter.kafka_ts))
     }
 
-    /// Bytes held, for the memory limit.
+    /// Estimated bytes of memory, for the memory limit.
     pub fn memory_bytes(&self) -> usize {
         let header = |(name, value): &(String, Option<Vec<u8>>)| name.len() + value.as_ref().map_or(0, Vec::len) + 48;
-        let letter = |letter: &DeadLetter| {
-            let headers: usize = letter.headers.iter().map(header).sum();
-            letter.payload.len() + letter.key.as_ref().map_or(0, Vec::len) + headers + 256
+        let dead_letter = |dead_letter: &DeadLetter| {
+            let headers: usize = dead_letter.headers.iter().map(header).sum();
+            dead_letter.payload.len() + dead_letter.key.as_ref().map_or(0, Vec::len) + headers + 256
         };
-        self.rows.memory_bytes() + self.dead.iter().map(letter).sum::<usize>()
+        self.rows.memory_bytes() + self.dead.iter().map(dead_letter).sum::<usize>()
     }
 }
 
-/// Everything between two commits: the chunks of each partition, in order.
+/// The chunks between two commits, by partition and in order.
 ///
 /// Invariant: the chunks of a partition follow each other without a gap.
 #[derive(Debug, Default)]
-pub struct Batch {
-    partitions: BTreeMap<i32, Vec<Chunk>>,
+pub struct IngestBatch {
+    partitions: BTreeMap<i32, Vec<IngestChunk>>,
     rows: usize,
     bytes: usize,
 }
 
-impl Batch {
+impl IngestBatch {
     /// # Errors
     /// The chunk does not begin where the partition's last one ended.
-    pub fn push(&mut self, chunk: Chunk) -> Result<(), InvalidRange> {
+    pub fn push(&mut self, chunk: IngestChunk) -> Result<(), InvalidRange> {
         let chunks = self.partitions.entry(chunk.partition).or_default();
         if let Some(last) = chunks.last()
             && last.range.next() != chunk.range.start()
@@ -104,7 +104,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Takes the rows of one partition out: somebody else will read them again.
+    /// Removes the chunks of one partition, which will be read again by its new owner.
     pub fn drop_partition(&mut self, partition: i32) {
         for chunk in self.partitions.remove(&partition).unwrap_or_default() {
             self.rows -= chunk.rows.len();
@@ -116,12 +116,12 @@ impl Batch {
         self.partitions.is_empty()
     }
 
-    /// A partition begins where only the start policy knows, so the table has to learn it at once.
-    pub fn has_beginning(&self) -> bool {
+    /// Returns true if the batch has a start offset of the start policy, which has to be committed at once.
+    pub fn has_start_position(&self) -> bool {
         self.chunks().any(|chunk| chunk.range.is_empty())
     }
 
-    /// Something besides offsets that moved.
+    /// Returns true if the batch has more than offsets that advanced.
     pub fn has_content(&self) -> bool {
         self.chunks().any(|chunk| !chunk.rows.is_empty() || !chunk.dead.is_empty() || chunk.counts.lost > 0)
     }
@@ -134,7 +134,7 @@ impl Batch {
         self.bytes
     }
 
-    pub fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+    pub fn chunks(&self) -> impl Iterator<Item = &IngestChunk> {
         self.partitions.values().flatten()
     }
 
@@ -142,21 +142,24 @@ impl Batch {
     pub fn newest(&self) -> impl Iterator<Item = (i32, i64)> {
         self.partitions
             .iter()
-            .filter_map(|(partition, chunks)| Some((*partition, chunks.iter().rev().find_map(Chunk::newest)?)))
+            .filter_map(|(partition, chunks)| Some((*partition, chunks.iter().rev().find_map(IngestChunk::newest)?)))
     }
 
-    /// What doesn't go into files of ticks: dead letters in the order of partition and offset, and skips by kind.
-    /// The rows go to `done`.
-    pub fn take_the_rest(&mut self, mut done: impl FnMut(TickColumns)) -> (Vec<DeadLetter>, BTreeMap<SkipKind, u64>) {
-        let (mut letters, mut skips) = (Vec::new(), BTreeMap::new());
+    /// Empties the batch: returns the dead letters in the order of partition and offset, and the skips by kind. The
+    /// columns are passed to `done`.
+    pub fn take_dead_letters_and_skips(
+        &mut self,
+        mut done: impl FnMut(TickColumns),
+    ) -> (Vec<DeadLetter>, BTreeMap<SkipKind, u64>) {
+        let (mut dead_letters, mut skips) = (Vec::new(), BTreeMap::new());
         for chunk in std::mem::take(self).partitions.into_values().flatten() {
-            letters.extend(chunk.dead);
+            dead_letters.extend(chunk.dead);
             done(chunk.rows);
             for (kind, count) in chunk.skips {
                 *skips.entry(kind).or_default() += count;
             }
         }
-        (letters, skips)
+        (dead_letters, skips)
     }
 
     /// Range and counts of each partition, and the leader epoch of the record before the range's end.

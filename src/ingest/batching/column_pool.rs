@@ -1,44 +1,45 @@
-//! Column memory on its way back from the flush to the consumer thread.
+//! A pool of columns: the flush returns them to the consumer thread, which reuses them.
 //!
-//! Columns are allocated on one thread and freed on another, which allocators answer with memory that stays
-//! behind; used again, they bound the memory of the process and cost no page faults.
+//! Columns that are allocated on one thread and freed on another fragment the memory of most allocators. Reuse bounds
+//! the memory of the process and avoids page faults.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::ingest::batching::batch::CHUNK_ROWS;
 use crate::market::TickColumns;
 
-/// More than two full batches have chunks; what doesn't fit is freed.
+/// More columns than two full batches have; columns that don't fit are freed.
 const CAPACITY: usize = 1_024;
 
-/// The consumer's end.
-pub(in crate::ingest) struct SpareColumns(Receiver<TickColumns>);
+/// The consumer thread's end of the pool.
+pub(in crate::ingest) struct ColumnPool(Receiver<TickColumns>);
 
-/// The flush's end.
+/// The flush's end of the pool.
 #[derive(Debug, Clone)]
-pub(in crate::ingest) struct ColumnsReturn(SyncSender<TickColumns>);
+pub(in crate::ingest) struct ColumnRecycler(SyncSender<TickColumns>);
 
-pub(in crate::ingest) fn spare_columns() -> (ColumnsReturn, SpareColumns) {
+pub(in crate::ingest) fn column_pool() -> (ColumnRecycler, ColumnPool) {
     let (sender, receiver) = sync_channel(CAPACITY);
-    (ColumnsReturn(sender), SpareColumns(receiver))
+    (ColumnRecycler(sender), ColumnPool(receiver))
 }
 
-impl SpareColumns {
-    /// Empty columns, if any came back.
+impl ColumnPool {
+    /// Takes empty columns from the pool, if it has any.
     pub(in crate::ingest) fn take(&self) -> Option<TickColumns> {
         self.0.try_recv().ok()
     }
 }
 
-impl ColumnsReturn {
-    /// Of very few rows or, by large frames, very many, columns are freed: they would hold more than the next rows need.
-    pub(in crate::ingest) fn give(&self, mut columns: TickColumns) {
+impl ColumnRecycler {
+    /// Returns columns to the pool. Columns with very few rows or, because of large frames, very many are freed: their
+    /// capacity wouldn't fit the next rows.
+    pub(in crate::ingest) fn recycle(&self, mut columns: TickColumns) {
         if !(CHUNK_ROWS / 2..=CHUNK_ROWS * 2).contains(&columns.len()) {
             return;
         }
         columns.clear();
         if self.0.try_send(columns).is_err() {
-            tracing::trace!("no room for spare columns; they are freed");
+            tracing::trace!("the column pool is full; the columns are freed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Records on their way into a batch: decoded on the consumer's thread, in columns that come back.
+//! Decodes records into batches, on the consumer thread and in columns that are reused.
 
 pub(in crate::ingest) mod assemble;
 pub(in crate::ingest) mod batch;

@@ -1,4 +1,4 @@
-//! Taking up partitions: what the table says comes next, against what Kafka still holds.
+//! Starts to read assigned partitions: compares the next offset of the table with the offsets that Kafka holds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,79 +8,80 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingest::batching::assemble::now_micros;
-use crate::ingest::batching::batch::Chunk;
+use crate::ingest::batching::batch::IngestChunk;
 use crate::ingest::error::IngestError;
-use crate::ingest::event_loop::counted::beating;
-use crate::ingest::event_loop::partitions::Partition;
+use crate::ingest::event_loop::counters::with_heartbeat;
+use crate::ingest::event_loop::partitions::OwnedPartition;
 use crate::ingest::event_loop::pipeline::Pipeline;
-use crate::ingest::event_loop::policy::{Begin, BeginError, DataLoss, begin};
-use crate::ingest::flushing::orphaned_dead_letters::Buried;
+use crate::ingest::event_loop::policy::{DataLoss, StartOffset, StartOffsetError, start_offset};
+use crate::ingest::flushing::orphaned_dead_letters::OrphanedDeadLetters;
 use crate::ingest::settings::StartPolicy;
-use crate::kafka::{Assigned, Command, Start};
+use crate::kafka::{ConsumerCommand, PartitionStart, PartitionWatermarks};
 use crate::lake::Lake;
 use crate::market::TopicIdentity;
 
-/// One answer of a broker and the retries before it.
-const OFFSETS_PATIENCE: Duration = Duration::from_secs(60);
-const OFFSETS_PAUSE: Duration = Duration::from_secs(1);
+/// Timeout of a query for an offset, retries included.
+const OFFSET_TIMEOUT: Duration = Duration::from_secs(60);
+const OFFSET_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where to begin in a partition, decided without touching any state.
-struct Place {
-    assigned: Assigned,
-    /// Transaction versions of ticks and dead letters.
+/// Where to start in a partition, decided without changing any state.
+struct StartPosition {
+    assigned: PartitionWatermarks,
+    /// Transaction versions of `ticks` and `dead_letters`.
     base: Option<i64>,
     dead_base: Option<i64>,
-    begin: Begin,
+    start_offset: StartOffset,
     next: i64,
-    /// Of the record before `next`, if that is where the table ends.
+    /// Leader epoch of the record before `next`, if the table ends there.
     leader_epoch: Option<i32>,
-    buried: Option<Buried>,
+    orphaned: Option<OrphanedDeadLetters>,
 }
 
-/// What is known of an assignment.
+/// The start positions of an assignment.
 #[derive(Default)]
-struct Places {
-    found: Vec<Place>,
-    /// The table continues at this offset, beyond a watermark that is older: other workers go on meanwhile.
+struct StartPositions {
+    found: Vec<StartPosition>,
+    /// Partitions whose next offset in the table is beyond the watermark: the watermark is older than another worker's
+    /// commit.
     outdated: Vec<(i32, i64)>,
 }
 
 impl Pipeline {
-    /// Begins to read newly assigned partitions, or again those that had to be announced again.
+    /// Starts to read newly assigned partitions, and restarts those that were announced again.
     ///
     /// # Errors
-    /// Kafka and the table disagree and the policy says stop, or the lake can't be read.
-    pub(in crate::ingest) async fn take_up(
+    /// Kafka and the table disagree and the policy is to stop, or the lake can't be read.
+    pub(in crate::ingest) async fn accept_assignment(
         &mut self,
         kafka: &TopicIdentity,
-        assigned: &[Assigned],
+        assigned: &[PartitionWatermarks],
         stop: &CancellationToken,
     ) -> Result<(), IngestError> {
         if assigned.is_empty() {
             return Ok(());
         }
         let Some(mut lake) = self.lake.take() else { return Ok(()) };
-        let places = tokio::select! {
+        let positions = tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            places = beating(&self.status, &self.counted.tally, self.places(&mut lake, kafka, assigned)) => Some(places),
+            positions = with_heartbeat(&self.status, &self.counters.tally, self.positions(&mut lake, kafka, assigned)) => Some(positions),
         };
         self.lake = Some(lake);
         self.follow_epoch()?;
-        let Some(places) = places else {
-            self.waiting.push((kafka.clone(), assigned.to_vec()));
+        let Some(positions) = positions else {
+            self.waiting_assignments.push((kafka.clone(), assigned.to_vec()));
             return Ok(());
         };
-        let places = places?;
-        for (partition, next) in places.outdated {
-            self.asked_again.insert(partition, next);
-            self.consumer.send(Command::AskAgain(partition))?;
+        let positions = positions?;
+        for (partition, next) in positions.outdated {
+            self.stale_watermarks.insert(partition, next);
+            self.consumer.send(ConsumerCommand::RefreshWatermarks(partition))?;
         }
-        self.begin_reading(places.found)
+        self.start_reading(positions.found)
     }
 
-    /// After each refresh of the lake, before the next batch is encoded: what was read counts by the offsets of the epoch
-    /// before.
+    /// Must be called after each refresh of the lake, before the next batch is encoded: if the epoch has changed, the
+    /// offsets that were read are those of the previous epoch.
     pub(in crate::ingest) fn follow_epoch(&mut self) -> Result<(), IngestError> {
         let epoch = self.lake.as_ref().map_or(self.encoder.epoch(), Lake::epoch);
         if epoch == self.encoder.epoch() {
@@ -89,89 +90,98 @@ impl Pipeline {
         self.encoder = Arc::new(self.encoder.with_epoch(epoch));
         let owned: Vec<i32> = self.partitions.iter().map(|(number, _)| number).collect();
         if let Some(goal) = &mut self.goal {
-            goal.forget();
+            goal.forget_ends();
         }
         self.restart(&owned)
     }
 
-    /// Reads the partitions again from where the table is now, after a fenced commit.
+    /// Reads the partitions again from the table's current offsets, after a fenced commit.
     pub(in crate::ingest) fn restart(&mut self, numbers: &[i32]) -> Result<(), IngestError> {
-        let mut again = Vec::new();
+        let mut restarted = Vec::new();
         for &number in numbers {
-            if self.partitions.begin_again(number) {
+            if self.partitions.discard_uncommitted(number) {
                 self.batch.drop_partition(number);
-                again.push(number);
+                restarted.push(number);
             }
         }
-        Ok(self.consumer.send(Command::Announce(again))?)
+        Ok(self.consumer.send(ConsumerCommand::Announce(restarted))?)
     }
 
-    async fn places(
+    async fn positions(
         &self,
         lake: &mut Lake,
         kafka: &TopicIdentity,
-        assigned: &[Assigned],
-    ) -> Result<Places, IngestError> {
+        assigned: &[PartitionWatermarks],
+    ) -> Result<StartPositions, IngestError> {
         lake.refresh_with_retry().await?;
         lake.identity().require(kafka).map_err(DataLoss::from)?;
         lake.learn_topic_id(kafka).await?;
-        self.begin_lake(lake, assigned).await?;
+        self.commit_initial_offsets(lake, assigned).await?;
         let numbers: Vec<i32> = assigned.iter().map(|assigned| assigned.partition).collect();
         let counters = lake.require_counters(&numbers).await?;
-        let mut places = Places::default();
+        let mut positions = StartPositions::default();
         for &assigned in assigned {
-            let Assigned { partition, high, .. } = assigned;
+            let PartitionWatermarks { partition, high, .. } = assigned;
             let base = lake.next_offset(partition).await?;
-            let begin = match begin(assigned, base, self.start_of(lake), self.options.on_data_loss) {
-                Err(BeginError::DataLoss(DataLoss::Shrunk { next, .. }))
-                    if self.asked_again.get(&partition).is_none_or(|known| high >= *known) =>
+            let start_offset = match start_offset(assigned, base, self.start_policy(lake), self.options.on_data_loss) {
+                Err(StartOffsetError::DataLoss(DataLoss::Shrunk { next, .. }))
+                    if self.stale_watermarks.get(&partition).is_none_or(|known| high >= *known) =>
                 {
-                    places.outdated.push((partition, next));
+                    positions.outdated.push((partition, next));
                     continue;
                 }
-                begin => begin?,
+                start_offset => start_offset?,
             };
-            let next = match begin {
-                Begin::At(offset) => offset,
-                Begin::After(lost) => lost.next(),
+            let next = match start_offset {
+                StartOffset::At(offset) => offset,
+                StartOffset::AfterLoss(lost) => lost.next(),
             };
             let dead_base = lake.dead_next_offset(partition).await?;
-            let buried = Buried::read(lake, partition, next, dead_base).await?;
-            let known = counters.get(&partition).filter(|known| begin == Begin::At(known.next));
+            let orphaned = OrphanedDeadLetters::read(lake, partition, next, dead_base).await?;
+            let known = counters.get(&partition).filter(|known| start_offset == StartOffset::At(known.next));
             let leader_epoch = known.and_then(|known| known.leader_epoch);
-            places.found.push(Place { assigned, base, dead_base, begin, next, leader_epoch, buried });
+            positions.found.push(StartPosition {
+                assigned,
+                base,
+                dead_base,
+                start_offset,
+                next,
+                leader_epoch,
+                orphaned,
+            });
         }
-        Ok(places)
+        Ok(positions)
     }
 
-    fn begin_reading(&mut self, places: Vec<Place>) -> Result<(), IngestError> {
+    fn start_reading(&mut self, positions: Vec<StartPosition>) -> Result<(), IngestError> {
         let mut starts = Vec::new();
-        for Place { assigned, base, dead_base, begin, next, leader_epoch, buried } in places {
-            let Assigned { partition, low, high } = assigned;
+        for StartPosition { assigned, base, dead_base, start_offset, next, leader_epoch, orphaned } in positions {
+            let PartitionWatermarks { partition, low, high } = assigned;
             let target = self.goal.as_mut().map(|goal| goal.target(partition, low, high));
-            self.asked_again.remove(&partition);
+            self.stale_watermarks.remove(&partition);
             self.batch.drop_partition(partition);
-            if let Begin::After(lost) = begin {
+            if let StartOffset::AfterLoss(lost) = start_offset {
                 tracing::error!(partition, %lost, "Kafka no longer holds these offsets; recording them as lost");
-                let chunk = Chunk::lost(partition, lost, self.decoder.columns(), now_micros());
+                let chunk = IngestChunk::lost(partition, lost, self.decoder.columns(), now_micros());
                 self.batch.push(chunk).expect("the partition's rows were dropped");
             }
             if base.is_none() && self.options.start != StartPolicy::Earliest {
-                // The table learns it at once: a start that names another offset would skip what came meanwhile.
-                let chunk = Chunk::empty(partition, next, self.decoder.columns(), now_micros());
+                // The position is committed at once: a later start with another policy would skip messages.
+                let chunk = IngestChunk::empty(partition, next, self.decoder.columns(), now_micros());
                 self.batch.push(chunk).expect("the partition's rows were dropped");
             }
             tracing::info!(partition, offset = next, end = high, "reading");
             let generation = self.partitions.new_generation();
             let (committed, first, end) = (base, next, high);
             let newest = None;
-            let state = Partition { generation, base, dead_base, next, committed, first, end, newest, target, buried };
+            let state =
+                OwnedPartition { generation, base, dead_base, next, committed, first, end, newest, target, orphaned };
             self.partitions.insert(partition, state);
-            let is_accepted = self.accepted_logs.remove(&partition);
+            let is_accepted = self.accepted_truncations.remove(&partition);
             let leader_epoch = leader_epoch.filter(|_| !is_accepted);
-            starts.push(Start { partition, generation, offset: next, leader_epoch });
+            starts.push(PartitionStart { partition, generation, offset: next, leader_epoch });
         }
-        Ok(self.consumer.send(Command::Start(starts))?)
+        Ok(self.consumer.send(ConsumerCommand::Start(starts))?)
     }
 
     pub(in crate::ingest) async fn offset_at(
@@ -179,22 +189,22 @@ impl Pipeline {
         partition: i32,
         timestamp_ms: i64,
     ) -> Result<Option<i64>, IngestError> {
-        let deadline = Instant::now() + OFFSETS_PATIENCE;
+        let deadline = Instant::now() + OFFSET_TIMEOUT;
         let mut last = "it doesn't answer".to_owned();
         loop {
             let (answer, offsets) = oneshot::channel();
-            self.consumer.send(Command::OffsetForTime { partition, timestamp_ms, answer })?;
+            self.consumer.send(ConsumerCommand::OffsetForTime { partition, timestamp_ms, answer })?;
             match tokio::time::timeout_at(deadline, offsets).await {
                 Ok(Ok(Ok(found))) => return Ok(found),
                 Ok(Ok(Err(text))) => last = text,
                 Ok(Err(_)) => return Err(IngestError::Kafka("the consumer thread has ended".to_owned())),
                 Err(_) => {
                     return Err(IngestError::Kafka(format!(
-                        "the broker doesn't tell partition {partition}'s offset of a time: {last}"
+                        "the broker doesn't report the offset of partition {partition} for a time: {last}"
                     )));
                 }
             }
-            tokio::time::sleep(OFFSETS_PAUSE).await;
+            tokio::time::sleep(OFFSET_RETRY_PAUSE).await;
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Counts of whole numbers by upper bound: what a time or a size was like over all commits.
+//! A histogram of integers: the distribution of a duration or a size over all commits.
 
 /// Bounds are in the unit of the values: microseconds, bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histogram {
     bounds: &'static [u64],
-    /// Values up to each bound and above the one before; the last is for those above all bounds.
+    /// Number of values up to each bound and above the one before; the last count is for values above all bounds.
     counts: Vec<u64>,
     sum: u64,
 }
@@ -19,7 +19,7 @@ impl Histogram {
         self.sum += value;
     }
 
-    /// Each bound with the number of values up to it.
+    /// Returns each bound with the number of values up to it.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
         let mut below = 0;
         self.bounds.iter().zip(&self.counts).map(move |(bound, count)| {

@@ -1,38 +1,38 @@
-//! The partitions that this worker owns, and how far each of them is.
+//! The partitions that this worker owns, and the offsets up to which each was read and committed.
 
 use std::collections::BTreeMap;
 
-use crate::ingest::batching::batch::Chunk;
+use crate::ingest::batching::batch::IngestChunk;
 use crate::ingest::error::IngestError;
-use crate::ingest::flushing::orphaned_dead_letters::Buried;
+use crate::ingest::flushing::orphaned_dead_letters::OrphanedDeadLetters;
 
 /// Invariant: `base <= next`, and the batch holds exactly `[base, next)` of the partition (`[first, next)` while
 /// the table knows nothing of it), except for what a flush in flight took over, which moved `base` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::ingest) struct Partition {
-    /// Of the assignment that its chunks must belong to.
+pub(in crate::ingest) struct OwnedPartition {
+    /// Chunks must carry this generation of the assignment.
     pub generation: u64,
     /// The transaction version that the next flush expects.
     pub base: Option<i64>,
-    /// The same, of the dead letters.
+    /// The same for the dead letters.
     pub dead_base: Option<i64>,
     pub next: i64,
-    /// Committed for sure.
+    /// Next offset that is known to be committed.
     pub committed: Option<i64>,
-    /// Where reading began.
+    /// Offset at which reading started.
     pub first: i64,
-    /// End of the partition, as last heard.
+    /// End of the partition that a broker reported last.
     pub end: i64,
     /// Kafka timestamp of the newest record that was committed, milliseconds since the epoch.
     pub newest: Option<i64>,
-    /// Where `--until-latest` stops.
+    /// Offset at which `--until-latest` stops.
     pub target: Option<i64>,
-    /// Verdicts that were committed already.
-    pub buried: Option<Buried>,
+    /// Dead letters that were committed without their ticks.
+    pub orphaned: Option<OrphanedDeadLetters>,
 }
 
-impl Partition {
-    /// Messages from what is committed to the end.
+impl OwnedPartition {
+    /// Messages from the committed offset to the end.
     pub(in crate::ingest) fn lag(&self) -> i64 {
         (self.end - self.committed.unwrap_or(self.first)).max(0)
     }
@@ -51,19 +51,19 @@ impl Partition {
 }
 
 #[derive(Debug, Default)]
-pub(in crate::ingest) struct Partitions {
-    owned: BTreeMap<i32, Partition>,
+pub(in crate::ingest) struct OwnedPartitions {
+    owned: BTreeMap<i32, OwnedPartition>,
     generation: u64,
 }
 
-impl Partitions {
-    /// A number that no chunk carries yet.
+impl OwnedPartitions {
+    /// Returns a generation that no chunk carries yet.
     pub(in crate::ingest) fn new_generation(&mut self) -> u64 {
         self.generation += 1;
         self.generation
     }
 
-    pub(in crate::ingest) fn insert(&mut self, number: i32, partition: Partition) {
+    pub(in crate::ingest) fn insert(&mut self, number: i32, partition: OwnedPartition) {
         self.owned.insert(number, partition);
     }
 
@@ -71,39 +71,40 @@ impl Partitions {
         self.owned.remove(&number);
     }
 
-    pub(in crate::ingest) fn get(&self, number: i32) -> Option<&Partition> {
+    pub(in crate::ingest) fn get(&self, number: i32) -> Option<&OwnedPartition> {
         self.owned.get(&number)
     }
 
-    pub(in crate::ingest) fn get_mut(&mut self, number: i32) -> Option<&mut Partition> {
+    pub(in crate::ingest) fn get_mut(&mut self, number: i32) -> Option<&mut OwnedPartition> {
         self.owned.get_mut(&number)
     }
 
-    pub(in crate::ingest) fn iter(&self) -> impl Iterator<Item = (i32, &Partition)> {
+    pub(in crate::ingest) fn iter(&self) -> impl Iterator<Item = (i32, &OwnedPartition)> {
         self.owned.iter().map(|(number, partition)| (*number, partition))
     }
 
-    /// Takes a chunk's range in, if it belongs to the present assignment.
+    /// Advances the partition by the range of a chunk. Returns false if the chunk belongs to an earlier assignment.
     ///
     /// # Errors
     /// The table has another verdict on one of its messages, or chunks between are missing.
-    pub(in crate::ingest) fn accept(&mut self, generation: u64, chunk: &Chunk) -> Result<bool, IngestError> {
+    pub(in crate::ingest) fn accept(&mut self, generation: u64, chunk: &IngestChunk) -> Result<bool, IngestError> {
         let (number, range) = (chunk.partition, chunk.range);
         let owned = self.owned.get_mut(&number).filter(|partition| partition.generation == generation);
         let Some(partition) = owned else { return Ok(false) };
         if partition.next != range.start() {
-            return Err(IngestError::Gap { partition: number, expected: partition.next, found: range.start() });
+            return Err(IngestError::OffsetGap { partition: number, expected: partition.next, found: range.start() });
         }
-        if let Some(buried) = &partition.buried {
-            buried.check(chunk)?;
+        if let Some(orphaned) = &partition.orphaned {
+            orphaned.check(chunk)?;
         }
         partition.next = range.next();
         partition.end = partition.end.max(range.next());
         Ok(true)
     }
 
-    /// Forgets what was read and not committed: its chunks belong to an earlier generation. False: not owned.
-    pub(in crate::ingest) fn begin_again(&mut self, number: i32) -> bool {
+    /// Goes back to the committed offset; chunks that were read belong to an earlier generation then. Returns false if
+    /// the partition isn't owned.
+    pub(in crate::ingest) fn discard_uncommitted(&mut self, number: i32) -> bool {
         let generation = self.new_generation();
         let Some(partition) = self.owned.get_mut(&number) else { return false };
         partition.generation = generation;
@@ -111,22 +112,22 @@ impl Partitions {
         true
     }
 
-    /// Everything up to the targets is in a batch or in the table.
+    /// Returns true if everything up to the targets is in a batch or in the table.
     pub(in crate::ingest) fn all_read(&self) -> bool {
-        self.owned.values().all(Partition::has_read)
+        self.owned.values().all(OwnedPartition::has_read)
     }
 
-    /// Everything up to the targets is in the table.
+    /// Returns true if everything up to the targets is in the table.
     pub(in crate::ingest) fn all_committed(&self) -> bool {
-        self.owned.values().all(Partition::has_committed)
+        self.owned.values().all(OwnedPartition::has_committed)
     }
 
     pub(in crate::ingest) fn lag(&self) -> i64 {
-        self.owned.values().map(Partition::lag).sum()
+        self.owned.values().map(OwnedPartition::lag).sum()
     }
 
     pub(in crate::ingest) fn unread(&self) -> i64 {
-        self.owned.values().map(Partition::unread).sum()
+        self.owned.values().map(OwnedPartition::unread).sum()
     }
 }
 
@@ -135,27 +136,27 @@ mod tests {
     use super::*;
     use crate::market::{OffsetRange, TickColumns};
 
-    fn partition(generation: u64, next: i64) -> Partition {
+    fn partition(generation: u64, next: i64) -> OwnedPartition {
         let at = Some(next);
         let (base, dead_base, committed, newest) = (at, None, at, None);
-        let (first, end, target, buried) = (0, 50, Some(50), None);
-        Partition { generation, base, dead_base, next, committed, first, end, newest, target, buried }
+        let (first, end, target, orphaned) = (0, 50, Some(50), None);
+        OwnedPartition { generation, base, dead_base, next, committed, first, end, newest, target, orphaned }
     }
 
-    fn chunk(number: i32, start: i64, next: i64) -> Chunk {
-        let mut chunk = Chunk::empty(number, start, TickColumns::default(), 0);
+    fn chunk(number: i32, start: i64, next: i64) -> IngestChunk {
+        let mut chunk = IngestChunk::empty(number, start, TickColumns::default(), 0);
         chunk.range = OffsetRange::new(start, next).unwrap();
         chunk
     }
 
     #[test]
     fn chunks_of_an_earlier_assignment_are_not_taken() {
-        let mut partitions = Partitions::default();
+        let mut partitions = OwnedPartitions::default();
         let (old, new) = (partitions.new_generation(), partitions.new_generation());
         partitions.insert(4, partition(new, 10));
         assert!(!partitions.accept(old, &chunk(4, 10, 20)).unwrap(), "another generation");
         let gap = partitions.accept(new, &chunk(4, 11, 20));
-        assert!(matches!(gap, Err(IngestError::Gap { partition: 4, expected: 10, found: 11 })), "{gap:?}");
+        assert!(matches!(gap, Err(IngestError::OffsetGap { partition: 4, expected: 10, found: 11 })), "{gap:?}");
         assert!(!partitions.accept(new, &chunk(5, 10, 20)).unwrap(), "not owned");
         assert!(partitions.accept(new, &chunk(4, 10, 20)).unwrap());
         assert!(partitions.accept(new, &chunk(4, 20, 50)).unwrap());
@@ -165,12 +166,12 @@ mod tests {
 
     #[test]
     fn a_partition_that_has_to_be_read_again_is_not_done() {
-        let mut partitions = Partitions::default();
+        let mut partitions = OwnedPartitions::default();
         let generation = partitions.new_generation();
         partitions.insert(4, partition(generation, 10));
         assert!(partitions.accept(generation, &chunk(4, 10, 50)).unwrap());
         assert!(partitions.all_read());
-        assert!(partitions.begin_again(4) && !partitions.begin_again(5));
+        assert!(partitions.discard_uncommitted(4) && !partitions.discard_uncommitted(5));
         assert!(!partitions.all_read());
         assert!(!partitions.accept(generation, &chunk(4, 10, 50)).unwrap());
     }

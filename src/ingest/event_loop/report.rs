@@ -1,4 +1,5 @@
-//! What the loop tells of itself: counted once a batch, told after every turn and at least once a second.
+//! The status that the loop publishes: commits are counted once a batch, and the status is published after every event
+//! and at least once a second.
 
 use std::sync::atomic::Ordering;
 
@@ -6,12 +7,12 @@ use tokio::time::Instant;
 
 use crate::ingest::batching::assemble::now_micros;
 use crate::ingest::error::IngestError;
-use crate::ingest::event_loop::counted::Newest;
-use crate::ingest::event_loop::partitions::Partition;
+use crate::ingest::event_loop::counters::NewestTimestamps;
+use crate::ingest::event_loop::partitions::OwnedPartition;
 use crate::ingest::event_loop::pipeline::Pipeline;
-use crate::ingest::event_loop::status::{LastCommit, PartitionStatus, Volume};
-use crate::ingest::flushing::flush::Flushed;
-use crate::kafka::Command;
+use crate::ingest::event_loop::status::{CountAndBytes, LastCommit, PartitionStatus};
+use crate::ingest::flushing::flush::FlushReport;
+use crate::kafka::ConsumerCommand;
 use crate::util::crash::{self, CrashPoint};
 
 impl Pipeline {
@@ -19,8 +20,8 @@ impl Pipeline {
         &mut self,
         version: u64,
         resolved: bool,
-        flushed: &Flushed,
-        newest: &Newest,
+        flushed: &FlushReport,
+        newest: &NewestTimestamps,
     ) -> Result<(), IngestError> {
         let mut rows = 0;
         let mut offsets = Vec::new();
@@ -50,20 +51,20 @@ impl Pipeline {
         );
         self.optional.committed();
         crash::at(CrashPoint::OffsetsCommitting);
-        self.consumer.send(Command::Commit(offsets))?;
+        self.consumer.send(ConsumerCommand::Commit(offsets))?;
         let at = now_micros();
         let (files, elapsed) = (flushed.file_bytes.len() as u64, flushed.elapsed);
         self.status.send_modify(|status| {
             status.version = version;
             status.commits += 1;
-            status.writing = Volume::default();
+            status.writing = CountAndBytes::default();
             status.last_commit = Some(LastCommit { version, at, rows, files, bytes, elapsed });
-            status.measures.commit.record(elapsed.as_micros() as u64);
-            flushed.file_bytes.iter().for_each(|bytes| status.measures.file_bytes.record(*bytes));
+            status.histograms.commit.record(elapsed.as_micros() as u64);
+            flushed.file_bytes.iter().for_each(|bytes| status.histograms.file_bytes.record(*bytes));
             if let Some(newest) = newest.values().max() {
                 // A producer's clock may be ahead of ours.
                 let waited = at.saturating_sub(newest.saturating_mul(1_000));
-                status.measures.end_to_end.record(u64::try_from(waited).unwrap_or(0));
+                status.histograms.end_to_end.record(u64::try_from(waited).unwrap_or(0));
             }
             flushed.advances.iter().for_each(|advance| status.committed.add(&advance.counts));
             for (reason, count) in &flushed.dead {
@@ -76,44 +77,45 @@ impl Pipeline {
         Ok(())
     }
 
-    /// What data alone doesn't move is told with `all`: with many partitions it is no small thing.
+    /// With `all`, also publishes what data events don't change, which is expensive with many partitions.
     pub(in crate::ingest) fn publish(&mut self, all: bool) {
-        let Self { counted, partitions, batch, .. } = self;
+        let Self { counters, partitions, batch, .. } = self;
         self.status.send_modify(|status| {
-            status.turned_at = Some(Instant::now());
+            status.last_heartbeat = Some(Instant::now());
             status.buffered_rows = batch.rows();
             status.buffered_bytes = batch.bytes();
-            status.read = counted.read;
-            status.coercions = counted.coercions;
+            status.read = counters.read;
+            status.coercions = counters.coercions;
             status.dead_share = self.dead_share.value();
             status.lag = partitions.lag();
             status.unread = partitions.unread();
-            status.already_applied = counted.already_applied.load(Ordering::Relaxed);
-            status.brokers_away = self.brokers.are_away();
+            status.already_applied = counters.already_applied.load(Ordering::Relaxed);
+            status.brokers_unreachable = self.brokers.are_unreachable();
             if !all {
                 return;
             }
-            let told = |p: &Partition| PartitionStatus { end: p.end, lag: p.lag(), newest: p.newest };
+            let partition_status = |p: &OwnedPartition| PartitionStatus { end: p.end, lag: p.lag(), newest: p.newest };
             status.next = partitions.iter().filter_map(|(number, p)| Some((number, p.committed?))).collect();
-            status.partitions = partitions.iter().map(|(number, partition)| (number, told(partition))).collect();
-            let waiting: usize = self.waiting.iter().map(|(_, assigned)| assigned.len()).sum();
-            status.pending = waiting + self.unannounced.len() + self.asked_again.len();
-            status.is_spare = counted.is_spare;
-            status.rebalances = counted.rebalances;
-            status.writing = counted.writing;
-            status.lake = counted.tally.read();
-            // A flush in flight has it.
+            status.partitions =
+                partitions.iter().map(|(number, partition)| (number, partition_status(partition))).collect();
+            let waiting_assignments: usize = self.waiting_assignments.iter().map(|(_, assigned)| assigned.len()).sum();
+            status.pending = waiting_assignments + self.unannounced.len() + self.stale_watermarks.len();
+            status.is_idle = counters.is_idle;
+            status.rebalances = counters.rebalances;
+            status.writing = counters.writing;
+            status.lake = counters.tally.read();
+            // A flush in flight has taken the lake.
             if let Some(lake) = &self.lake {
                 status.files = lake.file_count();
             }
-            status.maintenance.clone_from(&counted.maintenance.borrow_and_update());
+            status.maintenance.clone_from(&counters.maintenance.borrow_and_update());
         });
     }
 
-    /// Nothing else has happened for a while.
-    pub(in crate::ingest) fn beat(&mut self) {
-        if let Some(answer) = self.brokers.question(Instant::now())
-            && let Err(gone) = self.consumer.send(Command::TopicId { answer })
+    /// Probes the brokers, if that is due.
+    pub(in crate::ingest) fn heartbeat(&mut self) {
+        if let Some(answer) = self.brokers.next_probe(Instant::now())
+            && let Err(gone) = self.consumer.send(ConsumerCommand::TopicId { answer })
         {
             tracing::debug!("{gone}");
         }

@@ -1,23 +1,23 @@
-//! What the pipeline tells about itself while it runs, and at its end.
+//! The status that the pipeline publishes while it runs, and returns at its end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::decode::{Coercions, Reason, SkipKind};
-use crate::ingest::event_loop::dead_share::Share;
+use crate::decode::{Coercions, RejectionReason, SkipKind};
+use crate::ingest::event_loop::dead_letter_share::DeadLetterShare;
 use crate::ingest::event_loop::histogram::Histogram;
 use crate::lake::StoreMetricsSnapshot;
 use crate::market::Counts;
 
-/// State after the last event. Counts are since the start.
+/// The state after the last event. Counts are since the start of the process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Status {
-    pub phase: Phase,
-    /// When the loop came round last; once a second at least.
-    pub turned_at: Option<Instant>,
-    /// Committed.
+pub struct IngestStatus {
+    pub phase: IngestPhase,
+    /// When the loop last handled an event; at least once a second.
+    pub last_heartbeat: Option<Instant>,
+    /// Counts of the committed offsets.
     pub committed: Counts,
     /// Version of `ticks` after the last commit.
     pub version: u64,
@@ -26,45 +26,45 @@ pub struct Status {
     pub commits: u64,
     pub last_commit: Option<LastCommit>,
     /// Messages taken into a batch, and bytes of their payloads.
-    pub read: Volume,
-    /// Values of messages that were taken in another form.
+    pub read: CountAndBytes,
+    /// Values of messages that were accepted after a conversion.
     pub coercions: Coercions,
-    /// Rows read and not committed yet, but for those of a flush in flight.
+    /// Rows that were read and are not committed yet, without those of a flush in flight.
     pub buffered_rows: usize,
     pub buffered_bytes: usize,
     /// Rows and decoded bytes of the flush in flight.
-    pub writing: Volume,
-    /// Messages between what is committed and the end of the assigned partitions.
+    pub writing: CountAndBytes,
+    /// Messages between the committed offsets and the ends of the assigned partitions.
     pub lag: i64,
-    /// Messages from what was read to that end.
+    /// Messages between the offsets that were read and those ends.
     pub unread: i64,
-    /// Next offset of every assigned partition, committed.
+    /// Committed next offset of every assigned partition.
     pub next: BTreeMap<i32, i64>,
     pub partitions: BTreeMap<i32, PartitionStatus>,
-    /// Assigned partitions of which it isn't known yet where to begin.
+    /// Assigned partitions whose start offset isn't known yet.
     pub pending: usize,
     /// The group has enough members without this one.
-    pub is_spare: bool,
-    /// Times that the group gave this worker partitions, or took some.
+    pub is_idle: bool,
+    /// Number of rebalances that assigned or revoked partitions of this worker.
     pub rebalances: u64,
-    /// No broker answers, or they turn this client away.
-    pub brokers_away: bool,
-    pub dead: BTreeMap<Reason, u64>,
-    /// Of the last messages that are ticks or dead letters, how many are dead letters; from 0 to 1.
-    pub dead_share: Option<Share>,
+    /// No broker answers, or the brokers refuse this client.
+    pub brokers_unreachable: bool,
+    pub dead: BTreeMap<RejectionReason, u64>,
+    /// The share of dead letters among the last messages that are ticks or dead letters.
+    pub dead_share: Option<DeadLetterShare>,
     pub skips: BTreeMap<SkipKind, u64>,
-    /// Messages that Kafka delivered again and the table had already.
+    /// Messages that Kafka delivered again although the table had them already.
     pub already_applied: u64,
-    /// Commits that were dropped because another worker had been faster.
+    /// Commits that were dropped because another worker had committed the offsets first.
     pub fenced: u64,
-    pub measures: Measures,
+    pub histograms: IngestHistograms,
     pub lake: StoreMetricsSnapshot,
     pub maintenance: MaintenanceStatus,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Phase {
-    /// Looks for the topic, opens or makes the tables.
+pub enum IngestPhase {
+    /// Finds the topic, and opens or creates the tables.
     #[default]
     Opening,
     Running,
@@ -73,7 +73,7 @@ pub enum Phase {
 
 /// A number of things and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Volume {
+pub struct CountAndBytes {
     pub count: u64,
     pub bytes: u64,
 }
@@ -93,17 +93,17 @@ pub struct LastCommit {
 /// An assigned partition that is being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionStatus {
-    /// As last heard.
+    /// The end that a broker reported last.
     pub end: i64,
-    /// Messages from what is committed to the end.
+    /// Messages from the committed offset to the end.
     pub lag: i64,
     /// Kafka timestamp of the newest record committed here, milliseconds since the epoch.
     pub newest: Option<i64>,
 }
 
-/// What commits were like.
+/// Distributions of durations and sizes over all commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Measures {
+pub struct IngestHistograms {
     /// Microseconds from the full batch to the commit.
     pub commit: Histogram,
     /// Microseconds from the Kafka timestamp of the newest record of a batch to its commit.
@@ -113,7 +113,7 @@ pub struct Measures {
 }
 
 const SECOND: u64 = 1_000_000;
-const COMMIT: [u64; 12] = [
+const COMMIT_BOUNDS: [u64; 12] = [
     SECOND / 20,
     SECOND / 10,
     SECOND / 4,
@@ -127,7 +127,7 @@ const COMMIT: [u64; 12] = [
     60 * SECOND,
     300 * SECOND,
 ];
-const END_TO_END: [u64; 12] = [
+const END_TO_END_BOUNDS: [u64; 12] = [
     SECOND / 10,
     SECOND / 4,
     SECOND / 2,
@@ -141,41 +141,41 @@ const END_TO_END: [u64; 12] = [
     3_600 * SECOND,
     86_400 * SECOND,
 ];
-const FILE_BYTES: [u64; 8] = [16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20, 256 << 20];
+const FILE_BYTES_BOUNDS: [u64; 8] = [16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20, 256 << 20];
 
-impl Default for Measures {
+impl Default for IngestHistograms {
     fn default() -> Self {
         Self {
-            commit: Histogram::new(&COMMIT),
-            end_to_end: Histogram::new(&END_TO_END),
-            file_bytes: Histogram::new(&FILE_BYTES),
+            commit: Histogram::new(&COMMIT_BOUNDS),
+            end_to_end: Histogram::new(&END_TO_END_BOUNDS),
+            file_bytes: Histogram::new(&FILE_BYTES_BOUNDS),
         }
     }
 }
 
-/// What the task beside the commits did for the tables.
+/// What the maintenance task did for the tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MaintenanceStatus {
-    /// Version that the newest checkpoint of `ticks` holds; `None` before anybody looked.
+    /// Version of the newest checkpoint of `ticks`; `None` before the first run.
     pub checkpoint: Option<u64>,
     /// Runs by kind of work and outcome.
-    pub runs: BTreeMap<(Work, Ran), u64>,
-    /// Written by it, of a vacuum deleted.
-    pub bytes: BTreeMap<Work, u64>,
+    pub runs: BTreeMap<(MaintenanceWork, MaintenanceOutcome), u64>,
+    /// Bytes that were written; for a vacuum, bytes that were deleted.
+    pub bytes: BTreeMap<MaintenanceWork, u64>,
 }
 
-/// A kind of work for the tables.
+/// A kind of maintenance of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Work {
+pub enum MaintenanceWork {
     /// Checkpoints, and old files of the log that go after them.
     Checkpoint,
-    /// Small files become large ones.
+    /// Small files are merged into large ones.
     Compaction,
     /// Files that no version needs are deleted.
     Vacuum,
 }
 
-impl Work {
+impl MaintenanceWork {
     pub const ALL: [Self; 3] = [Self::Checkpoint, Self::Compaction, Self::Vacuum];
 
     pub fn name(self) -> &'static str {
@@ -187,15 +187,15 @@ impl Work {
     }
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ran {
+pub enum MaintenanceOutcome {
     Done,
     NothingToDo,
     Failed,
 }
 
-impl Ran {
+impl MaintenanceOutcome {
     pub const ALL: [Self; 3] = [Self::Done, Self::NothingToDo, Self::Failed];
 
     pub fn name(self) -> &'static str {
@@ -208,7 +208,7 @@ impl Ran {
 }
 
 impl MaintenanceStatus {
-    pub(in crate::ingest) fn ran(&mut self, work: Work, outcome: Ran, bytes: u64) {
+    pub(in crate::ingest) fn record_run(&mut self, work: MaintenanceWork, outcome: MaintenanceOutcome, bytes: u64) {
         *self.runs.entry((work, outcome)).or_default() += 1;
         *self.bytes.entry(work).or_default() += bytes;
     }

@@ -1,4 +1,4 @@
-//! A batch -> sorted Parquet files, one per partition value. CPU only; runs beside the consumer.
+//! Encodes a batch as sorted Parquet files, one per partition value. CPU only; runs concurrently with the consumer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,28 +10,29 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::file::properties::WriterProperties;
 
-use crate::ingest::batching::batch::{Batch, Chunk};
-use crate::ingest::flushing::gather::{Gather, RowRef, Run, SymbolNames, sort_rows};
+use crate::ingest::batching::batch::{IngestBatch, IngestChunk};
+use crate::ingest::flushing::gather::{GatheredRows, RowRef, RowRun, SymbolNames, sort_rows};
 use crate::ingest::flushing::statistics::ColumnStats;
 use crate::lake::{NewFile, new_data_path, ticks_properties, ticks_schema};
 use crate::market::{ExtraSpec, PartitionBy};
 
-/// Rows gathered at once, fewer where they are large; bounds what lives in addition to the chunks.
+/// Rows of one record batch, fewer if they are large; bounds the memory in addition to that of the chunks.
 const GATHER_ROWS: usize = 16 * 1024;
 const GATHER_BYTES: usize = 8 << 20;
 
-/// A file that is ready for the store.
+/// An encoded file that is ready for the store.
 pub struct EncodedFile {
     pub file: NewFile,
     pub bytes: Vec<u8>,
 }
 
-/// Everything that is the same for all files of `ticks`.
+/// The schema and the properties of all files of `ticks`.
 #[derive(Debug, Clone)]
 pub struct TickEncoder {
     epoch: i32,
     partition_by: PartitionBy,
-    /// Without the partition column unless rows need it (`trade_date` under month and year).
+    /// The columns of a file: without the partition column, except for `trade_date` if the table is partitioned by
+    /// month or year.
     schema: SchemaRef,
     properties: WriterProperties,
 }
@@ -48,16 +49,16 @@ impl TickEncoder {
         self.epoch
     }
 
-    /// The same for rows of another incarnation of the topic.
+    /// Returns the encoder for rows of another epoch of the topic.
     #[must_use]
     pub fn with_epoch(&self, epoch: i32) -> Self {
         Self { epoch, ..self.clone() }
     }
 
     /// # Errors
-    /// Parquet refuses a value; nothing in a decoded batch should make it do so.
-    pub fn encode(&self, batch: &Batch) -> Result<Vec<EncodedFile>, parquet::errors::ParquetError> {
-        let chunks: Vec<&Chunk> = batch.chunks().filter(|chunk| !chunk.rows.is_empty()).collect();
+    /// Parquet rejects a value, which no decoded batch should cause.
+    pub fn encode(&self, batch: &IngestBatch) -> Result<Vec<EncodedFile>, parquet::errors::ParquetError> {
+        let chunks: Vec<&IngestChunk> = batch.chunks().filter(|chunk| !chunk.rows.is_empty()).collect();
         let names = SymbolNames::of(&chunks);
         let row_bytes = batch.bytes() / batch.rows().max(1);
         let at_once = (GATHER_BYTES / row_bytes.max(1)).clamp(1, GATHER_ROWS);
@@ -69,8 +70,8 @@ impl TickEncoder {
     }
 
     /// Rows of each partition value in the order (symbol, ts, partition, offset, index).
-    fn sorted(&self, chunks: &[&Chunk], names: &SymbolNames) -> Vec<(i32, Vec<RowRef>)> {
-        let mut by_value: BTreeMap<i32, Vec<Run>> = BTreeMap::new();
+    fn sorted(&self, chunks: &[&IngestChunk], names: &SymbolNames) -> Vec<(i32, Vec<RowRef>)> {
+        let mut by_value: BTreeMap<i32, Vec<RowRun>> = BTreeMap::new();
         for (chunk, at) in chunks.iter().zip(0..) {
             let mut row = 0;
             for same in chunk.rows.trade_date.chunk_by(|one, next| one == next) {
@@ -84,7 +85,7 @@ impl TickEncoder {
 
     fn encode_file(
         &self,
-        chunks: &[&Chunk],
+        chunks: &[&IngestChunk],
         names: &SymbolNames,
         value: i32,
         slices: std::slice::Chunks<'_, RowRef>,
@@ -94,7 +95,7 @@ impl TickEncoder {
         let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&self.schema), options)?;
         let mut stats = ColumnStats::default();
         for slice in slices {
-            let gather = Gather { chunks, rows: slice };
+            let gather = GatheredRows { chunks, rows: slice };
             stats.add(&gather, names);
             writer.write(&self.record_batch(&gather, names)?)?;
         }
@@ -110,7 +111,11 @@ impl TickEncoder {
         Ok(EncodedFile { file, bytes })
     }
 
-    fn record_batch(&self, gather: &Gather<'_>, names: &SymbolNames) -> Result<RecordBatch, arrow::error::ArrowError> {
+    fn record_batch(
+        &self,
+        gather: &GatheredRows<'_>,
+        names: &SymbolNames,
+    ) -> Result<RecordBatch, arrow::error::ArrowError> {
         let mut extra = 0;
         let columns = self
             .schema

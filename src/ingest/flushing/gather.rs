@@ -1,4 +1,4 @@
-//! Rows of many chunks in the order of a file, and their columns.
+//! Sorts the rows of many chunks into the order of a file, and gathers their columns.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,34 +10,34 @@ use arrow::array::{
 use arrow::datatypes::Int32Type;
 use hashbrown::HashMap;
 
-use crate::ingest::batching::batch::Chunk;
+use crate::ingest::batching::batch::IngestChunk;
 use crate::market::ExtraColumn;
 
-/// Where a row is: chunk and row in it.
+/// The position of a row: the number of its chunk, and the row in it.
 pub(in crate::ingest) type RowRef = (u32, u32);
 
-/// Consecutive rows of a chunk.
-pub(in crate::ingest) type Run = (u32, Range<u32>);
+/// A run of consecutive rows of a chunk.
+pub(in crate::ingest) type RowRun = (u32, Range<u32>);
 
-/// Distinct symbols of a batch's chunks in order, and each chunk's own numbers translated to that order. Some have
-/// no row here: reused columns bring the symbols of their earlier rows along.
+/// The distinct symbols of a batch in order, and the translation from each chunk's symbol numbers to that order. Some
+/// symbols may have no row: reused columns keep the symbols of their earlier rows.
 pub(in crate::ingest) struct SymbolNames {
     sorted: StringArray,
-    /// Per chunk: local number -> place in `sorted`.
+    /// For each chunk: from its symbol number to the index in `sorted`.
     ranks: Vec<Vec<u32>>,
 }
 
 impl SymbolNames {
-    pub(in crate::ingest) fn of(chunks: &[&Chunk]) -> Self {
-        let mut places: HashMap<&str, u32> =
+    pub(in crate::ingest) fn of(chunks: &[&IngestChunk]) -> Self {
+        let mut rank_of: HashMap<&str, u32> =
             chunks.iter().flat_map(|chunk| chunk.rows.symbols.iter().map(|name| (name.as_ref(), 0))).collect();
-        let mut names: Vec<&str> = places.keys().copied().collect();
+        let mut names: Vec<&str> = rank_of.keys().copied().collect();
         names.sort_unstable();
-        for (name, place) in names.iter().zip(0..) {
-            places.insert(name, place);
+        for (name, rank) in names.iter().zip(0..) {
+            rank_of.insert(name, rank);
         }
         let ranks =
-            chunks.iter().map(|chunk| chunk.rows.symbols.iter().map(|name| places[name.as_ref()]).collect()).collect();
+            chunks.iter().map(|chunk| chunk.rows.symbols.iter().map(|name| rank_of[name.as_ref()]).collect()).collect();
         Self { sorted: StringArray::from_iter_values(names), ranks }
     }
 
@@ -46,8 +46,8 @@ impl SymbolNames {
     }
 }
 
-/// Counting sort by symbol, then by time only where a symbol's rows did not arrive in order.
-pub(in crate::ingest) fn sort_rows(chunks: &[&Chunk], names: &SymbolNames, runs: &[Run]) -> Vec<RowRef> {
+/// A counting sort by symbol; the rows of a symbol are then sorted by time only if they did not arrive in order.
+pub(in crate::ingest) fn sort_rows(chunks: &[&IngestChunk], names: &SymbolNames, runs: &[RowRun]) -> Vec<RowRef> {
     let rows = || runs.iter().flat_map(|(chunk, rows)| rows.clone().map(|row| (*chunk, row)));
     let rank = |(chunk, row): RowRef| {
         names.ranks[chunk as usize][chunks[chunk as usize].rows.symbol[row as usize] as usize] as usize
@@ -62,9 +62,9 @@ pub(in crate::ingest) fn sort_rows(chunks: &[&Chunk], names: &SymbolNames, runs:
     let starts = ends.clone();
     let mut sorted = vec![(0, 0); starts[names.sorted.len()]];
     for row in rows() {
-        let place = &mut ends[rank(row)];
-        sorted[*place] = row;
-        *place += 1;
+        let slot = &mut ends[rank(row)];
+        sorted[*slot] = row;
+        *slot += 1;
     }
     let key = |(chunk, row): &RowRef| {
         let (chunk, row) = (chunks[*chunk as usize], *row as usize);
@@ -79,14 +79,14 @@ pub(in crate::ingest) fn sort_rows(chunks: &[&Chunk], names: &SymbolNames, runs:
     sorted
 }
 
-/// Some rows of a file, column by column.
-pub(in crate::ingest) struct Gather<'a> {
-    pub chunks: &'a [&'a Chunk],
+/// Some rows of a file, whose columns are gathered from the chunks.
+pub(in crate::ingest) struct GatheredRows<'a> {
+    pub chunks: &'a [&'a IngestChunk],
     pub rows: &'a [RowRef],
 }
 
-impl Gather<'_> {
-    pub(in crate::ingest) fn iter(&self) -> impl ExactSizeIterator<Item = (&Chunk, usize)> {
+impl GatheredRows<'_> {
+    pub(in crate::ingest) fn iter(&self) -> impl ExactSizeIterator<Item = (&IngestChunk, usize)> {
         self.rows.iter().map(|(chunk, row)| (self.chunks[*chunk as usize], *row as usize))
     }
 
@@ -102,7 +102,7 @@ impl Gather<'_> {
         Arc::new(DictionaryArray::<Int32Type>::try_new(keys, values).expect("ranks point into the sorted names"))
     }
 
-    pub(in crate::ingest) fn doubles(&self, value: impl Fn(&Chunk, usize) -> f64) -> ArrayRef {
+    pub(in crate::ingest) fn doubles(&self, value: impl Fn(&IngestChunk, usize) -> f64) -> ArrayRef {
         let values: Vec<f64> = self.iter().map(|(chunk, row)| value(chunk, row)).collect();
         if values.iter().any(|value| value.is_nan()) {
             return Arc::new(Float64Array::from_iter(
@@ -112,24 +112,27 @@ impl Gather<'_> {
         Arc::new(Float64Array::from(values))
     }
 
-    pub(in crate::ingest) fn ints(&self, value: impl Fn(&Chunk, usize) -> i32) -> ArrayRef {
+    pub(in crate::ingest) fn ints(&self, value: impl Fn(&IngestChunk, usize) -> i32) -> ArrayRef {
         Arc::new(Int32Array::from_iter_values(self.iter().map(|(chunk, row)| value(chunk, row))))
     }
 
-    pub(in crate::ingest) fn dates(&self, value: impl Fn(&Chunk, usize) -> i32) -> ArrayRef {
+    pub(in crate::ingest) fn dates(&self, value: impl Fn(&IngestChunk, usize) -> i32) -> ArrayRef {
         Arc::new(Date32Array::from_iter_values(self.iter().map(|(chunk, row)| value(chunk, row))))
     }
 
-    pub(in crate::ingest) fn bigints(&self, value: impl Fn(&Chunk, usize) -> i64) -> ArrayRef {
+    pub(in crate::ingest) fn bigints(&self, value: impl Fn(&IngestChunk, usize) -> i64) -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(self.iter().map(|(chunk, row)| value(chunk, row))))
     }
 
-    pub(in crate::ingest) fn timestamps(&self, value: impl Fn(&Chunk, usize) -> Option<i64>) -> ArrayRef {
+    pub(in crate::ingest) fn timestamps(&self, value: impl Fn(&IngestChunk, usize) -> Option<i64>) -> ArrayRef {
         let values: TimestampMicrosecondArray = self.iter().map(|(chunk, row)| value(chunk, row)).collect();
         Arc::new(values.with_timezone("UTC"))
     }
 
-    pub(in crate::ingest) fn strings<'b>(&'b self, value: impl Fn(&'b Chunk, usize) -> Option<&'b str>) -> ArrayRef {
+    pub(in crate::ingest) fn strings<'b>(
+        &'b self,
+        value: impl Fn(&'b IngestChunk, usize) -> Option<&'b str>,
+    ) -> ArrayRef {
         Arc::new(StringArray::from_iter(self.iter().map(|(chunk, row)| value(chunk, row))))
     }
 

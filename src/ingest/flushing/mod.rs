@@ -1,4 +1,4 @@
-//! A batch on its way into the lake: Parquet files with statistics, and dead letters.
+//! Writes a batch into the lake: Parquet files with statistics, and dead letters.
 
 pub(in crate::ingest) mod dead_letters;
 pub(in crate::ingest) mod encode;

@@ -1,7 +1,7 @@
-//! Dead letters of offsets whose ticks are not committed: a worker ended between the two commits.
+//! Dead letters of offsets whose ticks are not committed, because a worker ended between the two commits.
 //!
-//! Invariant: for these offsets the table decides. A decoder of another opinion would lose a message or show it
-//! twice, so it has to stop.
+//! Invariant: the verdicts in the table are final. A decoder that disagrees would lose a message or store it twice, so
+//! the ingest stops.
 
 use std::collections::BTreeSet;
 
@@ -10,23 +10,23 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
-use crate::ingest::batching::batch::Chunk;
+use crate::ingest::batching::batch::IngestChunk;
 use crate::ingest::error::IngestError;
 use crate::lake::{DataFile, FileError, Lake, StoredFile, offset_bounds};
 use crate::market::OffsetRange;
 
-/// Without the payloads: a file may have gigabytes of them.
+/// The payloads are not read: a file may have gigabytes of them.
 const COLUMNS: [&str; 3] = ["kafka_epoch", "kafka_partition", "kafka_offset"];
 
-/// What the table says about `[next, dead_next)` of a partition.
+/// The dead letters that the table has of `[next, dead_next)` of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::ingest) struct Buried {
+pub(in crate::ingest) struct OrphanedDeadLetters {
     window: OffsetRange,
     dead: BTreeSet<i64>,
 }
 
-impl Buried {
-    /// `None`: the table has no dead letter from `next` on. `dead_next` is [`Lake::dead_next_offset`].
+impl OrphanedDeadLetters {
+    /// Returns `None` if the table has no dead letters at or beyond `next`. `dead_next` is [`Lake::dead_next_offset`].
     ///
     /// # Errors
     /// The lake can't be read.
@@ -49,27 +49,31 @@ impl Buried {
             let read = lake.read_file(&view, file, |stored| offsets(stored, of, window)).await;
             dead.extend(read.map_err(|error| match error {
                 FileError::Store(error) => error.into(),
-                FileError::Missing => letters_error(file, "it is not in the store"),
-                FileError::Damaged(detail) => letters_error(file, &detail),
+                FileError::Missing => file_error(file, "it is not in the store"),
+                FileError::Damaged(detail) => file_error(file, &detail),
             })?);
         }
-        tracing::info!(partition, %window, letters = dead.len(), "dead letters were committed before their ticks");
+        tracing::info!(partition, %window, dead_dead_letters = dead.len(), "dead letters were committed before their ticks");
         Ok(Some(Self { window, dead }))
     }
 
     /// # Errors
-    /// The verdicts of the chunk are not those of the table.
-    pub(in crate::ingest) fn check(&self, chunk: &Chunk) -> Result<(), IngestError> {
+    /// A verdict of the chunk differs from the one in the table.
+    pub(in crate::ingest) fn check(&self, chunk: &IngestChunk) -> Result<(), IngestError> {
         let (start, next) = (chunk.range.start().max(self.window.start()), chunk.range.next().min(self.window.next()));
         if start >= next {
             return Ok(());
         }
-        let decoded: BTreeSet<i64> =
-            chunk.dead.iter().map(|letter| letter.offset).filter(|offset| (start..next).contains(offset)).collect();
+        let decoded: BTreeSet<i64> = chunk
+            .dead
+            .iter()
+            .map(|dead_letter| dead_letter.offset)
+            .filter(|offset| (start..next).contains(offset))
+            .collect();
         let in_table: BTreeSet<i64> = self.dead.range(start..next).copied().collect();
         match decoded.symmetric_difference(&in_table).next() {
             None => Ok(()),
-            Some(&offset) => Err(IngestError::Disagreement {
+            Some(&offset) => Err(IngestError::VerdictMismatch {
                 partition: chunk.partition,
                 offset,
                 from: self.window.start(),
@@ -84,11 +88,12 @@ fn may_hold(file: &DataFile, window: OffsetRange) -> bool {
     offset_bounds(file.stats.as_deref()).is_none_or(holds)
 }
 
-fn letters_error(file: &DataFile, detail: &str) -> IngestError {
-    IngestError::Letters { path: file.path.to_string(), detail: detail.to_owned() }
+fn file_error(file: &DataFile, detail: &str) -> IngestError {
+    IngestError::DeadLetterFile { path: file.path.to_string(), detail: detail.to_owned() }
 }
 
-/// Dead offsets of the partition in one file. In memory are the [`COLUMNS`] of one row group at a time.
+/// Returns the offsets of the partition's dead letters in one file. Only the [`COLUMNS`] of one batch are in memory at
+/// a time.
 async fn offsets(stored: StoredFile, of: (i32, i32), window: OffsetRange) -> Result<Vec<i64>, FileError> {
     let failed = |error| stored.error(error);
     let builder = ParquetRecordBatchStreamBuilder::new(stored.clone()).await.map_err(failed)?;
@@ -127,12 +132,12 @@ fn add_offsets(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Reason, Rejection};
+    use crate::decode::{Rejection, RejectionReason};
     use crate::ingest::batching::batch::DeadLetter;
     use crate::market::TickColumns;
 
-    fn chunk(start: i64, next: i64, dead: &[i64]) -> Chunk {
-        let letter = |offset: &i64| DeadLetter {
+    fn chunk(start: i64, next: i64, dead: &[i64]) -> IngestChunk {
+        let dead_letter = |offset: &i64| DeadLetter {
             partition: 2,
             offset: *offset,
             kafka_ts: None,
@@ -141,20 +146,20 @@ mod tests {
             payload_bytes: 0,
             sha256: [0; 32],
             headers: Vec::new(),
-            rejection: Rejection::new(Reason::Empty, ""),
+            rejection: Rejection::new(RejectionReason::Empty, ""),
         };
-        let mut chunk = Chunk::empty(2, start, TickColumns::default(), 0);
+        let mut chunk = IngestChunk::empty(2, start, TickColumns::default(), 0);
         chunk.range = OffsetRange::new(start, next).unwrap();
-        chunk.dead = dead.iter().map(letter).collect();
+        chunk.dead = dead.iter().map(dead_letter).collect();
         chunk
     }
 
     #[test]
     fn only_the_window_counts() {
-        let buried = Buried { window: OffsetRange::new(10, 20).unwrap(), dead: [11, 19].into() };
-        let at = |chunk: Chunk| match buried.check(&chunk) {
+        let orphaned = OrphanedDeadLetters { window: OffsetRange::new(10, 20).unwrap(), dead: [11, 19].into() };
+        let at = |chunk: IngestChunk| match orphaned.check(&chunk) {
             Ok(()) => None,
-            Err(IngestError::Disagreement { offset, from: 10, to: 20, partition: 2 }) => Some(offset),
+            Err(IngestError::VerdictMismatch { offset, from: 10, to: 20, partition: 2 }) => Some(offset),
             Err(other) => panic!("{other}"),
         };
         assert_eq!(at(chunk(10, 30, &[11, 19, 20, 25])), None);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::ingest::flushing::gather::{Gather, SymbolNames};
+use crate::ingest::flushing::gather::{GatheredRows, SymbolNames};
 use crate::market::rfc3339;
 
 /// Smallest and largest values seen so far.
@@ -25,7 +25,7 @@ fn widen<T: PartialOrd + Copy>(range: &mut Option<(T, T)>, value: T) {
 }
 
 impl ColumnStats {
-    pub(in crate::ingest) fn add(&mut self, gather: &Gather<'_>, names: &SymbolNames) {
+    pub(in crate::ingest) fn add(&mut self, gather: &GatheredRows<'_>, names: &SymbolNames) {
         for (chunk, row) in gather.iter() {
             widen(&mut self.ts, chunk.rows.ts[row]);
             widen(&mut self.close, chunk.rows.close[row]);

@@ -1,4 +1,4 @@
-//! Maintenance in the process of an ingest, in threads that give way to it.
+//! Maintenance in the process of an ingest, on threads of low priority.
 
 pub(in crate::ingest) mod runtime;
 pub(in crate::ingest) mod task;

@@ -1,4 +1,4 @@
-//! A runtime of its own for what gives way to the ingest: maintenance takes what the processors have left.
+//! A separate runtime for the maintenance, whose threads have a lower priority than those of the ingest.
 
 use std::time::Duration;
 
@@ -7,35 +7,39 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use crate::ingest::event_loop::status::Status;
-use crate::ingest::maintenance::task::Caretaker;
+use crate::ingest::event_loop::status::IngestStatus;
+use crate::ingest::maintenance::task::MaintenanceTask;
 use crate::util::priority::lower_thread_priority;
 
-/// What is under way has had the time of the last flush too.
-const LAST_MAINTENANCE: Duration = Duration::from_secs(1);
+/// Time for the task to end; it was already able to use the time of the last flush.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
-pub(in crate::ingest) struct Beside {
+pub(in crate::ingest) struct MaintenanceRuntime {
     runtime: Runtime,
     task: JoinHandle<()>,
 }
 
-impl Beside {
+impl MaintenanceRuntime {
     /// # Errors
-    /// The system gives no thread.
-    pub(in crate::ingest) fn start(caretaker: Caretaker, status: watch::Receiver<Status>) -> std::io::Result<Self> {
+    /// The operating system can't start the thread.
+    pub(in crate::ingest) fn start(
+        task: MaintenanceTask,
+        status: watch::Receiver<IngestStatus>,
+    ) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("maintenance")
             .on_thread_start(lower_thread_priority)
             .enable_all()
             .build()?;
-        let task = runtime.spawn(caretaker.run(status).in_current_span());
+        let task = runtime.spawn(task.run(status).in_current_span());
         Ok(Self { runtime, task })
     }
 
-    /// After its token was cancelled. What is under way may end; the tables are whole without it too.
+    /// Ends the runtime after the stop token was cancelled. Work in progress may be aborted; the tables stay
+    /// consistent.
     pub(in crate::ingest) async fn end(mut self) {
-        match tokio::time::timeout(LAST_MAINTENANCE, &mut self.task).await {
+        match tokio::time::timeout(END_TIMEOUT, &mut self.task).await {
             Ok(ended) => {
                 if let Err(error) = ended {
                     tracing::error!(%error, "the maintenance task failed");
@@ -43,9 +47,9 @@ impl Beside {
                 self.runtime.shutdown_background();
             }
             Err(_) => {
-                tracing::debug!("the maintenance takes too long; leaving without it");
+                tracing::debug!("the maintenance takes too long; aborting it");
                 self.task.abort();
-                // What the Delta kernel does in threads of its own panics when its runtime ends first.
+                // Threads of the Delta kernel panic if their runtime ends before them.
                 std::mem::forget(self.runtime);
             }
         }

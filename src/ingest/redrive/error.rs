@@ -24,8 +24,8 @@ pub enum ReplayError {
     #[error("read {file}: {detail}; see `tickhouse verify`")]
     File { file: String, detail: String },
     #[error(
-        "the dead letter of partition {partition}, offset {offset} is not what its payload_sha256 says: see `tickhouse \
-         verify`, and leave it out with --offsets"
+        "the payload of the dead letter at partition {partition}, offset {offset} doesn't match its payload_sha256: see \
+         `tickhouse verify`, and exclude it with --offsets"
     )]
     Payload { partition: i32, offset: i64 },
     #[error("encode Parquet")]
@@ -35,11 +35,11 @@ pub enum ReplayError {
 }
 
 impl ReplayError {
-    /// What reading a file of a table came to.
+    /// Converts an error of reading a table's file.
     pub(super) fn of_file(file: &str, error: FileError) -> Self {
         let detail = match error {
             FileError::Store(error) => return error.into(),
-            FileError::Missing => "the log has it, the store doesn't".to_owned(),
+            FileError::Missing => "the Delta log lists it, but the store doesn't have it".to_owned(),
             FileError::Damaged(detail) => detail,
         };
         Self::File { file: file.to_owned(), detail }

@@ -1,27 +1,26 @@
-//! Dead letters -> ticks, later: decoded again, by the lake's mapping of now or by another one.
+//! Replays dead letters: they are decoded again, with the lake's current mapping or with another one, and become ticks.
 //!
 //! ```text
-//!  dead_letters: who they are ──> wanted ──┐ minus what ticks holds of these offsets ──> open
-//!  dead_letters: payloads of open ones ──> decoder ──> batch ──> sorted Parquet ──> commit with a txn of replays
+//!  dead_letters: keys ──> selection ──┐ minus the offsets that ticks has rows of ──> open dead letters
+//!  dead_letters: payloads of open ones ──> decoder ──> ticks ──> sorted Parquet ──> commit with a transaction of replays
 //! ```
 //!
-//! A letter is open while `ticks` has no row of its offset. Letters are never changed.
+//! A dead letter is open while `ticks` has no row of its offset. The rows of `dead_letters` are never changed.
 //!
 //! Invariants:
-//! - What is open is told by the version whose count of replay commits the next commit requires, so two replays at
-//!   once, or one that was killed and runs again, add every row once.
-//! - Only offsets below ingest's next one are replayed: ingest adds no row of them any more.
+//! - The next commit requires the count of replay commits of the version that decided which dead letters are open. So
+//!   two concurrent replays, or one that was killed and runs again, add every row once.
+//! - Only offsets below the next offset of ingest are replayed: ingest adds no more rows of them.
 //!
-//! Memory: a bitmap of offsets for the letters that are wanted, one batch of letters that are read, and the rows of one
-//! commit.
+//! Memory: a bitmap of the selected offsets, one batch of dead letters that are read, and the rows of one commit.
 
-mod batch;
+mod dead_letter_file;
+mod dead_letter_key;
+mod decoded_ticks;
 mod error;
-mod letters;
-mod mark;
-mod offsets;
+mod offset_set;
 mod report;
-mod wanted;
+mod selection;
 
 use std::sync::Arc;
 
@@ -29,34 +28,34 @@ use arrow::datatypes::Field;
 use tokio_util::sync::CancellationToken;
 
 pub use error::ReplayError;
-pub use report::{Example, ReasonReport, Report};
-pub use wanted::Wanted;
+pub use report::{ReasonReport, RejectedExample, ReplayReport};
+pub use selection::ReplayFilter;
 
-use crate::decode::{Decoder, InputSettings, Message, Verdict};
+use crate::decode::{Decoder, InputSettings, RawMessage, Verdict};
 use crate::ingest::TickEncoder;
 use crate::lake::{Lake, Location, ReplayBatch, ReplayOutcome, RetryPolicy, StoreSettings, TableView, ticks_schema};
 use crate::market::{MarketZone, PartitionBy};
 use crate::tail::{lake_input, lake_zone};
 use crate::util::crash::{self, CrashPoint};
-use batch::{Decoded, Ready};
-use letters::{Letter, Letters};
-use wanted::Selection;
+use dead_letter_file::{DeadLetterFile, StoredDeadLetter};
+use decoded_ticks::{DecodedTicks, EncodedReplay};
+use selection::ReplaySelection;
 
 #[derive(Debug, Clone)]
 pub struct ReplaySettings {
     pub location: Location,
     pub store: StoreSettings,
-    pub wanted: Wanted,
-    /// Instead of the mapping that the lake has.
+    pub filter: ReplayFilter,
+    /// Replaces the mapping that is stored with the lake.
     pub input: Option<InputSettings>,
     /// Nothing is written.
     pub dry_run: bool,
-    /// Letters of one commit, at most.
-    pub commit_letters: usize,
+    /// The maximum number of dead letters in one commit.
+    pub dead_letters_per_commit: usize,
 }
 
-/// Everything that stays the same over a run.
-struct Replay {
+/// The state of one run that its passes share.
+struct ReplayRun {
     lake: Lake,
     decoder: Decoder,
     encoder: TickEncoder,
@@ -64,37 +63,38 @@ struct Replay {
     stop: CancellationToken,
 }
 
-/// How a pass over the open letters ended.
-enum Pass {
+/// How a pass over the open dead letters ended.
+enum PassOutcome {
     Done,
-    /// Another replay committed: what is open has to be looked up anew.
+    /// Another replay committed: which dead letters are open has to be determined from scratch.
     Overtaken,
     Stopped,
 }
 
-/// Adds the ticks of open dead letters to `ticks`. The report tells what was committed, also when `stop` came first.
+/// Adds the ticks of open dead letters to `ticks`. The report counts what was committed, even if `stop` ended the run
+/// early.
 ///
 /// # Errors
-/// There is no lake or it can't be read or written, the mapping doesn't fit it, a letter isn't what its hash says.
-pub async fn replay(settings: ReplaySettings, stop: &CancellationToken) -> Result<Report, ReplayError> {
-    let mut replay = Replay::open(settings, stop).await?;
-    let mut report = Report { dry_run: replay.settings.dry_run, ..Report::default() };
+/// There is no lake or it can't be read or written, the mapping doesn't fit it, or a payload doesn't match its hash.
+pub async fn replay(settings: ReplaySettings, stop: &CancellationToken) -> Result<ReplayReport, ReplayError> {
+    let mut replay = ReplayRun::open(settings, stop).await?;
+    let mut report = ReplayReport { dry_run: replay.settings.dry_run, ..ReplayReport::default() };
     loop {
         let (base, selection) = replay.select().await?;
         report.begin_pass(&selection);
         match replay.pass(base, selection, &mut report).await? {
-            Pass::Done => return Ok(report),
-            Pass::Stopped => {
+            PassOutcome::Done => return Ok(report),
+            PassOutcome::Stopped => {
                 report.stopped = true;
                 return Ok(report);
             }
-            // Somebody else made progress, so this ends.
-            Pass::Overtaken => replay.lake.refresh_with_retry().await?,
+            // Each retry means that another replay made progress, so the loop ends.
+            PassOutcome::Overtaken => replay.lake.refresh_with_retry().await?,
         }
     }
 }
 
-impl Replay {
+impl ReplayRun {
     async fn open(settings: ReplaySettings, stop: &CancellationToken) -> Result<Self, ReplayError> {
         let retry = RetryPolicy { cancel: stop.clone(), ..RetryPolicy::default() };
         let lake = Lake::open(&settings.location, &settings.store).await?.with_retry_policy(retry);
@@ -114,84 +114,89 @@ impl Replay {
         Ok(Self { lake, decoder, encoder, settings, stop: stop.clone() })
     }
 
-    /// Which letters are wanted and open at the version of the last refresh, and the replay commits that it has.
-    async fn select(&self) -> Result<(Option<i64>, Selection), ReplayError> {
+    /// Selects the dead letters as of the last refresh; also returns the count of replay commits at that version.
+    async fn select(&self) -> Result<(Option<i64>, ReplaySelection), ReplayError> {
         let base = self.lake.replays().await?;
         let version = self.lake.newest(0).await?;
-        Ok((base, wanted::select(&version, &self.settings.wanted).await?))
+        Ok((base, selection::select(&version, &self.settings.filter).await?))
     }
 
     async fn pass(
         &mut self,
         mut base: Option<i64>,
-        selection: Selection,
-        report: &mut Report,
-    ) -> Result<Pass, ReplayError> {
+        selection: ReplaySelection,
+        report: &mut ReplayReport,
+    ) -> Result<PassOutcome, ReplayError> {
         let mut open = selection.open;
-        let mut decoded = Decoded::default();
+        let mut decoded = DecodedTicks::default();
         let view = self.lake.dead_letters()?;
         for file in &view.files {
             if !open.may_be_in(file) {
                 continue;
             }
-            let mut letters = Letters::open(&view, file).await?;
-            while let Some(rows) = letters.next().await? {
-                // A letter that is in the table twice is replayed once.
-                for letter in rows.letters(|identity| open.remove(identity)) {
-                    self.decode(&letter, &mut decoded, report)?;
+            let mut file_reader = DeadLetterFile::open(&view, file).await?;
+            while let Some(rows) = file_reader.next().await? {
+                // A dead letter that is in the table twice is replayed once.
+                for dead_letter in rows.dead_letters(|identity| open.remove(identity)) {
+                    self.decode(&dead_letter, &mut decoded, report)?;
                 }
                 if self.stop.is_cancelled() {
-                    return Ok(Pass::Stopped);
+                    return Ok(PassOutcome::Stopped);
                 }
-                if decoded.is_full(self.settings.commit_letters) {
+                if decoded.is_full(self.settings.dead_letters_per_commit) {
                     let ready = std::mem::take(&mut decoded);
-                    let Some(next) = self.commit(base, ready, report).await? else { return Ok(Pass::Overtaken) };
+                    let Some(next) = self.commit(base, ready, report).await? else { return Ok(PassOutcome::Overtaken) };
                     base = next;
                 }
             }
         }
         match decoded.is_empty() || self.commit(base, decoded, report).await?.is_some() {
-            true => Ok(Pass::Done),
-            false => Ok(Pass::Overtaken),
+            true => Ok(PassOutcome::Done),
+            false => Ok(PassOutcome::Overtaken),
         }
     }
 
-    fn decode(&mut self, letter: &Letter<'_>, decoded: &mut Decoded, report: &mut Report) -> Result<(), ReplayError> {
-        if letter.is_cut() {
-            report.cut(letter);
+    fn decode(
+        &mut self,
+        dead_letter: &StoredDeadLetter<'_>,
+        decoded: &mut DecodedTicks,
+        report: &mut ReplayReport,
+    ) -> Result<(), ReplayError> {
+        if dead_letter.is_truncated() {
+            report.cut(dead_letter);
             return Ok(());
         }
-        letter.require_whole()?;
-        let (epoch, partition, offset) = letter.identity;
-        let message = Message {
-            payload: Some(letter.payload),
-            key: letter.key,
-            headers: &letter.headers,
+        dead_letter.verify_hash()?;
+        let (epoch, partition, offset) = dead_letter.identity;
+        let message = RawMessage {
+            payload: Some(dead_letter.payload),
+            key: dead_letter.key,
+            headers: &dead_letter.headers,
             offset,
-            timestamp: letter.kafka_ts,
+            timestamp: dead_letter.kafka_ts,
         };
         let columns = decoded.columns((epoch, partition), &self.decoder);
         match self.decoder.decode(&message, columns) {
-            Verdict::Ticks(rows) => decoded.count(letter, rows),
-            Verdict::Skipped(_) => report.skipped(letter),
-            Verdict::Dead(rejection) => report.still_bad(letter, &rejection),
+            Verdict::Ticks(rows) => decoded.count(dead_letter, rows),
+            Verdict::Skipped(_) => report.skipped(dead_letter),
+            Verdict::Dead(rejection) => report.still_bad(dead_letter, &rejection),
         }
         Ok(())
     }
 
-    /// The replay commits that there are now; `None` when another replay was faster.
+    /// Returns the new count of replay commits; `None` if another replay committed first.
     async fn commit(
         &mut self,
         base: Option<i64>,
-        decoded: Decoded,
-        report: &mut Report,
+        decoded: DecodedTicks,
+        report: &mut ReplayReport,
     ) -> Result<Option<Option<i64>>, ReplayError> {
         if self.settings.dry_run {
             report.replayed(decoded.by_reason());
             return Ok(Some(base));
         }
         let encoder = self.encoder.clone();
-        let Ready { files, replayed, by_reason, event_ts } =
+        let EncodedReplay { files, replayed, by_reason, event_ts } =
             tokio::task::spawn_blocking(move || decoded.encode(&encoder)).await??;
         let store = self.lake.ticks_store();
         let files = self.lake.put_all(&store, files).await?;

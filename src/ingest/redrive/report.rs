@@ -1,40 +1,41 @@
-//! What became of the letters that were wanted, by the reason that they have in the table.
+//! What became of the selected dead letters, by the reason that the table has for them.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::letters::Letter;
-use super::wanted::Selection;
+use super::dead_letter_file::StoredDeadLetter;
+use super::selection::ReplaySelection;
 use crate::decode::Rejection;
 use crate::lake::ReplayedDeadLetters;
 
-/// Letters that are still bad of which an example is kept.
+/// Maximum number of examples of dead letters that were rejected again.
 const EXAMPLES: usize = 5;
 
-/// Letters of one reason: `letters` is the sum of the others but `rows`.
+/// Counts of the dead letters of one reason: `letters` is the sum of the other counts, except for `rows`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ReasonReport {
-    /// That were wanted.
+    /// Selected dead letters.
     pub letters: u64,
-    /// Whose ticks were there before.
+    /// Their ticks were in the table before.
     pub replayed_before: u64,
-    /// Whose ticks were added, or would be.
+    /// Their ticks were added, or would be in a dry run.
     pub replayed: u64,
-    /// Ticks of these.
+    /// Ticks that were added for `replayed`.
     pub rows: u64,
+    /// The mapping rejects them again.
     pub still_bad: u64,
-    /// The mapping takes them for no tick, or filters them out.
+    /// The mapping skips them: they are no ticks, or are filtered out.
     pub skipped: u64,
-    /// Of which the table has only the beginning.
+    /// The table has only the beginning of their payload.
     pub cut: u64,
-    /// Not looked at before it was stopped.
+    /// Not decoded before the run was stopped.
     pub left: u64,
 }
 
-/// A letter that is no tick by this mapping either.
+/// A dead letter that this mapping rejects, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Example {
+pub struct RejectedExample {
     pub partition: i32,
     pub offset: i64,
     pub reason: String,
@@ -42,30 +43,30 @@ pub struct Example {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct ReplayReport {
     pub dry_run: bool,
-    /// It was stopped before it was done.
+    /// The run was stopped before its end.
     pub stopped: bool,
     pub reasons: BTreeMap<String, ReasonReport>,
-    /// Letters of offsets that ingest has not passed yet.
+    /// Dead letters at or beyond the next offset of ingest.
     pub ahead: u64,
     pub commits: u64,
-    /// Version of `ticks` that the last commit made.
+    /// Version of `ticks` that the last commit created.
     pub version: Option<u64>,
-    /// Letters that are still bad, by the reason of now.
+    /// Dead letters that were rejected again, by the new reason.
     pub still_bad: BTreeMap<String, u64>,
-    pub examples: Vec<Example>,
+    pub examples: Vec<RejectedExample>,
 }
 
-impl Report {
-    /// What was committed stays; the rest is looked at again.
-    pub(super) fn begin_pass(&mut self, selection: &Selection) {
+impl ReplayReport {
+    /// Keeps the counts of what was committed, and starts over with the rest.
+    pub(super) fn begin_pass(&mut self, selection: &ReplaySelection) {
         self.ahead = selection.ahead;
         (self.still_bad, self.examples) = (BTreeMap::new(), Vec::new());
-        for (reason, wanted) in &selection.wanted {
+        for (reason, matching) in &selection.matching {
             let of = self.of(reason);
             let (letters, left, replayed, rows) =
-                (wanted.len(), wanted.in_common(&selection.open), of.replayed, of.rows);
+                (matching.len(), matching.in_common(&selection.open), of.replayed, of.rows);
             let replayed_before = letters - left - replayed;
             *of = ReasonReport { letters, replayed_before, replayed, rows, left, ..ReasonReport::default() };
         }
@@ -78,24 +79,24 @@ impl Report {
         self.reasons.get_mut(reason).expect("it was put there")
     }
 
-    pub(super) fn cut(&mut self, letter: &Letter<'_>) {
-        let of = self.of(letter.reason);
+    pub(super) fn cut(&mut self, dead_letter: &StoredDeadLetter<'_>) {
+        let of = self.of(dead_letter.reason);
         (of.cut, of.left) = (of.cut + 1, of.left - 1);
     }
 
-    pub(super) fn skipped(&mut self, letter: &Letter<'_>) {
-        let of = self.of(letter.reason);
+    pub(super) fn skipped(&mut self, dead_letter: &StoredDeadLetter<'_>) {
+        let of = self.of(dead_letter.reason);
         (of.skipped, of.left) = (of.skipped + 1, of.left - 1);
     }
 
-    pub(super) fn still_bad(&mut self, letter: &Letter<'_>, rejection: &Rejection) {
-        let of = self.of(letter.reason);
+    pub(super) fn still_bad(&mut self, dead_letter: &StoredDeadLetter<'_>, rejection: &Rejection) {
+        let of = self.of(dead_letter.reason);
         (of.still_bad, of.left) = (of.still_bad + 1, of.left - 1);
         *self.still_bad.entry(rejection.reason.as_str().to_owned()).or_default() += 1;
         if self.examples.len() < EXAMPLES {
-            let (_, partition, offset) = letter.identity;
+            let (_, partition, offset) = dead_letter.identity;
             let (reason, detail) = (rejection.reason.as_str().to_owned(), rejection.detail.clone().into_owned());
-            self.examples.push(Example { partition, offset, reason, detail });
+            self.examples.push(RejectedExample { partition, offset, reason, detail });
         }
     }
 
@@ -107,7 +108,7 @@ impl Report {
         }
     }
 
-    /// Sums over all reasons.
+    /// Returns the sums over all reasons.
     pub fn all(&self) -> ReasonReport {
         self.reasons.values().fold(ReasonReport::default(), |all, one| ReasonReport {
             letters: all.letters + one.letters,

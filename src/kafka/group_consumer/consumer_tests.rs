@@ -10,32 +10,32 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::kafka::client::KafkaSettings;
-use crate::kafka::events::{Command, Event, Handler, Record, Start};
-use crate::kafka::group_consumer::consumer::Consumer;
+use crate::kafka::events::{ConsumerCommand, ConsumerEvent, KafkaRecord, PartitionStart, RecordHandler};
+use crate::kafka::group_consumer::consumer::GroupConsumer;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
+enum SeenRecord {
     Record(i64),
     Reached(i64),
 }
 
-/// Writes down what it is told.
+/// Records the calls of the consumer.
 #[derive(Default)]
-struct Log {
-    seen: Vec<Seen>,
-    /// Hears of partitions that are gone.
+struct RecordingHandler {
+    seen: Vec<SeenRecord>,
+    /// Receives the partitions that were released.
     released: Option<mpsc::Sender<i32>>,
 }
 
-impl Log {
-    fn telling() -> (Self, mpsc::Receiver<i32>) {
+impl RecordingHandler {
+    fn with_released() -> (Self, mpsc::Receiver<i32>) {
         let (sender, released) = mpsc::channel(64);
         (Self { released: Some(sender), ..Self::default() }, released)
     }
 }
 
-impl Handler for Log {
-    type Output = Vec<Seen>;
+impl RecordHandler for RecordingHandler {
+    type Output = Vec<SeenRecord>;
 
     fn start(&mut self, _: i32, _: u64, _: i64) {}
 
@@ -45,17 +45,17 @@ impl Handler for Log {
         }
     }
 
-    fn record(&mut self, record: &Record<'_>) {
-        self.seen.push(Seen::Record(record.offset()));
+    fn record(&mut self, record: &KafkaRecord<'_>) {
+        self.seen.push(SeenRecord::Record(record.offset()));
     }
 
     fn reached(&mut self, _: i32, offset: i64, _: Option<i32>) {
-        if self.seen.last() != Some(&Seen::Reached(offset)) {
-            self.seen.push(Seen::Reached(offset));
+        if self.seen.last() != Some(&SeenRecord::Reached(offset)) {
+            self.seen.push(SeenRecord::Reached(offset));
         }
     }
 
-    fn take(&mut self) -> Option<Vec<Seen>> {
+    fn take(&mut self) -> Option<Vec<SeenRecord>> {
         (!self.seen.is_empty()).then(|| std::mem::take(&mut self.seen))
     }
 }
@@ -64,10 +64,11 @@ fn kafka(cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>) -
     KafkaSettings { brokers: cluster.bootstrap_servers(), topic: "ticks".to_owned(), ..KafkaSettings::default() }
 }
 
-/// Of (partition, generation, offset).
-fn start(starts: &[(i32, u64, i64)]) -> Command {
-    let start = |&(partition, generation, offset): &_| Start { partition, generation, offset, leader_epoch: None };
-    Command::Start(starts.iter().map(start).collect())
+/// Starts these (partition, generation, offset) triples.
+fn start(starts: &[(i32, u64, i64)]) -> ConsumerCommand {
+    let start =
+        |&(partition, generation, offset): &_| PartitionStart { partition, generation, offset, leader_epoch: None };
+    ConsumerCommand::Start(starts.iter().map(start).collect())
 }
 
 fn client() -> BaseProducer {
@@ -91,28 +92,28 @@ async fn a_failed_fetch_reaches_nothing() {
     cluster.create_topic("ticks", 1, 1).unwrap();
     let kafka = kafka(&cluster);
     send(&kafka, 5);
-    let mut consumer = Consumer::start(&kafka, "group", false, Log::default()).unwrap();
+    let mut consumer = GroupConsumer::start(&kafka, "group", false, RecordingHandler::default()).unwrap();
     let (mut next, mut failed, mut late) = (0, false, Vec::new());
     let waiting = async {
         while next < 10 {
             match consumer.events.recv().await.unwrap() {
-                Event::Assigned { .. } => consumer.send(start(&[(0, 1, next)])).unwrap(),
-                Event::Data(seen) => {
+                ConsumerEvent::Assigned { .. } => consumer.send(start(&[(0, 1, next)])).unwrap(),
+                ConsumerEvent::Data(seen) => {
                     for one in seen {
                         match one {
-                            Seen::Record(offset) => next = offset + 1,
-                            Seen::Reached(offset) if offset > next => late.push((offset, next)),
-                            Seen::Reached(_) => {}
+                            SeenRecord::Record(offset) => next = offset + 1,
+                            SeenRecord::Reached(offset) if offset > next => late.push((offset, next)),
+                            SeenRecord::Reached(_) => {}
                         }
                     }
                 }
                 // The end is known only after a fetch that found nothing more.
-                Event::Ends(_) if next == 5 && !failed => {
+                ConsumerEvent::Ends(_) if next == 5 && !failed => {
                     failed = true;
                     let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN;
                     cluster.request_errors(RDKafkaApiKey::Fetch, &[error; 3]);
                 }
-                Event::Trouble { .. } if next == 5 => send(&kafka, 5),
+                ConsumerEvent::BrokerError { .. } if next == 5 => send(&kafka, 5),
                 _ => {}
             }
         }
@@ -130,10 +131,10 @@ async fn a_partition_announced_again_under_back_pressure_delivers() {
     cluster.create_topic("ticks", 1, 1).unwrap();
     let kafka = kafka(&cluster);
     send(&kafka, 5);
-    let (log, mut released) = Log::telling();
-    let mut consumer = Consumer::start(&kafka, "group", false, log).unwrap();
-    let assigned = async |consumer: &mut Consumer<Vec<Seen>>| {
-        while !matches!(consumer.events.recv().await.unwrap(), Event::Assigned { .. }) {}
+    let (log, mut released) = RecordingHandler::with_released();
+    let mut consumer = GroupConsumer::start(&kafka, "group", false, log).unwrap();
+    let assigned = async |consumer: &mut GroupConsumer<Vec<SeenRecord>>| {
+        while !matches!(consumer.events.recv().await.unwrap(), ConsumerEvent::Assigned { .. }) {}
     };
     timeout(Duration::from_secs(20), assigned(&mut consumer)).await.unwrap();
     consumer.send(start(&[(0, 1, 0)])).unwrap();
@@ -141,14 +142,14 @@ async fn a_partition_announced_again_under_back_pressure_delivers() {
     while consumer.events.len() < consumer.events.max_capacity() {
         tokio::task::yield_now().await;
     }
-    consumer.send(Command::Announce(vec![0])).unwrap();
+    consumer.send(ConsumerCommand::Announce(vec![0])).unwrap();
     timeout(Duration::from_secs(20), released.recv()).await.unwrap();
     timeout(Duration::from_secs(20), assigned(&mut consumer)).await.unwrap();
     consumer.send(start(&[(0, 2, 0)])).unwrap();
     let delivered = async {
         loop {
-            if let Event::Data(seen) = consumer.events.recv().await.unwrap()
-                && seen.contains(&Seen::Record(4))
+            if let ConsumerEvent::Data(seen) = consumer.events.recv().await.unwrap()
+                && seen.contains(&SeenRecord::Record(4))
             {
                 return;
             }
@@ -164,17 +165,17 @@ async fn a_fatal_error_ends_the_consumer() {
     let cluster = client.client().mock_cluster().unwrap();
     cluster.create_topic("ticks", 1, 1).unwrap();
     let kafka = KafkaSettings { instance_id: Some("one".to_owned()), ..kafka(&cluster) };
-    let mut consumer = Consumer::start(&kafka, "group", false, Log::default()).unwrap();
+    let mut consumer = GroupConsumer::start(&kafka, "group", false, RecordingHandler::default()).unwrap();
     let ended = async {
         loop {
             match consumer.events.recv().await {
-                Some(Event::Assigned { .. }) => {
+                Some(ConsumerEvent::Assigned { .. }) => {
                     consumer.send(start(&[(0, 1, 0)])).unwrap();
                     let fenced = RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
                     cluster.request_errors(RDKafkaApiKey::Heartbeat, &[fenced]);
                 }
-                Some(Event::Trouble { code, text, .. }) => eprintln!("trouble: {code:?} {text}"),
-                Some(Event::Failed { .. }) | None => return,
+                Some(ConsumerEvent::BrokerError { code, text, .. }) => eprintln!("broker error: {code:?} {text}"),
+                Some(ConsumerEvent::Failed { .. }) | None => return,
                 Some(_) => {}
             }
         }
@@ -219,11 +220,11 @@ async fn rebalance(owner: Owner) {
     for (name, value) in [("session.timeout.ms", "4000"), ("heartbeat.interval.ms", "500")] {
         kafka.properties.0.insert(name.to_owned(), value.to_owned());
     }
-    let (log, mut released) = Log::telling();
-    let mut first = Consumer::start(&kafka, "group", false, log).unwrap();
+    let (log, mut released) = RecordingHandler::with_released();
+    let mut first = GroupConsumer::start(&kafka, "group", false, log).unwrap();
     let assigned = async {
         loop {
-            if let Event::Assigned { partitions, .. } = first.events.recv().await.unwrap() {
+            if let ConsumerEvent::Assigned { partitions, .. } = first.events.recv().await.unwrap() {
                 return partitions;
             }
         }
@@ -231,22 +232,22 @@ async fn rebalance(owner: Owner) {
     let partitions = timeout(Duration::from_secs(20), assigned).await.unwrap();
     assert_eq!(partitions.len(), 2);
     first.send(start(&[(0, 1, 0), (1, 2, 0)])).unwrap();
-    while !matches!(first.events.recv().await.unwrap(), Event::Ends(_)) {}
+    while !matches!(first.events.recv().await.unwrap(), ConsumerEvent::Ends(_)) {}
     // What the pipeline does after a fence; the answer takes its time.
     if owner == Owner::Waits {
-        first.send(Command::Announce(vec![0, 1])).unwrap();
+        first.send(ConsumerCommand::Announce(vec![0, 1])).unwrap();
         for _ in 0..2 {
             timeout(Duration::from_secs(20), released.recv()).await.unwrap();
         }
     }
-    let mut second = Consumer::start(&kafka, "group", false, Log::default()).unwrap();
+    let mut second = GroupConsumer::start(&kafka, "group", false, RecordingHandler::default()).unwrap();
     let both = async {
         loop {
             tokio::select! {
-                event = first.events.recv(), if owner != Owner::Hangs => if let Event::Revoked { .. } = event.unwrap() {
-                    first.send(Command::Release).unwrap();
+                event = first.events.recv(), if owner != Owner::Hangs => if let ConsumerEvent::Revoked { .. } = event.unwrap() {
+                    first.send(ConsumerCommand::Release).unwrap();
                 },
-                event = second.events.recv() => if let Event::Assigned { .. } = event.unwrap() {
+                event = second.events.recv() => if let ConsumerEvent::Assigned { .. } = event.unwrap() {
                     return;
                 },
             }
@@ -262,11 +263,11 @@ async fn a_partition_without_a_leader_holds_up_no_other() {
     let cluster = client.client().mock_cluster().unwrap();
     cluster.create_topic("ticks", 2, 1).unwrap();
     cluster.partition_leader("ticks", 1, None).unwrap();
-    let mut consumer = Consumer::start(&kafka(&cluster), "group", false, Log::default()).unwrap();
+    let mut consumer = GroupConsumer::start(&kafka(&cluster), "group", false, RecordingHandler::default()).unwrap();
     let announced = async {
         loop {
             match consumer.events.recv().await.unwrap() {
-                Event::Assigned { partitions, .. } => return partitions,
+                ConsumerEvent::Assigned { partitions, .. } => return partitions,
                 other => eprintln!("{other:?}"),
             }
         }
@@ -286,17 +287,17 @@ async fn a_log_that_grew_past_the_position_again_is_another_one() {
     cluster.partition_leader("ticks", 0, Some(1)).unwrap();
     send(&kafka, 5);
     for (leader_epoch, is_same) in [(Some(0), false), (Some(1), true), (None, true)] {
-        let mut consumer = Consumer::start(&kafka, "group", false, Log::default()).unwrap();
+        let mut consumer = GroupConsumer::start(&kafka, "group", false, RecordingHandler::default()).unwrap();
         let went_on = async {
             loop {
                 match consumer.events.recv().await.unwrap() {
-                    Event::Assigned { .. } => {
-                        let start = Start { partition: 0, generation: 1, offset: 7, leader_epoch };
-                        consumer.send(Command::Start(vec![start])).unwrap();
+                    ConsumerEvent::Assigned { .. } => {
+                        let start = PartitionStart { partition: 0, generation: 1, offset: 7, leader_epoch };
+                        consumer.send(ConsumerCommand::Start(vec![start])).unwrap();
                     }
-                    Event::Truncated { partition: 0, .. } => return false,
-                    Event::Data(seen) => {
-                        assert_eq!(seen.first(), Some(&Seen::Record(7)));
+                    ConsumerEvent::Truncated { partition: 0, .. } => return false,
+                    ConsumerEvent::Data(seen) => {
+                        assert_eq!(seen.first(), Some(&SeenRecord::Record(7)));
                         return true;
                     }
                     _ => {}

@@ -1,6 +1,6 @@
-//! How much is fetched and taken at a time, by what the last messages unpacked to. Pure.
+//! Chooses how much is fetched and read at a time, by the decompressed size of the last messages. Pure.
 //!
-//! librdkafka unpacks a response whole, on its own thread, before anything of it can be counted, and its limits are
+//! librdkafka decompresses a complete response on its own thread before any of it can be counted, and its limits are
 //! those of the compressed bytes. A broker answers with one record batch at least, whatever the limit. So:
 //! - a request never asks for more than [`LARGEST`]: with the strongest compression of gzip, 1:1032, that is 200 MB;
 //! - the first request asks for [`FIRST`], and each next one for more only while responses stay small: repeated text

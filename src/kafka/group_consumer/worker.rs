@@ -1,4 +1,4 @@
-//! The consumer's thread: polls librdkafka, gathers what the handler decodes, and settles what the callbacks left.
+//! The consumer thread: polls librdkafka, sends what the handler decodes, and processes the notices of the callbacks.
 
 mod start;
 
@@ -10,78 +10,81 @@ use rdkafka::error::RDKafkaErrorCode;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::kafka::events::{Assigned, Command, Event, Handler, Record, Start, TopicIdAnswer};
-use crate::kafka::group_consumer::notice::{Notice, keep, tells_truncation};
-use crate::kafka::raw::{Position, RawConsumer, RawError, TopicIdQuery};
-use crate::kafka::refusal::{Access, Refusal};
+use crate::kafka::events::{
+    ConsumerCommand, ConsumerEvent, KafkaRecord, PartitionStart, PartitionWatermarks, RecordHandler, TopicIdAnswer,
+};
+use crate::kafka::group_consumer::notice::{ConsumerNotice, is_truncation, keep};
+use crate::kafka::raw::{PartitionPosition, RawConsumer, RawError, TopicIdQuery};
+use crate::kafka::refusal::{BrokerRefusal, ClientSecurity};
 use crate::market::TopicIdentity;
 
 /// The batch call waits for a full batch or this long: it bounds the latency of everything here.
 const BATCH_WAIT: Duration = Duration::from_millis(5);
-const FULL_QUEUE_PATIENCE: Duration = Duration::from_millis(500);
+const FULL_QUEUE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Contract: a rebalance hands over within 5 s.
-const HAND_OVER: Duration = Duration::from_secs(5);
-const BROKER_ANSWER: Duration = Duration::from_secs(10);
-/// What is asked about new partitions, in one go and of one partition: nothing is polled meanwhile.
-const ANNOUNCE_ANSWER: Duration = Duration::from_secs(3);
-const PARTITION_ANSWER: Duration = Duration::from_secs(1);
-/// A flush waits for it.
-const TOPIC_ID_ANSWER: Duration = Duration::from_secs(5);
-const BROKER_RETRY: Duration = Duration::from_secs(1);
-const LONGEST_BROKER_RETRY: Duration = Duration::from_secs(8);
-/// A thread that was not scheduled this long may have lost its place in the group ..
-const SLEPT: Duration = Duration::from_secs(2);
-/// .. and finds out within this time. A static member that commits under its old id is fenced for good.
-const WAKING: Duration = Duration::from_secs(10);
-const ENDS_EVERY: Duration = Duration::from_secs(1);
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(5);
+const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeouts of the queries about new partitions, in total and for one partition: nothing is polled meanwhile.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(3);
+const PARTITION_TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout of a query for the topic's id, which a flush waits for.
+const TOPIC_ID_TIMEOUT: Duration = Duration::from_secs(5);
+const BROKER_RETRY_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_BROKER_RETRY_PAUSE: Duration = Duration::from_secs(8);
+/// A process that was suspended this long may have been removed from the group ..
+const SUSPENDED: Duration = Duration::from_secs(2);
+/// .. and learns of it within this time. Until then it doesn't commit: a static member that commits under its old id is
+/// fenced permanently.
+const REJOIN_GRACE: Duration = Duration::from_secs(10);
+const ENDS_INTERVAL: Duration = Duration::from_secs(1);
 
-pub(in crate::kafka) struct Worker<H: Handler> {
+pub(in crate::kafka) struct ConsumerWorker<H: RecordHandler> {
     /// Above the client, so that it is dropped first.
     topic_id: Option<(TopicIdQuery, oneshot::Sender<TopicIdAnswer>)>,
-    tells_topic_id: bool,
+    reports_topic_id: bool,
     raw: RawConsumer,
-    access: Access,
+    access: ClientSecurity,
     handler: H,
-    events: mpsc::Sender<Event<H::Output>>,
-    commands: std_mpsc::Receiver<Command>,
+    events: mpsc::Sender<ConsumerEvent<H::Output>>,
+    commands: std_mpsc::Receiver<ConsumerCommand>,
     runtime: Handle,
-    notices: Vec<Notice>,
-    /// Partitions that the group gave us.
+    notices: Vec<ConsumerNotice>,
+    /// Partitions that the group assigned to this member.
     owned: BTreeSet<i32>,
-    /// Owned partitions that deliver.
+    /// Owned partitions whose records are delivered.
     running: BTreeSet<i32>,
-    /// Assigned at a position of a leader epoch that librdkafka was not made to validate yet: not running.
-    validating: Vec<Start>,
+    /// Partitions that are assigned at a position whose leader epoch is still to be validated; they are not running.
+    validating: Vec<PartitionStart>,
     /// Running partitions whose position may still be that of an earlier assignment.
-    unplaced: BTreeSet<i32>,
-    /// Not running any more: an error came in place of a record.
-    lost_place: BTreeSet<i32>,
-    /// Assigned by the group, watermarks not known yet.
+    unproven: BTreeSet<i32>,
+    /// Partitions that stopped running because an error arrived in place of a record.
+    failed: BTreeSet<i32>,
+    /// Partitions that the group assigned and whose watermarks aren't known yet.
     unannounced: Vec<i32>,
     announce_at: Instant,
     announce_pause: Duration,
     ends_at: Instant,
-    turned_at: Instant,
-    asleep_until: Instant,
-    /// A revocation that isn't announced yet.
+    polled_at: Instant,
+    no_commits_until: Instant,
+    /// When a revocation was noticed that isn't announced yet.
     revoke_noticed: Option<Instant>,
     revoking: Option<(Vec<i32>, Instant)>,
     paused: bool,
     stopping: bool,
 }
 
-impl<H: Handler> Worker<H> {
+impl<H: RecordHandler> ConsumerWorker<H> {
     pub(in crate::kafka) fn new(
         raw: RawConsumer,
-        access: Access,
-        tells_topic_id: bool,
+        access: ClientSecurity,
+        reports_topic_id: bool,
         handler: H,
-        events: mpsc::Sender<Event<H::Output>>,
-        commands: std_mpsc::Receiver<Command>,
+        events: mpsc::Sender<ConsumerEvent<H::Output>>,
+        commands: std_mpsc::Receiver<ConsumerCommand>,
     ) -> Self {
         Self {
             topic_id: None,
-            tells_topic_id,
+            reports_topic_id,
             raw,
             access,
             handler,
@@ -92,14 +95,14 @@ impl<H: Handler> Worker<H> {
             owned: BTreeSet::new(),
             running: BTreeSet::new(),
             validating: Vec::new(),
-            unplaced: BTreeSet::new(),
-            lost_place: BTreeSet::new(),
+            unproven: BTreeSet::new(),
+            failed: BTreeSet::new(),
             unannounced: Vec::new(),
             announce_at: Instant::now(),
-            announce_pause: BROKER_RETRY,
+            announce_pause: BROKER_RETRY_PAUSE,
             ends_at: Instant::now(),
-            turned_at: Instant::now(),
-            asleep_until: Instant::now(),
+            polled_at: Instant::now(),
+            no_commits_until: Instant::now(),
             revoke_noticed: None,
             revoking: None,
             paused: false,
@@ -109,126 +112,130 @@ impl<H: Handler> Worker<H> {
 
     pub(in crate::kafka) fn run(&mut self) {
         while !self.stopping {
-            if let Err(text) = self.turn() {
-                self.send(Event::Failed { text });
+            if let Err(text) = self.poll() {
+                self.send(ConsumerEvent::Failed { text });
                 break;
             }
             if let Some(output) = self.handler.take() {
-                self.send(Event::Data(output));
+                self.send(ConsumerEvent::Data(output));
             }
-            self.settle();
+            self.process_notices();
         }
-        // A revocation that is not answered yet would hold up the close.
+        // A revocation that is not answered yet would delay the close.
         if let Err(error) = self.raw.incremental_unassign(&[]).and_then(|()| self.raw.close()) {
             tracing::debug!("{error}");
         }
     }
 
-    /// Commands, one batch, and the notices that the callbacks left.
-    fn turn(&mut self) -> Result<(), String> {
-        if self.turned_at.elapsed() >= SLEPT {
-            self.asleep_until = Instant::now() + WAKING;
+    /// Handles commands, reads one batch, and collects the notices of the callbacks.
+    fn poll(&mut self) -> Result<(), String> {
+        if self.polled_at.elapsed() >= SUSPENDED {
+            self.no_commits_until = Instant::now() + REJOIN_GRACE;
         }
-        self.turned_at = Instant::now();
+        self.polled_at = Instant::now();
         while let Ok(command) = self.commands.try_recv() {
-            self.obey(command).map_err(|error| error.to_string())?;
+            self.handle_command(command).map_err(|error| error.to_string())?;
         }
         self.validate().map_err(|error| error.to_string())?;
-        self.tell_topic_id();
-        let Self { raw, handler, running, unplaced, lost_place, notices, revoke_noticed, .. } = self;
+        self.answer_topic_id();
+        let Self { raw, handler, running, unproven, failed, notices, revoke_noticed, .. } = self;
         {
             let batch = raw.batch(BATCH_WAIT).map_err(|error| error.to_string())?;
             for message in batch.iter() {
                 let partition = message.partition();
                 match message.error() {
                     None if running.contains(&partition) => {
-                        unplaced.remove(&partition);
-                        handler.record(&Record::new(&message));
+                        unproven.remove(&partition);
+                        handler.record(&KafkaRecord::new(&message));
                     }
                     None => {}
                     Some(code) => {
                         // An error moves the position past its offset, and records after it may be beyond a gap.
                         if message.is_of_partition() && running.remove(&partition) {
                             handler.release(partition);
-                            lost_place.insert(partition);
+                            failed.insert(partition);
                         }
                         let text = message.payload().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-                        keep(notices, Notice::Message { partition, code, text });
+                        keep(notices, ConsumerNotice::Message { partition, code, text });
                     }
                 }
             }
         }
         for notice in raw.take_notices() {
             match &notice {
-                Notice::Revoke { .. } => {
+                ConsumerNotice::Revoke { .. } => {
                     revoke_noticed.get_or_insert_with(Instant::now);
                 }
-                // The group waits for an assign call, and pauses what is read; the partitions follow when it is known
-                // where to begin.
-                Notice::Assign(_) => raw.incremental_assign(&[]).map_err(|error| error.to_string())?,
+                // The group waits for an assign call, and pauses the partitions that are read; the new partitions are
+                // added when their start offsets are known.
+                ConsumerNotice::Assign(_) => raw.incremental_assign(&[]).map_err(|error| error.to_string())?,
                 _ => {}
             }
             keep(notices, notice);
         }
-        for Position { partition, offset, leader_epoch } in raw.positions(running).map_err(|error| error.to_string())? {
-            if !unplaced.contains(&partition) {
+        for PartitionPosition { partition, offset, leader_epoch } in
+            raw.positions(running).map_err(|error| error.to_string())?
+        {
+            if !unproven.contains(&partition) {
                 handler.reached(partition, offset, leader_epoch);
             }
         }
         Ok(())
     }
 
-    /// Everything that sends events and so must not run inside [`Self::send`].
-    fn settle(&mut self) {
-        // One by one: those behind it have to be seen while an event waits for room.
+    /// Processes the notices. This sends events and so must not run inside [`Self::send`].
+    fn process_notices(&mut self) {
+        // One by one: the remaining notices must stay visible while an event waits for room.
         while !self.notices.is_empty() {
             match self.notices.remove(0) {
-                Notice::Assign(partitions) if partitions.is_empty() => {
+                ConsumerNotice::Assign(partitions) if partitions.is_empty() => {
                     if self.owned.is_empty() {
-                        self.send(Event::NothingAssigned);
+                        self.send(ConsumerEvent::NothingAssigned);
                     }
                 }
-                Notice::Assign(partitions) => {
+                ConsumerNotice::Assign(partitions) => {
                     self.owned.extend(&partitions);
                     self.unannounced.extend(partitions);
-                    self.send(Event::Unannounced { partitions: self.unannounced.clone() });
+                    self.send(ConsumerEvent::Unannounced { partitions: self.unannounced.clone() });
                 }
-                Notice::Revoke { partitions, lost } => self.revoke(partitions, lost),
-                Notice::HandedOver { partitions } => {
+                ConsumerNotice::Revoke { partitions, lost } => self.revoke(partitions, lost),
+                ConsumerNotice::HandedOver { partitions } => {
                     self.forget(&partitions);
-                    self.send(Event::Revoked { partitions });
+                    self.send(ConsumerEvent::Revoked { partitions });
                 }
-                Notice::Error { code, text, fatal: true } => {
-                    self.send(Event::Failed { text: format!("{code}: {text}") });
+                ConsumerNotice::Error { code, text, fatal: true } => {
+                    self.send(ConsumerEvent::Failed { text: format!("{code}: {text}") });
                     self.stopping = true;
                 }
-                Notice::Error { code, text, .. } => {
-                    let refusal = self.access.refusal(code, &text).filter(Refusal::is_certain);
+                ConsumerNotice::Error { code, text, .. } => {
+                    let refusal = self.access.refusal(code, &text).filter(BrokerRefusal::is_certain);
                     let refused = refusal.is_some();
                     let text = refusal.map_or(text, |refusal| refusal.to_string());
                     let all_down = code == RDKafkaErrorCode::AllBrokersDown;
-                    self.send(Event::Trouble { code, text, refused, all_down });
+                    self.send(ConsumerEvent::BrokerError { code, text, refused, all_down });
                 }
-                Notice::Message { code: RDKafkaErrorCode::Fatal, text, .. } => {
-                    self.send(Event::Failed { text });
+                ConsumerNotice::Message { code: RDKafkaErrorCode::Fatal, text, .. } => {
+                    self.send(ConsumerEvent::Failed { text });
                     self.stopping = true;
                 }
-                Notice::Message { partition, code, text } if tells_truncation(code, &text) => {
-                    self.send(Event::Truncated { partition, text });
+                ConsumerNotice::Message { partition, code, text } if is_truncation(code, &text) => {
+                    self.send(ConsumerEvent::Truncated { partition, text });
                 }
-                // What became of the offset shows when the partition is announced again.
-                Notice::Message { code: RDKafkaErrorCode::AutoOffsetReset, text, .. } => tracing::debug!("{text}"),
-                Notice::Message { code: code @ RDKafkaErrorCode::BadCompression, text, .. } => {
+                // Whether the offset still exists is checked when the partition is announced again.
+                ConsumerNotice::Message { code: RDKafkaErrorCode::AutoOffsetReset, text, .. } => {
+                    tracing::debug!("{text}")
+                }
+                ConsumerNotice::Message { code: code @ RDKafkaErrorCode::BadCompression, text, .. } => {
                     let text =
                         format!("{text}; a batch that unpacks to over 100 MB needs -X receive.message.max.bytes");
-                    self.send(Event::Trouble { code, text, refused: false, all_down: false });
+                    self.send(ConsumerEvent::BrokerError { code, text, refused: false, all_down: false });
                 }
-                Notice::Message { code, text, .. } => {
-                    self.send(Event::Trouble { code, text, refused: false, all_down: false })
+                ConsumerNotice::Message { code, text, .. } => {
+                    self.send(ConsumerEvent::BrokerError { code, text, refused: false, all_down: false })
                 }
             }
         }
-        for partition in std::mem::take(&mut self.lost_place) {
+        for partition in std::mem::take(&mut self.failed) {
             if self.owned.contains(&partition) {
                 self.unassign_and_announce(partition);
             }
@@ -238,70 +245,76 @@ impl<H: Handler> Worker<H> {
         self.bound_hand_over();
     }
 
-    /// The group waits for it, whatever the owner of the state is busy with.
+    /// Bounds the time of a hand-over, as the group waits for it.
     fn bound_hand_over(&mut self) {
         let mut late = self.revoking.as_ref().is_some_and(|(_, until)| Instant::now() >= *until);
-        if self.revoke_noticed.is_some_and(|since| since.elapsed() >= HAND_OVER) {
+        if self.revoke_noticed.is_some_and(|since| since.elapsed() >= HAND_OVER_TIMEOUT) {
             self.revoke_noticed = None;
             for notice in &mut self.notices {
-                if let Notice::Revoke { partitions, .. } = notice {
+                if let ConsumerNotice::Revoke { partitions, .. } = notice {
                     let partitions = std::mem::take(partitions);
                     self.revoking.get_or_insert_with(|| (Vec::new(), Instant::now())).0.extend(&partitions);
-                    *notice = Notice::HandedOver { partitions };
+                    *notice = ConsumerNotice::HandedOver { partitions };
                     late = true;
                 }
             }
         }
         if late {
-            tracing::warn!("a hand-over took longer than {} s; the partitions leave without it", HAND_OVER.as_secs());
+            tracing::warn!(
+                "a hand-over took longer than {} s; the partitions are released without it",
+                HAND_OVER_TIMEOUT.as_secs()
+            );
             self.unassign_revoked();
         }
     }
 
-    fn obey(&mut self, command: Command) -> Result<(), RawError> {
+    fn handle_command(&mut self, command: ConsumerCommand) -> Result<(), RawError> {
         match command {
-            Command::Start(starts) => self.start(starts)?,
-            Command::Release => self.unassign_revoked(),
-            Command::Announce(partitions) => {
+            ConsumerCommand::Start(starts) => self.start(starts)?,
+            ConsumerCommand::Release => self.unassign_revoked(),
+            ConsumerCommand::Announce(partitions) => {
                 partitions.into_iter().for_each(|partition| self.announce_again(partition))
             }
-            Command::AskAgain(partition) => {
+            ConsumerCommand::RefreshWatermarks(partition) => {
                 self.announce_again(partition);
                 if self.owned.contains(&partition) && !self.unannounced.contains(&partition) {
                     self.unannounced.push(partition);
                 }
             }
-            Command::Commit(offsets) if self.asleep_until > Instant::now() => {
-                tracing::debug!(?offsets, "not told to the group: the process slept, and may be another member now");
+            ConsumerCommand::Commit(offsets) if self.no_commits_until > Instant::now() => {
+                tracing::debug!(
+                    ?offsets,
+                    "offsets are not committed to the group: the process was suspended and may be another member now"
+                );
             }
-            Command::Commit(offsets) => {
+            ConsumerCommand::Commit(offsets) => {
                 if let Err(error) = self.raw.commit_async(&offsets) {
                     tracing::debug!("{error}");
                 }
             }
-            Command::OffsetForTime { partition, timestamp_ms, answer } => {
-                let found = self.raw.offset_for_time(partition, timestamp_ms, BROKER_ANSWER);
-                tell(answer, found.map_err(|error| error.to_string()));
+            ConsumerCommand::OffsetForTime { partition, timestamp_ms, answer } => {
+                let found = self.raw.offset_for_time(partition, timestamp_ms, BROKER_TIMEOUT);
+                send_answer(answer, found.map_err(|error| error.to_string()));
             }
-            Command::TopicId { answer } if self.tells_topic_id => {
-                self.topic_id = Some((self.raw.query_topic_id(TOPIC_ID_ANSWER), answer));
+            ConsumerCommand::TopicId { answer } if self.reports_topic_id => {
+                self.topic_id = Some((self.raw.query_topic_id(TOPIC_ID_TIMEOUT), answer));
             }
-            Command::TopicId { answer } => tell(answer, Ok(None)),
-            Command::Stop => self.stopping = true,
+            ConsumerCommand::TopicId { answer } => send_answer(answer, Ok(None)),
+            ConsumerCommand::Stop => self.stopping = true,
         }
         Ok(())
     }
 
-    fn tell_topic_id(&mut self) {
+    fn answer_topic_id(&mut self) {
         let found = self.topic_id.as_ref().and_then(|(query, _)| query.answer(Duration::ZERO));
         if let Some(found) = found
             && let Some((_, answer)) = self.topic_id.take()
         {
-            tell(answer, found.map_err(|error| error.to_string()));
+            send_answer(answer, found.map_err(|error| error.to_string()));
         }
     }
 
-    /// The owner decides again where to read, knowing the new watermarks.
+    /// Announces a partition again, so that the owner of the state decides with new watermarks where to start.
     fn announce_again(&mut self, partition: i32) {
         let waiting = self.validating.len();
         self.validating.retain(|start| start.partition != partition);
@@ -320,27 +333,27 @@ impl<H: Handler> Worker<H> {
             tracing::debug!(partition, "{error}");
         }
         self.unannounced.push(partition);
-        self.announce_at = Instant::now() + BROKER_RETRY;
+        self.announce_at = Instant::now() + BROKER_RETRY_PAUSE;
     }
 
     fn report_ends(&mut self) {
-        if self.ends_at.elapsed() < ENDS_EVERY || self.running.is_empty() {
+        if self.ends_at.elapsed() < ENDS_INTERVAL || self.running.is_empty() {
             return;
         }
         self.ends_at = Instant::now();
         let ends = self.running.iter().filter_map(|p| Some((*p, self.raw.known_end(*p)?))).collect();
-        self.send(Event::Ends(ends));
+        self.send(ConsumerEvent::Ends(ends));
     }
 
     fn revoke(&mut self, partitions: Vec<i32>, lost: bool) {
         let noticed = self.revoke_noticed.take().unwrap_or_else(Instant::now);
         self.forget(&partitions);
         self.unassign_revoked();
-        self.revoking = Some((partitions.clone(), noticed + HAND_OVER));
+        self.revoking = Some((partitions.clone(), noticed + HAND_OVER_TIMEOUT));
         if lost {
             self.unassign_revoked();
         }
-        self.send(Event::Revoked { partitions });
+        self.send(ConsumerEvent::Revoked { partitions });
     }
 
     fn forget(&mut self, partitions: &[i32]) {
@@ -349,7 +362,7 @@ impl<H: Handler> Worker<H> {
         for partition in partitions {
             self.owned.remove(partition);
             self.running.remove(partition);
-            self.lost_place.remove(partition);
+            self.failed.remove(partition);
             self.handler.release(*partition);
         }
     }
@@ -364,7 +377,7 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// Asks for the watermarks of new partitions and announces them; tries again later when the broker is silent.
+    /// Queries the watermarks of new partitions and announces them; retries later if the broker doesn't answer.
     fn announce(&mut self) {
         if self.unannounced.is_empty() || Instant::now() < self.announce_at {
             return;
@@ -372,9 +385,9 @@ impl<H: Handler> Worker<H> {
         let (code, text) = match self.ask_about_unannounced() {
             Ok((identity, partitions)) => {
                 self.unannounced.retain(|one| partitions.iter().all(|assigned| assigned.partition != *one));
-                self.send(Event::Assigned { identity, partitions, unannounced: self.unannounced.clone() });
+                self.send(ConsumerEvent::Assigned { identity, partitions, unannounced: self.unannounced.clone() });
                 if self.unannounced.is_empty() {
-                    self.announce_pause = BROKER_RETRY;
+                    self.announce_pause = BROKER_RETRY_PAUSE;
                     return;
                 }
                 (RDKafkaErrorCode::OperationTimedOut, "ask for the ends of partitions".to_owned())
@@ -382,18 +395,20 @@ impl<H: Handler> Worker<H> {
             Err(problem) => problem,
         };
         self.announce_at = Instant::now() + self.announce_pause;
-        self.announce_pause = (self.announce_pause * 2).min(LONGEST_BROKER_RETRY);
-        self.send(Event::Trouble { code, text, refused: false, all_down: false });
+        self.announce_pause = (self.announce_pause * 2).min(LONGEST_BROKER_RETRY_PAUSE);
+        self.send(ConsumerEvent::BrokerError { code, text, refused: false, all_down: false });
     }
 
-    /// Those that have a leader that answers; one without is no reason to leave the others alone, and is asked last
-    /// the next time.
-    fn ask_about_unannounced(&mut self) -> Result<(TopicIdentity, Vec<Assigned>), (RDKafkaErrorCode, String)> {
-        let until = Instant::now() + ANNOUNCE_ANSWER;
+    /// Returns the partitions whose leader answers. A partition without one doesn't delay the others and is queried
+    /// last the next time.
+    fn ask_about_unannounced(
+        &mut self,
+    ) -> Result<(TopicIdentity, Vec<PartitionWatermarks>), (RDKafkaErrorCode, String)> {
+        let until = Instant::now() + ANNOUNCE_TIMEOUT;
         let left = || until.saturating_duration_since(Instant::now());
         let no_id = || (RDKafkaErrorCode::OperationTimedOut, "ask for the cluster's id".to_owned());
         let cluster_id = self.raw.cluster_id(left()).ok_or_else(no_id)?;
-        let query = self.tells_topic_id.then(|| self.raw.query_topic_id(left()));
+        let query = self.reports_topic_id.then(|| self.raw.query_topic_id(left()));
         let topic_id =
             query.map_or(Ok(None), TopicIdQuery::wait).map_err(|error| (error.code, error.call.to_owned()))?;
         let (mut found, mut problem, mut asked) = (Vec::new(), None, 0);
@@ -402,8 +417,8 @@ impl<H: Handler> Worker<H> {
                 break;
             }
             asked += 1;
-            match self.raw.watermarks(partition, left().min(PARTITION_ANSWER)) {
-                Ok((low, high)) => found.push(Assigned { partition, low, high }),
+            match self.raw.watermarks(partition, left().min(PARTITION_TIMEOUT)) {
+                Ok((low, high)) => found.push(PartitionWatermarks { partition, low, high }),
                 Err(error) => problem = Some((error.code, format!("{} of partition {partition}", error.call))),
             }
         }
@@ -415,7 +430,7 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Waits for room in the queue and keeps polling meanwhile.
-    fn send(&mut self, event: Event<H::Output>) {
+    fn send(&mut self, event: ConsumerEvent<H::Output>) {
         let mut event = event;
         let waiting_since = Instant::now();
         loop {
@@ -427,15 +442,16 @@ impl<H: Handler> Worker<H> {
                 }
                 Err(mpsc::error::TrySendError::Full(back)) => event = back,
             }
-            let patience = FULL_QUEUE_PATIENCE.saturating_sub(waiting_since.elapsed());
+            let patience = FULL_QUEUE_TIMEOUT.saturating_sub(waiting_since.elapsed());
             if !patience.is_zero() {
                 let events = &self.events;
-                // The timer has to be made inside of the runtime; the permit is dropped again, the next try_send takes it.
+                // The timer has to be created inside of the runtime; the permit is dropped, and the next try_send takes
+                // it.
                 self.runtime.block_on(async { tokio::time::timeout(patience, events.reserve()).await.is_ok() });
                 continue;
             }
             self.set_paused(true);
-            if let Err(text) = self.turn() {
+            if let Err(text) = self.poll() {
                 tracing::error!("{text}");
                 self.stopping = true;
                 break;
@@ -460,7 +476,7 @@ impl<H: Handler> Worker<H> {
     }
 }
 
-fn tell<T>(answer: oneshot::Sender<T>, found: T) {
+fn send_answer<T>(answer: oneshot::Sender<T>, found: T) {
     if answer.send(found).is_err() {
         tracing::debug!("nobody waits for an answer any more");
     }

@@ -1,4 +1,4 @@
-//! What librdkafka calls: on the polling thread, but for the log and the sockets.
+//! The callbacks of librdkafka: they run on the polling thread, except for those of the log and the sockets.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -10,18 +10,18 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::code::{self, code_of};
 use super::native::elements;
-use super::pace::{self, Sockets};
-use crate::kafka::group_consumer::notice::Notice;
+use super::pace::{self, SocketGate};
+use crate::kafka::group_consumer::notice::ConsumerNotice;
 
 #[derive(Default)]
-pub(super) struct Inbox {
-    pub(super) notices: RefCell<Vec<Notice>>,
+pub(super) struct CallbackInbox {
+    pub(super) notices: RefCell<Vec<ConsumerNotice>>,
     closing: Cell<bool>,
-    pub(super) sockets: Sockets,
+    pub(super) sockets: SocketGate,
 }
 
-impl Inbox {
-    /// The group's answers are given at once from now on, and nobody waits to connect.
+impl CallbackInbox {
+    /// From now on rebalances are answered in the callback, and connection attempts don't wait.
     pub(super) fn close(&self) {
         self.closing.set(true);
         self.sockets.close();
@@ -36,7 +36,7 @@ pub(super) unsafe extern "C" fn on_rebalance(
 ) {
     // SAFETY: opaque is the inbox of this handle; the list lives through the call; see the module's invariants.
     unsafe {
-        let inbox = &*opaque.cast::<Inbox>();
+        let inbox = &*opaque.cast::<CallbackInbox>();
         let assigning = err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS as c_int;
         if inbox.closing.get() {
             let error = if assigning {
@@ -52,9 +52,9 @@ pub(super) unsafe extern "C" fn on_rebalance(
         }
         let numbers = elements(partitions).iter().map(|element| element.partition).collect();
         inbox.notices.borrow_mut().push(if assigning {
-            Notice::Assign(numbers)
+            ConsumerNotice::Assign(numbers)
         } else {
-            Notice::Revoke { partitions: numbers, lost: rd::rd_kafka_assignment_lost(handle) != 0 }
+            ConsumerNotice::Revoke { partitions: numbers, lost: rd::rd_kafka_assignment_lost(handle) != 0 }
         });
     }
 }
@@ -67,7 +67,7 @@ pub(super) unsafe extern "C" fn on_error(
 ) {
     // SAFETY: as in on_rebalance; reason is a C string for the length of the call.
     unsafe {
-        let inbox = &*opaque.cast::<Inbox>();
+        let inbox = &*opaque.cast::<CallbackInbox>();
         let mut text = CStr::from_ptr(reason).to_string_lossy().into_owned();
         let mut code = code_of(err);
         let fatal = code == RDKafkaErrorCode::Fatal;
@@ -76,13 +76,13 @@ pub(super) unsafe extern "C" fn on_error(
             code = code_of(code::rd_kafka_fatal_error(handle, buffer.as_mut_ptr(), buffer.len()));
             text = CStr::from_ptr(buffer.as_ptr()).to_string_lossy().into_owned();
         }
-        inbox.notices.borrow_mut().push(Notice::Error { code, text, fatal });
+        inbox.notices.borrow_mut().push(ConsumerNotice::Error { code, text, fatal });
     }
 }
 
 pub(super) unsafe extern "C" fn on_socket(domain: c_int, kind: c_int, protocol: c_int, opaque: *mut c_void) -> c_int {
     // SAFETY: opaque is the inbox of the client whose thread this is; only the sockets, which are atomic, are touched.
-    unsafe { pace::open(domain, kind, protocol, &raw const (*opaque.cast::<Inbox>()).sockets) }
+    unsafe { pace::open(domain, kind, protocol, &raw const (*opaque.cast::<CallbackInbox>()).sockets) }
 }
 
 pub(super) unsafe extern "C" fn on_log(

@@ -1,8 +1,8 @@
 //! Error codes that come from a broker, as numbers.
 //!
 //! librdkafka passes on what a broker sends, and a broker that is newer than the bindings sends codes that their enum
-//! lacks: undefined behaviour in Rust, before anybody looks at the value. So the calls that may return one are declared here
-//! again, with a number, and the fields that may hold one are read as numbers.
+//! lacks: undefined behaviour in Rust, even before the value is used. So the calls that may return one are declared
+//! here again, with a number, and the fields that may hold one are read as numbers.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::fmt;
@@ -111,7 +111,7 @@ mod tests {
         fn rd_kafka_mock_topic_set_error(cluster: *mut rd::rd_kafka_mock_cluster_t, topic: *const c_char, error: c_int);
     }
 
-    /// Of a broker of the future.
+    /// A code of a future broker.
     const NOBODY_KNOWS: c_int = 1_999;
     const LIST_OFFSETS: i16 = 2;
     const ANSWER: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! Which partitions the topic has now, asked of a broker.
+//! Queries the partitions of the topic.
 
 use std::collections::BTreeMap;
 use std::ptr;

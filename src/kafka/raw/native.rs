@@ -1,4 +1,4 @@
-//! What librdkafka's calls take and give, in Rust's types.
+//! Conversions between librdkafka's types and Rust's.
 
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::code::{self, RawError, check_number};
 
-/// Of a call whose codes are librdkafka's own.
+/// Converts the result of a call whose codes are librdkafka's own.
 pub(super) fn check(call: &'static str, err: RDKafkaRespErr) -> Result<(), RawError> {
     match err {
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
@@ -52,7 +52,7 @@ pub(super) fn millis(timeout: Duration) -> c_int {
     c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX)
 }
 
-/// Old brokers and old formats of messages know none.
+/// Old brokers and old message formats have no leader epoch.
 pub(super) fn known_epoch(epoch: i32) -> Option<i32> {
     (epoch >= 0).then_some(epoch)
 }

@@ -1,34 +1,34 @@
-//! How often a consumer connects to a broker that isn't there.
+//! Limits how often a consumer connects to an unreachable broker.
 //!
-//! librdkafka's own back-off counts only for brokers that it wants by itself. Whoever asks for one, as an admin request
-//! that waits for the controller does with every change of a broker's state, makes it connect at once: a refused
-//! connection is the reason for the next one, some 2,000 times a second. Each broker has a thread, which opens a socket for
-//! each attempt and holds no lock meanwhile, so this is the place to wait.
+//! librdkafka's own back-off applies only to connections that it opens by itself. A request for a certain broker makes
+//! it connect at once, as an admin request that waits for the controller does with every change of a broker's state: a
+//! refused connection then causes the next one, some 2,000 times a second. Each broker has a thread, which opens a
+//! socket for each attempt and holds no lock meanwhile, so the socket callback can wait.
 
 use std::cell::Cell;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Of one thread. A broker that coordinates the group has two of them.
+/// Pause between the attempts of one thread. A broker that coordinates the group has two threads.
 const PAUSE: Duration = Duration::from_secs(3);
 /// Attempts that need no pause: the addresses of a host, or the first one after a connection that broke.
 const AT_ONCE: u32 = 2;
-/// A client that ends doesn't wait longer.
+/// Longest sleep, so that a client that is closed doesn't wait longer.
 const SLICE: Duration = Duration::from_millis(50);
 
 thread_local! {
-    static PACE: Cell<Pace> = const { Cell::new(Pace { free_at: None }) };
+    static PACE: Cell<ConnectPacing> = const { Cell::new(ConnectPacing { free_at: None }) };
 }
 
-/// What the threads of one client share.
+/// The state that the threads of one client share.
 #[derive(Default)]
-pub(super) struct Sockets {
+pub(super) struct SocketGate {
     closing: AtomicBool,
     opened: AtomicU32,
 }
 
-impl Sockets {
+impl SocketGate {
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
     }
@@ -39,13 +39,13 @@ impl Sockets {
     }
 }
 
-/// When the allowance would be whole again.
+/// Time at which all immediate attempts are available again.
 #[derive(Clone, Copy)]
-struct Pace {
+struct ConnectPacing {
     free_at: Option<Instant>,
 }
 
-impl Pace {
+impl ConnectPacing {
     /// How long the next attempt has to wait.
     fn wait(&mut self, now: Instant) -> Duration {
         let free_at = self.free_at.map_or(now, |at| at.max(now)) + PAUSE;
@@ -56,8 +56,8 @@ impl Pace {
 
 /// librdkafka's socket callback, on the thread of a broker.
 ///
-/// SAFETY: `sockets` is a [`Sockets`] that lives as long as the client.
-pub(super) unsafe fn open(domain: c_int, kind: c_int, protocol: c_int, sockets: *const Sockets) -> c_int {
+/// SAFETY: `sockets` is a [`SocketGate`] that lives as long as the client.
+pub(super) unsafe fn open(domain: c_int, kind: c_int, protocol: c_int, sockets: *const SocketGate) -> c_int {
     // SAFETY: promised by the caller; its fields are atomic.
     let sockets = unsafe { &*sockets };
     let wait = PACE.with(|pace| {
@@ -94,9 +94,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attempts_come_in_their_time() {
+    fn attempts_are_paced() {
         let start = Instant::now();
-        let mut pace = Pace { free_at: None };
+        let mut pace = ConnectPacing { free_at: None };
         let mut wait = |seconds| pace.wait(start + Duration::from_secs(seconds));
         assert_eq!([wait(0), wait(0), wait(0)], [Duration::ZERO, Duration::ZERO, PAUSE]);
         assert_eq!(wait(6), Duration::ZERO, "one for each pause");

@@ -1,4 +1,4 @@
-//! Where reading of a partition is or begins: an offset, and the leader epoch of the record before it.
+//! The position of a reader in a partition: an offset, and the leader epoch of the record before it.
 //!
 //! The two name one log: brokers that lost the end of theirs, and may have grown past the offset since, end that epoch
 //! below it. librdkafka asks for that when a leader changes and when it seeks, not when it is assigned.
@@ -22,16 +22,16 @@ const NOT_YET: [RDKafkaRespErr; 4] = [
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::kafka) struct Position {
+pub(in crate::kafka) struct PartitionPosition {
     pub partition: i32,
     pub offset: i64,
-    /// `None`: not known, and the offset alone counts.
+    /// `None` if it isn't known; then only the offset counts.
     pub leader_epoch: Option<i32>,
 }
 
 impl RawConsumer {
     /// Adds partitions to the assignment.
-    pub(in crate::kafka) fn incremental_assign(&self, starts: &[Position]) -> Result<(), RawError> {
+    pub(in crate::kafka) fn incremental_assign(&self, starts: &[PartitionPosition]) -> Result<(), RawError> {
         let list = self.positions_list(starts)?;
         // SAFETY: the list lives through the call; a returned error object is ours to destroy.
         unsafe { take_error("incremental assign", rd::rd_kafka_incremental_assign(self.handle, list.ptr())) }
@@ -39,7 +39,11 @@ impl RawConsumer {
 
     /// Lets librdkafka ask the brokers whether the log of each position is still theirs; nothing is fetched before the
     /// answer. The partitions that were started already, so that it does: the others are to be asked for again.
-    pub(in crate::kafka) fn validate(&self, positions: &[Position], timeout: Duration) -> Result<Vec<i32>, RawError> {
+    pub(in crate::kafka) fn validate(
+        &self,
+        positions: &[PartitionPosition],
+        timeout: Duration,
+    ) -> Result<Vec<i32>, RawError> {
         const CALL: &str = "validate positions";
         let list = self.positions_list(positions)?;
         // SAFETY: the list lives through the call, which writes an error into each element; the error object is ours.
@@ -64,7 +68,7 @@ impl RawConsumer {
     }
 
     /// Behind the last record that the batch call took from the queue, of the partitions that have one.
-    pub(in crate::kafka) fn positions(&self, partitions: &BTreeSet<i32>) -> Result<Vec<Position>, RawError> {
+    pub(in crate::kafka) fn positions(&self, partitions: &BTreeSet<i32>) -> Result<Vec<PartitionPosition>, RawError> {
         let list = self.list(partitions.iter().map(|partition| (*partition, None)))?;
         // SAFETY: the list lives through the call, which writes the positions into it.
         check("ask for positions", unsafe { rd::rd_kafka_position(self.handle, list.ptr()) })?;
@@ -72,15 +76,15 @@ impl RawConsumer {
             let (partition, offset) = (element.partition, element.offset);
             // SAFETY: the element belongs to the list, which lives through the call.
             let leader_epoch = known_epoch(unsafe { rd::rd_kafka_topic_partition_get_leader_epoch(element) });
-            (offset >= 0).then_some(Position { partition, offset, leader_epoch })
+            (offset >= 0).then_some(PartitionPosition { partition, offset, leader_epoch })
         };
         // SAFETY: the list lives through the call.
         Ok(unsafe { elements(list.ptr()) }.iter().filter_map(known).collect())
     }
 
-    fn positions_list(&self, positions: &[Position]) -> Result<TopicPartitionList, RawError> {
+    fn positions_list(&self, positions: &[PartitionPosition]) -> Result<TopicPartitionList, RawError> {
         let list = self.list(positions.iter().map(|at| (at.partition, Some(at.offset))))?;
-        for Position { partition, leader_epoch, .. } in positions {
+        for PartitionPosition { partition, leader_epoch, .. } in positions {
             let Some(leader_epoch) = leader_epoch else { continue };
             // SAFETY: name and list live through the calls; what is found is an element of the list, or NULL.
             unsafe {

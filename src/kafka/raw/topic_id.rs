@@ -1,4 +1,4 @@
-//! The id that Kafka gave a topic at its creation, asked without blocking.
+//! Queries the id that Kafka gave a topic at its creation, without blocking.
 //!
 //! Invariant: the queue of a query is its own, and goes before the client that answers into it.
 
@@ -17,7 +17,7 @@ const CALL: &str = "ask for the topic's id";
 /// librdkafka answers at its timeout at the latest; this much later it is not waited for any more.
 const LATE: Duration = Duration::from_secs(1);
 
-/// Dropped before the client that was asked.
+/// A query must be dropped before the client that it was sent with.
 pub(in crate::kafka) struct TopicIdQuery {
     queue: *mut rd::rd_kafka_queue_t,
     timeout: Duration,
@@ -34,7 +34,8 @@ impl RawConsumer {
 }
 
 impl TopicIdQuery {
-    /// `None`: the controller, who would be asked, is none of the brokers. So it is in librdkafka's mock cluster.
+    /// Returns `None` if the controller, which answers the query, is not one of the brokers, as in librdkafka's mock
+    /// cluster.
     pub(in crate::kafka) fn start<C: ClientContext>(
         client: &Client<C>,
         brokers: &[i32],
@@ -50,7 +51,8 @@ impl TopicIdQuery {
         }
     }
 
-    /// `None` while there is no answer. The id itself is `None` where the broker doesn't tell: before Kafka 2.8.
+    /// Returns `None` while there is no answer. The id itself is `None` if the broker reports none, as before Kafka
+    /// 2.8.
     pub(in crate::kafka) fn answer(&self, wait: Duration) -> Option<Result<Option<String>, RawError>> {
         // SAFETY: the queue lives as long as self; a polled event is ours to destroy, after it was read.
         unsafe {

@@ -1,5 +1,5 @@
-//! First offset and end of the partitions of a topic, asked outside of any group. What passes by itself, as the election
-//! of a leader, is asked again.
+//! Queries the first offset and the end of each partition of a topic, outside of any group. Transient errors, such as
+//! the election of a leader, are retried.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,43 +7,43 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::kafka::client::KafkaSettings;
-use crate::kafka::events::Assigned;
+use crate::kafka::events::PartitionWatermarks;
 use crate::kafka::raw::{RawConsumer, RawError};
 use crate::kafka::topic::TopicError;
 
-/// One question about one partition: a leader that doesn't answer is no reason to leave the others waiting.
-const PARTITION_ANSWER: Duration = Duration::from_secs(2);
-/// Which partitions there are.
-const METADATA_ANSWER: Duration = Duration::from_secs(5);
-/// The last question of a time that is over.
-const LEAST_ANSWER: Duration = Duration::from_millis(500);
-/// Whoever can do nothing without the ends has this long for them at least.
-const ALL_ANSWER: Duration = Duration::from_secs(10);
-/// Between two rounds of questions.
-const PAUSE: Duration = Duration::from_millis(500);
-/// librdkafka wants a name even where no group is joined.
+/// Timeout of a query for one partition, so that a leader that doesn't answer doesn't delay the others.
+const PARTITION_TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout of a query for the list of partitions.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
+/// Shortest timeout of a query, after the deadline.
+const MINIMUM_TIMEOUT: Duration = Duration::from_millis(500);
+/// Shortest time for callers that need the ends of all partitions.
+const ALL_PARTITIONS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause between two rounds of queries.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// librdkafka requires a group name even if no group is joined.
 const NO_GROUP: &str = "tickhouse-ends";
 
-/// What the brokers say about the partitions of a topic.
+/// The watermarks of the partitions of a topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicEnds {
     /// In the order of their numbers.
-    pub known: Vec<Assigned>,
+    pub known: Vec<PartitionWatermarks>,
     /// Partitions without a leader that answers.
     pub silent: Vec<i32>,
 }
 
-/// Asks for all partitions that the topic has now, for up to `patience`. Blocks.
+/// Queries all partitions that the topic has now, for up to `patience`. Blocks.
 ///
 /// # Errors
-/// The brokers don't say which partitions there are, or deny access.
+/// The brokers don't report the list of partitions, or deny access.
 pub fn topic_ends(settings: &KafkaSettings, patience: Duration) -> Result<TopicEnds, TopicError> {
     let config = settings.consumer_config(NO_GROUP);
     let raw = RawConsumer::new(&config, &settings.topic, 1).map_err(TopicError::Configuration)?;
     ask(&raw, Instant::now() + patience).map_err(|error| failed(settings, error.to_string()))
 }
 
-/// The ends of every partition.
+/// Returns the watermarks of every partition.
 ///
 /// # Errors
 /// As [`topic_ends`]; or a partition has no leader that answers until then.
@@ -51,8 +51,8 @@ pub(in crate::kafka) fn all_ends(
     raw: &RawConsumer,
     settings: &KafkaSettings,
     until: Instant,
-) -> Result<Vec<Assigned>, TopicError> {
-    let until = until.max(Instant::now() + ALL_ANSWER);
+) -> Result<Vec<PartitionWatermarks>, TopicError> {
+    let until = until.max(Instant::now() + ALL_PARTITIONS_TIMEOUT);
     let TopicEnds { known, silent } = ask(raw, until).map_err(|error| failed(settings, error.to_string()))?;
     match silent.as_slice() {
         [] => Ok(known),
@@ -64,23 +64,25 @@ fn failed(settings: &KafkaSettings, detail: String) -> TopicError {
     TopicError::Read { topic: settings.topic.clone(), detail }
 }
 
-/// Every partition with a leader is asked in the first round, and what fails until the time is over.
+/// Every partition with a leader is queried in the first round; failed queries are repeated until the deadline.
 fn ask(raw: &RawConsumer, until: Instant) -> Result<TopicEnds, RawError> {
-    let left = |most: Duration| most.min(until.saturating_duration_since(Instant::now())).max(LEAST_ANSWER);
+    let left = |most: Duration| most.min(until.saturating_duration_since(Instant::now())).max(MINIMUM_TIMEOUT);
     let is_over = || Instant::now() >= until;
-    let mut known: BTreeMap<i32, Assigned> = BTreeMap::new();
+    let mut known: BTreeMap<i32, PartitionWatermarks> = BTreeMap::new();
     let mut silent = Vec::new();
     loop {
-        match raw.partitions(left(METADATA_ANSWER)) {
+        match raw.partitions(left(METADATA_TIMEOUT)) {
             Ok(partitions) => {
                 silent.clear();
                 for (partition, has_leader) in partitions {
                     if known.contains_key(&partition) {
                         continue;
                     }
-                    let asked = has_leader.then(|| raw.watermarks(partition, left(PARTITION_ANSWER)));
+                    let asked = has_leader.then(|| raw.watermarks(partition, left(PARTITION_TIMEOUT)));
                     match asked {
-                        Some(Ok((low, high))) => drop(known.insert(partition, Assigned { partition, low, high })),
+                        Some(Ok((low, high))) => {
+                            known.insert(partition, PartitionWatermarks { partition, low, high });
+                        }
                         Some(Err(error)) if is_denied(error.code) => return Err(error),
                         Some(Err(_)) | None => silent.push(partition),
                     }
@@ -92,11 +94,11 @@ fn ask(raw: &RawConsumer, until: Instant) -> Result<TopicEnds, RawError> {
             Err(error) if is_denied(error.code) || is_over() => return Err(error),
             Err(_) => {}
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(RETRY_PAUSE);
     }
 }
 
-/// Time doesn't help.
+/// Such an error is not transient.
 fn is_denied(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed)
 }
@@ -113,7 +115,7 @@ mod tests {
         let brokers = broker.bootstrap_servers().to_owned();
         let settings = KafkaSettings { brokers, topic: "ticks".to_owned(), ..KafkaSettings::default() };
         let ends = topic_ends(&settings, Duration::from_secs(3)).unwrap();
-        let at = |partition| Assigned { partition, low: 0, high: 0 };
+        let at = |partition| PartitionWatermarks { partition, low: 0, high: 0 };
         assert_eq!(ends, TopicEnds { known: vec![at(0), at(2)], silent: vec![1] });
         broker.elect("ticks", 1, true).unwrap();
         assert!(topic_ends(&settings, Duration::from_secs(30)).unwrap().silent.is_empty());

@@ -1,4 +1,4 @@
-//! Reads a topic from given offsets outside of any group: dry runs, benchmarks, and whoever looks at the tail.
+//! Reads a topic from given offsets to its end, outside of any group: for dry runs, benchmarks and checks.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -6,48 +6,48 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::kafka::client::KafkaSettings;
-use crate::kafka::events::{Assigned, Record};
-use crate::kafka::group_consumer::notice::Notice;
+use crate::kafka::events::{KafkaRecord, PartitionWatermarks};
+use crate::kafka::group_consumer::notice::ConsumerNotice;
 use crate::kafka::raw::RawConsumer;
-use crate::kafka::refusal::{Access, Refusal, brief};
+use crate::kafka::refusal::{BrokerRefusal, ClientSecurity, brief};
 use crate::kafka::topic::{TopicError, TopicInfo, topic_info};
 use crate::kafka::topic_reader::ends::all_ends;
 use crate::market::TopicIdentity;
 
 const BATCH_MESSAGES: usize = 8_192;
 const BATCH_WAIT: Duration = Duration::from_millis(50);
-const BROKER_ANSWER: Duration = Duration::from_secs(10);
-/// A broker that is silent for this long ends the reading with an error.
-const SILENCE: Duration = Duration::from_secs(60);
-/// librdkafka wants a name even where no group is joined.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Reading fails if the brokers send nothing for this long.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+/// librdkafka requires a group name even if no group is joined.
 const NO_GROUP: &str = "tickhouse-reader";
 
-pub struct Reader {
+pub struct TopicReader {
     raw: RawConsumer,
-    access: Access,
+    access: ClientSecurity,
     brokers: String,
     topic: String,
     identity: TopicIdentity,
-    partitions: Vec<Assigned>,
+    partitions: Vec<PartitionWatermarks>,
     open: BTreeSet<i32>,
-    heard: Instant,
-    /// What the brokers reported last since then.
-    trouble: Option<String>,
+    heard_at: Instant,
+    /// The error that the brokers caused last since then.
+    last_error: Option<String>,
 }
 
 /// After a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum ReadProgress {
     More,
     /// Every partition is at its end.
     End,
 }
 
-impl Reader {
+impl TopicReader {
     /// Waits up to `patience` for the brokers and asks for the ends of the partitions. Blocks.
     ///
     /// # Errors
-    /// See [`topic_info`]; or a broker doesn't tell the ends.
+    /// See [`topic_info`]; or a broker doesn't report the ends.
     pub fn open(settings: &KafkaSettings, patience: Duration) -> Result<Self, TopicError> {
         let until = Instant::now() + patience;
         let TopicInfo { identity, .. } = topic_info(settings, patience)?;
@@ -58,14 +58,14 @@ impl Reader {
         let partitions = all_ends(&raw, settings, until)?;
         Ok(Self {
             raw,
-            access: Access::of(&config),
+            access: ClientSecurity::of(&config),
             brokers: settings.brokers.clone(),
             topic: settings.topic.clone(),
             identity,
             partitions,
             open: BTreeSet::new(),
-            heard: Instant::now(),
-            trouble: None,
+            heard_at: Instant::now(),
+            last_error: None,
         })
     }
 
@@ -74,7 +74,7 @@ impl Reader {
     }
 
     /// First offset and end of each partition when the reader was opened.
-    pub fn partitions(&self) -> &[Assigned] {
+    pub fn partitions(&self) -> &[PartitionWatermarks] {
         &self.partitions
     }
 
@@ -83,7 +83,7 @@ impl Reader {
     /// # Errors
     /// The broker doesn't answer.
     pub fn offset_at(&self, partition: i32, timestamp_ms: i64) -> Result<Option<i64>, TopicError> {
-        let found = self.raw.offset_for_time(partition, timestamp_ms, BROKER_ANSWER);
+        let found = self.raw.offset_for_time(partition, timestamp_ms, BROKER_TIMEOUT);
         found.map_err(|error| self.failed(format!("find the start of partition {partition}: {}", error.code)))
     }
 
@@ -94,56 +94,56 @@ impl Reader {
     pub fn start(&mut self, starts: &[(i32, i64)]) -> Result<(), TopicError> {
         self.raw.assign(starts).map_err(|error| self.failed(error.to_string()))?;
         self.open = starts.iter().map(|(partition, _)| *partition).collect();
-        self.heard = Instant::now();
+        self.heard_at = Instant::now();
         Ok(())
     }
 
-    /// One batch. Blocks, but not for long.
+    /// Reads one batch. Blocks for 50 ms at most.
     ///
     /// # Errors
-    /// Kafka doesn't hold an offset, turns the client away, or was silent for a minute.
-    pub fn read(&mut self, mut on_record: impl FnMut(&Record<'_>)) -> Result<Progress, TopicError> {
-        let mut wrong = None;
+    /// Kafka doesn't hold an offset, refuses the client, or was silent for a minute.
+    pub fn read(&mut self, mut on_record: impl FnMut(&KafkaRecord<'_>)) -> Result<ReadProgress, TopicError> {
+        let mut failure = None;
         match self.raw.batch(BATCH_WAIT) {
             Ok(batch) => {
                 for message in batch.iter() {
-                    self.heard = Instant::now();
-                    self.trouble = None;
+                    self.heard_at = Instant::now();
+                    self.last_error = None;
                     match message.error() {
-                        None => on_record(&Record::new(&message)),
+                        None => on_record(&KafkaRecord::new(&message)),
                         Some(RDKafkaErrorCode::PartitionEOF) => {
                             self.open.remove(&message.partition());
                         }
                         Some(code) => {
-                            wrong = Some(format!("partition {}: {code}", message.partition()));
+                            failure = Some(format!("partition {}: {code}", message.partition()));
                             break;
                         }
                     }
                 }
             }
-            Err(error) => wrong = Some(error.to_string()),
+            Err(error) => failure = Some(error.to_string()),
         }
-        if let Some(detail) = wrong {
+        if let Some(detail) = failure {
             return Err(self.failed(detail));
         }
-        self.hear()?;
+        self.drain_notices()?;
         if self.open.is_empty() {
-            return Ok(Progress::End);
+            return Ok(ReadProgress::End);
         }
-        if self.heard.elapsed() <= SILENCE {
-            return Ok(Progress::More);
+        if self.heard_at.elapsed() <= SILENCE_TIMEOUT {
+            return Ok(ReadProgress::More);
         }
-        let silent = format!("the brokers were silent for {} s", SILENCE.as_secs());
-        Err(self.failed(match &self.trouble {
-            Some(trouble) => format!("{silent}; the last they reported: {trouble}"),
+        let silent = format!("the brokers were silent for {} s", SILENCE_TIMEOUT.as_secs());
+        Err(self.failed(match &self.last_error {
+            Some(last_error) => format!("{silent}; the last error they caused: {last_error}"),
             None => silent,
         }))
     }
 
-    /// What librdkafka reports beside records.
-    fn hear(&mut self) -> Result<(), TopicError> {
+    /// Handles what librdkafka reports apart from records.
+    fn drain_notices(&mut self) -> Result<(), TopicError> {
         for notice in self.raw.take_notices() {
-            let Notice::Error { code, text, fatal } = notice else { continue };
+            let ConsumerNotice::Error { code, text, fatal } = notice else { continue };
             if fatal {
                 return Err(self.failed(format!("{code}: {text}")));
             }
@@ -151,16 +151,16 @@ impl Reader {
                 Some(refusal) if refusal.is_certain() => {
                     return Err(TopicError::Refused { brokers: self.brokers.clone(), refusal });
                 }
-                refusal => self.note(code, refusal, &text),
+                refusal => self.note_error(code, refusal, &text),
             }
         }
         Ok(())
     }
 
-    fn note(&mut self, code: RDKafkaErrorCode, refusal: Option<Refusal>, text: &str) {
-        // It follows the error that says why.
+    fn note_error(&mut self, code: RDKafkaErrorCode, refusal: Option<BrokerRefusal>, text: &str) {
+        // This code only follows the error that has the cause.
         if code != RDKafkaErrorCode::AllBrokersDown {
-            self.trouble = Some(refusal.map_or_else(|| brief(text).to_owned(), |refusal| refusal.to_string()));
+            self.last_error = Some(refusal.map_or_else(|| brief(text).to_owned(), |refusal| refusal.to_string()));
         }
     }
 

@@ -12,7 +12,9 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::kafka::{KafkaSettings, Producer, ProducerRecord, Progress, Queued, Reader, TopicError, ensure_topic};
+use crate::kafka::{
+    KafkaSettings, Producer, ProducerRecord, ReadProgress, SendOutcome, TopicError, TopicReader, ensure_topic,
+};
 use crate::live::event::Event;
 use crate::live::sinks::encode::EventJson;
 
@@ -60,9 +62,9 @@ pub(in crate::live) fn look(
     from: Option<&BTreeMap<i32, i64>>,
 ) -> Result<DeliveredEvents, TopicError> {
     ensure_topic(kafka, NEW_TOPIC_PARTITIONS, None, BROKER_TIMEOUT)?;
-    let mut reader = Reader::open(kafka, BROKER_TIMEOUT)?;
+    let mut reader = TopicReader::open(kafka, BROKER_TIMEOUT)?;
     let ends: BTreeMap<i32, i64> = reader.partitions().iter().map(|at| (at.partition, at.high)).collect();
-    let begin = |at: &crate::kafka::Assigned| {
+    let begin = |at: &crate::kafka::PartitionWatermarks| {
         let start = from.map_or(at.high, |from| from.get(&at.partition).copied().unwrap_or(0).max(at.low));
         (start < at.high).then_some((at.partition, start))
     };
@@ -70,8 +72,8 @@ pub(in crate::live) fn look(
     let mut ids = HashSet::new();
     if !starts.is_empty() {
         reader.start(&starts)?;
-        let mut progress = Progress::More;
-        while progress == Progress::More {
+        let mut progress = ReadProgress::More;
+        while progress == ReadProgress::More {
             progress = reader.read(|record| {
                 let identity =
                     record.payload().and_then(|payload| serde_json::from_slice::<EventIdentity>(payload).ok());
@@ -89,7 +91,7 @@ impl EventTopic {
         let mut kafka = kafka.clone();
         // What isn't acknowledged is sent again for ever: it holds up the commit, and is not lost.
         kafka.properties.0.entry("message.timeout.ms".to_owned()).or_insert_with(|| "0".to_owned());
-        let producer = Producer::knowing_ends(&kafka, found.ends).map_err(|error| error.to_string())?;
+        let producer = Producer::with_known_ends(&kafka, found.ends).map_err(|error| error.to_string())?;
         let (jobs, receiver) = std_mpsc::sync_channel(QUEUE_BATCHES);
         let (failure, failed) = mpsc::channel(1);
         let stop = CancellationToken::new();
@@ -176,8 +178,8 @@ fn serve(
                     let key = Some(event.symbol.as_bytes());
                     let record = ProducerRecord { key, payload: &json, timestamp: None };
                     match producer.send(record, stop).map_err(|error| error.to_string())? {
-                        Queued::Yes => {}
-                        Queued::Stopped => return Ok(()),
+                        SendOutcome::Queued => {}
+                        SendOutcome::Stopped => return Ok(()),
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::error::ReplayError;
 use super::settings::ColumnNames;
-use crate::decode::{InputSettings, Source};
+use crate::decode::{FieldSource, InputSettings};
 use crate::util::suggest::{did_you_mean, shown};
 
 const FIELDS: [&str; 9] = ["symbol", "ts", "close", "open", "high", "low", "volume", "trade_id", "source"];
@@ -58,7 +58,7 @@ fn keys_of(input: &InputSettings, field: &str) -> Vec<String> {
         "trade_id" => &input.trade_id,
         _ => &input.source,
     };
-    let Some(Source::Pointer(pointer)) = source else { return Vec::new() };
+    let Some(FieldSource::Pointer(pointer)) = source else { return Vec::new() };
     let tokens: Vec<String> =
         pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect();
     [Some(tokens.join(".")), tokens.last().cloned()].into_iter().flatten().collect()

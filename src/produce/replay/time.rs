@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use crate::decode::{Reason, TimeFormat, WrittenTime, scaled_decimal};
+use crate::decode::{RejectionReason, TimeFormat, WrittenTime, scaled_decimal};
 
 /// Unit of numeric times since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -38,7 +38,7 @@ impl TimeParser {
             None => return Err("the time is a number; set --time-unit s, ms, us or ns".to_owned()),
         };
         scaled_decimal(text, power).map_err(|reason| match reason {
-            Reason::TsOutOfRange => "the time is beyond the range of microseconds".to_owned(),
+            RejectionReason::TsOutOfRange => "the time is beyond the range of microseconds".to_owned(),
             _ => "the time is no number".to_owned(),
         })
     }
@@ -53,7 +53,7 @@ impl TimeParser {
                 WrittenTime::Day(day) => self.date(day),
             };
         }
-        if scaled_decimal(text, 0) != Err(Reason::Type) {
+        if scaled_decimal(text, 0) != Err(RejectionReason::Type) {
             return self.decimal(text);
         }
         if let Ok(time) = DateTime::parse_from_rfc3339(text) {

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 
 use super::error::EncodeError;
 use super::text::{TimestampText, number, string};
-use crate::decode::{InputSettings, Source, TimeUnit};
+use crate::decode::{FieldSource, InputSettings, TimeUnit};
 use crate::market::Tick;
 
 /// Part of a document: an object, an array if its keys are 0, 1, .., or the value of a field.
@@ -69,10 +69,10 @@ impl MappedEncoder {
         ];
         for (field, name, source) in fields {
             match source {
-                Some(Source::Pointer(pointer)) => root.add(pointer, field),
+                Some(FieldSource::Pointer(pointer)) => root.add(pointer, field),
                 // The key of every message is its symbol; a constant needs no message.
-                Some(Source::KafkaKey) if field == TickField::Symbol => {}
-                Some(Source::KafkaTimestamp) | Some(Source::Constant(_)) | None => {}
+                Some(FieldSource::KafkaKey) if field == TickField::Symbol => {}
+                Some(FieldSource::KafkaTimestamp) | Some(FieldSource::Constant(_)) | None => {}
                 Some(_) if matches!(field, TickField::TradeId | TickField::Source) => {}
                 Some(other) => return Err(EncodeError::Source { field: name, origin: other.to_string() }),
             }
@@ -236,7 +236,7 @@ fn write_field(field: TickField, tick: &Tick<'_>, ts: &[u8], out: &mut Vec<u8>) 
 mod tests {
     use super::super::MessageEncoder;
     use super::*;
-    use crate::decode::{Decoder, Message, Verdict};
+    use crate::decode::{Decoder, RawMessage, Verdict};
     use crate::market::MarketZone;
 
     const TICK: Tick<'static> = Tick {
@@ -290,7 +290,7 @@ mod tests {
             let mut decoder = Decoder::new(&input, MarketZone::new(Tz::UTC)).unwrap();
             let mut rows = decoder.columns();
             let message =
-                Message { payload: Some(payload.as_bytes()), key: None, headers: &[], offset: 0, timestamp: None };
+                RawMessage { payload: Some(payload.as_bytes()), key: None, headers: &[], offset: 0, timestamp: None };
             assert_eq!(decoder.decode(&message, &mut rows), Verdict::Ticks(1), "{payload}");
             assert!(!exact || rows.ts[0] == TICK.ts, "{payload}");
             assert_eq!((&*rows.symbols[0], rows.close[0], rows.open[0]), ("A\"B", 2.25, 1.5), "{payload}");

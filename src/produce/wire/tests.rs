@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use proptest::prelude::*;
 
 use super::*;
-use crate::decode::{Decoder, InputSettings, Message, Verdict};
+use crate::decode::{Decoder, InputSettings, RawMessage, Verdict};
 use crate::market::{MarketZone, TickColumns};
 
 /// The part of a tick that a format carries; the source is its name.
@@ -48,7 +48,7 @@ fn check(preset: Preset, tick: &Tick<'_>) {
     let mut payload = Vec::new();
     MessageEncoder::new(preset, Some(zone)).unwrap().encode(tick, &mut payload).unwrap();
     let mut rows = decoder.columns();
-    let message = Message { payload: Some(&payload), key: None, headers: &[], offset: 0, timestamp: None };
+    let message = RawMessage { payload: Some(&payload), key: None, headers: &[], offset: 0, timestamp: None };
     let verdict = decoder.decode(&message, &mut rows);
     let text = String::from_utf8_lossy(&payload);
     assert_eq!(verdict, Verdict::Ticks(1), "{preset}: {text}");

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::lake::Lake;
 use crate::query::{QueryError, QuerySession, UnionSessions};
 use crate::serve::dashboard::source_spec::SourceSpec;
-use crate::tail::{Union, UnionError, UnionSettings, UnionView};
+use crate::tail::{TableUnion, UnionError, UnionSettings, UnionView};
 
 /// The first who asks waits this long for what Kafka holds already.
 const FIRST_READ: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ pub(in crate::serve::dashboard) struct Beyond {
 }
 
 struct Open {
-    union: Union,
+    union: TableUnion,
     sessions: UnionSessions,
 }
 
@@ -82,7 +82,7 @@ impl Beyond {
 async fn open(settings: UnionSettings, spec: &SourceSpec) -> Result<Open, String> {
     let sessions = UnionSessions::new(spec.memory_bytes).map_err(|error| error.to_string())?;
     let lake = Lake::open(&spec.location, &spec.store).await.map_err(|error| error.to_string())?;
-    let opened = Union::open(lake, settings).await;
+    let opened = TableUnion::open(lake, settings).await;
     let mut union = opened.map_err(|error: UnionError| error.to_string())?;
     // A view that isn't the newest yet says so itself.
     drop(tokio::time::timeout(FIRST_READ, union.caught_up()).await);

@@ -271,10 +271,10 @@ impl LakeWatcher {
             generation: self.generation,
             table_version: union.as_ref().map_or(lake.version(), |union| union.version()),
             mode: match &union {
-                Some(union) if union.mode != tail::Mode::Snapshot => Mode::Live,
+                Some(union) if union.mode != tail::UnionMode::Snapshot => Mode::Live,
                 _ => Mode::Snapshot,
             },
-            trouble: union.as_ref().map_or_else(|| self.beyond.trouble(), |union| union.trouble.clone()),
+            trouble: union.as_ref().map_or_else(|| self.beyond.trouble(), |union| union.stale_reason.clone()),
             rows: ticks.rows,
             files: ticks.files,
             dead_letters: session.table(DEAD_LETTERS)?.rows,

@@ -3,8 +3,8 @@
 use super::process::resident_bytes;
 use super::text::{Kind, Text};
 use super::view::Moment;
-use crate::decode::{Reason, SkipKind};
-use crate::ingest::{Ran, Share, Work};
+use crate::decode::{RejectionReason, SkipKind};
+use crate::ingest::{DeadLetterShare, MaintenanceOutcome, MaintenanceWork};
 use crate::lake::{CommitAttempt, CommittedTable};
 
 const MICROS: f64 = 1e6;
@@ -95,12 +95,12 @@ fn commits(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
     }
     let help = "Messages committed to dead_letters, by reason";
     let mut dead = text.family("tickhouse_dead_letters_total", Kind::Counter, help);
-    for reason in Reason::ALL {
+    for reason in RejectionReason::ALL {
         let count = status.dead.get(reason).copied().unwrap_or(0);
         dead.sample(&[("reason", reason.as_str())], count as f64);
     }
     let help = "Share of the last thousands of messages that became dead letters, from 0 to 1";
-    text.gauge("tickhouse_dead_letter_ratio", help, status.dead_share.map(Share::value));
+    text.gauge("tickhouse_dead_letter_ratio", help, status.dead_share.map(DeadLetterShare::value));
     let help = "Messages that are neither ticks nor dead letters, by kind";
     let mut skipped = text.family("tickhouse_skipped_total", Kind::Counter, help);
     let mut skips = status.skips.clone();
@@ -120,12 +120,12 @@ fn commits(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
     }
     let help = "Requests to the store that failed and were made again";
     text.counter("tickhouse_store_faults_total", help, status.lake.faults);
-    let measures = &status.measures;
+    let histograms = &status.histograms;
     let help = "From a full batch to its commit: encoding, upload, commit";
-    text.histogram("tickhouse_commit_duration_seconds", help, &measures.commit, MICROS);
+    text.histogram("tickhouse_commit_duration_seconds", help, &histograms.commit, MICROS);
     let help = "From the Kafka timestamp of the newest record of a batch to its commit";
-    text.histogram("tickhouse_end_to_end_latency_seconds", help, &measures.end_to_end, MICROS);
-    text.histogram("tickhouse_parquet_file_bytes", "Sizes of the files of ticks", &measures.file_bytes, 1.0);
+    text.histogram("tickhouse_end_to_end_latency_seconds", help, &histograms.end_to_end, MICROS);
+    text.histogram("tickhouse_parquet_file_bytes", "Sizes of the files of ticks", &histograms.file_bytes, 1.0);
     let at = status.last_commit.map(|commit| commit.at as f64 / MICROS);
     text.gauge("tickhouse_last_commit_timestamp_seconds", "When the last commit was done, since the epoch", at);
 }
@@ -139,15 +139,15 @@ fn table(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
     text.gauge("tickhouse_log_files", "Commits of ticks since its newest checkpoint", log_files);
     let help = "Runs of maintenance tasks, by kind and outcome";
     let mut runs = text.family("tickhouse_maintenance_runs_total", Kind::Counter, help);
-    for work in Work::ALL {
-        for ran in Ran::ALL {
+    for work in MaintenanceWork::ALL {
+        for ran in MaintenanceOutcome::ALL {
             let count = status.maintenance.runs.get(&(work, ran)).copied().unwrap_or(0);
             runs.sample(&[("kind", work.name()), ("outcome", ran.name())], count as f64);
         }
     }
     let help = "Bytes written by maintenance tasks, by kind";
     let mut bytes = text.family("tickhouse_maintenance_bytes_total", Kind::Counter, help);
-    for work in Work::ALL {
+    for work in MaintenanceWork::ALL {
         let count = status.maintenance.bytes.get(&work).copied().unwrap_or(0);
         bytes.sample(&[("kind", work.name())], count as f64);
     }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::view::Moment;
-use crate::ingest::Phase;
+use crate::ingest::IngestPhase;
 
 /// The loop turns once a second; a machine that swaps or a container without its share of CPU may take longer.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(30);
@@ -20,7 +20,7 @@ pub(super) struct Reason {
 impl Moment<'_> {
     /// Since the loop came round last.
     pub(super) fn still_for(&self) -> Duration {
-        self.instant.saturating_duration_since(self.status.turned_at.unwrap_or(self.facts.started))
+        self.instant.saturating_duration_since(self.status.last_heartbeat.unwrap_or(self.facts.started))
     }
 
     pub(super) fn is_live(&self) -> bool {
@@ -30,12 +30,16 @@ impl Moment<'_> {
     /// Empty for one that is ready.
     pub(super) fn reasons(&self) -> Vec<Reason> {
         let status = &self.status;
-        let running = status.phase == Phase::Running;
-        let has_none = status.partitions.is_empty() && status.pending == 0 && !status.is_spare;
+        let running = status.phase == IngestPhase::Running;
+        let has_none = status.partitions.is_empty() && status.pending == 0 && !status.is_idle;
         let all = [
             (!self.is_live(), "stuck", "the loop doesn't turn; the process has to be started again"),
-            (status.phase == Phase::Opening, "opening", "the topic or the tables are not open yet; the log says why"),
-            (status.phase == Phase::Stopping, "stopping", "the ingest was asked to stop"),
+            (
+                status.phase == IngestPhase::Opening,
+                "opening",
+                "the topic or the tables are not open yet; the log says why",
+            ),
+            (status.phase == IngestPhase::Stopping, "stopping", "the ingest was asked to stop"),
             (running && has_none, "no_partitions", "the group has given this worker no partition yet"),
             (
                 running && status.pending > 0,
@@ -43,7 +47,7 @@ impl Moment<'_> {
                 "it isn't known yet where to begin in some partitions",
             ),
             (
-                status.brokers_away,
+                status.brokers_unreachable,
                 "brokers_away",
                 "no broker answers, or the brokers refuse this client; the log says why",
             ),
@@ -59,13 +63,13 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::ingest::{PartitionStatus, Status};
+    use crate::ingest::{IngestStatus, PartitionStatus};
     use crate::serve::metrics::view::Facts;
 
-    fn codes(status: Status, still_for: Duration) -> (bool, Vec<&'static str>) {
+    fn codes(status: IngestStatus, still_for: Duration) -> (bool, Vec<&'static str>) {
         let facts = Facts::new(String::new(), String::new(), 0);
         let instant = Instant::now();
-        let status = Status { turned_at: Some(instant), ..status };
+        let status = IngestStatus { last_heartbeat: Some(instant), ..status };
         let moment = Moment { facts: &facts, status, instant: instant + still_for, now: 0 };
         (moment.is_live(), moment.reasons().into_iter().map(|reason| reason.code).collect())
     }
@@ -73,20 +77,24 @@ mod tests {
     #[tokio::test]
     async fn alive_is_whether_the_loop_turns_and_ready_is_everything() {
         let reading = PartitionStatus { end: 5, lag: 5, newest: None };
-        let good = || Status { phase: Phase::Running, partitions: [(0, reading)].into(), ..Status::default() };
+        let good = || IngestStatus {
+            phase: IngestPhase::Running,
+            partitions: [(0, reading)].into(),
+            ..IngestStatus::default()
+        };
         let mut failing = good();
         failing.lake.failing = 1;
-        let standby = Status { is_spare: true, partitions: [].into(), ..good() };
+        let standby = IngestStatus { is_idle: true, partitions: [].into(), ..good() };
         for (status, expected) in [
             (good(), &[][..]),
             (standby, &[]),
-            (Status { partitions: [].into(), ..good() }, &["no_partitions"]),
-            (Status { pending: 1, ..good() }, &["pending_partitions"]),
-            (Status { pending: 1, partitions: [].into(), ..good() }, &["pending_partitions"]),
-            (Status { brokers_away: true, ..good() }, &["brokers_away"]),
+            (IngestStatus { partitions: [].into(), ..good() }, &["no_partitions"]),
+            (IngestStatus { pending: 1, ..good() }, &["pending_partitions"]),
+            (IngestStatus { pending: 1, partitions: [].into(), ..good() }, &["pending_partitions"]),
+            (IngestStatus { brokers_unreachable: true, ..good() }, &["brokers_away"]),
             (failing, &["store_failing"]),
-            (Status::default(), &["opening"]),
-            (Status { phase: Phase::Stopping, ..good() }, &["stopping"]),
+            (IngestStatus::default(), &["opening"]),
+            (IngestStatus { phase: IngestPhase::Stopping, ..good() }, &["stopping"]),
         ] {
             assert_eq!(codes(status, Duration::from_secs(2)), (true, expected.to_vec()));
         }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::process::resident_bytes;
 use super::view::Moment;
-use crate::ingest::Share;
+use crate::ingest::DeadLetterShare;
 
 fn time(micros: i64) -> Option<String> {
     Some(DateTime::from_timestamp_micros(micros)?.to_rfc3339_opts(SecondsFormat::Millis, true))
@@ -79,7 +79,7 @@ pub(super) fn status(moment: &Moment<'_>) -> Value {
         "fenced": status.fenced,
         "store_faults": status.lake.faults,
         "rebalances": status.rebalances,
-        "dead_share": status.dead_share.map(Share::value),
+        "dead_share": status.dead_share.map(DeadLetterShare::value),
         "dead_by_reason": named(dead),
         "skipped_by_kind": named(skipped),
         "coerced_by_kind": named(coerced),

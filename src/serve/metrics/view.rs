@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::ingest::Status;
+use crate::ingest::IngestStatus;
 
 /// Of this process.
 #[derive(Debug, Clone)]
@@ -31,11 +31,11 @@ impl Facts {
 #[derive(Debug, Clone)]
 pub struct View {
     pub facts: Arc<Facts>,
-    pub status: watch::Receiver<Status>,
+    pub status: watch::Receiver<IngestStatus>,
 }
 
 impl View {
-    pub fn new(facts: Facts, status: watch::Receiver<Status>) -> Self {
+    pub fn new(facts: Facts, status: watch::Receiver<IngestStatus>) -> Self {
         Self { facts: Arc::new(facts), status }
     }
 
@@ -49,7 +49,7 @@ impl View {
 /// The view at one moment.
 pub(super) struct Moment<'a> {
     pub facts: &'a Facts,
-    pub status: Status,
+    pub status: IngestStatus,
     pub instant: Instant,
     /// Microseconds since the epoch.
     pub now: i64,

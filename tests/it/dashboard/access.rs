@@ -107,7 +107,7 @@ async fn urls_and_headers_have_bounds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_of_an_ingest_are_behind_the_same_guard_and_probes_are_not() {
     let place = Place::folder();
-    let status = watch::Sender::new(tickhouse::ingest::Status::default());
+    let status = watch::Sender::new(tickhouse::ingest::IngestStatus::default());
     let view = View::new(Facts::new("lake".to_owned(), "topic".to_owned(), 0), status.subscribe());
     let server = start(&place, Options { token: true, ingest: Some(view), ..Options::default() }).await;
     let bearer = format!("Bearer {TOKEN}");

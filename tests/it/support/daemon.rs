@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tickhouse::decode::{InputSettings, Preset};
-use tickhouse::ingest::{Daemon, IngestError, IngestSettings, IngestSpec, Share, Status};
+use tickhouse::ingest::{DeadLetterShare, IngestDaemon, IngestError, IngestSettings, IngestSpec, IngestStatus};
 use tickhouse::lake::PartitionCounters;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -14,9 +14,9 @@ use super::log::Log;
 use super::{PATIENCE, Place, Topic};
 
 pub struct Running {
-    pub status: watch::Receiver<Status>,
+    pub status: watch::Receiver<IngestStatus>,
     stop: CancellationToken,
-    task: JoinHandle<Result<Status, IngestError>>,
+    task: JoinHandle<Result<IngestStatus, IngestError>>,
     log: Log,
 }
 
@@ -32,7 +32,7 @@ pub fn spec(topic: &Topic, place: &Place) -> IngestSpec {
             flush_interval: Duration::from_millis(100),
             idle_commit_interval: Duration::from_millis(100),
             // Most topics of these tests are small, and some hold nothing but poison.
-            max_dead_share: Some(Share::new(1.0).unwrap()),
+            max_dead_share: Some(DeadLetterShare::new(1.0).unwrap()),
             ..IngestSettings::default()
         },
         until_latest: false,
@@ -44,23 +44,26 @@ pub fn spec(topic: &Topic, place: &Place) -> IngestSpec {
 pub async fn ingest(spec: IngestSpec) -> Running {
     let stop = CancellationToken::new();
     let log = Log::new(&[]);
-    let daemon = Daemon::open(spec, &stop).instrument(log.span.clone()).await.unwrap().unwrap();
+    let daemon = IngestDaemon::open(spec, &stop).instrument(log.span.clone()).await.unwrap().unwrap();
     let status = daemon.status();
     let task = tokio::spawn(daemon.run(stop.clone()).instrument(log.span.clone()));
     Running { status, stop, task, log }
 }
 
 /// Runs to the end of the topic.
-pub async fn until_latest(spec: IngestSpec) -> Result<Status, IngestError> {
+pub async fn until_latest(spec: IngestSpec) -> Result<IngestStatus, IngestError> {
     until_latest_warning(spec, &[]).await
 }
 
 /// The same; WARN and ERROR lines with one of these texts are all right.
-pub async fn until_latest_warning(spec: IngestSpec, expected: &'static [&'static str]) -> Result<Status, IngestError> {
+pub async fn until_latest_warning(
+    spec: IngestSpec,
+    expected: &'static [&'static str],
+) -> Result<IngestStatus, IngestError> {
     let log = Log::new(expected);
     let ingesting = async {
         let stop = CancellationToken::new();
-        let daemon = Daemon::open(IngestSpec { until_latest: true, ..spec }, &stop).await?.unwrap();
+        let daemon = IngestDaemon::open(IngestSpec { until_latest: true, ..spec }, &stop).await?.unwrap();
         tokio::time::timeout(PATIENCE, daemon.run(stop)).await.expect("the end of the topic is reached")
     };
     ingesting.instrument(log.span.clone()).await
@@ -74,7 +77,7 @@ impl Running {
     }
 
     /// Waits until the status is so.
-    pub async fn until(&mut self, what: &str, is_so: impl FnMut(&Status) -> bool) {
+    pub async fn until(&mut self, what: &str, is_so: impl FnMut(&IngestStatus) -> bool) {
         let reached = tokio::time::timeout(PATIENCE, self.status.wait_for(is_so)).await;
         let ended = reached.map(|status| status.is_err());
         match ended {
@@ -89,13 +92,13 @@ impl Running {
         self.until(&format!("{messages} messages"), |status| status.committed.offsets() >= messages as i64).await;
     }
 
-    pub async fn stop(self) -> Status {
+    pub async fn stop(self) -> IngestStatus {
         self.stop.cancel();
         self.end().await.unwrap()
     }
 
     /// How it ends by itself.
-    pub async fn end(self) -> Result<Status, IngestError> {
+    pub async fn end(self) -> Result<IngestStatus, IngestError> {
         tokio::time::timeout(PATIENCE, self.task).await.expect("the ingest ends").unwrap()
     }
 }

@@ -8,7 +8,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext, Message, Offset, TopicPartitionList};
-use tickhouse::kafka::{EmbeddedBroker, KafkaSettings, Properties, Reader, ensure_topic, topic_info};
+use tickhouse::kafka::{EmbeddedBroker, KafkaSettings, Properties, TopicReader, ensure_topic, topic_info};
 use tickhouse::market::TopicIdentity;
 use uuid::Uuid;
 
@@ -180,7 +180,7 @@ impl Topic {
 
     /// First offset of the first partition that the broker holds.
     pub fn low(&self) -> i64 {
-        Reader::open(&self.kafka, PATIENCE).unwrap().partitions()[0].low
+        TopicReader::open(&self.kafka, PATIENCE).unwrap().partitions()[0].low
     }
 
     /// The flags that say which topic this is.

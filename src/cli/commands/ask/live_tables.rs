@@ -7,10 +7,10 @@ use crate::cli::settings::{Settings, SettingsError};
 use crate::kafka::KafkaSettings;
 use crate::lake::{Lake, RetryPolicy};
 use crate::query::{QueryError, QuerySession, UnionSessions};
-use crate::tail::{Union, UnionSettings, UnionView};
+use crate::tail::{TableUnion, UnionSettings, UnionView};
 
 pub(in crate::cli::commands) struct LiveTables {
-    union: Union,
+    union: TableUnion,
     sessions: UnionSessions,
     view: Arc<UnionView>,
     /// The error that was reported last.
@@ -35,7 +35,7 @@ impl LiveTables {
             patience: RetryPolicy::ONE_SHOT,
             ..UnionSettings::of(Some(kafka))
         };
-        let mut union = Union::open(lake, settings).await?;
+        let mut union = TableUnion::open(lake, settings).await?;
         let view = match union.caught_up().await {
             Ok(view) => view,
             Err(error) => {
@@ -49,7 +49,7 @@ impl LiveTables {
     /// Takes the newest view. Returns the error that keeps it from being up to date, if that wasn't reported yet.
     pub(in crate::cli::commands) fn newest(&mut self) -> Option<String> {
         self.view = self.union.view();
-        let trouble = self.view.trouble.clone();
+        let trouble = self.view.stale_reason.clone();
         let is_new = trouble != self.reported;
         self.reported.clone_from(&trouble);
         trouble.filter(|_| is_new)

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::commands::print::{ReaderGone, write_stderr};
 use crate::cli::settings::{Settings, SettingsError};
-use crate::decode::{Decoder, InputSettings, KeySurvey, Message, OptionalPaths, Verdict};
+use crate::decode::{Decoder, InputSettings, KeySurvey, OptionalPaths, RawMessage, Verdict};
 use crate::ingest::StartPolicy;
-use crate::kafka::{Assigned, Progress, Reader, TopicError};
+use crate::kafka::{PartitionWatermarks, ReadProgress, TopicError, TopicReader};
 use crate::lake::RetryPolicy;
 use crate::market::{ExtraColumn, TickColumns};
 
@@ -31,7 +31,7 @@ pub(in crate::cli::commands) fn run(
     let extras: Vec<&str> = settings.input.columns.keys().map(String::as_str).collect();
     let mut decoder = Decoder::new(&settings.input, zone).map_err(SettingsError::from)?;
     settings.kafka.warn_of_plaintext();
-    let mut reader = Reader::open(&settings.kafka, RetryPolicy::ONE_SHOT)?;
+    let mut reader = TopicReader::open(&settings.kafka, RetryPolicy::ONE_SHOT)?;
     let mut starts = Vec::new();
     for at in reader.partitions() {
         starts.push((at.partition, start(&reader, at, &settings.ingest.start, limit)?));
@@ -46,8 +46,8 @@ pub(in crate::cli::commands) fn run(
     let mut accepted = 0;
     let mut left = limit;
     let mut written = Ok(());
-    let mut progress = Progress::More;
-    while left > 0 && progress == Progress::More && written.is_ok() && !stop.is_cancelled() {
+    let mut progress = ReadProgress::More;
+    while left > 0 && progress == ReadProgress::More && written.is_ok() && !stop.is_cancelled() {
         progress = reader.read(|record| {
             if left == 0 || written.is_err() {
                 return;
@@ -55,7 +55,7 @@ pub(in crate::cli::commands) fn run(
             left -= 1;
             columns.truncate(0);
             let headers = record.headers();
-            let message = Message {
+            let message = RawMessage {
                 payload: record.payload(),
                 key: record.key(),
                 headers: &headers,
@@ -99,7 +99,7 @@ fn never_there(input: &InputSettings, keys: &KeySurvey) -> Vec<String> {
 }
 
 /// `latest` shows the newest messages there are, as none may come for a while.
-fn start(reader: &Reader, at: &Assigned, policy: &StartPolicy, limit: u64) -> Result<i64, TopicError> {
+fn start(reader: &TopicReader, at: &PartitionWatermarks, policy: &StartPolicy, limit: u64) -> Result<i64, TopicError> {
     Ok(match policy {
         StartPolicy::Latest => at.high.saturating_sub(i64::try_from(limit).unwrap_or(i64::MAX)).max(at.low),
         StartPolicy::Offsets(offsets) => offsets.get(&at.partition).copied().unwrap_or(at.low).clamp(at.low, at.high),

@@ -13,12 +13,12 @@ use crate::cli::commands::data_in::{dry_run, way_out};
 use crate::cli::commands::operate::metrics::{Listening, view};
 use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Resolved, Settings, SettingsError};
-use crate::ingest::{Daemon, IngestError, IngestSpec, Status};
+use crate::ingest::{IngestDaemon, IngestError, IngestSpec, IngestStatus};
 use crate::lake::{Lake, LakeError, Location};
 use crate::serve::metrics::View;
 
 /// # Errors
-/// See [`Daemon::open`] and [`Daemon::run`].
+/// See [`IngestDaemon::open`] and [`IngestDaemon::run`].
 pub(in crate::cli::commands) async fn run(
     global: &GlobalArgs,
     args: &IngestArgs,
@@ -45,7 +45,7 @@ async fn ingest(
     global: &GlobalArgs,
     args: &IngestArgs,
     resolved: Resolved,
-    status: watch::Sender<Status>,
+    status: watch::Sender<IngestStatus>,
     view: View,
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
@@ -71,7 +71,7 @@ async fn ingest(
         accept_input_change: args.accept_input_change,
     };
     let way_out = |error| way_out::show(error, global, &resolved);
-    let Some(daemon) = Daemon::open_telling(spec, status, &stop).await.map_err(way_out)? else {
+    let Some(daemon) = IngestDaemon::open_with_status(spec, status, &stop).await.map_err(way_out)? else {
         ensure!(!args.until_latest, "stopped before anything was read; run it again");
         write_stderr("stopped before anything was read\n");
         return Ok(ExitCode::SUCCESS);
@@ -136,7 +136,7 @@ fn is_utc(zone: &str) -> bool {
 }
 
 /// Offsets and table version, as the last word of a stop.
-fn ending(status: &Status) -> String {
+fn ending(status: &IngestStatus) -> String {
     let counts = &status.committed;
     let mut text = format!(
         "committed {} rows of {} messages, {} dead letters, {} skipped; table version {}\n",

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::{GlobalArgs, ProduceArgs, ProduceCommand, ReplayArgs, SendArgs, SimulateArgs};
 use crate::cli::commands::print::{report as say, write_stderr};
 use crate::cli::settings::{Settings, SettingsError};
-use crate::decode::{InputSettings, Preset, Source};
+use crate::decode::{FieldSource, InputSettings, Preset};
 use crate::kafka::{KafkaSettings, TopicError, ensure_topic, topic_info};
 use crate::lake::{Lake, LakeError, RetryPolicy};
 use crate::produce::replay::{ReplayError, ReplayFeed};
@@ -134,7 +134,7 @@ fn encoder(args: &SendArgs, input: Option<&InputSettings>) -> Result<MessageEnco
     let encoder = match (args.message_format, input) {
         (Some(preset), _) => MessageEncoder::new(preset, args.zone),
         (None, Some(input)) => {
-            if matches!(input.ts, Some(Source::KafkaTimestamp)) && !args.event_timestamps {
+            if matches!(input.ts, Some(FieldSource::KafkaTimestamp)) && !args.event_timestamps {
                 let problem = "event times are read from Kafka timestamps (input.ts): add --event-timestamps";
                 return Err(SettingsError::Value(problem.to_owned()));
             }
@@ -306,7 +306,7 @@ fn ending(report: &SendReport, anomalies: Option<AnomalyCounts>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::Delivered;
+    use crate::kafka::DeliveryCounts;
 
     #[test]
     fn what_is_not_written_is_named() {
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_ending_counts() {
-        let delivered = Delivered { queued: 10, acknowledged: 8, failed: 2, first_error: Some("gone".to_owned()) };
+        let delivered = DeliveryCounts { queued: 10, acknowledged: 8, failed: 2, first_error: Some("gone".to_owned()) };
         let elapsed = Duration::from_secs(2);
         let report = SendReport { delivered, elapsed, failure: None, is_at_end: false, position: None };
         assert_eq!(ending(&report, None), "acknowledged 8 of 10 messages in 2.000 s, 4 a second");

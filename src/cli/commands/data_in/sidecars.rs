@@ -14,7 +14,7 @@ use crate::cli::commands::ask::live::spec;
 use crate::cli::commands::ask::page::{place, source_of};
 use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Settings, SettingsError};
-use crate::ingest::Status;
+use crate::ingest::IngestStatus;
 use crate::live::{EventSender, LiveError, LiveProgress, LiveUpdate, Rules, open};
 use crate::serve::dashboard::{PipelineView, Server};
 use crate::serve::metrics::{View, routes};
@@ -104,13 +104,13 @@ impl Sidecars {
 
 /// Turns the status of the ingest into what the page shows.
 async fn map(
-    mut status: watch::Receiver<Status>,
+    mut status: watch::Receiver<IngestStatus>,
     view: watch::Sender<PipelineView>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     loop {
         let now = {
-            let Status { committed, buffered_rows, lag, .. } = &*status.borrow_and_update();
+            let IngestStatus { committed, buffered_rows, lag, .. } = &*status.borrow_and_update();
             let ticks = u64::try_from(committed.rows).unwrap_or(0) + *buffered_rows as u64;
             PipelineView { ticks, lag_messages: Some(*lag), trouble: None }
         };

@@ -17,7 +17,7 @@ pub(in crate::cli::commands) struct DataLossStop {
 pub(in crate::cli::commands) fn show(error: IngestError, global: &GlobalArgs, resolved: &Resolved) -> anyhow::Error {
     let ways = match &error {
         IngestError::DataLoss(loss) => ways_out(loss, global, resolved),
-        IngestError::MostlyDead(_) => try_a_mapping(global, resolved),
+        IngestError::TooManyDeadLetters(_) => try_a_mapping(global, resolved),
         _ => return error.into(),
     };
     match ways {

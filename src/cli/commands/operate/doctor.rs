@@ -16,7 +16,7 @@ use crate::cli::commands::exit::FINDINGS;
 use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::{Resolved, Settings};
 use crate::decode::Decoder;
-use crate::ingest::Maintain;
+use crate::ingest::MaintainMode;
 use crate::live::Rules;
 use crate::query::{OutputFormat, ResultOutput, write_batch};
 
@@ -46,7 +46,7 @@ pub(in crate::cli::commands) async fn run(
         store: settings.store.clone(),
         kafka,
         expected: expected(&resolved)?,
-        deletes: settings.ingest.maintain == Maintain::Full,
+        deletes: settings.ingest.maintain == MaintainMode::Full,
         fix: args.fix,
     };
     let mut checks = configuration(settings).await;

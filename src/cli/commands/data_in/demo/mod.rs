@@ -20,7 +20,7 @@ use crate::cli::commands::data_in::sidecars::{Sidecars, Wanted, check};
 use crate::cli::commands::operate::metrics::view;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::decode::{InputSettings, Preset};
-use crate::ingest::{Daemon, IngestSettings, IngestSpec, Status};
+use crate::ingest::{IngestDaemon, IngestSettings, IngestSpec, IngestStatus};
 use crate::kafka::{EmbeddedBroker, KafkaSettings};
 use crate::lake::{Lake, Location, StoreSettings};
 use crate::live::{Event, EventKind};
@@ -87,7 +87,7 @@ pub(in crate::cli::commands) async fn run(args: &DemoArgs, stop: CancellationTok
         ..Settings::default()
     };
     check(&settings).await?;
-    let Some(daemon) = Daemon::open(spec, &over).await? else { return Ok(ExitCode::SUCCESS) };
+    let Some(daemon) = IngestDaemon::open(spec, &over).await? else { return Ok(ExitCode::SUCCESS) };
     let status = daemon.status();
     let mut producing = tokio::spawn(send_feed(feed, sending, kafka.clone(), Arc::clone(&progress), over.clone()));
     // The producer stops first, so that the last flush takes everything in.
@@ -180,7 +180,7 @@ async fn show<T>(
     screen: &mut Screen,
     producing: &mut JoinHandle<T>,
     progress: &SendProgress,
-    status: &watch::Receiver<Status>,
+    status: &watch::Receiver<IngestStatus>,
     events: &mut mpsc::Receiver<Vec<Arc<Event>>>,
 ) -> anyhow::Result<T> {
     let mut draw = tokio::time::interval(DRAW_INTERVAL);
@@ -198,9 +198,10 @@ async fn show<T>(
 }
 
 /// Waits until what was acknowledged is in the batch, bounded.
-async fn drain(mut status: watch::Receiver<Status>, progress: &SendProgress) {
+async fn drain(mut status: watch::Receiver<IngestStatus>, progress: &SendProgress) {
     let all = i64::try_from(progress.acknowledged.load(std::sync::atomic::Ordering::Relaxed)).unwrap_or(i64::MAX);
-    let taken = |status: &Status| status.committed.stored_offsets + status.committed.dead + status.buffered_rows as i64;
+    let taken =
+        |status: &IngestStatus| status.committed.stored_offsets + status.committed.dead + status.buffered_rows as i64;
     let waited = tokio::time::timeout(Duration::from_secs(3), status.wait_for(|status| taken(status) >= all)).await;
     if waited.is_err() {
         tracing::debug!("some of the last ticks stay in the broker");

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::cli::commands::print::write_stderr;
-use crate::ingest::Status;
+use crate::ingest::IngestStatus;
 use crate::live::Event;
 use crate::produce::SendProgress;
 
@@ -46,7 +46,7 @@ impl Screen {
         write_stderr(&format!("{text}Ctrl-C stops. Simulated prices, no investment advice.\n\n"));
     }
 
-    pub(super) fn draw(&mut self, progress: &SendProgress, status: &Status, events: &VecDeque<Arc<Event>>) {
+    pub(super) fn draw(&mut self, progress: &SendProgress, status: &IngestStatus, events: &VecDeque<Arc<Event>>) {
         let rows = status.committed.rows;
         let produced = progress.acknowledged.load(Ordering::Relaxed);
         let (at, before) = self.last;
@@ -99,7 +99,7 @@ impl Screen {
         write_stderr(&format!("{summary}\n{}", events.collect::<String>()));
     }
 
-    pub(super) fn farewell(&self, folder: &Path, status: &Status) {
+    pub(super) fn farewell(&self, folder: &Path, status: &IngestStatus) {
         let counts = &status.committed;
         let next: Vec<String> = status.next.iter().map(|(partition, next)| format!("{partition}={next}")).collect();
         write_stderr(&format!(

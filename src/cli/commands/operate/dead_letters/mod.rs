@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{DeadLettersArgs, DeadLettersCommand, GlobalArgs};
 use crate::cli::commands::ask::query::run_text;
-use crate::decode::Reason;
+use crate::decode::RejectionReason;
 
 const LIST: &str = "\
 -- Dead letters by reason
@@ -61,7 +61,7 @@ pub(in crate::cli::commands) async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let param = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
-    let reason = |reason: Option<Reason>| param("reason", &reason.map_or("", |reason| reason.as_str()));
+    let reason = |reason: Option<RejectionReason>| param("reason", &reason.map_or("", |reason| reason.as_str()));
     let number = |name: &str, number: Option<u64>| param(name, &number.map_or(-1, i128::from));
     match &args.command {
         DeadLettersCommand::List(args) => {

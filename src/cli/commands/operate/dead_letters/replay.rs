@@ -14,7 +14,7 @@ use crate::cli::args::{DeadLettersReplayArgs, GlobalArgs};
 use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::{Settings, SettingsError};
-use crate::ingest::redrive::{ReasonReport, ReplaySettings, Report, Wanted, replay};
+use crate::ingest::redrive::{ReasonReport, ReplayFilter, ReplayReport, ReplaySettings, replay};
 use crate::query::{OutputFormat, QueryClock, ResultOutput, TimeExpression, write_batch};
 
 /// # Errors
@@ -33,10 +33,10 @@ pub(super) async fn run(
     let settings = ReplaySettings {
         location: resolved.settings.location()?,
         store: resolved.settings.store,
-        wanted: wanted(args)?,
+        filter: wanted(args)?,
         input,
         dry_run: args.dry_run,
-        commit_letters: usize::try_from(args.commit_letters).unwrap_or(usize::MAX),
+        dead_letters_per_commit: usize::try_from(args.commit_letters).unwrap_or(usize::MAX),
     };
     let report = replay(settings, stop).await?;
     match format {
@@ -55,7 +55,7 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn wanted(args: &DeadLettersReplayArgs) -> Result<Wanted, SettingsError> {
+fn wanted(args: &DeadLettersReplayArgs) -> Result<ReplayFilter, SettingsError> {
     let clock = QueryClock::system(chrono_tz::UTC);
     let micros = |flag: &str, moment: Option<TimeExpression>| {
         let instant = moment.map(|moment| moment.instant(&clock)).transpose();
@@ -66,10 +66,16 @@ fn wanted(args: &DeadLettersReplayArgs) -> Result<Wanted, SettingsError> {
     if from.zip(to).is_some_and(|(from, to)| from >= to) {
         return Err(SettingsError::Value("--to: it is not after --from".to_owned()));
     }
-    Ok(Wanted { reasons: args.reason.clone(), from, to, partition: args.partition, offsets: args.offsets.clone() })
+    Ok(ReplayFilter {
+        reasons: args.reason.clone(),
+        from,
+        to,
+        partition: args.partition,
+        offsets: args.offsets.clone(),
+    })
 }
 
-fn rows(report: &Report) -> anyhow::Result<RecordBatch> {
+fn rows(report: &ReplayReport) -> anyhow::Result<RecordBatch> {
     let reasons = || report.reasons.iter();
     let names: ArrayRef = Arc::new(StringArray::from_iter_values(reasons().map(|(reason, _)| reason)));
     let count = |of: fn(&ReasonReport) -> u64| -> ArrayRef {
@@ -88,7 +94,7 @@ fn rows(report: &Report) -> anyhow::Result<RecordBatch> {
 }
 
 /// For people; scripts have the rows or JSON.
-fn summary(report: &Report) -> String {
+fn summary(report: &ReplayReport) -> String {
     let mut text = String::new();
     let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");
     let all = report.all();

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::{GlobalArgs, OffsetsArgs, OffsetsCommand, OffsetsSetArgs};
 use crate::cli::commands::print::report;
 use crate::cli::settings::{Settings, SettingsError};
-use crate::kafka::Assigned;
+use crate::kafka::PartitionWatermarks;
 use crate::lake::{CommitOutcome, Lake};
 use topic::{ask_kafka, open};
 
@@ -93,7 +93,7 @@ async fn set(global: &GlobalArgs, args: &OffsetsSetArgs, committing: &AtomicBool
 }
 
 /// What lies beyond the end of the topic would be given up before it was written.
-fn check_offset(partition: i32, offset: i64, ends: &BTreeMap<i32, Assigned>) -> Result<(), SettingsError> {
+fn check_offset(partition: i32, offset: i64, ends: &BTreeMap<i32, PartitionWatermarks>) -> Result<(), SettingsError> {
     let problem = match ends.get(&partition) {
         None => format!("the topic has no partition {partition}"),
         Some(at) if !(at.low..=at.high).contains(&offset) => {

@@ -10,14 +10,14 @@ use crate::cli::args::{GlobalArgs, OffsetsShowArgs};
 use crate::cli::commands::print::print;
 use crate::cli::settings::Settings;
 use crate::ingest::DataLoss;
-use crate::kafka::Assigned;
+use crate::kafka::PartitionWatermarks;
 use crate::lake::Lake;
 use crate::market::TopicMismatch;
 
 /// What Kafka says of the lake's topic.
 #[derive(Debug, Default)]
 struct Kafka {
-    partitions: BTreeMap<i32, Assigned>,
+    partitions: BTreeMap<i32, PartitionWatermarks>,
     /// Its offsets count in another topic than the table's.
     other: Option<TopicMismatch>,
 }
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn offsets_that_don_t_compare_have_no_lag() {
-        let at = Assigned { partition: 3, low: 100, high: 250 };
+        let at = PartitionWatermarks { partition: 3, low: 100, high: 250 };
         let mut kafka = Kafka { partitions: BTreeMap::from([(3, at)]), other: None };
         assert_eq!(kafka.lag(3, 100), Ok(Some(150)));
         assert_eq!(kafka.lag(3, 250), Ok(Some(0)));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 
 use crate::cli::settings::{Settings, SettingsError};
-use crate::kafka::{Assigned, KafkaSettings, Reader};
+use crate::kafka::{KafkaSettings, PartitionWatermarks, TopicReader};
 use crate::lake::{Lake, RetryPolicy};
 use crate::market::TopicIdentity;
 
@@ -17,7 +17,7 @@ pub(super) async fn open(settings: &Settings) -> anyhow::Result<Lake> {
 pub(super) async fn ask_kafka(
     mut kafka: KafkaSettings,
     lake: &Lake,
-) -> anyhow::Result<(TopicIdentity, BTreeMap<i32, Assigned>)> {
+) -> anyhow::Result<(TopicIdentity, BTreeMap<i32, PartitionWatermarks>)> {
     let topic = lake.topic().unwrap_or_default();
     if kafka.topic.is_empty() {
         kafka.topic = topic.to_owned();
@@ -28,7 +28,7 @@ pub(super) async fn ask_kafka(
     }
     kafka.validate().map_err(SettingsError::from)?;
     tokio::task::spawn_blocking(move || {
-        let reader = Reader::open(&kafka, RetryPolicy::ONE_SHOT)?;
+        let reader = TopicReader::open(&kafka, RetryPolicy::ONE_SHOT)?;
         Ok((reader.identity().clone(), reader.partitions().iter().map(|at| (at.partition, *at)).collect()))
     })
     .await?

@@ -8,8 +8,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Produc
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::kafka::client::KafkaSettings;
-use crate::kafka::topic_reader::following::{Following, News};
-use crate::kafka::topic_reader::reader::Reader;
+use crate::kafka::topic_reader::follower::{FollowerEvent, TopicFollower};
+use crate::kafka::topic_reader::reader::TopicReader;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -30,24 +30,24 @@ fn send(kafka: &KafkaSettings, messages: usize) {
     producer.flush(Duration::from_secs(10)).unwrap();
 }
 
-/// Turns until `done` says so; offsets and news in the order in which they came.
+/// Polls until `done` returns true; returns offsets and events in the order of their arrival.
 fn follow(
-    following: &mut Following,
+    follower: &mut TopicFollower,
     offsets: &mut Vec<i64>,
-    mut done: impl FnMut(&[i64], &News) -> bool,
+    mut done: impl FnMut(&[i64], &FollowerEvent) -> bool,
     enough: impl Fn(&[i64], Option<i64>) -> bool,
 ) {
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
-        following.turn(|record| offsets.push(record.offset())).unwrap();
-        let positions: Vec<(i32, i64)> = following.positions().collect();
+        follower.poll(|record| offsets.push(record.offset())).unwrap();
+        let positions: Vec<(i32, i64)> = follower.positions().collect();
         assert_eq!(positions[0].1, offsets.last().map_or(0, |last| last + 1), "{positions:?}");
-        let is_done = following.take_news().iter().any(|news| done(offsets, news));
-        if is_done || enough(offsets, following.lag()) {
+        let is_done = follower.take_events().iter().any(|events| done(offsets, events));
+        if is_done || enough(offsets, follower.lag()) {
             return;
         }
     }
-    panic!("not within {PATIENCE:?}: {offsets:?}, lag {:?}", following.lag());
+    panic!("not within {PATIENCE:?}: {offsets:?}, lag {:?}", follower.lag());
 }
 
 #[test]
@@ -57,30 +57,30 @@ fn a_failed_fetch_and_a_broker_that_restarts_lose_and_repeat_nothing() {
     cluster.create_topic("ticks", 1, 1).unwrap();
     let kafka = kafka(&cluster);
     send(&kafka, 5);
-    let mut following = Following::open(&kafka, PATIENCE).unwrap();
-    assert_eq!((following.opened()[0].low, following.opened()[0].high), (0, 5));
-    following.start(&[(0, 0)]).unwrap();
+    let mut follower = TopicFollower::open(&kafka, PATIENCE).unwrap();
+    assert_eq!((follower.opened()[0].low, follower.opened()[0].high), (0, 5));
+    follower.start(&[(0, 0)]).unwrap();
     let mut offsets = Vec::new();
     let at_end = |_: &[i64], lag: Option<i64>| lag == Some(0);
-    follow(&mut following, &mut offsets, |_, _| false, at_end);
+    follow(&mut follower, &mut offsets, |_, _| false, at_end);
     let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN;
     cluster.request_errors(RDKafkaApiKey::Fetch, &[error; 3]);
     let mut seen = Vec::new();
-    let noted = |_: &[i64], news: &News| {
-        seen.push(news.clone());
-        matches!(news, News::Recovered)
+    let noted = |_: &[i64], events: &FollowerEvent| {
+        seen.push(events.clone());
+        matches!(events, FollowerEvent::Recovered)
     };
-    follow(&mut following, &mut offsets, noted, |_, _| false);
-    assert!(matches!(seen[0], News::Trouble(_)), "{seen:?}");
+    follow(&mut follower, &mut offsets, noted, |_, _| false);
+    assert!(matches!(seen[0], FollowerEvent::BrokerError(_)), "{seen:?}");
     send(&kafka, 5);
-    follow(&mut following, &mut offsets, |_, _| false, |offsets, _| offsets.len() == 10);
+    follow(&mut follower, &mut offsets, |_, _| false, |offsets, _| offsets.len() == 10);
 
     cluster.broker_down(1).unwrap();
-    follow(&mut following, &mut offsets, |_, news| matches!(news, News::Trouble(_)), |_, _| false);
+    follow(&mut follower, &mut offsets, |_, events| matches!(events, FollowerEvent::BrokerError(_)), |_, _| false);
     cluster.broker_up(1).unwrap();
-    follow(&mut following, &mut offsets, |_, news| matches!(news, News::Recovered), |_, _| false);
+    follow(&mut follower, &mut offsets, |_, events| matches!(events, FollowerEvent::Recovered), |_, _| false);
     send(&kafka, 5);
-    follow(&mut following, &mut offsets, |_, _| false, |offsets, _| offsets.len() == 15);
+    follow(&mut follower, &mut offsets, |_, _| false, |offsets, _| offsets.len() == 15);
     assert_eq!(offsets, (0..15).collect::<Vec<i64>>());
 }
 
@@ -91,15 +91,15 @@ fn what_kafka_does_not_hold_is_a_gap_and_other_partitions_go_on() {
     cluster.create_topic("ticks", 2, 1).unwrap();
     let kafka = kafka(&cluster);
     send(&kafka, 3);
-    let mut following = Following::open(&kafka, PATIENCE).unwrap();
-    following.start(&[(0, 1), (1, 7)]).unwrap();
-    assert_eq!(following.take_news(), [News::Gap { partition: 1, asked: 7, low: 0, high: 0 }]);
+    let mut follower = TopicFollower::open(&kafka, PATIENCE).unwrap();
+    follower.start(&[(0, 1), (1, 7)]).unwrap();
+    assert_eq!(follower.take_events(), [FollowerEvent::Gap { partition: 1, asked: 7, low: 0, high: 0 }]);
     let mut offsets = Vec::new();
-    while following.lag() != Some(0) {
-        following.turn(|record| offsets.push((record.partition(), record.offset()))).unwrap();
+    while follower.lag() != Some(0) {
+        follower.poll(|record| offsets.push((record.partition(), record.offset()))).unwrap();
     }
     assert_eq!(offsets, [(0, 1), (0, 2)]);
-    assert_eq!(following.positions().collect::<Vec<_>>(), [(0, 3), (1, 7)]);
+    assert_eq!(follower.positions().collect::<Vec<_>>(), [(0, 3), (1, 7)]);
 }
 
 /// Both of its requests for the ends of a partition are refused once.
@@ -112,12 +112,12 @@ fn an_error_that_passes_is_no_end_when_the_topic_is_opened() {
     send(&kafka, 3);
     let passing = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR; 2];
     cluster.request_errors(RDKafkaApiKey::ListOffsets, &passing);
-    let reader = Reader::open(&kafka, PATIENCE).unwrap();
+    let reader = TopicReader::open(&kafka, PATIENCE).unwrap();
     assert_eq!(reader.partitions().iter().map(|at| at.high).collect::<Vec<_>>(), [3, 0]);
     cluster.request_errors(RDKafkaApiKey::ListOffsets, &passing);
-    assert_eq!(Following::open(&kafka, PATIENCE).unwrap().opened(), reader.partitions());
+    assert_eq!(TopicFollower::open(&kafka, PATIENCE).unwrap().opened(), reader.partitions());
     cluster.topic_error("ticks", RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE).unwrap();
-    let error = Reader::open(&kafka, Duration::from_secs(1)).map(|_| ()).unwrap_err();
+    let error = TopicReader::open(&kafka, Duration::from_secs(1)).map(|_| ()).unwrap_err();
     assert!(error.is_transient(), "{error}");
 }
 
@@ -126,16 +126,16 @@ fn brokers_that_are_gone_are_tried_once_a_second() {
     let client = client();
     let cluster = client.client().mock_cluster().unwrap();
     cluster.create_topic("ticks", 1, 1).unwrap();
-    let mut following = Following::open(&kafka(&cluster), PATIENCE).unwrap();
-    following.start(&[]).unwrap();
-    following.turn(|_| {}).unwrap();
+    let mut follower = TopicFollower::open(&kafka(&cluster), PATIENCE).unwrap();
+    follower.start(&[]).unwrap();
+    follower.poll(|_| {}).unwrap();
     cluster.broker_down(1).unwrap();
     let mut turn_for = |seconds| {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(seconds) {
-            following.turn(|_| {}).unwrap();
+            follower.poll(|_| {}).unwrap();
         }
-        following.connects()
+        follower.connects()
     };
     // The first attempts after a connection that broke come at once.
     let (before, seconds) = (turn_for(4), 10);

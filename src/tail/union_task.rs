@@ -1,5 +1,5 @@
-//! The task that owns the union's state. One event at a time: a batch of Kafka's, a newer version, a start of the
-//! follower. What takes long (the log, brokers) runs beside it and is joined.
+//! The task that owns the union's state. It handles one event at a time: a batch from Kafka, a newer version, a start
+//! of the follower. Slow work (reading the log, connecting to brokers) runs in tasks that it joins.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,76 +9,77 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::beginning::{follow, knows_all, store_of};
-use super::chunk::{Chunk, Tail};
 use super::error::UnionError;
-use super::follower::Follower;
-use super::store::Store;
+use super::follower::TailFollower;
+use super::start::{follow, knows_all, store_of};
+use super::store::TailStore;
+use super::tail_event::{TailChunk, TailEvent};
 use super::union_settings::UnionSettings;
-use super::view::{Mode, UnionView};
+use super::view::{UnionMode, UnionView};
 use crate::kafka::KafkaSettings;
 use crate::lake::{Lake, LakeError, LakeVersion};
 use crate::util::throttle::Throttle;
 
-/// Between two looks for a newer version.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// So many looks are followed by one that goes by all of the log: the next version may have been cleaned up already.
-const LOOKS_TO_READ_ALL: u32 = 60;
-/// Before the follower is started again; twice as long after each attempt.
-const START_AGAIN: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(32);
-/// Batches that go into one view when they wait already.
+/// Interval of checks for a newer version.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+/// After this many checks, one refreshes the lake unconditionally: the log file of the next version may have been
+/// deleted already.
+const REFRESHES_PER_FULL_READ: u32 = 60;
+/// Pause before the follower is started again; doubled after each attempt.
+const FIRST_RETRY_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(32);
+/// Maximum number of waiting batches that go into one view.
 const BATCHES_A_VIEW: usize = 16;
 
-/// A look at the log, and the lake that it borrowed.
-type Looked = (Lake, Result<Option<LakeVersion>, LakeError>);
-type Started = Result<Follower, UnionError>;
+/// The lake that a refresh borrowed, and its newest version if that has changed.
+type RefreshResult = (Lake, Result<Option<LakeVersion>, LakeError>);
+type FollowerStart = Result<TailFollower, UnionError>;
 
-pub(super) struct Task {
-    /// Elsewhere while somebody looks.
+pub(super) struct UnionTask {
+    /// `None` while a refresh has it.
     lake: Option<Lake>,
     version: Arc<LakeVersion>,
-    store: Store,
+    store: TailStore,
     settings: UnionSettings,
-    follower: Option<Follower>,
-    looking: Option<JoinHandle<Looked>>,
-    starting: Option<JoinHandle<Started>>,
-    /// When the follower is to be started.
+    follower: Option<TailFollower>,
+    refreshing: Option<JoinHandle<RefreshResult>>,
+    starting: Option<JoinHandle<FollowerStart>>,
+    /// When to start the follower.
     start_at: Option<Instant>,
     pause: Duration,
     /// Partitions of the topic.
     partitions: usize,
-    looks: u32,
+    refreshes: u32,
     lag: Option<i64>,
-    /// Of Kafka, and of the lake.
-    trouble: [Option<String>; 2],
+    /// The current problem of Kafka and of the lake.
+    problems: [Option<String>; 2],
     throttle: Throttle,
     views: watch::Sender<Arc<UnionView>>,
-    hints: mpsc::Receiver<()>,
+    commit_notifications: mpsc::Receiver<()>,
     stop: CancellationToken,
 }
 
-enum Event {
+enum UnionEvent {
     Stop,
-    Look,
-    Looked(Result<Looked, JoinError>),
-    Started(Result<Started, JoinError>),
+    Refresh,
+    Refreshed(Result<RefreshResult, JoinError>),
+    Started(Result<FollowerStart, JoinError>),
     Start,
-    Tail(Option<Tail>),
+    Tail(Option<TailEvent>),
 }
 
 const KAFKA: usize = 0;
 const LAKE: usize = 1;
 
-impl Task {
+impl UnionTask {
     pub(super) fn new(
         lake: Lake,
         version: Arc<LakeVersion>,
-        store: Store,
+        store: TailStore,
         settings: UnionSettings,
-        follower: Option<Follower>,
-        trouble: Option<String>,
-        hints: mpsc::Receiver<()>,
+        follower: Option<TailFollower>,
+        problem: Option<String>,
+        commit_notifications: mpsc::Receiver<()>,
         stop: CancellationToken,
     ) -> (Self, watch::Receiver<Arc<UnionView>>) {
         let partitions = follower.as_ref().map_or(0, |follower| follower.opened().len());
@@ -89,9 +90,9 @@ impl Task {
             tail_rows: 0,
             tail_bytes: 0,
             covered: version.next.clone(),
-            mode: Mode::Snapshot,
+            mode: UnionMode::Snapshot,
             lag_messages: None,
-            trouble: None,
+            stale_reason: None,
         }));
         let mut task = Self {
             lake: Some(lake),
@@ -99,17 +100,17 @@ impl Task {
             store,
             settings,
             follower,
-            looking: None,
+            refreshing: None,
             starting: None,
-            start_at: waits.then(|| Instant::now() + START_AGAIN),
-            pause: START_AGAIN,
+            start_at: waits.then(|| Instant::now() + FIRST_RETRY_PAUSE),
+            pause: FIRST_RETRY_PAUSE,
             partitions,
-            looks: 0,
+            refreshes: 0,
             lag: None,
-            trouble: [trouble, None],
+            problems: [problem, None],
             throttle: Throttle::default(),
             views,
-            hints,
+            commit_notifications,
             stop,
         };
         task.store.cover(&task.version.next);
@@ -118,28 +119,28 @@ impl Task {
     }
 
     pub(super) async fn run(mut self) {
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut refreshes = interval(REFRESH_INTERVAL);
+        refreshes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let has_room = self.store.bytes() < self.settings.tail_bytes;
             let start_at = self.start_at;
             let event = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => Event::Stop,
-                looked = joined(&mut self.looking) => Event::Looked(looked),
-                started = joined(&mut self.starting) => Event::Started(started),
-                Some(()) = self.hints.recv(), if self.lake.is_some() => Event::Look,
-                _ = looks.tick(), if self.lake.is_some() => Event::Look,
-                () = due(start_at) => Event::Start,
-                tail = next(&mut self.follower), if has_room => Event::Tail(tail),
+                () = self.stop.cancelled() => UnionEvent::Stop,
+                on_refreshed = joined(&mut self.refreshing) => UnionEvent::Refreshed(on_refreshed),
+                started = joined(&mut self.starting) => UnionEvent::Started(started),
+                Some(()) = self.commit_notifications.recv(), if self.lake.is_some() => UnionEvent::Refresh,
+                _ = refreshes.tick(), if self.lake.is_some() => UnionEvent::Refresh,
+                () = due(start_at) => UnionEvent::Start,
+                tail = next(&mut self.follower), if has_room => UnionEvent::Tail(tail),
             };
             match event {
-                Event::Stop => break,
-                Event::Look => self.look(),
-                Event::Looked(looked) => self.looked(looked).await,
-                Event::Start => self.start(),
-                Event::Started(started) => self.started(started).await,
-                Event::Tail(tail) => self.take(tail).await,
+                UnionEvent::Stop => break,
+                UnionEvent::Refresh => self.start_refresh(),
+                UnionEvent::Refreshed(on_refreshed) => self.on_refreshed(on_refreshed).await,
+                UnionEvent::Start => self.start(),
+                UnionEvent::Started(started) => self.started(started).await,
+                UnionEvent::Tail(tail) => self.take(tail).await,
             }
         }
         self.leave().await;
@@ -153,50 +154,50 @@ impl Task {
             starting.abort();
             drop(starting.await);
         }
-        if let Some(looking) = self.looking.take() {
-            looking.abort();
-            drop(looking.await);
+        if let Some(refreshing) = self.refreshing.take() {
+            refreshing.abort();
+            drop(refreshing.await);
         }
     }
 
-    fn look(&mut self) {
+    fn start_refresh(&mut self) {
         let Some(lake) = self.lake.take() else { return };
-        self.looks += 1;
-        let reads_all = self.looks.is_multiple_of(LOOKS_TO_READ_ALL);
+        self.refreshes += 1;
+        let is_full_read = self.refreshes.is_multiple_of(REFRESHES_PER_FULL_READ);
         let known = (self.version.version, self.version.partitions_looked_up);
-        self.looking = Some(tokio::spawn(look(lake, known, self.partitions, reads_all)));
+        self.refreshing = Some(tokio::spawn(refresh_lake(lake, known, self.partitions, is_full_read)));
     }
 
-    async fn looked(&mut self, looked: Result<Looked, JoinError>) {
-        let newest = match looked {
+    async fn on_refreshed(&mut self, on_refreshed: Result<RefreshResult, JoinError>) {
+        let newest = match on_refreshed {
             Ok((lake, newest)) => {
                 self.lake = Some(lake);
                 newest
             }
-            // Without its lake it would stay at one version for ever.
+            // Without its lake the task would stay at one version forever.
             Err(error) => {
-                self.trouble[LAKE] = Some(format!("look for newer versions: {error}"));
+                self.problems[LAKE] = Some(format!("check for a newer version: {error}"));
                 self.stop.cancel();
                 return self.publish();
             }
         };
         match newest {
-            Ok(None) => self.trouble[LAKE] = None,
+            Ok(None) => self.problems[LAKE] = None,
             Ok(Some(version)) => {
-                self.trouble[LAKE] = None;
+                self.problems[LAKE] = None;
                 self.swap(Arc::new(version)).await;
             }
             Err(error) => {
                 if self.throttle.is_due() {
                     tracing::warn!("{error}; trying again");
                 }
-                self.trouble[LAKE] = Some(error.to_string());
+                self.problems[LAKE] = Some(error.to_string());
             }
         }
         self.publish();
     }
 
-    /// The table moved. Rows that it has now leave the tail in the same step.
+    /// Switches to a newer version of the table. Rows that it covers leave the tail in the same step.
     async fn swap(&mut self, version: Arc<LakeVersion>) {
         let old = std::mem::replace(&mut self.version, version);
         let new = &self.version;
@@ -221,8 +222,8 @@ impl Task {
         }
     }
 
-    /// Forgets the tail, and reads it again from what the version covers on.
-    async fn restart(&mut self, trouble: Option<String>) {
+    /// Drops the tail, and reads it again from the offsets that the version covers.
+    async fn restart(&mut self, problem: Option<String>) {
         if let Some(follower) = self.follower.take() {
             follower.stop().await;
         }
@@ -233,14 +234,14 @@ impl Task {
         self.store.cover(&self.version.next);
         self.lag = None;
         if self.settings.kafka.is_some() {
-            let pause = if trouble.is_some() { self.next_pause() } else { Duration::ZERO };
+            let pause = if problem.is_some() { self.next_pause() } else { Duration::ZERO };
             self.start_at = Some(Instant::now() + pause);
         }
-        self.trouble[KAFKA] = trouble;
+        self.problems[KAFKA] = problem;
     }
 
     fn next_pause(&mut self) -> Duration {
-        let longer = (self.pause * 2).min(LONGEST_PAUSE);
+        let longer = (self.pause * 2).min(LONGEST_RETRY_PAUSE);
         std::mem::replace(&mut self.pause, longer)
     }
 
@@ -250,7 +251,7 @@ impl Task {
         self.starting = Some(tokio::spawn(start(kafka, self.settings.patience, Arc::clone(&self.version))));
     }
 
-    async fn started(&mut self, started: Result<Started, JoinError>) {
+    async fn started(&mut self, started: Result<FollowerStart, JoinError>) {
         match started {
             Ok(Ok(follower)) => {
                 self.partitions = self.partitions.max(follower.opened().len());
@@ -258,50 +259,50 @@ impl Task {
                     self.store.clear();
                     self.store.cover(&self.version.next);
                     self.follower = Some(follower);
-                    self.trouble[KAFKA] = None;
+                    self.problems[KAFKA] = None;
                 } else {
-                    // The next look asks for all of them.
+                    // The next refresh looks up the offsets of all of them.
                     follower.stop().await;
-                    self.start_at = Some(Instant::now() + LOOK_EVERY);
+                    self.start_at = Some(Instant::now() + REFRESH_INTERVAL);
                 }
             }
-            Ok(Err(error)) => self.wait_and_start(error.to_string()),
-            Err(error) => self.wait_and_start(error.to_string()),
+            Ok(Err(error)) => self.retry_start(error.to_string()),
+            Err(error) => self.retry_start(error.to_string()),
         }
         self.publish();
     }
 
-    fn wait_and_start(&mut self, problem: String) {
+    fn retry_start(&mut self, problem: String) {
         if self.throttle.is_due() {
             tracing::warn!("{problem}; trying again");
         }
-        self.trouble[KAFKA] = Some(problem);
+        self.problems[KAFKA] = Some(problem);
         let pause = self.next_pause();
         self.start_at = Some(Instant::now() + pause);
     }
 
-    async fn take(&mut self, first: Option<Tail>) {
+    async fn take(&mut self, first: Option<TailEvent>) {
         let mut next = first;
         for _ in 0..BATCHES_A_VIEW {
             match next {
-                Some(Tail::Rows(chunks)) => {
-                    self.pause = START_AGAIN;
+                Some(TailEvent::Rows(chunks)) => {
+                    self.pause = FIRST_RETRY_PAUSE;
                     if let Err(error) = self.push(chunks) {
                         self.restart(Some(format!("build rows of ticks: {error}"))).await;
                     }
                 }
-                Some(Tail::Ends { lag_messages }) => self.lag = Some(lag_messages),
-                Some(Tail::Trouble(text)) => self.trouble[KAFKA] = Some(text),
-                Some(Tail::Recovered) => self.trouble[KAFKA] = None,
-                Some(Tail::Gap { partition, asked, low, high }) => {
+                Some(TailEvent::Ends { lag_messages }) => self.lag = Some(lag_messages),
+                Some(TailEvent::BrokerError(text)) => self.problems[KAFKA] = Some(text),
+                Some(TailEvent::Recovered) => self.problems[KAFKA] = None,
+                Some(TailEvent::Gap { partition, asked, low, high }) => {
                     let text = format!(
-                        "Kafka has offsets [{low}, {high}) of partition {partition} and not {asked}, which follows what \
-                         the table has: they went by retention, or the topic lost them; only the table is shown until \
-                         ingest goes on behind them"
+                        "Kafka has offsets [{low}, {high}) of partition {partition} and not {asked}, which comes next \
+                         for the table: retention deleted them, or the topic lost them; only the table is shown until \
+                         ingest continues after them"
                     );
                     self.restart(Some(text)).await;
                 }
-                Some(Tail::Failed(text)) => self.restart(Some(text)).await,
+                Some(TailEvent::Failed(text)) => self.restart(Some(text)).await,
                 None => self.restart(Some("the reader of Kafka has ended".to_owned())).await,
             }
             let has_room = self.store.bytes() < self.settings.tail_bytes;
@@ -315,7 +316,7 @@ impl Task {
         self.publish();
     }
 
-    fn push(&mut self, chunks: Vec<Chunk>) -> Result<(), arrow::error::ArrowError> {
+    fn push(&mut self, chunks: Vec<TailChunk>) -> Result<(), arrow::error::ArrowError> {
         for chunk in chunks {
             self.partitions = self.partitions.max(usize::try_from(chunk.partition).map_or(0, |number| number + 1));
             self.store.push(chunk)?;
@@ -326,18 +327,18 @@ impl Task {
     fn publish(&mut self) {
         let is_full = self.store.bytes() >= self.settings.tail_bytes;
         let mode = match &self.follower {
-            None => Mode::Snapshot,
-            Some(_) if is_full => Mode::Full,
-            Some(_) => Mode::Live,
+            None => UnionMode::Snapshot,
+            Some(_) if is_full => UnionMode::Full,
+            Some(_) => UnionMode::Live,
         };
-        let [of_kafka, of_lake] = &self.trouble;
-        let of_room = (mode == Mode::Full).then(|| {
+        let [kafka_problem, lake_problem] = &self.problems;
+        let full_problem = (mode == UnionMode::Full).then(|| {
             format!(
                 "the rows beyond the table fill {} bytes: newer ones are not shown until ingest commits",
                 self.settings.tail_bytes
             )
         });
-        let trouble = of_kafka.clone().or_else(|| of_lake.clone()).or(of_room);
+        let stale_reason = kafka_problem.clone().or_else(|| lake_problem.clone()).or(full_problem);
         self.views.send_replace(Arc::new(UnionView {
             lake: Arc::clone(&self.version),
             tail: self.store.batches(),
@@ -346,17 +347,17 @@ impl Task {
             covered: self.store.covered(),
             mode,
             lag_messages: self.lag,
-            trouble,
+            stale_reason,
         }));
     }
 }
 
-/// The lake comes back in any case.
-async fn look(mut lake: Lake, known: (u64, usize), partitions: usize, reads_all: bool) -> Looked {
+/// Returns the lake in any case.
+async fn refresh_lake(mut lake: Lake, known: (u64, usize), partitions: usize, is_full_read: bool) -> RefreshResult {
     let (version, partitions_looked_up) = known;
     let before = lake.versions();
     let newest = async {
-        if !reads_all && partitions <= partitions_looked_up && !lake.has_newer().await? {
+        if !is_full_read && partitions <= partitions_looked_up && !lake.has_newer().await? {
             return Ok(None);
         }
         lake.refresh().await?;
@@ -370,11 +371,11 @@ async fn look(mut lake: Lake, known: (u64, usize), partitions: usize, reads_all:
     (lake, newest)
 }
 
-async fn start(kafka: KafkaSettings, patience: Duration, version: Arc<LakeVersion>) -> Started {
+async fn start(kafka: KafkaSettings, patience: Duration, version: Arc<LakeVersion>) -> FollowerStart {
     follow(&kafka, patience, &version).await
 }
 
-/// Never, where there is no task.
+/// Pending forever if there is no task.
 async fn joined<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
     let Some(running) = task else { return std::future::pending().await };
     let result = running.await;
@@ -389,7 +390,7 @@ async fn due(at: Option<Instant>) {
     }
 }
 
-async fn next(follower: &mut Option<Follower>) -> Option<Tail> {
+async fn next(follower: &mut Option<TailFollower>) -> Option<TailEvent> {
     match follower {
         Some(follower) => follower.tails.recv().await,
         None => std::future::pending().await,

@@ -1,53 +1,53 @@
-//! Ticks of some letters on their way into one commit.
+//! Gathers the ticks of decoded dead letters for one commit.
 
 use std::collections::BTreeMap;
 
+use super::dead_letter_file::StoredDeadLetter;
 use super::error::ReplayError;
-use super::letters::Letter;
 use crate::decode::Decoder;
-use crate::ingest::{Batch, Chunk, TickEncoder};
+use crate::ingest::{IngestBatch, IngestChunk, TickEncoder};
 use crate::lake::{NewFile, ReplayedDeadLetters};
 use crate::market::{OffsetRange, TickColumns};
 
-/// Rows of one commit: a quarter of what ingest flushes at once.
+/// Rows of one commit: a quarter of the default of `flush_rows`.
 const ROWS: usize = 250_000;
-/// Payloads of one commit. Decoded they take about as much.
+/// Bytes of the payloads of one commit. The decoded ticks take about as much memory.
 const BYTES: usize = 64 << 20;
 
-/// What the letters of one partition became.
+/// The ticks that the dead letters of one partition became.
 #[derive(Debug)]
-struct Part {
+struct PartitionTicks {
     rows: TickColumns,
-    /// The lowest and the highest.
+    /// The lowest and the highest offset.
     offsets: (i64, i64),
     replayed: ReplayedDeadLetters,
 }
 
-/// Letters that became ticks.
+/// Dead letters that became ticks.
 #[derive(Debug, Default)]
-pub(super) struct Decoded {
+pub(super) struct DecodedTicks {
     /// By epoch and partition.
-    parts: BTreeMap<(i32, i32), Part>,
+    parts: BTreeMap<(i32, i32), PartitionTicks>,
     by_reason: BTreeMap<String, ReplayedDeadLetters>,
-    letters: usize,
+    dead_letters: usize,
     rows: usize,
     bytes: usize,
 }
 
-/// Files for the store, and what they hold.
-pub(super) struct Ready {
+/// Encoded files that are ready for the store, with their counts.
+pub(super) struct EncodedReplay {
     pub files: Vec<(NewFile, Vec<u8>)>,
     /// By epoch and partition.
     pub replayed: BTreeMap<(i32, i32), ReplayedDeadLetters>,
     pub by_reason: BTreeMap<String, ReplayedDeadLetters>,
-    /// The first and the last event time.
+    /// The earliest and the latest event time.
     pub event_ts: (i64, i64),
 }
 
-impl Decoded {
-    /// Where the decoder puts the rows of a letter.
+impl DecodedTicks {
+    /// The columns to which the decoder appends the rows of a dead letter.
     pub(super) fn columns(&mut self, partition: (i32, i32), decoder: &Decoder) -> &mut TickColumns {
-        let empty = || Part {
+        let empty = || PartitionTicks {
             rows: decoder.columns(),
             offsets: (i64::MAX, i64::MIN),
             replayed: ReplayedDeadLetters::default(),
@@ -55,51 +55,51 @@ impl Decoded {
         &mut self.parts.entry(partition).or_insert_with(empty).rows
     }
 
-    /// Says whose rows were put there last.
-    pub(super) fn count(&mut self, letter: &Letter<'_>, rows: usize) {
-        let (epoch, partition, offset) = letter.identity;
+    /// Counts the dead letter whose rows were appended last.
+    pub(super) fn count(&mut self, dead_letter: &StoredDeadLetter<'_>, rows: usize) {
+        let (epoch, partition, offset) = dead_letter.identity;
         let replayed = ReplayedDeadLetters { dead_letters: 1, rows: rows as i64 };
         if let Some(part) = self.parts.get_mut(&(epoch, partition)) {
             part.offsets = (offset.min(part.offsets.0), offset.max(part.offsets.1));
             part.replayed.add(replayed);
         }
-        match self.by_reason.get_mut(letter.reason) {
+        match self.by_reason.get_mut(dead_letter.reason) {
             Some(all) => all.add(replayed),
-            None => drop(self.by_reason.insert(letter.reason.to_owned(), replayed)),
+            None => drop(self.by_reason.insert(dead_letter.reason.to_owned(), replayed)),
         }
-        self.letters += 1;
+        self.dead_letters += 1;
         self.rows += rows;
-        self.bytes += letter.payload.len();
+        self.bytes += dead_letter.payload.len();
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.letters == 0
+        self.dead_letters == 0
     }
 
-    pub(super) fn is_full(&self, letters: usize) -> bool {
-        self.letters >= letters || self.rows >= ROWS || self.bytes >= BYTES
+    pub(super) fn is_full(&self, dead_letters: usize) -> bool {
+        self.dead_letters >= dead_letters || self.rows >= ROWS || self.bytes >= BYTES
     }
 
     pub(super) fn by_reason(self) -> BTreeMap<String, ReplayedDeadLetters> {
         self.by_reason
     }
 
-    /// Sorted files, as ingest writes them.
+    /// Encodes sorted files, as ingest writes them.
     ///
     /// # Errors
     /// Parquet refuses a value; nothing in a decoded batch should make it do so.
-    pub(super) fn encode(self, encoder: &TickEncoder) -> Result<Ready, ReplayError> {
+    pub(super) fn encode(self, encoder: &TickEncoder) -> Result<EncodedReplay, ReplayError> {
         let received_at = chrono::Utc::now().timestamp_micros();
         let replayed = self.parts.iter().map(|(partition, part)| (*partition, part.replayed)).collect();
         let mut event_ts = (i64::MAX, i64::MIN);
-        let mut batches: BTreeMap<i32, Batch> = BTreeMap::new();
-        for ((epoch, partition), Part { rows, offsets, .. }) in self.parts {
+        let mut batches: BTreeMap<i32, IngestBatch> = BTreeMap::new();
+        for ((epoch, partition), PartitionTicks { rows, offsets, .. }) in self.parts {
             if rows.is_empty() {
                 continue;
             }
             event_ts = rows.ts.iter().fold(event_ts, |(low, high), ts| (low.min(*ts), high.max(*ts)));
-            let mut chunk = Chunk::empty(partition, offsets.0, rows, received_at);
-            chunk.range = OffsetRange::new(offsets.0, offsets.1 + 1).expect("a letter is in it");
+            let mut chunk = IngestChunk::empty(partition, offsets.0, rows, received_at);
+            chunk.range = OffsetRange::new(offsets.0, offsets.1 + 1).expect("the range has a dead letter");
             batches.entry(epoch).or_default().push(chunk).expect("a partition has one chunk");
         }
         let mut files = Vec::new();
@@ -107,6 +107,6 @@ impl Decoded {
             let encoded = encoder.with_epoch(epoch).encode(&batch)?;
             files.extend(encoded.into_iter().map(|encoded| (encoded.file, encoded.bytes)));
         }
-        Ok(Ready { files, replayed, by_reason: self.by_reason, event_ts })
+        Ok(EncodedReplay { files, replayed, by_reason: self.by_reason, event_ts })
     }
 }

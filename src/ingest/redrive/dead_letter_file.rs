@@ -1,4 +1,4 @@
-//! Dead letters of one file, some at a time.
+//! Reads the dead letters of one Parquet file in batches.
 
 use arrow::array::{
     Array, AsArray, BinaryArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -10,36 +10,36 @@ use parquet::arrow::async_reader::ParquetRecordBatchStream;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use sha2::{Digest, Sha256};
 
+use super::dead_letter_key::{DeadLetterKey, KEY_COLUMNS};
 use super::error::ReplayError;
-use super::mark::{MARKS, Mark};
-use super::offsets::Identity;
+use super::offset_set::MessageIdentity;
 use crate::decode::TOO_LARGE_KEPT;
 use crate::lake::{DataFile, StoredFile, TableView};
 
-/// A payload has up to 1 MiB by default.
-const LETTERS_AT_ONCE: usize = 64;
-const MARKS_AT_ONCE: usize = 8_192;
+/// Bounds memory: a payload has up to 1 MiB by default.
+const DEAD_LETTERS_AT_ONCE: usize = 64;
+const KEYS_AT_ONCE: usize = 8_192;
 const MICROS_IN_MILLI: i64 = 1_000;
 
-pub(super) struct Letters {
+pub(super) struct DeadLetterFile {
     name: String,
     stored: StoredFile,
     batches: ParquetRecordBatchStream<StoredFile>,
 }
 
-impl Letters {
-    /// Whole letters.
+impl DeadLetterFile {
+    /// Reads all columns.
     ///
     /// # Errors
     /// The file can't be read.
     pub(super) async fn open(view: &TableView, file: &DataFile) -> Result<Self, ReplayError> {
-        Self::read(view, file, None, LETTERS_AT_ONCE).await
+        Self::read(view, file, None, DEAD_LETTERS_AT_ONCE).await
     }
 
     /// # Errors
     /// The file can't be read.
     pub(super) async fn of_columns(view: &TableView, file: &DataFile, columns: &[&str]) -> Result<Self, ReplayError> {
-        Self::read(view, file, Some(columns), MARKS_AT_ONCE).await
+        Self::read(view, file, Some(columns), KEYS_AT_ONCE).await
     }
 
     async fn read(
@@ -62,11 +62,11 @@ impl Letters {
     }
 
     /// # Errors
-    /// The file can't be read, or is none of dead letters.
-    pub(super) async fn next(&mut self) -> Result<Option<LetterRows>, ReplayError> {
+    /// The file can't be read, or it lacks a column of `dead_letters`.
+    pub(super) async fn next(&mut self) -> Result<Option<DeadLetterRows>, ReplayError> {
         let read = self.batches.try_next().await;
         let batch = read.map_err(|error| ReplayError::of_file(&self.name, self.stored.error(error)))?;
-        let rows = batch.map(|batch| LetterRows::of(&batch)).transpose();
+        let rows = batch.map(|batch| DeadLetterRows::of(&batch)).transpose();
         rows.map_err(|column| {
             let detail = format!("it has no column {column}, or one of another type");
             ReplayError::File { file: self.name.clone(), detail }
@@ -74,17 +74,17 @@ impl Letters {
     }
 }
 
-/// Rows of `dead_letters`.
-pub(super) struct LetterRows {
+/// A batch of rows of `dead_letters`.
+pub(super) struct DeadLetterRows {
     epochs: Int32Array,
     partitions: Int32Array,
     offsets: Int64Array,
     reasons: StringArray,
     ingested_at: TimestampMicrosecondArray,
-    messages: Option<Messages>,
+    messages: Option<MessageColumns>,
 }
 
-struct Messages {
+struct MessageColumns {
     kafka_ts: TimestampMicrosecondArray,
     keys: BinaryArray,
     payloads: BinaryArray,
@@ -93,8 +93,9 @@ struct Messages {
     headers: ListArray,
 }
 
-impl LetterRows {
-    /// The column that is missing otherwise.
+impl DeadLetterRows {
+    /// # Errors
+    /// The name of a column that is missing or of another type.
     fn of(batch: &RecordBatch) -> Result<Self, &'static str> {
         let int = |name: &'static str| batch.column_by_name(name)?.as_primitive_opt::<Int32Type>().cloned();
         let long = |name: &'static str| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>().cloned();
@@ -103,9 +104,9 @@ impl LetterRows {
         let text = |name: &'static str| batch.column_by_name(name)?.as_string_opt::<i32>().cloned();
         let bytes = |name: &'static str| batch.column_by_name(name)?.as_binary_opt::<i32>().cloned();
         let list = |name: &'static str| batch.column_by_name(name)?.as_list_opt::<i32>().cloned();
-        let messages = match batch.num_columns() > MARKS.len() {
+        let messages = match batch.num_columns() > KEY_COLUMNS.len() {
             false => None,
-            true => Some(Messages {
+            true => Some(MessageColumns {
                 kafka_ts: time("kafka_ts").ok_or("kafka_ts")?,
                 keys: bytes("key").ok_or("key")?,
                 payloads: bytes("payload").ok_or("payload")?,
@@ -124,25 +125,28 @@ impl LetterRows {
         })
     }
 
-    fn identity(&self, row: usize) -> Identity {
+    fn identity(&self, row: usize) -> MessageIdentity {
         (self.epochs.value(row), self.partitions.value(row), self.offsets.value(row))
     }
 
-    pub(super) fn marks(&self) -> impl Iterator<Item = Mark<'_>> {
-        (0..self.reasons.len()).map(|row| Mark {
+    pub(super) fn keys(&self) -> impl Iterator<Item = DeadLetterKey<'_>> {
+        (0..self.reasons.len()).map(|row| DeadLetterKey {
             identity: self.identity(row),
             reason: self.reasons.value(row),
             ingested_at: self.ingested_at.value(row),
         })
     }
 
-    /// The letters that `is_wanted` takes; none where only marks were read.
-    pub(super) fn letters(&self, mut is_wanted: impl FnMut(Identity) -> bool) -> impl Iterator<Item = Letter<'_>> {
+    /// The dead letters that `is_wanted` accepts; none if only the key columns were read.
+    pub(super) fn dead_letters(
+        &self,
+        mut is_wanted: impl FnMut(MessageIdentity) -> bool,
+    ) -> impl Iterator<Item = StoredDeadLetter<'_>> {
         let messages = self.messages.as_ref();
         let rows = (0..self.reasons.len()).filter(move |row| is_wanted(self.identity(*row)));
         rows.filter_map(move |row| {
-            let Messages { kafka_ts, keys, payloads, payload_bytes, hashes, headers } = messages?;
-            Some(Letter {
+            let MessageColumns { kafka_ts, keys, payloads, payload_bytes, hashes, headers } = messages?;
+            Some(StoredDeadLetter {
                 identity: self.identity(row),
                 reason: self.reasons.value(row),
                 kafka_ts: kafka_ts.is_valid(row).then(|| kafka_ts.value(row).div_euclid(MICROS_IN_MILLI)),
@@ -156,7 +160,7 @@ impl LetterRows {
     }
 }
 
-/// A list of (name, value) pairs, NULL where a message had none.
+/// The column is a list of (name, value) pairs, NULL if the message had no headers.
 fn headers_of(headers: &ListArray, row: usize) -> Vec<(&str, Option<&[u8]>)> {
     let pairs = headers.values().as_struct_opt().filter(|pairs| pairs.num_columns() == 2);
     let Some(pairs) = pairs.filter(|_| headers.is_valid(row)) else { return Vec::new() };
@@ -166,33 +170,33 @@ fn headers_of(headers: &ListArray, row: usize) -> Vec<(&str, Option<&[u8]>)> {
     range.map(|at| (names.value(at), values.is_valid(at).then(|| values.value(at)))).collect()
 }
 
-/// A message that was no tick.
-pub(super) struct Letter<'a> {
-    pub identity: Identity,
+/// A row of `dead_letters`, borrowed from its batch.
+pub(super) struct StoredDeadLetter<'a> {
+    pub identity: MessageIdentity,
     pub reason: &'a str,
     /// Milliseconds since the epoch.
     pub kafka_ts: Option<i64>,
     pub key: Option<&'a [u8]>,
     pub payload: &'a [u8],
-    /// Of the message; more than `payload` has where it was too large.
+    /// Length of the original payload; longer than `payload` if only its beginning was kept.
     pub payload_bytes: i64,
     pub sha256: &'a str,
     pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
 }
 
-impl Letter<'_> {
-    /// Only the beginning of the message was kept.
-    pub(super) fn is_cut(&self) -> bool {
+impl StoredDeadLetter<'_> {
+    /// Returns true if only the beginning of the payload was kept.
+    pub(super) fn is_truncated(&self) -> bool {
         self.payload.len() == TOO_LARGE_KEPT && (TOO_LARGE_KEPT as i64) < self.payload_bytes
     }
 
     /// # Errors
-    /// The payload is not the one that was stored.
-    pub(super) fn require_whole(&self) -> Result<(), ReplayError> {
+    /// The payload doesn't match its hash.
+    pub(super) fn verify_hash(&self) -> Result<(), ReplayError> {
         let hash = Sha256::digest(self.payload);
-        let told = (0..hash.len()).map(|at| self.sha256.get(at * 2..at * 2 + 2));
+        let stored = (0..hash.len()).map(|at| self.sha256.get(at * 2..at * 2 + 2));
         let is_same = self.sha256.len() == hash.len() * 2
-            && told.zip(hash).all(|(text, byte)| text.is_some_and(|text| u8::from_str_radix(text, 16) == Ok(byte)));
+            && stored.zip(hash).all(|(text, byte)| text.is_some_and(|text| u8::from_str_radix(text, 16) == Ok(byte)));
         let (_, partition, offset) = self.identity;
         if is_same { Ok(()) } else { Err(ReplayError::Payload { partition, offset }) }
     }

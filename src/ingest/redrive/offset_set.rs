@@ -1,4 +1,4 @@
-//! Sets of offsets by epoch and partition, and taking away those that `ticks` has rows of.
+//! A set of offsets by epoch and partition, and the removal of those that `ticks` has rows of.
 
 use std::collections::BTreeMap;
 
@@ -13,27 +13,27 @@ use roaring::RoaringTreemap;
 use super::error::ReplayError;
 use crate::lake::{DataFile, TableView, offset_bounds};
 
-/// Files that are read at once, so that a store's answers are not waited for one by one.
+/// Files that are read concurrently, to hide the latency of the store.
 pub(super) const READERS: usize = 4;
 const IDENTITY: [&str; 3] = ["kafka_epoch", "kafka_partition", "kafka_offset"];
 
 /// (epoch, partition, offset) of a message.
-pub(super) type Identity = (i32, i32, i64);
+pub(super) type MessageIdentity = (i32, i32, i64);
 
-/// One bit an offset where they are dense, 2 bytes where they are sparse.
+/// The bitmap takes one bit for each offset where offsets are dense, and 2 bytes where they are sparse.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Offsets {
+pub(super) struct OffsetSet {
     sets: BTreeMap<(i32, i32), RoaringTreemap>,
 }
 
-impl Offsets {
-    /// False where it was there already, or is no offset.
-    pub(super) fn insert(&mut self, (epoch, partition, offset): Identity) -> bool {
+impl OffsetSet {
+    /// Returns false if the set has the offset already, or if the offset is negative.
+    pub(super) fn insert(&mut self, (epoch, partition, offset): MessageIdentity) -> bool {
         u64::try_from(offset).is_ok_and(|offset| self.sets.entry((epoch, partition)).or_default().insert(offset))
     }
 
-    /// Whether it was there.
-    pub(super) fn remove(&mut self, (epoch, partition, offset): Identity) -> bool {
+    /// Returns whether the set had the offset.
+    pub(super) fn remove(&mut self, (epoch, partition, offset): MessageIdentity) -> bool {
         let Some(set) = self.sets.get_mut(&(epoch, partition)) else { return false };
         u64::try_from(offset).is_ok_and(|offset| set.remove(offset))
     }
@@ -54,12 +54,12 @@ impl Offsets {
         low <= high && self.sets.values().any(|set| set.range_cardinality(low..=high) > 0)
     }
 
-    /// False where the statistics of a file rule it out.
+    /// Returns false if the statistics of the file rule out all offsets of this set.
     pub(super) fn may_be_in(&self, file: &DataFile) -> bool {
         offset_bounds(file.stats.as_deref()).is_none_or(|range| self.has_any_of(range))
     }
 
-    /// Takes over the offsets of another set that this one doesn't have, and leaves only those there.
+    /// Adds the offsets of `other` that this set lacks, and leaves only those in `other`.
     pub(super) fn take_new(&mut self, other: &mut Self) {
         for (partition, new) in &mut other.sets {
             let own = self.sets.entry(*partition).or_default();
@@ -68,19 +68,19 @@ impl Offsets {
         }
     }
 
-    /// Puts another set's offsets to those of this one.
+    /// Adds all offsets of `other`.
     pub(super) fn add(&mut self, other: &Self) {
         for (partition, offsets) in &other.sets {
             *self.sets.entry(*partition).or_default() |= offsets;
         }
     }
 
-    /// Takes away the offsets that a table has rows of.
+    /// Removes the offsets that the table has rows of.
     ///
     /// # Errors
     /// A file can't be read.
     pub(super) async fn remove_rows(&mut self, ticks: &TableView) -> Result<(), ReplayError> {
-        // Owned: with borrowed ones the compiler can't tell that the future may cross threads.
+        // The list is owned: with borrowed files the compiler can't prove that the future is `Send`.
         let files: Vec<DataFile> = ticks.files.iter().filter(|file| self.may_be_in(file)).cloned().collect();
         let mut taken = Self::default();
         {
@@ -98,7 +98,7 @@ impl Offsets {
         Ok(())
     }
 
-    /// Those of a file's rows that are in this set, too.
+    /// Returns the offsets of the file's rows that are also in this set.
     async fn of_rows(&self, ticks: &TableView, file: DataFile) -> Result<Self, ReplayError> {
         let stored = ticks.stored(&file);
         let name = file.path.to_string();
@@ -140,7 +140,7 @@ impl Offsets {
         Ok(found)
     }
 
-    fn has(&self, (epoch, partition, offset): Identity) -> bool {
+    fn has(&self, (epoch, partition, offset): MessageIdentity) -> bool {
         let set = self.sets.get(&(epoch, partition));
         u64::try_from(offset).is_ok_and(|offset| set.is_some_and(|set| set.contains(offset)))
     }
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn statistics_rule_files_out() {
-        let mut open = Offsets::default();
+        let mut open = OffsetSet::default();
         assert!(open.insert((0, 1, 5)) && !open.insert((0, 1, 5)) && !open.insert((0, 1, -1)));
         assert!(open.insert((1, 0, 900)));
         let range = |low: i64, high: i64| {
@@ -167,7 +167,7 @@ mod tests {
         assert!(range(0, 5) && range(5, 9) && range(6, 1_000));
         assert!(!range(0, 4) && !range(6, 899) && !range(901, 2_000));
         assert!(open.may_be_in(&file(None)) && open.may_be_in(&file(Some("{}"))));
-        let mut other = Offsets::default();
+        let mut other = OffsetSet::default();
         assert!(other.insert((1, 0, 900)) && other.insert((1, 0, 901)) && other.insert((0, 0, 5)));
         assert_eq!((open.len(), other.len(), open.in_common(&other), other.in_common(&open)), (2, 3, 1, 1));
         let mut all = open.clone();

@@ -1,4 +1,4 @@
-//! Where one field of a tick comes from, and the form of its times.
+//! Where a field of a tick is read from, and the unit of times.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 const MAX_POINTER_TOKENS: usize = 32;
 
-/// Form of event times.
+/// The unit or text format of event times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TimeUnit {
@@ -33,10 +33,10 @@ impl TimeUnit {
     }
 }
 
-/// Where a field comes from: `/json/pointer`, `constant:VALUE`, `kafka.key`, `kafka.timestamp` or `header:NAME`.
+/// Where a field is read from: `/json/pointer`, `constant:VALUE`, `kafka.key`, `kafka.timestamp` or `header:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Source {
+pub enum FieldSource {
     Pointer(String),
     Constant(String),
     KafkaKey,
@@ -44,7 +44,7 @@ pub enum Source {
     Header(String),
 }
 
-impl TryFrom<String> for Source {
+impl TryFrom<String> for FieldSource {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -52,13 +52,13 @@ impl TryFrom<String> for Source {
     }
 }
 
-impl From<Source> for String {
-    fn from(source: Source) -> Self {
+impl From<FieldSource> for String {
+    fn from(source: FieldSource) -> Self {
         source.to_string()
     }
 }
 
-impl FromStr for Source {
+impl FromStr for FieldSource {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -78,7 +78,7 @@ impl FromStr for Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for FieldSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pointer(pointer) => f.write_str(pointer),
