@@ -11,7 +11,7 @@ use tickhouse::live::{LiveSettings, RuleSettings, Rules, SignalEngine, TickOrigi
 use tickhouse::market::{Tick, TickColumns};
 
 const RUNS: usize = 5;
-const ORIGIN: TickOrigin = TickOrigin { epoch: 0, partition: 0, told: 0 };
+const ORIGIN: TickOrigin = TickOrigin { epoch: 0, partition: 0, emitted_until: 0 };
 const BEGIN: i64 = 1_795_185_000_000_000; // 2026-11-20T14:30:00Z
 const TRADE_DATE: i32 = 20_777;
 /// A batch of the tail at 50,000 ticks a second.

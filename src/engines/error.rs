@@ -10,8 +10,8 @@ pub enum EngineError {
     /// Another user, password or key is needed.
     #[error("{engine} refuses the log-in ({detail}): {fix}")]
     LogIn { engine: &'static str, detail: String, fix: &'static str },
-    #[error("reach {engine} at {place}: {detail}")]
-    Unreachable { engine: &'static str, place: String, detail: String },
+    #[error("reach {engine} at {address}: {detail}")]
+    Unreachable { engine: &'static str, address: String, detail: String },
     /// Something answers that is not the engine, or not as it should.
     #[error("{engine} answers wrongly: {detail}")]
     Protocol { engine: &'static str, detail: String },
@@ -48,12 +48,12 @@ impl std::fmt::Display for StatementError {
 impl StatementError {
     /// Takes line and column out of a message such as `line 1:15: Table 'x' does not exist`.
     pub(super) fn new(engine: &'static str, name: &str, message: &str, sql: &str) -> Self {
-        let place = message.strip_prefix("line ").and_then(|rest| {
+        let location = message.strip_prefix("line ").and_then(|rest| {
             let (line, rest) = rest.split_once(':')?;
             let (column, rest) = rest.split_once(": ")?;
             Some(((line.parse().ok()?, column.parse().ok()?), rest))
         });
-        let (at, message) = place.map_or((None, message), |(at, rest)| (Some(at), rest));
+        let (at, message) = location.map_or((None, message), |(at, rest)| (Some(at), rest));
         Self { engine, name: name.to_owned(), message: message.to_owned(), at, sql: sql.to_owned() }
     }
 
@@ -97,8 +97,8 @@ mod tests {
         let sql = "SELECT symbol,\n  clse\nFROM ticks";
         let refusal = StatementError::new(TRINO, "COLUMN_NOT_FOUND", "line 2:3: Column 'clse' cannot be resolved", sql);
         let error = QueryError::from(EngineError::Refused(Box::new(refusal)));
-        let told = "Trino: Column 'clse' cannot be resolved (COLUMN_NOT_FOUND)\n  2 |   clse\n    |   ^^^^";
-        assert_eq!(error.to_string(), told);
+        let expected = "Trino: Column 'clse' cannot be resolved (COLUMN_NOT_FOUND)\n  2 |   clse\n    |   ^^^^";
+        assert_eq!(error.to_string(), expected);
         let plain = StatementError::new(ATHENA, "", "Query exhausted resources", sql);
         assert_eq!((plain.at, plain.to_string().as_str()), (None, "Athena: Query exhausted resources"));
         let missing = StatementError::new(TRINO, "TABLE_NOT_FOUND", "line 3:6: Table 'ticks' does not exist", sql);

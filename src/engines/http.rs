@@ -53,7 +53,7 @@ impl ServerFlags {
     /// No answer came; the reason is at the end of the causes.
     pub(super) fn unreachable(&self, url: &Url, error: reqwest::Error) -> EngineError {
         let error = anyhow::Error::from(error.without_url());
-        EngineError::Unreachable { engine: self.engine, place: url.to_string(), detail: format!("{error:#}") }
+        EngineError::Unreachable { engine: self.engine, address: url.to_string(), detail: format!("{error:#}") }
     }
 }
 

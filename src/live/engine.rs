@@ -54,7 +54,7 @@ pub struct SignalEngine {
     windows: WindowLengths,
     settings: LiveSettings,
     /// For each [`EventKind`], whether its events are emitted.
-    tells: [bool; EventKind::ALL.len()],
+    emitted_kinds: [bool; EventKind::ALL.len()],
     /// How long ticks wait for older ones, in microseconds.
     reorder: i64,
     rules: Rules,
@@ -88,14 +88,14 @@ pub struct TickOrigin {
     pub epoch: i32,
     pub partition: i32,
     /// Events of ticks below this offset were already emitted.
-    pub told: i64,
+    pub emitted_until: i64,
 }
 
 impl SignalEngine {
     pub fn new(settings: &LiveSettings, rules: Rules) -> Self {
         Self {
             windows: WindowLengths::new(settings.fast, settings.slow),
-            tells: EventKind::ALL.map(|kind| settings.kinds.contains(&kind)),
+            emitted_kinds: EventKind::ALL.map(|kind| settings.kinds.contains(&kind)),
             reorder: i64::try_from(settings.reorder.as_micros()).unwrap_or(i64::MAX),
             settings: settings.clone(),
             rules,
@@ -140,9 +140,9 @@ impl SignalEngine {
             };
             let (offset, index) = (rows.offset[row], rows.index[row]);
             let tick = TickId { epoch: origin.epoch, partition: origin.partition, offset, index };
-            self.arrive(ids[rows.symbol[row] as usize], point, tick, offset >= origin.told);
+            self.arrive(ids[rows.symbol[row] as usize], point, tick, offset >= origin.emitted_until);
         }
-        self.look();
+        self.evaluate_rules();
     }
 
     /// Takes a row of the table. The rows of a symbol come in the order (ts, partition, offset, index).
@@ -156,7 +156,7 @@ impl SignalEngine {
             self.accept(id, point, tick, emits);
         }
         if self.pending.len() >= RULE_ROWS {
-            self.look();
+            self.evaluate_rules();
         }
     }
 
@@ -167,7 +167,7 @@ impl SignalEngine {
 
     /// Ends the warm-up after the last row of the table.
     pub fn end_warm_up(&mut self) {
-        self.look();
+        self.evaluate_rules();
         self.is_warming_up = false;
         self.progress = LiveProgress { newest_ts: self.progress.newest_ts, ..LiveProgress::default() };
     }
@@ -209,7 +209,7 @@ impl SignalEngine {
             }
         }
         if self.pending.len() >= RULE_ROWS {
-            self.look();
+            self.evaluate_rules();
         }
     }
 
@@ -243,7 +243,7 @@ impl SignalEngine {
         let signal = turn.signal();
         let changed = std::mem::replace(&mut symbol.signal, signal) != signal;
         if emits {
-            self.tell(id, &point, tick, turn, changed);
+            self.emit_events(id, &point, tick, turn, changed);
         }
         if !self.rules.is_empty() {
             self.rows.push(&self.rules, &self.symbols[id as usize].rolling.values);
@@ -252,7 +252,7 @@ impl SignalEngine {
     }
 
     #[inline]
-    fn tell(&mut self, id: u32, point: &TickValues, tick: TickId, turn: CrossoverState, changed: bool) {
+    fn emit_events(&mut self, id: u32, point: &TickValues, tick: TickId, turn: CrossoverState, changed: bool) {
         let values = &self.symbols[id as usize].rolling.values;
         let reaches = |value: f64, threshold: f64| value.abs() >= threshold * (1.0 - TOLERANCE);
         let is_anomaly = values[at::ZSCORE].abs() > self.settings.anomaly * (1.0 + TOLERANCE);
@@ -283,20 +283,20 @@ impl SignalEngine {
                 Event { severity: Severity::Warning, ..about(EventKind::PriceAlert, alerts, side, change) }
             }),
         ];
-        let tells = self.tells;
-        self.events.extend(found.into_iter().flatten().filter(|event| tells[event.kind as usize]));
+        let emitted_kinds = self.emitted_kinds;
+        self.events.extend(found.into_iter().flatten().filter(|event| emitted_kinds[event.kind as usize]));
     }
 
     /// Evaluates the rules on the pending rows.
-    fn look(&mut self) {
+    fn evaluate_rules(&mut self) {
         if self.pending.is_empty() {
             return;
         }
-        let tells = self.tells[EventKind::Rule as usize];
-        for verdict in self.rules.look(&mut self.rows) {
+        let emits_rules = self.emitted_kinds[EventKind::Rule as usize];
+        for verdict in self.rules.evaluate(&mut self.rows) {
             for (row, PendingRow { symbol, point, tick, emits }) in self.pending.iter().enumerate() {
                 let symbol = &mut self.symbols[*symbol as usize];
-                if verdict.fires(row, &mut symbol.memories, point.ts, point.trade_date) && *emits && tells {
+                if verdict.fires(row, &mut symbol.memories, point.ts, point.trade_date) && *emits && emits_rules {
                     let event = event(EventKind::Rule, verdict.name(), symbol, point, *tick);
                     self.events.push(Event { severity: verdict.severity(), ..event });
                 }

@@ -14,6 +14,7 @@
 //! - The same ticks give the same events with the same identities, across restarts.
 //! - The position of live is the transaction of `signals`: all events of ticks below it are emitted.
 
+mod emitted;
 mod engine;
 mod error;
 mod event;
@@ -26,7 +27,6 @@ mod sinks;
 mod task;
 #[cfg(test)]
 mod tests;
-mod told;
 mod update;
 mod values;
 mod warm_up;

@@ -11,15 +11,15 @@ use crate::kafka::{KafkaSettings, TopicError, TopicReader};
 use crate::lake::{
     EventProgress, Lake, LakeVersion, Location, LogMaintenance, RetryPolicy, SignalsWriter, StoreSettings,
 };
+use crate::live::emitted::{emitted_ids_beyond, events_emitted_since};
 use crate::live::engine::SignalEngine;
 use crate::live::error::LiveError;
 use crate::live::rules::Rules;
 use crate::live::settings::LiveSettings;
 use crate::live::sinks::table::EventRecorder;
-use crate::live::sinks::topic::{EventTopic, look};
+use crate::live::sinks::topic::{EventTopic, read_delivered};
 use crate::live::sinks::webhook::Webhook;
 use crate::live::task::{EventSender, LiveTask};
-use crate::live::told::{told_beyond, told_since};
 use crate::live::update::{LiveProgress, LiveUpdate};
 use crate::live::warm_up::{StartOffsets, warm_up};
 use crate::tail::{FollowSettings, TailFollower, lake_input, lake_zone};
@@ -99,12 +99,12 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<LiveTask, 
             webhooks.push(started.map_err(LiveError::Settings)?);
         }
         if let Some(since) = reached.webhooks_since.filter(|_| !webhooks.is_empty()) {
-            let again = told_since(&signals.files()?, since).await?;
+            let again = events_emitted_since(&signals.files()?, since).await?;
             webhooks.iter_mut().for_each(|webhook| webhook.send(&again));
         }
         let have = match base.is_empty() {
             true => HashSet::new(),
-            false => told_beyond(&signals.files()?, lake.epoch, &base).await?,
+            false => emitted_ids_beyond(&signals.files()?, lake.epoch, &base).await?,
         };
         recorder = Some(EventRecorder::new(signals, base, have, knows_topic));
     }
@@ -133,7 +133,7 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<LiveTask, 
         updates: spec.updates,
         commit_interval: settings.commit_interval,
         progress: LiveProgress::default(),
-        told: Vec::new(),
+        unpublished_events: Vec::new(),
     })
 }
 
@@ -177,29 +177,29 @@ async fn starts(
     let mut base = BTreeMap::new();
     for &partition in held.ends.keys() {
         if let Some(signals) = signals {
-            base.extend(signals.next_offset(partition).await?.map(|told| (partition, told)));
+            base.extend(signals.next_offset(partition).await?.map(|emitted_until| (partition, emitted_until)));
         }
     }
     for (&partition, &(low, high)) in &held.ends {
         let in_table = lake.next.get(&partition).copied();
-        let told = base.get(&partition).copied();
+        let emitted_until = base.get(&partition).copied();
         let Some(end) = in_table else {
             // The table has no rows of this partition yet.
             if high > 0 && !from_earliest {
                 return Err(LiveError::NotYet { partition });
             }
             starts.read.insert(partition, low);
-            starts.told.insert(partition, told.unwrap_or(low));
+            starts.emitted_until.insert(partition, emitted_until.unwrap_or(low));
             continue;
         };
         if low > end {
             return Err(LiveError::Gap { partition, low, next: end });
         }
         // Events of a partition that was added after the first start are emitted from its beginning.
-        let told = told.unwrap_or(if base.is_empty() { end } else { 0 });
-        starts.told.insert(partition, told);
+        let emitted_until = emitted_until.unwrap_or(if base.is_empty() { end } else { 0 });
+        starts.emitted_until.insert(partition, emitted_until);
         // Ticks that Kafka no longer holds are in the table.
-        starts.read.insert(partition, told.min(end).max(low));
+        starts.read.insert(partition, emitted_until.min(end).max(low));
     }
     Ok((starts, base))
 }
@@ -208,7 +208,7 @@ async fn starts(
 async fn open_topic(kafka: &KafkaSettings, from: Option<BTreeMap<i32, i64>>) -> Result<EventTopic, LiveError> {
     let failed = |problem: String| LiveError::EventTopic { topic: kafka.topic.clone(), problem };
     let asked = kafka.clone();
-    let found = tokio::task::spawn_blocking(move || look(&asked, from.as_ref())).await;
+    let found = tokio::task::spawn_blocking(move || read_delivered(&asked, from.as_ref())).await;
     let found = found.map_err(|error| LiveError::Internal(error.to_string()))??;
     EventTopic::start(kafka, found).map_err(failed)
 }

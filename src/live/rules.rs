@@ -126,7 +126,7 @@ impl Rules {
     }
 
     /// Evaluates all conditions on the rows and clears the rows. A condition that can't be evaluated on a row is not true.
-    pub fn look(&self, rows: &mut RuleRows) -> Vec<RuleResult<'_>> {
+    pub fn evaluate(&self, rows: &mut RuleRows) -> Vec<RuleResult<'_>> {
         let len = std::mem::take(&mut rows.len);
         let nothing: ArrayRef = new_null_array(&DataType::Float64, len);
         let mut columns: Vec<ArrayRef> = vec![nothing; VALUES];

@@ -59,7 +59,7 @@ pub struct LiveTask {
     pub(in crate::live) next: BTreeMap<i32, i64>,
     pub(in crate::live) progress: LiveProgress,
     /// Events since the last update.
-    pub(in crate::live) told: Vec<Arc<Event>>,
+    pub(in crate::live) unpublished_events: Vec<Arc<Event>>,
 }
 
 impl LiveTask {
@@ -108,53 +108,53 @@ impl LiveTask {
 
     /// Commits the start before any event is emitted: otherwise a restart after a crash could not know what was emitted.
     async fn begin(&mut self) -> Result<(), LiveError> {
-        if self.recorder.as_ref().is_some_and(EventRecorder::begins) {
-            self.record().await?;
+        if self.recorder.as_ref().is_some_and(EventRecorder::needs_first_commit) {
+            self.commit_and_wait().await?;
         }
         // The warm-up may have events of ticks that only the table holds.
-        self.tell().await?;
-        self.publish();
+        self.deliver_events().await?;
+        self.publish_update();
         Ok(())
     }
 
     async fn follow(&mut self, stop: &CancellationToken) -> Result<(), LiveError> {
-        let mut publish = interval(PUBLISH_EVERY);
-        publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut publish_timer = interval(PUBLISH_EVERY);
+        publish_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut commit_at = Instant::now() + self.commit_interval;
         loop {
             let full = self.recorder.as_ref().is_some_and(EventRecorder::is_full);
             let recorder = &mut self.recorder;
-            let landed = async {
+            let commit_finished = async {
                 match recorder {
-                    Some(recorder) => recorder.landed().await,
+                    Some(recorder) => recorder.commit_finished().await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                landed = landed => landed?,
+                commit_finished = commit_finished => commit_finished?,
                 () = tokio::time::sleep_until(commit_at) => {
                     self.commit().await?;
                     commit_at = Instant::now() + self.commit_interval;
                 }
-                _ = publish.tick() => self.publish(),
+                _ = publish_timer.tick() => self.publish_update(),
                 tail = self.follower.tails.recv(), if !full => match tail {
-                    Some(tail) => self.hear(tail).await?,
+                    Some(tail) => self.handle_tail(tail).await?,
                     None => return Err(LiveError::Failed("its thread has ended".to_owned())),
                 },
             }
         }
     }
 
-    async fn hear(&mut self, tail: TailEvent) -> Result<(), LiveError> {
+    async fn handle_tail(&mut self, tail: TailEvent) -> Result<(), LiveError> {
         match tail {
             TailEvent::Rows(chunks) => {
                 for TailChunk { partition, range, rows, .. } in chunks {
                     self.engine.take(self.starts.origin(partition), &rows);
                     self.next.insert(partition, range.next());
                 }
-                self.tell().await
+                self.deliver_events().await
             }
             TailEvent::Ends { lag_messages } => {
                 self.progress.lag_messages = lag_messages;
@@ -163,12 +163,12 @@ impl LiveTask {
             TailEvent::Gap { partition, asked, low, high } => Err(LiveError::Lost { partition, asked, low, high }),
             TailEvent::BrokerError(text) => {
                 tracing::warn!("{text}");
-                self.progress.trouble = Some(text);
+                self.progress.broker_error = Some(text);
                 Ok(())
             }
             TailEvent::Recovered => {
                 tracing::info!("the brokers are back");
-                self.progress.trouble = None;
+                self.progress.broker_error = None;
                 Ok(())
             }
             TailEvent::Failed(text) => Err(LiveError::Failed(text)),
@@ -176,7 +176,7 @@ impl LiveTask {
     }
 
     /// Delivers the new events to every sink.
-    async fn tell(&mut self) -> Result<(), LiveError> {
+    async fn deliver_events(&mut self) -> Result<(), LiveError> {
         let events: Vec<Arc<Event>> = self.engine.events().into_iter().map(Arc::new).collect();
         if events.is_empty() {
             return Ok(());
@@ -193,7 +193,7 @@ impl LiveTask {
             self.printer = None;
         }
         if self.updates.receiver_count() > 0 {
-            self.told.extend(events.iter().cloned());
+            self.unpublished_events.extend(events.iter().cloned());
         }
         if let Some(topic) = &mut self.topic {
             let sent = topic.send(events).await;
@@ -203,38 +203,38 @@ impl LiveTask {
     }
 
     /// The next offset of each partition, without the ticks that are still in the re-order buffer.
-    fn taken(&self) -> BTreeMap<i32, i64> {
-        let taken = |(&partition, &next): (&i32, &i64)| {
+    fn taken_offsets(&self) -> BTreeMap<i32, i64> {
+        let taken_offsets = |(&partition, &next): (&i32, &i64)| {
             let next = self.engine.first_waiting(partition).unwrap_or(next);
             // After a restart, reading may begin below the offset up to which events were emitted.
-            (partition, next.max(self.starts.origin(partition).told))
+            (partition, next.max(self.starts.origin(partition).emitted_until))
         };
-        self.next.iter().map(taken).collect()
+        self.next.iter().map(taken_offsets).collect()
     }
 
     async fn commit(&mut self) -> Result<(), LiveError> {
-        let taken = self.taken();
-        if !self.recorder.as_ref().is_some_and(|recorder| recorder.is_due(&taken)) {
+        let taken_offsets = self.taken_offsets();
+        if !self.recorder.as_ref().is_some_and(|recorder| recorder.is_due(&taken_offsets)) {
             return Ok(());
         }
-        let elsewhere = self.elsewhere().await?;
+        let sink_progress = self.sink_progress().await?;
         if let Some(recorder) = &mut self.recorder {
-            recorder.begin(&taken, elsewhere);
+            recorder.begin(&taken_offsets, sink_progress);
         }
         Ok(())
     }
 
     /// Starts a commit and waits until it has finished.
-    async fn record(&mut self) -> Result<(), LiveError> {
-        let elsewhere = self.elsewhere().await?;
-        let taken = self.taken();
+    async fn commit_and_wait(&mut self) -> Result<(), LiveError> {
+        let sink_progress = self.sink_progress().await?;
+        let taken_offsets = self.taken_offsets();
         let Some(recorder) = &mut self.recorder else { return Ok(()) };
-        recorder.begin(&taken, elsewhere);
-        recorder.landed().await
+        recorder.begin(&taken_offsets, sink_progress);
+        recorder.commit_finished().await
     }
 
     /// How far the events have reached the other sinks, which the next commit records.
-    async fn elsewhere(&mut self) -> Result<SinkProgress, LiveError> {
+    async fn sink_progress(&mut self) -> Result<SinkProgress, LiveError> {
         let webhooks_since = self.webhooks.iter_mut().filter_map(Webhook::unsettled_since).min();
         let topic = match &mut self.topic {
             Some(topic) => {
@@ -249,26 +249,26 @@ impl LiveTask {
 
     /// Commits the remaining events.
     async fn finish(&mut self) -> Result<(), LiveError> {
-        self.publish();
+        self.publish_update();
         if let Some(recorder) = self.recorder.as_mut().filter(|recorder| recorder.is_in_flight()) {
-            recorder.landed().await?;
+            recorder.commit_finished().await?;
         }
-        let taken = self.taken();
-        match self.recorder.as_ref().is_some_and(|recorder| recorder.has_moved(&taken)) {
-            true => self.record().await,
+        let taken_offsets = self.taken_offsets();
+        match self.recorder.as_ref().is_some_and(|recorder| recorder.has_moved(&taken_offsets)) {
+            true => self.commit_and_wait().await,
             false => Ok(()),
         }
     }
 
-    fn publish(&mut self) {
-        let events = std::mem::take(&mut self.told);
+    fn publish_update(&mut self) {
+        let events = std::mem::take(&mut self.unpublished_events);
         let (states, bars) = self.engine.changed();
         if self.updates.receiver_count() == 0 {
             return;
         }
-        let LiveProgress { lag_messages, trouble, .. } = &self.progress;
-        let (lag_messages, trouble) = (*lag_messages, trouble.clone());
-        let progress = LiveProgress { lag_messages, trouble, ..self.engine.progress().clone() };
+        let LiveProgress { lag_messages, broker_error, .. } = &self.progress;
+        let (lag_messages, broker_error) = (*lag_messages, broker_error.clone());
+        let progress = LiveProgress { lag_messages, broker_error, ..self.engine.progress().clone() };
         let update = LiveUpdate { states, bars, events, progress };
         if self.updates.send(Arc::new(update)).is_err() {
             tracing::trace!("nobody listens any more");

@@ -58,5 +58,5 @@ pub struct LiveProgress {
     /// Newest event time; microseconds since the epoch, UTC.
     pub newest_ts: Option<i64>,
     /// The current error of the brokers.
-    pub trouble: Option<String>,
+    pub broker_error: Option<String>,
 }

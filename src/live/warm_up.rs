@@ -28,13 +28,13 @@ pub struct StartOffsets {
     /// The next offset to read from Kafka; rows below it are read from the table.
     pub read: BTreeMap<i32, i64>,
     /// Events of ticks below this offset were emitted.
-    pub told: BTreeMap<i32, i64>,
+    pub emitted_until: BTreeMap<i32, i64>,
 }
 
 impl StartOffsets {
     pub fn origin(&self, partition: i32) -> TickOrigin {
-        let told = self.told.get(&partition).copied().unwrap_or(0);
-        TickOrigin { epoch: self.epoch, partition, told }
+        let emitted_until = self.emitted_until.get(&partition).copied().unwrap_or(0);
+        TickOrigin { epoch: self.epoch, partition, emitted_until }
     }
 
     /// Whether the events of a row of the table are still to be emitted; `None` for a tick that is read from Kafka.
@@ -43,7 +43,7 @@ impl StartOffsets {
             return (tick.epoch < self.epoch).then_some(false);
         }
         let Some(read) = self.read.get(&tick.partition) else { return Some(false) };
-        (tick.offset < *read).then(|| tick.offset >= self.origin(tick.partition).told)
+        (tick.offset < *read).then(|| tick.offset >= self.origin(tick.partition).emitted_until)
     }
 }
 
@@ -53,7 +53,7 @@ impl StartOffsets {
 /// The table can't be read.
 pub async fn warm_up(engine: &mut SignalEngine, view: &TableView, starts: &StartOffsets) -> Result<u64, QueryError> {
     // Windows must be full before the first row whose events are emitted, and before those that are read from Kafka.
-    let least = |(partition, read): (&i32, &i64)| (*partition, (*read).min(starts.origin(*partition).told));
+    let least = |(partition, read): (&i32, &i64)| (*partition, (*read).min(starts.origin(*partition).emitted_until));
     let beyond = counts(view.clone(), starts.epoch, Some(&starts.read.iter().map(least).collect())).await?;
     let oldest = beyond.values().filter_map(|parts| parts.keys().next()).min().copied();
     let needed = needed(view, engine.rows_needed(), oldest, &beyond).await?;

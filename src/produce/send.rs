@@ -180,7 +180,7 @@ impl FeedSender<'_> {
         let limit = self.settings.duration.unwrap_or(Duration::MAX);
         let mut clock = PaceWaiter { started, now: Duration::ZERO, limit };
         for sent in 0..count {
-            if sent % CHECK_EVERY == 0 && (self.look() || started.elapsed() >= limit) {
+            if sent % CHECK_EVERY == 0 && (self.report_progress() || started.elapsed() >= limit) {
                 return Ok(SendEnd::Early);
             }
             if !clock.wait(schedule.due_by_count(sent), self)? {
@@ -215,12 +215,12 @@ impl FeedSender<'_> {
                 Ok(())
             }
         };
-        self.look();
+        self.report_progress();
         finished
     }
 
     /// Publishes the counts; true if it is time to stop.
-    fn look(&self) -> bool {
+    fn report_progress(&self) -> bool {
         self.progress.acknowledged.store(self.output.delivered().acknowledged, Ordering::Relaxed);
         self.stop.is_cancelled()
     }
@@ -258,7 +258,7 @@ impl PaceWaiter {
             self.now = self.started.elapsed();
             let Some(left) = until.checked_sub(self.now).filter(|left| !left.is_zero()) else { break };
             sender.output.serve()?;
-            if sender.look() {
+            if sender.report_progress() {
                 return Ok(false);
             }
             let stop = sender.stop;

@@ -18,10 +18,10 @@ mod sql;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use catalog::ask::QueryRequest;
 pub use catalog::embedded::{NamedQuery, QueryCatalog};
 pub use catalog::expand::NamedTables;
 pub use catalog::header::{ColumnType, OutputColumn, QueryHeader};
+pub use catalog::request::QueryRequest;
 pub use catalog::warm_up::{RowsBefore, UntilCondition, WarmUp};
 pub use error::QueryError;
 pub use format::{
@@ -36,7 +36,7 @@ pub use session::union::UnionSessions;
 pub use sql::dialect::Dialect;
 pub use sql::moment::{QueryClock, TimeExpression};
 pub use sql::params::QueryParam;
-pub use sql::place::SourceLocation;
 pub use sql::problem::SqlProblem;
 pub use sql::scope::{TickScope, TimeBound};
+pub use sql::source_location::SourceLocation;
 pub use sql::statement::ParsedStatement;

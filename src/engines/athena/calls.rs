@@ -44,12 +44,12 @@ where
         }
         (Some(code), status) if is_passing(code) || status.is_some_and(|status| status >= 500) => {
             let detail = format!("{message} ({code})");
-            EngineError::Unreachable { engine: ATHENA, place: action.to_owned(), detail }
+            EngineError::Unreachable { engine: ATHENA, address: action.to_owned(), detail }
         }
         (Some(code), _) => EngineError::Protocol { engine: ATHENA, detail: format!("{action}: {message} ({code})") },
         (None, _) => {
             let detail = DisplayErrorContext(error).to_string();
-            EngineError::Unreachable { engine: ATHENA, place: action.to_owned(), detail }
+            EngineError::Unreachable { engine: ATHENA, address: action.to_owned(), detail }
         }
     }
 }

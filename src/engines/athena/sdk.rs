@@ -101,14 +101,15 @@ impl AthenaClient {
 
     async fn start(&self, sql: &str) -> Result<String, EngineError> {
         let AthenaSettings { database, workgroup, output, .. } = &self.settings;
-        let place = output.as_ref().map(|output| ResultConfiguration::builder().output_location(output).build());
+        let result_location =
+            output.as_ref().map(|output| ResultConfiguration::builder().output_location(output).build());
         let started = self
             .client
             .start_query_execution()
             .query_string(sql)
             .query_execution_context(QueryExecutionContext::builder().database(database).build())
             .work_group(workgroup)
-            .set_result_configuration(place)
+            .set_result_configuration(result_location)
             .send()
             .await
             .map_err(|error| call_failed("start the query", &error, sql))?;
@@ -120,8 +121,8 @@ impl AthenaClient {
         let mut wait = FIRST_WAIT;
         let mut silent_since = None;
         loop {
-            let told = self.client.get_query_execution().query_execution_id(id).send().await;
-            let told = match told.map_err(|error| call_failed("ask after the query", &error, sql)) {
+            let response = self.client.get_query_execution().query_execution_id(id).send().await;
+            let response = match response.map_err(|error| call_failed("ask after the query", &error, sql)) {
                 // The query runs on, and is charged: what passes is waited for.
                 Err(EngineError::Unreachable { .. })
                     if silent_since.get_or_insert_with(Instant::now).elapsed() < RETRY_FOR =>
@@ -129,10 +130,10 @@ impl AthenaClient {
                     tokio::time::sleep(LONGEST_WAIT).await;
                     continue;
                 }
-                told => told?,
+                response => response?,
             };
             silent_since = None;
-            let execution = told.query_execution.unwrap_or_else(|| QueryExecution::builder().build());
+            let execution = response.query_execution.unwrap_or_else(|| QueryExecution::builder().build());
             let bytes = execution.statistics().and_then(|statistics| statistics.data_scanned_in_bytes());
             let scanned = ScannedBytes { bytes: bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0) };
             self.progress.set_bytes(scanned.bytes);

@@ -154,12 +154,12 @@ impl TrinoHttp {
         let begun = Instant::now();
         let mut wait = FIRST_WAIT;
         loop {
-            let (error, told) = match self.once(request(), repeatable).await {
+            let (error, retry_after) = match self.once(request(), repeatable).await {
                 Ok(page) => return Ok(page),
                 Err(RequestError::Now(error)) => return Err(error),
-                Err(RequestError::Later(error, told)) => (error, told),
+                Err(RequestError::Later(error, retry_after)) => (error, retry_after),
             };
-            let pause = told.unwrap_or(wait).min(LONGEST_WAIT);
+            let pause = retry_after.unwrap_or(wait).min(LONGEST_WAIT);
             if begun.elapsed() + pause > RETRY_FOR {
                 return Err(error);
             }
@@ -195,7 +195,7 @@ impl TrinoHttp {
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT
             | StatusCode::TOO_MANY_REQUESTS => {
-                let error = EngineError::Unreachable { engine: TRINO, place: self.url.to_string(), detail };
+                let error = EngineError::Unreachable { engine: TRINO, address: self.url.to_string(), detail };
                 RequestError::Later(error, later.map(Duration::from_secs))
             }
             status if status.is_redirection() => RequestError::Now(EngineError::Usage(format!(

@@ -157,7 +157,7 @@ async fn errors_say_where_and_what() {
     assert_eq!((refusal.at, refusal.name.as_str()), (Some((1, 8)), "COLUMN_NOT_FOUND"));
     server.requests.await.unwrap();
 
-    for (status, answer, told) in [
+    for (status, answer, expected) in [
         (401, json!("Invalid credentials"), "TICKHOUSE_TRINO_PASSWORD"),
         (404, json!("<html>"), "Trino answers wrongly: 404"),
         (200, json!("<html>"), "no page of an answer"),
@@ -165,7 +165,7 @@ async fn errors_say_where_and_what() {
     ] {
         let server = Server::start(vec![("POST", "/v1/statement", status, answer)]).await;
         let error = server.client().execute("SELECT 1", &CancellationToken::new()).await.unwrap_err().to_string();
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
     // Of a statement that may run already nobody knows more.
     let server = Server::start(vec![("POST", "/v1/statement", 0, json!(null))]).await;
@@ -220,7 +220,7 @@ async fn secrets_stay_with_their_server() {
         password: Some(Secret::new("hunter2")),
         ..TrinoSettings::default()
     };
-    for (url, told) in [
+    for (url, expected) in [
         ("http://trino.example.com:8080", "not encrypted"),
         ("https://me:hunter2@trino.example.com", "--trino-user"),
         ("trino.example.com:8080", "write a URL"),
@@ -229,7 +229,7 @@ async fn secrets_stay_with_their_server() {
         let error = TrinoClient::new(&settings(url)).unwrap_err();
         assert!(matches!(error, EngineError::Usage(_)), "{error}");
         let text = format!("{error} {error:?}");
-        assert!(text.contains(told) && !text.contains("hunter2"), "{text}");
+        assert!(text.contains(expected) && !text.contains("hunter2"), "{text}");
     }
     let both = TrinoSettings { token: Some(Secret::new("t")), ..settings("https://trino.example.com") };
     assert!(TrinoClient::new(&both).unwrap_err().to_string().contains("keep one"));

@@ -29,15 +29,15 @@ type FinishedCommit = (SignalsWriter, Result<CommitOutcome, LiveError>, BTreeMap
 pub(in crate::live) struct EventRecorder {
     /// `None` while a commit is in flight.
     signals: Option<SignalsWriter>,
-    flight: Option<JoinHandle<FinishedCommit>>,
+    in_flight: Option<JoinHandle<FinishedCommit>>,
     waiting: Vec<Arc<Event>>,
     /// The committed next offset of each partition.
     base: BTreeMap<i32, i64>,
     /// Identities at or above the base that the table has: of ticks that overtook others in the re-order buffer.
-    have: HashSet<String>,
+    known_ids: HashSet<String>,
     committed_at: Instant,
     /// The start is committed before any event.
-    begins: bool,
+    needs_first_commit: bool,
     pub(in crate::live) version: u64,
     pub(in crate::live) committed_events: u64,
 }
@@ -56,30 +56,31 @@ impl EventRecorder {
     pub(in crate::live) fn new(
         signals: SignalsWriter,
         base: BTreeMap<i32, i64>,
-        have: HashSet<String>,
+        known_ids: HashSet<String>,
         knows_topic: bool,
     ) -> Self {
         Self {
-            begins: base.is_empty() || !knows_topic,
+            needs_first_commit: base.is_empty() || !knows_topic,
             version: signals.version(),
             signals: Some(signals),
-            flight: None,
+            in_flight: None,
             waiting: Vec::new(),
             base,
-            have,
+            known_ids,
             committed_at: Instant::now(),
             committed_events: 0,
         }
     }
 
     pub(in crate::live) fn push(&mut self, events: &[Arc<Event>]) {
-        let is_new = |event: &&Arc<Event>| self.have.is_empty() || !self.have.contains(&event.id().to_string());
+        let is_new =
+            |event: &&Arc<Event>| self.known_ids.is_empty() || !self.known_ids.contains(&event.id().to_string());
         self.waiting.extend(events.iter().filter(is_new).cloned());
     }
 
     /// Whether nothing was ever committed, or nothing for this event topic.
-    pub(in crate::live) fn begins(&self) -> bool {
-        self.begins
+    pub(in crate::live) fn needs_first_commit(&self) -> bool {
+        self.needs_first_commit
     }
 
     pub(in crate::live) fn is_full(&self) -> bool {
@@ -88,7 +89,7 @@ impl EventRecorder {
 
     /// Whether a commit should begin: none is in flight, and there are events or the last commit is long ago.
     pub(in crate::live) fn is_due(&self, next: &BTreeMap<i32, i64>) -> bool {
-        self.flight.is_none()
+        self.in_flight.is_none()
             && self.has_moved(next)
             && (!self.waiting.is_empty() || self.committed_at.elapsed() >= IDLE_COMMIT)
     }
@@ -98,7 +99,7 @@ impl EventRecorder {
     }
 
     /// Begins a commit of what waits; `next` is how far each partition was taken.
-    pub(in crate::live) fn begin(&mut self, next: &BTreeMap<i32, i64>, elsewhere: SinkProgress) {
+    pub(in crate::live) fn begin(&mut self, next: &BTreeMap<i32, i64>, sink_progress: SinkProgress) {
         let Some(mut signals) = self.signals.take() else { return };
         let events = std::mem::take(&mut self.waiting);
         self.committed_events += events.len() as u64;
@@ -109,20 +110,20 @@ impl EventRecorder {
         };
         let advances: Vec<Advance> = next.iter().filter_map(advance).collect();
         let next = next.clone();
-        self.flight = Some(tokio::spawn(async move {
-            let outcome = commit(&mut signals, &events, &advances, elsewhere).await;
+        self.in_flight = Some(tokio::spawn(async move {
+            let outcome = commit(&mut signals, &events, &advances, sink_progress).await;
             signals.maintain().await;
             (signals, outcome, next)
         }));
     }
 
     /// Waits for the commit in flight; never returns without one.
-    pub(in crate::live) async fn landed(&mut self) -> Result<(), LiveError> {
-        let Some(flight) = &mut self.flight else { return std::future::pending().await };
-        let landed = flight.await;
-        self.flight = None;
+    pub(in crate::live) async fn commit_finished(&mut self) -> Result<(), LiveError> {
+        let Some(in_flight) = &mut self.in_flight else { return std::future::pending().await };
+        let joined = in_flight.await;
+        self.in_flight = None;
         let (signals, outcome, next) =
-            landed.map_err(|error| LiveError::Internal(format!("commit events: {error}")))?;
+            joined.map_err(|error| LiveError::Internal(format!("commit events: {error}")))?;
         self.version = signals.version();
         self.signals = Some(signals);
         match outcome? {
@@ -136,13 +137,13 @@ impl EventRecorder {
 
     /// Aborts the commit in flight. As after a crash, the next start finds out whether it succeeded.
     pub(in crate::live) fn abandon(&self) {
-        if let Some(flight) = &self.flight {
-            flight.abort();
+        if let Some(in_flight) = &self.in_flight {
+            in_flight.abort();
         }
     }
 
     pub(in crate::live) fn is_in_flight(&self) -> bool {
-        self.flight.is_some()
+        self.in_flight.is_some()
     }
 }
 
@@ -150,10 +151,10 @@ async fn commit(
     signals: &mut SignalsWriter,
     events: &[Arc<Event>],
     advances: &[Advance],
-    elsewhere: SinkProgress,
+    sink_progress: SinkProgress,
 ) -> Result<CommitOutcome, LiveError> {
-    let mut reached = EventProgress { webhooks_since: elsewhere.webhooks_since, ..EventProgress::default() };
-    if let Some((name, flushed)) = elsewhere.topic {
+    let mut reached = EventProgress { webhooks_since: sink_progress.webhooks_since, ..EventProgress::default() };
+    if let Some((name, flushed)) = sink_progress.topic {
         reached.topic_name = Some(name);
         reached.topic =
             flushed.await.map_err(|_| LiveError::Internal("the events' topic was not flushed".to_owned()))?;

@@ -57,7 +57,7 @@ struct EventIdentity {
 ///
 /// # Errors
 /// The brokers don't have the topic and don't create it, or can't be read.
-pub(in crate::live) fn look(
+pub(in crate::live) fn read_delivered(
     kafka: &KafkaSettings,
     from: Option<&BTreeMap<i32, i64>>,
 ) -> Result<DeliveredEvents, TopicError> {

@@ -43,7 +43,7 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 struct SettledCounts {
     queued: AtomicU64,
-    overflown: AtomicU64,
+    overflowed: AtomicU64,
 }
 
 /// When events were queued, in their order, for those that may not be settled yet.
@@ -87,7 +87,7 @@ pub(in crate::live) struct Webhook {
     stop: watch::Sender<Option<Instant>>,
     throttle: Throttle,
     queued: SendLedger,
-    overflown: SendLedger,
+    overflowed: SendLedger,
 }
 
 struct WebhookTask {
@@ -109,10 +109,10 @@ impl Webhook {
         let client = client.map_err(|error| format!("webhook '{}': {error}", settings.name))?;
         let (settled, (stop, stopped)) = (Arc::<SettledCounts>::default(), watch::channel(None));
         let (events, queue) = mpsc::channel(QUEUE_EVENTS);
-        let (overflow, overflown) = mpsc::channel(4);
+        let (overflow, overflowed) = mpsc::channel(4);
         let sending =
             WebhookTask { client, settings: settings.clone(), store, settled: Arc::clone(&settled), stop: stopped };
-        let task = tokio::spawn(sending.run(queue, overflown));
+        let task = tokio::spawn(sending.run(queue, overflowed));
         Ok(Self {
             settings: settings.clone(),
             events,
@@ -122,15 +122,15 @@ impl Webhook {
             stop,
             throttle: Throttle::default(),
             queued: SendLedger::default(),
-            overflown: SendLedger::default(),
+            overflowed: SendLedger::default(),
         })
     }
 
     /// When the oldest of the events that are neither delivered nor kept was sent; microseconds since the epoch, UTC.
     pub(in crate::live) fn unsettled_since(&mut self) -> Option<i64> {
         let queued = self.queued.since(&self.settled.queued);
-        let overflown = self.overflown.since(&self.settled.overflown);
-        queued.into_iter().chain(overflown).min()
+        let overflowed = self.overflowed.since(&self.settled.overflowed);
+        queued.into_iter().chain(overflowed).min()
     }
 
     /// Never waits.
@@ -148,7 +148,7 @@ impl Webhook {
             }
         }
         self.queued.add(wanted.len() - left.len(), now);
-        self.overflown.add(left.len(), now);
+        self.overflowed.add(left.len(), now);
         let (name, count) = (&self.settings.name, left.len());
         if count == 0 {
             return;
@@ -159,7 +159,7 @@ impl Webhook {
         if let Err(mpsc::error::TrySendError::Full(left) | mpsc::error::TrySendError::Closed(left)) =
             self.overflow.try_send(left)
         {
-            self.settled.overflown.fetch_add(left.len() as u64, Ordering::Release);
+            self.settled.overflowed.fetch_add(left.len() as u64, Ordering::Release);
             let (first, last) = (left[0].id().to_string(), left[left.len() - 1].id().to_string());
             tracing::error!(
                 webhook = name,
@@ -195,12 +195,12 @@ impl WebhookSettings {
 }
 
 impl WebhookTask {
-    async fn run(self, mut queue: mpsc::Receiver<Arc<Event>>, mut overflown: mpsc::Receiver<Vec<Arc<Event>>>) {
+    async fn run(self, mut queue: mpsc::Receiver<Arc<Event>>, mut overflowed: mpsc::Receiver<Vec<Arc<Event>>>) {
         let mut batch = Vec::with_capacity(BATCH_EVENTS);
         loop {
             tokio::select! {
                 biased;
-                Some(events) = overflown.recv() => self.keep_overflow(&events).await,
+                Some(events) = overflowed.recv() => self.store_overflow(&events).await,
                 count = queue.recv_many(&mut batch, BATCH_EVENTS) => {
                     if count == 0 {
                         break;
@@ -211,14 +211,14 @@ impl WebhookTask {
                 }
             }
         }
-        while let Some(events) = overflown.recv().await {
-            self.keep_overflow(&events).await;
+        while let Some(events) = overflowed.recv().await {
+            self.store_overflow(&events).await;
         }
     }
 
-    async fn keep_overflow(&self, events: &[Arc<Event>]) {
-        self.keep(events, "its queue was full").await;
-        self.settled.overflown.fetch_add(events.len() as u64, Ordering::Release);
+    async fn store_overflow(&self, events: &[Arc<Event>]) {
+        self.store_undelivered(events, "its queue was full").await;
+        self.settled.overflowed.fetch_add(events.len() as u64, Ordering::Release);
     }
 
     /// Keeps what is not delivered in time after a stop.
@@ -233,7 +233,7 @@ impl WebhookTask {
         tokio::select! {
             biased;
             () = self.attempt(events) => {}
-            () = late => self.keep(events, "it was stopped").await,
+            () = late => self.store_undelivered(events, "it was stopped").await,
         }
     }
 
@@ -242,8 +242,8 @@ impl WebhookTask {
         let begun = Instant::now();
         for attempt in 0.. {
             let Err(problem) = self.post(body.clone()).await else { return };
-            if !problem.may_pass || begun.elapsed() > RETRY_FOR {
-                self.keep(events, &problem.text).await;
+            if !problem.is_retryable || begun.elapsed() > RETRY_FOR {
+                self.store_undelivered(events, &problem.text).await;
                 return;
             }
             if attempt == 0 {
@@ -277,7 +277,7 @@ impl WebhookTask {
                 true => format!("webhook '{name}' gave no answer within {} s", REQUEST_TIMEOUT.as_secs()),
                 false => format!("webhook '{name}': {}", error.without_url()),
             };
-            WebhookError { text, may_pass: true }
+            WebhookError { text, is_retryable: true }
         })?;
         let status = sent.status();
         if status.is_success() {
@@ -285,11 +285,11 @@ impl WebhookTask {
         }
         let slow = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
         let text = format!("webhook '{}' answers {status}", self.settings.name);
-        Err(WebhookError { text, may_pass: slow || status.is_server_error() })
+        Err(WebhookError { text, is_retryable: slow || status.is_server_error() })
     }
 
     /// Stores undelivered events in the lake.
-    async fn keep(&self, events: &[Arc<Event>], why: &str) {
+    async fn store_undelivered(&self, events: &[Arc<Event>], why: &str) {
         let lines = events.iter().map(|event| json!(EventJson::from(&**event)).to_string() + "\n").collect::<String>();
         let now = chrono::Utc::now().format("%Y%m%dT%H%M%S");
         let path = format!("undelivered/{}/{now}-{}.ndjson", self.settings.name, Uuid::new_v4());
@@ -304,7 +304,7 @@ impl WebhookTask {
 struct WebhookError {
     text: String,
     /// Another attempt can help.
-    may_pass: bool,
+    is_retryable: bool,
 }
 
 /// Slack's markup: what symbols and names hold is text.

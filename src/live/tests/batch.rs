@@ -69,7 +69,7 @@ fn texts(rows: &RecordBatch, column: &str) -> Vec<Option<String>> {
 }
 
 /// (symbol, side) in the order of time, of one kind.
-fn told(events: &[Event], kind: EventKind) -> Vec<(String, String)> {
+fn emitted(events: &[Event], kind: EventKind) -> Vec<(String, String)> {
     let mut of_kind: Vec<&Event> = events.iter().filter(|event| event.kind == kind).collect();
     of_kind.sort_by_key(|event| (event.symbol.to_string(), event.ts, event.tick));
     of_kind.iter().map(|event| (event.symbol.to_string(), event.side.unwrap().to_owned())).collect()
@@ -117,15 +117,15 @@ proptest! {
                 prop_assert!((found.is_nan() && expected.is_nan()) || found == *expected, "{symbol} {place}: {found} {expected}");
             }
         }
-        prop_assert_eq!(told(&events, EventKind::Cross), expected(&view, "sma_crossover", &[], "cross_event"));
-        prop_assert_eq!(told(&events, EventKind::Anomaly), expected(&view, "zscore_anomalies", &[], "direction"));
-        prop_assert_eq!(told(&events, EventKind::PriceAlert), expected(&view, "price_alerts", &[], "direction"));
+        prop_assert_eq!(emitted(&events, EventKind::Cross), expected(&view, "sma_crossover", &[], "cross_event"));
+        prop_assert_eq!(emitted(&events, EventKind::Anomaly), expected(&view, "zscore_anomalies", &[], "direction"));
+        prop_assert_eq!(emitted(&events, EventKind::PriceAlert), expected(&view, "price_alerts", &[], "direction"));
         // A signal is emitted when it changes; all symbols begin with Hold.
         let states = expected(&view, "sma_crossover", &[], "signal");
         let mut before = BTreeMap::<String, String>::new();
         let changes: Vec<(String, String)> = states.into_iter().filter(|(symbol, signal)| {
             before.insert(symbol.clone(), signal.clone()).unwrap_or_else(|| "Hold".to_owned()) != *signal
         }).collect();
-        prop_assert_eq!(told(&events, EventKind::Signal), changes);
+        prop_assert_eq!(emitted(&events, EventKind::Signal), changes);
     }
 }

@@ -58,7 +58,7 @@ pub(in crate::live) fn columns(rows: &[Row]) -> TickColumns {
     columns
 }
 
-pub(in crate::live) const ORIGIN: TickOrigin = TickOrigin { epoch: 0, partition: 0, told: 0 };
+pub(in crate::live) const ORIGIN: TickOrigin = TickOrigin { epoch: 0, partition: 0, emitted_until: 0 };
 
 pub(in crate::live) fn take(engine: &mut SignalEngine, rows: &[Row]) -> Vec<Event> {
     engine.take(ORIGIN, &columns(rows));

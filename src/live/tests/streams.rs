@@ -28,18 +28,18 @@ proptest! {
 
     /// The table has more or fewer rows than events were emitted for, as after a kill at any moment.
     #[test]
-    fn a_restart_tells_the_rest(rows in rows(), told in 0usize..400, in_table in 0usize..400) {
-        let (told, in_table) = (told.min(rows.len()), in_table.min(rows.len()));
+    fn a_restart_emits_the_rest(rows in rows(), emitted_until in 0usize..400, in_table in 0usize..400) {
+        let (emitted_until, in_table) = (emitted_until.min(rows.len()), in_table.min(rows.len()));
         let mut whole = wait(engine(&settings()));
         let all = take(&mut whole, &rows);
-        let expected: Vec<Event> = all.into_iter().filter(|event| event.tick.offset >= told as i64).collect();
+        let expected: Vec<Event> = all.into_iter().filter(|event| event.tick.offset >= emitted_until as i64).collect();
 
         let view = wait(table_of(PartitionBy::Day, &[rows[..in_table].to_vec()]));
-        let read = told.min(in_table);
+        let read = emitted_until.min(in_table);
         let starts = StartOffsets {
             epoch: 0,
             read: [(0, read as i64)].into(),
-            told: [(0, told as i64)].into(),
+            emitted_until: [(0, emitted_until as i64)].into(),
         };
         let mut again = wait(engine(&settings()));
         let warm = wait(warm_up(&mut again, &view, &starts)).unwrap();
@@ -57,14 +57,14 @@ proptest! {
 
     /// Kafka no longer holds ticks whose events were not emitted: they are read from the table.
     #[test]
-    fn what_kafka_let_go_is_told_from_the_table(rows in rows(), told in 0usize..400, low in 0usize..400) {
-        let (told, low) = (told.min(rows.len()), low.min(rows.len()));
-        prop_assume!(told <= low);
+    fn what_kafka_let_go_is_emitted_from_the_table(rows in rows(), emitted_until in 0usize..400, low in 0usize..400) {
+        let (emitted_until, low) = (emitted_until.min(rows.len()), low.min(rows.len()));
+        prop_assume!(emitted_until <= low);
         let mut whole = wait(engine(&settings()));
         let all = take(&mut whole, &rows);
-        let expected: Vec<Event> = all.into_iter().filter(|event| event.tick.offset >= told as i64).collect();
+        let expected: Vec<Event> = all.into_iter().filter(|event| event.tick.offset >= emitted_until as i64).collect();
         let view = wait(table_of(PartitionBy::Day, std::slice::from_ref(&rows)));
-        let starts = StartOffsets { epoch: 0, read: [(0, low as i64)].into(), told: [(0, told as i64)].into() };
+        let starts = StartOffsets { epoch: 0, read: [(0, low as i64)].into(), emitted_until: [(0, emitted_until as i64)].into() };
         let mut again = wait(engine(&settings()));
         wait(warm_up(&mut again, &view, &starts)).unwrap();
         let mut found = again.events();
@@ -135,17 +135,17 @@ fn windows_are_filled_from_as_far_back_as_it_takes() {
     let all = take(&mut whole, &rows);
     let view = wait(table_of(PartitionBy::Day, std::slice::from_ref(&rows)));
     // The offset up to which events were emitted, and the first offset that Kafka still holds.
-    for (told, low) in [(720, 720), (420, 420), (419, 700), (660, 720), (60, 60), (0, 0), (10, 500)] {
-        let starts = StartOffsets { epoch: 0, read: [(0, low)].into(), told: [(0, told)].into() };
+    for (emitted_until, low) in [(720, 720), (420, 420), (419, 700), (660, 720), (60, 60), (0, 0), (10, 500)] {
+        let starts = StartOffsets { epoch: 0, read: [(0, low)].into(), emitted_until: [(0, emitted_until)].into() };
         let mut again = wait(engine(&settings()));
         let warm = wait(warm_up(&mut again, &view, &starts)).unwrap();
-        assert!(warm <= low as u64 && (low < 720 || warm < 500), "{told} {low}: {warm} rows");
+        assert!(warm <= low as u64 && (low < 720 || warm < 500), "{emitted_until} {low}: {warm} rows");
         let mut found = again.events();
         again.take(starts.origin(0), &columns(&rows[low as usize..]));
         found.extend(again.events());
-        let expected: Vec<Event> = all.iter().filter(|event| event.tick.offset >= told).cloned().collect();
-        assert!(ids(&found) == ids(&expected), "{told} {low}: {} of {}", found.len(), expected.len());
-        assert!(told > 700 || expected.len() > 20);
+        let expected: Vec<Event> = all.iter().filter(|event| event.tick.offset >= emitted_until).cloned().collect();
+        assert!(ids(&found) == ids(&expected), "{emitted_until} {low}: {} of {}", found.len(), expected.len());
+        assert!(emitted_until > 700 || expected.len() > 20);
     }
 }
 
@@ -187,15 +187,15 @@ fn a_rule_over_history_tells_what_it_tells_live() {
         .collect();
     let only = LiveSettings { kinds: vec![EventKind::Rule], ..settings() };
     let mut live = wait(engine(&only));
-    let told = take(&mut live, &rows);
-    assert!(told.len() > 100, "{}", told.len());
+    let emitted = take(&mut live, &rows);
+    assert!(emitted.len() > 100, "{}", emitted.len());
     let view = wait(table_of(PartitionBy::Day, std::slice::from_ref(&rows)));
     for (from, to) in [(0, 5_000), (1_000, 4_000), (2_159, 2_161), (4_999, 5_000)] {
         let (since, until) = (START + from * 40_000_000, START + to * 40_000_000);
         let mut engine = wait(engine(&only));
         let found = wait(history(&mut engine, &view, (since, until), |symbol| symbol != "MSFT")).unwrap();
         let is_meant = |event: &&Event| (since..until).contains(&event.ts) && &*event.symbol != "MSFT";
-        let expected: Vec<Event> = told.iter().filter(is_meant).cloned().collect();
+        let expected: Vec<Event> = emitted.iter().filter(is_meant).cloned().collect();
         assert_eq!(ids(&found), ids(&expected), "{from} {to}");
         assert!(found.is_sorted_by_key(|event| event.ts));
     }

@@ -90,7 +90,7 @@ impl LineReader {
             self.take_stamp()?;
         }
         if self.key_pointer.is_some() || self.time_pointer.is_some() {
-            self.look_inside()?;
+            self.read_pointers()?;
         }
         Ok(true)
     }
@@ -108,7 +108,7 @@ impl LineReader {
     }
 
     /// A line without these fields has no key, and the time of the line before.
-    fn look_inside(&mut self) -> Result<(), ReplayError> {
+    fn read_pointers(&mut self) -> Result<(), ReplayError> {
         let Ok(document) = serde_json::from_slice::<Value>(&self.line[self.start..]) else { return Ok(()) };
         let at = |pointer: &Option<String>| pointer.as_ref().and_then(|pointer| document.pointer(pointer));
         self.key = match at(&self.key_pointer) {

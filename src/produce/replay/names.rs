@@ -95,7 +95,7 @@ impl HeaderNames<'_> {
     fn missing(&self, names: &[(&str, &str)]) -> ReplayError {
         let columns = || self.columns.iter().map(String::as_str);
         let meant = |(name, field): (&str, &str)| {
-            let alike = columns().find(|column| looks_like(column) == Some(field));
+            let alike = columns().find(|column| similar_field(column) == Some(field));
             let which = if names.len() == 1 { "it" } else { name };
             alike.map_or_else(|| did_you_mean(name, columns()), |column| format!("; is {which} '{}'?", shown(column)))
         };
@@ -122,7 +122,7 @@ fn flag(field: &str) -> String {
     field.replace('_', "-")
 }
 
-fn looks_like(column: &str) -> Option<&'static str> {
+fn similar_field(column: &str) -> Option<&'static str> {
     let name = plain(column);
     SIMILAR_NAMES.into_iter().find(|(_, names)| names.contains(&name.as_str())).map(|(field, _)| field)
 }
@@ -206,7 +206,7 @@ impl ColumnMapping {
         }
         text.push('\n');
         for (field, _) in taken.skip(REQUIRED).filter(|(_, column)| column.is_none()) {
-            if let Some(column) = left.iter().find(|column| looks_like(column) == Some(field)) {
+            if let Some(column) = left.iter().find(|column| similar_field(column) == Some(field)) {
                 let column = shown(column);
                 text.push_str(&format!(
                     "{file}: warning: '{column}' looks like {field} and is left out; take it with --{}-column '{column}'\n",

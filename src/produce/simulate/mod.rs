@@ -164,7 +164,7 @@ impl Simulator {
             }
         }
         let close = to_tick_size(price);
-        instrument.see(local.div_euclid(DAY_MICROS), close);
+        instrument.update_day(local.div_euclid(DAY_MICROS), close);
         self.trade_id.clear();
         write!(self.trade_id, "{}", self.made).expect("a string takes all text");
         Tick {
@@ -195,7 +195,7 @@ impl Simulator {
 }
 
 impl Instrument {
-    fn see(&mut self, day: i64, close: f64) {
+    fn update_day(&mut self, day: i64, close: f64) {
         if day != self.day {
             self.day = day;
             (self.open, self.high, self.low) = (close, close, close);

@@ -11,9 +11,9 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use crate::query::catalog::ask::QueryRequest;
 use crate::query::catalog::demand::RowDemand;
 use crate::query::catalog::embedded::QueryCatalog;
+use crate::query::catalog::request::QueryRequest;
 use crate::query::error::QueryError;
 use crate::query::sql::dialect::Dialect;
 use crate::query::sql::idents::folded;
@@ -53,13 +53,13 @@ impl QueryRequest {
         named: NamedTables<'_>,
     ) -> Result<ParsedStatement, QueryError> {
         let mut parsed = ParsedStatement::parse(text)?;
-        parsed.know(named)?;
+        parsed.resolve_names(named)?;
         if !parsed.reads_named(named) {
             let mut prepared = self.prepare(text, clock)?;
             prepared.queries = parsed.queries;
             return Ok(prepared);
         }
-        let (params, end) = self.look_back(&parsed, clock)?;
+        let (params, end) = self.apply_lookback(&parsed, clock)?;
         parsed.show(&TickScope::default());
         parsed.bind_at(&params, &end)?;
         let reads_ticks = parsed.reads_table(self.table);
@@ -80,7 +80,7 @@ impl ParsedStatement {
     ///
     /// # Errors
     /// A name can't be selected from.
-    fn know(&mut self, named: NamedTables<'_>) -> Result<(), QueryError> {
+    fn resolve_names(&mut self, named: NamedTables<'_>) -> Result<(), QueryError> {
         self.queries = named.catalog.iter().map(|(name, _)| name.to_owned()).collect();
         if let Some(statement) = self.query_mut() {
             self.is_described = select_described(statement, named)?;

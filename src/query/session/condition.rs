@@ -15,8 +15,8 @@ use datafusion::physical_expr::utils::collect_columns;
 use crate::query::error::QueryError;
 use crate::query::session::query_session::{QuerySession, run_error};
 use crate::query::sql::diagnose::KnownNames;
-use crate::query::sql::place::SourceLocation;
 use crate::query::sql::problem::SqlProblem;
+use crate::query::sql::source_location::SourceLocation;
 use crate::query::sql::statement::ParsedStatement;
 
 /// Conditions are planned as statements on a table of this name.
@@ -113,9 +113,9 @@ impl ConditionPlanner {
 fn in_condition(text: &str, error: QueryError) -> QueryError {
     let QueryError::Sql(mut problem) = error else { return error };
     let lines = text.lines().count() as u64;
-    let place = problem.place.map(|place| SourceLocation { line: place.line.saturating_sub(1), ..place });
+    let place = problem.source_location.map(|place| SourceLocation { line: place.line.saturating_sub(1), ..place });
     // An error at the end of the condition is reported at the surrounding words.
-    problem.place = place.filter(|place| (1..=lines).contains(&place.line));
+    problem.source_location = place.filter(|place| (1..=lines).contains(&place.line));
     QueryError::Sql(problem)
 }
 

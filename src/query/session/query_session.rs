@@ -309,7 +309,7 @@ impl QuerySession {
 
 impl PlannedQuery {
     pub fn schema(&self) -> SchemaRef {
-        as_told(&self.plan.schema())
+        without_views(&self.plan.schema())
     }
 
     /// The plan as text, one operator a line.
@@ -348,15 +348,15 @@ impl PlannedQuery {
         let limit = self.memory_bytes;
         let schema = self.schema();
         let batches = execute_stream(self.plan, self.context).map_err(|error| run_error(&name_limit(error, limit)))?;
-        let (told, spill) = (Arc::clone(&schema), self.spill);
+        let (output_schema, spill) = (Arc::clone(&schema), self.spill);
         let batches = batches.map(move |batch| {
             let _needed = &spill;
             let batch = batch.map_err(|error| name_limit(error, limit))?;
-            let columns = batch.columns().iter().zip(told.fields());
+            let columns = batch.columns().iter().zip(output_schema.fields());
             let columns = columns.map(|(column, field)| cast(column, field.data_type()));
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
             Ok(RecordBatch::try_new_with_options(
-                Arc::clone(&told),
+                Arc::clone(&output_schema),
                 columns.collect::<Result<_, ArrowError>>()?,
                 &options,
             )?)
@@ -378,12 +378,12 @@ fn name_limit(error: DataFusionError, limit: usize) -> DataFusionError {
 }
 
 /// Views are for us: not every reader of Arrow and Parquet files knows them.
-fn as_told(schema: &SchemaRef) -> SchemaRef {
-    let told = |field: &FieldRef| match field.data_type() {
+fn without_views(schema: &SchemaRef) -> SchemaRef {
+    let field_without_views = |field: &FieldRef| match field.data_type() {
         DataType::Utf8View => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
         _ => Arc::clone(field),
     };
-    let fields: Vec<FieldRef> = schema.fields().iter().map(told).collect();
+    let fields: Vec<FieldRef> = schema.fields().iter().map(field_without_views).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
@@ -391,10 +391,10 @@ pub(in crate::query) fn run_error(error: &DataFusionError) -> QueryError {
     let inner = innermost(error);
     let text = first_lines(inner);
     match inner {
-        DataFusionError::ResourcesExhausted(told) => {
+        DataFusionError::ResourcesExhausted(message) => {
             let way_round = if error.to_string().contains("AggregateStream") { DISTINCT_OF_SEVERAL } else { "" };
             QueryError::Memory(format!(
-                "{told}\n  raise --memory-limit or read less, as with --symbol, --from and --to{way_round}"
+                "{message}\n  raise --memory-limit or read less, as with --symbol, --from and --to{way_round}"
             ))
         }
         DataFusionError::ObjectStore(missing) if matches!(**missing, object_store::Error::NotFound { .. }) => {

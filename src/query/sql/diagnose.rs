@@ -3,8 +3,8 @@
 use datafusion::common::{Column, DataFusionError, SchemaError, Span};
 
 use crate::query::sql::error_text::{first_lines, innermost, lower_first};
-use crate::query::sql::place::SourceLocation;
 use crate::query::sql::problem::SqlProblem;
+use crate::query::sql::source_location::SourceLocation;
 use crate::query::sql::unsupported::{Unsupported, hint_of, unsupported};
 use crate::util::suggest::{closest, did_you_mean, shown};
 
@@ -80,10 +80,10 @@ impl SqlProblem {
         });
         let word = problem.word.take();
         let message = problem.found.message.clone();
-        let place = span.and_then(|span| SourceLocation::of_span(sql, span));
-        let place = place.or_else(|| SourceLocation::of_word(sql, word.as_deref()?));
-        problem.found.place = place.or_else(|| SourceLocation::of_literal(sql, &message));
-        if problem.found.place.as_ref().is_some_and(SourceLocation::is_double_quoted) {
+        let source_location = span.and_then(|span| SourceLocation::of_span(sql, span));
+        let source_location = source_location.or_else(|| SourceLocation::of_word(sql, word.as_deref()?));
+        problem.found.source_location = source_location.or_else(|| SourceLocation::of_literal(sql, &message));
+        if problem.found.source_location.as_ref().is_some_and(SourceLocation::is_double_quoted) {
             problem.found.hints.push("double quotes mark a name; a text takes single quotes".to_owned());
         }
         problem.found.hints.extend(hint_of(sql, &message).map(str::to_owned));
@@ -95,12 +95,12 @@ impl SqlProblem {
 impl SqlProblem {
     /// Names are lower case to the planner, which is no help where a text without its quotes was taken for one.
     fn as_typed(&mut self) {
-        let Some(typed) = self.place.as_ref().map(SourceLocation::word) else { return };
+        let Some(typed) = self.source_location.as_ref().map(SourceLocation::word) else { return };
         if typed.chars().any(char::is_lowercase) || !typed.chars().all(|c| c.is_alphanumeric() || c == '_') {
             return;
         }
-        let told = format!("there is no column '{}'", typed.to_lowercase());
-        if self.message == told && told != format!("there is no column '{typed}'") {
+        let message_text = format!("there is no column '{}'", typed.to_lowercase());
+        if self.message == message_text && message_text != format!("there is no column '{typed}'") {
             self.message = format!("there is no column '{typed}'");
             self.hints.push(format!("a text takes single quotes: '{typed}'"));
         }
@@ -114,7 +114,7 @@ struct LocatedProblem {
 }
 
 fn problem(message: String, word: Option<&str>, hints: Vec<String>) -> LocatedProblem {
-    LocatedProblem { found: SqlProblem { message, place: None, hints }, word: word.map(str::to_owned) }
+    LocatedProblem { found: SqlProblem { message, source_location: None, hints }, word: word.map(str::to_owned) }
 }
 
 fn schema_problem(error: &SchemaError) -> LocatedProblem {
@@ -224,8 +224,8 @@ fn named_problem(text: &str, known: &KnownNames) -> LocatedProblem {
         return problem(message.to_owned(), None, hints.iter().map(|hint| (*hint).to_owned()).collect());
     }
     if text.starts_with("HAVING clause references") {
-        let told = "HAVING takes columns of GROUP BY and aggregate functions such as max(close)";
-        return problem(told.to_owned(), Some("HAVING"), Vec::new());
+        let message_text = "HAVING takes columns of GROUP BY and aggregate functions such as max(close)";
+        return problem(message_text.to_owned(), Some("HAVING"), Vec::new());
     }
     if let Some(name) = quoted("Invalid function '") {
         if known.functions.iter().any(|function| function == name) {
@@ -255,13 +255,18 @@ fn named_problem(text: &str, known: &KnownNames) -> LocatedProblem {
     if let Some((_, rest)) = text.split_once(", column \"").filter(|_| text.contains("must be in GROUP BY")) {
         let column = rest.split('"').next().unwrap_or_default();
         let name = column.rsplit('.').next().unwrap_or(column);
-        let told = format!("column '{name}' is neither in GROUP BY nor in an aggregate function such as max({name})");
-        return problem(told, Some(name), Vec::new());
+        let message_text =
+            format!("column '{name}' is neither in GROUP BY nor in an aggregate function such as max({name})");
+        return problem(message_text, Some(name), Vec::new());
     }
     let is_comparison = text.contains("argument type for comparison") && text.contains("Timestamp");
     if is_comparison || text.contains("parsing timestamp") {
-        let told = lower_first(text.lines().next().unwrap_or_default());
-        return problem(told, None, vec!["write a time as in ts >= TIMESTAMP '2026-11-20T14:30:00Z'".to_owned()]);
+        let message_text = lower_first(text.lines().next().unwrap_or_default());
+        return problem(
+            message_text,
+            None,
+            vec!["write a time as in ts >= TIMESTAMP '2026-11-20T14:30:00Z'".to_owned()],
+        );
     }
     let mut lines = text.lines();
     let message = lower_first(lines.next().unwrap_or_default());

@@ -196,10 +196,11 @@ pub(in crate::query) fn bind(
             return Err(QueryError::usage(format!("parameter '{name}' is given twice")));
         }
         seen.push(name);
-        let place = declared.iter().position(|param| param.name == *name);
-        let place = place.ok_or_else(|| unknown(name, declared))?;
-        let value = ParamValue::parse(declared[place].kind, text);
-        values[place].1 = value.map_err(|problem| QueryError::usage(format!("parameter '{name}': {problem}")))?;
+        let source_location = declared.iter().position(|param| param.name == *name);
+        let source_location = source_location.ok_or_else(|| unknown(name, declared))?;
+        let value = ParamValue::parse(declared[source_location].kind, text);
+        values[source_location].1 =
+            value.map_err(|problem| QueryError::usage(format!("parameter '{name}': {problem}")))?;
     }
     let with_literal = |(name, value): (_, ParamValue)| match value.literal(now) {
         Ok(literal) => Ok(BoundParams { name, value, literal }),

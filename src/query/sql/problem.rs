@@ -4,23 +4,24 @@ use std::fmt;
 
 use datafusion::sql::sqlparser::tokenizer::Location;
 
-use crate::query::sql::place::SourceLocation;
+use crate::query::sql::source_location::SourceLocation;
 
 /// A problem of a statement, with its location and hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlProblem {
     pub message: String,
-    pub place: Option<SourceLocation>,
+    pub source_location: Option<SourceLocation>,
     pub hints: Vec<String>,
 }
 
 impl fmt::Display for SqlProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        if let Some(place) = &self.place {
-            let number = place.line.to_string();
-            let (blank, indent, carets) = (" ".repeat(number.len()), " ".repeat(place.indent), "^".repeat(place.width));
-            write!(f, "\n  {number} | {}\n  {blank} | {indent}{carets}", place.text)?;
+        if let Some(source_location) = &self.source_location {
+            let number = source_location.line.to_string();
+            let (blank, indent, carets) =
+                (" ".repeat(number.len()), " ".repeat(source_location.indent), "^".repeat(source_location.width));
+            write!(f, "\n  {number} | {}\n  {blank} | {indent}{carets}", source_location.text)?;
         }
         for hint in &self.hints {
             write!(f, "\n  {hint}")?;
@@ -32,7 +33,7 @@ impl fmt::Display for SqlProblem {
 impl SqlProblem {
     /// The problem that another engine reports for a statement; line and column count from 1.
     pub fn at(sql: &str, at: Option<(u64, u64)>, message: String, hints: Vec<String>) -> Self {
-        let place = at.and_then(|(line, column)| SourceLocation::of_word_at(sql, Location { line, column }));
-        Self { message, place, hints }
+        let source_location = at.and_then(|(line, column)| SourceLocation::of_word_at(sql, Location { line, column }));
+        Self { message, source_location, hints }
     }
 }

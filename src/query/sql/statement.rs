@@ -89,7 +89,7 @@ impl ParsedStatement {
     }
 
     /// The parameters that say how far back a query reads, and their defaults, as `since` with 7d.
-    pub(in crate::query) fn looks_back(&self) -> impl Iterator<Item = (&str, TimeExpression)> {
+    pub(in crate::query) fn lookback_params(&self) -> impl Iterator<Item = (&str, TimeExpression)> {
         self.header.params.iter().filter_map(|param| match param.default {
             ParamValue::Time(ago @ TimeExpression::Ago(_)) => Some((param.name.as_str(), ago)),
             _ => None,
@@ -384,13 +384,13 @@ mod tests {
     #[test]
     fn an_engine_is_sent_one_statement_that_reads() {
         let sent = |sql: &str| ParsedStatement::parse(sql).unwrap().to_engine(Dialect::Trino);
-        for (sql, told) in [
+        for (sql, expected) in [
             ("SELECT 1 AS x;", "SELECT\n  1 AS x"),
             ("EXPLAIN SELECT 1 AS x", "EXPLAIN SELECT\n  1 AS x"),
             ("EXPLAIN ANALYZE SELECT 1 AS x", "EXPLAIN ANALYZE SELECT\n  1 AS x"),
             ("SHOW TABLES", "SHOW TABLES"),
         ] {
-            assert_eq!(sent(sql).unwrap(), told);
+            assert_eq!(sent(sql).unwrap(), expected);
         }
         for wrong in
             ["DROP TABLE ticks", "DELETE FROM ticks", "EXPLAIN ANALYZE DELETE FROM ticks", "CREATE VIEW v AS SELECT 1"]

@@ -4,8 +4,8 @@ use datafusion::common::DataFusionError;
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use crate::query::sql::error_text::{innermost, lower_first};
-use crate::query::sql::place::SourceLocation;
 use crate::query::sql::problem::SqlProblem;
+use crate::query::sql::source_location::SourceLocation;
 use crate::util::suggest::{closest, did_you_mean};
 
 /// Words that are often mistyped where the grammar expects something else.
@@ -40,7 +40,7 @@ impl SqlProblem {
         } else {
             Vec::new()
         };
-        let place = match location {
+        let source_location = match location {
             Some(at) => SourceLocation::of_word_at(sql, at),
             None if message.ends_with("found: EOF") => SourceLocation::of_end(sql),
             None => None,
@@ -50,18 +50,20 @@ impl SqlProblem {
             Some(keyword) if TAKE_BY.contains(keyword) => format!("; write {keyword} BY"),
             Some(_) => String::new(),
             None => match did_you_mean(found, KEYWORDS) {
-                hint if hint.is_empty() && message.contains("end of statement") => misspelt_before(place.as_ref()),
+                hint if hint.is_empty() && message.contains("end of statement") => {
+                    misspelt_before(source_location.as_ref())
+                }
                 hint => hint,
             },
         };
         let message = message.replace("\\\\", "\\");
-        Self { message: format!("{}{hint}", lower_first(&message)), place, hints }
+        Self { message: format!("{}{hint}", lower_first(&message)), source_location, hints }
     }
 }
 
 /// `SELECT 1 FORM ticks` reads FORM as the name of the column.
-fn misspelt_before(place: Option<&SourceLocation>) -> String {
-    let before = place.and_then(SourceLocation::word_before).unwrap_or_default();
+fn misspelt_before(source_location: Option<&SourceLocation>) -> String {
+    let before = source_location.and_then(SourceLocation::word_before).unwrap_or_default();
     if KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(&before)) {
         return String::new();
     }
@@ -71,8 +73,8 @@ fn misspelt_before(place: Option<&SourceLocation>) -> String {
 /// `message at Line: 1, Column: 8` in its two parts.
 fn split_location(text: &str) -> (&str, Option<Location>) {
     let parts = || {
-        let (message, place) = text.rsplit_once(" at Line: ")?;
-        let (line, column) = place.split_once(", Column: ")?;
+        let (message, source_location) = text.rsplit_once(" at Line: ")?;
+        let (line, column) = source_location.split_once(", Column: ")?;
         let digits = column.find(|c: char| !c.is_ascii_digit()).unwrap_or(column.len());
         Some((message, Location::new(line.parse().ok()?, column[..digits].parse().ok()?)))
     };
@@ -93,7 +95,11 @@ mod tests {
             "expected: end of statement, found: ticks; did you mean 'FROM' by 'FORM'?\n  2 | FORM ticks WHERE\n    |      ^^^^^"
         );
         let Err(QueryError::Sql(problem)) = ParsedStatement::parse("SELECT 'abc") else { panic!() };
-        assert_eq!(problem.place.as_ref().map(|place| (place.indent, place.width)), Some((7, 1)), "{problem}");
+        assert_eq!(
+            problem.source_location.as_ref().map(|source_location| (source_location.indent, source_location.width)),
+            Some((7, 1)),
+            "{problem}"
+        );
         let deep = format!("SELECT {}1{}", "(".repeat(400), ")".repeat(400));
         let Err(QueryError::Sql(problem)) = ParsedStatement::parse(&deep) else { panic!() };
         assert!(problem.to_string().contains("too deeply"), "{problem}");

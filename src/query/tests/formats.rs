@@ -54,8 +54,8 @@ async fn a_time_beyond_the_calendar_does_not_end_a_result() {
         [OutputFormat::Csv, OutputFormat::Json, OutputFormat::Ndjson, OutputFormat::Table, OutputFormat::Markdown]
     {
         let text = text_of(sql, format).await;
-        for told in ["1970-01-01T00:00:00Z", "+294247-01-10T04:00:54.775807Z"] {
-            assert!(text.contains(told), "{format:?}: {text}");
+        for expected in ["1970-01-01T00:00:00Z", "+294247-01-10T04:00:54.775807Z"] {
+            assert!(text.contains(expected), "{format:?}: {text}");
         }
     }
 }

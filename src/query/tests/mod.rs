@@ -1,6 +1,6 @@
 //! Queries over real Parquet files in memory, against plain loops over the same rows.
 
-mod choice;
+mod case_literals;
 mod clauses;
 mod conclusions;
 mod corrections;

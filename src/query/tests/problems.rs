@@ -326,7 +326,7 @@ async fn files_beside_the_tables_are_read() {
         let shown = arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
         assert!(shown.contains(&format!("| {expected} ")), "{name}: {shown}");
     }
-    for (column, told) in [
+    for (column, expected) in [
         ("name", "there is no column 'name'; write \"Name\" in double quotes: its case counts\n"),
         ("hk.symbol", "there is no column 'symbol' in hk; write \"Symbol\" in double quotes: its case counts\n"),
         ("nmae", "there is no column 'nmae'; did you mean '\"Name\"'?\n"),
@@ -334,12 +334,12 @@ async fn files_beside_the_tables_are_read() {
     ] {
         let sql = format!("SELECT {column} FROM hk JOIN ticks ON ticks.symbol = \"Symbol\"");
         let error = session.plan(&ParsedStatement::parse(&sql).unwrap()).await.err().unwrap().to_string();
-        assert!(error.starts_with(told), "{error}");
+        assert!(error.starts_with(expected), "{error}");
     }
     let error =
         session.plan(&ParsedStatement::parse("SELECT \"pri\" FROM hostile").unwrap()).await.err().unwrap().to_string();
     assert!(error.contains("pri\\u{1b}[2Jce\\nforged"), "{error}");
-    for (name, path, told) in [
+    for (name, path, expected) in [
         ("ticks", file("x.csv", "a\n1\n"), "already"),
         ("lines", file("x.csv", "a\n1\n"), "already"),
         ("No-Name", file("x.csv", "a\n1\n"), "a-z"),
@@ -350,7 +350,7 @@ async fn files_beside_the_tables_are_read() {
         ("folder", folder.path().to_str().unwrap().to_owned(), "folder"),
     ] {
         let error = session.register_file(name, &path).await.unwrap_err();
-        assert!(matches!(&error, QueryError::Usage(text) if text.contains(told)), "{name}: {error}");
+        assert!(matches!(&error, QueryError::Usage(text) if text.contains(expected)), "{name}: {error}");
     }
 }
 

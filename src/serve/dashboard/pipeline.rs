@@ -66,8 +66,8 @@ impl PipelineLine {
             line.scattered = Some(live.scattered_symbols);
             line.events = Some(live.events);
             // After an error the lag is out of date or was never known.
-            line.lag_messages = live.trouble.is_none().then_some(live.lag_messages);
-            line.trouble = live.trouble.clone().or(line.trouble);
+            line.lag_messages = live.broker_error.is_none().then_some(live.lag_messages);
+            line.trouble = live.broker_error.clone().or(line.trouble);
             newest_ts = newest_ts.max(live.newest_ts);
         }
         line.newest_ts = newest_ts.map(|micros| micros as f64 / 1_000.0);

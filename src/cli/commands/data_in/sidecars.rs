@@ -150,7 +150,8 @@ impl Again {
                 _ => tracing::error!("live ended and {again}: {error}"),
             }
             // Without a page there is no receiver.
-            let progress = LiveProgress { trouble: Some(format!("live {again}: {error}")), ..LiveProgress::default() };
+            let progress =
+                LiveProgress { broker_error: Some(format!("live {again}: {error}")), ..LiveProgress::default() };
             let (Ok(_) | Err(_)) = self.updates.send(Arc::new(LiveUpdate { progress, ..LiveUpdate::default() }));
             tokio::select! {
                 biased;

@@ -93,7 +93,7 @@ impl GlueClient {
         for table in tables {
             let known = self.table(database, &table.name).await?;
             if let Some(known) = known.as_ref().filter(|_| !replace) {
-                require_same_place(database, table, known)?;
+                require_same_location(database, table, known)?;
             }
             all.push(known);
         }
@@ -124,12 +124,12 @@ impl GlueClient {
     }
 }
 
-fn place(table: &Table) -> &str {
+fn location_of(table: &Table) -> &str {
     table.storage_descriptor().and_then(StorageDescriptor::location).unwrap_or_default()
 }
 
-fn require_same_place(database: &str, table: &GlueTable, known: &Table) -> Result<(), EngineError> {
-    let (here, there) = (table.location.trim_end_matches('/'), place(known).trim_end_matches('/'));
+fn require_same_location(database: &str, table: &GlueTable, known: &Table) -> Result<(), EngineError> {
+    let (here, there) = (table.location.trim_end_matches('/'), location_of(known).trim_end_matches('/'));
     if here == there {
         return Ok(());
     }
@@ -148,7 +148,7 @@ fn is_same(table: &GlueTable, known: &Table) -> bool {
         ours.len() == theirs.len() && ours.iter().zip(theirs).all(same)
     };
     let parameters = known.parameters();
-    place(known) == table.location
+    location_of(known) == table.location
         && known.table_type() == Some(TABLE_TYPE)
         && PARAMETERS
             .iter()
@@ -213,7 +213,7 @@ where
         (Some(code), _) => EngineError::Protocol { engine: GLUE, detail: format!("{action}: {message} ({code})") },
         (None, _) => {
             let detail = DisplayErrorContext(error).to_string();
-            EngineError::Unreachable { engine: GLUE, place: action.to_owned(), detail }
+            EngineError::Unreachable { engine: GLUE, address: action.to_owned(), detail }
         }
     }
 }

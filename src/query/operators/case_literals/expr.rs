@@ -25,7 +25,7 @@ pub(super) struct CaseLiterals {
     case: Arc<dyn PhysicalExpr>,
     conditions: Vec<Arc<dyn PhysicalExpr>>,
     /// The literal of each condition, and of the rows where none holds.
-    places: Vec<u8>,
+    indices: Vec<u8>,
     /// The distinct literals.
     literals: ArrayRef,
 }
@@ -41,11 +41,11 @@ impl CaseLiterals {
         }
         let conditions: Vec<_> = branches.iter().map(|(when, _)| Arc::clone(when)).collect();
         let kind = case.data_type(schema)?;
-        let (mut places, mut literals) = (Vec::new(), Vec::new());
+        let (mut indices, mut literals) = (Vec::new(), Vec::new());
         for result in branches.iter().map(|(_, then)| Some(then)).chain([case.else_expr()]) {
             let Some(literal) = literal(result, &kind) else { return Ok(None) };
             let known = literals.iter().position(|known| *known == literal);
-            places.push(known.unwrap_or(literals.len()) as u8);
+            indices.push(known.unwrap_or(literals.len()) as u8);
             if known.is_none() {
                 literals.push(literal);
             }
@@ -55,7 +55,7 @@ impl CaseLiterals {
         else {
             return Ok(None);
         };
-        Ok(Some(Self { case: Arc::clone(expr), conditions, places, literals }))
+        Ok(Some(Self { case: Arc::clone(expr), conditions, indices, literals }))
     }
 
     /// Of texts or of whatever else the literals are.
@@ -64,16 +64,16 @@ impl CaseLiterals {
     }
 
     /// The index of each row's literal.
-    fn places(&self, batch: &RecordBatch) -> Result<UInt8Array> {
+    fn indices(&self, batch: &RecordBatch) -> Result<UInt8Array> {
         let rows = batch.num_rows();
-        let (otherwise, of_conditions) = self.places.split_last().expect("there is a literal where none holds");
-        let mut places = vec![*otherwise; rows];
+        let (otherwise, of_conditions) = self.indices.split_last().expect("there is a literal where none holds");
+        let mut indices = vec![*otherwise; rows];
         // The first condition that holds is the one that counts: it is written last.
-        for (place, condition) in of_conditions.iter().zip(&self.conditions).rev() {
+        for (index, condition) in of_conditions.iter().zip(&self.conditions).rev() {
             let holds = condition.evaluate(batch)?.into_array(rows)?;
-            put(&mut places, &truths(&holds), *place);
+            put(&mut indices, &truths(&holds), *index);
         }
-        Ok(places.into())
+        Ok(indices.into())
     }
 }
 
@@ -97,12 +97,12 @@ fn truths(holds: &ArrayRef) -> BooleanBuffer {
     }
 }
 
-fn put(places: &mut [u8], truths: &BooleanBuffer, place: u8) {
+fn put(indices: &mut [u8], truths: &BooleanBuffer, index: u8) {
     let chunks = truths.bit_chunks();
-    for (places, word) in places.chunks_mut(64).zip(chunks.iter_padded()) {
+    for (indices, word) in indices.chunks_mut(64).zip(chunks.iter_padded()) {
         if word != 0 {
-            for (bit, at) in places.iter_mut().enumerate() {
-                *at = if word >> bit & 1 == 1 { place } else { *at };
+            for (bit, at) in indices.iter_mut().enumerate() {
+                *at = if word >> bit & 1 == 1 { index } else { *at };
             }
         }
     }
@@ -140,7 +140,7 @@ impl PhysicalExpr for CaseLiterals {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        Ok(ColumnarValue::Array(take(&self.literals, &self.places(batch)?, None)?))
+        Ok(ColumnarValue::Array(take(&self.literals, &self.indices(batch)?, None)?))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
@@ -191,7 +191,7 @@ impl PhysicalExpr for LiteralIndex {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        Ok(ColumnarValue::Array(Arc::new(self.0.places(batch)?)))
+        Ok(ColumnarValue::Array(Arc::new(self.0.indices(batch)?)))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
@@ -216,14 +216,14 @@ impl fmt::Display for LiteralIndex {
 /// The literal at an index.
 #[derive(Debug)]
 pub(super) struct IndexedLiteral {
-    pub place: Arc<dyn PhysicalExpr>,
+    pub index: Arc<dyn PhysicalExpr>,
     pub choice: CaseLiterals,
     pub nullable: bool,
 }
 
 impl PartialEq for IndexedLiteral {
     fn eq(&self, other: &Self) -> bool {
-        self.place.eq(&other.place) && (&self.choice, self.nullable) == (&other.choice, other.nullable)
+        self.index.eq(&other.index) && (&self.choice, self.nullable) == (&other.choice, other.nullable)
     }
 }
 
@@ -231,7 +231,7 @@ impl Eq for IndexedLiteral {}
 
 impl Hash for IndexedLiteral {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.place.hash(state);
+        self.index.hash(state);
         self.choice.hash(state);
     }
 }
@@ -246,17 +246,17 @@ impl PhysicalExpr for IndexedLiteral {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        let places = self.place.evaluate(batch)?.into_array(batch.num_rows())?;
-        Ok(ColumnarValue::Array(take(&self.choice.literals, &places, None)?))
+        let indices = self.index.evaluate(batch)?.into_array(batch.num_rows())?;
+        Ok(ColumnarValue::Array(take(&self.choice.literals, &indices, None)?))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
-        vec![&self.place]
+        vec![&self.index]
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
-        let place = children.swap_remove(0);
-        Ok(Arc::new(Self { place, choice: self.choice.clone(), nullable: self.nullable }))
+        let index = children.swap_remove(0);
+        Ok(Arc::new(Self { index, choice: self.choice.clone(), nullable: self.nullable }))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -266,6 +266,6 @@ impl PhysicalExpr for IndexedLiteral {
 
 impl fmt::Display for IndexedLiteral {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "literal at {}", self.place)
+        write!(f, "literal at {}", self.index)
     }
 }

@@ -24,8 +24,8 @@ impl PhysicalOptimizerRule for CaseLiteralsRule {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
             let changed = match (node.downcast_ref::<ProjectionExec>(), node.downcast_ref::<AggregateExec>()) {
-                (Some(projection), _) => with_choices(projection)?,
-                (_, Some(aggregate)) => by_places(aggregate)?,
+                (Some(projection), _) => rewrite_projection(projection)?,
+                (_, Some(aggregate)) => by_indices(aggregate)?,
                 _ => None,
             };
             Ok(changed.map_or_else(|| Transformed::no(node), Transformed::yes))
@@ -42,13 +42,13 @@ impl PhysicalOptimizerRule for CaseLiteralsRule {
     }
 }
 
-fn with_choices(projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn rewrite_projection(projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let schema = projection.input().schema();
     let mut has_changed = false;
     let exprs = projection.expr().iter().map(|one| {
-        let chosen = Arc::clone(&one.expr).transform_up(|expr| chosen(expr, &schema))?;
-        has_changed |= chosen.transformed;
-        Ok(ProjectionExpr::new(chosen.data, one.alias.clone()))
+        let rewritten = Arc::clone(&one.expr).transform_up(|expr| with_case_literals(expr, &schema))?;
+        has_changed |= rewritten.transformed;
+        Ok(ProjectionExpr::new(rewritten.data, one.alias.clone()))
     });
     let exprs = exprs.collect::<Result<Vec<ProjectionExpr>>>()?;
     if !has_changed {
@@ -57,7 +57,7 @@ fn with_choices(projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionP
     Ok(Some(Arc::new(ProjectionExec::try_new(exprs, Arc::clone(projection.input()))?)))
 }
 
-fn chosen(expr: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Transformed<Arc<dyn PhysicalExpr>>> {
+fn with_case_literals(expr: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Transformed<Arc<dyn PhysicalExpr>>> {
     Ok(match CaseLiterals::of(&expr, schema)? {
         Some(choice) => Transformed::yes(Arc::new(choice)),
         None => Transformed::no(expr),
@@ -66,7 +66,7 @@ fn chosen(expr: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Transformed<Ar
 
 /// Groups the rows of one partition by the index of a text in the list instead of by the text. The final aggregate still
 /// groups by the text.
-fn by_places(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+fn by_indices(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let group = aggregate.group_expr();
     let [(expr, name)] = group.expr() else { return Ok(None) };
     let is_plain = *aggregate.mode() == AggregateMode::Partial && group.is_single();
@@ -75,11 +75,11 @@ fn by_places(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>
     if !is_plain || !is_unordered || aggregate.limit_options().is_some() {
         return Ok(None);
     }
-    let Some((choice, place, input)) = place_of(aggregate, expr)? else { return Ok(None) };
+    let Some((choice, index, input)) = indexed_case(aggregate, expr)? else { return Ok(None) };
     let schema = input.schema();
     let grouped: Arc<dyn ExecutionPlan> = Arc::new(AggregateExec::try_new(
         AggregateMode::Partial,
-        PhysicalGroupBy::new_single(vec![(place, name.clone())]),
+        PhysicalGroupBy::new_single(vec![(index, name.clone())]),
         aggregate.aggr_expr().to_vec(),
         aggregate.filter_expr().to_vec(),
         input,
@@ -87,7 +87,7 @@ fn by_places(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>
     )?);
     let passed = |at: usize, name: &str| -> Arc<dyn PhysicalExpr> { Arc::new(Column::new(name, at)) };
     let states = aggregate.schema();
-    let literal = IndexedLiteral { place: passed(0, name), choice, nullable: states.field(0).is_nullable() };
+    let literal = IndexedLiteral { index: passed(0, name), choice, nullable: states.field(0).is_nullable() };
     let mut columns = vec![ProjectionExpr::new(Arc::new(literal), name.clone())];
     let states = states.fields().iter().enumerate().skip(1);
     columns.extend(states.map(|(at, field)| ProjectionExpr::new(passed(at, field.name()), field.name().clone())));
@@ -98,7 +98,7 @@ fn by_places(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>
 type IndexedCase = (CaseLiterals, Arc<dyn PhysicalExpr>, Arc<dyn ExecutionPlan>);
 
 /// The indexed `CASE` for a text that is a group key, here or in the projection below.
-fn place_of(aggregate: &AggregateExec, expr: &Arc<dyn PhysicalExpr>) -> Result<Option<IndexedCase>> {
+fn indexed_case(aggregate: &AggregateExec, expr: &Arc<dyn PhysicalExpr>) -> Result<Option<IndexedCase>> {
     let is_text = |choice: &CaseLiterals| *choice.kind() == DataType::Utf8;
     if let Some(choice) = CaseLiterals::of(expr, &aggregate.input().schema())?.filter(is_text) {
         return Ok(Some((choice.clone(), Arc::new(LiteralIndex(choice)), Arc::clone(aggregate.input()))));

@@ -23,9 +23,9 @@ impl ColumnPages {
     ///
     /// # Errors
     /// The file can't be read.
-    pub(super) async fn read(reader: &mut dyn AsyncFileReader, places: Vec<Range<u64>>) -> Result<Self> {
-        let bytes = reader.get_byte_ranges(places.clone()).await.map_err(parquet_error)?;
-        let starts = places.into_iter().map(|place| place.start);
+    pub(super) async fn read(reader: &mut dyn AsyncFileReader, ranges: Vec<Range<u64>>) -> Result<Self> {
+        let bytes = reader.get_byte_ranges(ranges.clone()).await.map_err(parquet_error)?;
+        let starts = ranges.into_iter().map(|dictionary_range| dictionary_range.start);
         Ok(Self(Arc::new(starts.zip(bytes).collect())))
     }
 
@@ -69,10 +69,10 @@ pub(super) async fn texts(
     reader: &mut dyn AsyncFileReader,
     columns: &[&ColumnChunkMetaData],
 ) -> Result<Vec<Option<Vec<String>>>> {
-    let places: Vec<Option<Range<u64>>> = columns.iter().map(|column| place(column)).collect();
-    let parts = Arc::new(ColumnPages::read(reader, places.iter().flatten().cloned().collect()).await?);
-    let texts = columns.iter().zip(places).map(|(column, place)| {
-        if place.is_none() {
+    let ranges: Vec<Option<Range<u64>>> = columns.iter().map(|column| dictionary_range(column)).collect();
+    let parts = Arc::new(ColumnPages::read(reader, ranges.iter().flatten().cloned().collect()).await?);
+    let texts = columns.iter().zip(ranges).map(|(column, dictionary_range)| {
+        if dictionary_range.is_none() {
             return Ok(None);
         }
         let mut pages = SerializedPageReader::new(Arc::clone(&parts), column, 0, None).map_err(parquet_error)?;
@@ -85,7 +85,7 @@ pub(super) async fn texts(
 }
 
 /// Where a dictionary page lies that holds all texts.
-fn place(column: &ColumnChunkMetaData) -> Option<Range<u64>> {
+fn dictionary_range(column: &ColumnChunkMetaData) -> Option<Range<u64>> {
     let start = u64::try_from(column.dictionary_page_offset()?).ok()?;
     let end = u64::try_from(column.data_page_offset()).ok()?;
     (all_in_dictionary(column) && start < end).then_some(start..end)

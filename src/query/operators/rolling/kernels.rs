@@ -39,7 +39,7 @@ impl KnownCounts {
         let nulls = argument.and_then(|argument| known(argument));
         let mut counts = Vec::with_capacity(rows);
         for run in runs {
-            if run.anew {
+            if run.starts_window {
                 self.symbols[run.symbol] = KnownCounter::new(self.frame);
             }
             let is_known = nulls.as_ref().map(|nulls| |at: usize| nulls.is_valid(run.rows.start + at));
@@ -81,7 +81,7 @@ impl<P: ArrowPrimitiveType, F: Fold<Value = P::Native>> FoldedFrames<P, F> {
         let values: &[P::Native] = argument.as_primitive::<P>().values();
         for run in runs {
             let frames = &mut self.symbols[run.symbol];
-            if run.anew {
+            if run.starts_window {
                 *frames = Frames::new(self.frame);
             }
             let values = &values[run.rows.clone()];
@@ -150,7 +150,7 @@ impl<P: ArrowPrimitiveType + Debug> ArrayKernel for LagKernel<P> {
         let mut values = Vec::with_capacity(array.len());
         let mut absent = Vec::new();
         for run in runs {
-            if run.anew {
+            if run.starts_window {
                 self.symbols[run.symbol] = LaggedValues::new(self.distance);
             }
             let slice = &array.values()[run.rows.clone()];
@@ -192,7 +192,7 @@ impl<P: ArrowPrimitiveType + Debug> ArrayKernel for FirstValueKernel<P> {
         let mut firsts = PrimitiveBuilder::<P>::with_capacity(array.len());
         for run in runs {
             let first = &mut self.symbols[run.symbol];
-            if run.anew {
+            if run.starts_window {
                 *first = None;
             }
             let at = run.rows.start;
@@ -228,7 +228,7 @@ impl RowNumberKernel {
         let mut numbers = Vec::with_capacity(rows);
         for run in runs {
             let last = &mut self.symbols[run.symbol];
-            if run.anew {
+            if run.starts_window {
                 *last = 0;
             }
             let next = *last + run.rows.len() as i64;

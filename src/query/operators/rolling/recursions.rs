@@ -34,7 +34,7 @@ impl IndicatorKernel {
             arguments.iter().map(|argument| doubles(argument)).collect::<Result<_, _>>()?;
         let mut values = Float64Builder::with_capacity(rows);
         for run in runs {
-            if run.anew {
+            if run.starts_window {
                 self.symbols[run.symbol] = indicator.start();
             }
             self.symbols[run.symbol].extend(&arguments, run.rows.clone(), &mut values);

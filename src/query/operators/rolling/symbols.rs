@@ -16,7 +16,7 @@ pub(super) struct SymbolRun {
     pub symbol: usize,
     pub rows: Range<usize>,
     /// The windows of the symbol restart here.
-    pub anew: bool,
+    pub starts_window: bool,
 }
 
 /// Symbols that were met, numbered from 0.
@@ -36,7 +36,7 @@ impl SymbolNumbers {
         let mut runs = Vec::new();
         each_run(column, |name, rows| {
             let symbol = self.number(name);
-            runs.push(SymbolRun { symbol, rows, anew: false });
+            runs.push(SymbolRun { symbol, rows, starts_window: false });
         })?;
         Ok(runs)
     }
@@ -75,7 +75,11 @@ impl TradeDates {
                         "trade_date goes back from one tick of a symbol to the next: the table holds dates of several zones"
                     ));
                 }
-                cut.push(SymbolRun { symbol: run.symbol, rows: start..start + same, anew: *last != Some(date) });
+                cut.push(SymbolRun {
+                    symbol: run.symbol,
+                    rows: start..start + same,
+                    starts_window: *last != Some(date),
+                });
                 *last = Some(date);
                 start += same;
             }
@@ -139,7 +143,7 @@ mod tests {
 
     #[test]
     fn windows_restart_where_the_date_of_a_symbol_changes() {
-        let run = |symbol, rows, anew| SymbolRun { symbol, rows, anew };
+        let run = |symbol, rows, starts_window| SymbolRun { symbol, rows, starts_window };
         let dates = |days: &[i32]| -> ArrayRef { Arc::new(arrow::array::Date32Array::from(days.to_vec())) };
         let mut sessions = TradeDates::default();
         let cut = sessions.cut(&[run(0, 0..3, false), run(1, 3..5, false)], &dates(&[7, 7, 8, 7, 7])).unwrap();
@@ -161,8 +165,11 @@ mod tests {
             let mut symbols = SymbolNumbers::default();
             let runs = symbols.runs(&column).unwrap();
             let expected = [(0, 0..2), (1, 2..3), (2, 3..5), (0, 5..6)];
-            assert_eq!(runs, expected.map(|(symbol, rows)| SymbolRun { symbol, rows, anew: false }));
-            assert_eq!(symbols.runs(&column.slice(5, 1)).unwrap(), [SymbolRun { symbol: 0, rows: 0..1, anew: false }]);
+            assert_eq!(runs, expected.map(|(symbol, rows)| SymbolRun { symbol, rows, starts_window: false }));
+            assert_eq!(
+                symbols.runs(&column.slice(5, 1)).unwrap(),
+                [SymbolRun { symbol: 0, rows: 0..1, starts_window: false }]
+            );
             assert_eq!((symbols.len(), symbols.runs(&column.slice(0, 0)).unwrap()), (3, vec![]));
         }
     }

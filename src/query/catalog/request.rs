@@ -35,7 +35,7 @@ impl QueryRequest {
     pub fn prepare(&self, text: &str, clock: QueryClock) -> Result<ParsedStatement, QueryError> {
         let mut parsed = ParsedStatement::parse(text)?;
         let range = self.scope(&clock)?;
-        let (params, clock) = self.look_back(&parsed, clock)?;
+        let (params, clock) = self.apply_lookback(&parsed, clock)?;
         let warm_up = parsed.header().warm_up.clone().filter(|_| !self.cold).unwrap_or(WarmUp::None);
         let unbound = parsed.clone();
         parsed.show(&warm_up.shown(&range));
@@ -78,7 +78,7 @@ impl QueryRequest {
     }
 
     /// A query that looks back does so from `to`, and as far as `from` if no other length is given.
-    pub(in crate::query) fn look_back(
+    pub(in crate::query) fn apply_lookback(
         &self,
         parsed: &ParsedStatement,
         clock: QueryClock,
@@ -93,7 +93,7 @@ impl QueryRequest {
         if let Some(from) = &self.from {
             // A trade date begins up to a day before or after that day does here.
             let from = instant("from", from)? - TimeDelta::days(1);
-            for (name, ago) in parsed.looks_back() {
+            for (name, ago) in parsed.lookback_params() {
                 let is_short = ago.instant(&end).is_ok_and(|since| from < since);
                 if is_short && params.iter().all(|(given, _)| given != name) {
                     params.push((name.to_owned(), from.to_rfc3339()));
@@ -111,7 +111,7 @@ fn since_of(
     clock: &QueryClock,
     range: &TickScope,
 ) -> Option<SinceBound> {
-    let (param, default) = parsed.looks_back().next().filter(|_| parsed.reads_table(TICKS))?;
+    let (param, default) = parsed.lookback_params().next().filter(|_| parsed.reads_table(TICKS))?;
     let given = given.iter().find(|(name, _)| name == param).map(|(_, text)| text.clone());
     let text = given.unwrap_or_else(|| ParamValue::Time(default).to_string());
     let from = TimeExpression::parse(&text).and_then(|moment| moment.instant(clock)).ok()?;

@@ -15,7 +15,7 @@ use crate::query::{DEFAULT_MEMORY_BYTES, ParsedStatement, QueryError, QuerySessi
 ///
 /// # Errors
 /// The table can't be read.
-pub(in crate::live) async fn told_beyond(
+pub(in crate::live) async fn emitted_ids_beyond(
     signals: &TableView,
     epoch: i32,
     next: &BTreeMap<i32, i64>,
@@ -39,7 +39,10 @@ pub(in crate::live) async fn told_beyond(
 ///
 /// # Errors
 /// The table can't be read.
-pub(in crate::live) async fn told_since(signals: &TableView, since: i64) -> Result<Vec<Arc<Event>>, QueryError> {
+pub(in crate::live) async fn events_emitted_since(
+    signals: &TableView,
+    since: i64,
+) -> Result<Vec<Arc<Event>>, QueryError> {
     let time = chrono::DateTime::from_timestamp_micros(since).unwrap_or_default();
     let sql = format!(
         "SELECT * FROM {SIGNALS} WHERE emitted_at >= TIMESTAMP '{}' ORDER BY ts, kafka_partition, kafka_offset, \
