@@ -288,3 +288,74 @@ fn the_rules_see_what_they_look_for() {
     let source = Source { path: "src/lake/a.rs".to_owned(), text: text.to_owned() };
     assert_eq!((source.module(), source.tests_begin(), source.is_test()), ("lake", 3, false));
 }
+
+/// Words that this tree once had for what the field has words for: see CONTRIBUTING.md.
+const RETIRED: [&str; 20] = [
+    "tell",
+    "told",
+    "tells",
+    "look",
+    "looks",
+    "looked",
+    "looker",
+    "anew",
+    "trouble",
+    "mend",
+    "mended",
+    "bury",
+    "buried",
+    "strangers",
+    "vacant",
+    "obey",
+    "caretaker",
+    "upkeep",
+    "patiently",
+    "beside",
+];
+
+/// The words of `look_back_for` and `LookBack`, in lower case.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for c in name.chars() {
+        if c == '_' || c.is_uppercase() {
+            words.push(String::new());
+        }
+        words.last_mut().expect("there is a first one").extend(c.to_lowercase().filter(|c| *c != '_'));
+    }
+    words.into_iter().filter(|word| !word.is_empty()).collect()
+}
+
+fn retired(name: &str) -> Option<&'static str> {
+    let words = words_of(name);
+    let is_usual = |at: usize| {
+        words[at] == "look" && matches!(words.get(at + 1).map(String::as_str), Some("back" | "ahead" | "up"))
+    };
+    let at = (0..words.len()).find(|at| RETIRED.contains(&words[*at].as_str()) && !is_usual(*at))?;
+    RETIRED.into_iter().find(|word| *word == words[at])
+}
+
+#[test]
+fn names_are_words_of_the_field() {
+    const DECLARE: [&str; 9] = ["fn", "struct", "enum", "trait", "const", "static", "type", "mod", "union"];
+    let mut problems = Vec::new();
+    for source in sources("src", "rs").into_iter().filter(|source| !source.is_test()) {
+        let tests = source.tests_begin();
+        for (number, line) in source.lines().take_while(|(number, _)| *number < tests) {
+            let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+            while let Some(word) = words.next() {
+                let name = if DECLARE.contains(&word) { words.next().unwrap_or("") } else { continue };
+                if let Some(word) = retired(name) {
+                    problems.push(format!(
+                        "{}:{number}: {name}: '{word}' is a retired word, see CONTRIBUTING.md",
+                        source.path
+                    ));
+                }
+            }
+        }
+    }
+    report(problems);
+    assert_eq!(
+        (retired("tell_rows"), retired("LakeUpkeep"), retired("look_back"), retired("footer")),
+        (Some("tell"), Some("upkeep"), None, None)
+    );
+}

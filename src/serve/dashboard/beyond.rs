@@ -19,7 +19,7 @@ pub(in crate::serve::dashboard) struct Beyond {
     /// `None`: the table alone is shown.
     settings: Option<UnionSettings>,
     open: Option<Open>,
-    trouble: Option<String>,
+    unavailable_reason: Option<String>,
     again_at: Option<Instant>,
 }
 
@@ -30,7 +30,7 @@ struct Open {
 
 impl Beyond {
     pub(in crate::serve::dashboard) fn new(settings: Option<UnionSettings>) -> Self {
-        Self { settings, open: None, trouble: None, again_at: None }
+        Self { settings, open: None, unavailable_reason: None, again_at: None }
     }
 
     pub(in crate::serve::dashboard) fn is_open(&self) -> bool {
@@ -38,8 +38,8 @@ impl Beyond {
     }
 
     /// What keeps it from being followed.
-    pub(in crate::serve::dashboard) fn trouble(&self) -> Option<String> {
-        self.trouble.clone()
+    pub(in crate::serve::dashboard) fn unavailable_reason(&self) -> Option<String> {
+        self.unavailable_reason.clone()
     }
 
     /// The newest view; `None` where none is wanted, or it can't be had now.
@@ -50,13 +50,13 @@ impl Beyond {
             match open(settings.clone(), spec).await {
                 Ok(open) => {
                     self.open = Some(open);
-                    self.trouble = None;
+                    self.unavailable_reason = None;
                 }
                 Err(problem) => {
-                    if self.trouble.as_ref() != Some(&problem) {
+                    if self.unavailable_reason.as_ref() != Some(&problem) {
                         tracing::warn!("the dashboard shows the table alone: {problem}");
                     }
-                    self.trouble = Some(problem);
+                    self.unavailable_reason = Some(problem);
                     self.again_at = Some(Instant::now() + AGAIN);
                 }
             }

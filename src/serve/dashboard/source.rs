@@ -238,7 +238,10 @@ impl LakeWatcher {
         let union = self.beyond.newest(&self.spec).await;
         let is_same = self.versions == lake.versions()
             && self.union.as_ref().map(Arc::as_ptr) == union.as_ref().map(Arc::as_ptr)
-            && self.view.as_ref().is_some_and(|view| union.is_some() || view.trouble == self.beyond.trouble());
+            && self
+                .view
+                .as_ref()
+                .is_some_and(|view| union.is_some() || view.trouble == self.beyond.unavailable_reason());
         if let Some(view) = self.view.as_ref().filter(|_| is_same) {
             return Ok(Arc::clone(view));
         }
@@ -274,7 +277,9 @@ impl LakeWatcher {
                 Some(union) if union.mode != tail::UnionMode::Snapshot => Mode::Live,
                 _ => Mode::Snapshot,
             },
-            trouble: union.as_ref().map_or_else(|| self.beyond.trouble(), |union| union.stale_reason.clone()),
+            trouble: union
+                .as_ref()
+                .map_or_else(|| self.beyond.unavailable_reason(), |union| union.stale_reason.clone()),
             rows: ticks.rows,
             files: ticks.files,
             dead_letters: session.table(DEAD_LETTERS)?.rows,
