@@ -21,7 +21,6 @@ import json
 import os
 import random
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -37,7 +36,7 @@ from confluent_kafka import Producer
 from checker import active_files
 from delta_log import open_store, read_table
 from producer import Source, make_topic
-from servers import REPOSITORY, Servers, unwind_on_sigterm
+from servers import REPOSITORY, Servers, run_in_folder, unwind_on_sigterm
 from worker import READING, Launcher, Worker, new_file
 
 PARTITIONS = 4
@@ -287,19 +286,7 @@ def main() -> int:
     if args.seed is None:
         args.seed = secrets.randbelow(1_000_000)
     print(f"seed {args.seed}", flush=True)
-    folder = args.keep or Path(tempfile.mkdtemp(prefix="tickhouse-replay-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    servers = Servers(folder)
-    code = 1
-    try:
-        code = execute(args, folder, servers)
-    finally:
-        servers.stop()
-        if code == 0 and not args.keep:
-            shutil.rmtree(folder)
-        else:
-            print(f"logs and tables are in {folder}", file=sys.stderr)
-    return code
+    return run_in_folder(lambda folder, servers: execute(args, folder, servers), args.keep, "tickhouse-replay-")
 
 
 if __name__ == "__main__":

@@ -20,11 +20,9 @@ import json
 import random
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +30,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from producer import make_topic
-from servers import REPOSITORY, Servers, unwind_on_sigterm
+from servers import REPOSITORY, Servers, run_in_folder, unwind_on_sigterm
 
 PARTITIONS = 4
 SYMBOLS = 50
@@ -178,19 +176,7 @@ def main() -> int:
     if args.seed is None:
         args.seed = secrets.randbelow(1_000_000)
     print(f"seed {args.seed}", flush=True)
-    folder = args.keep or Path(tempfile.mkdtemp(prefix="tickhouse-resume-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    servers = Servers(folder)
-    code = 1
-    try:
-        code = execute(args, folder, servers)
-    finally:
-        servers.stop()
-        if code == 0 and not args.keep:
-            shutil.rmtree(folder)
-        else:
-            print(f"logs and files are in {folder}", file=sys.stderr)
-    return code
+    return run_in_folder(lambda folder, servers: execute(args, folder, servers), args.keep, "tickhouse-resume-")
 
 
 if __name__ == "__main__":

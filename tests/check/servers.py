@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,3 +50,20 @@ class Servers:
         for started in [one for one in self.running if one[0] == script]:
             subprocess.run([SERVERS / script, "stop", started[1]], check=False)
             self.running.remove(started)
+
+
+def run_in_folder(execute: Callable[[Path, Servers], int], keep: Path | None, prefix: str) -> int:
+    """The exit code of `execute`; its folder stays where it was asked for or something was found."""
+    folder = keep or Path(tempfile.mkdtemp(prefix=prefix))
+    folder.mkdir(parents=True, exist_ok=True)
+    servers = Servers(folder)
+    code = 1
+    try:
+        code = execute(folder, servers)
+    finally:
+        servers.stop()
+        if code == 0 and not keep:
+            shutil.rmtree(folder)
+        else:
+            print(f"logs and tables are in {folder}", file=sys.stderr)
+    return code

@@ -191,7 +191,9 @@ mod tests {
         assert!(problem("close > 'a lot'").await.contains("a lot"));
         assert!(problem("nosuch(close) > 1").await.contains("nosuch"));
         assert!(problem("close > 1 OR random() > 0.5").await.contains("random() differs between evaluations"));
-        assert!(problem("close > 1 AND now() > TIMESTAMP '2026-01-01'").await.contains("now() differs between evaluations"));
+        assert!(
+            problem("close > 1 AND now() > TIMESTAMP '2026-01-01'").await.contains("now() differs between evaluations")
+        );
     }
 
     #[tokio::test]
