@@ -8,10 +8,10 @@
 //!                                   │ bounded queue (4 events); full = the consumer pauses and keeps polling
 //!                                   │ answers (256 commands) and emptied columns (1,024) go back
 //!                                   ▼
-//!              ingest::pipeline (one task, owns all state) ── batch: rows AND their offset range
+//!              ingest::event_loop (one task, owns all state) ── batch: rows AND their offset range
 //!                                   │ one flush in flight
 //!                                   ▼
-//!              ingest::encode: sort, Parquet ──> lake::commit: Adds + txn(next offsets) in one commit
+//!              ingest::flushing: sort, Parquet ──> lake::commit: Adds + txn(next offsets) in one commit
 //!                                   │
 //!                                   ▼
 //!              ROOT/ticks, ROOT/dead_letters (Delta) <── query, Spark, Athena, Trino, DuckDB, ..
@@ -22,7 +22,7 @@
 //! - `next` is the Delta `txn` version of the very commit that adds the rows it covers. Delta is the truth;
 //!   offsets committed to Kafka serve lag tools only.
 //! - Offsets count in one topic: the table keeps its id, and Kafka's is the same when partitions are taken up and
-//!   after the last record of a batch was read. Brokers before 2.8 tell none.
+//!   after the last record of a batch was read. Brokers before 2.8 report none.
 //! - A verdict depends on the bytes, the Kafka record and the configuration alone, never on the clock.
 //! - Every queue is bounded, every task has an owner that joins it.
 //!

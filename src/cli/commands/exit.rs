@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::check::verify::VerifyError;
-use crate::cli::commands::data_in::way_out::DataLossStop;
+use crate::cli::commands::data_in::recovery_command::DataLossStop;
 use crate::cli::commands::print::ReaderGone;
 use crate::cli::settings::SettingsError;
 use crate::engines::EngineError;

@@ -17,10 +17,10 @@ use crate::query::catalog::request::QueryRequest;
 use crate::query::error::QueryError;
 use crate::query::sql::dialect::Dialect;
 use crate::query::sql::idents::folded;
-use crate::query::sql::moment::QueryClock;
 use crate::query::sql::scope::TickScope;
 use crate::query::sql::since::SinceBound;
 use crate::query::sql::statement::ParsedStatement;
+use crate::query::sql::time_text::QueryClock;
 
 /// The tables and named queries that a statement can refer to.
 #[derive(Debug, Clone, Copy)]

@@ -6,11 +6,11 @@ use crate::query::catalog::demand::RowDemand;
 use crate::query::catalog::warm_up::{UntilCondition, WarmUp};
 use crate::query::error::QueryError;
 use crate::query::session::tables::TICKS;
-use crate::query::sql::moment::{QueryClock, TimeExpression};
 use crate::query::sql::params::ParamValue;
 use crate::query::sql::scope::{TickScope, TimeBound};
 use crate::query::sql::since::SinceBound;
 use crate::query::sql::statement::ParsedStatement;
+use crate::query::sql::time_text::{QueryClock, TimeExpression};
 
 /// A request as the user wrote it. `mark` stands before the names of arguments in errors: `--` for flags.
 #[derive(Debug, Clone, PartialEq, Eq)]

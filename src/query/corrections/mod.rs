@@ -16,10 +16,10 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule, OptimizerRule};
 
 pub(in crate::query) use analyzer::subqueries::WRITE_NOT_EXISTS;
 pub(in crate::query) use physical::cancellable::CancellableJoins;
-pub(in crate::query) use physical::forgetful::ForgetKeys;
-pub(in crate::query) use physical::held::ChargeWindows;
-pub(in crate::query) use physical::unfiltered::UnfilteredStatistics;
+pub(in crate::query) use physical::filtered_aggregates::UnfilteredStatistics;
+pub(in crate::query) use physical::hidden_properties::ForgetKeys;
 pub(in crate::query) use physical::unique_names::PushdownByUniqueNames;
+pub(in crate::query) use physical::window_memory::ChargeWindows;
 
 /// Checks that fail where answers are right, and optimizations that change answers.
 pub(in crate::query) fn settings(options: &mut ConfigOptions) {
@@ -38,11 +38,13 @@ pub(in crate::query) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + 
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Vec::new();
     for rule in Optimizer::new().rules {
         match rule.name() {
-            "push_down_filter" => rules.push(Arc::new(optimizer::always_a_row::PushDownColumns::default())),
+            "push_down_filter" => rules.push(Arc::new(optimizer::global_aggregate_filters::PushDownColumns::default())),
             "eliminate_duplicated_expr" | "eliminate_join" | "optimize_projections" => {
-                rules.extend([Arc::new(optimizer::dependencies::ForgetDependencies) as _, rule]);
+                rules.extend([Arc::new(optimizer::functional_dependencies::ForgetDependencies) as _, rule]);
             }
-            "replace_distinct_aggregate" => rules.push(Arc::new(optimizer::dependencies::GroupDistinct(rule))),
+            "replace_distinct_aggregate" => {
+                rules.push(Arc::new(optimizer::functional_dependencies::GroupDistinct(rule)))
+            }
             "common_sub_expression_eliminate" => {
                 rules.extend([Arc::new(optimizer::equal_windows::EqualWindows) as _, rule])
             }
@@ -68,7 +70,7 @@ pub(in crate::query) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sy
         Arc::new(analyzer::truth::TruthAsDistinct),
         Arc::new(analyzer::years::YearsThatBegin),
         Arc::new(analyzer::overflows::CheckedNumbers),
-        Arc::new(functions::over_frames::NoResidue),
+        Arc::new(functions::frame_aggregates::NoResidue),
     ];
     rules.extend(ours);
     rules
@@ -80,7 +82,7 @@ pub(in crate::query) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sy
 /// The session takes no functions.
 pub(in crate::query) fn register(state: &mut SessionState) -> Result<(), DataFusionError> {
     state.register_expr_planner(Arc::new(analyzer::overflows::CheckedArguments))?;
-    state.register_relation_planner(Arc::new(optimizer::dependencies::RelationsWithoutDependencies))?;
+    state.register_relation_planner(Arc::new(optimizer::functional_dependencies::RelationsWithoutDependencies))?;
     state.register_udf(functions::date_bin::zoned_date_bin())?;
     state.register_udaf(functions::exact_sum::exact_sum())?;
     state.register_udaf(functions::exact_avg::exact_avg())?;

@@ -7,9 +7,9 @@ use futures::TryStreamExt;
 use crate::query::error::QueryError;
 use crate::query::session::query_session::QuerySession;
 use crate::query::session::tables::TICKS;
-use crate::query::sql::moment::TimeExpression;
 use crate::query::sql::scope::TickScope;
 use crate::query::sql::statement::ParsedStatement;
+use crate::query::sql::time_text::TimeExpression;
 
 impl QuerySession {
     /// A line where all ticks that a statement asks for are older than its `since`. For it the first tick that isn't is read,

@@ -11,7 +11,7 @@ use crate::query::error::QueryError;
 use crate::query::sql::literal::{
     before_now, date_literal, double_literal, integer_literal, interval_literal, string_literal, timestamp_literal,
 };
-use crate::query::sql::moment::{QueryClock, TimeExpression};
+use crate::query::sql::time_text::{QueryClock, TimeExpression};
 use crate::util::suggest::did_you_mean;
 
 /// Rows that a window may hold: its state stays in memory, one a symbol.

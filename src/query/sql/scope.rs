@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use crate::query::error::QueryError;
 use crate::query::sql::idents::is_called;
 use crate::query::sql::literal::{date_literal, timestamp_literal};
-use crate::query::sql::moment::{QueryClock, ResolvedTime, TimeExpression};
+use crate::query::sql::time_text::{QueryClock, ResolvedTime, TimeExpression};
 
 /// One end of a range of ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

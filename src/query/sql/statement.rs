@@ -16,14 +16,14 @@ use crate::query::operators::indicators::first_call;
 use crate::query::session::tables::TICKS;
 use crate::query::sql::depth::{MOST_OPERATORS, longest_chain};
 use crate::query::sql::dialect::Dialect;
-use crate::query::sql::moment::{QueryClock, TimeExpression};
 use crate::query::sql::names::name_columns;
 use crate::query::sql::params::{self, Now, ParamValue};
 use crate::query::sql::problem::SqlProblem;
 use crate::query::sql::qualify::qualify;
 use crate::query::sql::scope::{self, TickScope};
 use crate::query::sql::since::SinceBound;
-use crate::query::sql::{dropped, named_windows, shown};
+use crate::query::sql::time_text::{QueryClock, TimeExpression};
+use crate::query::sql::{ignored_clauses, named_windows, range_placeholder};
 
 #[derive(Debug, Clone)]
 pub struct ParsedStatement {
@@ -58,7 +58,7 @@ impl ParsedStatement {
         match (statements.pop_front(), statements.len()) {
             (Some(mut statement), 0) => {
                 if let Some(query) = query_of(&mut statement) {
-                    dropped::refuse(query)?;
+                    ignored_clauses::refuse(query)?;
                     named_windows::resolve(query)?;
                 }
                 Ok(Self::of(text.to_owned(), header, statement))
@@ -101,7 +101,7 @@ impl ParsedStatement {
         if self.header.warm_up.is_some()
             && let Some(statement) = query_of(&mut self.statement)
         {
-            shown::show(statement, range.condition());
+            range_placeholder::show(statement, range.condition());
         }
     }
 

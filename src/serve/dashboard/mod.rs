@@ -16,9 +16,9 @@
 
 mod api;
 mod assets;
-mod beyond;
 mod error;
 mod hub;
+mod live_union;
 mod mode;
 mod pipeline;
 mod routes;

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::form_urlencoded;
 
-use crate::serve::dashboard::api::asked::{Asked, DOWNLOAD_LIMIT, ROW_LIMIT, add_symbol, ending};
 use crate::serve::dashboard::api::queries::{Download, Queries};
+use crate::serve::dashboard::api::request::{ApiRequest, DOWNLOAD_LIMIT, ROW_LIMIT, add_symbol, ending};
 use crate::serve::dashboard::assets::Assets;
 use crate::serve::dashboard::hub::{Hub, Message};
 use crate::serve::dashboard::mode::Mode;
@@ -126,9 +126,9 @@ async fn symbols(State(app): Shared) -> Result<Response, Problem> {
     }
 }
 
-fn asked(query: Option<&str>, headers: &HeaderMap) -> Result<Asked, Problem> {
+fn asked(query: Option<&str>, headers: &HeaderMap) -> Result<ApiRequest, Problem> {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    Asked::parse(query.unwrap_or_default(), accept.unwrap_or_default())
+    ApiRequest::parse(query.unwrap_or_default(), accept.unwrap_or_default())
 }
 
 async fn query(
@@ -148,7 +148,7 @@ async fn query(
 }
 
 async fn sql(State(app): Shared, Path(name): Path<String>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let asked = Asked::parse(query.as_deref().unwrap_or_default(), "")?;
+    let asked = ApiRequest::parse(query.as_deref().unwrap_or_default(), "")?;
     let text = app.queries.sql(&name, &asked)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text + "\n").into_response())
 }

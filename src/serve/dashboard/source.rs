@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lake::{Lake, LakeError, SIGNALS};
 use crate::query::{DEAD_LETTERS, QueryError, QuerySession, TICKS};
-use crate::serve::dashboard::beyond::Beyond;
+use crate::serve::dashboard::live_union::LiveUnion;
 use crate::serve::dashboard::mode::Mode;
 use crate::serve::dashboard::source_spec::SourceSpec;
 use crate::serve::http::Problem;
@@ -134,7 +134,7 @@ pub(in crate::serve::dashboard) struct LakeWatcher {
     asks: mpsc::Receiver<()>,
     seen: watch::Sender<Seen>,
     lake: Option<Lake>,
-    beyond: Beyond,
+    beyond: LiveUnion,
     view: Option<Arc<View>>,
     /// What the view was made of.
     union: Option<Arc<UnionView>>,
@@ -148,7 +148,7 @@ pub(in crate::serve::dashboard) fn source(spec: SourceSpec) -> (Source, LakeWatc
     let nothing = Known::Missing(String::new());
     let (seen, receiver) = watch::channel(Seen { known: nothing, at: None });
     let watcher = LakeWatcher {
-        beyond: Beyond::new(spec.beyond.clone()),
+        beyond: LiveUnion::new(spec.beyond.clone()),
         spec,
         asks,
         seen,

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a connection is waited for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct ConnectionTimeouts {
     /// Until the next request is there.
     pub(super) read: Duration,
     /// Until a reader takes the next bytes.
@@ -24,7 +24,7 @@ pub(super) struct Patience {
     pub(super) stop: Duration,
 }
 
-impl Default for Patience {
+impl Default for ConnectionTimeouts {
     fn default() -> Self {
         Self { read: Duration::from_secs(60), write: Duration::from_secs(10), stop: Duration::from_millis(1_500) }
     }
@@ -34,11 +34,11 @@ const MOST_HEADERS: usize = 64;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves it to its end, which comes soon after `stop`.
-pub(super) async fn serve<T>(stream: T, routes: Router, stop: CancellationToken, patience: Patience)
+pub(super) async fn serve<T>(stream: T, routes: Router, stop: CancellationToken, patience: ConnectionTimeouts)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = Patient { inner: stream, patience: patience.write, stalled: None };
+    let stream = TimedConnection { inner: stream, patience: patience.write, stalled: None };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.read)
@@ -66,13 +66,13 @@ where
 }
 
 /// Gives up on a reader that takes nothing.
-struct Patient<T> {
+struct TimedConnection<T> {
     inner: T,
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T> Patient<T> {
+impl<T> TimedConnection<T> {
     fn judge<R>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if polled.is_ready() {
             self.stalled = None;
@@ -85,13 +85,13 @@ impl<T> Patient<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for TimedConnection<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(cx, buffer)
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Patient<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for TimedConnection<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.judge(cx, polled)
@@ -142,14 +142,14 @@ mod tests {
     const LONG: Duration = Duration::from_secs(600);
 
     /// A client, and the task that serves it.
-    fn served(patience: Patience, stop: &CancellationToken) -> (DuplexStream, JoinHandle<()>) {
+    fn served(patience: ConnectionTimeouts, stop: &CancellationToken) -> (DuplexStream, JoinHandle<()>) {
         let (server, client) = tokio::io::duplex(4 * 1024);
         (client, tokio::spawn(serve(server, endless(), stop.clone(), patience)))
     }
 
     #[tokio::test]
     async fn a_reader_that_takes_nothing_is_given_up() {
-        let patience = Patience { read: LONG, write: SHORT, stop: LONG };
+        let patience = ConnectionTimeouts { read: LONG, write: SHORT, stop: LONG };
         let (mut client, serving) = served(patience, &CancellationToken::new());
         client.write_all(REQUEST).await.unwrap();
         serving.await.unwrap();
@@ -157,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_asks_nothing_is_closed() {
-        let patience = Patience { read: SHORT, write: LONG, stop: LONG };
+        let patience = ConnectionTimeouts { read: SHORT, write: LONG, stop: LONG };
         let (mut client, serving) = served(patience, &CancellationToken::new());
         client.write_all(b"GET / HT").await.unwrap();
         serving.await.unwrap();
@@ -167,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stop_ends_it_soon() {
-        let (stop, patience) = (CancellationToken::new(), Patience { read: LONG, write: LONG, stop: SHORT });
+        let (stop, patience) = (CancellationToken::new(), ConnectionTimeouts { read: LONG, write: LONG, stop: SHORT });
         let (mut client, serving) = served(patience, &stop);
         client.write_all(REQUEST).await.unwrap();
         client.read_u8().await.unwrap();

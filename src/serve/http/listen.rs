@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Patience, serve};
+use super::connection::{ConnectionTimeouts, serve};
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 256;
@@ -84,7 +84,7 @@ pub async fn accept(listener: TcpListener, routes: Router, most: usize, stop: Ca
                     let (Ok(()) | Err(_)) = stream.set_nodelay(true);
                     let (routes, stop) = (routes.clone(), stop.clone());
                     connections.spawn(async move {
-                        serve(stream, routes, stop, Patience::default()).await;
+                        serve(stream, routes, stop, ConnectionTimeouts::default()).await;
                         drop(place);
                     });
                 }

@@ -2,11 +2,11 @@
 
 pub(in crate::cli::commands) mod alerts;
 pub(in crate::cli::commands) mod dashboard;
-pub(in crate::cli::commands) mod elsewhere;
 pub(in crate::cli::commands) mod explain;
 pub(in crate::cli::commands) mod listing;
 pub(in crate::cli::commands) mod live;
 pub(in crate::cli::commands) mod live_tables;
+pub(in crate::cli::commands) mod other_engine;
 pub(in crate::cli::commands) mod page;
 pub(in crate::cli::commands) mod progress;
 pub mod query;

@@ -12,7 +12,7 @@ use crate::cli::commands::ask::progress::ProgressLine;
 use crate::cli::commands::ask::statement::{notes, prepare};
 use crate::cli::commands::ask::tables::Tables;
 use crate::cli::commands::ask::target::{Target, fit_of, output_of};
-use crate::cli::commands::ask::{elsewhere, repl};
+use crate::cli::commands::ask::{other_engine, repl};
 use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::Settings;
 use crate::engines::QueryEngine;
@@ -61,7 +61,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     let settings = Settings::resolve(global.config.as_deref(), |layers| args.apply(layers))?.settings;
     args.require_live().map_err(QueryError::Usage)?;
     if args.is_open() {
-        elsewhere::refuse_prompt(settings.engine)?;
+        other_engine::refuse_prompt(settings.engine)?;
         return repl::run(global, args, stop).await;
     }
     let dialect = args.dialect.unwrap_or(settings.engine.dialect());
@@ -75,9 +75,9 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
         let problem = format!("--live is for --engine local: {} knows the table only", settings.engine.name());
         return Err(QueryError::Usage(problem).into());
     }
-    if let Some(client) = elsewhere::client_of(&settings, args).await? {
+    if let Some(client) = other_engine::client_of(&settings, args).await? {
         let sql = parsed.to_engine(settings.engine.dialect())?;
-        return elsewhere::answer(&client, &sql, args, format, (&target, &settings.store), stop).await;
+        return other_engine::answer(&client, &sql, args, format, (&target, &settings.store), stop).await;
     }
 
     let mut tables = Tables::open(global, args, stop).await?;

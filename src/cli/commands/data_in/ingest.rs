@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::{GlobalArgs, IngestArgs};
 use crate::cli::commands::ask::live::printer;
 use crate::cli::commands::data_in::sidecars::{Sidecars, Wanted, check};
-use crate::cli::commands::data_in::{dry_run, way_out};
+use crate::cli::commands::data_in::{dry_run, recovery_command};
 use crate::cli::commands::operate::metrics::{Listening, view};
 use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Resolved, Settings, SettingsError};
@@ -70,7 +70,7 @@ async fn ingest(
         until_latest: args.until_latest,
         accept_input_change: args.accept_input_change,
     };
-    let way_out = |error| way_out::show(error, global, &resolved);
+    let way_out = |error| recovery_command::show(error, global, &resolved);
     let Some(daemon) = IngestDaemon::open_with_status(spec, status, &stop).await.map_err(way_out)? else {
         ensure!(!args.until_latest, "stopped before anything was read; run it again");
         write_stderr("stopped before anything was read\n");

@@ -5,5 +5,5 @@ pub(in crate::cli::commands) mod demo;
 pub(in crate::cli::commands) mod dry_run;
 pub(in crate::cli::commands) mod ingest;
 pub mod produce;
+pub(in crate::cli::commands) mod recovery_command;
 pub(in crate::cli::commands) mod sidecars;
-pub(in crate::cli::commands) mod way_out;

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::query::corrections::analyzer::exprs::rewrite_exprs;
 use crate::query::corrections::functions::checked::Arithmetic;
-use crate::query::corrections::functions::within::{has_no_digit_left, within_precision};
+use crate::query::corrections::functions::decimal_digits::{has_no_digit_left, within_precision};
 
 /// Runs once both sides of an operator have one type.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::query::corrections::analyzer::exprs::rewrite_exprs;
 use crate::query::corrections::functions::opaque::opaque;
-use crate::query::corrections::optimizer::always_a_row::always_has_a_row;
+use crate::query::corrections::optimizer::global_aggregate_filters::always_has_a_row;
 
 #[derive(Debug)]
 pub(in crate::query::corrections) struct NoRowIsNull;

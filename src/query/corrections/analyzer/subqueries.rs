@@ -13,7 +13,7 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, ExprSchemable, JoinConstraint, JoinType, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
-use crate::query::corrections::optimizer::always_a_row::always_has_a_row;
+use crate::query::corrections::optimizer::global_aggregate_filters::always_has_a_row;
 
 pub(in crate::query) const WRITE_NOT_EXISTS: &str = "write NOT EXISTS (SELECT 1 FROM .. WHERE v = x) in place of x NOT IN (SELECT v FROM ..), which is never true where v has a NULL";
 

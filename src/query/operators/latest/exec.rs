@@ -17,7 +17,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::chosen::{OpenedFile, RowChooser};
+use super::row_selection::{OpenedFile, RowChooser};
 use crate::query::operators::rolling::spans;
 
 /// Files whose footers and dictionaries are read side by side.

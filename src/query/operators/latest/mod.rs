@@ -12,9 +12,9 @@
 //! through the files from the newest on; whether a row group matters is decided by the dictionary page of its symbols,
 //! a few hundred bytes. Of a file whose footer says that it is sorted, the rows that matter are the last of each run.
 
-mod chosen;
 mod dictionary;
 mod exec;
+mod row_selection;
 mod rule;
 
 pub(in crate::query) use rule::LastRows;

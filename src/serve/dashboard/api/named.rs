@@ -4,7 +4,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 use crate::live::EventKind;
 use crate::query::{Dialect, OutputColumn, ParsedStatement, QueryCatalog, QueryClock, QueryHeader, QueryParam, TICKS};
-use crate::serve::dashboard::api::asked::{Asked, DOWNLOAD_LIMIT, ROW_LIMIT};
+use crate::serve::dashboard::api::request::{ApiRequest, DOWNLOAD_LIMIT, ROW_LIMIT};
 use crate::serve::http::Problem;
 use crate::util::suggest::did_you_mean;
 
@@ -99,7 +99,7 @@ impl Named {
     pub(in crate::serve::dashboard) fn prepare(
         &self,
         name: &str,
-        asked: &Asked,
+        asked: &ApiRequest,
         now: DateTime<Utc>,
     ) -> Result<Prepared, Problem> {
         let most_rows = if asked.format.is_some() { DOWNLOAD_LIMIT } else { ROW_LIMIT };
@@ -160,7 +160,7 @@ mod tests {
 
     fn prepare(name: &str, query: &str) -> Result<Prepared, Problem> {
         let named = Named::new(QueryCatalog::load(None).unwrap()).unwrap();
-        named.prepare(name, &Asked::parse(query, "").unwrap(), "2026-01-06T12:00:00.7Z".parse().unwrap())
+        named.prepare(name, &ApiRequest::parse(query, "").unwrap(), "2026-01-06T12:00:00.7Z".parse().unwrap())
     }
 
     #[test]

@@ -12,11 +12,11 @@ use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::query::{EncodedResult, OutputFormat, ParsedStatement, QueryError, TICKS};
-use crate::serve::dashboard::api::asked::Asked;
 use crate::serve::dashboard::api::cache::{Cache, Key};
 use crate::serve::dashboard::api::columns::{self, keep};
 use crate::serve::dashboard::api::json;
 use crate::serve::dashboard::api::named::{Named, Prepared, SIGNALS};
+use crate::serve::dashboard::api::request::ApiRequest;
 use crate::serve::dashboard::source::{Source, View};
 use crate::serve::http::Problem;
 
@@ -100,7 +100,7 @@ impl Queries {
     ///
     /// # Errors
     /// The query doesn't take what is asked.
-    pub(in crate::serve::dashboard) fn sql(&self, name: &str, asked: &Asked) -> Result<String, Problem> {
+    pub(in crate::serve::dashboard) fn sql(&self, name: &str, asked: &ApiRequest) -> Result<String, Problem> {
         Ok(self.named.prepare(name, asked, Utc::now())?.parsed.to_sql())
     }
 
@@ -108,7 +108,7 @@ impl Queries {
     ///
     /// # Errors
     /// It is asked for wrongly, takes too long, or there is no lake to ask.
-    pub(in crate::serve::dashboard) async fn columns(&self, name: &str, asked: &Asked) -> Result<Bytes, Problem> {
+    pub(in crate::serve::dashboard) async fn columns(&self, name: &str, asked: &ApiRequest) -> Result<Bytes, Problem> {
         let prepared = self.named.prepare(name, asked, Utc::now())?;
         let view = self.with_timeout(self.source.view()).await?;
         if prepared.needs == SIGNALS && view.session.table(SIGNALS).is_err() {
@@ -124,7 +124,7 @@ impl Queries {
     /// # Errors
     /// As [`Self::columns`].
     pub(in crate::serve::dashboard) async fn symbols(&self, most: usize) -> Result<Bytes, Problem> {
-        let asked = Asked::parse("", "")?;
+        let asked = ApiRequest::parse("", "")?;
         let mut prepared = self.named.prepare(TICKS, &asked, Utc::now())?;
         let text = format!("SELECT DISTINCT symbol FROM {TICKS} ORDER BY symbol LIMIT {most}");
         prepared.parsed = ParsedStatement::parse(&text)?;
@@ -170,7 +170,7 @@ impl Queries {
     pub(in crate::serve::dashboard) async fn download(
         &self,
         name: &str,
-        asked: &Asked,
+        asked: &ApiRequest,
         format: OutputFormat,
         zone: Tz,
     ) -> Result<Download, Problem> {

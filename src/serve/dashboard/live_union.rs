@@ -15,7 +15,7 @@ const FIRST_READ: Duration = Duration::from_secs(1);
 /// Between two attempts to begin.
 const AGAIN: Duration = Duration::from_secs(10);
 
-pub(in crate::serve::dashboard) struct Beyond {
+pub(in crate::serve::dashboard) struct LiveUnion {
     /// `None`: the table alone is shown.
     settings: Option<UnionSettings>,
     open: Option<Open>,
@@ -28,7 +28,7 @@ struct Open {
     sessions: UnionSessions,
 }
 
-impl Beyond {
+impl LiveUnion {
     pub(in crate::serve::dashboard) fn new(settings: Option<UnionSettings>) -> Self {
         Self { settings, open: None, unavailable_reason: None, again_at: None }
     }

@@ -21,7 +21,7 @@ const KEYS: [&str; 10] = ["symbol", "from", "to", "cold", "interval", "tz", "lim
 const PARAM: &str = "p.";
 
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::serve::dashboard) struct Asked {
+pub(in crate::serve::dashboard) struct ApiRequest {
     pub(in crate::serve::dashboard) symbols: Vec<String>,
     pub(in crate::serve::dashboard) from: Option<String>,
     pub(in crate::serve::dashboard) to: Option<String>,
@@ -36,7 +36,7 @@ pub(in crate::serve::dashboard) struct Asked {
     pub(in crate::serve::dashboard) format: Option<OutputFormat>,
 }
 
-impl Asked {
+impl ApiRequest {
     /// `accept` is the header of that name.
     ///
     /// # Errors
@@ -195,8 +195,8 @@ pub(in crate::serve::dashboard) fn ending(format: OutputFormat) -> &'static str 
 mod tests {
     use super::*;
 
-    fn parse(query: &str) -> Result<Asked, Problem> {
-        Asked::parse(query, "*/*")
+    fn parse(query: &str) -> Result<ApiRequest, Problem> {
+        ApiRequest::parse(query, "*/*")
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(asked.format, None);
         let before = parse("to=now&before=1763733600123.456").unwrap();
         assert_eq!(before.to.as_deref(), Some("2025-11-21T14:00:00.123456+00:00"));
-        let download = |query: &str, accept: &str| Asked::parse(query, accept).unwrap().format;
+        let download = |query: &str, accept: &str| ApiRequest::parse(query, accept).unwrap().format;
         assert_eq!(download("", "text/html, text/csv;q=0.9"), Some(OutputFormat::Csv));
         assert_eq!(download("format=arrow", "text/csv"), Some(OutputFormat::Arrow));
         assert_eq!(download("", "application/json"), None);
