@@ -7,11 +7,11 @@
 
 use std::time::{Duration, Instant};
 
-use tickhouse::live::{LiveSettings, RuleSettings, Rules, SignalEngine, TickOrigin};
+use tickhouse::live::{LiveSettings, RuleSettings, Rules, SignalEngine, TickPosition};
 use tickhouse::market::{Tick, TickColumns};
 
 const RUNS: usize = 5;
-const ORIGIN: TickOrigin = TickOrigin { epoch: 0, partition: 0, emitted_until: 0 };
+const ORIGIN: TickPosition = TickPosition { epoch: 0, partition: 0, emitted_until: 0 };
 const BEGIN: i64 = 1_795_185_000_000_000; // 2026-11-20T14:30:00Z
 const TRADE_DATE: i32 = 20_777;
 /// A batch of the tail at 50,000 ticks a second.

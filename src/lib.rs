@@ -6,7 +6,7 @@
 //!                                   ▼
 //!              kafka consumer thread ── decode: borrowed payload -> IngestChunk per partition
 //!                                   │ bounded queue (4 events); full = the consumer pauses and keeps polling
-//!                                   │ answers (256 commands) and emptied columns (1,024) go back
+//!                                   │ 256 commands and 1,024 emptied columns go back
 //!                                   ▼
 //!              ingest::event_loop (one task, owns all state) ── batch: rows AND their offset range
 //!                                   │ one flush in flight
@@ -31,7 +31,7 @@
 //!
 //! Rooms in reading order; `docs/architecture.md` says more of each, and what it may import is a table in `tests/it/tidy.rs`.
 
-/// Leaves that know nothing of ticks, tables or topics.
+/// Helpers that know nothing of ticks, tables or topics.
 pub mod util;
 
 /// Ticks, symbols, trade dates, offsets and counts: pure.

@@ -29,4 +29,4 @@ pub use json::number::scaled_decimal;
 pub use optional::{NeverMatched, OptionalPaths};
 pub use survey::KeySurvey;
 pub use time_format::{TimeFormat, WrittenTime};
-pub use verdict::{Coercions, RawMessage, Rejection, RejectionReason, SkipKind, TOO_LARGE_KEPT, Verdict};
+pub use verdict::{Coercions, KEPT_BYTES_OF_TOO_LARGE, RawMessage, Rejection, RejectionReason, SkipKind, Verdict};

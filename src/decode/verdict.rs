@@ -16,7 +16,7 @@ pub struct RawMessage<'a> {
 }
 
 /// Bytes that a dead letter keeps of a payload above the limit.
-pub const TOO_LARGE_KEPT: usize = 64 << 10;
+pub const KEPT_BYTES_OF_TOO_LARGE: usize = 64 << 10;
 
 /// The outcome of a message. `Ticks(n)`: `n >= 1` rows were appended.
 #[must_use]

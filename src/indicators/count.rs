@@ -6,7 +6,7 @@ use super::window::{Frame, delay};
 
 /// Counts known values in each row's frame; costs next to nothing where all are known.
 #[derive(Debug, Clone)]
-pub struct KnownCounter {
+pub struct NonNullCounter {
     frame: Frame,
     seen: usize,
     /// Of a frame without a beginning: known values so far, and counts that no row has used yet.
@@ -20,7 +20,7 @@ pub struct KnownCounter {
     unknown_inside: usize,
 }
 
-impl KnownCounter {
+impl NonNullCounter {
     pub fn new(frame: Frame) -> Self {
         let (waiting, last) = (VecDeque::new(), VecDeque::new());
         Self { frame, seen: 0, known: 0, waiting, last, unknown: 0, unknown_inside: 0 }

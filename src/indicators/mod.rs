@@ -34,7 +34,7 @@ mod wilder;
 mod window;
 mod zscore;
 
-pub use count::KnownCounter;
+pub use count::NonNullCounter;
 pub use ema::{Ema, Macd, MacdPeriods, MacdRow};
 pub use fold::{Fold, Greatest, Least, Moments, MomentsState, Ranked, Sum};
 pub use previous::{LaggedValues, LastSign};

@@ -93,7 +93,7 @@ proptest! {
 
     #[test]
     fn counts_are_those_of_the_frame_alone(series in series(), frame in frame(), cuts in cuts()) {
-        let mut counter = KnownCounter::new(frame);
+        let mut counter = NonNullCounter::new(frame);
         let mut counts = Vec::new();
         for range in slices(series.len(), &cuts) {
             let values = &series[range];

@@ -21,7 +21,7 @@ const FIRST_TIMEOUT: Duration = Duration::from_millis(500);
 /// Pause between two queries: librdkafka delivers its reports meanwhile, and not all brokers know a new topic at once.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Time until a guessed refusal is final. A proxy in front of a broker that is starting causes the same errors.
-const GUESS_PATIENCE: Duration = Duration::from_secs(3);
+const UNCERTAIN_REFUSAL_TIMEOUT: Duration = Duration::from_secs(3);
 /// Unanswered queries after which the port is probed for HTTP, so that a slow broker isn't probed.
 const UNANSWERED: u32 = 2;
 /// librdkafka's word for "as many replicas as the brokers make by default".
@@ -108,7 +108,7 @@ pub fn topic_info(settings: &KafkaSettings, patience: Duration) -> Result<TopicI
             None => guessing_since = None,
             Some(refusal) => {
                 let since = *guessing_since.get_or_insert_with(Instant::now);
-                if refusal.is_certain() || since.elapsed() >= GUESS_PATIENCE {
+                if refusal.is_certain() || since.elapsed() >= UNCERTAIN_REFUSAL_TIMEOUT {
                     return Err(TopicError::Refused { brokers, refusal });
                 }
             }

@@ -84,7 +84,7 @@ struct EventNames {
 
 /// Where ticks come from, for [`SignalEngine::take`].
 #[derive(Debug, Clone, Copy)]
-pub struct TickOrigin {
+pub struct TickPosition {
     pub epoch: i32,
     pub partition: i32,
     /// Events of ticks below this offset were already emitted.
@@ -126,7 +126,7 @@ impl SignalEngine {
     }
 
     /// Takes rows of one partition in the order of arrival.
-    pub fn take(&mut self, origin: TickOrigin, rows: &TickColumns) {
+    pub fn take(&mut self, origin: TickPosition, rows: &TickColumns) {
         let ids: Vec<u32> = rows.symbols.iter().map(|name| self.id(name, origin.partition)).collect();
         for row in 0..rows.len() {
             let point = TickValues {

@@ -31,7 +31,7 @@ mod update;
 mod values;
 mod warm_up;
 
-pub use engine::{SignalEngine, TickOrigin};
+pub use engine::{SignalEngine, TickPosition};
 pub use error::LiveError;
 pub use event::{Event, EventId, EventKind, Severity, TickId};
 pub use open::{LiveSpec, open};

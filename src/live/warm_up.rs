@@ -9,7 +9,7 @@ use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampM
 use futures::TryStreamExt;
 
 use crate::lake::TableView;
-use crate::live::engine::{SignalEngine, TickOrigin};
+use crate::live::engine::{SignalEngine, TickPosition};
 use crate::live::event::{Event, TickId};
 use crate::live::rolling::TickValues;
 use crate::query::{DEFAULT_MEMORY_BYTES, ParsedStatement, QueryError, QuerySession, TICKS, TickScope};
@@ -32,9 +32,9 @@ pub struct StartOffsets {
 }
 
 impl StartOffsets {
-    pub fn origin(&self, partition: i32) -> TickOrigin {
+    pub fn origin(&self, partition: i32) -> TickPosition {
         let emitted_until = self.emitted_until.get(&partition).copied().unwrap_or(0);
-        TickOrigin { epoch: self.epoch, partition, emitted_until }
+        TickPosition { epoch: self.epoch, partition, emitted_until }
     }
 
     /// Whether the events of a row of the table are still to be emitted; `None` for a tick that is read from Kafka.

@@ -14,7 +14,7 @@ use super::tail_event::TailChunk;
 
 /// This many consecutive batches whose numbers of rows are in the same step are merged into one.
 const STEPS: [Range<usize>; 2] = [0..512, 512..8_192];
-const TOGETHER: usize = 16;
+const MERGED_BATCHES: usize = 16;
 
 /// The rows of one partition.
 #[derive(Debug, Default)]
@@ -102,7 +102,7 @@ impl TailStore {
         part.batches.push_back(Arc::new(batch));
         for step in STEPS {
             let small = part.batches.iter().rev().take_while(|batch| step.contains(&batch.rows.num_rows())).count();
-            if small >= TOGETHER {
+            if small >= MERGED_BATCHES {
                 let parts: Vec<Arc<TailBatch>> = part.batches.drain(part.batches.len() - small..).collect();
                 *bytes -= parts.iter().map(|batch| batch.bytes).sum::<usize>();
                 if let Some(together) = TailBatch::together(&parts)? {

@@ -29,7 +29,7 @@ const REFRESHES_PER_FULL_READ: u32 = 60;
 const FIRST_RETRY_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(32);
 /// Maximum number of waiting batches that go into one view.
-const BATCHES_A_VIEW: usize = 16;
+const BATCHES_PER_VIEW: usize = 16;
 
 /// The lake that a refresh borrowed, and its newest version if that has changed.
 type RefreshResult = (Lake, Result<Option<LakeVersion>, LakeError>);
@@ -283,7 +283,7 @@ impl UnionTask {
 
     async fn take(&mut self, first: Option<TailEvent>) {
         let mut next = first;
-        for _ in 0..BATCHES_A_VIEW {
+        for _ in 0..BATCHES_PER_VIEW {
             match next {
                 Some(TailEvent::Rows(chunks)) => {
                     self.pause = FIRST_RETRY_PAUSE;

@@ -8,7 +8,7 @@ use tickhouse::ingest::{IngestError, IngestSpec};
 
 use crate::support::{Contents, Outgoing, Place, Tickhouse, Topic, over_stores, spec, tick, ticks, until_latest};
 
-const TOO_LARGE_KEPT: usize = 64 << 10;
+const KEPT_BYTES_OF_TOO_LARGE: usize = 64 << 10;
 
 fn poison() -> Vec<(&'static [u8], &'static str)> {
     vec![
@@ -67,7 +67,7 @@ async fn dead_letters_are_whole_and_the_counters_balance() {
         }
         assert_eq!(large_ones.len(), 1);
         let letter = large_ones[0];
-        assert_eq!((letter.reason.as_str(), letter.payload.len()), ("too_large", TOO_LARGE_KEPT));
+        assert_eq!((letter.reason.as_str(), letter.payload.len()), ("too_large", KEPT_BYTES_OF_TOO_LARGE));
         assert_eq!((letter.sha256.clone(), letter.key.clone()), (hex(&large), None));
     })
     .await;

@@ -40,7 +40,7 @@ pub async fn examine(settings: &DoctorSettings) -> Result<DoctorReport, LakeErro
         ticks = tables(&audit, settings, &mut report).await?;
     }
     match &settings.kafka {
-        None => report.not_checked.push("Kafka: say with --brokers where it is".to_owned()),
+        None => report.not_checked.push("Kafka: give --brokers to check it".to_owned()),
         Some(settings) => kafka::check(settings, ticks.as_ref(), &mut report).await,
     }
     Ok(report.judged())

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::error::VerifyError;
 use super::finding::{FindingKind, Findings};
-use super::identities::Identities;
+use super::identities::RowKeys;
 use super::progress::VerifyProgress;
 use super::rows::{FileRows, IdentityBatch, TableRules};
 use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile, batch_rows, offset_bounds};
@@ -41,7 +41,7 @@ pub(super) struct TableContents {
     pub files: u64,
     /// Files that are missing or can't be read.
     pub unreadable: u64,
-    pub identities: Identities,
+    pub identities: RowKeys,
     /// Columns of the table that some files don't have.
     pub lacking: BTreeSet<String>,
     /// Number of files whose statistics have times truncated to milliseconds, by the tool that wrote them.
@@ -211,7 +211,7 @@ fn describe_logged_rows(file: &LoggedFile) -> Option<String> {
 }
 
 fn keep(
-    identities: &mut Identities,
+    identities: &mut RowKeys,
     batch: &IdentityBatch,
     rules: &TableRules,
     bounds: Option<&Bounds>,

@@ -37,7 +37,7 @@ const KAFKA_TIMESTAMP: &str = "an earlier version stored Kafka timestamps that t
                                rows get NULL. Prices, ts and identities are right: leave kafka_ts out, as in SELECT \
                                symbol, ts, close, where a reader can't hold it, and set the producer's timestamps in \
                                milliseconds";
-const OTHER_WRITER: &str = "find out which tool wrote to the table; lakes are written by tickhouse alone";
+const FIX_OTHER_WRITER: &str = "find out which tool wrote to the table; lakes are written by tickhouse alone";
 
 kinds! {
     LogHole = "log-hole", RESTORE_COMMIT;
@@ -47,12 +47,12 @@ kinds! {
     CheckpointHint = "checkpoint-hint-wrong", "delete _last_checkpoint: readers then list the log, and the next \
                                                checkpoint writes it again";
     NoBeginning = "log-without-beginning", "restore the oldest commits or a checkpoint from a backup";
-    PathTwice = "path-twice", OTHER_WRITER;
+    PathTwice = "path-twice", FIX_OTHER_WRITER;
     FileMissing = "file-missing", RESTORE_FILE;
     FileTruncated = "file-truncated", RESTORE_FILE;
     FileSize = "file-size-differs", RESTORE_FILE;
     FileUnreadable = "file-unreadable", RESTORE_FILE;
-    Column = "column-wrong", OTHER_WRITER;
+    Column = "column-wrong", FIX_OTHER_WRITER;
     Statistics = "statistics-wrong", "queries may skip rows of the file, which are in it all the same: restore the \
                                       commit that added it from a backup, and find out which tool wrote the statistics";
     PartitionDate = "partition-date-wrong", "queries by date miss these rows; restore the commit that added the file, or \

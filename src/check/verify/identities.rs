@@ -13,7 +13,7 @@ use roaring::RoaringTreemap;
 
 /// Identities by epoch and partition.
 #[derive(Debug, Default)]
-pub(super) struct Identities {
+pub(super) struct RowKeys {
     partitions: BTreeMap<(i32, i32), PartitionIdentities>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct PartitionIdentities {
     twice: RoaringTreemap,
 }
 
-impl Identities {
+impl RowKeys {
     /// Adds an identity; false if it exists already.
     pub(super) fn add(&mut self, partition: (i32, i32), offset: u64, index: i32) -> bool {
         let offsets = self.partitions.entry(partition).or_default();
@@ -103,7 +103,7 @@ mod tests {
         fn a_set_of_identities_is_what_a_plain_set_is(
             rows in prop::collection::vec((0i32..2, 0i32..3, 0u64..200_000, 0i32..3), 0..300),
         ) {
-            let (mut identities, mut plain) = (Identities::default(), BTreeSet::new());
+            let (mut identities, mut plain) = (RowKeys::default(), BTreeSet::new());
             for &(epoch, partition, offset, index) in &rows {
                 prop_assert_eq!(
                     identities.add((epoch, partition), offset, index),

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::finding::FindingKind;
 use super::statistics::{Extremes, Statistics};
-use crate::decode::TOO_LARGE_KEPT;
+use crate::decode::KEPT_BYTES_OF_TOO_LARGE;
 use crate::lake::LoggedFile;
 use crate::market::{MarketZone, PartitionBy, date_text, is_plausible_kafka_ts};
 
@@ -214,7 +214,7 @@ impl FileRows {
         };
         for row in 0..batch.num_rows() {
             let (payload, size) = (payloads.value(row), sizes.value(row));
-            let is_cut = payload.len() == TOO_LARGE_KEPT && size > TOO_LARGE_KEPT as i64;
+            let is_cut = payload.len() == KEPT_BYTES_OF_TOO_LARGE && size > KEPT_BYTES_OF_TOO_LARGE as i64;
             let is_complete = payload.len() as i64 == size && hex(&Sha256::digest(payload)) == hashes.value(row);
             if !is_cut && !is_complete {
                 let length = payload.len();

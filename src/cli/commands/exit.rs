@@ -1,4 +1,4 @@
-//! With which code a command leaves.
+//! Maps errors to exit codes.
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use crate::decode::json::scan::Scanner;
 use crate::decode::verdict::{Rejection, RejectionReason};
 
 /// Event types and stream names that carry no trades.
-const NO_TICKS: &[&str] = &[
+const NON_TRADE_TYPES: &[&str] = &[
     "bookTicker",
     "depthUpdate",
     "depth",
@@ -148,7 +148,7 @@ impl Binance {
             "" if present(self.result) => Some("response"),
             "" if present(self.error) || present(self.code) => Some("error"),
             "" => fields.untyped(found),
-            _ => known(kind, NO_TICKS).or_else(|| interval_stream(kind)),
+            _ => known(kind, NON_TRADE_TYPES).or_else(|| interval_stream(kind)),
         };
         let unknown =
             || frame.unknown_type(&[(&fields.event_pointer, found[fields.event]), ("/stream", found[self.stream])]);
@@ -161,7 +161,7 @@ impl Binance {
         let event = self.raw.event;
         let element = |frame: &mut Frame<'_, '_>, found: &[Capture]| {
             let kind = frame.string(found[event]).unwrap_or_default();
-            match known(&kind, NO_TICKS) {
+            match known(&kind, NON_TRADE_TYPES) {
                 Some(name) => frame.skip(name),
                 None if matches!(&*kind, "trade" | "aggTrade") => {
                     return Err(Rejection::new(
@@ -194,7 +194,7 @@ fn interval_stream(kind: &str) -> Option<&'static str> {
         return levels.bytes().all(|byte| byte.is_ascii_digit()).then_some("depth");
     }
     let (name, _) = kind.rsplit_once('_')?;
-    known(name, NO_TICKS)
+    known(name, NON_TRADE_TYPES)
 }
 
 #[cfg(test)]

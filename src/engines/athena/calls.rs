@@ -42,7 +42,7 @@ where
             let detail = code.unwrap_or("access is denied").to_owned();
             EngineError::LogIn { engine: ATHENA, detail, fix: LOG_IN_FIX }
         }
-        (Some(code), status) if is_passing(code) || status.is_some_and(|status| status >= 500) => {
+        (Some(code), status) if is_transient(code) || status.is_some_and(|status| status >= 500) => {
             let detail = format!("{message} ({code})");
             EngineError::Unreachable { engine: ATHENA, address: action.to_owned(), detail }
         }
@@ -54,6 +54,6 @@ where
     }
 }
 
-fn is_passing(code: &str) -> bool {
+fn is_transient(code: &str) -> bool {
     ["ThrottlingException", "TooManyRequestsException", "InternalServerException"].contains(&code)
 }

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use crate::decode::{Coercions, Decoder, KeySurvey, RawMessage, Rejection, RejectionReason, TOO_LARGE_KEPT, Verdict};
+use crate::decode::{
+    Coercions, Decoder, KEPT_BYTES_OF_TOO_LARGE, KeySurvey, RawMessage, Rejection, RejectionReason, Verdict,
+};
 use crate::ingest::batching::batch::{CHUNK_ROWS, DeadLetter, IngestChunk};
 use crate::ingest::batching::column_pool::ColumnPool;
 use crate::kafka::{KafkaRecord, RecordHandler};
@@ -200,7 +202,7 @@ impl RecordHandler for Assembler {
 fn dead_letter(record: &KafkaRecord<'_>, rejection: Rejection) -> DeadLetter {
     let payload = record.payload().unwrap_or_default();
     let kept = match rejection.reason {
-        RejectionReason::TooLarge => TOO_LARGE_KEPT.min(payload.len()),
+        RejectionReason::TooLarge => KEPT_BYTES_OF_TOO_LARGE.min(payload.len()),
         _ => payload.len(),
     };
     let header = |(name, value): (&str, Option<&[u8]>)| (name.to_owned(), value.map(<[u8]>::to_vec));

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::dead_letter_key::{DeadLetterKey, KEY_COLUMNS};
 use super::error::ReplayError;
 use super::offset_set::MessageIdentity;
-use crate::decode::TOO_LARGE_KEPT;
+use crate::decode::KEPT_BYTES_OF_TOO_LARGE;
 use crate::lake::{DataFile, StoredFile, TableView};
 
 /// Bounds memory: a payload has up to 1 MiB by default.
@@ -187,7 +187,7 @@ pub(super) struct StoredDeadLetter<'a> {
 impl StoredDeadLetter<'_> {
     /// Returns true if only the beginning of the payload was kept.
     pub(super) fn is_truncated(&self) -> bool {
-        self.payload.len() == TOO_LARGE_KEPT && (TOO_LARGE_KEPT as i64) < self.payload_bytes
+        self.payload.len() == KEPT_BYTES_OF_TOO_LARGE && (KEPT_BYTES_OF_TOO_LARGE as i64) < self.payload_bytes
     }
 
     /// # Errors

@@ -112,7 +112,7 @@ mod tests {
     }
 
     /// A code of a future broker.
-    const NOBODY_KNOWS: c_int = 1_999;
+    const UNKNOWN_CODE: c_int = 1_999;
     const LIST_OFFSETS: i16 = 2;
     const ANSWER: Duration = Duration::from_secs(20);
 
@@ -120,7 +120,7 @@ mod tests {
     fn codes_that_the_bindings_lack_are_numbers() {
         assert_eq!(code_of(3), RDKafkaErrorCode::UnknownTopicOrPartition);
         assert_eq!(code_of(-195), RDKafkaErrorCode::BrokerTransportFailure);
-        for number in [NOBODY_KNOWS, -9_999, c_int::MIN] {
+        for number in [UNKNOWN_CODE, -9_999, c_int::MIN] {
             let error = check_number("ask", number).unwrap_err();
             assert_eq!(
                 (error.code, error.to_string()),
@@ -140,15 +140,15 @@ mod tests {
         let raw = RawConsumer::new(&kafka.consumer_config("group"), "ticks", 10).unwrap();
         assert_eq!(raw.watermarks(0, ANSWER).unwrap(), (0, 0));
 
-        let errors = [NOBODY_KNOWS; 2];
+        let errors = [UNKNOWN_CODE; 2];
         // SAFETY: the array is copied by the call.
         unsafe { rd_kafka_mock_push_request_errors_array(mock, LIST_OFFSETS, errors.len(), errors.as_ptr()) };
         let error = raw.watermarks(0, ANSWER).unwrap_err();
-        assert_eq!((error.code, error.number), (RDKafkaErrorCode::Unknown, NOBODY_KNOWS));
+        assert_eq!((error.code, error.number), (RDKafkaErrorCode::Unknown, UNKNOWN_CODE));
 
         // SAFETY: the name lives through the call.
-        unsafe { rd_kafka_mock_topic_set_error(mock, c"ticks".as_ptr(), NOBODY_KNOWS) };
+        unsafe { rd_kafka_mock_topic_set_error(mock, c"ticks".as_ptr(), UNKNOWN_CODE) };
         let error = raw.partitions(ANSWER).unwrap_err();
-        assert_eq!(error.number, NOBODY_KNOWS);
+        assert_eq!(error.number, UNKNOWN_CODE);
     }
 }

@@ -18,7 +18,7 @@ const AT_ONCE: u32 = 2;
 const SLICE: Duration = Duration::from_millis(50);
 
 thread_local! {
-    static PACE: Cell<ConnectPacing> = const { Cell::new(ConnectPacing { free_at: None }) };
+    static CONNECT_PACING: Cell<ConnectPacing> = const { Cell::new(ConnectPacing { free_at: None }) };
 }
 
 /// The state that the threads of one client share.
@@ -60,7 +60,7 @@ impl ConnectPacing {
 pub(super) unsafe fn open(domain: c_int, kind: c_int, protocol: c_int, sockets: *const SocketGate) -> c_int {
     // SAFETY: promised by the caller; its fields are atomic.
     let sockets = unsafe { &*sockets };
-    let wait = PACE.with(|pace| {
+    let wait = CONNECT_PACING.with(|pace| {
         let mut state = pace.get();
         let wait = state.wait(Instant::now());
         pace.set(state);

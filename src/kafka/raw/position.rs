@@ -14,7 +14,7 @@ use super::RawConsumer;
 use super::code::{RawError, check_number, number_in};
 use super::native::{check, elements, known_epoch, millis, take_error};
 
-const NOT_YET: [RDKafkaRespErr; 4] = [
+const RETRIABLE_CODES: [RDKafkaRespErr; 4] = [
     RDKafkaRespErr::RD_KAFKA_RESP_ERR__STATE,
     RDKafkaRespErr::RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS,
     RDKafkaRespErr::RD_KAFKA_RESP_ERR__IN_PROGRESS,
@@ -59,7 +59,7 @@ impl RawConsumer {
             // SAFETY: the element belongs to the list.
             let number = unsafe { number_in(&raw const element.err) };
             // Its assignment has not reached the fetcher.
-            if NOT_YET.iter().all(|err| *err as c_int != number) {
+            if RETRIABLE_CODES.iter().all(|err| *err as c_int != number) {
                 check_number(CALL, number)?;
                 started.push(element.partition);
             }

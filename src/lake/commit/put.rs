@@ -20,7 +20,7 @@ use crate::lake::log::table::Table;
 use crate::lake::store::folder::{AddedFile, CommitInto, NotAsWritten};
 
 /// Concurrent HEAD requests for the files of one commit.
-const PARALLEL_HEADS: usize = 16;
+const PARALLEL_HEAD_REQUESTS: usize = 16;
 
 /// Table property: rows may be added but never removed.
 const APPEND_ONLY: &str = "delta.appendOnly";
@@ -104,7 +104,7 @@ impl Table {
                     file.check(found).map_err(|wrong| self.gone(&wrong))
                 }
             };
-            stream::iter(files.iter().map(check)).buffer_unordered(PARALLEL_HEADS).try_collect::<()>().await?;
+            stream::iter(files.iter().map(check)).buffer_unordered(PARALLEL_HEAD_REQUESTS).try_collect::<()>().await?;
         }
         Ok(CommitInto::Table { folder: self.loaded_from, files })
     }

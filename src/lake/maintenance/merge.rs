@@ -70,7 +70,7 @@ impl SortKeys {
     }
 
     /// First row at or after `from` whose key is above `bound`; rows are sorted. Searches near `from` first.
-    fn end_below(&self, from: usize, bound: &Key<'_>) -> usize {
+    fn upper_bound(&self, from: usize, bound: &Key<'_>) -> usize {
         let rows = self.ts.len();
         let mut step = 1;
         let mut below = from;
@@ -156,7 +156,7 @@ impl Merge {
                     return Err((input, MergeError::Twice(format!("{symbol} {partition}/{offset}/{index}"))));
                 }
                 // Takes at least one row, as another epoch may have the same key.
-                keys.end_below(start, bound)
+                keys.upper_bound(start, bound)
             }
         };
         if let MergeInput::Reading { row, .. } = &mut self.inputs[input] {

@@ -5,7 +5,7 @@ mod streams;
 
 use proptest::prelude::*;
 
-use crate::live::{Event, LiveSettings, RuleSettings, Rules, SignalEngine, TickOrigin};
+use crate::live::{Event, LiveSettings, RuleSettings, Rules, SignalEngine, TickPosition};
 use crate::market::{Tick, TickColumns};
 use crate::query::tests::{DAY_MICROS, Row, START};
 
@@ -58,7 +58,7 @@ pub(in crate::live) fn columns(rows: &[Row]) -> TickColumns {
     columns
 }
 
-pub(in crate::live) const ORIGIN: TickOrigin = TickOrigin { epoch: 0, partition: 0, emitted_until: 0 };
+pub(in crate::live) const ORIGIN: TickPosition = TickPosition { epoch: 0, partition: 0, emitted_until: 0 };
 
 pub(in crate::live) fn take(engine: &mut SignalEngine, rows: &[Row]) -> Vec<Event> {
     engine.take(ORIGIN, &columns(rows));

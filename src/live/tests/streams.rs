@@ -171,7 +171,7 @@ fn late_ticks_and_scattered_symbols_are_counted_and_left_out() {
     let state = &engine.states()[0];
     assert_eq!((engine.progress().ticks, engine.progress().late), (2, 1));
     assert_eq!((state.values[crate::live::at::DAY_HIGH], state.values[crate::live::at::PREV_CLOSE]), (101.0, 100.0));
-    let other = TickOrigin { partition: 1, ..ORIGIN };
+    let other = TickPosition { partition: 1, ..ORIGIN };
     engine.take(other, &columns(&[row(11, 102.0, 0), row(12, 102.0, 1)]));
     assert_eq!(engine.progress().scattered_symbols, 1);
 }

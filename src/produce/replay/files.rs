@@ -1,4 +1,4 @@
-//! Which files, and how to read them.
+//! Finds the input files and detects their formats.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! Where a statement puts what its memory can't hold.
+//! The spill folder of a statement.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

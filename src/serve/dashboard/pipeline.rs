@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::live::LiveProgress;
-use crate::serve::dashboard::source::{Known, View};
+use crate::serve::dashboard::source::{CachedState, View};
 
 /// The state of an ingest that runs in the same process. Counts are since its start.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,7 +42,7 @@ pub(in crate::serve::dashboard) struct PipelineLine {
 impl PipelineLine {
     /// `now` in milliseconds since the epoch.
     pub(in crate::serve::dashboard) fn of(
-        known: &Known,
+        known: &CachedState,
         ingest: Option<&PipelineView>,
         live: Option<&LiveProgress>,
         tabs: usize,
@@ -51,9 +51,9 @@ impl PipelineLine {
         let mut line = Self { tabs, ..Self::default() };
         let mut newest_ts = None;
         match known {
-            Known::There(view) => newest_ts = line.table(view),
-            Known::Missing(_) => {}
-            Known::Unreachable(problem) => line.trouble = Some(problem.clone()),
+            CachedState::There(view) => newest_ts = line.table(view),
+            CachedState::Missing(_) => {}
+            CachedState::Unreachable(problem) => line.trouble = Some(problem.clone()),
         }
         if let Some(ingest) = ingest {
             line.ticks = Some(ingest.ticks);
@@ -95,7 +95,7 @@ mod tests {
     fn live_numbers_come_before_those_of_the_ingest() {
         let ingest = PipelineView { ticks: 5, lag_messages: Some(7), trouble: Some("slow".to_owned()) };
         let live = LiveProgress { ticks: 9, lag_messages: 3, newest_ts: Some(2_000_500), ..LiveProgress::default() };
-        let unreachable = Known::Unreachable("unreachable".to_owned());
+        let unreachable = CachedState::Unreachable("unreachable".to_owned());
         let line = PipelineLine::of(&unreachable, Some(&ingest), Some(&live), 2, 1_000.0);
         assert_eq!((line.ticks, line.lag_messages, line.tabs), (Some(9), Some(3), 2));
         assert_eq!((line.newest_ts, line.lag_seconds), (Some(2_000.5), Some(0.0)));

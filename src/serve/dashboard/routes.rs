@@ -22,7 +22,7 @@ use crate::serve::dashboard::api::request::{ApiRequest, DOWNLOAD_LIMIT, ROW_LIMI
 use crate::serve::dashboard::assets::Assets;
 use crate::serve::dashboard::hub::{Hub, Message};
 use crate::serve::dashboard::mode::Mode;
-use crate::serve::dashboard::source::{Known, Source, View};
+use crate::serve::dashboard::source::{CachedState, Source, View};
 
 use crate::serve::http::{Guard, Problem, guard};
 
@@ -64,14 +64,14 @@ async fn meta(State(app): Shared) -> Result<Json<Value>, Problem> {
     let newest = tokio::time::timeout(app.patience, app.source.newest()).await;
     let too_long = |_| Problem::new(StatusCode::GATEWAY_TIMEOUT, "the store does not answer");
     match newest.map_err(too_long)?? {
-        Known::There(view) => Ok(Json(app.described(&view))),
-        Known::Missing(message) => Ok(Json(json!({
+        CachedState::There(view) => Ok(Json(app.described(&view))),
+        CachedState::Missing(message) => Ok(Json(json!({
             "version": env!("CARGO_PKG_VERSION"),
             "empty": true,
             "message": message,
             "command": format!("tickhouse ingest --table {} --brokers HOST:PORT --topic TOPIC", app.place),
         }))),
-        Known::Unreachable(message) => Err(Problem::unavailable(message)),
+        CachedState::Unreachable(message) => Err(Problem::unavailable(message)),
     }
 }
 
@@ -118,7 +118,7 @@ fn json_bytes(bytes: Bytes) -> Response {
 async fn symbols(State(app): Shared) -> Result<Response, Problem> {
     match app.queries.symbols(MOST_SYMBOLS).await {
         Ok(bytes) => Ok(json_bytes(bytes)),
-        Err(problem) if matches!(app.source.latest(), Known::Missing(_)) => {
+        Err(problem) if matches!(app.source.latest(), CachedState::Missing(_)) => {
             tracing::debug!(?problem, "no symbols without a lake");
             Ok(Json(json!({ "symbols": [] })).into_response())
         }

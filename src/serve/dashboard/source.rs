@@ -56,7 +56,7 @@ impl View {
 
 /// What is known of the lake.
 #[derive(Clone)]
-pub(in crate::serve::dashboard) enum Known {
+pub(in crate::serve::dashboard) enum CachedState {
     There(Arc<View>),
     /// It was not made yet.
     Missing(String),
@@ -65,13 +65,13 @@ pub(in crate::serve::dashboard) enum Known {
 }
 
 #[derive(Clone)]
-struct Seen {
-    known: Known,
+struct CachedVersion {
+    known: CachedState,
     /// `None` before the first refresh.
     at: Option<Instant>,
 }
 
-impl Seen {
+impl CachedVersion {
     fn is_fresh(&self) -> bool {
         self.at.is_some_and(|at| at.elapsed() < MAX_AGE)
     }
@@ -81,7 +81,7 @@ impl Seen {
 #[derive(Clone)]
 pub(in crate::serve::dashboard) struct Source {
     asks: mpsc::Sender<()>,
-    seen: watch::Receiver<Seen>,
+    seen: watch::Receiver<CachedVersion>,
 }
 
 impl Source {
@@ -89,7 +89,7 @@ impl Source {
     ///
     /// # Errors
     /// The server is being stopped.
-    pub(in crate::serve::dashboard) async fn newest(&self) -> Result<Known, Problem> {
+    pub(in crate::serve::dashboard) async fn newest(&self) -> Result<CachedState, Problem> {
         let mut seen = self.seen.clone();
         loop {
             let newest = seen.borrow_and_update().clone();
@@ -107,14 +107,14 @@ impl Source {
     /// There is no lake, it can't be read, or the server is being stopped.
     pub(in crate::serve::dashboard) async fn view(&self) -> Result<Arc<View>, Problem> {
         match self.newest().await? {
-            Known::There(view) => Ok(view),
-            Known::Missing(message) => Err(Problem::unavailable(message)),
-            Known::Unreachable(message) => Err(Problem::unavailable(message)),
+            CachedState::There(view) => Ok(view),
+            CachedState::Missing(message) => Err(Problem::unavailable(message)),
+            CachedState::Unreachable(message) => Err(Problem::unavailable(message)),
         }
     }
 
     /// The current view, without waiting; an old one is refreshed in the background.
-    pub(in crate::serve::dashboard) fn latest(&self) -> Known {
+    pub(in crate::serve::dashboard) fn latest(&self) -> CachedState {
         let newest = self.seen.borrow().clone();
         if !newest.is_fresh() {
             self.ask();
@@ -132,7 +132,7 @@ impl Source {
 pub(in crate::serve::dashboard) struct LakeWatcher {
     spec: SourceSpec,
     asks: mpsc::Receiver<()>,
-    seen: watch::Sender<Seen>,
+    seen: watch::Sender<CachedVersion>,
     lake: Option<Lake>,
     beyond: LiveUnion,
     view: Option<Arc<View>>,
@@ -145,8 +145,8 @@ pub(in crate::serve::dashboard) struct LakeWatcher {
 
 pub(in crate::serve::dashboard) fn source(spec: SourceSpec) -> (Source, LakeWatcher) {
     let (sender, asks) = mpsc::channel(1);
-    let nothing = Known::Missing(String::new());
-    let (seen, receiver) = watch::channel(Seen { known: nothing, at: None });
+    let nothing = CachedState::Missing(String::new());
+    let (seen, receiver) = watch::channel(CachedVersion { known: nothing, at: None });
     let watcher = LakeWatcher {
         beyond: LiveUnion::new(spec.beyond.clone()),
         spec,
@@ -190,12 +190,12 @@ impl LakeWatcher {
                 () = stop.cancelled() => break,
                 known = self.refresh() => known,
             };
-            self.seen.send_replace(Seen { known, at: Some(Instant::now()) });
+            self.seen.send_replace(CachedVersion { known, at: Some(Instant::now()) });
         }
         self.beyond.close().await;
     }
 
-    async fn refresh(&mut self) -> Known {
+    async fn refresh(&mut self) -> CachedState {
         let refreshed = match self.renew().await {
             Err(RefreshError::Lake(LakeError::Replaced { .. })) => {
                 self.forget().await;
@@ -204,16 +204,16 @@ impl LakeWatcher {
             refreshed => refreshed,
         };
         match refreshed {
-            Ok(view) => Known::There(view),
+            Ok(view) => CachedState::There(view),
             Err(RefreshError::Lake(LakeError::NoTable { location })) => {
                 self.forget().await;
-                Known::Missing(format!("there is no lake in {location} yet"))
+                CachedState::Missing(format!("there is no lake in {location} yet"))
             }
             Err(error) => {
-                if !matches!(self.seen.borrow().known, Known::Unreachable(_)) {
+                if !matches!(self.seen.borrow().known, CachedState::Unreachable(_)) {
                     tracing::warn!(error = %error, "the dashboard can't read the lake");
                 }
-                Known::Unreachable(error.to_string())
+                CachedState::Unreachable(error.to_string())
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::process::resident_bytes;
 use super::text::{Kind, Text};
-use super::view::Moment;
+use super::view::MetricsSnapshot;
 use crate::decode::{RejectionReason, SkipKind};
 use crate::ingest::{DeadLetterShare, MaintenanceOutcome, MaintenanceWork};
 use crate::lake::{CommitAttempt, CommittedTable};
@@ -10,7 +10,7 @@ use crate::lake::{CommitAttempt, CommittedTable};
 const MICROS: f64 = 1e6;
 
 /// Everything, in Prometheus' text format.
-pub(super) fn families(moment: &Moment<'_>) -> String {
+pub(super) fn families(moment: &MetricsSnapshot<'_>) -> String {
     let mut text = Text::default();
     process(&mut text, moment);
     read(&mut text, moment);
@@ -20,8 +20,8 @@ pub(super) fn families(moment: &Moment<'_>) -> String {
     text.finish()
 }
 
-fn process(text: &mut Text, moment: &Moment<'_>) {
-    let Moment { facts, .. } = moment;
+fn process(text: &mut Text, moment: &MetricsSnapshot<'_>) {
+    let MetricsSnapshot { facts, .. } = moment;
     let mut build = text.family("tickhouse_build_info", Kind::Gauge, "The program; always 1");
     build.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     let ready = f64::from(u8::from(moment.reasons().is_empty()));
@@ -34,7 +34,7 @@ fn process(text: &mut Text, moment: &Moment<'_>) {
     text.gauge("tickhouse_memory_limit_bytes", "Memory limit of the process", limit);
 }
 
-fn read(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
+fn read(text: &mut Text, MetricsSnapshot { status, .. }: &MetricsSnapshot<'_>) {
     text.counter("tickhouse_messages_read_total", "Messages taken into a batch", status.read.count);
     text.counter("tickhouse_read_bytes_total", "Bytes of their payloads", status.read.bytes);
     let mut rows = text.family("tickhouse_buffer_rows", Kind::Gauge, "Rows read and not committed");
@@ -54,8 +54,8 @@ fn read(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
     text.counter("tickhouse_rebalances_total", help, status.rebalances);
 }
 
-fn partitions(text: &mut Text, moment: &Moment<'_>) {
-    let Moment { status, facts, .. } = moment;
+fn partitions(text: &mut Text, moment: &MetricsSnapshot<'_>) {
+    let MetricsSnapshot { status, facts, .. } = moment;
     let assigned = status.partitions.len() + status.pending;
     text.gauge("tickhouse_assigned_partitions", "Partitions of this worker", Some(assigned as f64));
     let numbers: Vec<(i32, String)> = status.partitions.keys().map(|number| (*number, number.to_string())).collect();
@@ -79,7 +79,7 @@ fn partitions(text: &mut Text, moment: &Moment<'_>) {
     text.gauge("tickhouse_freshness_seconds", help, moment.freshness());
 }
 
-fn commits(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
+fn commits(text: &mut Text, MetricsSnapshot { status, .. }: &MetricsSnapshot<'_>) {
     let counts = &status.committed;
     text.counter("tickhouse_rows_committed_total", "Rows committed to ticks", counts.rows.unsigned_abs());
     let help = "Offsets committed, by what became of them";
@@ -130,7 +130,7 @@ fn commits(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
     text.gauge("tickhouse_last_commit_timestamp_seconds", "When the last commit was done, since the epoch", at);
 }
 
-fn table(text: &mut Text, Moment { status, .. }: &Moment<'_>) {
+fn table(text: &mut Text, MetricsSnapshot { status, .. }: &MetricsSnapshot<'_>) {
     let known = status.files > 0 || status.version > 0;
     let of_table = |value: u64| known.then_some(value as f64);
     text.gauge("tickhouse_table_version", "Version of ticks", of_table(status.version));

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::view::Moment;
+use super::view::MetricsSnapshot;
 use crate::ingest::IngestPhase;
 
 /// The loop turns once a second; a machine that swaps or a container without its share of CPU may take longer.
@@ -17,7 +17,7 @@ pub(super) struct Reason {
     pub message: &'static str,
 }
 
-impl Moment<'_> {
+impl MetricsSnapshot<'_> {
     /// Since the loop came round last.
     pub(super) fn still_for(&self) -> Duration {
         self.instant.saturating_duration_since(self.status.last_heartbeat.unwrap_or(self.facts.started))
@@ -70,7 +70,7 @@ mod tests {
         let facts = Facts::new(String::new(), String::new(), 0);
         let instant = Instant::now();
         let status = IngestStatus { last_heartbeat: Some(instant), ..status };
-        let moment = Moment { facts: &facts, status, instant: instant + still_for, now: 0 };
+        let moment = MetricsSnapshot { facts: &facts, status, instant: instant + still_for, now: 0 };
         (moment.is_live(), moment.reasons().into_iter().map(|reason| reason.code).collect())
     }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
 
 use super::process::resident_bytes;
-use super::view::Moment;
+use super::view::MetricsSnapshot;
 use crate::ingest::DeadLetterShare;
 
 fn time(micros: i64) -> Option<String> {
@@ -12,14 +12,14 @@ fn time(micros: i64) -> Option<String> {
 }
 
 /// Why it isn't ready, if it isn't.
-pub(super) fn readiness(moment: &Moment<'_>) -> Value {
+pub(super) fn readiness(moment: &MetricsSnapshot<'_>) -> Value {
     let reasons = moment.reasons();
     let listed = reasons.iter().map(|reason| json!({ "code": reason.code, "message": reason.message }));
     json!({ "ready": reasons.is_empty(), "reasons": listed.collect::<Vec<_>>() })
 }
 
-pub(super) fn status(moment: &Moment<'_>) -> Value {
-    let Moment { facts, status, now, .. } = moment;
+pub(super) fn status(moment: &MetricsSnapshot<'_>) -> Value {
+    let MetricsSnapshot { facts, status, now, .. } = moment;
     let partitions = status.partitions.iter().map(|(number, partition)| {
         json!({
             "partition": number,

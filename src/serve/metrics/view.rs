@@ -40,14 +40,14 @@ impl View {
     }
 
     /// A copy: the loop doesn't wait for who reads it.
-    pub(super) fn now(&self) -> Moment<'_> {
+    pub(super) fn now(&self) -> MetricsSnapshot<'_> {
         let now = chrono::Utc::now().timestamp_micros();
-        Moment { facts: &self.facts, status: self.status.borrow().clone(), instant: Instant::now(), now }
+        MetricsSnapshot { facts: &self.facts, status: self.status.borrow().clone(), instant: Instant::now(), now }
     }
 }
 
 /// The view at one moment.
-pub(super) struct Moment<'a> {
+pub(super) struct MetricsSnapshot<'a> {
     pub facts: &'a Facts,
     pub status: IngestStatus,
     pub instant: Instant,
@@ -55,7 +55,7 @@ pub(super) struct Moment<'a> {
     pub now: i64,
 }
 
-impl Moment<'_> {
+impl MetricsSnapshot<'_> {
     /// Seconds by which the table is behind the end of a partition: 0 at the end, else the age of the newest record
     /// that is in the table; `None` before this process has committed one.
     pub(super) fn seconds_behind(&self, partition: i32) -> Option<f64> {

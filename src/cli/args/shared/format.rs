@@ -1,4 +1,4 @@
-//! The form of a result.
+//! The output format of a result.
 
 use std::fmt;
 

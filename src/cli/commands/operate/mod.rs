@@ -1,4 +1,4 @@
-//! Commands for who runs a lake.
+//! Commands for operators of a lake.
 
 pub(in crate::cli::commands) mod dead_letters;
 pub(in crate::cli::commands) mod doctor;

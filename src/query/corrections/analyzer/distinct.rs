@@ -1,4 +1,4 @@
-//! DISTINCT where DataFusion takes it and does nothing with it.
+//! Refuses DISTINCT where DataFusion accepts and ignores it.
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};

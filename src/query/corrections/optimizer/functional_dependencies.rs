@@ -1,4 +1,4 @@
-//! Columns that are said to determine others, though they don't.
+//! Removes functional dependencies that DataFusion derives wrongly.
 //!
 //! DataFusion takes the key of a GROUP BY in a subquery for a key of whatever is grouped by it and by other columns above a join,
 //! and the rows of an `unnest` for as unique as the arrays. By that it leaves out keys of GROUP BY and ORDER BY, DISTINCT and

@@ -9,7 +9,7 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Float64Type};
 
 use super::symbols::SymbolRun;
-use crate::indicators::{Fold, Frame, Frames, KnownCounter, LaggedValues, Moments, MomentsState, Sum};
+use crate::indicators::{Fold, Frame, Frames, LaggedValues, Moments, MomentsState, NonNullCounter, Sum};
 
 /// The argument is known at a row; `None` where it is at all rows. An array of type Null has no buffer of its own.
 fn known(argument: &dyn Array) -> Option<NullBuffer> {
@@ -20,7 +20,7 @@ fn known(argument: &dyn Array) -> Option<NullBuffer> {
 #[derive(Debug)]
 pub(super) struct KnownCounts {
     frame: Frame,
-    symbols: Vec<KnownCounter>,
+    symbols: Vec<NonNullCounter>,
 }
 
 impl KnownCounts {
@@ -35,12 +35,12 @@ impl KnownCounts {
         symbols: usize,
         rows: usize,
     ) -> Vec<i64> {
-        self.symbols.resize_with(symbols, || KnownCounter::new(self.frame));
+        self.symbols.resize_with(symbols, || NonNullCounter::new(self.frame));
         let nulls = argument.and_then(|argument| known(argument));
         let mut counts = Vec::with_capacity(rows);
         for run in runs {
             if run.starts_window {
-                self.symbols[run.symbol] = KnownCounter::new(self.frame);
+                self.symbols[run.symbol] = NonNullCounter::new(self.frame);
             }
             let is_known = nulls.as_ref().map(|nulls| |at: usize| nulls.is_valid(run.rows.start + at));
             self.symbols[run.symbol].extend(run.rows.len(), is_known, &mut counts);
@@ -49,7 +49,7 @@ impl KnownCounts {
     }
 
     pub(super) fn size(&self) -> usize {
-        sizes(&self.symbols, KnownCounter::size)
+        sizes(&self.symbols, NonNullCounter::size)
     }
 }
 

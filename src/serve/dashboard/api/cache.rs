@@ -22,10 +22,10 @@ pub(in crate::serve::dashboard) struct Key {
 }
 
 type Outcome = Result<Bytes, Problem>;
-type Making = BoxFuture<'static, Outcome>;
+type InFlight = BoxFuture<'static, Outcome>;
 
 enum Entry {
-    Making(WeakShared<Making>),
+    InFlight(WeakShared<InFlight>),
     Made { answer: Bytes, used: u64 },
 }
 
@@ -53,26 +53,26 @@ impl Cache {
     }
 
     /// The answer to the question, made by `make` unless it is there or on its way. Failures are not kept.
-    pub(in crate::serve::dashboard) async fn get(&self, key: Key, make: impl FnOnce() -> Making) -> Outcome {
+    pub(in crate::serve::dashboard) async fn get(&self, key: Key, make: impl FnOnce() -> InFlight) -> Outcome {
         let making = match self.find_or_make(key, make) {
-            Found::Made(answer) => return Ok(answer),
-            Found::Making(making) => making,
+            CacheLookup::Made(answer) => return Ok(answer),
+            CacheLookup::InFlight(making) => making,
         };
         making.await
     }
 
-    fn find_or_make(&self, key: Key, make: impl FnOnce() -> Making) -> Found {
+    fn find_or_make(&self, key: Key, make: impl FnOnce() -> InFlight) -> CacheLookup {
         let mut entries = self.entries();
         entries.clock += 1;
         let now = entries.clock;
         match entries.by_key.get_mut(&key) {
             Some(Entry::Made { answer, used }) => {
                 *used = now;
-                return Found::Made(answer.clone());
+                return CacheLookup::Made(answer.clone());
             }
-            Some(Entry::Making(making)) => {
+            Some(Entry::InFlight(making)) => {
                 if let Some(making) = making.upgrade() {
-                    return Found::Making(making);
+                    return CacheLookup::InFlight(making);
                 }
             }
             None => {}
@@ -84,11 +84,11 @@ impl Cache {
             outcome
         };
         let making = making.boxed().shared();
-        entries.by_key.retain(|_, entry| !matches!(entry, Entry::Making(making) if making.upgrade().is_none()));
+        entries.by_key.retain(|_, entry| !matches!(entry, Entry::InFlight(making) if making.upgrade().is_none()));
         if let Some(weak) = making.downgrade() {
-            entries.by_key.insert(key, Entry::Making(weak));
+            entries.by_key.insert(key, Entry::InFlight(weak));
         }
-        Found::Making(making)
+        CacheLookup::InFlight(making)
     }
 
     fn keep(&self, key: Key, outcome: &Outcome) {
@@ -114,22 +114,22 @@ impl Cache {
     }
 }
 
-enum Found {
+enum CacheLookup {
     Made(Bytes),
-    Making(Shared<Making>),
+    InFlight(Shared<InFlight>),
 }
 
 impl Entry {
     fn bytes(&self) -> usize {
         match self {
-            Self::Making(_) => 0,
+            Self::InFlight(_) => 0,
             Self::Made { answer, .. } => answer.len(),
         }
     }
 
     fn used(&self) -> Option<u64> {
         match self {
-            Self::Making(_) => None,
+            Self::InFlight(_) => None,
             Self::Made { used, .. } => Some(*used),
         }
     }
@@ -147,11 +147,11 @@ mod tests {
         Key { view, question: question.to_owned() }
     }
 
-    fn made(bytes: usize) -> impl FnOnce() -> Making {
+    fn made(bytes: usize) -> impl FnOnce() -> InFlight {
         move || async move { Ok(Bytes::from(vec![b'x'; bytes])) }.boxed()
     }
 
-    fn never() -> Making {
+    fn never() -> InFlight {
         panic!("it is there already")
     }
 

@@ -18,7 +18,7 @@ use crate::serve::dashboard::api::json;
 
 /// Some rows of an answer.
 #[derive(Debug)]
-pub(in crate::serve::dashboard) struct Kept {
+pub(in crate::serve::dashboard) struct LimitedRows {
     pub(in crate::serve::dashboard) batches: Vec<RecordBatch>,
     pub(in crate::serve::dashboard) rows: usize,
     /// There are more.
@@ -30,7 +30,7 @@ pub(in crate::serve::dashboard) async fn keep(
     mut batches: ResultBatches,
     rows: usize,
     newest: bool,
-) -> Result<Kept, QueryError> {
+) -> Result<LimitedRows, QueryError> {
     let mut kept = VecDeque::new();
     let (mut count, mut truncated) = (0, false);
     while let Some(batch) = batches.try_next().await? {
@@ -62,7 +62,7 @@ pub(in crate::serve::dashboard) async fn keep(
             (None, _, _) => {}
         }
     }
-    Ok(Kept { batches: kept.into(), rows: count - over, truncated })
+    Ok(LimitedRows { batches: kept.into(), rows: count - over, truncated })
 }
 
 /// What the page knows: string, timestamp, date, double, bigint, integer or boolean.
@@ -79,7 +79,11 @@ fn type_name(kind: &DataType) -> &'static str {
 }
 
 /// `"columns":[..],"rows":..,"data":[..]`
-pub(in crate::serve::dashboard) fn write(out: &mut Vec<u8>, schema: &SchemaRef, kept: &Kept) -> Result<(), ArrowError> {
+pub(in crate::serve::dashboard) fn write(
+    out: &mut Vec<u8>,
+    schema: &SchemaRef,
+    kept: &LimitedRows,
+) -> Result<(), ArrowError> {
     let named = schema.fields().iter().map(|field| (field.name().as_str(), type_name(field.data_type())));
     write_columns(out, named);
     out.extend_from_slice(format!(",\"rows\":{},\"data\":", kept.rows).as_bytes());
@@ -97,7 +101,7 @@ pub(in crate::serve::dashboard) fn write(out: &mut Vec<u8>, schema: &SchemaRef, 
 }
 
 /// The texts of the first column.
-pub(in crate::serve::dashboard) fn write_first(out: &mut Vec<u8>, kept: &Kept) -> Result<(), ArrowError> {
+pub(in crate::serve::dashboard) fn write_first(out: &mut Vec<u8>, kept: &LimitedRows) -> Result<(), ArrowError> {
     let mut is_first = true;
     out.push(b'[');
     for batch in &kept.batches {
@@ -265,7 +269,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let schema = batch.schema();
         let mut out = b"{".to_vec();
-        let kept = Kept { batches: vec![batch.slice(0, 1), batch.slice(1, 1)], rows: 2, truncated: false };
+        let kept = LimitedRows { batches: vec![batch.slice(0, 1), batch.slice(1, 1)], rows: 2, truncated: false };
         write(&mut out, &schema, &kept).unwrap();
         out.push(b'}');
         let value: Value = serde_json::from_slice(&out).unwrap();

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::live::LiveUpdate;
 use crate::serve::dashboard::mode::Mode;
 use crate::serve::dashboard::pipeline::{PipelineLine, PipelineView};
-use crate::serve::dashboard::source::{Known, Source};
+use crate::serve::dashboard::source::{CachedState, Source};
 use crate::serve::http::Problem;
 use board::Board;
 
@@ -257,7 +257,7 @@ impl Broadcaster {
 
     fn write_pipeline(&mut self) {
         let known = self.source.latest();
-        if let Known::There(view) = &known {
+        if let CachedState::There(view) = &known {
             let before = self.generation.replace(view.generation);
             self.resync |= before.is_some_and(|before| before != view.generation);
         }
