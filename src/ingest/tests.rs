@@ -17,9 +17,7 @@ use crate::ingest::event_loop::policy::DataLoss;
 use crate::ingest::flushing::encode::TickEncoder;
 use crate::ingest::flushing::flush::{FlushOutcome, FlushReport, FlushRequest, flush};
 use crate::ingest::settings::IngestSettings;
-use crate::kafka::{
-    EmbeddedBroker, KafkaSettings, PartitionWatermarks, Producer, ProducerRecord, SendOutcome, topic_info,
-};
+use crate::kafka::{EmbeddedBroker, PartitionWatermarks, Producer, ProducerRecord, SendOutcome, topic_info};
 use crate::lake::{Advance, Lake, Location, StoreSettings};
 use crate::market::{OffsetRange, PartitionBy, TickColumns};
 
@@ -39,8 +37,7 @@ impl IngestFixture {
     /// Distinct keys spread the messages over the partitions.
     pub(in crate::ingest) fn with_partitions(partitions: i32, count: usize) -> Self {
         let broker = EmbeddedBroker::start(partitions, TOPIC).unwrap();
-        let brokers = broker.bootstrap_servers().to_owned();
-        let kafka = KafkaSettings { brokers, topic: TOPIC.to_owned(), ..KafkaSettings::default() };
+        let kafka = broker.settings(TOPIC);
         let mut producer = Producer::new(&kafka).unwrap();
         for number in 0..count {
             let payload = format!(r#"{{"symbol":"A","ts":{},"close":1.5,"volume":1}}"#, 1_767_700_000_000 + number);

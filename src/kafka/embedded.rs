@@ -9,6 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
 
+use crate::kafka::client::KafkaSettings;
 use crate::kafka::raw::skip_mock_rebalance_delay;
 
 /// Number of the only broker.
@@ -46,6 +47,12 @@ impl EmbeddedBroker {
     /// `host:port` for the clients.
     pub fn bootstrap_servers(&self) -> &str {
         &self.bootstrap_servers
+    }
+
+    /// For clients of its topic of this name.
+    pub fn settings(&self, topic: &str) -> KafkaSettings {
+        let (brokers, topic) = (self.bootstrap_servers.clone(), topic.to_owned());
+        KafkaSettings { brokers, topic, ..KafkaSettings::default() }
     }
 
     /// Makes the broker unreachable: it closes every connection and accepts none until it is reachable again.

@@ -258,18 +258,10 @@ mod tests {
     use super::*;
     use crate::kafka::{EmbeddedBroker, ReadProgress, TopicReader, topic_info};
 
-    fn settings(broker: &EmbeddedBroker) -> KafkaSettings {
-        KafkaSettings {
-            brokers: broker.bootstrap_servers().to_owned(),
-            topic: "ticks".to_owned(),
-            ..KafkaSettings::default()
-        }
-    }
-
     #[test]
     fn every_message_is_acknowledged_and_arrives_with_key_and_time() {
         let broker = EmbeddedBroker::start(3, "ticks").unwrap();
-        let settings = settings(&broker);
+        let settings = broker.settings("ticks");
         let mut producer = Producer::new(&settings).unwrap();
         let stop = CancellationToken::new();
         for number in 0..3_000i64 {
@@ -308,7 +300,7 @@ mod tests {
     #[test]
     fn a_full_queue_waits_for_acknowledgements() {
         let broker = EmbeddedBroker::start(1, "ticks").unwrap();
-        let mut settings = settings(&broker);
+        let mut settings = broker.settings("ticks");
         settings.properties.0.insert("queue.buffering.max.messages".to_owned(), "100".to_owned());
         let mut producer = Producer::new(&settings).unwrap();
         let stop = CancellationToken::new();
@@ -343,7 +335,7 @@ mod tests {
     #[test]
     fn a_message_that_is_too_large_is_named() {
         let broker = EmbeddedBroker::start(1, "ticks").unwrap();
-        let mut producer = Producer::new(&settings(&broker)).unwrap();
+        let mut producer = Producer::new(&broker.settings("ticks")).unwrap();
         let payload = vec![b'x'; 2_000_000];
         let record = ProducerRecord { key: None, payload: &payload, timestamp: None };
         let error = producer.send(record, &CancellationToken::new()).unwrap_err().to_string();

@@ -218,11 +218,7 @@ mod tests {
     #[test]
     fn an_existing_topic_keeps_its_partitions() {
         let broker = EmbeddedBroker::start(3, "ticks").unwrap();
-        let settings = KafkaSettings {
-            brokers: broker.bootstrap_servers().to_owned(),
-            topic: "ticks".to_owned(),
-            ..KafkaSettings::default()
-        };
+        let settings = broker.settings("ticks");
         let info = ensure_topic(&settings, 5, None, Duration::from_secs(10)).unwrap();
         assert_eq!(info.partitions, 3);
     }
@@ -230,8 +226,7 @@ mod tests {
     #[test]
     fn an_embedded_broker_reports_no_topic_id() {
         let broker = EmbeddedBroker::start(1, "ticks").unwrap();
-        let brokers = broker.bootstrap_servers().to_owned();
-        let settings = KafkaSettings { brokers, topic: "ticks".to_owned(), ..KafkaSettings::default() };
+        let settings = broker.settings("ticks");
         let identity = topic_info(&settings, Duration::from_secs(10)).unwrap().identity;
         assert!(identity.topic_id.is_none() && !identity.cluster_id.is_empty(), "{identity:?}");
     }

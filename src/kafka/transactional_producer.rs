@@ -65,7 +65,7 @@ pub struct TransactionalProducer {
     id: String,
     topic: String,
     is_open: bool,
-    patience: CallDeadline,
+    deadline: CallDeadline,
 }
 
 /// Bounds an operation that the brokers don't answer.
@@ -101,12 +101,12 @@ impl TransactionalProducer {
         let mut config = settings.producer_config();
         config.set("transactional.id", id);
         let producer = Producer::with_config(config, &settings.topic, None)?;
-        let mut patience = CallDeadline { stop, after_stop, stopped: None };
-        repeat(&producer, &mut patience, |timeout| producer.client().init_transactions(timeout))
+        let mut deadline = CallDeadline { stop, after_stop, stopped: None };
+        repeat(&producer, &mut deadline, |timeout| producer.client().init_transactions(timeout))
             .map_err(|error| failure("begin transactions", id, &producer, &error))?;
-        let (group, position) = read_position(settings, id, &producer, &mut patience)?;
+        let (group, position) = read_position(settings, id, &producer, &mut deadline)?;
         let (id, topic) = (id.to_owned(), settings.topic.clone());
-        Ok((Self { producer, group, id, topic, is_open: false, patience }, position))
+        Ok((Self { producer, group, id, topic, is_open: false, deadline }, position))
     }
 
     /// Queues a message in the open transaction, or in a new one; blocks while the queue is full.
@@ -119,7 +119,7 @@ impl TransactionalProducer {
             begun.map_err(|error| failure("begin a transaction", &self.id, &self.producer, &error))?;
             self.is_open = true;
         }
-        let queued = self.producer.send(record, &self.patience.stop);
+        let queued = self.producer.send(record, &self.deadline.stop);
         queued.map_err(|error| self.producer_failure(error))
     }
 
@@ -148,7 +148,7 @@ impl TransactionalProducer {
     pub fn commit_with_position(&mut self, position: &CommittedPosition) -> Result<(), TransactionError> {
         let begun = Instant::now();
         while !self.producer.flush(PAUSE) {
-            if self.patience.is_over(begun) {
+            if self.deadline.is_over(begun) {
                 let problem = "messages were not acknowledged in time".to_owned();
                 return Err(TransactionError::Failed { action: "commit messages", id: self.id.clone(), problem });
             }
@@ -157,12 +157,12 @@ impl TransactionalProducer {
         let (producer, group) = (&self.producer, &self.group);
         let offsets = offsets_of(&self.topic, position);
         let with_position = offsets.and_then(|offsets| {
-            repeat(producer, &mut self.patience, |timeout| {
+            repeat(producer, &mut self.deadline, |timeout| {
                 producer.client().send_offsets_to_transaction(&offsets, group, timeout)
             })
         });
         with_position.map_err(|error| failure("commit the position", &self.id, producer, &error))?;
-        let committed = repeat(producer, &mut self.patience, |timeout| producer.client().commit_transaction(timeout));
+        let committed = repeat(producer, &mut self.deadline, |timeout| producer.client().commit_transaction(timeout));
         let Err(error) = committed else {
             self.is_open = false;
             return Ok(());
@@ -209,10 +209,10 @@ impl TransactionalProducer {
     }
 }
 
-/// Calls until it succeeds, fails for good, or the patience is over.
+/// Calls until it succeeds, fails for good, or the deadline is over.
 fn repeat(
     producer: &Producer,
-    patience: &mut CallDeadline,
+    deadline: &mut CallDeadline,
     call: impl Fn(Duration) -> KafkaResult<()>,
 ) -> KafkaResult<()> {
     let begun = Instant::now();
@@ -223,7 +223,7 @@ fn repeat(
             KafkaError::Flush(code) => *code == RDKafkaErrorCode::OperationTimedOut,
             _ => false,
         };
-        if !may_pass || patience.is_over(begun) {
+        if !may_pass || deadline.is_over(begun) {
             return Err(error);
         }
         producer.client().poll(PAUSE);
@@ -268,7 +268,7 @@ fn read_position(
     settings: &KafkaSettings,
     id: &str,
     producer: &Producer,
-    patience: &mut CallDeadline,
+    deadline: &mut CallDeadline,
 ) -> Result<(ConsumerGroupMetadata, Option<CommittedPosition>), TransactionError> {
     const ACTION: &str = "read the position";
     let mut config = settings.client_config();
@@ -298,7 +298,7 @@ fn read_position(
                     | RDKafkaErrorCode::UnstableOffsetCommit
             )
         );
-        if !may_pass || patience.is_over(begun) {
+        if !may_pass || deadline.is_over(begun) {
             return Err(failure(ACTION, id, producer, &error));
         }
         drop(consumer.poll(PAUSE));
@@ -326,14 +326,6 @@ mod tests {
     // The embedded broker answers transactions, but it keeps no committed offset of them and fences nobody:
     // tests/it/resume.rs tests both with a real one.
 
-    fn settings(broker: &EmbeddedBroker) -> KafkaSettings {
-        KafkaSettings {
-            brokers: broker.bootstrap_servers().to_owned(),
-            topic: "ticks".to_owned(),
-            ..KafkaSettings::default()
-        }
-    }
-
     fn start(settings: &KafkaSettings) -> TransactionalProducer {
         let started = TransactionalProducer::start(settings, "one", CancellationToken::new(), Duration::from_secs(20));
         let (producer, position) = started.unwrap();
@@ -350,7 +342,7 @@ mod tests {
     #[test]
     fn transactions_follow_each_other() {
         let broker = EmbeddedBroker::start(2, "ticks").unwrap();
-        let mut producer = start(&settings(&broker));
+        let mut producer = start(&broker.settings("ticks"));
         for round in 1..=3 {
             for _ in 0..100 {
                 assert_eq!(producer.send(RECORD), Ok(SendOutcome::Queued));
@@ -366,7 +358,7 @@ mod tests {
     #[test]
     fn a_transaction_that_was_given_up_is_closed() {
         let broker = EmbeddedBroker::start(1, "ticks").unwrap();
-        let mut producer = start(&settings(&broker));
+        let mut producer = start(&broker.settings("ticks"));
         assert_eq!(producer.send(RECORD), Ok(SendOutcome::Queued));
         producer.abort();
         assert!(!producer.is_open());

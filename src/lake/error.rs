@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use deltalake::DeltaTableError;
+use object_store::path::Path;
 
 use crate::lake::store::folder::{CHANGED, MISSING};
 use crate::market::TopicMismatch;
@@ -218,6 +219,12 @@ impl LakeError {
             problem,
             NoBucket | Region | Certificate { .. } | Credentials { .. } | NoCredentials | Denied { .. } | ReadOnly
         )
+    }
+
+    /// The store has a file of the log that it doesn't list.
+    pub(in crate::lake) fn stale_list(location: &str, file: &Path) -> Self {
+        let problem = StoreProblem::StaleList { file: file.to_string() };
+        Self::Store { action: "list the log", location: location.to_owned(), problem }
     }
 
     pub(in crate::lake) fn is_stale_list(&self) -> bool {

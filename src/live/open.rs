@@ -37,7 +37,7 @@ pub struct LiveSpec {
     /// Events go to the table `signals`, to the topic and to the webhooks; otherwise only subscribers receive them.
     pub records: bool,
     /// Maintenance of the table `signals`.
-    pub upkeep: Option<LogMaintenance>,
+    pub log_maintenance: Option<LogMaintenance>,
     /// Whether updates hold one-second bars.
     pub keeps_bars: bool,
     pub printer: Option<EventSender>,
@@ -52,7 +52,7 @@ pub struct LiveSpec {
 /// # Errors
 /// A setting can't work, the lake or the brokers can't be read, or the topic is another.
 pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<LiveTask, LiveError> {
-    let LiveSpec { location, store, mut kafka, settings, records, upkeep, .. } = spec;
+    let LiveSpec { location, store, mut kafka, settings, records, log_maintenance, .. } = spec;
     settings.validate().map_err(LiveError::Settings)?;
     let rules = Rules::plan(&settings.rules).await?;
     let lake = Lake::open(&location, &store).await?;
@@ -75,7 +75,7 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<LiveTask, 
         true => {
             let retry = RetryPolicy::without_deadline(stop.child_token());
             let signals = SignalsWriter::open_or_create(&location, &store, lake.epoch).await?;
-            Some(signals.with_retry_policy(retry).with_log_maintenance(upkeep))
+            Some(signals.with_retry_policy(retry).with_log_maintenance(log_maintenance))
         }
         false => None,
     };

@@ -14,7 +14,7 @@ pub struct FeedMessage<'a> {
 /// A source of messages.
 pub trait Feed {
     /// # Errors
-    /// The source can't be read, or holds what is no tick; it names the place.
+    /// The source can't be read, or holds something that is not a tick; the error names its location.
     fn next_message(&mut self) -> Result<Option<FeedMessage<'_>>, FeedError>;
 }
 

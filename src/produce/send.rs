@@ -281,14 +281,6 @@ mod tests {
     use crate::produce::simulate::{SimulateSettings, SimulatedFeed, SimulationClock};
     use crate::produce::wire::MessageEncoder;
 
-    fn kafka(broker: &EmbeddedBroker) -> KafkaSettings {
-        KafkaSettings {
-            brokers: broker.bootstrap_servers().to_owned(),
-            topic: "ticks".to_owned(),
-            ..KafkaSettings::default()
-        }
-    }
-
     fn simulation(settings: &SimulateSettings) -> SimulatedFeed {
         SimulatedFeed::new(settings, MessageEncoder::new(Preset::Canonical, None).unwrap())
     }
@@ -303,7 +295,7 @@ mod tests {
         });
         let settings = SendSettings { count: Some(2_000), ..SendSettings::default() };
         let progress = Arc::new(SendProgress::default());
-        let sent = send_feed(feed, settings, kafka(&broker), Arc::clone(&progress), CancellationToken::new());
+        let sent = send_feed(feed, settings, broker.settings("ticks"), Arc::clone(&progress), CancellationToken::new());
         let (feed, report) = sent.await.unwrap();
         assert!(report.failure.is_none());
         assert_eq!(
@@ -320,7 +312,7 @@ mod tests {
         let duration = Some(Duration::from_millis(500));
         let settings = SendSettings { pace: Pace::Rate(1_000.0), duration, ..SendSettings::default() };
         let (feed, stop) = (simulation(&SimulateSettings::default()), CancellationToken::new());
-        let (_, report) = send_feed(feed, settings, kafka(&broker), Arc::default(), stop).await.unwrap();
+        let (_, report) = send_feed(feed, settings, broker.settings("ticks"), Arc::default(), stop).await.unwrap();
         // A machine that stalls catches up, except for what the end cuts off.
         assert!((400..=500).contains(&report.delivered.acknowledged), "{report:?}");
         assert_eq!(report.delivered.queued, report.delivered.acknowledged);
@@ -332,7 +324,7 @@ mod tests {
         let settings = SendSettings { pace: Pace::Rate(0.001), ..SendSettings::default() };
         let (progress, stop) = (Arc::<SendProgress>::default(), CancellationToken::new());
         let feed = simulation(&SimulateSettings::default());
-        let run = send_feed(feed, settings, kafka(&broker), Arc::clone(&progress), stop.clone());
+        let run = send_feed(feed, settings, broker.settings("ticks"), Arc::clone(&progress), stop.clone());
         let stop_after_the_first = async {
             while progress.acknowledged.load(Ordering::Relaxed) == 0 {
                 tokio::task::yield_now().await;

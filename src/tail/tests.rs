@@ -16,7 +16,7 @@ use super::rows::TailRowBuilder;
 use super::store::TailStore;
 use super::{FollowError, FollowSettings, TailChunk, TailEvent, TailFollower};
 use crate::decode::{InputSettings, Preset};
-use crate::kafka::{EmbeddedBroker, KafkaSettings, Producer, ProducerRecord, SendOutcome};
+use crate::kafka::{EmbeddedBroker, Producer, ProducerRecord, SendOutcome};
 use crate::lake::{TableView, ticks_schema};
 use crate::market::{MarketZone, OffsetRange, PartitionBy, Tick, TickColumns};
 
@@ -24,11 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn settings(broker: &EmbeddedBroker) -> FollowSettings {
     FollowSettings {
-        kafka: KafkaSettings {
-            brokers: broker.bootstrap_servers().to_owned(),
-            topic: "ticks".to_owned(),
-            ..KafkaSettings::default()
-        },
+        kafka: broker.settings("ticks"),
         input: InputSettings { preset: Some(Preset::Canonical), ..InputSettings::default() },
         zone: MarketZone::new(chrono_tz::UTC),
         patience: PATIENCE,

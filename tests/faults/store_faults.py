@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
 
 import disk
+from delta_log import Folder, read_table
 from kinds import fault
 from stage import Stage
 
@@ -107,20 +107,15 @@ def dead_letters_refused(stage: Stage, chance: random.Random) -> str:
     return f"{answer} for {path.split('/')[1]}, {hits} times or more; ticks waited at version {after}"
 
 
-def actions(stage: Stage, table: str) -> Iterator[dict]:
-    """Of all commits, from the first one on."""
-    for path in sorted((stage.objects / table / "_delta_log").glob("[0-9]*.json")):
-        yield from map(json.loads, path.read_text().splitlines())
-
-
 def dead_counted(stage: Stage) -> int:
-    records = [info["tickhouse"] for action in actions(stage, "ticks") if "tickhouse" in (info := action.get("commitInfo", {}))]
-    return sum(one["dead"] for one in records[-1]["partitions"].values()) if records else 0
+    record = read_table(Folder(stage.objects / "ticks")).record
+    return sum(one["dead"] for one in record["partitions"].values()) if record else 0
 
 
 def dead_stored(stage: Stage) -> int:
-    adds = [action["add"] for action in actions(stage, "dead_letters") if "add" in action]
-    return sum(json.loads(add["stats"])["numRecords"] for add in adds if add["dataChange"])
+    commits = read_table(Folder(stage.objects / "dead_letters")).commits
+    adds = [add for commit in commits for add in commit.of("add") if add["dataChange"]]
+    return sum(json.loads(add["stats"])["numRecords"] for add in adds)
 
 
 @fault("s3-no-if-none-match", store="s3", alone=True, weight=3)

@@ -112,8 +112,7 @@ mod tests {
     fn partitions_without_a_leader_are_named_and_the_others_are_known() {
         let broker = EmbeddedBroker::start(3, "ticks").unwrap();
         broker.elect("ticks", 1, false).unwrap();
-        let brokers = broker.bootstrap_servers().to_owned();
-        let settings = KafkaSettings { brokers, topic: "ticks".to_owned(), ..KafkaSettings::default() };
+        let settings = broker.settings("ticks");
         let ends = topic_ends(&settings, Duration::from_secs(3)).unwrap();
         let at = |partition| PartitionWatermarks { partition, low: 0, high: 0 };
         assert_eq!(ends, TopicEnds { known: vec![at(0), at(2)], silent: vec![1] });

@@ -11,7 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use url::Url;
 
-use crate::lake::error::{LakeError, StoreProblem};
+use crate::lake::error::LakeError;
 use crate::lake::log::checkpoint_hint::{CHECKPOINT_HINT, LastCheckpoint, last_checkpoint};
 use crate::lake::log::head::CommitChanges;
 use crate::lake::store::log_file::{COMMIT, LOG, checkpoint_name, commit_name, versioned};
@@ -67,10 +67,7 @@ async fn require_listed(store: &Arc<dyn ObjectStore>, table: &str, listed: &[Pat
         return Ok(());
     }
     match store.head(&path).await {
-        Ok(_) => {
-            let problem = StoreProblem::StaleList { file: path.to_string() };
-            Err(LakeError::Store { action: "list the log", location: table.to_owned(), problem })
-        }
+        Ok(_) => Err(LakeError::stale_list(table, &path)),
         Err(object_store::Error::NotFound { .. }) => Ok(()),
         Err(error) => Err(LakeError::store("look for the start of the log", table, &error)),
     }

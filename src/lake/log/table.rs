@@ -166,10 +166,7 @@ impl Table {
         } else if !self.is_same_folder().await? {
             return self.reopen().await;
         }
-        let rebuild = self.delta.version().is_none_or(|version| version >= self.built_at + REBUILD_COMMITS);
-        if rebuild || self.delta.update_state().await.is_err() {
-            self.load_from_scratch().await?;
-        }
+        self.update_snapshot().await?;
         let state = self.snapshot()?;
         let (version, metadata) = (state.version(), state.metadata().clone());
         let protocol = (state.protocol().min_reader_version(), state.protocol().min_writer_version());
@@ -193,6 +190,15 @@ impl Table {
         Ok(())
     }
 
+    /// Brings the snapshot to the newest version that the log lists.
+    async fn update_snapshot(&mut self) -> Result<(), LakeError> {
+        let rebuild = self.delta.version().is_none_or(|version| version >= self.built_at + REBUILD_COMMITS);
+        if rebuild || self.delta.update_state().await.is_err() {
+            self.load_from_scratch().await?;
+        }
+        Ok(())
+    }
+
     /// The files that are read must contain the offsets that the head reports. The head is ahead of the snapshot if a
     /// commit arrived between the two reads, or if the list of the log lags behind.
     async fn bring_snapshot_to_head(&mut self) -> Result<(), LakeError> {
@@ -200,13 +206,8 @@ impl Table {
         let name = self.name.clone();
         let mut attempts = RetryLoop::new("snapshot behind the log", &retry, &name);
         while self.snapshot()?.version() < self.version() {
-            if self.delta.update_state().await.is_err() {
-                self.load_from_scratch().await?;
-            }
-            if self.snapshot()?.version() < self.version() {
-                let problem =
-                    StoreProblem::StaleList { file: commit_uri_from_version(Some(self.version())).to_string() };
-                let error = LakeError::Store { action: "list the log", location: name.clone(), problem };
+            self.update_snapshot().await?;
+            if let Err(error) = self.require_not_behind().await {
                 attempts.settle::<()>(Err(error)).await?;
             }
         }
@@ -284,10 +285,7 @@ impl Table {
         }
         let file = commit_uri_from_version(Some(known));
         match self.store.head(&file).await {
-            Ok(_) => {
-                let problem = StoreProblem::StaleList { file: file.to_string() };
-                Err(LakeError::Store { action: "list the log", location: self.name.clone(), problem })
-            }
+            Ok(_) => Err(LakeError::stale_list(&self.name, &file)),
             Err(StoreError::NotFound { .. }) => Err(LakeError::WentBack { table: self.name.clone(), known, found }),
             Err(error) => Err(LakeError::store("look for the newest commit", &self.name, &error)),
         }

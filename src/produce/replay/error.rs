@@ -6,7 +6,9 @@ pub enum ReplayError {
     NoFiles { pattern: String },
     #[error("read {file}: it is a folder; name its files, as in '{file}/*.csv'")]
     Folder { file: String },
-    #[error("read {file}: its name tells no format; set --file-format csv, lines, stamped-lines or parquet")]
+    #[error(
+        "read {file}: the format is not known from its name; set --file-format csv, lines, stamped-lines or parquet"
+    )]
     NoFormat { file: String },
     #[error(
         "read {file}: it is compressed in a way that is not read here; decompress it first, as in: zstdcat FILE | tickhouse produce replay -"

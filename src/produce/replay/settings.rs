@@ -10,7 +10,7 @@ use crate::decode::{InputSettings, TimeFormat};
 pub struct ReplaySettings {
     /// Paths, patterns with `*` and `?` in the last part, or `-` for standard input.
     pub files: Vec<String>,
-    /// Of all files; by the end of each name without it.
+    /// The format of all files; without it, the ending of each name decides.
     pub format: Option<FileFormat>,
     pub columns: ColumnNames,
     /// Of numeric times.

@@ -54,7 +54,7 @@ pub(in crate::cli::commands) fn spec(settings: &Settings) -> anyhow::Result<Live
         kafka: settings.kafka.clone(),
         settings: settings.live.clone(),
         records: true,
-        upkeep: settings.ingest.log_maintenance(),
+        log_maintenance: settings.ingest.log_maintenance(),
         keeps_bars: false,
         printer: None,
         updates: broadcast::Sender::new(1),

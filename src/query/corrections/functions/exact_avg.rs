@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
     DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, FieldRef, Int64Type, UInt64Type,
@@ -16,6 +16,8 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, ReversedUDAF, Signature,
 };
+
+use crate::query::corrections::functions::exact_sum::total;
 
 /// Holds the sum of as many durations as there may be.
 const SUM: DataType = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
@@ -93,21 +95,20 @@ struct DurationAverage {
 }
 
 /// Sum and number of the values that are known.
-fn total(durations: &ArrayRef) -> Result<(i128, u64)> {
+fn sum_and_count(durations: &ArrayRef) -> Result<(i128, u64)> {
     let values = cast(durations, &DataType::Int64)?;
-    let known = values.as_primitive::<Int64Type>().iter().flatten();
-    Ok(known.fold((0, 0), |(sum, count), value| (sum + i128::from(value), count + 1)))
+    Ok((total::<Int64Type>(&values).unwrap_or(0), (values.len() - values.null_count()) as u64))
 }
 
 impl Accumulator for DurationAverage {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let (sum, count) = total(&values[0])?;
+        let (sum, count) = sum_and_count(&values[0])?;
         (self.sum, self.count) = (self.sum + sum, self.count + count);
         Ok(())
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let (sum, count) = total(&values[0])?;
+        let (sum, count) = sum_and_count(&values[0])?;
         (self.sum, self.count) = (self.sum - sum, self.count - count);
         Ok(())
     }

@@ -125,8 +125,8 @@ impl WidenedType {
     }
 }
 
-/// `None` where no value is known.
-fn total<T>(values: &ArrayRef) -> Option<i128>
+/// The sum of the known values; `None` where there is none.
+pub(super) fn total<T>(values: &ArrayRef) -> Option<i128>
 where
     T: ArrowPrimitiveType<Native: Into<i128>>,
 {

@@ -48,11 +48,7 @@ pub(in crate::cli::commands) async fn run(args: &DemoArgs, stop: CancellationTok
     let location = Location::parse(&folder.to_string_lossy()).map_err(SettingsError::from)?;
     let _lock = lock(&location)?;
     let broker = EmbeddedBroker::start(PARTITIONS, TOPIC)?;
-    let mut kafka = KafkaSettings {
-        brokers: broker.bootstrap_servers().to_owned(),
-        topic: TOPIC.to_owned(),
-        ..KafkaSettings::default()
-    };
+    let mut kafka = broker.settings(TOPIC);
     kafka.properties.0.extend(BROKER_PROPERTIES.map(|(name, value)| (name.to_owned(), value.to_owned())));
     if args.resume {
         resume(&location, &kafka).await?;
