@@ -4,7 +4,7 @@ use std::io;
 
 use datafusion::common::DataFusionError;
 
-use crate::query::sql::problem::SqlProblem;
+use crate::query::sql::problems::problem::SqlProblem;
 
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {

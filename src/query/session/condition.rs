@@ -14,9 +14,9 @@ use datafusion::physical_expr::utils::collect_columns;
 
 use crate::query::error::QueryError;
 use crate::query::session::query_session::{QuerySession, run_error};
-use crate::query::sql::diagnose::KnownNames;
-use crate::query::sql::problem::SqlProblem;
-use crate::query::sql::source_location::SourceLocation;
+use crate::query::sql::problems::diagnose::KnownNames;
+use crate::query::sql::problems::problem::SqlProblem;
+use crate::query::sql::problems::source_location::SourceLocation;
 use crate::query::sql::statement::ParsedStatement;
 
 /// Conditions are planned as statements on a table of this name.

@@ -16,7 +16,7 @@ use crate::query::catalog::header::is_name;
 use crate::query::error::QueryError;
 use crate::query::session::query_session::QuerySession;
 use crate::query::session::tables::TableInfo;
-use crate::query::sql::error_text::{first_lines, innermost};
+use crate::query::sql::problems::error_text::{first_lines, innermost};
 use crate::util::delimiter::delimiter_of;
 
 /// Columns that hold identifiers whatever their values look like, in any case.

@@ -18,12 +18,13 @@ use crate::query::sql::depth::{MOST_OPERATORS, longest_chain};
 use crate::query::sql::dialect::Dialect;
 use crate::query::sql::names::name_columns;
 use crate::query::sql::params::{self, Now, ParamValue};
-use crate::query::sql::problem::SqlProblem;
+use crate::query::sql::problems::ignored_clauses;
+use crate::query::sql::problems::problem::SqlProblem;
 use crate::query::sql::qualify::qualify;
 use crate::query::sql::scope::{self, TickScope};
 use crate::query::sql::since::SinceBound;
 use crate::query::sql::time_text::{QueryClock, TimeExpression};
-use crate::query::sql::{ignored_clauses, named_windows, range_placeholder};
+use crate::query::sql::{named_windows, range_placeholder};
 
 #[derive(Debug, Clone)]
 pub struct ParsedStatement {

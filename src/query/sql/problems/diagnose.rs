@@ -2,10 +2,10 @@
 
 use datafusion::common::{Column, DataFusionError, SchemaError, Span};
 
-use crate::query::sql::error_text::{first_lines, innermost, lower_first};
-use crate::query::sql::problem::SqlProblem;
-use crate::query::sql::source_location::SourceLocation;
-use crate::query::sql::unsupported::{Unsupported, hint_of, unsupported};
+use crate::query::sql::problems::error_text::{first_lines, innermost, lower_first};
+use crate::query::sql::problems::problem::SqlProblem;
+use crate::query::sql::problems::source_location::SourceLocation;
+use crate::query::sql::problems::unsupported::{Unsupported, hint_of, unsupported};
 use crate::util::suggest::{closest, did_you_mean, shown};
 
 /// Columns listed when one is not found; a hand-written table has fewer.

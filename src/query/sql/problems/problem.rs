@@ -4,7 +4,7 @@ use std::fmt;
 
 use datafusion::sql::sqlparser::tokenizer::Location;
 
-use crate::query::sql::source_location::SourceLocation;
+use crate::query::sql::problems::source_location::SourceLocation;
 
 /// A problem of a statement, with its location and hints.
 #[derive(Debug, Clone, PartialEq, Eq)]

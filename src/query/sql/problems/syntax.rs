@@ -3,9 +3,9 @@
 use datafusion::common::DataFusionError;
 use datafusion::sql::sqlparser::tokenizer::Location;
 
-use crate::query::sql::error_text::{innermost, lower_first};
-use crate::query::sql::problem::SqlProblem;
-use crate::query::sql::source_location::SourceLocation;
+use crate::query::sql::problems::error_text::{innermost, lower_first};
+use crate::query::sql::problems::problem::SqlProblem;
+use crate::query::sql::problems::source_location::SourceLocation;
 use crate::util::suggest::{closest, did_you_mean};
 
 /// Words that are often mistyped where the grammar expects something else.
