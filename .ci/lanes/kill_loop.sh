@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 tests/faults/run --faults "${KILLS:-25}" --only kill --store "${STORE:-s3}" ${SEED:+--seed "$SEED"} \
-  --binary "${TICKHOUSE_BINARY:-target/debug/tickhouse}"
+  --binary "${TICKHOUSE_BINARY:-${CARGO_TARGET_DIR:-target}/debug/tickhouse}"

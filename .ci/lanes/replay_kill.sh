@@ -4,6 +4,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=$(tests/servers/python.sh)
-binary=${TICKHOUSE_BINARY:-target/debug/tickhouse}
+binary=${TICKHOUSE_BINARY:-${CARGO_TARGET_DIR:-target}/debug/tickhouse}
 "$python" tests/check/replay_resume.py ${SEED:+--seed "$SEED"} --binary "$binary"
 "$python" tests/check/replay_kill.py --kills "${KILLS:-12}" --store "${STORE:-s3}" ${SEED:+--seed "$SEED"} --binary "$binary"

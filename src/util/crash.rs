@@ -1,7 +1,8 @@
 //! Points where a process can be made to crash, for the fault harness (`tests/faults`).
 //!
-//! They exist only in a build with the feature `faults`: `TICKHOUSE_TEST_CRASH=ticks-uploaded:3` kills the process with
-//! SIGKILL when it reaches that point for the third time. Without the feature a point costs nothing.
+//! They exist in development builds, and in a release build only with the feature `faults`:
+//! `TICKHOUSE_TEST_CRASH=ticks-uploaded:3` kills the process with SIGKILL when it reaches that point for the third time.
+//! Elsewhere a point costs nothing.
 
 /// A point between two steps that are visible to other processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl CrashPoint {
 }
 
 /// Kills this process if it was told to crash here.
-#[cfg(feature = "faults")]
+#[cfg(any(debug_assertions, feature = "faults"))]
 pub(crate) fn at(point: CrashPoint) {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -85,5 +86,5 @@ pub(crate) fn at(point: CrashPoint) {
     }
 }
 
-#[cfg(not(feature = "faults"))]
+#[cfg(not(any(debug_assertions, feature = "faults")))]
 pub(crate) fn at(_: CrashPoint) {}

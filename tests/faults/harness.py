@@ -55,7 +55,7 @@ def chosen(kinds: dict[str, registry.Kind], only: str | None, binary: Path, stor
     picked = [kind for kind in picked if kind.store is None or kind.store in stores]
     left_out = {}
     if not has_crash_points(binary):
-        reason = "the binary has no crash points: cargo build --features faults"
+        reason = "the binary has no crash points: take a development build (cargo build), or cargo build --release --features faults"
         left_out |= {kind.name: reason for kind in picked if kind.crash_point}
     if any(kind.disk for kind in picked) and (reason := disk.missing()):
         if not without_disk:
@@ -203,7 +203,7 @@ def main() -> int:
             print(kind.name)
         return 0
     if not args.binary.is_file():
-        parser.error(f"{args.binary} does not exist: cargo build --features faults, or name it with --binary")
+        parser.error(f"{args.binary} does not exist: run cargo build, or name it with --binary")
     if args.shrink and not args.schedule:
         parser.error("--shrink needs --schedule")
     seed = args.seed if args.seed is not None else secrets.randbelow(1_000_000)

@@ -36,7 +36,7 @@ class Kind:
     disk: bool = False
     """Of the topic of a kind that stands alone."""
     topic: dict[str, str] | None = None
-    """Needs a build with the cargo feature `faults`."""
+    """Needs a binary with crash points: a development build, or one with the cargo feature `faults`."""
     crash_point: bool = False
 
 

@@ -52,7 +52,7 @@ def build(name: str, folder: Path) -> Path:
     """The target folder is the usual one, so that dependencies are built once."""
     copy = folder / f"tree-{name}"
     copy_with_defect(name, copy)
-    command = ["cargo", "build", "--locked", "--features", "faults", "--bin", "tickhouse"]
+    command = ["cargo", "build", "--locked", "--bin", "tickhouse"]
     command += ["--message-format", "json-render-diagnostics"]
     target = os.environ.get("CARGO_TARGET_DIR", str(REPOSITORY / "target"))
     done = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, text=True, env=os.environ | {"CARGO_TARGET_DIR": target})
