@@ -56,9 +56,13 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// Raw frames of an exchange or a vendor, whose times are always UTC.
+    /// Raw frames of an exchange or a vendor: they have a parser in `decode/json/`, and their times are always UTC. Other
+    /// presets are mappings of flat objects, and `zone` and `ts_format` apply to them.
     pub fn is_exchange(self) -> bool {
-        !matches!(self, Self::Canonical | Self::SymbolClose | Self::PriceChange)
+        match self {
+            Self::Canonical | Self::SymbolClose | Self::PriceChange => false,
+            Self::Binance | Self::Coinbase | Self::Finnhub | Self::Alpaca | Self::Massive => true,
+        }
     }
 }
 
@@ -193,25 +197,28 @@ impl InputSettings {
 
     /// The mapping that these settings stand for; `None` for the frames of an exchange or a vendor.
     pub fn mapping(&self) -> Option<InputSettings> {
+        let Some(preset) = self.preset else { return Some(self.clone()) };
         let at = |pointer: &str| Some(FieldSource::Pointer(pointer.to_owned()));
-        let fields = match self.preset {
-            None => return Some(self.clone()),
-            Some(preset) if preset.is_exchange() => return None,
-            Some(Preset::SymbolClose) => InputSettings {
+        let fields = match preset {
+            Preset::Binance | Preset::Coinbase | Preset::Finnhub | Preset::Alpaca | Preset::Massive => return None,
+            Preset::SymbolClose => InputSettings {
+                symbol: at("/symbol"),
                 ts: at("/Date-Time"),
                 close: at("/Close"),
                 volume: at("/Volume"),
                 time_unit: Some(TimeUnit::Naive),
                 ..InputSettings::default()
             },
-            Some(Preset::PriceChange) => InputSettings {
+            Preset::PriceChange => InputSettings {
+                symbol: at("/symbol"),
                 ts: at("/timestamp"),
                 close: at("/price"),
                 volume: at("/volume"),
                 time_unit: Some(TimeUnit::Naive),
                 ..InputSettings::default()
             },
-            Some(_) => InputSettings {
+            Preset::Canonical => InputSettings {
+                symbol: at("/symbol"),
                 ts: at("/ts"),
                 open: at("/open"),
                 high: at("/high"),
@@ -225,7 +232,7 @@ impl InputSettings {
             },
         };
         let (zone, ts_format) = (self.zone.clone(), self.ts_format.clone());
-        Some(InputSettings { symbol: at("/symbol"), zone, ts_format, ..fields })
+        Some(InputSettings { zone, ts_format, ..fields })
     }
 
     /// Fields of a mapping and extra columns that a message may leave out, with where each is read: a JSON pointer, a

@@ -93,11 +93,6 @@ impl IngestDaemon {
         kafka.warn_of_plaintext();
         let Some(topic) = find_topic(&kafka, until_latest, stop).await? else { return Ok(None) };
         let reports_topic_id = topic.identity.topic_id.is_some();
-        if !reports_topic_id {
-            tracing::info!(
-                "the brokers report no topic id: a topic that is deleted and created again may go unnoticed"
-            );
-        }
         let extras: Vec<_> = input.columns.iter().map(|(name, spec)| (name.clone(), spec.clone())).collect();
         let lake_spec = LakeSpec {
             topic: kafka.topic.clone(),
@@ -110,22 +105,10 @@ impl IngestDaemon {
             must_exist: settings.must_exist,
         };
         let Some(lake) = open_lake(&location, &store, &lake_spec, until_latest, stop).await? else { return Ok(None) };
-        let retry = match until_latest {
-            true => RetryPolicy { deadline: Some(ONE_SHOT_TIMEOUT), ..RetryPolicy::default() },
-            false => RetryPolicy::without_deadline(CancellationToken::new()),
-        };
-        let lake = lake.with_retry_policy(retry);
         let (table_id, is_new_lake) = (lake.table_id().to_owned(), lake.is_new());
         let id: String = table_id.chars().take(GROUP_ID_CHARACTERS).collect();
         let group = kafka.group.clone().unwrap_or_else(|| format!("tickhouse-{id}"));
-        let maintenance_settings = settings.log_maintenance().map(|log_maintenance| MaintenanceSettings {
-            location: location.clone(),
-            store: store.clone(),
-            maintain: settings.maintain,
-            log_maintenance,
-            memory: settings.compaction_bytes(),
-            batch_rows: settings.flush_rows,
-        });
+        let maintenance_settings = maintenance_settings(&settings, &location, &store);
         // A table that was just created has no checkpoint.
         let checkpoint = (lake.version() == 0).then_some(0);
         let (maintenance_sender, maintenance) =
@@ -215,6 +198,22 @@ impl IngestDaemon {
     }
 }
 
+/// `None` if the ingest maintains nothing.
+fn maintenance_settings(
+    settings: &IngestSettings,
+    location: &Location,
+    store: &StoreSettings,
+) -> Option<MaintenanceSettings> {
+    settings.log_maintenance().map(|log_maintenance| MaintenanceSettings {
+        location: location.clone(),
+        store: store.clone(),
+        maintain: settings.maintain,
+        log_maintenance,
+        memory: settings.compaction_bytes(),
+        batch_rows: settings.flush_rows,
+    })
+}
+
 async fn find_topic(
     kafka: &KafkaSettings,
     one_shot: bool,
@@ -229,7 +228,14 @@ async fn find_topic(
             biased;
             () = stop.cancelled() => return Ok(None),
             answer = answer => match answer? {
-                Ok(topic) => return Ok(Some(topic)),
+                Ok(topic) => {
+                    if topic.identity.topic_id.is_none() {
+                        tracing::info!(
+                            "the brokers report no topic id: a topic that is deleted and created again may go unnoticed"
+                        );
+                    }
+                    return Ok(Some(topic));
+                }
                 Err(error) => error,
             },
         };
@@ -257,7 +263,13 @@ async fn open_lake(
             opened = Lake::open_or_create(location, store, spec) => opened,
         };
         let error = match opened {
-            Ok(lake) => return Ok(Some(lake)),
+            Ok(lake) => {
+                let retry = match one_shot {
+                    true => RetryPolicy { deadline: Some(ONE_SHOT_TIMEOUT), ..RetryPolicy::default() },
+                    false => RetryPolicy::without_deadline(CancellationToken::new()),
+                };
+                return Ok(Some(lake.with_retry_policy(retry)));
+            }
             Err(error) if one_shot || !is_store_unreachable(&error) => return Err(error.into()),
             Err(error) => error,
         };

@@ -91,17 +91,9 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<LiveTask, 
         Some(kafka) => Some(open_topic(kafka, knows_topic.then_some(reached.topic)).await?),
         None => None,
     };
-    let mut webhooks = Vec::new();
-    let mut recorder = None;
+    let (mut webhooks, mut recorder) = (Vec::new(), None);
     if let Some(signals) = signals {
-        for webhook in &settings.webhooks {
-            let started = Webhook::start(webhook, signals.own_store());
-            webhooks.push(started.map_err(LiveError::Settings)?);
-        }
-        if let Some(since) = reached.webhooks_since.filter(|_| !webhooks.is_empty()) {
-            let again = events_emitted_since(&signals.files()?, since).await?;
-            webhooks.iter_mut().for_each(|webhook| webhook.send(&again));
-        }
+        webhooks = start_webhooks(&settings, &signals, reached.webhooks_since).await?;
         let have = match base.is_empty() {
             true => HashSet::new(),
             false => emitted_ids_beyond(&signals.files()?, lake.epoch, &base).await?,
@@ -135,6 +127,21 @@ pub async fn open(spec: LiveSpec, stop: &CancellationToken) -> Result<LiveTask, 
         progress: LiveProgress::default(),
         unpublished_events: Vec::new(),
     })
+}
+
+/// Starts the webhooks; they first get the events that were emitted since the time up to which all were delivered.
+async fn start_webhooks(
+    settings: &LiveSettings,
+    signals: &SignalsWriter,
+    delivered_until: Option<i64>,
+) -> Result<Vec<Webhook>, LiveError> {
+    let start = |webhook| Webhook::start(webhook, signals.own_store()).map_err(LiveError::Settings);
+    let mut webhooks = settings.webhooks.iter().map(start).collect::<Result<Vec<_>, _>>()?;
+    if let Some(since) = delivered_until.filter(|_| !webhooks.is_empty()) {
+        let events = events_emitted_since(&signals.files()?, since).await?;
+        webhooks.iter_mut().for_each(|webhook| webhook.send(&events));
+    }
+    Ok(webhooks)
 }
 
 /// The topic of the table. Another configured topic is refused, because it would decode to other rows.

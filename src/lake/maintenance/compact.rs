@@ -31,6 +31,19 @@ pub struct CompactionStats {
     pub bytes_after: u64,
 }
 
+impl CompactionStats {
+    fn of_job(job: &CompactionJob, removed: &[DataFile], added: &[NewFile]) -> Self {
+        Self {
+            jobs: 1,
+            files_before: removed.len() as u64,
+            files_after: added.len() as u64,
+            rows: added.iter().map(|file| file.rows.unsigned_abs()).sum(),
+            bytes_before: job.bytes,
+            bytes_after: added.iter().map(|file| file.bytes.unsigned_abs()).sum(),
+        }
+    }
+}
+
 /// Why it ended.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,15 +145,7 @@ impl Compaction {
                     break;
                 };
                 (base, conflicts) = (base.after(version), 0);
-                let sum = |bytes: &mut dyn Iterator<Item = u64>| bytes.sum();
-                let of_job = CompactionStats {
-                    jobs: 1,
-                    files_before: removed.len() as u64,
-                    files_after: added.len() as u64,
-                    rows: sum(&mut added.iter().map(|file| file.rows.unsigned_abs())),
-                    bytes_before: job.bytes,
-                    bytes_after: sum(&mut added.iter().map(|file| file.bytes.unsigned_abs())),
-                };
+                let of_job = CompactionStats::of_job(&job, &removed, &added);
                 tracing::info!(
                     table = name,
                     version,

@@ -16,7 +16,7 @@ fn reached<'a>(from: &'a str, next: &Next<'a>) -> BTreeSet<&'a str> {
 }
 
 /// For each circle of files the imports between them.
-fn circles(imports: &BTreeSet<Import>) -> Vec<Vec<&Import>> {
+pub fn circles(imports: &BTreeSet<Import>) -> Vec<Vec<&Import>> {
     let mut next = Next::new();
     for import in imports {
         next.entry(&import.from).or_default().insert(&import.to);
@@ -37,7 +37,7 @@ fn circles(imports: &BTreeSet<Import>) -> Vec<Vec<&Import>> {
     found.into_iter().map(inside).collect()
 }
 
-fn show(circle: &[&Import]) -> String {
+pub fn show(circle: &[&Import]) -> String {
     let files: BTreeSet<&str> = circle.iter().map(|import| import.from.as_str()).collect();
     let mut shown = format!("{} files import each other:", files.len());
     let mut pair = ("", "");
