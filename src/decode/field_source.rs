@@ -93,7 +93,8 @@ impl fmt::Display for FieldSource {
 pub(in crate::decode) fn check_pointer(text: &str) -> Result<(), String> {
     if !text.starts_with('/') {
         return Err(format!(
-            "'{text}' is no source; use a JSON pointer such as '/price', constant:VALUE, kafka.key, kafka.timestamp or header:NAME"
+            "'{text}' is no source; use a JSON pointer such as '/price', constant:VALUE, kafka.key, kafka.timestamp \
+             or header:NAME"
         ));
     }
     let tilde = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));

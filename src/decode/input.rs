@@ -313,7 +313,8 @@ impl InputSettings {
             return Err(InputError::new(
                 key,
                 format!(
-                    "can't be mapped together with preset '{preset}'; remove it, or remove input.preset and map every field"
+                    "can't be mapped together with preset '{preset}'; remove it, or remove input.preset and map every \
+                     field"
                 ),
             ));
         }

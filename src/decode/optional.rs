@@ -128,8 +128,10 @@ mod tests {
             named,
             [
                 "volume is NULL in the first message of this run: no accepted one has a value at /vol",
-                "source is NULL in the first message of this run: no accepted one has a value at header:Venue; did you mean 'header:venue'?",
-                "bid is NULL in the first message of this run: no accepted one has a value at /q/bit; did you mean '/q/bid'?",
+                "source is NULL in the first message of this run: no accepted one has a value at header:Venue; did \
+                 you mean 'header:venue'?",
+                "bid is NULL in the first message of this run: no accepted one has a value at /q/bit; did you mean \
+                 '/q/bid'?",
             ]
         );
         let canonical = OptionalPaths::of(&InputSettings::preset(crate::decode::Preset::Canonical));

@@ -84,7 +84,8 @@ proptest! {
         let least = folded::<Least<f64>>(&series, frame, &cuts);
         for row in 0..series.len() {
             let mut values = window(&series, frame, row);
-            values.sort_by(|a, b| a.is_nan().cmp(&b.is_nan()).then(a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal)));
+            let by_value = |a: &f64, b: &f64| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal);
+        values.sort_by(|a, b| a.is_nan().cmp(&b.is_nan()).then(by_value(a, b)));
             let (Some(first), Some(last)) = (values.first(), values.last()) else { continue };
             prop_assert!(same_kind(least[row], *first), "row {row}: {} is not {first}", least[row]);
             prop_assert!(same_kind(greatest[row], *last), "row {row}: {} is not {last}", greatest[row]);
@@ -162,7 +163,8 @@ proptest! {
         let mut kernel = ZScore::new(NonZeroUsize::new(rows).unwrap());
         for row in 0..series.len() {
             let found = kernel.push(series[row]);
-            let known = row.checked_sub(rows).and_then(|start| series[start..row].iter().copied().collect::<Option<Vec<f64>>>());
+            let before = row.checked_sub(rows).map(|start| &series[start..row]);
+            let known = before.and_then(|before| before.iter().copied().collect::<Option<Vec<f64>>>());
             let Some((values, value)) = known.zip(series[row]) else {
                 prop_assert_eq!(found, None);
                 continue;

@@ -33,8 +33,8 @@ pub enum IngestError {
     OffsetGap { partition: i32, expected: i64, found: i64 },
     #[error(
         "partition {partition}: the dead letters in the table disagree with the decoder at offset {offset}: an earlier \
-         version or another input wrote them; run that one until it has committed, or remove the lake's dead letters of \
-         [{from}, {to})"
+         version or another input wrote them; run that one until it has committed, or remove the lake's dead letters \
+         of [{from}, {to})"
     )]
     VerdictMismatch { partition: i32, offset: i64, from: i64, to: i64 },
     #[error("read dead letters {path}: {detail}")]

@@ -112,7 +112,8 @@ impl FromStr for StartPolicy {
         match text.split(',').map(offset).collect::<Option<BTreeMap<_, _>>>() {
             Some(offsets) if !offsets.is_empty() => Ok(Self::Offsets(offsets)),
             _ => Err(format!(
-                "'{text}' is not a start; use earliest, latest, a time like 2026-11-20T14:30:00Z, or offsets like 0=100,1=250"
+                "'{text}' is not a start; use earliest, latest, a time like 2026-11-20T14:30:00Z, or offsets like \
+                 0=100,1=250"
             )),
         }
     }

@@ -47,8 +47,8 @@ pub enum TransactionError {
     #[error("write as transactional id '{id}': another producer with this id has taken over")]
     Fenced { id: String },
     #[error(
-        "{action} as '{id}': access is denied; allow Describe and Write on this transactional id, and Read on the consumer \
-         group of this name"
+        "{action} as '{id}': access is denied; allow Describe and Write on this transactional id, and Read on the \
+         consumer group of this name"
     )]
     Denied { action: &'static str, id: String },
     #[error("{action} as '{id}': {problem}")]

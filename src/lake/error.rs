@@ -32,8 +32,8 @@ pub enum LakeError {
     )]
     Protocol { table: String, reader: i32, writer: i32 },
     #[error(
-        "another table is at {table} now than the one that was opened: mount its file system or put its folder back; if \
-         it was made again on purpose, start again"
+        "another table is at {table} now than the one that was opened: mount its file system or put its folder back; \
+         if it was made again on purpose, start again"
     )]
     Replaced { table: String },
     #[error(

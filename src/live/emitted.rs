@@ -22,7 +22,8 @@ pub(in crate::live) async fn emitted_ids_beyond(
 ) -> Result<HashSet<String>, QueryError> {
     let least = next.values().min().copied().unwrap_or(0);
     let sql = format!(
-        "SELECT id, kafka_partition, kafka_offset FROM {SIGNALS} WHERE kafka_epoch = {epoch} AND kafka_offset >= {least}"
+        "SELECT id, kafka_partition, kafka_offset FROM {SIGNALS} WHERE kafka_epoch = {epoch} AND kafka_offset >= \
+         {least}"
     );
     let mut found = HashSet::new();
     for batch in rows(signals, &sql).await? {

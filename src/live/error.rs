@@ -26,8 +26,8 @@ pub enum LiveError {
     #[error(transparent)]
     Query(#[from] QueryError),
     #[error(
-        "Kafka holds partition {partition} from offset {low} on, and the table ends at {next}: events of what is between \
-         can't be told; let `tickhouse ingest` take up the partition first"
+        "Kafka holds partition {partition} from offset {low} on, and the table ends at {next}: events of what is \
+         between can't be told; let `tickhouse ingest` take up the partition first"
     )]
     Gap { partition: i32, low: i64, next: i64 },
     #[error(
@@ -35,8 +35,8 @@ pub enum LiveError {
     )]
     Lost { partition: i32, asked: i64, low: i64, high: i64 },
     #[error(
-        "the table has nothing of partition {partition} yet, and ingest doesn't begin at its first offset (ingest.start): \
-         live begins once ingest has committed"
+        "the table has nothing of partition {partition} yet, and ingest doesn't begin at its first offset \
+         (ingest.start): live begins once ingest has committed"
     )]
     NotYet { partition: i32 },
     #[error("follow the topic: {0}")]
@@ -44,7 +44,8 @@ pub enum LiveError {
     #[error("write events to topic '{topic}': {problem}")]
     EventTopic { topic: String, problem: String },
     #[error(
-        "partitions {partitions:?} of the table signals were moved by somebody else: does another live run on this lake?"
+        "partitions {partitions:?} of the table signals were moved by somebody else: does another live run on this \
+         lake?"
     )]
     Fenced { partitions: Vec<i32> },
     #[error("{0}")]

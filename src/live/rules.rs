@@ -138,8 +138,8 @@ impl Rules {
             if !all && !rule.failed.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
                     rule = &*rule.name,
-                    "a condition can't be evaluated on some ticks, and is not true of them: a cast fails, or an integer is \
-                     divided by zero; TRY_CAST gives NULL"
+                    "a condition can't be evaluated on some ticks, and is not true of them: a cast fails, or an \
+                     integer is divided by zero; TRY_CAST gives NULL"
                 );
             }
             found

@@ -166,9 +166,9 @@ async fn feed(
         }
         // The window makes the rows of each symbol come in their order, without a sort over symbols.
         let sql = format!(
-            "SELECT symbol, ts, open, high, low, close, volume, trade_date, kafka_epoch, kafka_partition, kafka_offset, \
-             kafka_index, {} AS part, LAG(close) OVER (PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, \
-             kafka_index) AS prev_close FROM {TICKS}",
+            "SELECT symbol, ts, open, high, low, close, volume, trade_date, kafka_epoch, kafka_partition, \
+             kafka_offset, kafka_index, {} AS part, LAG(close) OVER (PARTITION BY symbol ORDER BY ts, \
+             kafka_partition, kafka_offset, kafka_index) AS prev_close FROM {TICKS}",
             view.partition_column
         );
         let symbols = few.map(|few| few.keys().cloned().collect()).unwrap_or_default();

@@ -71,7 +71,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn extending_never_loses_or_repeats_an_offset(start in 0i64..1_000, lengths in prop::collection::vec(0i64..50, 1..20)) {
+        fn extending_never_loses_or_repeats_an_offset(
+            start in 0i64..1_000, lengths in prop::collection::vec(0i64..50, 1..20)
+        ) {
             let mut joined = OffsetRange::new(start, start).unwrap();
             for length in &lengths {
                 let part = OffsetRange::new(joined.next(), joined.next() + length).unwrap();

@@ -12,8 +12,8 @@ pub struct TopicIdentity {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TopicMismatch {
     #[error(
-        "the table continues a topic of cluster {table}, but the brokers are cluster {kafka}: the topic moved, or these \
-         are other brokers"
+        "the table continues a topic of cluster {table}, but the brokers are cluster {kafka}: the topic moved, or \
+         these are other brokers"
     )]
     Moved { table: String, kafka: String },
     #[error(

@@ -40,23 +40,23 @@ pub enum ResumeError {
     #[error(transparent)]
     Transaction(#[from] TransactionError),
     #[error(
-        "another run of the replay '{name}' has begun and goes on in place of this one; end one of them, or give each its own \
-         name with --resume NAME (a run that stands still for a minute ends in this way, too: run it again)"
+        "another run of the replay '{name}' has begun and goes on in place of this one; end one of them, or give each \
+         its own name with --resume NAME (a run that stands still for a minute ends in this way, too: run it again)"
     )]
     TakenOver { name: String },
     #[error(
-        "go on with the replay '{name}': the first {sent} messages of this input are not the ones that it has sent; {difference}; \
-         put them back as they were, or send the whole input under another name, --resume OTHER"
+        "go on with the replay '{name}': the first {sent} messages of this input are not the ones that it has sent; \
+         {difference}; put them back as they were, or send the whole input under another name, --resume OTHER"
     )]
     OtherMessages { name: String, sent: u64, difference: String },
     #[error(
-        "go on with the replay '{name}': it has sent {sent} messages, and this input has only {found}; {difference}; give the \
-         whole input again, or send this one under another name, --resume OTHER"
+        "go on with the replay '{name}': it has sent {sent} messages, and this input has only {found}; {difference}; \
+         give the whole input again, or send this one under another name, --resume OTHER"
     )]
     ShorterInput { name: String, sent: u64, found: u64, difference: String },
     #[error(
-        "go on with the replay '{name}': the consumer group '{group}' has an offset that no replay has committed; take another \
-         name, --resume OTHER"
+        "go on with the replay '{name}': the consumer group '{group}' has an offset that no replay has committed; \
+         take another name, --resume OTHER"
     )]
     ForeignPosition { name: String, group: String },
 }
@@ -169,7 +169,8 @@ impl ReplayProgress {
         let then = &earlier.metadata.input;
         if *then == self.input {
             format!(
-                "both are of {then}, so a row was changed, added or removed there, or columns, mapping or format are others"
+                "both are of {then}, so a row was changed, added or removed there, or columns, mapping or format are \
+                 others"
             )
         } else {
             format!("they were of {then}, and these are of {}", self.input)

@@ -22,7 +22,8 @@ pub enum UnionError {
     #[error("build rows of what Kafka holds: {0}")]
     Rows(#[from] ArrowError),
     #[error(
-        "Kafka holds more beyond the table than {limit_bytes} bytes: some {lag} messages more. Let ingest catch up first"
+        "Kafka holds more beyond the table than {limit_bytes} bytes: some {lag} messages more. Let ingest catch up \
+         first"
     )]
     Full { limit_bytes: usize, lag: i64 },
     #[error("{0}")]

@@ -65,7 +65,8 @@ fn an_optional_path_that_no_message_has_is_one_warning() {
     assert!(shown.ends_with("symbol: no message has /sym\nts: no message has header:time\n"), "{shown}");
     let required = "symbol = \"/s\"\nts = \"/t\"\n";
     let shown = run("--until-latest", &format!("{required}volume = \"/px/size\"\n"));
-    let warning = "volume is NULL in the first 5 messages of this run: no accepted one has a value at /px/size; did you mean '/px/sz'?";
+    let warning = "volume is NULL in the first 5 messages of this run: no accepted one has a value at /px/size; did \
+        you mean '/px/sz'?";
     assert_eq!(shown.matches(warning).count(), 1, "{shown}");
     topic.send(&[tick(5)]);
     let shown = run("--until-latest", &format!("{required}volume = \"/px/sz\"\n"));

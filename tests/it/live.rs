@@ -44,7 +44,8 @@ fn events_are_told_once_and_are_those_of_the_queries() {
     // The webhook is for another rule, and never called.
     let rules = "[[live.rule]]\nname = \"jump\"\nwhen = \"change_pct > 2\"\n\
                  [[live.rule]]\nname = \"never\"\nwhen = \"close < 0 AND CAST(volume AS TINYINT) > 0\"\n\
-                 [[live.webhook]]\nname = \"w\"\nurl = \"http://127.0.0.1:1/\"\nrules = [\"never\"]\nkinds = [\"rule\"]\n";
+                 [[live.webhook]]\nname = \"w\"\nurl = \"http://127.0.0.1:1/\"\nrules = [\"never\"]\nkinds = \
+                 [\"rule\"]\n";
     let rules = config(&place, rules);
     send(&topic, 0..100);
     ingest(&topic, &place);
@@ -61,8 +62,8 @@ fn events_are_told_once_and_are_those_of_the_queries() {
     ingest(&topic, &place);
 
     // The same by SQL, of the ticks that came while live ran.
-    let jumps = "SELECT t.kafka_offset FROM (SELECT kafka_offset, 100 * (close - LAG(close) OVER w) / LAG(close) OVER w AS \
-                 change FROM ticks WINDOW w AS (PARTITION BY symbol ORDER BY ts)) t WHERE t.kafka_offset >= 100 AND ";
+    let jumps = "SELECT t.kafka_offset FROM (SELECT kafka_offset, 100 * (close - LAG(close) OVER w) / LAG(close) OVER \
+        w AS change FROM ticks WINDOW w AS (PARTITION BY symbol ORDER BY ts)) t WHERE t.kafka_offset >= 100 AND ";
     let expected = |condition: &str| query(&place, &format!("{jumps}{condition} ORDER BY 1"));
     let told = |kind: &str| {
         query(&place, &format!("SELECT kafka_offset FROM signals WHERE kind = '{kind}' ORDER BY kafka_offset"))

@@ -31,15 +31,15 @@ const EXAMPLES: usize = 3;
 const RESTORE_COMMIT: &str = "restore the commit from a backup; if it is the newest one and there is none, remove it: \
                               ingest reads its messages again, as far as Kafka still holds them";
 const RESTORE_OLD_COMMIT: &str = "restore the commit from a backup: nothing after it can be read without it";
-const RESTORE_WITH_CHECKPOINT: &str = "restore the commit from a backup; if there is none, and the commits before it are \
-                                       there, remove it, the checkpoint of its version and _last_checkpoint: ingest \
+const RESTORE_WITH_CHECKPOINT: &str = "restore the commit from a backup; if there is none, and the commits before it \
+    are there, remove it, the checkpoint of its version and _last_checkpoint: ingest \
                                        reads its messages again, as far as Kafka still holds them";
-const RESTORE_DEAD_LETTERS: &str = "restore the commit from a backup: ticks has passed dead letters that were in it, so they \
-                               are not read from Kafka again";
+const RESTORE_DEAD_LETTERS: &str = "restore the commit from a backup: ticks has passed dead letters that were in it, \
+    so they are not read from Kafka again";
 const RESTORE_CHECKPOINT: &str = "remove it together with _last_checkpoint if the commits from the checkpoint before \
                                   it (or version 0) on are still there, else restore it from a backup";
-const RESTORE_FILES: &str = "restore them from a backup or an older version of the objects; `tickhouse verify` says what \
-                             is lost with them";
+const RESTORE_FILES: &str = "restore them from a backup or an older version of the objects; `tickhouse verify` says \
+    what is lost with them";
 
 /// The checks of the tables, with the repairs that `fix` can make.
 #[derive(Default)]

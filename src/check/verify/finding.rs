@@ -29,12 +29,12 @@ const RESTORE_COMMIT: &str =
     "restore the commit from a backup; `tickhouse doctor` says whether the lake can do without it";
 const RESTORE_CHECKPOINT: &str = "remove it together with _last_checkpoint if the commits from the checkpoint before \
                                   it (or version 0) on are still there, else restore it from a backup";
-const RESTORE_FILE: &str = "restore the file from a backup or an older version of the object; else what it held is lost \
-                            beyond what Kafka still holds";
-const RESTORE_TABLE: &str = "restore the table from a backup, or ingest the topic into a new lake as far as Kafka still \
-                             holds it; keep this one to find out what wrote to it";
-const KAFKA_TIMESTAMP: &str = "an earlier version stored Kafka timestamps that the producer had set in another unit; new \
-                               rows get NULL. Prices, ts and identities are right: leave kafka_ts out, as in SELECT \
+const RESTORE_FILE: &str = "restore the file from a backup or an older version of the object; else what it held is \
+    lost beyond what Kafka still holds";
+const RESTORE_TABLE: &str = "restore the table from a backup, or ingest the topic into a new lake as far as Kafka \
+    still holds it; keep this one to find out what wrote to it";
+const KAFKA_TIMESTAMP: &str = "an earlier version stored Kafka timestamps that the producer had set in another unit; \
+    new rows get NULL. Prices, ts and identities are right: leave kafka_ts out, as in SELECT \
                                symbol, ts, close, where a reader can't hold it, and set the producer's timestamps in \
                                milliseconds";
 const FIX_OTHER_WRITER: &str = "find out which tool wrote to the table; lakes are written by tickhouse alone";
@@ -55,8 +55,8 @@ kinds! {
     Column = "column-wrong", FIX_OTHER_WRITER;
     Statistics = "statistics-wrong", "queries may skip rows of the file, which are in it all the same: restore the \
                                       commit that added it from a backup, and find out which tool wrote the statistics";
-    PartitionDate = "partition-date-wrong", "queries by date miss these rows; restore the commit that added the file, or \
-                                             ingest the topic into a new lake";
+    PartitionDate = "partition-date-wrong", "queries by date miss these rows; restore the commit that added the file, \
+        or ingest the topic into a new lake";
     IdentityTwice = "identity-twice", RESTORE_TABLE;
     OffsetOutside = "offset-outside-counters", RESTORE_TABLE;
     CountersMissing = "counters-missing", "another tool has cleaned the log: the next `tickhouse ingest` counts \
@@ -78,8 +78,8 @@ kinds! {
                                      --accept-input-change were mapped otherwise and differ for that reason";
     KafkaPayload = "kafka-payload-differs", "compare both (`tickhouse dead-letters show --offset`); the topic or the \
                                              table was changed";
-    KafkaVerdict = "kafka-verdict-differs", "the record is no tick by the lake's mapping: it was mapped otherwise before \
-                                             an --accept-input-change, or the topic or the table was changed";
+    KafkaVerdict = "kafka-verdict-differs", "the record is no tick by the lake's mapping: it was mapped otherwise \
+        before an --accept-input-change, or the topic or the table was changed";
     KafkaCounts = "kafka-counts-differ", RESTORE_TABLE;
 }
 

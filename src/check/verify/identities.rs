@@ -122,7 +122,9 @@ mod tests {
         }
 
         #[test]
-        fn gaps_are_the_missing_offsets(present in prop::collection::btree_set(0u64..40, 0..40), start in 0u64..20, length in 0u64..30) {
+        fn gaps_are_the_missing_offsets(
+            present in prop::collection::btree_set(0u64..40, 0..40), start in 0u64..20, length in 0u64..30
+        ) {
             let range = start..start + length;
             let set: RoaringTreemap = present.iter().copied().collect();
             let all: Vec<u64> = gaps(&range, &set, usize::MAX).into_iter().flatten().collect();

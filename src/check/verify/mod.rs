@@ -130,8 +130,8 @@ pub async fn verify(settings: &VerifySettings, progress: &Arc<VerifyProgress>) -
 fn cut_times<'a>(table: &'a str, contents: &'a TableContents) -> impl Iterator<Item = String> + 'a {
     contents.cut_times.iter().map(move |(writer, files)| {
         format!(
-            "{table}: in the statistics of {files} files, written by {writer}, times are cut to milliseconds; the Delta \
-             protocol allows it and queries allow for it, so there is nothing to do"
+            "{table}: in the statistics of {files} files, written by {writer}, times are cut to milliseconds; the \
+             Delta protocol allows it and queries allow for it, so there is nothing to do"
         )
     })
 }

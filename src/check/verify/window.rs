@@ -232,7 +232,9 @@ mod tests {
                 .map(|(partition, (start, length))| OffsetWindow { partition, range: *start..start + length })
                 .collect();
             let offsets = |windows: &[OffsetWindow]| -> Vec<(i32, i64)> {
-                let each = |window: &OffsetWindow| window.range.clone().map(|offset| (window.partition, offset)).collect::<Vec<_>>();
+                let each = |window: &OffsetWindow| {
+                    window.range.clone().map(|offset| (window.partition, offset)).collect::<Vec<_>>()
+                };
                 windows.iter().flat_map(each).collect()
             };
             let cut = rounds(&windows, most);

@@ -25,7 +25,8 @@ pub struct DemoArgs {
     #[arg(long, value_name = "RATE", default_value_t = 2_000.0, value_parser = rate)]
     pub rate: f64,
     /// Number of symbols
-    #[arg(long, value_name = "COUNT", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 120)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub symbols: u32,
     /// Stop after this time [default: run until Ctrl-C]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]

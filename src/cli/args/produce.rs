@@ -89,7 +89,8 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "RATE", default_value = "1000", value_parser = rate)]
     pub rate: f64,
     /// Number of symbols
-    #[arg(long, value_name = "COUNT", default_value = "120", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", default_value = "120")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub symbols: u32,
     /// Seed of the simulation: the same seed and --start give the same messages
     #[arg(long, value_name = "NUMBER", default_value = "1")]

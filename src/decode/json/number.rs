@@ -242,7 +242,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn doubles_are_what_the_standard_library_reads(literal in "-?(0|[1-9][0-9]{0,21})(\\.[0-9]{1,22})?([eE][+-]?[0-9]{1,3})?") {
+        fn doubles_are_what_the_standard_library_reads(
+            literal in "-?(0|[1-9][0-9]{0,21})(\\.[0-9]{1,22})?([eE][+-]?[0-9]{1,3})?"
+        ) {
             let expected: f64 = literal.parse().unwrap();
             match double(&literal) {
                 Ok(value) => prop_assert_eq!(value.to_bits(), expected.to_bits()),
@@ -270,7 +272,8 @@ mod tests {
     proptest! {
         #[test]
         fn scaling_is_exact_however_the_number_is_written(
-            micros in any::<i64>(), more in "[0-9]{0,30}", shift in 0i32..40, power in prop::sample::select(vec![6, 3, 0, -3])
+            micros in any::<i64>(), more in "[0-9]{0,30}", shift in 0i32..40,
+            power in prop::sample::select(vec![6, 3, 0, -3])
         ) {
             let sign = if micros < 0 { "-" } else { "" };
             let digits = format!("{:07}", micros.unsigned_abs());
@@ -280,7 +283,8 @@ mod tests {
             prop_assert_eq!(scaled(&format!("{sign}{}e-{shift}", micros.unsigned_abs()), shift), expected);
             prop_assert_eq!(scaled(&format!("{sign}{}.0{more}e-6", micros.unsigned_abs()), 6), expected);
             let zeros = "0".repeat(usize::try_from(shift).unwrap());
-            prop_assert_eq!(scaled(&format!("{sign}0.{zeros}{whole}{fraction}e{}", shift + digits.len() as i32), 0), expected);
+            let shifted = format!("{sign}0.{zeros}{whole}{fraction}e{}", shift + digits.len() as i32);
+            prop_assert_eq!(scaled(&shifted, 0), expected);
             let cut = format!("{sign}{}{}", micros.unsigned_abs(), "0".repeat(usize::try_from(-power.min(0)).unwrap()));
             prop_assert_eq!(scaled(&cut, power.min(0)), expected);
         }

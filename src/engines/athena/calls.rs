@@ -10,8 +10,8 @@ use crate::engines::error::{ATHENA, EngineError, StatementError};
 
 /// Stopping a query must not block the caller for longer.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-const LOG_IN_FIX: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use Athena, \
-                      Glue and the bucket of the results";
+const LOG_IN_FIX: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use \
+    Athena, Glue and the bucket of the results";
 
 /// Ends a query that may still run.
 pub(super) async fn stop_query(client: &Client, id: &str) {

@@ -9,16 +9,18 @@ pub struct LakeRoot(String);
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RootError {
     #[error(
-        "{engine} reads lakes on S3 only: {location} is a folder; give --location s3://bucket/prefix if it is a copy of one"
+        "{engine} reads lakes on S3 only: {location} is a folder; give --location s3://bucket/prefix if it is a copy \
+         of one"
     )]
     OnlyS3 { engine: &'static str, location: String },
     #[error(
-        "Trino sees a folder below the local.location of its catalog only: give --location local:///.. , the path of the \
-         lake from there"
+        "Trino sees a folder below the local.location of its catalog only: give --location local:///.. , the path of \
+         the lake from there"
     )]
     TrinoFolder,
     #[error(
-        "ClickHouse needs the URL of the bucket: give --s3-region, or --location https://bucket.s3.REGION.amazonaws.com/.."
+        "ClickHouse needs the URL of the bucket: give --s3-region, or --location \
+         https://bucket.s3.REGION.amazonaws.com/.."
     )]
     NoRegion,
     #[error("--location '{0}' holds a control character")]

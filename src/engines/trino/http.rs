@@ -25,8 +25,8 @@ const DELETE_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_FOR: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-const LOG_IN_FIX: &str = "set --trino-user (trino.user) with TICKHOUSE_TRINO_PASSWORD, or TICKHOUSE_TRINO_TOKEN; each also \
-                      as .._FILE";
+const LOG_IN_FIX: &str = "set --trino-user (trino.user) with TICKHOUSE_TRINO_PASSWORD, or TICKHOUSE_TRINO_TOKEN; each \
+    also as .._FILE";
 /// Of the answer of something that is not Trino.
 const LONGEST_DETAIL: usize = 200;
 

@@ -107,7 +107,15 @@ async fn an_answer_is_followed_page_by_page() {
         ("GET", "/v1/next/2", 503, json!("busy")),
         ("GET", "/v1/next/2", 0, json!(null)),
         ("GET", "/v1/next/2", 502, json!("")),
-        ("GET", "/v1/next/2", 200, json!({"id": "q1", "nextUri": "/v1/next/3", "columns": columns(), "stats": stats, "data": [["A", 1], ["B", null]]})),
+        (
+            "GET",
+            "/v1/next/2",
+            200,
+            json!({
+                "id": "q1", "nextUri": "/v1/next/3", "columns": columns(), "stats": stats,
+                "data": [["A", 1], ["B", null]]
+            }),
+        ),
         ("GET", "/v1/next/3", 200, json!({"id": "q1", "nextUri": "/v1/next/4", "columns": columns()})),
         ("GET", "/v1/next/4", 200, json!({"id": "q1", "columns": columns(), "data": [["C", 3]]})),
     ])

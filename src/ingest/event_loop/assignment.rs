@@ -61,10 +61,12 @@ impl Pipeline {
             return Ok(());
         }
         let Some(mut lake) = self.lake.take() else { return Ok(()) };
+        let found = self.positions(&mut lake, kafka, assigned);
+        let found = with_heartbeat(&self.status, &self.counters.tally, found);
         let positions = tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            positions = with_heartbeat(&self.status, &self.counters.tally, self.positions(&mut lake, kafka, assigned)) => Some(positions),
+            positions = found => Some(positions),
         };
         self.lake = Some(lake);
         self.follow_epoch()?;

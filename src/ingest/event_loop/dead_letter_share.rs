@@ -230,8 +230,8 @@ impl DeadLetterShareMonitor {
                 dead,
                 messages,
                 reasons = reasons.join(" "),
-                "most messages become dead letters: see `tickhouse dead-letters list`, and `tickhouse ingest --dry-run` \
-                 for the keys that messages have"
+                "most messages become dead letters: see `tickhouse dead-letters list`, and `tickhouse ingest \
+                 --dry-run` for the keys that messages have"
             );
         }
         self.is_high = is_too_high;

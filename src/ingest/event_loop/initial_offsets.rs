@@ -45,8 +45,8 @@ impl Pipeline {
         if !silent.is_empty() {
             tracing::warn!(
                 partitions = ?silent,
-                "no leader answers for these partitions; --start doesn't count for them: they are read from their first \
-                 message when they have one"
+                "no leader answers for these partitions; --start doesn't count for them: they are read from their \
+                 first message when they have one"
             );
         }
         let begins: Vec<(i32, i64)> = begins.into_iter().collect();

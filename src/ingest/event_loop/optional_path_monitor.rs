@@ -108,7 +108,8 @@ mod tests {
         never.keys.add(Some(br#"{"siz":1}"#), None, std::iter::empty());
         let reported_paths = never.evaluate(MINIMUM_MESSAGES);
         assert_eq!(reported_paths.len(), 1);
-        let expected = "volume is NULL in the first 100 messages of this run: no accepted one has a value at /size; did you mean '/siz'?";
+        let expected = "volume is NULL in the first 100 messages of this run: no accepted one has a value at /size; \
+            did you mean '/siz'?";
         assert_eq!(reported_paths[0].to_string(), expected);
         assert_eq!((never.evaluate(1), never.messages), (Vec::new(), 100));
 

@@ -279,7 +279,8 @@ impl Pipeline {
         tokio::select! {
             biased;
             () = stop.cancelled(), if stop_by.is_none() => LoopEvent::Stop,
-            joined = async { (&mut in_flight.as_mut().expect("checked by the branch").task).await }, if in_flight.is_some() => {
+            joined = async { (&mut in_flight.as_mut().expect("checked by the \
+                branch").task).await }, if in_flight.is_some() => {
                 LoopEvent::Flushed(joined)
             }
             () = sleep_until(stop_by.unwrap_or(far)), if stop_by.is_some() => LoopEvent::StopTimeout,

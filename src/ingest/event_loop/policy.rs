@@ -62,8 +62,8 @@ pub enum DataLoss {
     )]
     Expired { partition: i32, next: i64, low: i64 },
     #[error(
-        "partition {partition}: the table continues at offset {next}, but Kafka ends at {high}: the topic was recreated \
-         or truncated"
+        "partition {partition}: the table continues at offset {next}, but Kafka ends at {high}: the topic was \
+         recreated or truncated"
     )]
     Shrunk { partition: i32, next: i64, high: i64 },
     /// Detected by a leader epoch that the table has, or that was read before.

@@ -98,9 +98,9 @@ mod tests {
         let text = GoalUnreached { reason: UnreachedReason::OtherMembers, behind }.to_string();
         assert_eq!(
             text,
-            "another member of the group has the rest and makes no progress; behind are partition 0 by 60 messages (the \
-             table is at 40 of 100), partition 2 entirely (it ends at 7), partition 3: no leader says where it ends; run it \
-             again to read the rest"
+            "another member of the group has the rest and makes no progress; behind are partition 0 by 60 messages \
+             (the table is at 40 of 100), partition 2 entirely (it ends at 7), partition 3: no leader says where it \
+             ends; run it again to read the rest"
         );
         let many = (0..50).map(|partition| PartitionBehind { partition, next: Some(0), end: Some(1) }).collect();
         let text = GoalUnreached { reason: UnreachedReason::Stopped, behind: many }.to_string();

@@ -53,7 +53,8 @@ impl OrphanedDeadLetters {
                 FileError::Damaged(detail) => file_error(file, &detail),
             })?);
         }
-        tracing::info!(partition, %window, dead_dead_letters = dead.len(), "dead letters were committed before their ticks");
+        tracing::info!(partition, %window, dead_dead_letters = dead.len(), "dead letters were committed before their \
+            ticks");
         Ok(Some(Self { window, dead }))
     }
 

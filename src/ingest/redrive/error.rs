@@ -24,8 +24,8 @@ pub enum ReplayError {
     #[error("read {file}: {detail}; see `tickhouse verify`")]
     File { file: String, detail: String },
     #[error(
-        "the payload of the dead letter at partition {partition}, offset {offset} doesn't match its payload_sha256: see \
-         `tickhouse verify`, and exclude it with --offsets"
+        "the payload of the dead letter at partition {partition}, offset {offset} doesn't match its payload_sha256: \
+         see `tickhouse verify`, and exclude it with --offsets"
     )]
     Payload { partition: i32, offset: i64 },
     #[error("encode Parquet")]

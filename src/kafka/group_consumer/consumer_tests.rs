@@ -244,9 +244,11 @@ async fn rebalance(owner: Owner) {
     let both = async {
         loop {
             tokio::select! {
-                event = first.events.recv(), if owner != Owner::Hangs => if let ConsumerEvent::Revoked { .. } = event.unwrap() {
-                    first.send(ConsumerCommand::Release).unwrap();
-                },
+                event = first.events.recv(), if owner != Owner::Hangs => {
+                    if let ConsumerEvent::Revoked { .. } = event.unwrap() {
+                        first.send(ConsumerCommand::Release).unwrap();
+                    }
+                }
                 event = second.events.recv() => if let ConsumerEvent::Assigned { .. } = event.unwrap() {
                     return;
                 },

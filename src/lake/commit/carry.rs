@@ -35,7 +35,8 @@ pub(in crate::lake) async fn carry_record(table: &mut Table) -> Result<bool, Lak
         let put = table.put_next(Vec::new(), append(&partition_column), Some(&record), transactions).await?;
         let (version, is_stored) = (put.0, matches!(put.1, PutOutcome::Stored));
         if is_stored {
-            tracing::info!(table = %table.name, version, "carried the counters on: another tool wrote the newest commit");
+            tracing::info!(table = %table.name, version, "carried the counters on: another tool wrote the newest \
+                commit");
         }
         table.load().await?;
         if is_stored {

@@ -270,7 +270,8 @@ impl Table {
             return Err(LakeError::Replaced { table: self.name.clone() });
         }
         self.require_not_behind().await?;
-        tracing::warn!(table = %self.name, "its folder was mounted or created again and has the same table: continuing");
+        tracing::warn!(table = %self.name, "its folder was mounted or created again and has the same table: \
+            continuing");
         self.head = Some(Head::new(self.snapshot()?.version(), metadata, files));
         self.loaded_from = folder;
         self.stale = false;
@@ -335,8 +336,8 @@ impl Table {
             tracing::warn!(
                 table = %self.name,
                 checkpoint,
-                "_last_checkpoint names a checkpoint that is not there, so the log is listed; the next checkpoint writes it \
-                 again"
+                "_last_checkpoint names a checkpoint that is not there, so the log is listed; the next checkpoint \
+                 writes it again"
             );
         }
         Ok(is_new)

@@ -113,7 +113,8 @@ impl Compaction {
                 let (job, removed, added) = match self.rewrite(table, &view, &files, job, &mut jobs, stop).await {
                     Ok(rewritten) => rewritten,
                     Err(RewriteError::Foreign(path)) => {
-                        tracing::info!(table = name, %path, "file is not compacted: another program wrote it in an unknown order");
+                        tracing::info!(table = name, %path, "file is not compacted: another program wrote it in an \
+                            unknown order");
                         self.foreign.insert(path);
                         rounds -= 1;
                         break;

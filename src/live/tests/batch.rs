@@ -114,7 +114,8 @@ proptest! {
             let day = days[symbol].last().unwrap();
             for (place, expected) in [at::DAY_OPEN, at::DAY_HIGH, at::DAY_LOW, at::DAY_VOLUME].into_iter().zip(day) {
                 let found = last.values[place];
-                prop_assert!((found.is_nan() && expected.is_nan()) || found == *expected, "{symbol} {place}: {found} {expected}");
+                prop_assert!((found.is_nan() && expected.is_nan()) || found == *expected, "{symbol} {place}: {found} \
+                    {expected}");
             }
         }
         prop_assert_eq!(emitted(&events, EventKind::Cross), expected(&view, "sma_crossover", &[], "cross_event"));

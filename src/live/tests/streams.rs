@@ -64,7 +64,8 @@ proptest! {
         let all = take(&mut whole, &rows);
         let expected: Vec<Event> = all.into_iter().filter(|event| event.tick.offset >= emitted_until as i64).collect();
         let view = wait(table_of(PartitionBy::Day, std::slice::from_ref(&rows)));
-        let starts = StartOffsets { epoch: 0, read: [(0, low as i64)].into(), emitted_until: [(0, emitted_until as i64)].into() };
+        let (read, emitted_until) = ([(0, low as i64)].into(), [(0, emitted_until as i64)].into());
+        let starts = StartOffsets { epoch: 0, read, emitted_until };
         let mut again = wait(engine(&settings()));
         wait(warm_up(&mut again, &view, &starts)).unwrap();
         let mut found = again.events();
@@ -91,7 +92,8 @@ proptest! {
         let about = |events: &[Event]| {
             let mut all: Vec<String> = events
                 .iter()
-                .map(|event| format!("{} {} {} {:?} {}", event.symbol, event.ts, event.kind.name(), event.side, event.name))
+                .map(|event| format!("{} {} {} {:?} \
+                    {}", event.symbol, event.ts, event.kind.name(), event.side, event.name))
                 .collect();
             all.sort();
             all

@@ -11,7 +11,8 @@ pub enum ReplayError {
     )]
     NoFormat { file: String },
     #[error(
-        "read {file}: it is compressed in a way that is not read here; decompress it first, as in: zstdcat FILE | tickhouse produce replay -"
+        "read {file}: it is compressed in a way that is not read here; decompress it first, as in: zstdcat FILE | \
+         tickhouse produce replay -"
     )]
     Compressed { file: String },
     #[error("read standard input: a Parquet file can't be read in order; save it and give its name")]

@@ -209,7 +209,8 @@ impl ColumnMapping {
             if let Some(column) = left.iter().find(|column| similar_field(column) == Some(field)) {
                 let column = shown(column);
                 text.push_str(&format!(
-                    "{file}: warning: '{column}' looks like {field} and is left out; take it with --{}-column '{column}'\n",
+                    "{file}: warning: '{column}' looks like {field} and is left out; take it with --{}-column \
+                     '{column}'\n",
                     flag(field)
                 ));
             }
@@ -218,7 +219,8 @@ impl ColumnMapping {
             && DAYS.contains(&plain(&self.ts).as_str())
         {
             text.push_str(&format!(
-                "{file}: warning: '{clock}' is left out, so the ticks of a day in '{}' are all at midnight; make one column of both\n",
+                "{file}: warning: '{clock}' is left out, so the ticks of a day in '{}' are all at midnight; make one \
+                 column of both\n",
                 self.ts
             ));
         }

@@ -95,8 +95,8 @@ fn errors_name_file_row_and_fix() {
     assert!(missing[0].contains("no column 'symbol'; it has kind, ts, close; set --symbol-column"), "{missing:?}");
     let several =
         replay_text("x.csv", "ticker,when,Last\n", |settings| settings.columns.volume = Some("Vlo".to_owned()));
-    let text = "no column 'symbol', 'ts', 'close' or 'Vlo'; it has ticker, when, Last; is symbol 'ticker'?; is close 'Last'?; \
-                set --symbol-column, --ts-column, --close-column and --volume-column";
+    let text = "no column 'symbol', 'ts', 'close' or 'Vlo'; it has ticker, when, Last; is symbol 'ticker'?; is close \
+        'Last'?; set --symbol-column, --ts-column, --close-column and --volume-column";
     assert!(several[0].ends_with(text), "{several:?}");
     let named = replay_text("x.csv", header, |settings| settings.columns.trade_id = Some("id".to_owned()));
     assert!(named[0].contains("no column 'id'") && named[0].contains("--trade-id-column"), "{named:?}");

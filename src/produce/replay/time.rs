@@ -65,7 +65,8 @@ impl TimeParser {
         let separator = if text.contains('T') { 'T' } else { ' ' };
         match NaiveDateTime::parse_from_str(text, &format!("%Y-%m-%d{separator}%H:%M:%S%.f")) {
             Ok(local) => self.local(local),
-            Err(_) => Err("the time is not written as YYYY-MM-DD[THH:MM:SS[.fraction][offset]]; set --ts-format, as in %d/%m/%Y %H:%M:%S"
+            Err(_) => Err("the time is not written as YYYY-MM-DD[THH:MM:SS[.fraction][offset]]; set --ts-format, as \
+                in %d/%m/%Y %H:%M:%S"
                 .to_owned()),
         }
     }

@@ -62,7 +62,8 @@ fn other_messages_are_refused_wherever_the_difference_is() {
         [ROWS[0], ("B2", ""), ROWS[2], ROWS[3]],
     ] {
         let error = resumed(&position, "a.csv", &other).unwrap_err();
-        let text = "the first 3 messages of this input are not the ones that it has sent; both are of a.csv, so a row was changed";
+        let text = "the first 3 messages of this input are not the ones that it has sent; both are of a.csv, so a row \
+            was changed";
         assert!(error.contains(text) && error.contains("--resume OTHER"), "{error}");
     }
     let error = resumed(&position, "b.csv", &[("A", "9"); 3]).unwrap_err();

@@ -7,7 +7,8 @@ pub enum EncodeError {
     #[error("write messages as {0}: its times are local; set --zone, as in America/New_York")]
     NoZone(Preset),
     #[error(
-        "write messages as [input] says: {field} comes from {origin}, which is not written; use --message-format, or map it to a JSON pointer"
+        "write messages as [input] says: {field} comes from {origin}, which is not written; use --message-format, or \
+         map it to a JSON pointer"
     )]
     Source { field: &'static str, origin: String },
     #[error("write messages as [input] says: {0}")]

@@ -193,8 +193,8 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_written_differently() {
-        let sql = "SELECT CAST(DATE_BIN(INTERVAL '5' MINUTE, ts, TIMESTAMP '2000-01-03 00:00:00+00:00') AS TIMESTAMP(6) WITH \
-                   TIME ZONE) AS a, date_bin(INTERVAL '1' DAY, MAX(ts)), CAST(close AS DOUBLE) FROM ticks";
+        let sql = "SELECT CAST(DATE_BIN(INTERVAL '5' MINUTE, ts, TIMESTAMP '2000-01-03 00:00:00+00:00') AS \
+            TIMESTAMP(6) WITH TIME ZONE) AS a, date_bin(INTERVAL '1' DAY, MAX(ts)), CAST(close AS DOUBLE) FROM ticks";
         let shown = |dialect| {
             ParsedStatement::parse(sql)
                 .unwrap()
@@ -208,11 +208,12 @@ mod tests {
         assert_eq!(
             shown(Dialect::Duckdb),
             "SELECT time_bucket(INTERVAL '5' MINUTE, ts, TIMESTAMPTZ '2000-01-03 00:00:00+00:00') AS a, \
-             time_bucket(INTERVAL '1' DAY, MAX(ts), TIMESTAMPTZ '1970-01-01 00:00:00+00:00'), CAST(close AS DOUBLE) FROM \
-             ticks;"
+             time_bucket(INTERVAL '1' DAY, MAX(ts), TIMESTAMPTZ '1970-01-01 00:00:00+00:00'), CAST(close AS DOUBLE) \
+             FROM ticks;"
         );
         let clickhouse = shown(Dialect::Clickhouse);
-        let start = "SELECT toStartOfInterval(ts, INTERVAL '5' MINUTE, CAST(TIMESTAMP '2000-01-03 00:00:00+00:00' AS DateTime64(6, 'UTC'))) AS a,";
+        let start = "SELECT toStartOfInterval(ts, INTERVAL '5' MINUTE, CAST(TIMESTAMP '2000-01-03 00:00:00+00:00' AS \
+            DateTime64(6, 'UTC'))) AS a,";
         assert!(clickhouse.starts_with(start), "{clickhouse}");
         let sql = "SELECT CAST(DATE_BIN(INTERVAL '5' MINUTE, ts) AS TIMESTAMP(6) WITH TIME ZONE) FROM ticks";
         let shown = |dialect| {
@@ -226,8 +227,9 @@ mod tests {
         };
         assert_eq!(
             shown(Dialect::Trino),
-            "SELECT (TIMESTAMP '1970-01-01 00:00:00+00:00' + INTERVAL '5' MINUTE * CAST(FLOOR(CAST(to_milliseconds(ts - \
-             TIMESTAMP '1970-01-01 00:00:00+00:00') AS DOUBLE) / to_milliseconds(INTERVAL '5' MINUTE)) AS BIGINT)) FROM ticks;"
+            "SELECT (TIMESTAMP '1970-01-01 00:00:00+00:00' + INTERVAL '5' MINUTE * CAST(FLOOR(CAST(to_milliseconds(ts \
+             - TIMESTAMP '1970-01-01 00:00:00+00:00') AS DOUBLE) / to_milliseconds(INTERVAL '5' MINUTE)) AS BIGINT)) \
+             FROM ticks;"
         );
         assert_eq!(shown(Dialect::Athena), shown(Dialect::Trino));
         assert!(shown(Dialect::Spark).contains("unix_micros(ts)"), "{}", shown(Dialect::Spark));

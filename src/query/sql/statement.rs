@@ -49,8 +49,8 @@ impl ParsedStatement {
         let operators = longest_chain(text);
         if operators > MOST_OPERATORS {
             return Err(QueryError::Usage(format!(
-                "an expression chains {operators} operators, more than {MOST_OPERATORS}: use IN (..), or join a file with \
-                 --register"
+                "an expression chains {operators} operators, more than {MOST_OPERATORS}: use IN (..), or join a file \
+                 with --register"
             )));
         }
         let parser = DFParserBuilder::new(text).with_dialect(&GenericDialect {}).build();
@@ -263,8 +263,8 @@ impl ParsedStatement {
         }
         match call {
             Some(function) if dialect != Dialect::Tickhouse => Err(QueryError::Usage(format!(
-                "{function} is a window function of tickhouse that {} lacks: run the query here, and hand its rows on with \
-                 -o FILE.parquet",
+                "{function} is a window function of tickhouse that {} lacks: run the query here, and hand its rows on \
+                 with -o FILE.parquet",
                 dialect.engine()
             ))),
             _ => Ok(self.translated(dialect)),

@@ -47,8 +47,8 @@ async fn groups_are_those_of_datafusion() {
     // DataFusion knows that the rows of each partition come by side.
     let ordered = format!(
         "SELECT side, lag(close) OVER (PARTITION BY side ORDER BY ts, symbol) AS before FROM \
-        (SELECT {SIDE} AS side, row_number() OVER (PARTITION BY {SIDE} ORDER BY ts, symbol) AS n, close, ts, symbol FROM ticks) AS t \
-        WHERE n > 1 ORDER BY side, ts, symbol"
+        (SELECT {SIDE} AS side, row_number() OVER (PARTITION BY {SIDE} ORDER BY ts, symbol) AS n, close, ts, symbol \
+        FROM ticks) AS t WHERE n > 1 ORDER BY side, ts, symbol"
     );
     for (sql, is_by_place) in [(directly, true), (numbers, false), (ordered, false)] {
         let (plan, found) = rows_in(&session(&view), &sql).await;
@@ -59,7 +59,8 @@ async fn groups_are_those_of_datafusion() {
         format!("SELECT symbol, ts, {SIDE} AS side FROM ({NUMBERED}) AS t WHERE n > 1 ORDER BY symbol, ts"),
         format!("SELECT symbol, side, count(*) AS n {from} GROUP BY symbol, side ORDER BY symbol, side"),
         format!(
-            "SELECT {SIDE} AS side, CASE WHEN {SIDE} = 'high' THEN 1 WHEN volume > 3 THEN 2 ELSE 3 END AS kind, close FROM ({NUMBERED}) AS t WHERE n > 1 ORDER BY kafka_offset"
+            "SELECT {SIDE} AS side, CASE WHEN {SIDE} = 'high' THEN 1 WHEN volume > 3 THEN 2 ELSE 3 END AS kind, close \
+             FROM ({NUMBERED}) AS t WHERE n > 1 ORDER BY kafka_offset"
         ),
     ] {
         let (plan, found) = rows_in(&session(&view), &sql).await;

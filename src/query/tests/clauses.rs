@@ -18,12 +18,20 @@ async fn a_window_that_adds_to_a_named_one_keeps_what_that_one_says() {
         (&of("sum(v) OVER (w2 ROWS 9 PRECEDING)", "w AS (PARTITION BY s), w2 AS (w ORDER BY id)"), partitioned),
         (&of("sum(v) OVER (w2)", "w AS (PARTITION BY s), w2 AS (w ORDER BY id)"), partitioned),
         (&of("sum(v) OVER w2", "w AS (PARTITION BY s), w2 AS (w ORDER BY id)"), partitioned),
-        (&of("sum(v) OVER (w)", "w AS (PARTITION BY s ORDER BY id ROWS BETWEEN CURRENT ROW AND CURRENT ROW)"), "1,10 2,100 3,30 4,300"),
+        (
+            &of(
+                "sum(v) OVER \
+            (w)",
+                "w AS (PARTITION BY s ORDER BY id ROWS BETWEEN CURRENT ROW AND CURRENT \
+                ROW)",
+            ),
+            "1,10 2,100 3,30 4,300",
+        ),
         // Another SELECT has another window of the name.
         (
             &format!(
-                "SELECT id, sum(v) OVER (w) AS x FROM (SELECT id, s, sum(v) OVER (w) AS v FROM {PRICES} WINDOW w AS (ORDER BY id)) \
-                 WINDOW w AS (PARTITION BY s ORDER BY id) ORDER BY id"
+                "SELECT id, sum(v) OVER (w) AS x FROM (SELECT id, s, sum(v) OVER (w) AS v FROM {PRICES} WINDOW w AS \
+                 (ORDER BY id)) WINDOW w AS (PARTITION BY s ORDER BY id) ORDER BY id"
             ),
             "1,10 2,110 3,150 4,550",
         ),

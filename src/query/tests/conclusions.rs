@@ -10,8 +10,8 @@ async fn windows_that_constants_make_equal_are_all_there() {
     assert_answers(&[
         ("SELECT sum(100 % 2) OVER () AS a, sum(0) OVER () AS b FROM (VALUES (1), (2)) t(v)", "0,0 0,0"),
         (
-            "SELECT v, sum(v) OVER (PARTITION BY 1 + 1) AS a, sum(v) OVER (PARTITION BY 2) AS b, sum(v) OVER (PARTITION BY 4 - 2) + 1 AS c \
-             FROM (VALUES (1), (2)) t(v) ORDER BY v",
+            "SELECT v, sum(v) OVER (PARTITION BY 1 + 1) AS a, sum(v) OVER (PARTITION BY 2) AS b, sum(v) OVER \
+             (PARTITION BY 4 - 2) + 1 AS c FROM (VALUES (1), (2)) t(v) ORDER BY v",
             "1,3,3,4 2,3,3,4",
         ),
         (
@@ -26,8 +26,8 @@ async fn windows_that_constants_make_equal_are_all_there() {
 /// Groups by a key of [`KEYS`] and a column of another table: `s` is in several of them.
 fn groups() -> String {
     format!(
-        "(SELECT d.s, t.p, count(*) AS n FROM {KEYS} JOIN (VALUES ('b', 2), ('b', 1), ('a', 2), ('a', 1)) t(s, p) ON d.s = t.s \
-         GROUP BY d.s, t.p)"
+        "(SELECT d.s, t.p, count(*) AS n FROM {KEYS} JOIN (VALUES ('b', 2), ('b', 1), ('a', 2), ('a', 1)) t(s, p) ON \
+         d.s = t.s GROUP BY d.s, t.p)"
     )
 }
 
@@ -67,7 +67,8 @@ async fn a_distinct_subquery_is_no_key_above_a_join() {
 #[tokio::test]
 async fn an_outer_join_makes_no_key() {
     let padded = format!(
-        "SELECT d.s, t.p FROM {KEYS} RIGHT JOIN (VALUES (2), (1)) t(p) ON TRUE GROUP BY d.s, t.p ORDER BY d.s, t.p LIMIT 3"
+        "SELECT d.s, t.p FROM {KEYS} RIGHT JOIN (VALUES (2), (1)) t(p) ON TRUE GROUP BY d.s, t.p ORDER BY d.s, t.p \
+         LIMIT 3"
     );
     assert_answers(&[(&padded, "a,1 a,2 b,1")]).await;
 }
@@ -90,17 +91,29 @@ async fn numbers_of_rows_may_be_less_than_others() {
     let first = "row_number() OVER (ORDER BY v) - row_number() OVER (ORDER BY v DESC)";
     assert_answers(&[
         (&format!("SELECT v, {first} AS d FROM {ROWS} ORDER BY v"), "1,-2 2,0 3,2"),
-        (&format!("SELECT v, rank() OVER (ORDER BY g) - dense_rank() OVER (ORDER BY v) AS d FROM {ROWS} ORDER BY v"), "1,0 2,-1 3,0"),
+        (
+            &format!(
+                "SELECT v, rank() OVER (ORDER BY g) - dense_rank() OVER (ORDER BY v) AS d FROM {ROWS} ORDER BY \
+            v"
+            ),
+            "1,0 2,-1 3,0",
+        ),
         (&format!("SELECT v, ntile(3) OVER (ORDER BY v) - 5 AS d FROM {ROWS} ORDER BY v"), "1,-4 2,-3 3,-2"),
         (&format!("SELECT avg(r) AS a FROM (SELECT rank() OVER (ORDER BY v) - 1 AS r FROM {ROWS})"), "1.0"),
         (&format!("SELECT v, -rank() OVER (ORDER BY v) AS d FROM {ROWS} ORDER BY v"), "1,-1 2,-2 3,-3"),
-        (&format!("SELECT v, n - lag(n) OVER (ORDER BY v DESC) AS d FROM (SELECT v, row_number() OVER (ORDER BY v) AS n FROM {ROWS}) ORDER BY v"), "1,-1 2,-1 3,NULL"),
+        (
+            &format!(
+                "SELECT v, n - lag(n) OVER (ORDER BY v DESC) AS d FROM (SELECT v, row_number() OVER (ORDER BY v) AS \
+            n FROM {ROWS}) ORDER BY v"
+            ),
+            "1,-1 2,-1 3,NULL",
+        ),
         ("SELECT array_length([1]) - array_length([1, 2]) AS d", "-1"),
         ("SELECT array_length([1]) - array_length([1, 2]) < 0 AS d", "true"),
         // By symbol, they are the rolling operator's.
         (
-            "SELECT DISTINCT row_number() OVER (PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, kafka_index) - 21 AS d \
-             FROM ticks ORDER BY d LIMIT 2",
+            "SELECT DISTINCT row_number() OVER (PARTITION BY symbol ORDER BY ts, kafka_partition, kafka_offset, \
+             kafka_index) - 21 AS d FROM ticks ORDER BY d LIMIT 2",
             "-20 -19",
         ),
         (

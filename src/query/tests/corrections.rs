@@ -52,8 +52,9 @@ async fn a_limit_cuts_nothing_that_a_window_needs() {
             "3,30,60,3",
         ),
         (
-            "SELECT k, sum(s) OVER (ORDER BY k ROWS BETWEEN CURRENT ROW AND 2 FOLLOWING) AS t FROM (SELECT k, sum(k) OVER \
-             (ORDER BY k ROWS BETWEEN CURRENT ROW AND 3 FOLLOWING) AS s FROM generate_series(1, 100) t(k)) ORDER BY k LIMIT 2",
+            "SELECT k, sum(s) OVER (ORDER BY k ROWS BETWEEN CURRENT ROW AND 2 FOLLOWING) AS t FROM (SELECT k, sum(k) \
+             OVER (ORDER BY k ROWS BETWEEN CURRENT ROW AND 3 FOLLOWING) AS s FROM generate_series(1, 100) t(k)) ORDER \
+             BY k LIMIT 2",
             "1,42 2,54",
         ),
         ("SELECT k, lead(k, 3) OVER (ORDER BY k) AS l FROM generate_series(1, 100) t(k) ORDER BY k LIMIT 2", "1,4 2,5"),
@@ -81,20 +82,21 @@ async fn what_left_a_frame_leaves_no_residue() {
             "1,1000000000.0 2,500000000.0000006 3,1.2e-6 4,1.2e-6",
         ),
         (
-            "SELECT k, sum(v) OVER w, avg(v) OVER w, stddev(v) OVER w, stddev_pop(v) OVER w, var(v) OVER w, var_pop(v) OVER w \
-             FROM (VALUES (1, CAST('NaN' AS DOUBLE)), (2, CAST('inf' AS DOUBLE)), (3, 1e16), (4, 2.0), (5, 4.0), (6, NULL), \
-             (7, NULL)) t(k, v) WINDOW w AS (ORDER BY k ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) ORDER BY k DESC LIMIT 3",
+            "SELECT k, sum(v) OVER w, avg(v) OVER w, stddev(v) OVER w, stddev_pop(v) OVER w, var(v) OVER w, \
+             var_pop(v) OVER w FROM (VALUES (1, CAST('NaN' AS DOUBLE)), (2, CAST('inf' AS DOUBLE)), (3, 1e16), (4, \
+             2.0), (5, 4.0), (6, NULL), (7, NULL)) t(k, v) WINDOW w AS (ORDER BY k ROWS BETWEEN 1 PRECEDING AND \
+             CURRENT ROW) ORDER BY k DESC LIMIT 3",
             "7,NULL,NULL,NULL,NULL,NULL,NULL 6,4.0,4.0,NULL,0.0,NULL,0.0 5,6.0,3.0,1.4142135623730951,1.0,2.0,1.0",
         ),
         (
-            "SELECT k, corr(x, y) OVER w, covar_samp(x, y) OVER w, regr_slope(y, x) OVER w, regr_count(y, x) OVER w FROM (VALUES \
-             (1, 1e9, -1e9), (2, 1.0, 2.0), (3, 2.0, 4.0), (4, NULL, 1.0), (5, 3.0, 6.0)) t(k, x, y) \
+            "SELECT k, corr(x, y) OVER w, covar_samp(x, y) OVER w, regr_slope(y, x) OVER w, regr_count(y, x) OVER w \
+             FROM (VALUES (1, 1e9, -1e9), (2, 1.0, 2.0), (3, 2.0, 4.0), (4, NULL, 1.0), (5, 3.0, 6.0)) t(k, x, y) \
              WINDOW w AS (ORDER BY k ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) ORDER BY k DESC LIMIT 2",
             "5,1.0,1.0,2.0,2 4,1.0,1.0,2.0,2",
         ),
         (
-            "SELECT k, sum(v) FILTER (WHERE v < 1000) OVER w, min(v) FILTER (WHERE v > 1) OVER w, count(DISTINCT v) OVER w \
-             FROM (VALUES (1, 1e16), (2, 0.5), (3, 2.0), (4, 2.0), (5, 0.25)) t(k, v) \
+            "SELECT k, sum(v) FILTER (WHERE v < 1000) OVER w, min(v) FILTER (WHERE v > 1) OVER w, count(DISTINCT v) \
+             OVER w FROM (VALUES (1, 1e16), (2, 0.5), (3, 2.0), (4, 2.0), (5, 0.25)) t(k, v) \
              WINDOW w AS (ORDER BY k ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) ORDER BY k",
             "1,NULL,1e16,1 2,0.5,1e16,2 3,2.5,2.0,2 4,4.0,2.0,1 5,2.25,2.0,2",
         ),
@@ -144,10 +146,7 @@ async fn sliding_frames_are_those_of_their_rows() {
 async fn the_column_of_a_window_is_sorted_where_a_statement_sorts_it() {
     assert_answers(&[
         // NULLs come first in the frame that grows, and last in the order.
-        (
-            "SELECT max(v) OVER (ORDER BY k) AS m FROM (VALUES (1, NULL), (2, 5), (3, 7)) t(k, v) ORDER BY m",
-            "5 7 NULL",
-        ),
+        ("SELECT max(v) OVER (ORDER BY k) AS m FROM (VALUES (1, NULL), (2, 5), (3, 7)) t(k, v) ORDER BY m", "5 7 NULL"),
         (
             "SELECT min(v) FILTER (WHERE v < 6) OVER (ORDER BY k) AS m FROM (VALUES (1, 8), (2, 5), (3, 2)) t(k, v) \
              ORDER BY m DESC NULLS LAST",
@@ -159,7 +158,8 @@ async fn the_column_of_a_window_is_sorted_where_a_statement_sorts_it() {
             "2 3 3",
         ),
         (
-            "SELECT count(v) OVER (ORDER BY v ROWS 1 PRECEDING) AS c FROM (VALUES (1), (2), (NULL), (NULL)) t(v) ORDER BY c",
+            "SELECT count(v) OVER (ORDER BY v ROWS 1 PRECEDING) AS c FROM (VALUES (1), (2), (NULL), (NULL)) t(v) \
+             ORDER BY c",
             "0 1 1 2",
         ),
     ])
@@ -168,7 +168,8 @@ async fn the_column_of_a_window_is_sorted_where_a_statement_sorts_it() {
 
 #[tokio::test]
 async fn ignore_nulls_loses_no_count() {
-    const TABLE: &str = "(VALUES (1, 10.0), (2, 20.0), (3, 30.0), (4, 40.0), (5, NULL), (6, NULL), (7, 70.0), (8, 80.0), (9, NULL)) t(k, v)";
+    const TABLE: &str = "(VALUES (1, 10.0), (2, 20.0), (3, 30.0), (4, 40.0), (5, NULL), (6, NULL), (7, 70.0), (8, \
+        80.0), (9, NULL)) t(k, v)";
     let of = |call: &str| format!("SELECT k, {call} IGNORE NULLS OVER (ORDER BY k) AS l FROM {TABLE} ORDER BY k");
     let lead = of("lead(v, 2)");
     let lag = of("lag(v, 2)");
@@ -197,23 +198,29 @@ async fn a_time_in_a_zone_is_what_its_clock_shows() {
         (&format!("SELECT date_bin(INTERVAL '1 day', {LATE})"), "2025-10-31T00:00:00-04:00"),
         (&format!("SELECT date_bin(INTERVAL '1 month', {LATE})"), "2025-10-01T00:00:00-04:00"),
         (
-            &format!("SELECT date_bin(INTERVAL '1 day', {LATE}, TIMESTAMPTZ '2025-01-01T14:30:00Z' AT TIME ZONE 'America/New_York')"),
+            &format!(
+                "SELECT date_bin(INTERVAL '1 day', {LATE}, TIMESTAMPTZ '2025-01-01T14:30:00Z' AT TIME ZONE \
+                'America/New_York')"
+            ),
             "2025-10-31T09:30:00-04:00",
         ),
         ("SELECT date_bin(INTERVAL '1 day', TIMESTAMPTZ '2025-11-01T01:30:00Z')", "2025-11-01T00:00:00Z"),
         // The hour from 1 to 2 comes twice, that from 2 to 3 in March never.
         (
-            "SELECT date_bin(INTERVAL '30 minutes', CAST(t AS TIMESTAMP) AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York') FROM (VALUES \
-             ('2025-11-02T05:40:00'), ('2025-11-02T06:40:00'), ('2025-11-02T07:40:00'), ('2025-03-09T07:10:00')) v(t)",
+            "SELECT date_bin(INTERVAL '30 minutes', CAST(t AS TIMESTAMP) AT TIME ZONE 'UTC' AT TIME ZONE \
+             'America/New_York') FROM (VALUES ('2025-11-02T05:40:00'), ('2025-11-02T06:40:00'), \
+             ('2025-11-02T07:40:00'), ('2025-03-09T07:10:00')) v(t)",
             "2025-11-02T01:30:00-04:00 2025-11-02T01:30:00-05:00 2025-11-02T02:30:00-05:00 2025-03-09T03:00:00-04:00",
         ),
         (
-            "SELECT date_bin(INTERVAL '4 hours', CAST(t AS TIMESTAMP) AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York') FROM (VALUES \
-             ('2025-11-02T04:10:00'), ('2025-11-02T06:40:00'), ('2025-03-09T07:10:00'), ('2025-03-09T05:10:00')) v(t)",
+            "SELECT date_bin(INTERVAL '4 hours', CAST(t AS TIMESTAMP) AT TIME ZONE 'UTC' AT TIME ZONE \
+             'America/New_York') FROM (VALUES ('2025-11-02T04:10:00'), ('2025-11-02T06:40:00'), \
+             ('2025-03-09T07:10:00'), ('2025-03-09T05:10:00')) v(t)",
             "2025-11-02T00:00:00-04:00 2025-11-02T00:00:00-04:00 2025-03-09T00:00:00-05:00 2025-03-09T00:00:00-05:00",
         ),
         (
-            "SELECT count(*) FROM ticks WHERE CAST(ts AT TIME ZONE 'America/New_York' AS TIMESTAMP) >= TIMESTAMP '2026-01-05'",
+            "SELECT count(*) FROM ticks WHERE CAST(ts AT TIME ZONE 'America/New_York' AS TIMESTAMP) >= TIMESTAMP \
+             '2026-01-05'",
             "0",
         ),
         (
@@ -260,8 +267,8 @@ async fn a_year_without_a_first_instant_is_compared() {
         ] {
             let times = "(TIMESTAMP '1994-01-01T04:59:00'), (TIMESTAMP '1994-01-01T05:01:00'), (NULL)";
             let sql = format!(
-                "SELECT count(*) FROM (SELECT c AT TIME ZONE 'UTC' AT TIME ZONE '{zone}' AS t FROM (VALUES {times}) v(c)) \
-                 WHERE {year} {condition}"
+                "SELECT count(*) FROM (SELECT c AT TIME ZONE 'UTC' AT TIME ZONE '{zone}' AS t FROM (VALUES {times}) \
+                 v(c)) WHERE {year} {condition}"
             );
             assert_answers(&[(&sql, rows)]).await;
         }
@@ -306,13 +313,13 @@ async fn a_join_of_everything_gives_way() {
 async fn truth_is_never_null() {
     assert_answers(&[
         (
-            "SELECT b, count(*), sum(count(*)) OVER () FROM (SELECT (v > 1) IS NOT TRUE AS b FROM (VALUES (1), (2), (NULL)) t(v)) \
-             GROUP BY b ORDER BY b",
+            "SELECT b, count(*), sum(count(*)) OVER () FROM (SELECT (v > 1) IS NOT TRUE AS b FROM (VALUES (1), (2), \
+             (NULL)) t(v)) GROUP BY b ORDER BY b",
             "false,1,3 true,2,3",
         ),
         (
-            "SELECT b, row_number() OVER (PARTITION BY b ORDER BY v) FROM (SELECT v, max((v > 1) IS FALSE) OVER (ORDER BY v) AS b \
-             FROM (VALUES (1), (2)) t(v)) ORDER BY v",
+            "SELECT b, row_number() OVER (PARTITION BY b ORDER BY v) FROM (SELECT v, max((v > 1) IS FALSE) OVER \
+             (ORDER BY v) AS b FROM (VALUES (1), (2)) t(v)) ORDER BY v",
             "true,1 true,2",
         ),
         (

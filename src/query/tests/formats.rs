@@ -70,7 +70,8 @@ async fn text_formats_show_times_as_iso_8601() {
     );
     assert_eq!(
         text_of(SQL, OutputFormat::Ndjson).await.lines().next().unwrap(),
-        "{\"symbol\":\"A\",\"ts\":\"2026-01-05T00:00:00.000001Z\",\"close\":1.5,\"volume\":10.0,\"trade_date\":\"2026-01-05\"}"
+        "{\"symbol\":\"A\",\"ts\":\"2026-01-05T00:00:00.000001Z\",\"close\":1.5,\"volume\":10.0,\
+         \"trade_date\":\"2026-01-05\"}"
     );
     let json: serde_json::Value = serde_json::from_str(&text_of(SQL, OutputFormat::Json).await).unwrap();
     assert_eq!(json[1]["symbol"], "a,\"b|\u{1b}[31m");
@@ -191,7 +192,8 @@ async fn spreadsheets_get_no_formulas() {
 #[tokio::test]
 async fn a_table_fits_its_terminal() {
     let view = small().await;
-    let sql = "SELECT value AS n, value / 3.0 AS third, repeat('x', 100) AS text, 'last' AS last FROM generate_series(1, 100)";
+    let sql = "SELECT value AS n, value / 3.0 AS third, repeat('x', 100) AS text, 'last' AS last FROM \
+        generate_series(1, 100)";
     let stream = session(&view).plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap().run().unwrap();
     let shared = Shared::default();
     let fit = TableFit { width: 40, rows: Some(4), way_to_all: "-o FILE shows all" };

@@ -45,7 +45,8 @@ async fn they_run_on_the_rolling_operator_and_on_datafusions_own() {
     let sql = format!(
         "SELECT symbol, ts, kafka_offset, ema(close, 12) OVER w AS a, rsi(volume, 14) OVER w AS b,
            macd(close, 5, 9, 3) OVER w AS c, macd_signal(close, 5, 9, 3) OVER w AS d,
-           macd_histogram(close, 5, 9, 3) OVER w AS e, atr(coalesce(high, close), coalesce(low, close), close, 14) OVER w AS f,
+           macd_histogram(close, 5, 9, 3) OVER w AS e, atr(coalesce(high, close), coalesce(low, close), close, 14) \
+           OVER w AS f,
            ema(kafka_offset, 3) OVER w AS g, avg(close) OVER w AS h, ema(close, 1) OVER w - close AS i
          FROM ticks WHERE close > 101 WINDOW w AS ({ORDER} ROWS BETWEEN 3 PRECEDING AND CURRENT ROW)
          ORDER BY symbol, ts, kafka_offset"
@@ -74,7 +75,8 @@ async fn a_hole_has_no_value_and_leaves_no_trace() {
     for hole in ["NULL", "CAST('NaN' AS DOUBLE)", "CAST('-Infinity' AS DOUBLE)"] {
         let close = format!("CASE WHEN volume IS NOT NULL THEN close ELSE {hole} END");
         let sql = format!(
-            "SELECT ema({close}, 2) OVER w AS ema, rsi({close}, 2) OVER w AS rsi, atr(close, close, {close}, 1) OVER w AS atr
+            "SELECT ema({close}, 2) OVER w AS ema, rsi({close}, 2) OVER w AS rsi, atr(close, close, {close}, 1) OVER \
+             w AS atr
              FROM ticks WINDOW w AS ({ORDER}) ORDER BY ts"
         );
         let found = select(&view, &sql).await;

@@ -76,8 +76,9 @@ async fn an_overflow_says_the_way_out() {
     let error = error_of("SELECT kafka_offset + 1 FROM ticks").await;
     assert_eq!(
         error,
-        "run the query: BIGINT overflow: 9223372036854775807 + 1 is not between -9223372036854775808 and 9223372036854775807\n\
-         write CAST(x AS DECIMAL(38, 0)) in place of x, or CAST(x AS DOUBLE) where the first 15 digits will do"
+        "run the query: BIGINT overflow: 9223372036854775807 + 1 is not between -9223372036854775808 and \
+         9223372036854775807\nwrite CAST(x AS DECIMAL(38, 0)) in place of x, or CAST(x AS DOUBLE) where the first 15 \
+         digits will do"
     );
     let error = error_of("SELECT kafka_partition * kafka_partition FROM ticks").await;
     assert!(error.contains("INT overflow: 65536 * 65536") && error.contains("CAST(x AS BIGINT)"), "{error}");
@@ -121,7 +122,8 @@ async fn what_a_type_holds_is_computed() {
 #[tokio::test]
 async fn columns_keep_their_names_and_types() {
     let sql = "SELECT kafka_offset + 1, kafka_partition * kafka_index, -kafka_offset, (kafka_offset - 1) * 2, \
-               sum(kafka_partition) OVER (), sum(kafka_offset + 1) OVER (ORDER BY ts), array_length([1]) + array_length([2]) FROM ticks";
+               sum(kafka_partition) OVER (), sum(kafka_offset + 1) OVER (ORDER BY ts), array_length([1]) + \
+               array_length([2]) FROM ticks";
     let planned = session(&large_ticks().await).plan(&ParsedStatement::parse(sql).unwrap()).await.unwrap();
     let schema = planned.schema();
     let found: Vec<(&str, &DataType)> =
@@ -180,22 +182,40 @@ async fn sums_never_wrap() {
 
 #[tokio::test]
 async fn sums_that_a_type_holds_are_exact() {
-    let around = "(VALUES (1, 9223372036854775807), (2, 9223372036854775807), (3, NULL), (4, -9223372036854775807), (5, -1)) t(k, v)";
+    let around = "(VALUES (1, 9223372036854775807), (2, 9223372036854775807), (3, NULL), (4, -9223372036854775807), \
+        (5, -1)) t(k, v)";
     assert_answers(&[
-        (&format!("SELECT sum(v), sum(DISTINCT v), sum(v) FILTER (WHERE k > 2) FROM {around}"), "9223372036854775806,-1,-9223372036854775808"),
+        (
+            &format!(
+                "SELECT sum(v), sum(DISTINCT v), sum(v) FILTER (WHERE k > 2) FROM \
+            {around}"
+            ),
+            "9223372036854775806,-1,-9223372036854775808",
+        ),
         (&format!("SELECT k % 2, sum(v) FROM {around} GROUP BY 1 ORDER BY 1"), "0,0 1,9223372036854775806"),
         (
-            &format!("SELECT k, sum(v) OVER (ORDER BY k ROWS BETWEEN CURRENT ROW AND 3 FOLLOWING) FROM {around} WHERE k <> 1 ORDER BY k"),
+            &format!(
+                "SELECT k, sum(v) OVER (ORDER BY k ROWS BETWEEN CURRENT ROW AND 3 FOLLOWING) FROM {around} WHERE \
+                k <> 1 ORDER BY k"
+            ),
             "2,-1 3,-9223372036854775808 4,-9223372036854775808 5,-1",
         ),
         ("SELECT sum(v), sum(DISTINCT v) FROM (VALUES (1)) t(v) WHERE v > 1", "NULL,NULL"),
         ("SELECT sum(v) FROM (VALUES (CAST(NULL AS BIGINT)), (NULL)) t(v)", "NULL"),
-        ("SELECT sum(v) FROM (VALUES (18446744073709551614), (CAST(1 AS BIGINT UNSIGNED))) t(v)", "18446744073709551615"),
-        ("SELECT sum(v), sum(DISTINCT v) FROM (VALUES (CAST(0.10 AS DECIMAL(5, 2))), (CAST(0.20 AS DECIMAL(5, 2)))) t(v)", "0.30,0.30"),
+        (
+            "SELECT sum(v) FROM (VALUES (18446744073709551614), (CAST(1 AS BIGINT UNSIGNED))) \
+            t(v)",
+            "18446744073709551615",
+        ),
+        (
+            "SELECT sum(v), sum(DISTINCT v) FROM (VALUES (CAST(0.10 AS DECIMAL(5, 2))), (CAST(0.20 AS DECIMAL(5, 2)))) \
+            t(v)",
+            "0.30,0.30",
+        ),
         ("SELECT sum(close), sum(kafka_offset), sum(kafka_index) FROM ticks", "780.0,780,0"),
         (
-            "SELECT symbol, sum(kafka_offset), sum(DISTINCT kafka_offset % 4), count(DISTINCT kafka_offset % 4) FROM ticks \
-             GROUP BY ROLLUP(symbol) ORDER BY symbol",
+            "SELECT symbol, sum(kafka_offset), sum(DISTINCT kafka_offset % 4), count(DISTINCT kafka_offset % 4) FROM \
+             ticks GROUP BY ROLLUP(symbol) ORDER BY symbol",
             "A,380,2,2 B,400,4,2 NULL,780,6,4",
         ),
     ])

@@ -77,8 +77,10 @@ async fn a_condition_without_columns_takes_the_row_of_an_aggregate() {
         ("SELECT count(*) FROM ticks HAVING FALSE", ""),
         ("SELECT count(*) FROM ticks HAVING count(*) > 0 AND 1 > 2", ""),
         ("SELECT count(*) FROM ticks HAVING 1 < 2", "40"),
-        ("SELECT n FROM (SELECT count(*) AS n FROM ticks GROUP BY ROLLUP(symbol)) WHERE (SELECT count(*) FROM ticks) < 2", ""),
-        ("SELECT d FROM (SELECT DISTINCT left('a', 0) AS d FROM (SELECT sum(close) FROM ticks)) WHERE d NOT IN ('')", ""),
+        ("SELECT n FROM (SELECT count(*) AS n FROM ticks GROUP BY ROLLUP(symbol)) WHERE (SELECT count(*) FROM ticks) \
+            < 2", ""),
+        ("SELECT d FROM (SELECT DISTINCT left('a', 0) AS d FROM (SELECT sum(close) FROM ticks)) WHERE d NOT IN \
+            ('')", ""),
     ])
     .await;
 }
@@ -96,8 +98,16 @@ async fn set_operations_with_all_count_rows() {
         (&of("EXCEPT"), "2"),
         (&of("INTERSECT ALL"), "1 NULL"),
         (&of("INTERSECT"), "1 NULL"),
-        ("SELECT symbol FROM ticks INTERSECT ALL SELECT symbol FROM ticks WHERE kafka_offset < 2 ORDER BY symbol", "A B"),
-        ("SELECT count(*) FROM (SELECT symbol FROM ticks EXCEPT ALL SELECT symbol FROM ticks WHERE kafka_offset < 2)", "38"),
+        (
+            "SELECT symbol FROM ticks INTERSECT ALL SELECT symbol FROM ticks WHERE kafka_offset < 2 ORDER BY \
+            symbol",
+            "A B",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT symbol FROM ticks EXCEPT ALL SELECT symbol FROM ticks WHERE kafka_offset < \
+            2)",
+            "38",
+        ),
     ])
     .await;
 }
@@ -143,7 +153,8 @@ async fn a_subquery_without_rows_is_null() {
 #[tokio::test]
 async fn frames_that_rows_leave_take_logic_and_distinct_sums() {
     let over = "OVER (ORDER BY k ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)";
-    let table = "FROM (VALUES (1, TRUE, 0.5), (2, NULL, 0.5), (3, FALSE, 2.0), (4, TRUE, NULL), (5, TRUE, 0.25)) t(k, b, v) ORDER BY k";
+    let table = "FROM (VALUES (1, TRUE, 0.5), (2, NULL, 0.5), (3, FALSE, 2.0), (4, TRUE, NULL), (5, TRUE, 0.25)) t(k, \
+        b, v) ORDER BY k";
     assert_answers(&[
         (
             &format!("SELECT bool_and(b) {over} AS a, bool_or(b) {over} AS o {table}"),
@@ -239,7 +250,13 @@ async fn an_expression_that_is_null_is_not_outside_of_a_list() {
 async fn a_condition_without_columns_stays_above_a_condition_on_an_aggregate() {
     let none = "(SELECT kafka_offset FROM ticks WHERE kafka_offset = 99) = 7";
     assert_answers(&[
-        (&format!("SELECT DISTINCT TRUE FROM (SELECT max(close) AS c FROM (VALUES (4)) v(n) JOIN ticks ON TRUE) WHERE c > 0 AND {none}"), ""),
+        (
+            &format!(
+                "SELECT DISTINCT TRUE FROM (SELECT max(close) AS c FROM (VALUES (4)) v(n) JOIN ticks ON TRUE) WHERE \
+            c > 0 AND {none}"
+            ),
+            "",
+        ),
         (&format!("SELECT max(close) AS c FROM ticks HAVING max(close) > 0 AND {none}"), ""),
     ])
     .await;

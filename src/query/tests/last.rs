@@ -55,8 +55,9 @@ async fn the_last_rows_are_those_of_all_rows() {
         let keep = *["= 1", "<= 3", "< 70"].choose(&mut random).unwrap();
         let ahead = random.random_range(0..4);
         let sql = format!(
-            "SELECT * FROM (SELECT symbol, ts, close, trade_date, row_number() OVER w AS n, lead(close, {ahead}) OVER w AS l, \
-             lag(kafka_offset) OVER w AS g FROM ticks {filter} WINDOW w AS ({NEWEST})) AS s WHERE n {keep} ORDER BY symbol, n"
+            "SELECT * FROM (SELECT symbol, ts, close, trade_date, row_number() OVER w AS n, lead(close, {ahead}) OVER \
+             w AS l, lag(kafka_offset) OVER w AS g FROM ticks {filter} WINDOW w AS ({NEWEST})) AS s WHERE n {keep} \
+             ORDER BY symbol, n"
         );
         let (plan, found) = rows_in(&session(&view).splitting_files(), &sql).await;
         assert!(plan.contains("LastTicksExec"), "{sql}\n{plan}");
@@ -112,8 +113,8 @@ async fn where_older_rows_can_matter_all_are_read() {
     assert!(!plan.contains("LastTicksExec"), "{plan}");
     assert_alike(&found, &rows_in(&plain_session(&view), &back).await.1, &back);
     let summed = format!(
-        "SELECT symbol, s FROM (SELECT symbol, row_number() OVER w AS n, sum(close) OVER (PARTITION BY symbol) AS s FROM ticks \
-         WINDOW w AS ({NEWEST})) AS s WHERE n = 1 ORDER BY symbol"
+        "SELECT symbol, s FROM (SELECT symbol, row_number() OVER w AS n, sum(close) OVER (PARTITION BY symbol) AS s \
+         FROM ticks WINDOW w AS ({NEWEST})) AS s WHERE n = 1 ORDER BY symbol"
     );
     let (plan, found) = rows_in(&session(&view), &summed).await;
     assert!(!plan.contains("LastTicksExec"), "{plan}");

@@ -29,11 +29,13 @@ async fn a_caret_and_a_suggestion() {
     for (sql, expected) in [
         (
             "SELECT symbol,\n  clsoe FROM ticks",
-            "there is no column 'clsoe'; did you mean 'close'?\n  2 |   clsoe FROM ticks\n    |   ^^^^^\n  columns: symbol, ts, ",
+            "there is no column 'clsoe'; did you mean 'close'?\n  2 |   clsoe FROM ticks\n    |   ^^^^^\n  columns: \
+             symbol, ts, ",
         ),
         (
             "SELECT * FROM tick",
-            "there is no table 'tick'; did you mean 'ticks'?\n  1 | SELECT * FROM tick\n    |               ^^^^\n  tables: ticks",
+            "there is no table 'tick'; did you mean 'ticks'?\n  1 | SELECT * FROM tick\n    |               ^^^^\n  \
+             tables: ticks",
         ),
         (
             "SELECT avgg(close) FROM ticks",
@@ -55,7 +57,8 @@ async fn a_caret_and_a_suggestion() {
         ),
         (
             "SELECT t.clos FROM ticks t",
-            "there is no column 'clos' in t; did you mean 'close'?\n  1 | SELECT t.clos FROM ticks t\n    |        ^^^^^^",
+            "there is no column 'clos' in t; did you mean 'close'?\n  1 | SELECT t.clos FROM ticks t\n    |        \
+             ^^^^^^",
         ),
         (
             "SELECT close FROM ticks GROUP BY symbol",
@@ -63,24 +66,29 @@ async fn a_caret_and_a_suggestion() {
         ),
         (
             "SELECT avrage(close) FROM ticks",
-            "there is no function 'avrage'; did you mean 'avg'?\n  1 | SELECT avrage(close) FROM ticks\n    |        ^^^^^^",
+            "there is no function 'avrage'; did you mean 'avg'?\n  1 | SELECT avrage(close) FROM ticks\n    |        \
+             ^^^^^^",
         ),
         ("SELECT lag(close) FROM ticks", "lag is a window function: it needs an OVER\n  1 | SELECT lag(close)"),
         (
             "SELECT * FROM ticks ORDER symbol",
-            "expected: end of statement, found: ORDER; write ORDER BY\n  1 | SELECT * FROM ticks ORDER symbol\n    |                     ^^^^^",
+            "expected: end of statement, found: ORDER; write ORDER BY\n  1 | SELECT * FROM ticks ORDER symbol\n    \
+             |                     ^^^^^",
         ),
         (
             "SELECT date_trunc(day, ts) FROM ticks",
-            "there is no column 'day'\n  1 | SELECT date_trunc(day, ts) FROM ticks\n    |                   ^^^\n  columns: ",
+            "there is no column 'day'\n  1 | SELECT date_trunc(day, ts) FROM ticks\n    |                   ^^^\n  \
+             columns: ",
         ),
         (
             "SELECT * FROM ticks WHERE symbol = \"AAPL\"",
-            "there is no column 'AAPL'\n  1 | SELECT * FROM ticks WHERE symbol = \"AAPL\"\n    |                                    ^^^^^^\n  columns: ",
+            "there is no column 'AAPL'\n  1 | SELECT * FROM ticks WHERE symbol = \"AAPL\"\n    \
+             |                                    ^^^^^^\n  columns: ",
         ),
         (
             "SELECT * FORM ticks",
-            "expected: end of statement, found: FORM; did you mean \'FROM\'?\n  1 | SELECT * FORM ticks\n    |          ^^^^",
+            "expected: end of statement, found: FORM; did you mean \'FROM\'?\n  1 | SELECT * FORM ticks\n    \
+             |          ^^^^",
         ),
         (
             "SELECT avg(symbol) FROM ticks",
@@ -158,7 +166,8 @@ async fn what_is_not_supported_comes_with_another_way() {
             "it has no ORDER BY, LIMIT or UNION",
         ),
         (
-            "SELECT ts FROM ticks a WHERE EXISTS (SELECT 1 FROM ticks b WHERE b.symbol = a.symbol UNION ALL SELECT 2 FROM ticks)",
+            "SELECT ts FROM ticks a WHERE EXISTS (SELECT 1 FROM ticks b WHERE b.symbol = a.symbol UNION ALL SELECT 2 \
+             FROM ticks)",
             "EXISTS or IN of a subquery is not supported here",
             "two EXISTS with OR in place of a UNION",
         ),
@@ -168,23 +177,26 @@ async fn what_is_not_supported_comes_with_another_way() {
             "only in equalities of its WHERE",
         ),
         (
-            "SELECT 1 FROM ticks a JOIN ticks b ON a.symbol = b.symbol AND a.close NOT IN (SELECT close FROM ticks c WHERE c.ts < a.ts)",
+            "SELECT 1 FROM ticks a JOIN ticks b ON a.symbol = b.symbol AND a.close NOT IN (SELECT close FROM ticks c \
+             WHERE c.ts < a.ts)",
             "EXISTS or IN",
             "within CASE or in ON",
         ),
         (
-            "SELECT 1 FROM ticks a JOIN ticks b ON a.symbol = b.symbol AND a.kafka_offset NOT IN (SELECT kafka_offset FROM ticks)",
+            "SELECT 1 FROM ticks a JOIN ticks b ON a.symbol = b.symbol AND a.kafka_offset NOT IN (SELECT kafka_offset \
+             FROM ticks)",
             "EXISTS or IN",
             "within CASE or in ON",
         ),
         (
-            "SELECT ts FROM ticks a WHERE NOT (coalesce(volume, 0) IN (SELECT coalesce(volume, 1) FROM ticks b WHERE b.symbol = \
-             a.symbol) OR close > 6)",
+            "SELECT ts FROM ticks a WHERE NOT (coalesce(volume, 0) IN (SELECT coalesce(volume, 1) FROM ticks b WHERE \
+             b.symbol = a.symbol) OR close > 6)",
             "NOT IN of a subquery that names columns from outside",
             "write NOT EXISTS (SELECT 1 FROM",
         ),
         (
-            "SELECT 1 FROM ticks a, LATERAL (SELECT max(close) m FROM ticks z WHERE z.symbol = a.symbol AND z.ts < a.ts) q",
+            "SELECT 1 FROM ticks a, LATERAL (SELECT max(close) m FROM ticks z WHERE z.symbol = a.symbol AND z.ts < \
+             a.ts) q",
             "after LATERAL a subquery may name columns of the tables before it only in equalities",
             "a join with GROUP BY",
         ),

@@ -132,7 +132,8 @@ async fn filters_counts_and_projections_see_both() {
         "SELECT count(*), sum(kafka_offset) FROM ticks WHERE symbol IN ('S1', 'S2')",
         "SELECT symbol, count(*), min(ts), max(ts) FROM ticks GROUP BY symbol ORDER BY symbol",
         "SELECT kafka_offset, close * 2 AS twice FROM ticks WHERE close > 100 AND volume IS NOT NULL ORDER BY 1",
-        "SELECT ts, symbol FROM ticks WHERE ts >= TIMESTAMP '2026-01-07 00:00:00Z' ORDER BY ts, symbol, kafka_offset LIMIT 9",
+        "SELECT ts, symbol FROM ticks WHERE ts >= TIMESTAMP '2026-01-07 00:00:00Z' ORDER BY ts, symbol, kafka_offset \
+         LIMIT 9",
         "SELECT kafka_offset FROM ticks ORDER BY kafka_offset DESC LIMIT 5",
         "SELECT DISTINCT trade_date FROM ticks ORDER BY 1",
         "SELECT count(*) FROM (SELECT DISTINCT kafka_partition, kafka_offset, kafka_index FROM ticks)",

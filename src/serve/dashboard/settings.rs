@@ -42,8 +42,8 @@ impl DashboardSettings {
         match &self.token {
             None if !address.ip().is_loopback() => {
                 return refused(format!(
-                    "listen on {address}: others reach this address, so a token is needed: set TICKHOUSE_DASHBOARD_TOKEN \
-                     or TICKHOUSE_DASHBOARD_TOKEN_FILE, as from `openssl rand -hex 16`"
+                    "listen on {address}: others reach this address, so a token is needed: set \
+                     TICKHOUSE_DASHBOARD_TOKEN or TICKHOUSE_DASHBOARD_TOKEN_FILE, as from `openssl rand -hex 16`"
                 ));
             }
             Some(token) => require_strong(token, "dashboard.token").or_else(refused)?,

@@ -36,8 +36,8 @@ pub(super) fn unknown(ticks: &LoggedVersion) -> impl Iterator<Item = String> {
     unknown.map(|(partition, counters)| {
         let (unknown, end) = (counters.unknown, counters.unplaced_end());
         format!(
-            "partition {partition}: why {unknown} offsets below {end} are in neither table: the counters were lost, and \
-             the tables counted again"
+            "partition {partition}: why {unknown} offsets below {end} are in neither table: the counters were lost, \
+             and the tables counted again"
         )
     })
 }

@@ -64,8 +64,8 @@ mod tests {
         assert_eq!(
             explanation("Plan\n", std::slice::from_ref(&reads)),
             "Plan\n\nticks: reads 4 files (4.00 KiB) of 1,480 files (1.45 MiB)\n  \
-             skips 1,470 files (1.44 MiB) by trade_date\n  skips 6 files (6.00 KiB) by the statistics of their columns\n  \
-             of their 12 row groups 5 can match by the statistics of their columns\n"
+             skips 1,470 files (1.44 MiB) by trade_date\n  skips 6 files (6.00 KiB) by the statistics of their \
+             columns\n  of their 12 row groups 5 can match by the statistics of their columns\n"
         );
         let counted = TableReads { opened: ReadAmount::default(), row_groups: None, ..reads };
         let text = explanation("", &[counted]);

@@ -75,8 +75,8 @@ impl LiveTables {
 /// How to reach the table's topic.
 fn brokers_of(lake: &Lake, configured: &KafkaSettings) -> anyhow::Result<KafkaSettings> {
     if configured.brokers.trim().is_empty() {
-        let problem = "--live reads what Kafka holds beyond the table: set --brokers host:9092, or kafka.brokers in the \
-                       configuration";
+        let problem = "--live reads what Kafka holds beyond the table: set --brokers host:9092, or kafka.brokers in \
+            the configuration";
         return Err(QueryError::Usage(problem.to_owned()).into());
     }
     let Some(topic) = lake.topic() else {

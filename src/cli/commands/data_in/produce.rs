@@ -98,8 +98,8 @@ fn way_on(report: &SendReport) -> Option<String> {
     is_exact.then(|| match delivered.acknowledged {
         0 => "nothing of the input is in the topic: correct it and run the same command again".to_owned(),
         sent => format!(
-            "the first {sent} messages of the input are in the topic, and nothing behind them: leave them out of the next run; \
-             a replay that is begun with --resume NAME goes on by itself"
+            "the first {sent} messages of the input are in the topic, and nothing behind them: leave them out of the \
+             next run; a replay that is begun with --resume NAME goes on by itself"
         ),
     })
 }
@@ -283,8 +283,8 @@ fn finish_resumable(report: SendReport, name: &str, position: ReplayPosition) ->
         more => format!(", or {more} more: the brokers didn't answer the last commit"),
     };
     let way = format!(
-        "{committed} messages of replay '{name}' are in the topic{or_more}; correct the cause and run the same command again, \
-         which goes on behind them"
+        "{committed} messages of replay '{name}' are in the topic{or_more}; correct the cause and run the same \
+         command again, which goes on behind them"
     );
     Err(ReplayStop { stop, way }.into())
 }

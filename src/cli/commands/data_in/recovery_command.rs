@@ -70,8 +70,9 @@ fn try_a_mapping(global: &GlobalArgs, resolved: &Resolved) -> Result<String, Set
     let words = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
     let left_out = left_out(&given);
     Ok(format!(
-        "to see what becomes of each message, and try another [input], without writing anything:\n  {words}{left_out}\na \
-         corrected [input] is taken with --accept-input-change\nto take the messages as they are: --max-dead-share 1"
+        "to see what becomes of each message, and try another [input], without writing anything:\n  \
+         {words}{left_out}\na corrected [input] is taken with --accept-input-change\nto take the messages as they \
+         are: --max-dead-share 1"
     ))
 }
 
@@ -123,10 +124,10 @@ mod tests {
         let text = after(DataLoss::Expired { partition: 3, next: 10, low: 60 });
         assert_eq!(
             text,
-            "data loss: partition 3: the table continues at offset 10, but Kafka's oldest message is 60: 50 offsets are \
-             gone\nto give these offsets up (--dry-run shows it first):\n  tickhouse offsets set --config \
-             docs/tickhouse.toml --table '/data/it'\\''s here' --brokers kafka:9092 --s3-region eu-central-1 --partition \
-             3=60 --reason 'Kafka dropped them before they were read'\nadd what is not printed: -X \
+            "data loss: partition 3: the table continues at offset 10, but Kafka's oldest message is 60: 50 offsets \
+             are gone\nto give these offsets up (--dry-run shows it first):\n  tickhouse offsets set --config \
+             docs/tickhouse.toml --table '/data/it'\\''s here' --brokers kafka:9092 --s3-region eu-central-1 \
+             --partition 3=60 --reason 'Kafka dropped them before they were read'\nadd what is not printed: -X \
              ssl.key.password=..\nor start ingest with --on-data-loss earliest"
         );
         let other = TopicMismatch::Recreated { table: "old".to_owned(), kafka: "new".to_owned() };

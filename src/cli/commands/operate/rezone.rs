@@ -42,8 +42,8 @@ pub(in crate::cli::commands) async fn run(
     let holder = Uuid::new_v4().to_string();
     if let Some(until) = lease.lease(&holder, LakeMaintenance::LEASE).await? {
         bail!(
-            "a maintainer is at work on this lake, perhaps inside ingest, or died there: stop ingest and live, and wait \
-             until {}",
+            "a maintainer is at work on this lake, perhaps inside ingest, or died there: stop ingest and live, and \
+             wait until {}",
             until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
         );
     }
@@ -92,11 +92,13 @@ async fn rewrite(maintenance: &mut LakeMaintenance, zone: Tz, stop: &Cancellatio
         };
         match rezone.run(&retry, stop, progress).await.map_err(plain).with_context(|| format!("rewrite {name}"))? {
             RezoneOutcome::Done(done) => report(&format!(
-                "{name}: trade dates are of {zone}; {} of {} rows in {} files have another date, {} files came for them\n",
+                "{name}: trade dates are of {zone}; {} of {} rows in {} files have another date, {} files came for \
+                 them\n",
                 done.moved, done.rows, done.files_before, done.files_after
             ))?,
             RezoneOutcome::Conflict => bail!(
-                "{name} is as it was, for somebody wrote to it meanwhile: stop ingest, live and maintain, and say it again"
+                "{name} is as it was, for somebody wrote to it meanwhile: stop ingest, live and maintain, and say it \
+                 again"
             ),
         }
     }

@@ -17,8 +17,8 @@ use crate::engines::aws::{CALL_TIMEOUT, access_of, is_log_in};
 use crate::lake::StoreSettings;
 
 const GLUE: &str = "Glue";
-const LOG_IN_FIX: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use Glue \
-                      (infra/glue-register-policy.json)";
+const LOG_IN_FIX: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use \
+    Glue (infra/glue-register-policy.json)";
 
 /// The Data Catalog of one region.
 pub struct GlueClient {
@@ -135,7 +135,8 @@ fn require_same_location(database: &str, table: &GlueTable, known: &Table) -> Re
     }
     let there = if there.is_empty() { "no location, as a view is" } else { there };
     Err(EngineError::Usage(format!(
-        "{database}.{} is known to Glue and is at {there}, not at {here}: choose another --database, or move it by `catalog glue --replace`",
+        "{database}.{} is known to Glue and is at {there}, not at {here}: choose another --database, or move it by \
+         `catalog glue --replace`",
         table.name
     )))
 }

@@ -15,7 +15,8 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::query::corrections::optimizer::global_aggregate_filters::always_has_a_row;
 
-pub(in crate::query) const WRITE_NOT_EXISTS: &str = "write NOT EXISTS (SELECT 1 FROM .. WHERE v = x) in place of x NOT IN (SELECT v FROM ..), which is never true where v has a NULL";
+pub(in crate::query) const WRITE_NOT_EXISTS: &str = "write NOT EXISTS (SELECT 1 FROM .. WHERE v = x) in place of x \
+    NOT IN (SELECT v FROM ..), which is never true where v has a NULL";
 
 #[derive(Debug)]
 pub(in crate::query::corrections) struct OnlyRightJoins;
@@ -58,7 +59,8 @@ impl AnalyzerRule for OnlyRightJoins {
                         Expr::SetComparison(_) => {
                             return plan_err!(
                                 "ANY, SOME and ALL of a subquery are not supported\n\
-                                 write x IN (SELECT ..) in place of x = ANY (SELECT ..), and x > (SELECT max(..) ..) in place of x > ALL (SELECT ..)"
+                                 write x IN (SELECT ..) in place of x = ANY (SELECT ..), and x > (SELECT max(..) ..) \
+                                 in place of x > ALL (SELECT ..)"
                             );
                         }
                         _ => {}
@@ -108,22 +110,23 @@ fn has_outer(plan: &LogicalPlan, kind: SubqueryKind, above: bool) -> Result<bool
     match plan {
         LogicalPlan::Aggregate(aggregate) if always_has_a_row(aggregate) => match kind {
             SubqueryKind::Exists => plan_err!(
-                "EXISTS over an aggregate without GROUP BY is true for each row, or as its HAVING says, and is not supported\n\
-                 write its HAVING as a comparison: (SELECT count(*) FROM .. WHERE ..) = 0 in place of EXISTS (SELECT .. HAVING count(*) = 0)"
+                "EXISTS over an aggregate without GROUP BY is true for each row, or as its HAVING says, and is not \
+                 supported\nwrite its HAVING as a comparison: (SELECT count(*) FROM .. WHERE ..) = 0 in place of \
+                 EXISTS (SELECT .. HAVING count(*) = 0)"
             ),
             SubqueryKind::In => plan_err!(
                 "IN over an aggregate without GROUP BY is not supported where the subquery names columns from outside\n\
                  write x = (SELECT max(..) FROM .. WHERE ..) in place of x IN (SELECT max(..) FROM .. WHERE ..)"
             ),
             SubqueryKind::Value if above => plan_err!(
-                "an aggregate of an aggregate without GROUP BY is not supported where the inner one names columns from outside\n\
-                 write one of them, or join a WITH that has GROUP BY"
+                "an aggregate of an aggregate without GROUP BY is not supported where the inner one names columns \
+                 from outside\nwrite one of them, or join a WITH that has GROUP BY"
             ),
             SubqueryKind::Value => Ok(true),
         },
         LogicalPlan::Window(_) => plan_err!(
-            "a window in a subquery that names columns from outside is not supported: it would see the rows of all of them\n\
-             write the window in a WITH with PARTITION BY these columns, and join it"
+            "a window in a subquery that names columns from outside is not supported: it would see the rows of all of \
+             them\nwrite the window in a WITH with PARTITION BY these columns, and join it"
         ),
         LogicalPlan::Limit(limit) if kind == SubqueryKind::Exists => match limit.get_skip_type()? {
             SkipType::Literal(0) => Ok(true),
@@ -163,7 +166,8 @@ fn check_condition(condition: &Expr, schema: &DFSchema) -> Result<()> {
             let is_correlated = !call.subquery.outer_ref_columns.is_empty();
             if is_not != call.negated && is_correlated && inner.nullable(schema)? {
                 return plan_err!(
-                    "NOT IN of a subquery that names columns from outside is not supported where values can be NULL\n{WRITE_NOT_EXISTS}"
+                    "NOT IN of a subquery that names columns from outside is not supported where values can be \
+                     NULL\n{WRITE_NOT_EXISTS}"
                 );
             }
             Ok(())
@@ -175,7 +179,8 @@ fn check_condition(condition: &Expr, schema: &DFSchema) -> Result<()> {
 fn check_inside(expr: &Expr, schema: &DFSchema, only_logic: bool) -> Result<()> {
     match expr {
         Expr::InSubquery(call) if (call.negated || !only_logic) && expr.nullable(schema)? => plan_err!(
-            "IN of a subquery inside of OR, NOT or another expression is not supported where values can be NULL\n{WRITE_NOT_EXISTS}"
+            "IN of a subquery inside of OR, NOT or another expression is not supported where values can be \
+             NULL\n{WRITE_NOT_EXISTS}"
         ),
         expr => {
             let is_logic = matches!(expr, Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }));
@@ -196,7 +201,7 @@ fn check_key(join: &Join) -> Result<()> {
     }
     let kind = if join.join_type == JoinType::Full { "FULL" } else { "RIGHT" };
     plan_err!(
-        "{kind} JOIN .. USING and NATURAL {kind} JOIN are not supported: the key of rows of the right side alone would be NULL\n\
-         write {kind} JOIN .. ON a.k = b.k, and coalesce(a.k, b.k) AS k in the SELECT"
+        "{kind} JOIN .. USING and NATURAL {kind} JOIN are not supported: the key of rows of the right side alone \
+         would be NULL\nwrite {kind} JOIN .. ON a.k = b.k, and coalesce(a.k, b.k) AS k in the SELECT"
     )
 }

@@ -205,7 +205,8 @@ impl AggregateUDFImpl for ExactSum {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         if let [DataType::Interval(_)] = types {
             return plan_err!(
-                "a sum of INTERVAL would wrap where it has more days than 32 bits hold\nwrite sum(date_part('epoch', x))"
+                "a sum of INTERVAL would wrap where it has more days than 32 bits hold\nwrite sum(date_part('epoch', \
+                 x))"
             );
         }
         self.inner.return_type(types)

@@ -82,7 +82,8 @@ impl AggregateUDFImpl for OverFrames {
         if !accumulator.supports_retract_batch() {
             return exec_err!(
                 "{name} over a frame that rows leave is not supported\n\
-                 begin the frame with UNBOUNDED PRECEDING, or join the rows of each frame and write {name} with GROUP BY"
+                 begin the frame with UNBOUNDED PRECEDING, or join the rows of each frame and write {name} with GROUP \
+                 BY"
             );
         }
         Ok(accumulator)

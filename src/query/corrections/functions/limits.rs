@@ -31,7 +31,8 @@ pub(in crate::query::corrections) fn overflow(kind: &DataType, computed: impl Di
         (Some(limits), _) => limits,
         (None, DataType::Duration(unit)) => {
             return exec_datafusion_err!(
-                "INTERVAL overflow: {computed} {unit} is more than 64 bits hold\nwrite date_part('epoch', x) in place of x"
+                "INTERVAL overflow: {computed} {unit} is more than 64 bits hold\nwrite date_part('epoch', x) in place \
+                 of x"
             );
         }
         (None, _) => {

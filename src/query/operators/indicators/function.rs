@@ -96,8 +96,8 @@ impl IndicatorFunction {
 
     pub(super) fn needs_order(self) -> String {
         format!(
-            "{name} goes through the rows in an order, and its window has none: write {} OVER (PARTITION BY symbol ORDER \
-             BY ts, kafka_partition, kafka_offset, kafka_index)",
+            "{name} goes through the rows in an order, and its window has none: write {} OVER (PARTITION BY symbol \
+             ORDER BY ts, kafka_partition, kafka_offset, kafka_index)",
             self.example(),
             name = self.name(),
         )

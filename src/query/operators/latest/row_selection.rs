@@ -140,7 +140,14 @@ impl RowChooser {
             .map(|group| {
                 let (symbols, metadata) = (symbols.clone(), metadata.clone());
                 let task = SpawnedTask::spawn(async move { runs(symbols, metadata, group, symbol) });
-                async move { task.join_unwind().await.map_err(|error| exec_datafusion_err!("decode symbols: {error}"))? }
+                async move {
+                    task.join_unwind().await.map_err(|error| {
+                        exec_datafusion_err!(
+                            "decode symbols: \
+                    {error}"
+                        )
+                    })?
+                }
             })
             .buffered(DECODED_AT_ONCE);
         let mut access = vec![RowGroupAccess::Skip; wanted.len()];

@@ -72,7 +72,8 @@ impl TradeDates {
                 let same = dates.values()[start..run.rows.end].iter().take_while(|other| **other == date).count();
                 if last.is_some_and(|last| date < last) {
                     return Err(exec_datafusion_err!(
-                        "trade_date goes back from one tick of a symbol to the next: the table holds dates of several zones"
+                        "trade_date goes back from one tick of a symbol to the next: the table holds dates of several \
+                         zones"
                     ));
                 }
                 cut.push(SymbolRun {

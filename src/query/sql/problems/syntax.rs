@@ -92,7 +92,8 @@ mod tests {
         let Err(QueryError::Sql(problem)) = ParsedStatement::parse("SELECT symbol\nFORM ticks WHERE") else { panic!() };
         assert_eq!(
             problem.to_string(),
-            "expected: end of statement, found: ticks; did you mean 'FROM' by 'FORM'?\n  2 | FORM ticks WHERE\n    |      ^^^^^"
+            "expected: end of statement, found: ticks; did you mean 'FROM' by 'FORM'?\n  2 | FORM ticks WHERE\n    \
+             |      ^^^^^"
         );
         let Err(QueryError::Sql(problem)) = ParsedStatement::parse("SELECT 'abc") else { panic!() };
         assert_eq!(

@@ -17,23 +17,24 @@ pub(in crate::query) struct Unsupported {
 }
 
 const SUBQUERY_OF_ROW: Unsupported = Unsupported {
-    message: "a subquery of one value is not supported here: it may name columns from around it only in equalities of its \
-              WHERE, as in b.symbol = a.symbol, and stands in no aggregate function and no ON",
+    message: "a subquery of one value is not supported here: it may name columns from around it only in equalities of \
+        its WHERE, as in b.symbol = a.symbol, and stands in no aggregate function and no ON",
     hints: &[
         "write a window for what came before: max(close) OVER (PARTITION BY symbol ORDER BY ts ROWS BETWEEN UNBOUNDED \
          PRECEDING AND 1 PRECEDING)",
-        "or join what it reads: SELECT a.ts, max(b.close) FROM .. a JOIN .. b ON b.symbol = a.symbol AND b.ts < a.ts GROUP BY a.ts",
+        "or join what it reads: SELECT a.ts, max(b.close) FROM .. a JOIN .. b ON b.symbol = a.symbol AND b.ts < a.ts \
+         GROUP BY a.ts",
         "in an aggregate function: SELECT sum(v) FROM (SELECT (SELECT ..) AS v FROM ..)",
     ],
 };
 
 const CONDITION_AS_VALUE: Unsupported = Unsupported {
-    message: "EXISTS or IN of a subquery is not supported here: it stands in WHERE or HAVING, not as a value, within CASE or in ON; \
-              where it names columns from around it, these stand only in equalities of its WHERE, and it has no ORDER BY, \
-              LIMIT or UNION",
+    message: "EXISTS or IN of a subquery is not supported here: it stands in WHERE or HAVING, not as a value, within \
+        CASE or in ON; where it names columns from around it, these stand only in equalities of its WHERE, and it has \
+        no ORDER BY, LIMIT or UNION",
     hints: &[
-        "write EXISTS (SELECT 1 FROM .. b WHERE b.v = a.x AND b.symbol = a.symbol) in place of a.x IN (SELECT ..), without ORDER \
-         BY and LIMIT; two EXISTS with OR in place of a UNION",
+        "write EXISTS (SELECT 1 FROM .. b WHERE b.v = a.x AND b.symbol = a.symbol) in place of a.x IN (SELECT ..), \
+         without ORDER BY and LIMIT; two EXISTS with OR in place of a UNION",
         "join it, and test its key: SELECT b.symbol IS NOT NULL FROM .. a LEFT JOIN (SELECT DISTINCT symbol FROM ..) b \
          ON b.symbol = a.symbol",
     ],
@@ -45,7 +46,8 @@ const LATERAL: Unsupported = Unsupported {
 };
 
 const NOT_IN: Unsupported = Unsupported {
-    message: "NOT IN of a subquery that names columns from outside is not supported inside of OR, NOT or another expression",
+    message: "NOT IN of a subquery that names columns from outside is not supported inside of OR, NOT or another \
+        expression",
     hints: &[WRITE_NOT_EXISTS],
 };
 
@@ -76,7 +78,8 @@ pub(in crate::query) fn hint_of(sql: &str, message: &str) -> Option<&'static str
     }
     if begins(&["cannot cast", "casting from", "there is only support Literal"]) && has().lag_or_lead {
         return Some(
-            "what lag and lead take third is a constant of the type of the first; coalesce(lag(..) OVER (..), x) takes any x",
+            "what lag and lead take third is a constant of the type of the first; coalesce(lag(..) OVER (..), x) \
+             takes any x",
         );
     }
     if begins(&["unsupported function argument type"]) {

@@ -202,7 +202,8 @@ mod tests {
     #[test]
     fn a_url_is_read() {
         let asked = parse(
-            "symbol=A%26B&symbol=%3Cscript%3E&symbol=A%26B&from=2h&interval=5m&p.window=20&tz=Asia%2FKolkata&limit=7&order=newest",
+            "symbol=A%26B&symbol=%3Cscript%3E&symbol=A%26B&from=2h&interval=5m\
+             &p.window=20&tz=Asia%2FKolkata&limit=7&order=newest",
         );
         let asked = asked.unwrap();
         assert_eq!(asked.symbols, ["A&B", "<script>"]);

@@ -55,7 +55,8 @@ impl Screen {
             self.last = (Instant::now(), rows);
         }
         let summary = format!(
-            "{:>6.1} s  produced {produced}  committed {rows} rows ({:.0}/s)  lag {}  table version {}  dead letters {}",
+            "{:>6.1} s  produced {produced}  committed {rows} rows ({:.0}/s)  lag {}  table version {}  dead letters \
+             {}",
             self.started.elapsed().as_secs_f64(),
             self.rate,
             status.lag,
