@@ -66,7 +66,7 @@ impl OptionalPaths {
             column: column.clone(),
             source: source.clone(),
             messages,
-            meant: keys.meant(source),
+            meant: keys.suggestion(source),
         });
         named.collect()
     }

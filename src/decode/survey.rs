@@ -104,7 +104,7 @@ impl KeySurvey {
     }
 
     /// No message has anything at this pointer or under this name of a header; false where that isn't known.
-    pub fn lacks(&self, source: &str) -> bool {
+    pub fn is_missing(&self, source: &str) -> bool {
         let names = if source.starts_with('/') { &self.pointers } else { &self.alongside };
         let is_below = |name: &String| name.strip_prefix(source).is_some_and(|rest| rest.starts_with('/'));
         let is_deeper = source.split('/').count() > MAX_DEPTH + 1;
@@ -116,7 +116,7 @@ impl KeySurvey {
     }
 
     /// `; did you mean '/price'?` or nothing.
-    pub fn meant(&self, source: &str) -> String {
+    pub fn suggestion(&self, source: &str) -> String {
         let names = if source.starts_with('/') { &self.pointers } else { &self.alongside };
         did_you_mean(source, names.keys().map(String::as_str).filter(|name| !name.is_empty()))
     }
@@ -216,14 +216,14 @@ mod tests {
              \x20 header:venue  text\n\
              \x20 kafka.key     text in 1, missing in 1\n"
         );
-        assert_eq!(survey.meant("header:Venue"), "; did you mean 'header:venue'?");
-        assert!(survey.lacks("header:Venue") && !survey.lacks("header:venue") && survey.lacks("/b"));
+        assert_eq!(survey.suggestion("header:Venue"), "; did you mean 'header:venue'?");
+        assert!(survey.is_missing("header:Venue") && !survey.is_missing("header:venue") && survey.is_missing("/b"));
         for number in 0..1_000 {
             let name = format!("h{number}");
             survey.add(None, None, [(name.as_str(), None)].into_iter());
         }
         assert_eq!(survey.alongside.len(), MAX_POINTERS);
-        assert!(!survey.lacks("header:other"), "it may be among those that were not kept");
+        assert!(!survey.is_missing("header:other"), "it may be among those that were not kept");
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
             ("/none/0", true),
             ("/tim", true),
         ] {
-            assert_eq!(survey.lacks(source), lacks, "{source}");
+            assert_eq!(survey.is_missing(source), lacks, "{source}");
         }
         assert!(survey.to_string().contains("  /empty      object\n"), "{survey}");
     }
@@ -249,7 +249,7 @@ mod tests {
         let name = "venue\u{1b}[2J\n2026-11-20 ERROR forged";
         let mut survey = survey(&[r#"{"clos\ne\u001b":1}"#]);
         survey.add(None, None, [(name, None)].into_iter());
-        for text in [survey.to_string(), survey.meant("/close"), survey.meant(&format!("header:{name}s"))] {
+        for text in [survey.to_string(), survey.suggestion("/close"), survey.suggestion(&format!("header:{name}s"))] {
             assert!(text.contains("\\u{1b}") && !text.contains('\u{1b}'), "{text:?}");
             assert!(!text.contains("\ne") && !text.contains("\n2026"), "{text:?}");
         }

@@ -25,7 +25,7 @@ use crate::ingest::maintenance::task::{MaintenanceSettings, MaintenanceTask};
 use crate::ingest::settings::IngestSettings;
 use crate::kafka::{GroupConsumer, KafkaSettings, TopicInfo, topic_info};
 use crate::lake::{Lake, LakeError, LakeSpec, Location, RetryPolicy, StoreMetrics, StoreSettings};
-use crate::util::throttle::Throttle;
+use crate::util::throttle::LogThrottle;
 
 /// Contract: a one-shot command retries for 60 s, a daemon without limit.
 const ONE_SHOT_TIMEOUT: Duration = RetryPolicy::ONE_SHOT;
@@ -220,7 +220,7 @@ async fn find_topic(
     stop: &CancellationToken,
 ) -> Result<Option<TopicInfo>, IngestError> {
     let started = Instant::now();
-    let mut throttle = Throttle::default();
+    let mut throttle = LogThrottle::default();
     loop {
         let settings = kafka.clone();
         let answer = tokio::task::spawn_blocking(move || topic_info(&settings, BROKER_TIMEOUT));
@@ -255,7 +255,7 @@ async fn open_lake(
     one_shot: bool,
     stop: &CancellationToken,
 ) -> Result<Option<Lake>, IngestError> {
-    let mut throttle = Throttle::default();
+    let mut throttle = LogThrottle::default();
     loop {
         let opened = tokio::select! {
             biased;

@@ -7,11 +7,11 @@
 
 mod batching;
 mod daemon;
+pub mod dead_letter_replay;
 mod error;
 mod event_loop;
 mod flushing;
 mod maintenance;
-pub mod redrive;
 mod settings;
 #[cfg(test)]
 mod tests;

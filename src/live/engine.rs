@@ -31,7 +31,7 @@ const MICROS: i64 = 1_000_000;
 struct TrackedSymbol {
     name: Arc<str>,
     rolling: RollingValues,
-    memories: RuleStates,
+    rule_states: RuleStates,
     /// The partition of the symbol's first tick.
     partition: i32,
     scattered: bool,
@@ -140,7 +140,7 @@ impl SignalEngine {
             };
             let (offset, index) = (rows.offset[row], rows.index[row]);
             let tick = TickId { epoch: origin.epoch, partition: origin.partition, offset, index };
-            self.arrive(ids[rows.symbol[row] as usize], point, tick, offset >= origin.emitted_until);
+            self.on_tick(ids[rows.symbol[row] as usize], point, tick, offset >= origin.emitted_until);
         }
         self.evaluate_rules();
     }
@@ -180,7 +180,7 @@ impl SignalEngine {
         self.ids.insert(Arc::clone(&name), id);
         self.symbols.push(TrackedSymbol {
             rolling: RollingValues::new(&self.windows),
-            memories: self.rules.memories(&name),
+            rule_states: self.rules.rule_states(&name),
             partition,
             scattered: false,
             newest: i64::MIN,
@@ -193,7 +193,7 @@ impl SignalEngine {
     }
 
     #[inline]
-    fn arrive(&mut self, id: u32, point: TickValues, tick: TickId, emits: bool) {
+    fn on_tick(&mut self, id: u32, point: TickValues, tick: TickId, emits: bool) {
         let symbol = &mut self.symbols[id as usize];
         if symbol.partition != tick.partition && !symbol.scattered {
             symbol.scattered = true;
@@ -296,7 +296,7 @@ impl SignalEngine {
         for verdict in self.rules.evaluate(&mut self.rows) {
             for (row, PendingRow { symbol, point, tick, emits }) in self.pending.iter().enumerate() {
                 let symbol = &mut self.symbols[*symbol as usize];
-                if verdict.fires(row, &mut symbol.memories, point.ts, point.trade_date) && *emits && emits_rules {
+                if verdict.fires(row, &mut symbol.rule_states, point.ts, point.trade_date) && *emits && emits_rules {
                     let event = event(EventKind::Rule, verdict.name(), symbol, point, *tick);
                     self.events.push(Event { severity: verdict.severity(), ..event });
                 }

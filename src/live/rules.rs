@@ -119,7 +119,7 @@ impl Rules {
     }
 
     /// The initial states for a new symbol.
-    pub fn memories(&self, symbol: &str) -> RuleStates {
+    pub fn rule_states(&self, symbol: &str) -> RuleStates {
         let begin = RuleState { trade_date: i32::MIN, active: false, fired: i64::MIN };
         let is_meant = |rule: &Rule| rule.symbols.iter().any(|pattern| matches(pattern, symbol));
         RuleStates(self.rules.iter().map(|rule| is_meant(rule).then_some(begin)).collect())
@@ -173,8 +173,8 @@ impl RuleResult<'_> {
 
     /// Whether the rule fires; asked of every row in its order, with the memories of its symbol.
     #[inline]
-    pub fn fires(&self, row: usize, memories: &mut RuleStates, ts: i64, trade_date: i32) -> bool {
-        let Some(memory) = &mut memories.0[self.at] else { return false };
+    pub fn fires(&self, row: usize, rule_states: &mut RuleStates, ts: i64, trade_date: i32) -> bool {
+        let Some(memory) = &mut rule_states.0[self.at] else { return false };
         let when = is_true(&self.when, row);
         if !when && !memory.active {
             return false;

@@ -8,25 +8,25 @@
 //!                                              write_all: table, csv, json, .. with bounded memory
 //! ```
 
-mod catalog;
 mod corrections;
 mod error;
 mod format;
+mod named;
 mod operators;
 mod session;
 mod sql;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use catalog::embedded::{NamedQuery, QueryCatalog};
-pub use catalog::expand::NamedTables;
-pub use catalog::header::{ColumnType, OutputColumn, QueryHeader};
-pub use catalog::request::QueryRequest;
-pub use catalog::warm_up::{RowsBefore, UntilCondition, WarmUp};
 pub use error::QueryError;
 pub use format::{
     EncodedResult, OutputFormat, ResultOutput, TableFit, write_all, write_batch, write_readable, write_stream,
 };
+pub use named::embedded::{NamedQueries, NamedQuery};
+pub use named::expand::NamedTables;
+pub use named::header::{ColumnType, OutputColumn, QueryHeader};
+pub use named::request::QueryRequest;
+pub use named::warm_up::{RowsBefore, UntilCondition, WarmUp};
 pub use session::condition::{Condition, ConditionPlanner};
 pub use session::progress::{InputRead, QueryProgress};
 pub use session::query_session::{DEFAULT_MEMORY_BYTES, PlannedQuery, QuerySession, ResultBatches};

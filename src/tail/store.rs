@@ -57,7 +57,7 @@ impl TailStore {
     }
 
     /// The table covers the offsets below these.
-    pub(super) fn cover(&mut self, next: &BTreeMap<i32, i64>) {
+    pub(super) fn drop_committed(&mut self, next: &BTreeMap<i32, i64>) {
         for (partition, start) in next {
             let part = self
                 .parts

@@ -150,7 +150,7 @@ fn the_tail_has_what_the_table_lacks_and_nothing_else() {
         let mut store = TailStore::new(TailRowBuilder::new(&view, 3, Vec::new())).unwrap();
         let mut covered: BTreeMap<i32, i64> = BTreeMap::from([(0, 40), (1, 0)]);
         let mut read: BTreeMap<i32, i64> = BTreeMap::from([(0, 40), (1, 0)]);
-        store.cover(&covered);
+        store.drop_committed(&covered);
         for _ in 0..600 {
             let partition = random.random_range(0..2);
             let next = read[&partition];
@@ -162,7 +162,7 @@ fn the_tail_has_what_the_table_lacks_and_nothing_else() {
                 // Ingest may be ahead of the tail.
                 let start = random.random_range(covered[&partition]..=next + 30);
                 covered.insert(partition, start);
-                store.cover(&covered);
+                store.drop_committed(&covered);
             }
         }
         let mut found: BTreeMap<i32, Vec<i64>> = BTreeMap::from([(0, Vec::new()), (1, Vec::new())]);

@@ -18,7 +18,7 @@ use super::union_settings::UnionSettings;
 use super::view::{UnionMode, UnionView};
 use crate::kafka::KafkaSettings;
 use crate::lake::{Lake, LakeError, LakeVersion};
-use crate::util::throttle::Throttle;
+use crate::util::throttle::LogThrottle;
 
 /// Interval of checks for a newer version.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ pub(super) struct UnionTask {
     lag: Option<i64>,
     /// The current problem of Kafka and of the lake.
     problems: [Option<String>; 2],
-    throttle: Throttle,
+    throttle: LogThrottle,
     views: watch::Sender<Arc<UnionView>>,
     commit_notifications: mpsc::Receiver<()>,
     stop: CancellationToken,
@@ -108,12 +108,12 @@ impl UnionTask {
             refreshes: 0,
             lag: None,
             problems: [problem, None],
-            throttle: Throttle::default(),
+            throttle: LogThrottle::default(),
             views,
             commit_notifications,
             stop,
         };
-        task.store.cover(&task.version.next);
+        task.store.drop_committed(&task.version.next);
         task.publish();
         (task, receiver)
     }
@@ -207,7 +207,7 @@ impl UnionTask {
             && old.market_zone == new.market_zone
             && old.ticks.schema == new.ticks.schema;
         if same {
-            self.store.cover(&self.version.next);
+            self.store.drop_committed(&self.version.next);
             if self.start_at.is_some() {
                 self.start_at = Some(Instant::now());
             }
@@ -231,7 +231,7 @@ impl UnionTask {
             starting.abort();
         }
         self.store.clear();
-        self.store.cover(&self.version.next);
+        self.store.drop_committed(&self.version.next);
         self.lag = None;
         if self.settings.kafka.is_some() {
             let pause = if problem.is_some() { self.next_pause() } else { Duration::ZERO };
@@ -257,7 +257,7 @@ impl UnionTask {
                 self.partitions = self.partitions.max(follower.opened().len());
                 if knows_all(&self.version, follower.opened()) {
                     self.store.clear();
-                    self.store.cover(&self.version.next);
+                    self.store.drop_committed(&self.version.next);
                     self.follower = Some(follower);
                     self.problems[KAFKA] = None;
                 } else {

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 const INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-pub struct Throttle {
+pub struct LogThrottle {
     last: Option<Instant>,
 }
 
-impl Throttle {
+impl LogThrottle {
     /// Whether the next line may be logged.
     pub fn is_due(&mut self) -> bool {
         let due = self.last.is_none_or(|last| last.elapsed() >= INTERVAL);

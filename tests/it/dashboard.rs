@@ -16,7 +16,7 @@ use serde_json::Value;
 use tickhouse::kafka::KafkaSettings;
 use tickhouse::live::LiveUpdate;
 use tickhouse::serve::dashboard::{DashboardError, DashboardSettings, Limits, PipelineView, Server, SourceSpec};
-use tickhouse::serve::metrics::{Facts, View, routes};
+use tickhouse::serve::metrics::{ProcessInfo, View, routes};
 use tickhouse::tail::UnionSettings;
 use tickhouse::util::secret::Secret;
 use tokio::sync::{broadcast, watch};

@@ -8,7 +8,7 @@ use object_store::path::Path;
 use serde_json::Value;
 use tickhouse::decode::{InputSettings, Preset, RejectionReason};
 use tickhouse::ingest::IngestSpec;
-use tickhouse::ingest::redrive::{ReplayFilter, ReplayReport, ReplaySettings, replay};
+use tickhouse::ingest::dead_letter_replay::{DeadLetterReplaySettings, ReplayFilter, ReplayReport, replay};
 use tickhouse::market::PartitionBy;
 use tokio_util::sync::CancellationToken;
 
@@ -66,8 +66,8 @@ fn assert_healthy(place: &Place, topic: Option<&Topic>) {
     assert_eq!(finished.code, Some(0), "{finished:?}");
 }
 
-fn settings(place: &Place) -> ReplaySettings {
-    ReplaySettings {
+fn settings(place: &Place) -> DeadLetterReplaySettings {
+    DeadLetterReplaySettings {
         location: place.location(),
         store: place.store(),
         filter: ReplayFilter::default(),
@@ -77,7 +77,7 @@ fn settings(place: &Place) -> ReplaySettings {
     }
 }
 
-async fn run(settings: ReplaySettings) -> ReplayReport {
+async fn run(settings: DeadLetterReplaySettings) -> ReplayReport {
     replay(settings, &CancellationToken::new()).await.unwrap()
 }
 
@@ -160,7 +160,7 @@ async fn several_replays_at_once_add_every_row_once() {
         topic.send(&prices(0..400));
         topic.send(&["again"]);
         until_latest(spec(&topic, &place)).await.unwrap();
-        let settings = ReplaySettings { dead_letters_per_commit: 50, ..settings(&place) };
+        let settings = DeadLetterReplaySettings { dead_letters_per_commit: 50, ..settings(&place) };
         let runs: Vec<_> = (0..3).map(|_| tokio::spawn(run(settings.clone()))).collect();
         let (mut letters, mut commits) = (0, 0);
         for run in runs {
@@ -192,7 +192,7 @@ async fn ingest_goes_on_beside_a_replay() {
         if round == 0 {
             worker.committed(sent).await;
         }
-        let report = run(ReplaySettings { dead_letters_per_commit: 10, ..settings(&place) }).await;
+        let report = run(DeadLetterReplaySettings { dead_letters_per_commit: 10, ..settings(&place) }).await;
         letters += report.all().replayed;
     }
     worker.committed(sent).await;
@@ -283,7 +283,7 @@ async fn letters_of_an_earlier_epoch_keep_their_identity() {
     let mut lake = place.lake().await;
     lake.begin_epoch(&topic.identity(), "a test").await.unwrap();
     until_latest(spec(&topic, &place)).await.unwrap();
-    let first = run(ReplaySettings { dead_letters_per_commit: 4, ..settings(&place) }).await;
+    let first = run(DeadLetterReplaySettings { dead_letters_per_commit: 4, ..settings(&place) }).await;
     assert_eq!((first.all().letters, first.all().replayed), (12, 12));
     let second = run(settings(&place)).await;
     assert_eq!((second.all().replayed, second.all().replayed_before), (0, 12));
@@ -306,8 +306,11 @@ async fn a_stopped_replay_commits_nothing_by_halves() {
     assert!(report.stopped && report.commits == 0, "{report:?}");
     assert_eq!(place.lake().await.version(), version);
     let reasons = vec![RejectionReason::MissingField];
-    let report =
-        run(ReplaySettings { filter: ReplayFilter { reasons, ..ReplayFilter::default() }, ..settings(&place) }).await;
+    let report = run(DeadLetterReplaySettings {
+        filter: ReplayFilter { reasons, ..ReplayFilter::default() },
+        ..settings(&place)
+    })
+    .await;
     assert_eq!(report.all().replayed, 200);
 }
 

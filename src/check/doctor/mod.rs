@@ -29,7 +29,7 @@ const ROUNDS: usize = 10;
 
 /// # Errors
 /// The settings don't describe a store.
-pub async fn examine(settings: &DoctorSettings) -> Result<DoctorReport, LakeError> {
+pub async fn run_checks(settings: &DoctorSettings) -> Result<DoctorReport, LakeError> {
     let mut report = DoctorReport::default();
     let audit = Audit::new(&settings.location, &settings.store)?;
     if !store::check(&audit, settings, &mut report).await? {

@@ -13,7 +13,7 @@ use super::finding::{FindingKind, Findings};
 use super::logged::{LoggedTable, TICKS};
 use super::progress::VerifyProgress;
 use super::topic::{DifferingRows, PartitionComparison, TopicComparer, TopicComparison, position};
-use super::window::{ComparedTables, OffsetWindow, StoredOffsets, each_batch, rounds_of};
+use super::window::{ComparedTables, OffsetSpan, StoredOffsets, each_batch, rounds_of};
 use crate::decode::{Decoder, InputSettings};
 use crate::kafka::{KafkaSettings, PartitionWatermarks, TopicReader};
 use crate::lake::{INPUT, LoggedFile, LoggedVersion, PartitionCounters, RetryPolicy, offset_bounds};
@@ -85,7 +85,7 @@ pub(super) async fn compare(
     };
     let mut comparison = TopicComparison::new(limit);
     for window in &windows {
-        let OffsetWindow { partition, range } = window.clone();
+        let OffsetSpan { partition, range } = window.clone();
         let counts = PartitionComparison { partition, start: range.start, next: range.end, ..Default::default() };
         comparison.partitions.insert(partition, counts);
     }
@@ -127,7 +127,7 @@ fn windows_of(
     counters: &BTreeMap<i32, PartitionCounters>,
     kafka: &[PartitionWatermarks],
     findings: &mut Findings,
-) -> Vec<OffsetWindow> {
+) -> Vec<OffsetSpan> {
     let mut windows = Vec::new();
     for (&partition, counters) in counters {
         let at = kafka.iter().find(|at| at.partition == partition);
@@ -142,7 +142,7 @@ fn windows_of(
         }
         let start = counters.first.max(at.map_or(0, |at| at.low));
         if start < counters.next {
-            windows.push(OffsetWindow { partition, range: start..counters.next });
+            windows.push(OffsetSpan { partition, range: start..counters.next });
         }
     }
     windows
@@ -169,13 +169,13 @@ fn expiry_of(checked: &TablesRead<'_>, counters: &BTreeMap<i32, PartitionCounter
 }
 
 fn stored_of(
-    windows: &[OffsetWindow],
+    windows: &[OffsetSpan],
     checked: &TablesRead<'_>,
     counters: &BTreeMap<i32, PartitionCounters>,
 ) -> BTreeMap<i32, StoredOffsets> {
     let ((_, version, rows), (_, _, dead_letters)) = (checked.ticks, checked.dead_letters);
     let epoch = version.epoch();
-    let stored = |window: &OffsetWindow| {
+    let stored = |window: &OffsetSpan| {
         let known = counters.get(&window.partition);
         let rows = rows.identities.of(epoch, window.partition);
         let dead_letters = dead_letters.identities.of(epoch, window.partition);

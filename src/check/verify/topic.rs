@@ -13,7 +13,7 @@ use super::finding::{FindingKind, Findings};
 use super::logged::{DEAD_LETTERS, TICKS};
 use super::progress::VerifyProgress;
 use super::rows::hex;
-use super::window::{Digests, OffsetWindow, StoredOffsets};
+use super::window::{Digests, OffsetSpan, StoredOffsets};
 use crate::decode::{Decoder, RawMessage, Verdict};
 use crate::kafka;
 use crate::kafka::{KafkaRecord, TopicError, TopicReader};
@@ -93,7 +93,7 @@ impl TopicComparer {
     /// Kafka can't be read, or deleted records before they were read.
     pub(super) fn compare(
         &mut self,
-        round: &[OffsetWindow],
+        round: &[OffsetSpan],
         digests: &Digests,
         comparison: &mut TopicComparison,
     ) -> Result<(), TopicError> {
@@ -135,7 +135,7 @@ struct WindowComparer<'a> {
     compared: &'a ComparedColumns,
     digests: &'a Digests,
     stored: &'a StoredOffsets,
-    window: &'a OffsetWindow,
+    window: &'a OffsetSpan,
     rows: TickColumns,
     next: i64,
     delivered: u64,

@@ -26,20 +26,20 @@ const ROUND_OFFSETS: u64 = 100_000_000;
 
 /// Offsets `[start, end)` of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OffsetWindow {
+pub(super) struct OffsetSpan {
     pub partition: i32,
     pub range: Range<i64>,
 }
 
 /// Divides the windows into rounds, each with at most one window for each partition.
-pub(super) fn rounds(windows: &[OffsetWindow], most: u64) -> Vec<Vec<OffsetWindow>> {
+pub(super) fn rounds(windows: &[OffsetSpan], most: u64) -> Vec<Vec<OffsetSpan>> {
     let (mut rounds, mut round, mut room) = (Vec::new(), Vec::new(), most);
-    for OffsetWindow { partition, range } in windows {
+    for OffsetSpan { partition, range } in windows {
         let mut start = range.start;
         while start < range.end {
             let length = ((range.end - start) as u64).min(room);
             let end = start + length as i64;
-            round.push(OffsetWindow { partition: *partition, range: start..end });
+            round.push(OffsetSpan { partition: *partition, range: start..end });
             (start, room) = (end, room - length);
             if room == 0 {
                 rounds.push(std::mem::take(&mut round));
@@ -51,7 +51,7 @@ pub(super) fn rounds(windows: &[OffsetWindow], most: u64) -> Vec<Vec<OffsetWindo
     rounds
 }
 
-pub(super) fn rounds_of(windows: &[OffsetWindow]) -> Vec<Vec<OffsetWindow>> {
+pub(super) fn rounds_of(windows: &[OffsetSpan]) -> Vec<Vec<OffsetSpan>> {
     rounds(windows, ROUND_OFFSETS)
 }
 
@@ -76,8 +76,8 @@ pub(super) struct Digests {
 }
 
 impl Digests {
-    fn new(epoch: i32, round: &[OffsetWindow]) -> Self {
-        let digests = |window: &OffsetWindow| {
+    fn new(epoch: i32, round: &[OffsetSpan]) -> Self {
+        let digests = |window: &OffsetSpan| {
             let length = window.range.end - window.range.start;
             (window.partition, (window.range.clone(), (0..length).map(|_| AtomicU32::new(0)).collect()))
         };
@@ -122,7 +122,7 @@ impl ComparedTables<'_> {
     pub(super) async fn digests(
         &self,
         epoch: i32,
-        round: &[OffsetWindow],
+        round: &[OffsetSpan],
         compared: &Arc<ComparedColumns>,
     ) -> Result<Arc<Digests>, VerifyError> {
         let digests = Arc::new(Digests::new(epoch, round));
@@ -227,12 +227,12 @@ mod tests {
             ranges in prop::collection::vec((0i64..100, 0i64..50), 0..6),
             most in 1u64..40,
         ) {
-            let windows: Vec<OffsetWindow> = (0..)
+            let windows: Vec<OffsetSpan> = (0..)
                 .zip(&ranges)
-                .map(|(partition, (start, length))| OffsetWindow { partition, range: *start..start + length })
+                .map(|(partition, (start, length))| OffsetSpan { partition, range: *start..start + length })
                 .collect();
-            let offsets = |windows: &[OffsetWindow]| -> Vec<(i32, i64)> {
-                let each = |window: &OffsetWindow| {
+            let offsets = |windows: &[OffsetSpan]| -> Vec<(i32, i64)> {
+                let each = |window: &OffsetSpan| {
                     window.range.clone().map(|offset| (window.partition, offset)).collect::<Vec<_>>()
                 };
                 windows.iter().flat_map(each).collect()

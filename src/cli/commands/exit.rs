@@ -9,7 +9,7 @@ use crate::cli::settings::SettingsError;
 use crate::engines::EngineError;
 use crate::engines::registration::RootError;
 use crate::ingest::IngestError;
-use crate::ingest::redrive::ReplayError;
+use crate::ingest::dead_letter_replay::DeadLetterReplayError;
 use crate::kafka::TopicError;
 use crate::lake::{LakeError, StoreProblem};
 use crate::live::{LiveError, RuleError};
@@ -60,10 +60,10 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
                 _ => None,
             };
         }
-        if let Some(error) = cause.downcast_ref::<ReplayError>() {
+        if let Some(error) = cause.downcast_ref::<DeadLetterReplayError>() {
             return match error {
-                ReplayError::Lake(error) => lake_code(error),
-                ReplayError::Input(_) | ReplayError::Column { .. } => Some(USAGE),
+                DeadLetterReplayError::Lake(error) => lake_code(error),
+                DeadLetterReplayError::Input(_) | DeadLetterReplayError::Column { .. } => Some(USAGE),
                 _ => None,
             };
         }

@@ -56,7 +56,7 @@ impl LakeRoot {
     }
 
     /// `s3://` or `file://`.
-    pub fn of_manifest(location: &Location) -> Self {
+    pub fn for_manifest(location: &Location) -> Self {
         match location {
             Location::Folder(folder) => Self(format!("file://{}", folder.display())),
             Location::S3 { .. } => Self(location.to_string()),

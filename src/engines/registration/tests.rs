@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::lake::{Location, S3Access};
-use crate::query::{Dialect, QueryCatalog, QueryError};
+use crate::query::{Dialect, NamedQueries, QueryError};
 
 /// A place with all that is special in a string of some engine.
 const FOLDER: &str = r#"/data/it's a "lake" \n `x` -- ;"#;
 
 fn views(dialect: Dialect, schema: &[&str], wanted: &[&str]) -> Vec<EngineView> {
     let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
-    EngineViews::of(&QueryCatalog::load(None).unwrap(), &wanted, dialect, schema).unwrap().made
+    EngineViews::of(&NamedQueries::load(None).unwrap(), &wanted, dialect, schema).unwrap().made
 }
 
 fn on_s3() -> Location {
@@ -134,7 +134,7 @@ SELECT
 
 #[test]
 fn views_are_those_that_the_engine_can_say() {
-    let catalog = QueryCatalog::load(None).unwrap();
+    let catalog = NamedQueries::load(None).unwrap();
     let ours = ["atr", "ema", "macd", "rsi"];
     for dialect in [Dialect::Spark, Dialect::Duckdb, Dialect::Clickhouse, Dialect::Trino, Dialect::Athena] {
         let views = EngineViews::of(&catalog, &[], dialect, &["lake"]).unwrap();
@@ -152,12 +152,12 @@ fn views_are_those_that_the_engine_can_say() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("mine.sql"), "SELECT * FROM sectors").unwrap();
     std::fs::write(folder.path().join("whole.sql"), "SELECT * FROM dead_letters").unwrap();
-    let catalog = QueryCatalog::load(Some(folder.path())).unwrap();
+    let catalog = NamedQueries::load(Some(folder.path())).unwrap();
     let views = EngineViews::of(&catalog, &[], Dialect::Trino, &["delta", "lake"]).unwrap();
     assert!(views.left_out.iter().any(|one| one.name == "mine" && one.reason.contains("sectors")));
     assert!(views.made.iter().any(|view| view.name == "whole" && view.columns.is_empty()));
     std::fs::write(folder.path().join("ticks.sql"), "SELECT 1 FROM ticks").unwrap();
-    let catalog = QueryCatalog::load(Some(folder.path())).unwrap();
+    let catalog = NamedQueries::load(Some(folder.path())).unwrap();
     let refused = EngineViews::of(&catalog, &[], Dialect::Trino, &["lake"]).unwrap_err();
     assert!(matches!(&refused, QueryError::Usage(text) if text.contains("name of a table")), "{refused}");
 }

@@ -1,7 +1,7 @@
 //! Which named queries become views.
 
 use super::TABLES;
-use crate::query::{Dialect, NamedQuery, OutputColumn, ParsedStatement, QueryCatalog, QueryError};
+use crate::query::{Dialect, NamedQueries, NamedQuery, OutputColumn, ParsedStatement, QueryError};
 
 /// A named query in the SQL of one engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl EngineViews {
     /// # Errors
     /// There is no query of a wanted name, it can't be a view, or it has the name of a table.
     pub fn of(
-        catalog: &QueryCatalog,
+        catalog: &NamedQueries,
         wanted: &[String],
         dialect: Dialect,
         schema: &[&str],

@@ -34,7 +34,7 @@ use crate::ingest::settings::{DataLossPolicy, StartPolicy};
 use crate::kafka::{ConsumerCommand, ConsumerEvent, GroupConsumer, KafkaSettings, PartitionWatermarks};
 use crate::lake::{Advance, Lake};
 use crate::market::TopicIdentity;
-use crate::util::throttle::Throttle;
+use crate::util::throttle::LogThrottle;
 
 /// Timeout of a request that is in flight when the ingest ends.
 const IN_FLIGHT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -95,8 +95,8 @@ pub(in crate::ingest) struct Pipeline {
     pub(in crate::ingest) brokers: BrokerAvailability,
     /// Cancels the retries of the lake when the stop takes too long.
     give_up: CancellationToken,
-    broker_error_throttle: Throttle,
-    refusal_throttle: Throttle,
+    broker_error_throttle: LogThrottle,
+    refusal_throttle: LogThrottle,
     /// The broker error that librdkafka reported last.
     pub(in crate::ingest) last_broker_error: Option<String>,
     heartbeat_at: Instant,
@@ -167,8 +167,8 @@ impl Pipeline {
             optional: OptionalPathMonitor::default(),
             brokers: BrokerAvailability::new(),
             give_up,
-            broker_error_throttle: Throttle::default(),
-            refusal_throttle: Throttle::default(),
+            broker_error_throttle: LogThrottle::default(),
+            refusal_throttle: LogThrottle::default(),
             last_broker_error: None,
             heartbeat_at: Instant::now(),
             goal: None,

@@ -200,7 +200,7 @@ impl<H: RecordHandler> ConsumerWorker<H> {
                 }
                 ConsumerNotice::Revoke { partitions, lost } => self.revoke(partitions, lost),
                 ConsumerNotice::HandedOver { partitions } => {
-                    self.forget(&partitions);
+                    self.drop_partitions(&partitions);
                     self.send(ConsumerEvent::Revoked { partitions });
                 }
                 ConsumerNotice::Error { code, text, fatal: true } => {
@@ -347,7 +347,7 @@ impl<H: RecordHandler> ConsumerWorker<H> {
 
     fn revoke(&mut self, partitions: Vec<i32>, lost: bool) {
         let noticed = self.revoke_noticed.take().unwrap_or_else(Instant::now);
-        self.forget(&partitions);
+        self.drop_partitions(&partitions);
         self.unassign_revoked();
         self.revoking = Some((partitions.clone(), noticed + HAND_OVER_TIMEOUT));
         if lost {
@@ -356,7 +356,7 @@ impl<H: RecordHandler> ConsumerWorker<H> {
         self.send(ConsumerEvent::Revoked { partitions });
     }
 
-    fn forget(&mut self, partitions: &[i32]) {
+    fn drop_partitions(&mut self, partitions: &[i32]) {
         self.unannounced.retain(|partition| !partitions.contains(partition));
         self.validating.retain(|start| !partitions.contains(&start.partition));
         for partition in partitions {

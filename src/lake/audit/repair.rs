@@ -12,7 +12,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use crate::lake::audit::state::{Audit, AuditedTable};
 use crate::lake::error::LakeError;
 use crate::lake::log::checkpoint_hint::{CHECKPOINT_HINT, LastCheckpoint};
-use crate::lake::store::location::OWN;
+use crate::lake::store::location::INTERNAL_FOLDER;
 use crate::lake::store::log_file::{LOG, commit_name, versioned};
 use crate::lake::store::root::prefixed;
 
@@ -27,8 +27,8 @@ impl LogRepair {
     /// # Errors
     /// The settings don't describe a store.
     pub fn new(audit: &Audit, at: DateTime<Utc>) -> Result<Self, LakeError> {
-        let own = prefixed(&audit.root, &audit.location.table_url(OWN))?;
-        Ok(Self { own, folder: format!("{OWN}/doctor/{}", at.format("%Y%m%dT%H%M%S%.3fZ")) })
+        let own = prefixed(&audit.root, &audit.location.table_url(INTERNAL_FOLDER))?;
+        Ok(Self { own, folder: format!("{INTERNAL_FOLDER}/doctor/{}", at.format("%Y%m%dT%H%M%S%.3fZ")) })
     }
 
     /// Removes the newest commit; `false` if another one follows it by now, in which case nothing is done.
@@ -87,7 +87,7 @@ impl LogRepair {
         let bytes = async { table.store.get(file).await?.bytes().await }.await;
         let bytes = bytes.map_err(|error| failed("read a damaged file", error))?;
         let name = table.location.rsplit('/').next().unwrap_or_default();
-        let below = self.folder.strip_prefix(OWN).unwrap_or(&self.folder).trim_start_matches('/');
+        let below = self.folder.strip_prefix(INTERNAL_FOLDER).unwrap_or(&self.folder).trim_start_matches('/');
         let copy = Path::from(format!("{below}/{name}/{file}"));
         let put = self.own.put(&copy, PutPayload::from_bytes(bytes)).await;
         put.map_err(|error| failed("copy a damaged file", error))?;

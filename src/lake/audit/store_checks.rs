@@ -12,7 +12,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use crate::lake::audit::state::{Audit, AuditedTable};
 use crate::lake::error::LakeError;
 use crate::lake::store::durable::{remove_abandoned, temporary_files};
-use crate::lake::store::location::{Location, OWN};
+use crate::lake::store::location::{INTERNAL_FOLDER, Location};
 use crate::lake::store::probe::require_conditional_put;
 use crate::lake::store::root::prefixed;
 
@@ -66,7 +66,7 @@ impl Audit {
     /// # Errors
     /// The settings don't describe a store.
     pub async fn try_access(&self, delete: bool) -> Result<Vec<AccessCheck>, LakeError> {
-        let own = prefixed(&self.root, &self.location.table_url(OWN))?;
+        let own = prefixed(&self.root, &self.location.table_url(INTERNAL_FOLDER))?;
         let path = Path::from(ACCESS_PROBE_KEY);
         let failed = |action, error: object_store::Error| LakeError::store(action, &self.location, &error);
         let put = own.put(&path, PutPayload::from_static(b"doctor")).await;
@@ -107,7 +107,7 @@ impl Audit {
     /// # Errors
     /// The store can't be written or read.
     pub(in crate::lake) async fn store_and_local_time(&self) -> Result<(DateTime<Utc>, DateTime<Utc>), LakeError> {
-        let own = prefixed(&self.root, &self.location.table_url(OWN))?;
+        let own = prefixed(&self.root, &self.location.table_url(INTERNAL_FOLDER))?;
         let path = Path::from(CLOCK_PROBE_KEY);
         let failed = |error: object_store::Error| LakeError::store("ask for the time", &self.location, &error);
         own.put(&path, PutPayload::from_static(b"now")).await.map_err(failed)?;

@@ -234,7 +234,7 @@ async fn check_ticks(
                 DeltaOperation::AddColumn { fields: schema.fields().filter(is_new).cloned().collect() }
             }
         };
-        let record = ticks.remember_record().await?.map(CommitRecord::repeated);
+        let record = ticks.remember_record().await?.map(CommitRecord::without_reason);
         ticks.put_next(vec![Action::Metadata(metadata)], operation, record.as_ref(), Vec::new()).await?;
         ticks.load().await?;
         if !comparison.new.is_empty() {

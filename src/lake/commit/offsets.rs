@@ -115,7 +115,7 @@ async fn learn(ticks: &mut Table, kafka: &TopicIdentity) -> Result<Option<()>, L
     if known.topic_id.is_some() || kafka.topic_id.is_none() {
         return Ok(Some(()));
     }
-    let record = ticks.remember_record().await?.map(CommitRecord::repeated);
+    let record = ticks.remember_record().await?.map(CommitRecord::without_reason);
     Ok(put_properties(ticks, &[(TOPIC_ID, kafka.topic_id.clone())], record.as_ref()).await?.then_some(()))
 }
 

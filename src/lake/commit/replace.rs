@@ -125,7 +125,7 @@ impl ReplaceCommit<'_> {
             return Ok(Some(outcome));
         }
         // The newest commit must have the complete counters, whatever is cleaned from the log.
-        let mut record = self.table.remember_record().await?.map(CommitRecord::repeated);
+        let mut record = self.table.remember_record().await?.map(CommitRecord::without_reason);
         if let Some((record, expired)) = record.as_mut().zip(self.replacement.expired) {
             record.expire(expired);
         }

@@ -20,7 +20,7 @@ use crate::lake::log::table::Table;
 use crate::lake::log::transactions::{Advance, app_id};
 use crate::lake::log::view::TableView;
 use crate::lake::maintenance::maintain_log::{LogMaintenance, maintain_log};
-use crate::lake::store::location::{Location, OWN};
+use crate::lake::store::location::{INTERNAL_FOLDER, Location};
 use crate::lake::store::retry::{RetryPolicy, with_retry};
 use crate::lake::store::root::{StoreSettings, prefixed, root_store};
 use crate::lake::store::upload;
@@ -82,7 +82,7 @@ impl SignalsWriter {
         let root = root_store(location, store)?;
         let mut table = Table::new(&root, location, SIGNALS)?;
         open_or_create_signals(location, &mut table).await?;
-        let own_store = prefixed(&root, &location.table_url(OWN))?;
+        let own_store = prefixed(&root, &location.table_url(INTERNAL_FOLDER))?;
         let (location, retry) = (location.clone(), RetryPolicy::default());
         Ok(Self { location, table, own_store, epoch, retry, log_maintenance: None, maintained_at: 0 })
     }

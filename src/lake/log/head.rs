@@ -13,7 +13,7 @@ use crate::lake::log::record::CommitRecord;
 
 /// A value that is `None` or absent from a map is unknown, not zero.
 #[derive(Debug, Clone)]
-pub(in crate::lake) struct Head {
+pub(in crate::lake) struct LogHead {
     pub version: u64,
     pub metadata: Metadata,
     /// Data files of the table.
@@ -83,7 +83,7 @@ impl CommitChanges {
     }
 }
 
-impl Head {
+impl LogHead {
     pub(in crate::lake) fn new(version: u64, metadata: Metadata, files: u64) -> Self {
         Self { version, metadata, files, transactions: HashMap::new(), record: None, commits: HashMap::new() }
     }

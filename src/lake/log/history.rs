@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::lake::error::LakeError;
 use crate::lake::log::damage::damaged_commit;
-use crate::lake::log::head::Head;
+use crate::lake::log::head::LogHead;
 use crate::lake::log::record::CommitRecord;
 use crate::lake::log::table::Table;
 use crate::lake::store::log_file::{COMMIT, LOG, versioned};
@@ -168,7 +168,7 @@ impl Table {
         loaded.map_err(|error| self.error("load an older version", error))?;
         let mut table = self.clone();
         table.delta = delta;
-        table.head = Some(Head::new(version, table.snapshot()?.metadata().clone(), table.snapshot_files()?));
+        table.head = Some(LogHead::new(version, table.snapshot()?.metadata().clone(), table.snapshot_files()?));
         Ok(table)
     }
 

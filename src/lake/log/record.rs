@@ -121,7 +121,7 @@ pub struct ExpiredRows {
 impl CommitRecord {
     /// The record for a commit that repeats the counters without a change; it doesn't repeat the reason of the earlier
     /// commit.
-    pub(in crate::lake) fn repeated(self) -> Self {
+    pub(in crate::lake) fn without_reason(self) -> Self {
         Self { reason: None, ..self }
     }
 

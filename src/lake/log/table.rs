@@ -18,7 +18,7 @@ use url::Url;
 use crate::lake::error::{LakeError, StoreProblem};
 use crate::lake::log::checkpoint_hint::{CheckpointHintFilter, dangling_checkpoint_hint};
 use crate::lake::log::damage;
-use crate::lake::log::head::{CommitChanges, Head};
+use crate::lake::log::head::{CommitChanges, LogHead};
 use crate::lake::log::properties::{MARKET_ZONE, epoch_of};
 use crate::lake::log::record::CommitRecord;
 use crate::lake::log::schema::{TableColumn, read_columns};
@@ -56,7 +56,7 @@ pub(in crate::lake) struct Table {
     /// Version at which the snapshot was last loaded from scratch.
     built_at: u64,
     /// `None` before the first load.
-    pub(in crate::lake) head: Option<Head>,
+    pub(in crate::lake) head: Option<LogHead>,
     /// A commit was sent whose outcome isn't in the head yet.
     pub(in crate::lake) stale: bool,
     /// On a local disk, the path of the table, and the identity of its folder when it was loaded.
@@ -118,11 +118,11 @@ impl Table {
         Ok(log_data.map_err(|error| self.error("count the files", error))?.num_files() as u64)
     }
 
-    fn head(&self) -> &Head {
+    fn head(&self) -> &LogHead {
         self.head.as_ref().expect("a table is loaded before it is used")
     }
 
-    fn head_mut(&mut self) -> &mut Head {
+    fn head_mut(&mut self) -> &mut LogHead {
         self.head.as_mut().expect("a table is loaded before it is used")
     }
 
@@ -180,7 +180,7 @@ impl Table {
         }
         // The head is too far behind, or the commits in between were cleaned up.
         if self.head.as_ref().is_none_or(|head| head.version < version) {
-            self.head = Some(Head::new(version, metadata, files));
+            self.head = Some(LogHead::new(version, metadata, files));
         }
         self.follow().await?;
         self.bring_snapshot_to_head().await?;
@@ -272,7 +272,7 @@ impl Table {
         self.require_not_behind().await?;
         tracing::warn!(table = %self.name, "its folder was mounted or created again and has the same table: \
             continuing");
-        self.head = Some(Head::new(self.snapshot()?.version(), metadata, files));
+        self.head = Some(LogHead::new(self.snapshot()?.version(), metadata, files));
         self.loaded_from = folder;
         self.stale = false;
         Ok(())

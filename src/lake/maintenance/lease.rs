@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lake::error::LakeError;
 use crate::lake::maintenance::lake_maintenance::LakeMaintenance;
-use crate::lake::store::location::OWN;
+use crate::lake::store::location::INTERNAL_FOLDER;
 use crate::lake::store::root::prefixed;
 
 const LEASE: &str = "maintain.lease";
@@ -31,7 +31,7 @@ impl LakeMaintenance {
     /// # Errors
     /// The store can't be read or written.
     pub async fn lease(&self, holder: &str, duration: Duration) -> Result<Option<DateTime<Utc>>, LakeError> {
-        let store = prefixed(self.root(), &self.location().table_url(OWN))?;
+        let store = prefixed(self.root(), &self.location().table_url(INTERNAL_FOLDER))?;
         let path = Path::from(LEASE);
         let failed = |action, error: object_store::Error| LakeError::store(action, self.location(), &error);
         let held = match store.get(&path).await {

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use deltalake::checkpoints::{cleanup_expired_logs_for, create_checkpoint};
 use deltalake::table::config::TablePropertiesExt;
 
-use crate::lake::commit::carry::carry_record;
+use crate::lake::commit::recommit::recommit_record;
 use crate::lake::error::LakeError;
 use crate::lake::log::checkpoint_hint::{last_checkpoint, newest_checkpoint};
 use crate::lake::log::table::Table;
@@ -42,7 +42,7 @@ pub(in crate::lake) async fn maintain_log(
     }
     table.require_same_folder().await?;
     // If other writers win every race, the clean-up is put off until the next run.
-    let clean = clean && carry_record(table).await?;
+    let clean = clean && recommit_record(table).await?;
     let written = create_checkpoint(table.delta(), None).await;
     written.map_err(|error| table.error("write a checkpoint", error))?;
     done.checkpoints = 1;

@@ -101,7 +101,7 @@ pub(super) fn plan(files: &[CompactionCandidate], limits: &CompactionLimits, now
         files.sort_by_key(|file| (file.times, file.file));
         let newest = files.iter().map(|file| file.modified_ms).max().unwrap_or(i64::MAX);
         match now_ms.saturating_sub(newest) >= limits.settled_ms {
-            true => settled(&files, limits, &mut jobs),
+            true => plan_closed_date(&files, limits, &mut jobs),
             false if files.len() > limits.left_files => by_tier(&files, limits, &mut jobs),
             false => {}
         }
@@ -124,7 +124,7 @@ fn by_tier(files: &[CompactionCandidate], limits: &CompactionLimits, jobs: &mut 
     }
 }
 
-fn settled(files: &[CompactionCandidate], limits: &CompactionLimits, jobs: &mut Vec<CompactionJob>) {
+fn plan_closed_date(files: &[CompactionCandidate], limits: &CompactionLimits, jobs: &mut Vec<CompactionJob>) {
     let (done, small): (Vec<CompactionCandidate>, Vec<CompactionCandidate>) =
         files.iter().partition(|file| file.bytes >= limits.done_bytes);
     let late: u64 = small.iter().filter(|one| done.iter().any(|file| file.overlaps(one))).map(|one| one.bytes).sum();

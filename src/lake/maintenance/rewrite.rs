@@ -272,7 +272,7 @@ impl RewriteInput {
     async fn next(&mut self, schema: &SchemaRef) -> Result<Option<RecordBatch>, RewriteError> {
         let read = self.stream.try_next().await;
         let batch = read.map_err(|error| read_error(&self.file, &self.path, error))?;
-        let fitted = batch.map(|batch| fitted(&batch, schema)).transpose();
+        let fitted = batch.map(|batch| conform_to_schema(&batch, schema)).transpose();
         fitted.map_err(|detail| RewriteError::Damaged { path: self.path.clone(), detail })
     }
 }
@@ -305,7 +305,7 @@ pub(super) fn read_error(file: &StoredFile, path: &Path, error: ParquetError) ->
 }
 
 /// The columns of the table; columns that were added after the file was written are NULL.
-pub(super) fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+pub(super) fn conform_to_schema(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
     let column = |field: &FieldRef| -> Result<ArrayRef, String> {
         let Some(column) = batch.column_by_name(field.name()) else {
             return match field.is_nullable() {

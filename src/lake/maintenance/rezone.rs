@@ -24,7 +24,9 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use tokio_util::sync::CancellationToken;
 
-use super::rewrite::{ROW_GROUP_DECODED, RewriteError, fitted, read_error, require_complete_file, schema_of_files};
+use super::rewrite::{
+    ROW_GROUP_DECODED, RewriteError, conform_to_schema, read_error, require_complete_file, schema_of_files,
+};
 use super::statistics::{FileStatistics, times_of};
 use crate::lake::{
     DataFile, MaintainedTable, NewFile, ReplaceOutcome, Replacement, RetryPolicy, TableView, batch_rows,
@@ -162,7 +164,7 @@ impl RezoneRewriter<'_> {
                     return Err(RewriteError::Stopped);
                 }
                 let damaged = |detail| RewriteError::Damaged { path: file.path.clone(), detail };
-                let batch = fitted(&batch, &self.schema).map_err(damaged)?;
+                let batch = conform_to_schema(&batch, &self.schema).map_err(damaged)?;
                 read += batch.num_rows() as i64;
                 for (value, rows) in
                     self.dated(&batch, file.partition_value).map_err(|error| damaged(error.to_string()))?

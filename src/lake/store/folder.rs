@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, fstatat};
 
-use crate::lake::store::location::OWN;
+use crate::lake::store::location::INTERNAL_FOLDER;
 use crate::lake::store::log_file::LOG;
 
 /// Part of every error about a missing folder, as errors of the Delta kernel keep only the text.
@@ -168,7 +168,7 @@ fn create_inside(lake: &FilePath, folder: &FilePath) -> io::Result<()> {
     let mut parts = folder.strip_prefix(lake).map_err(|_| outside())?.components();
     let first = parts.next().ok_or_else(|| missing(lake))?;
     let mut base = lake.join(first);
-    if first.as_os_str() == OWN {
+    if first.as_os_str() == INTERNAL_FOLDER {
         // An empty mount point has no table.
         let table = lake.join("ticks");
         match table.is_dir() {
@@ -227,7 +227,7 @@ mod tests {
         let refused = |path: &str| below(path).unwrap_err().contains(MISSING);
         assert!(refused("ticks/trade_date=2026-11-20"));
         std::fs::create_dir(&lake).unwrap();
-        assert!(refused("ticks/trade_date=2026-11-20") && refused(OWN));
+        assert!(refused("ticks/trade_date=2026-11-20") && refused(INTERNAL_FOLDER));
         assert_eq!(std::fs::read_dir(&lake).unwrap().count(), 0, "an empty mount point stays empty");
         std::fs::create_dir(lake.join("ticks")).unwrap();
         assert_eq!(below("ticks/trade_date=2026-11-20"), Ok(()));

@@ -6,7 +6,7 @@ use std::path::{Path as FilePath, PathBuf};
 use url::Url;
 
 /// Folder under the root of a lake for files that belong to no table.
-pub(in crate::lake) const OWN: &str = "_tickhouse";
+pub(in crate::lake) const INTERNAL_FOLDER: &str = "_tickhouse";
 
 /// Root of a lake. A folder is absolute, an S3 prefix has no slash at either end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::lake::error::LakeError;
 use crate::lake::store::metrics::StoreMetrics;
-use crate::util::throttle::Throttle;
+use crate::util::throttle::LogThrottle;
 
 /// How long to retry.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ pub(in crate::lake) struct RetryLoop<'a> {
     retry: &'a RetryPolicy,
     table: String,
     started: Instant,
-    throttle: Throttle,
+    throttle: LogThrottle,
     faults: u32,
     races: u32,
     last: String,
@@ -88,7 +88,7 @@ impl<'a> RetryLoop<'a> {
             retry,
             table: table.to_owned(),
             started: Instant::now(),
-            throttle: Throttle::default(),
+            throttle: LogThrottle::default(),
             faults: 0,
             races: 0,
             last: String::from("another writer was faster every time"),

@@ -8,10 +8,10 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 
 use crate::lake::error::LakeError;
-use crate::lake::store::location::{Location, OWN};
+use crate::lake::store::location::{INTERNAL_FOLDER, Location};
 
 /// Names that an interrupted creation may leave.
-const OWN_NAMES: [&str; 4] = ["ticks", "dead_letters", "signals", OWN];
+const OWN_NAMES: [&str; 4] = ["ticks", "dead_letters", "signals", INTERNAL_FOLDER];
 /// A newly formatted file system has this folder and is empty.
 const LOST_AND_FOUND: &str = "lost+found";
 

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::live::event::{Event, EventKind, Severity};
 use crate::live::settings::{WebhookFormat, WebhookSettings};
 use crate::live::sinks::encode::EventJson;
-use crate::util::throttle::Throttle;
+use crate::util::throttle::LogThrottle;
 
 /// Events that may wait for one webhook. Those beyond are kept in the lake.
 const QUEUE_EVENTS: usize = 10_000;
@@ -85,7 +85,7 @@ pub(in crate::live) struct Webhook {
     settled: Arc<SettledCounts>,
     task: JoinHandle<()>,
     stop: watch::Sender<Option<Instant>>,
-    throttle: Throttle,
+    throttle: LogThrottle,
     queued: SendLedger,
     overflowed: SendLedger,
 }
@@ -120,7 +120,7 @@ impl Webhook {
             settled,
             task,
             stop,
-            throttle: Throttle::default(),
+            throttle: LogThrottle::default(),
             queued: SendLedger::default(),
             overflowed: SendLedger::default(),
         })

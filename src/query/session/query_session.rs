@@ -24,9 +24,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::lake::TableView;
-use crate::query::catalog::demand::LookBackSettings;
 use crate::query::corrections;
 use crate::query::error::QueryError;
+use crate::query::named::demand::LookBackSettings;
 use crate::query::operators::case_literals::CaseLiteralsRule;
 use crate::query::operators::indicators;
 use crate::query::operators::latest::LastRows;

@@ -12,8 +12,8 @@ use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{CsvReadOptions, JsonReadOptions, ParquetReadOptions, SessionContext};
 
-use crate::query::catalog::header::is_name;
 use crate::query::error::QueryError;
+use crate::query::named::header::is_name;
 use crate::query::session::query_session::QuerySession;
 use crate::query::session::tables::TableInfo;
 use crate::query::sql::problems::error_text::{first_lines, innermost};

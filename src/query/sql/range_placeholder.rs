@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Query, SetExpr, Statement as SqlStatement, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use crate::query::catalog::warm_up::RANGE;
+use crate::query::named::warm_up::RANGE;
 
 /// Replaces `$range` by the condition.
 pub(in crate::query) fn show(statement: &mut SqlStatement, condition: Option<Expr>) {

@@ -1,7 +1,7 @@
 //! Which ticks a query reads at all: symbols and a time range, put into the statement below its windows.
 //!
 //! A window at the beginning of the range does not see the ticks before it, so means begin as NULL there; what named
-//! queries read beyond it is said by their [warm-up](crate::query::catalog::warm_up).
+//! queries read beyond it is said by their [warm-up](crate::query::named::warm_up).
 
 use std::ops::ControlFlow;
 

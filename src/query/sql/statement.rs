@@ -9,9 +9,9 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use crate::query::catalog::demand::{RowDemand, SymbolProbe};
-use crate::query::catalog::header::QueryHeader;
 use crate::query::error::QueryError;
+use crate::query::named::demand::{RowDemand, SymbolProbe};
+use crate::query::named::header::QueryHeader;
 use crate::query::operators::indicators::first_call;
 use crate::query::session::tables::TICKS;
 use crate::query::sql::depth::{MOST_OPERATORS, longest_chain};

@@ -92,7 +92,7 @@ async fn named_queries_answer_what_was_computed_without_sql() {
         check(&view, block).await;
         asked.push(block.split(' ').nth(1).unwrap().lines().next().unwrap());
     }
-    for (name, _) in QueryCatalog::load(None).unwrap().iter() {
+    for (name, _) in NamedQueries::load(None).unwrap().iter() {
         assert!(asked.contains(&name), "no answers for {name}");
     }
 }

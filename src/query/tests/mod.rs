@@ -207,7 +207,7 @@ async fn select(view: &TableView, sql: &str) -> RecordBatch {
 }
 
 pub(crate) fn named(name: &str, params: &[(&str, &str)]) -> ParsedStatement {
-    let catalog = QueryCatalog::load(None).unwrap();
+    let catalog = NamedQueries::load(None).unwrap();
     let mut parsed = ParsedStatement::parse(catalog.get(name).unwrap().text_for(Dialect::Tickhouse)).unwrap();
     let params: Vec<_> = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     parsed.bind(&params).unwrap();

@@ -275,7 +275,7 @@ async fn volume_confirmation_is_what_a_loop_computes() {
 #[tokio::test]
 async fn headers_name_the_columns_that_come_out() {
     let view = table_of(PartitionBy::Day, &[]).await;
-    for (name, query) in QueryCatalog::load(None).unwrap().iter() {
+    for (name, query) in NamedQueries::load(None).unwrap().iter() {
         let planned = session(&view).plan(&named(name, &[])).await.unwrap();
         let schema = planned.schema();
         let columns: Vec<String> =

@@ -127,7 +127,7 @@ async fn latest_reads_only_what_is_recent() {
         assert_eq!(files_opened(&view, &parsed).await, files, "{since}");
         assert_eq!(rows_of(&view, &parsed).await.num_rows(), symbols, "{since}");
     }
-    let mut now = ParsedStatement::parse(&QueryCatalog::load(None).unwrap().get("latest").unwrap().text).unwrap();
+    let mut now = ParsedStatement::parse(&NamedQueries::load(None).unwrap().get("latest").unwrap().text).unwrap();
     let clock = QueryClock { zone: chrono_tz::UTC, now: "2026-01-14T00:00:00Z".parse().unwrap() };
     now.bind_at(&[], &clock).unwrap();
     assert_eq!(files_opened(&view, &now).await, 2, "seven days back is the third day");
@@ -166,7 +166,7 @@ async fn an_unknown_bound_keeps_its_file() {
 async fn an_empty_table_answers() {
     let view = table_of(PartitionBy::Day, &[]).await;
     assert_eq!(count(&select(&view, "SELECT count(*) FROM ticks").await), 0);
-    for (name, _) in QueryCatalog::load(None).unwrap().iter() {
+    for (name, _) in NamedQueries::load(None).unwrap().iter() {
         assert_eq!(rows_of(&view, &named(name, &[])).await.num_rows(), 0, "{name}");
     }
 }
@@ -184,7 +184,7 @@ async fn a_symbol_that_is_not_there_is_named_with_the_one_that_may_be_meant() {
 async fn ticks_that_are_all_older_than_a_query_looks_back_are_a_note() {
     let rows = vec![Row::new("AAPL", START, 1.0, None, 0), Row::new("MSFT", START + DAY_MICROS, 1.0, None, 1)];
     let view = table_of(PartitionBy::Day, &[rows]).await;
-    let catalog = QueryCatalog::load(None).unwrap();
+    let catalog = NamedQueries::load(None).unwrap();
     let named = NamedTables { catalog: &catalog, dialect: Dialect::Tickhouse, tables: &["ticks"] };
     let clock = QueryClock { zone: chrono_tz::UTC, now: "2026-01-07T12:00:00Z".parse().unwrap() };
     let ask = QueryRequest {

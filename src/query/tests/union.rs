@@ -91,7 +91,7 @@ async fn windows_over_both_are_those_over_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn named_queries_answer_as_over_files() {
     let mut random = StdRng::seed_from_u64(32);
-    let catalog = QueryCatalog::load(None).unwrap();
+    let catalog = NamedQueries::load(None).unwrap();
     for at in [0, 250, 490, 500] {
         let rows = ticks(&mut random, 5, 500);
         let (files, tail, all) = cut(&rows, at, &mut random).await;

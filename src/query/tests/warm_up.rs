@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use super::rolling::{Layout, assert_alike, laid_out};
 use super::union::{tail_of, union_in};
 use super::*;
-use crate::query::catalog::demand::LookBackSettings;
+use crate::query::named::demand::LookBackSettings;
 
 const DAYS: i64 = 12;
 
@@ -117,7 +117,7 @@ struct Asked {
 
 impl Asked {
     fn prepared(&self, from: Option<Cut>, to: Option<Cut>, cold: bool) -> ParsedStatement {
-        let catalog = QueryCatalog::load(None).unwrap();
+        let catalog = NamedQueries::load(None).unwrap();
         let text = catalog.get(&self.name).unwrap().text_for(Dialect::Tickhouse).to_owned();
         let clock = QueryClock { zone: chrono_tz::UTC, now: "2026-01-17T00:00:00Z".parse().unwrap() };
         let (symbols, params) = (self.symbols.clone(), self.params.clone());
@@ -175,7 +175,7 @@ const SUMMARIES: [&str; 6] = ["correlation", "drawdown", "movers", "symbols", "v
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_range_shows_rows_of_the_full_run() {
-    let catalog = QueryCatalog::load(None).unwrap();
+    let catalog = NamedQueries::load(None).unwrap();
     let (mut shown, mut bounded, mut cold_differs) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for seed in 0..4 {
         let mut random = StdRng::seed_from_u64(70 + seed);

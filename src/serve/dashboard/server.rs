@@ -11,7 +11,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::live::LiveUpdate;
-use crate::query::QueryCatalog;
+use crate::query::NamedQueries;
 use crate::serve::dashboard::api::named::Named;
 use crate::serve::dashboard::api::queries::{Limits, Queries};
 use crate::serve::dashboard::assets::Assets;
@@ -75,7 +75,7 @@ impl Server {
         };
         let address =
             listener.local_addr().map_err(|source| DashboardError::Listen { address: DEFAULT_LISTEN, source })?;
-        let named = QueryCatalog::load(None).map_err(DashboardError::Catalog)?;
+        let named = NamedQueries::load(None).map_err(DashboardError::Catalog)?;
         let named = Named::new(named).map_err(DashboardError::Refused)?;
         let mode = if live.is_some() { Mode::Live } else { Mode::Snapshot };
         let (stopping, place, patience) = (CancellationToken::new(), spec.location.to_string(), limits.patience);

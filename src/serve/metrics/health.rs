@@ -64,10 +64,10 @@ mod tests {
 
     use super::*;
     use crate::ingest::{IngestStatus, PartitionStatus};
-    use crate::serve::metrics::view::Facts;
+    use crate::serve::metrics::view::ProcessInfo;
 
     fn codes(status: IngestStatus, still_for: Duration) -> (bool, Vec<&'static str>) {
-        let facts = Facts::new(String::new(), String::new(), 0);
+        let facts = ProcessInfo::new(String::new(), String::new(), 0);
         let instant = Instant::now();
         let status = IngestStatus { last_heartbeat: Some(instant), ..status };
         let moment = MetricsSnapshot { facts: &facts, status, instant: instant + still_for, now: 0 };

@@ -15,4 +15,4 @@ mod view;
 pub use routes::routes;
 pub use server::{MetricsError, MetricsServer};
 pub use settings::{DEFAULT_LISTEN, MetricsSettings};
-pub use view::{Facts, View};
+pub use view::{ProcessInfo, View};

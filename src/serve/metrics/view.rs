@@ -9,7 +9,7 @@ use crate::ingest::IngestStatus;
 
 /// Of this process.
 #[derive(Debug, Clone)]
-pub struct Facts {
+pub struct ProcessInfo {
     pub table: String,
     pub topic: String,
     /// Of the process, as `ingest.memory` has it.
@@ -19,7 +19,7 @@ pub struct Facts {
     pub started_at: i64,
 }
 
-impl Facts {
+impl ProcessInfo {
     /// Of a process that starts now.
     pub fn new(table: String, topic: String, memory_limit: u64) -> Self {
         let started_at = chrono::Utc::now().timestamp_micros();
@@ -30,12 +30,12 @@ impl Facts {
 /// One ingest, to be shown.
 #[derive(Debug, Clone)]
 pub struct View {
-    pub facts: Arc<Facts>,
+    pub facts: Arc<ProcessInfo>,
     pub status: watch::Receiver<IngestStatus>,
 }
 
 impl View {
-    pub fn new(facts: Facts, status: watch::Receiver<IngestStatus>) -> Self {
+    pub fn new(facts: ProcessInfo, status: watch::Receiver<IngestStatus>) -> Self {
         Self { facts: Arc::new(facts), status }
     }
 
@@ -48,7 +48,7 @@ impl View {
 
 /// The view at one moment.
 pub(super) struct MetricsSnapshot<'a> {
-    pub facts: &'a Facts,
+    pub facts: &'a ProcessInfo,
     pub status: IngestStatus,
     pub instant: Instant,
     /// Microseconds since the epoch.

@@ -108,7 +108,7 @@ async fn urls_and_headers_have_bounds() {
 async fn numbers_of_an_ingest_are_behind_the_same_guard_and_probes_are_not() {
     let place = Place::folder();
     let status = watch::Sender::new(tickhouse::ingest::IngestStatus::default());
-    let view = View::new(Facts::new("lake".to_owned(), "topic".to_owned(), 0), status.subscribe());
+    let view = View::new(ProcessInfo::new("lake".to_owned(), "topic".to_owned(), 0), status.subscribe());
     let server = start(&place, Options { token: true, ingest: Some(view), ..Options::default() }).await;
     let bearer = format!("Bearer {TOKEN}");
     let stranger = ("host", "10.0.0.1:8080");

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::query::{NamedQuery, QueryCatalog, QueryHeader};
+use crate::query::{NamedQueries, NamedQuery, QueryHeader};
 
 /// The name and question of each query, by group; those without one are the user's own.
-pub(in crate::cli::commands) fn listing(catalog: &QueryCatalog) -> String {
+pub(in crate::cli::commands) fn listing(catalog: &NamedQueries) -> String {
     let mut groups: BTreeMap<&str, Vec<(&str, &NamedQuery)>> = BTreeMap::new();
     for (name, query) in catalog.iter() {
         groups.entry(query.header.group.as_deref().unwrap_or("own")).or_default().push((name, query));
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn the_list_has_a_line_for_each_query() {
-        let catalog = QueryCatalog::load(None).unwrap();
+        let catalog = NamedQueries::load(None).unwrap();
         let listing = listing(&catalog);
         assert_eq!(listing.lines().filter(|line| line.starts_with("  ")).count(), catalog.iter().count());
         assert!(listing.starts_with("signals\n") && listing.contains("\nsummaries\n"), "{listing}");

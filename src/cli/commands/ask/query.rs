@@ -17,7 +17,7 @@ use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::Settings;
 use crate::engines::QueryEngine;
 use crate::query::{
-    DEFAULT_MEMORY_BYTES, Dialect, ParsedStatement, QueryCatalog, QueryError, ResultOutput, write_all, write_readable,
+    DEFAULT_MEMORY_BYTES, Dialect, NamedQueries, ParsedStatement, QueryError, ResultOutput, write_all, write_readable,
 };
 
 /// # Errors
@@ -50,7 +50,7 @@ pub(in crate::cli::commands) async fn run_text(
 }
 
 async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken) -> anyhow::Result<()> {
-    let catalog = QueryCatalog::load(args.sql_dir.as_deref())?;
+    let catalog = NamedQueries::load(args.sql_dir.as_deref())?;
     if args.list {
         return print(&listing(&catalog));
     }
@@ -100,7 +100,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     target.fill(&settings.store, &line, fit_of(args), stop, write).await
 }
 
-fn text_of(args: &QueryArgs, catalog: &QueryCatalog, dialect: Dialect) -> Result<String, QueryError> {
+fn text_of(args: &QueryArgs, catalog: &NamedQueries, dialect: Dialect) -> Result<String, QueryError> {
     if let Some(path) = &args.file {
         let mut text = String::new();
         let read = if path.as_os_str() == "-" {
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_looks_back_does_so_from_the_end() {
-        let catalog = QueryCatalog::load(None).unwrap();
+        let catalog = NamedQueries::load(None).unwrap();
         let bound = |flags: &[&str]| {
             let cli = Cli::try_parse_from([&["tickhouse", "query", "movers"], flags].concat()).unwrap();
             let Command::Query(args) = cli.command else { panic!("the command is query") };

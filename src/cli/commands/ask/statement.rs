@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use crate::cli::args::AskArgs;
 use crate::lake::SIGNALS;
 use crate::query::{
-    DEAD_LETTERS, Dialect, NamedTables, ParsedStatement, QueryCatalog, QueryClock, QueryError, QueryRequest,
+    DEAD_LETTERS, Dialect, NamedQueries, NamedTables, ParsedStatement, QueryClock, QueryError, QueryRequest,
     QuerySession, TICKS,
 };
 
@@ -18,7 +18,7 @@ pub(in crate::cli::commands) fn prepare(
     text: &str,
     ask: &AskArgs,
     zone: Tz,
-    (catalog, dialect): (&QueryCatalog, Dialect),
+    (catalog, dialect): (&NamedQueries, Dialect),
     registered: &[(String, String)],
 ) -> Result<ParsedStatement, QueryError> {
     let AskArgs { symbol, from, to, cold, .. } = ask.clone();

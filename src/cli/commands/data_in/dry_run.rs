@@ -94,8 +94,8 @@ pub(in crate::cli::commands) fn run(
 
 /// Required fields whose pointer or header no message has.
 fn never_there(input: &InputSettings, keys: &KeySurvey) -> Vec<String> {
-    let absent = input.required_sources().filter(|(_, source)| keys.lacks(source));
-    absent.map(|(field, source)| format!("{field}: no message has {source}{}", keys.meant(&source))).collect()
+    let absent = input.required_sources().filter(|(_, source)| keys.is_missing(source));
+    absent.map(|(field, source)| format!("{field}: no message has {source}{}", keys.suggestion(&source))).collect()
 }
 
 /// `latest` shows the newest messages there are, as none may come for a while.

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use tokio_util::sync::CancellationToken;
 
-use crate::check::doctor::{CheckStatus, DoctorCheck, DoctorReport, DoctorSettings, ExpectedProperties, examine};
+use crate::check::doctor::{CheckStatus, DoctorCheck, DoctorReport, DoctorSettings, ExpectedProperties, run_checks};
 use crate::cli::args::{DoctorArgs, FormatChoice, GlobalArgs};
 use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::exit::FINDINGS;
@@ -53,7 +53,7 @@ pub(in crate::cli::commands) async fn run(
     let mut report = tokio::select! {
         biased;
         () = stop.cancelled() => bail!("stopped before the check was done"),
-        report = examine(&doctor) => report?,
+        report = run_checks(&doctor) => report?,
     };
     checks.append(&mut report.checks);
     report.checks = checks;

@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::{Settings, SettingsError};
 use crate::ingest::IngestStatus;
-use crate::serve::metrics::{Facts, MetricsServer, View};
+use crate::serve::metrics::{MetricsServer, ProcessInfo, View};
 
 /// What there is to show of an ingest with these settings.
 pub(in crate::cli::commands) fn view(settings: &Settings, status: watch::Receiver<IngestStatus>) -> View {
-    View::new(Facts::new(settings.table.clone(), settings.kafka.topic.clone(), settings.ingest.memory), status)
+    View::new(ProcessInfo::new(settings.table.clone(), settings.kafka.topic.clone(), settings.ingest.memory), status)
 }
 
 /// A server that outlives the stop: the last flush can be watched.

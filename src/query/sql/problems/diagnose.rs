@@ -131,7 +131,7 @@ fn schema_problem(error: &SchemaError) -> LocatedProblem {
             let of_table = |column: &&Column| field.relation.is_none() || column.relation == field.relation;
             let mut names: Vec<&str> = valid_fields.iter().filter(of_table).map(Column::name).collect();
             names.dedup();
-            let hint = meant(field.name(), &names);
+            let hint = suggestion(field.name(), &names);
             let table = field.relation.as_ref().map(|table| format!(" in {}", table.table())).unwrap_or_default();
             let more = if names.len() > MAX_LISTED { ", .." } else { "" };
             names.truncate(MAX_LISTED);
@@ -154,7 +154,7 @@ fn schema_problem(error: &SchemaError) -> LocatedProblem {
 }
 
 /// Without double quotes names are lower case, so a column that a file calls `Name` is found by `"Name"` only.
-fn meant(wrong: &str, names: &[&str]) -> String {
+fn suggestion(wrong: &str, names: &[&str]) -> String {
     match names.iter().find(|name| name.eq_ignore_ascii_case(wrong)) {
         Some(name) => format!("; write \"{}\" in double quotes: its case counts", shown(name)),
         None => match closest(wrong, names.iter().copied()) {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, SubsecRound, Utc};
 
 use crate::live::EventKind;
-use crate::query::{Dialect, OutputColumn, ParsedStatement, QueryCatalog, QueryClock, QueryHeader, QueryParam, TICKS};
+use crate::query::{Dialect, NamedQueries, OutputColumn, ParsedStatement, QueryClock, QueryHeader, QueryParam, TICKS};
 use crate::serve::dashboard::api::request::{ApiRequest, DOWNLOAD_LIMIT, ROW_LIMIT};
 use crate::serve::http::Problem;
 use crate::util::suggest::did_you_mean;
@@ -58,7 +58,7 @@ LIMIT $rows
 ";
 
 pub(in crate::serve::dashboard) struct Named {
-    catalog: QueryCatalog,
+    catalog: NamedQueries,
     ticks: QueryHeader,
     signals: QueryHeader,
 }
@@ -78,7 +78,7 @@ pub(in crate::serve::dashboard) struct Prepared {
 impl Named {
     /// # Errors
     /// The header of an extra query is wrong, which a test rules out.
-    pub(in crate::serve::dashboard) fn new(catalog: QueryCatalog) -> Result<Self, String> {
+    pub(in crate::serve::dashboard) fn new(catalog: NamedQueries) -> Result<Self, String> {
         Ok(Self { catalog, ticks: QueryHeader::parse(TICKS_SQL)?, signals: QueryHeader::parse(SIGNALS_SQL)? })
     }
 
@@ -159,13 +159,13 @@ mod tests {
     use super::*;
 
     fn prepare(name: &str, query: &str) -> Result<Prepared, Problem> {
-        let named = Named::new(QueryCatalog::load(None).unwrap()).unwrap();
+        let named = Named::new(NamedQueries::load(None).unwrap()).unwrap();
         named.prepare(name, &ApiRequest::parse(query, "").unwrap(), "2026-01-06T12:00:00.7Z".parse().unwrap())
     }
 
     #[test]
     fn every_query_is_prepared() {
-        let named = Named::new(QueryCatalog::load(None).unwrap()).unwrap();
+        let named = Named::new(NamedQueries::load(None).unwrap()).unwrap();
         for (name, ..) in named.all() {
             let prepared = prepare(name, "symbol=A&from=2026-01-05&to=2026-01-06").unwrap();
             assert!(prepared.parsed.to_sql().contains("symbol IN ('A')"), "{name}");

@@ -67,7 +67,7 @@ impl Hub {
     }
 }
 
-struct Tab {
+struct Subscriber {
     symbols: Vec<String>,
     queue: mpsc::Sender<Message>,
     /// Its queue was full.
@@ -84,7 +84,7 @@ pub(in crate::serve::dashboard) struct Broadcaster {
     most_tabs: usize,
     every: Duration,
     board: Board,
-    tabs: Vec<Tab>,
+    tabs: Vec<Subscriber>,
     /// Something was missed: all tabs begin again.
     resync: bool,
     live_ended: bool,
@@ -185,7 +185,7 @@ impl Broadcaster {
         first.extend(self.board.all_tiles(now()));
         first.extend(self.recent_bars(&symbols));
         first.push(self.pipeline.clone());
-        let tab = Tab { symbols, queue: sender, is_behind: false };
+        let tab = Subscriber { symbols, queue: sender, is_behind: false };
         if queue.send(Some(receiver)).is_ok() && tab.queue.try_send(first).is_ok() {
             self.tabs.push(tab);
         }

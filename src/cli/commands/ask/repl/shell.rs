@@ -23,7 +23,7 @@ use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::Settings;
 use crate::lake::StoreSettings;
 use crate::query::{
-    Dialect, ParsedStatement, QueryCatalog, QueryError, QueryParam, ResultOutput, TableInfo, write_all,
+    Dialect, NamedQueries, ParsedStatement, QueryError, QueryParam, ResultOutput, TableInfo, write_all,
 };
 
 const WAY_TO_ALL: &str = ".limit, .mode, .pager and .output show more";
@@ -45,7 +45,7 @@ struct NamedLine {
 
 pub(super) struct Shell<'a> {
     tables: Tables,
-    catalog: QueryCatalog,
+    catalog: NamedQueries,
     /// Asked of every statement.
     ask: &'a AskArgs,
     choice: FormatChoice,
@@ -70,7 +70,7 @@ impl<'a> Shell<'a> {
         interactive: bool,
         stop: &'a CancellationToken,
     ) -> anyhow::Result<Self> {
-        let catalog = QueryCatalog::load(args.sql_dir.as_deref())?;
+        let catalog = NamedQueries::load(args.sql_dir.as_deref())?;
         refuse_binary(args.format)?;
         Ok(Self {
             tables: Tables::open(global, args, stop).await?,

@@ -14,7 +14,7 @@ use crate::cli::args::{DeadLettersReplayArgs, GlobalArgs};
 use crate::cli::commands::ask::target::output_of;
 use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::{Settings, SettingsError};
-use crate::ingest::redrive::{ReasonReport, ReplayFilter, ReplayReport, ReplaySettings, replay};
+use crate::ingest::dead_letter_replay::{DeadLetterReplaySettings, ReasonReport, ReplayFilter, ReplayReport, replay};
 use crate::query::{OutputFormat, QueryClock, ResultOutput, TimeExpression, write_batch};
 
 /// # Errors
@@ -30,7 +30,7 @@ pub(super) async fn run(
         args.input.apply(layers);
     })?;
     let input = resolved.has_input().then(|| resolved.settings.input.clone());
-    let settings = ReplaySettings {
+    let settings = DeadLetterReplaySettings {
         location: resolved.settings.location()?,
         store: resolved.settings.store,
         filter: wanted(args)?,

@@ -12,7 +12,7 @@ use crate::query::QueryError;
 /// There is no lake, or the store refuses the manifests.
 pub(super) async fn run(global: &GlobalArgs, args: &ManifestArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let place = Place::of(global, &args.table)?;
-    let root = place.root(args.location.as_deref(), |location| Ok(LakeRoot::of_manifest(location)))?;
+    let root = place.root(args.location.as_deref(), |location| Ok(LakeRoot::for_manifest(location)))?;
     let lake = place.lake(stop).await?;
     for (name, view) in TABLES.into_iter().zip([lake.ticks()?, lake.dead_letters()?]) {
         let manifests = view.manifests(&root.table(name));

@@ -3,14 +3,14 @@
 use crate::cli::args::ViewArgs;
 use crate::cli::commands::print::write_stderr;
 use crate::engines::registration::{EngineView, EngineViews, SkippedView, TABLES};
-use crate::query::{Dialect, QueryCatalog};
+use crate::query::{Dialect, NamedQueries};
 
 /// The views that are asked for.
 pub(super) fn views_of(args: &ViewArgs, dialect: Dialect, schema: &[&str]) -> anyhow::Result<EngineViews> {
     if args.no_views {
         return Ok(EngineViews::default());
     }
-    Ok(EngineViews::of(&QueryCatalog::load(args.sql_dir.as_deref())?, &args.view, dialect, schema)?)
+    Ok(EngineViews::of(&NamedQueries::load(args.sql_dir.as_deref())?, &args.view, dialect, schema)?)
 }
 
 /// Says on standard error what was made of what.

@@ -11,7 +11,7 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use sha2::{Digest, Sha256};
 
 use super::dead_letter_key::{DeadLetterKey, KEY_COLUMNS};
-use super::error::ReplayError;
+use super::error::DeadLetterReplayError;
 use super::offset_set::MessageIdentity;
 use crate::decode::KEPT_BYTES_OF_TOO_LARGE;
 use crate::lake::{DataFile, StoredFile, TableView};
@@ -32,13 +32,17 @@ impl DeadLetterFile {
     ///
     /// # Errors
     /// The file can't be read.
-    pub(super) async fn open(view: &TableView, file: &DataFile) -> Result<Self, ReplayError> {
+    pub(super) async fn open(view: &TableView, file: &DataFile) -> Result<Self, DeadLetterReplayError> {
         Self::read(view, file, None, DEAD_LETTERS_AT_ONCE).await
     }
 
     /// # Errors
     /// The file can't be read.
-    pub(super) async fn of_columns(view: &TableView, file: &DataFile, columns: &[&str]) -> Result<Self, ReplayError> {
+    pub(super) async fn of_columns(
+        view: &TableView,
+        file: &DataFile,
+        columns: &[&str],
+    ) -> Result<Self, DeadLetterReplayError> {
         Self::read(view, file, Some(columns), KEYS_AT_ONCE).await
     }
 
@@ -47,9 +51,9 @@ impl DeadLetterFile {
         file: &DataFile,
         columns: Option<&[&str]>,
         at_once: usize,
-    ) -> Result<Self, ReplayError> {
+    ) -> Result<Self, DeadLetterReplayError> {
         let (stored, name) = (view.stored(file), file.path.to_string());
-        let failed = |error| ReplayError::of_file(&name, stored.error(error));
+        let failed = |error| DeadLetterReplayError::of_file(&name, stored.error(error));
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let builder = ParquetRecordBatchStreamBuilder::new_with_options(stored.clone(), options);
         let builder = builder.await.map_err(failed)?;
@@ -63,13 +67,13 @@ impl DeadLetterFile {
 
     /// # Errors
     /// The file can't be read, or it lacks a column of `dead_letters`.
-    pub(super) async fn next(&mut self) -> Result<Option<DeadLetterRows>, ReplayError> {
+    pub(super) async fn next(&mut self) -> Result<Option<DeadLetterRows>, DeadLetterReplayError> {
         let read = self.batches.try_next().await;
-        let batch = read.map_err(|error| ReplayError::of_file(&self.name, self.stored.error(error)))?;
+        let batch = read.map_err(|error| DeadLetterReplayError::of_file(&self.name, self.stored.error(error)))?;
         let rows = batch.map(|batch| DeadLetterRows::of(&batch)).transpose();
         rows.map_err(|column| {
             let detail = format!("it has no column {column}, or one of another type");
-            ReplayError::File { file: self.name.clone(), detail }
+            DeadLetterReplayError::File { file: self.name.clone(), detail }
         })
     }
 }
@@ -192,12 +196,12 @@ impl StoredDeadLetter<'_> {
 
     /// # Errors
     /// The payload doesn't match its hash.
-    pub(super) fn verify_hash(&self) -> Result<(), ReplayError> {
+    pub(super) fn verify_hash(&self) -> Result<(), DeadLetterReplayError> {
         let hash = Sha256::digest(self.payload);
         let stored = (0..hash.len()).map(|at| self.sha256.get(at * 2..at * 2 + 2));
         let is_same = self.sha256.len() == hash.len() * 2
             && stored.zip(hash).all(|(text, byte)| text.is_some_and(|text| u8::from_str_radix(text, 16) == Ok(byte)));
         let (_, partition, offset) = self.identity;
-        if is_same { Ok(()) } else { Err(ReplayError::Payload { partition, offset }) }
+        if is_same { Ok(()) } else { Err(DeadLetterReplayError::Payload { partition, offset }) }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::dead_letter_file::StoredDeadLetter;
-use super::error::ReplayError;
+use super::error::DeadLetterReplayError;
 use crate::decode::Decoder;
 use crate::ingest::{IngestBatch, IngestChunk, TickEncoder};
 use crate::lake::{NewFile, ReplayedDeadLetters};
@@ -88,7 +88,7 @@ impl DecodedTicks {
     ///
     /// # Errors
     /// Parquet refuses a value; nothing in a decoded batch should make it do so.
-    pub(super) fn encode(self, encoder: &TickEncoder) -> Result<EncodedReplay, ReplayError> {
+    pub(super) fn encode(self, encoder: &TickEncoder) -> Result<EncodedReplay, DeadLetterReplayError> {
         let received_at = chrono::Utc::now().timestamp_micros();
         let replayed = self.parts.iter().map(|(partition, part)| (*partition, part.replayed)).collect();
         let mut event_ts = (i64::MAX, i64::MIN);

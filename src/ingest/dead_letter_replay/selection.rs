@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::dead_letter_file::DeadLetterFile;
 use super::dead_letter_key::{DeadLetterKey, KEY_COLUMNS};
-use super::error::ReplayError;
+use super::error::DeadLetterReplayError;
 use super::offset_set::{OffsetSet, READERS};
 use crate::decode::RejectionReason;
 use crate::lake::{DataFile, LakeVersion};
@@ -48,7 +48,10 @@ pub(super) struct ReplaySelection {
 
 /// # Errors
 /// The dead letters or the ticks can't be read.
-pub(super) async fn select(version: &LakeVersion, filter: &ReplayFilter) -> Result<ReplaySelection, ReplayError> {
+pub(super) async fn select(
+    version: &LakeVersion,
+    filter: &ReplayFilter,
+) -> Result<ReplaySelection, DeadLetterReplayError> {
     let mut selection = ReplaySelection::default();
     let files = futures::stream::iter(version.dead_letters.files.clone());
     let mut files = files.map(|file| select_in_file(version, file, filter)).buffered(READERS);
@@ -75,7 +78,7 @@ async fn select_in_file(
     version: &LakeVersion,
     file: DataFile,
     filter: &ReplayFilter,
-) -> Result<FileSelection, ReplayError> {
+) -> Result<FileSelection, DeadLetterReplayError> {
     let mut keys = FileSelection::default();
     let mut file_reader = DeadLetterFile::of_columns(&version.dead_letters, &file, &KEY_COLUMNS).await?;
     while let Some(rows) = file_reader.next().await? {

@@ -10,7 +10,7 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::file::statistics::Statistics;
 use roaring::RoaringTreemap;
 
-use super::error::ReplayError;
+use super::error::DeadLetterReplayError;
 use crate::lake::{DataFile, TableView, offset_bounds};
 
 /// Files that are read concurrently, to hide the latency of the store.
@@ -79,7 +79,7 @@ impl OffsetSet {
     ///
     /// # Errors
     /// A file can't be read.
-    pub(super) async fn remove_rows(&mut self, ticks: &TableView) -> Result<(), ReplayError> {
+    pub(super) async fn remove_rows(&mut self, ticks: &TableView) -> Result<(), DeadLetterReplayError> {
         // The list is owned: with borrowed files the compiler can't prove that the future is `Send`.
         let files: Vec<DataFile> = ticks.files.iter().filter(|file| self.may_be_in(file)).cloned().collect();
         let mut taken = Self::default();
@@ -99,10 +99,10 @@ impl OffsetSet {
     }
 
     /// Returns the offsets of the file's rows that are also in this set.
-    async fn of_rows(&self, ticks: &TableView, file: DataFile) -> Result<Self, ReplayError> {
+    async fn of_rows(&self, ticks: &TableView, file: DataFile) -> Result<Self, DeadLetterReplayError> {
         let stored = ticks.stored(&file);
         let name = file.path.to_string();
-        let failed = |error| ReplayError::of_file(&name, stored.error(error));
+        let failed = |error| DeadLetterReplayError::of_file(&name, stored.error(error));
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let builder = ParquetRecordBatchStreamBuilder::new_with_options(stored.clone(), options);
         let builder = builder.await.map_err(failed)?;
@@ -121,7 +121,10 @@ impl OffsetSet {
         let mut batches = builder.with_projection(mask).with_row_groups(groups).build().map_err(failed)?;
         let mut found = Self::default();
         while let Some(batch) = batches.try_next().await.map_err(failed)? {
-            let lacks = |column: &str| ReplayError::File { file: name.clone(), detail: format!("no column {column}") };
+            let lacks = |column: &str| DeadLetterReplayError::File {
+                file: name.clone(),
+                detail: format!("no column {column}"),
+            };
             let int = |name: &'static str| {
                 let column = batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int32Type>());
                 column.ok_or_else(|| lacks(name))

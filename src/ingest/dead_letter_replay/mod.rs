@@ -27,7 +27,7 @@ use std::sync::Arc;
 use arrow::datatypes::Field;
 use tokio_util::sync::CancellationToken;
 
-pub use error::ReplayError;
+pub use error::DeadLetterReplayError;
 pub use report::{ReasonReport, RejectedExample, ReplayReport};
 pub use selection::ReplayFilter;
 
@@ -42,7 +42,7 @@ use decoded_ticks::{DecodedTicks, EncodedReplay};
 use selection::ReplaySelection;
 
 #[derive(Debug, Clone)]
-pub struct ReplaySettings {
+pub struct DeadLetterReplaySettings {
     pub location: Location,
     pub store: StoreSettings,
     pub filter: ReplayFilter,
@@ -59,7 +59,7 @@ struct ReplayRun {
     lake: Lake,
     decoder: Decoder,
     encoder: TickEncoder,
-    settings: ReplaySettings,
+    settings: DeadLetterReplaySettings,
     stop: CancellationToken,
 }
 
@@ -76,7 +76,10 @@ enum PassOutcome {
 ///
 /// # Errors
 /// There is no lake or it can't be read or written, the mapping doesn't fit it, or a payload doesn't match its hash.
-pub async fn replay(settings: ReplaySettings, stop: &CancellationToken) -> Result<ReplayReport, ReplayError> {
+pub async fn replay(
+    settings: DeadLetterReplaySettings,
+    stop: &CancellationToken,
+) -> Result<ReplayReport, DeadLetterReplayError> {
     let mut replay = ReplayRun::open(settings, stop).await?;
     let mut report = ReplayReport { dry_run: replay.settings.dry_run, ..ReplayReport::default() };
     loop {
@@ -95,7 +98,7 @@ pub async fn replay(settings: ReplaySettings, stop: &CancellationToken) -> Resul
 }
 
 impl ReplayRun {
-    async fn open(settings: ReplaySettings, stop: &CancellationToken) -> Result<Self, ReplayError> {
+    async fn open(settings: DeadLetterReplaySettings, stop: &CancellationToken) -> Result<Self, DeadLetterReplayError> {
         let retry = RetryPolicy { cancel: stop.clone(), ..RetryPolicy::default() };
         let lake = Lake::open(&settings.location, &settings.store).await?.with_retry_policy(retry);
         let zone: MarketZone = lake_zone(&lake)?;
@@ -107,7 +110,7 @@ impl ReplayRun {
             view.schema.field_with_name(field.name()).map_or(true, |known| known.data_type() != field.data_type())
         };
         if let Some(field) = ticks_schema(by, &extras).fields().iter().find(lacks) {
-            return Err(ReplayError::Column { column: field.name().clone() });
+            return Err(DeadLetterReplayError::Column { column: field.name().clone() });
         }
         let decoder = Decoder::new(&input, zone)?;
         let encoder = TickEncoder::new(lake.epoch(), by, &extras);
@@ -115,7 +118,7 @@ impl ReplayRun {
     }
 
     /// Selects the dead letters as of the last refresh; also returns the count of replay commits at that version.
-    async fn select(&self) -> Result<(Option<i64>, ReplaySelection), ReplayError> {
+    async fn select(&self) -> Result<(Option<i64>, ReplaySelection), DeadLetterReplayError> {
         let base = self.lake.replays().await?;
         let version = self.lake.newest(0).await?;
         Ok((base, selection::select(&version, &self.settings.filter).await?))
@@ -126,7 +129,7 @@ impl ReplayRun {
         mut base: Option<i64>,
         selection: ReplaySelection,
         report: &mut ReplayReport,
-    ) -> Result<PassOutcome, ReplayError> {
+    ) -> Result<PassOutcome, DeadLetterReplayError> {
         let mut open = selection.open;
         let mut decoded = DecodedTicks::default();
         let view = self.lake.dead_letters()?;
@@ -161,7 +164,7 @@ impl ReplayRun {
         dead_letter: &StoredDeadLetter<'_>,
         decoded: &mut DecodedTicks,
         report: &mut ReplayReport,
-    ) -> Result<(), ReplayError> {
+    ) -> Result<(), DeadLetterReplayError> {
         if dead_letter.is_truncated() {
             report.cut(dead_letter);
             return Ok(());
@@ -190,7 +193,7 @@ impl ReplayRun {
         base: Option<i64>,
         decoded: DecodedTicks,
         report: &mut ReplayReport,
-    ) -> Result<Option<Option<i64>>, ReplayError> {
+    ) -> Result<Option<Option<i64>>, DeadLetterReplayError> {
         if self.settings.dry_run {
             report.replayed(decoded.by_reason());
             return Ok(Some(base));
@@ -217,7 +220,7 @@ impl ReplayRun {
     }
 }
 
-fn partition_by(ticks: &TableView) -> Result<PartitionBy, ReplayError> {
+fn partition_by(ticks: &TableView) -> Result<PartitionBy, DeadLetterReplayError> {
     let by = PartitionBy::of_column(&ticks.partition_column);
-    by.ok_or_else(|| ReplayError::Partition { column: ticks.partition_column.clone() })
+    by.ok_or_else(|| DeadLetterReplayError::Partition { column: ticks.partition_column.clone() })
 }

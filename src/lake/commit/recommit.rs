@@ -21,13 +21,13 @@ const ATTEMPTS: usize = 10;
 ///
 /// # Errors
 /// The log can't be read or written.
-pub(in crate::lake) async fn carry_record(table: &mut Table) -> Result<bool, LakeError> {
+pub(in crate::lake) async fn recommit_record(table: &mut Table) -> Result<bool, LakeError> {
     for _ in 0..ATTEMPTS {
         table.settle_head().await?;
         if newest_has_record(table).await? {
             return Ok(true);
         }
-        let Some(record) = table.remember_record().await?.map(CommitRecord::repeated) else { return Ok(true) };
+        let Some(record) = table.remember_record().await?.map(CommitRecord::without_reason) else { return Ok(true) };
         let partition_column = table.metadata().partition_columns().first().cloned().unwrap_or_default();
         // The commit contains an action, because other readers may not expect an empty one.
         let version = i64::try_from(table.version()).unwrap_or(i64::MAX).saturating_add(1);

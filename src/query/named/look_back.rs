@@ -12,9 +12,9 @@ use chrono::DateTime;
 use datafusion::sql::sqlparser::ast::Expr;
 use futures::TryStreamExt;
 
-use crate::query::catalog::demand::RowDemand;
-use crate::query::catalog::warm_up::UntilCondition;
 use crate::query::error::QueryError;
+use crate::query::named::demand::RowDemand;
+use crate::query::named::warm_up::UntilCondition;
 use crate::query::session::pruning::CUT_MICROS;
 use crate::query::session::query_session::{PlannedQuery, QuerySession};
 use crate::query::sql::scope::{TickScope, TimeBound, since};

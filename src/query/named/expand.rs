@@ -11,10 +11,10 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use crate::query::catalog::demand::RowDemand;
-use crate::query::catalog::embedded::QueryCatalog;
-use crate::query::catalog::request::QueryRequest;
 use crate::query::error::QueryError;
+use crate::query::named::demand::RowDemand;
+use crate::query::named::embedded::NamedQueries;
+use crate::query::named::request::QueryRequest;
 use crate::query::sql::dialect::Dialect;
 use crate::query::sql::idents::folded;
 use crate::query::sql::scope::TickScope;
@@ -25,7 +25,7 @@ use crate::query::sql::time_text::QueryClock;
 /// The tables and named queries that a statement can refer to.
 #[derive(Debug, Clone, Copy)]
 pub struct NamedTables<'a> {
-    pub catalog: &'a QueryCatalog,
+    pub catalog: &'a NamedQueries,
     pub dialect: Dialect,
     /// Tables of the session; they take precedence over named queries.
     pub tables: &'a [&'a str],
@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     fn prepared(sql: &str, ask: &QueryRequest) -> Result<String, QueryError> {
-        let catalog = QueryCatalog::load(None).unwrap();
+        let catalog = NamedQueries::load(None).unwrap();
         let named = NamedTables { catalog: &catalog, dialect: Dialect::Tickhouse, tables: &["ticks", "vwap"] };
         let clock = QueryClock { zone: chrono_tz::UTC, now: "2026-01-10T00:00:00Z".parse().unwrap() };
         ask.prepare_over(sql, clock, named).map(|parsed| parsed.statement().to_string())

@@ -7,7 +7,7 @@ use crate::lake::{FileError, LakeError};
 use crate::tail::MappingError;
 
 #[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
+pub enum DeadLetterReplayError {
     #[error(transparent)]
     Lake(#[from] LakeError),
     #[error(transparent)]
@@ -34,7 +34,7 @@ pub enum ReplayError {
     Task(#[from] tokio::task::JoinError),
 }
 
-impl ReplayError {
+impl DeadLetterReplayError {
     /// Converts an error of reading a table's file.
     pub(super) fn of_file(file: &str, error: FileError) -> Self {
         let detail = match error {

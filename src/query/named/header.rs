@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use crate::query::catalog::warm_up::{RANGE, WarmUp};
+use crate::query::named::warm_up::{RANGE, WarmUp};
 use crate::query::sql::params::{ParamType, ParamValue, QueryParam};
 
 #[derive(Debug, Clone, Default, PartialEq)]

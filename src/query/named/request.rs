@@ -2,9 +2,9 @@
 
 use chrono::{NaiveTime, TimeDelta};
 
-use crate::query::catalog::demand::RowDemand;
-use crate::query::catalog::warm_up::{UntilCondition, WarmUp};
 use crate::query::error::QueryError;
+use crate::query::named::demand::RowDemand;
+use crate::query::named::warm_up::{UntilCondition, WarmUp};
 use crate::query::session::tables::TICKS;
 use crate::query::sql::params::ParamValue;
 use crate::query::sql::scope::{TickScope, TimeBound};

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::query::catalog::header::{QueryHeader, is_name};
 use crate::query::error::QueryError;
+use crate::query::named::header::{QueryHeader, is_name};
 use crate::query::sql::dialect::Dialect;
 use crate::util::suggest::did_you_mean;
 
@@ -76,11 +76,11 @@ impl NamedQuery {
 }
 
 #[derive(Debug, Clone)]
-pub struct QueryCatalog {
+pub struct NamedQueries {
     queries: BTreeMap<String, NamedQuery>,
 }
 
-impl QueryCatalog {
+impl NamedQueries {
     /// Embedded queries, overridden and extended by the `NAME.sql` files of `folder`.
     ///
     /// # Errors
@@ -150,12 +150,12 @@ impl QueryCatalog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::catalog::warm_up::WarmUp;
+    use crate::query::named::warm_up::WarmUp;
     use crate::query::sql::statement::ParsedStatement;
 
     #[test]
     fn every_embedded_query_parses_binds_and_has_a_description() {
-        let catalog = QueryCatalog::load(None).unwrap();
+        let catalog = NamedQueries::load(None).unwrap();
         assert_eq!(catalog.iter().count(), EMBEDDED_QUERIES.len());
         for (name, query) in catalog.iter() {
             assert!(query.header.question.ends_with('?'), "{name}");
@@ -181,8 +181,8 @@ mod tests {
     #[test]
     fn every_file_of_the_folder_is_embedded() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
-        let embedded = QueryCatalog::load(None).unwrap();
-        let with_files = QueryCatalog::load(Some(&folder)).unwrap();
+        let embedded = NamedQueries::load(None).unwrap();
+        let with_files = NamedQueries::load(Some(&folder)).unwrap();
         assert_eq!(embedded.queries.keys().collect::<Vec<_>>(), with_files.queries.keys().collect::<Vec<_>>());
     }
 
@@ -192,7 +192,7 @@ mod tests {
         std::fs::write(folder.path().join("daily_summary.sql"), "-- Mine?\nSELECT 1").unwrap();
         std::fs::write(folder.path().join("mine.sql"), "SELECT 2").unwrap();
         std::fs::write(folder.path().join("mine.trino.sql"), "SELECT 3").unwrap();
-        let catalog = QueryCatalog::load(Some(folder.path())).unwrap();
+        let catalog = NamedQueries::load(Some(folder.path())).unwrap();
         assert_eq!(catalog.get("daily_summary").unwrap().header.question, "Mine?");
         for dialect in [Dialect::Tickhouse, Dialect::Spark] {
             assert!(catalog.get("daily_summary").unwrap().text_for(dialect).ends_with("SELECT 1"), "{dialect:?}");
@@ -201,19 +201,19 @@ mod tests {
         assert_eq!(catalog.get("mine").unwrap().text_for(Dialect::Trino), "SELECT 3");
         for (name, word) in [("mine.oracle.sql", "NAME.ENGINE.sql"), ("yours.trino.sql", "no query named 'yours'")] {
             std::fs::write(folder.path().join(name), "SELECT 3").unwrap();
-            assert!(QueryCatalog::load(Some(folder.path())).unwrap_err().to_string().contains(word), "{name}");
+            assert!(NamedQueries::load(Some(folder.path())).unwrap_err().to_string().contains(word), "{name}");
             std::fs::remove_file(folder.path().join(name)).unwrap();
         }
         assert_eq!(catalog.iter().count(), EMBEDDED_QUERIES.len() + 1);
         std::fs::write(folder.path().join("bad.sql"), "-- param x\nSELECT 2").unwrap();
-        assert!(QueryCatalog::load(Some(folder.path())).unwrap_err().to_string().contains("bad.sql: line 1"));
-        let missing = QueryCatalog::load(Some(&folder.path().join("none"))).unwrap_err();
+        assert!(NamedQueries::load(Some(folder.path())).unwrap_err().to_string().contains("bad.sql: line 1"));
+        let missing = NamedQueries::load(Some(&folder.path().join("none"))).unwrap_err();
         assert!(matches!(missing, QueryError::Usage(_)));
     }
 
     #[test]
     fn an_unknown_name_gets_a_suggestion() {
-        let error = QueryCatalog::load(None).unwrap().get("sma_crosover").unwrap_err().to_string();
+        let error = NamedQueries::load(None).unwrap().get("sma_crosover").unwrap_err().to_string();
         assert!(error.contains("did you mean 'sma_crossover'?"), "{error}");
     }
 }

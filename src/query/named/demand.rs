@@ -2,7 +2,7 @@
 
 use datafusion::sql::parser::Statement;
 
-use crate::query::catalog::warm_up::{RowsBefore, UntilCondition, earliest, latest_begin};
+use crate::query::named::warm_up::{RowsBefore, UntilCondition, earliest, latest_begin};
 use crate::query::sql::scope::{TickScope, TimeBound};
 
 /// When it pays to count rows before the range.
