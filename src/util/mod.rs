@@ -1,6 +1,7 @@
 //! Small helpers that know nothing of ticks, tables or topics.
 
 mod allocator;
+pub(crate) mod backoff;
 pub mod crash;
 pub mod delimiter;
 pub mod priority;
