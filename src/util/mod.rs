@@ -7,5 +7,6 @@ pub mod delimiter;
 pub mod priority;
 pub mod secret;
 pub mod suggest;
+pub(crate) mod text_width;
 pub mod throttle;
 pub mod units;
