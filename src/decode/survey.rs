@@ -8,6 +8,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::util::suggest::did_you_mean;
+use crate::util::text_width::{padded, text_width};
 
 /// Maximum number of distinct JSON pointers, and of distinct headers.
 const MAX_POINTERS: usize = 200;
@@ -150,7 +151,7 @@ impl fmt::Display for KeySurvey {
             if pointer.is_empty() { "(the message)".to_owned() } else { pointer.escape_debug().to_string() }
         };
         let names = self.pointers.keys().chain(self.alongside.keys());
-        let width = names.map(|name| shown(name).chars().count()).max().unwrap_or(0);
+        let width = names.map(|name| text_width(&shown(name))).max().unwrap_or(0);
         let pointers = self.pointers.iter().map(|named| (named, self.documents));
         let alongside = self.alongside.iter().map(|named| (named, self.messages));
         for ((name, kinds), all) in pointers.chain(alongside) {
@@ -163,7 +164,7 @@ impl fmt::Display for KeySurvey {
                 0 => String::new(),
                 missing => format!(", missing in {missing}"),
             };
-            writeln!(f, "  {:width$}  {}{missing}", shown(name), kinds.join(", "))?;
+            writeln!(f, "  {}  {}{missing}", padded(&shown(name), width), kinds.join(", "))?;
         }
         if self.is_cut {
             writeln!(f, "  .. and more keys")?;

@@ -6,7 +6,7 @@ use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 
 use super::error::{EngineError, StatementError};
-use super::http::{ServerFlags, require_tls};
+use super::http::{RequestError, ServerFlags, require_tls, retry_after};
 use crate::util::secret::Secret;
 
 const CLICKHOUSE: &str = "ClickHouse";
@@ -65,6 +65,11 @@ impl ClickhouseClient {
     /// # Errors
     /// The server can't be reached or refuses the statement.
     pub async fn run(&self, sql: &str) -> Result<(), EngineError> {
+        SERVER.send_with_retry(|| self.once(sql)).await
+    }
+
+    /// A statement is sent again only if the server says that it didn't take it: behind a broken connection it may run.
+    async fn once(&self, sql: &str) -> Result<(), RequestError> {
         let mut request = self.client.post(self.url.clone()).body(sql.to_owned());
         if let Some(user) = &self.user {
             request = request.header("X-ClickHouse-User", user);
@@ -72,27 +77,60 @@ impl ClickhouseClient {
         if let Some(password) = &self.password {
             request = request.header("X-ClickHouse-Key", password.reveal());
         }
-        let unreachable = |error: reqwest::Error| SERVER.unreachable(&self.url, error);
+        let unreachable = |error: reqwest::Error| RequestError::Now(SERVER.unreachable(&self.url, error));
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
+        let retry_after = retry_after(&answer);
         let text = answer.text().await.map_err(unreachable)?;
         let detail: String = text.trim().chars().take(LONGEST_DETAIL).collect();
-        match status {
-            status if status.is_success() => Ok(()),
+        let error = match status {
+            status if status.is_success() => return Ok(()),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(EngineError::LogIn { engine: CLICKHOUSE, detail, fix: LOG_IN_FIX })
+                EngineError::LogIn { engine: CLICKHOUSE, detail, fix: LOG_IN_FIX }
             }
             _ if detail.starts_with("Code:") => {
-                Err(EngineError::Refused(Box::new(StatementError::new(CLICKHOUSE, "", &detail, sql))))
+                EngineError::Refused(Box::new(StatementError::new(CLICKHOUSE, "", &detail, sql)))
             }
-            status => Err(EngineError::Protocol { engine: CLICKHOUSE, detail: format!("{status}: {detail}") }),
-        }
+            status => EngineError::Protocol { engine: CLICKHOUSE, detail: format!("{status}: {detail}") },
+        };
+        Err(match status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => RequestError::Later(error, retry_after),
+            _ => RequestError::Now(error),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use serde_json::json;
+
     use super::*;
+    use crate::engines::server_for_tests::Server;
+
+    #[tokio::test]
+    async fn a_statement_is_sent_again_only_if_the_server_did_not_take_it() {
+        let server = Server::start(vec![
+            ("POST", "/", 503, json!({ "retryAfter": "1" })),
+            ("POST", "/", 429, json!("")),
+            ("POST", "/", 200, json!("")),
+        ])
+        .await;
+        let begun = Instant::now();
+        let client = ClickhouseClient::new(&server.url, &ClickhouseSettings::default()).unwrap();
+        client.run("CREATE DATABASE x").await.unwrap();
+        assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+        let requests = server.requests.await.unwrap();
+        assert!(requests.len() == 3 && requests.iter().all(|request| request.body == "CREATE DATABASE x"));
+
+        for (status, answer) in [(0, ""), (500, "Code: 57. DB::Exception: Table x exists"), (504, "gateway")] {
+            let server = Server::start(vec![("POST", "/", status, json!(answer))]).await;
+            let client = ClickhouseClient::new(&server.url, &ClickhouseSettings::default()).unwrap();
+            client.run("CREATE TABLE x").await.unwrap_err();
+            assert_eq!(server.requests.await.unwrap().len(), 1);
+        }
+    }
 
     #[test]
     fn a_password_goes_over_tls_or_to_this_machine() {

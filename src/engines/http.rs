@@ -2,15 +2,24 @@
 
 use std::time::Duration;
 
+use backon::Retryable;
+use chrono::Utc;
+use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use reqwest::{Client, Response, Url};
+use tokio::time::Instant;
 use url::Host;
 
 use super::error::EngineError;
+use crate::util::backoff;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Long enough for a large page over a slow line, or a table that is created after its log was read.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// A server behind a balancer is back within this time, or it has forgotten what it was asked.
+const RETRY_FOR: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The flags and settings that name a server and its user.
 pub(super) struct ServerFlags {
@@ -50,11 +59,46 @@ impl ServerFlags {
         client.map_err(|error| EngineError::Protocol { engine: self.engine, detail: format!("set up TLS: {error}") })
     }
 
+    /// Sends a request until its answer is final, for [`RETRY_FOR`] at most, and no earlier than the server asks for.
+    ///
+    /// # Errors
+    /// The request fails for good, or the server doesn't take it within that time.
+    pub(super) async fn send_with_retry<T, F>(&self, request: impl FnMut() -> F) -> Result<T, EngineError>
+    where
+        F: Future<Output = Result<T, RequestError>>,
+    {
+        let begun = Instant::now();
+        let answer = request
+            .retry(backoff::exponential(FIRST_PAUSE, LONGEST_PAUSE))
+            .adjust(|error, pause| {
+                let RequestError::Later(_, retry_after) = error else { return None };
+                let pause = backoff::no_earlier_than(*retry_after, pause?);
+                (begun.elapsed().saturating_add(pause) <= RETRY_FOR).then_some(pause)
+            })
+            .notify(|(RequestError::Later(error, _) | RequestError::Now(error)), pause| {
+                tracing::debug!("ask {} again in {pause:?}: {error}", self.engine);
+            })
+            .await;
+        answer.map_err(|(RequestError::Later(error, _) | RequestError::Now(error))| error)
+    }
+
     /// No answer came; the reason is at the end of the causes.
     pub(super) fn unreachable(&self, url: &Url, error: reqwest::Error) -> EngineError {
         let error = anyhow::Error::from(error.without_url());
         EngineError::Unreachable { engine: self.engine, address: url.to_string(), detail: format!("{error:#}") }
     }
+}
+
+/// The error of a request, and whether to retry it.
+pub(super) enum RequestError {
+    /// A retry may succeed, after the time that the server asks for.
+    Later(EngineError, Option<Duration>),
+    Now(EngineError),
+}
+
+/// The time that a server asks its clients to wait.
+pub(super) fn retry_after(answer: &Response) -> Option<Duration> {
+    backoff::retry_after(answer.headers().get(RETRY_AFTER)?.to_str().ok()?, Utc::now())
 }
 
 /// `secrets` are only shown to TLS, or to this machine.

@@ -17,6 +17,8 @@ mod error;
 mod http;
 mod progress;
 pub mod registration;
+#[cfg(test)]
+mod server_for_tests;
 mod trino;
 mod values;
 

@@ -38,5 +38,6 @@ pub use sql::params::QueryParam;
 pub use sql::problems::problem::SqlProblem;
 pub use sql::problems::source_location::SourceLocation;
 pub use sql::scope::{TickScope, TimeBound};
+pub use sql::split::{is_blank_sql, statement_end};
 pub use sql::statement::ParsedStatement;
 pub use sql::time_text::{QueryClock, TimeExpression};

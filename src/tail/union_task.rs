@@ -18,6 +18,7 @@ use super::union_settings::UnionSettings;
 use super::view::{UnionMode, UnionView};
 use crate::kafka::KafkaSettings;
 use crate::lake::{Lake, LakeError, LakeVersion};
+use crate::util::backoff::Backoff;
 use crate::util::throttle::LogThrottle;
 
 /// Interval of checks for a newer version.
@@ -25,7 +26,7 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// After this many checks, one refreshes the lake unconditionally: the log file of the next version may have been
 /// deleted already.
 const REFRESHES_PER_FULL_READ: u32 = 60;
-/// Pause before the follower is started again; doubled after each attempt.
+/// Pauses before the follower is started again.
 const FIRST_RETRY_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(32);
 /// Maximum number of waiting batches that go into one view.
@@ -46,7 +47,7 @@ pub(super) struct UnionTask {
     starting: Option<JoinHandle<FollowerStart>>,
     /// When to start the follower.
     start_at: Option<Instant>,
-    pause: Duration,
+    pauses: Backoff,
     /// Partitions of the topic.
     partitions: usize,
     refreshes: u32,
@@ -94,6 +95,7 @@ impl UnionTask {
             lag_messages: None,
             stale_reason: None,
         }));
+        let mut pauses = Backoff::new(FIRST_RETRY_PAUSE, LONGEST_RETRY_PAUSE);
         let mut task = Self {
             lake: Some(lake),
             version,
@@ -102,8 +104,8 @@ impl UnionTask {
             follower,
             refreshing: None,
             starting: None,
-            start_at: waits.then(|| Instant::now() + FIRST_RETRY_PAUSE),
-            pause: FIRST_RETRY_PAUSE,
+            start_at: waits.then(|| Instant::now() + pauses.next_pause()),
+            pauses,
             partitions,
             refreshes: 0,
             lag: None,
@@ -234,15 +236,10 @@ impl UnionTask {
         self.store.drop_committed(&self.version.next);
         self.lag = None;
         if self.settings.kafka.is_some() {
-            let pause = if problem.is_some() { self.next_pause() } else { Duration::ZERO };
+            let pause = if problem.is_some() { self.pauses.next_pause() } else { Duration::ZERO };
             self.start_at = Some(Instant::now() + pause);
         }
         self.problems[KAFKA] = problem;
-    }
-
-    fn next_pause(&mut self) -> Duration {
-        let longer = (self.pause * 2).min(LONGEST_RETRY_PAUSE);
-        std::mem::replace(&mut self.pause, longer)
     }
 
     fn start(&mut self) {
@@ -277,8 +274,7 @@ impl UnionTask {
             tracing::warn!("{problem}; trying again");
         }
         self.problems[KAFKA] = Some(problem);
-        let pause = self.next_pause();
-        self.start_at = Some(Instant::now() + pause);
+        self.start_at = Some(Instant::now() + self.pauses.next_pause());
     }
 
     async fn take(&mut self, first: Option<TailEvent>) {
@@ -286,7 +282,7 @@ impl UnionTask {
         for _ in 0..BATCHES_PER_VIEW {
             match next {
                 Some(TailEvent::Rows(chunks)) => {
-                    self.pause = FIRST_RETRY_PAUSE;
+                    self.pauses.reset();
                     if let Err(error) = self.push(chunks) {
                         self.restart(Some(format!("build rows of ticks: {error}"))).await;
                     }

@@ -18,6 +18,7 @@ use crate::engines::aws::{CALL_TIMEOUT, access_of};
 use crate::engines::error::{ATHENA, EngineError, StatementError};
 use crate::engines::progress::EngineProgress;
 use crate::lake::StoreSettings;
+use crate::util::backoff::Backoff;
 
 /// How long polls of a running query may fail.
 const RETRY_FOR: Duration = Duration::from_secs(60);
@@ -118,7 +119,7 @@ impl AthenaClient {
     }
 
     async fn done(&self, id: &str, sql: &str) -> Result<ScannedBytes, EngineError> {
-        let mut wait = FIRST_WAIT;
+        let mut pauses = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let mut silent_since = None;
         loop {
             let response = self.client.get_query_execution().query_execution_id(id).send().await;
@@ -127,7 +128,7 @@ impl AthenaClient {
                 Err(EngineError::Unreachable { .. })
                     if silent_since.get_or_insert_with(Instant::now).elapsed() < RETRY_FOR =>
                 {
-                    tokio::time::sleep(LONGEST_WAIT).await;
+                    tokio::time::sleep(pauses.next_pause()).await;
                     continue;
                 }
                 response => response?,
@@ -146,8 +147,7 @@ impl AthenaClient {
                     return Err(EngineError::Protocol { engine: ATHENA, detail });
                 }
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 3 / 2).min(LONGEST_WAIT);
+            tokio::time::sleep(pauses.next_pause()).await;
         }
     }
 }

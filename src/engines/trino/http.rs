@@ -3,14 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
-use tokio::time::{Instant, sleep};
 
 use super::page::TrinoPage;
 use super::settings::TrinoSettings;
 use crate::engines::error::{EngineError, TRINO};
-use crate::engines::http::{ServerFlags, require_tls};
+use crate::engines::http::{RequestError, ServerFlags, require_tls, retry_after};
 use crate::util::secret::Secret;
 
 const SERVER: ServerFlags = ServerFlags {
@@ -21,10 +19,6 @@ const SERVER: ServerFlags = ServerFlags {
 };
 /// Stopping a query must not block the caller for longer.
 const DELETE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A coordinator behind a balancer is back within this time, or it has forgotten the query.
-const RETRY_FOR: Duration = Duration::from_secs(60);
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const LOG_IN_FIX: &str = "set --trino-user (trino.user) with TICKHOUSE_TRINO_PASSWORD, or TICKHOUSE_TRINO_TOKEN; each \
     also as .._FILE";
 /// Of the answer of something that is not Trino.
@@ -51,13 +45,6 @@ impl fmt::Debug for TrinoHttp {
         let Self { url, user, catalog, schema, .. } = self;
         write!(f, "{user}@{url} {catalog}.{schema}")
     }
-}
-
-/// The error of a request, and whether to retry it.
-enum RequestError {
-    /// A retry may succeed.
-    Later(EngineError, Option<Duration>),
-    Now(EngineError),
 }
 
 impl TrinoHttp {
@@ -109,11 +96,11 @@ impl TrinoHttp {
                 .header("X-Trino-Client-Capabilities", "PARAMETRIC_DATETIME")
                 .body(sql.to_owned())
         };
-        self.send(request, false).await
+        SERVER.send_with_retry(|| self.once(request(), false)).await
     }
 
     pub(super) async fn get(&self, url: Url) -> Result<TrinoPage, EngineError> {
-        self.send(|| self.request(Method::GET, url.clone()), true).await
+        SERVER.send_with_retry(|| self.once(self.request(Method::GET, url.clone()), true)).await
     }
 
     pub(super) async fn delete(&self, url: Url) -> Result<(), EngineError> {
@@ -148,27 +135,7 @@ impl TrinoHttp {
         }
     }
 
-    /// Sends until there is an answer, for [`RETRY_FOR`] at most. A request that can be repeated is sent again also
-    /// when the connection broke.
-    async fn send(&self, request: impl Fn() -> RequestBuilder, repeatable: bool) -> Result<TrinoPage, EngineError> {
-        let begun = Instant::now();
-        let mut wait = FIRST_WAIT;
-        loop {
-            let (error, retry_after) = match self.once(request(), repeatable).await {
-                Ok(page) => return Ok(page),
-                Err(RequestError::Now(error)) => return Err(error),
-                Err(RequestError::Later(error, retry_after)) => (error, retry_after),
-            };
-            let pause = retry_after.unwrap_or(wait).min(LONGEST_WAIT);
-            if begun.elapsed() + pause > RETRY_FOR {
-                return Err(error);
-            }
-            tracing::debug!("ask Trino again in {pause:?}: {error}");
-            sleep(pause).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
-        }
-    }
-
+    /// A request that can be repeated is sent again also when the connection broke.
     async fn once(&self, request: RequestBuilder, repeatable: bool) -> Result<TrinoPage, RequestError> {
         let broken = |error: reqwest::Error| {
             let error = self.unreachable(error);
@@ -185,7 +152,7 @@ impl TrinoHttp {
                 })
             });
         }
-        let later = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let retry_after = retry_after(&answer);
         let detail = detail_of(answer).await;
         Err(match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -196,7 +163,7 @@ impl TrinoHttp {
             | StatusCode::GATEWAY_TIMEOUT
             | StatusCode::TOO_MANY_REQUESTS => {
                 let error = EngineError::Unreachable { engine: TRINO, address: self.url.to_string(), detail };
-                RequestError::Later(error, later.map(Duration::from_secs))
+                RequestError::Later(error, retry_after)
             }
             status if status.is_redirection() => RequestError::Now(EngineError::Usage(format!(
                 "--trino-url (trino.url): {} answers {detail}: name the server itself",

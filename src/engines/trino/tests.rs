@@ -1,86 +1,17 @@
 //! Trino's protocol against a server that answers from a script.
 
-use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::engines::server_for_tests::{Server, Step};
 use crate::engines::*;
 use crate::util::secret::Secret;
 
-/// Method, path and what comes back.
-type Step = (&'static str, &'static str, u16, Value);
-
-struct Server {
-    url: String,
-    /// Every request, once the script is at its end.
-    requests: JoinHandle<Vec<Request>>,
-}
-
-#[derive(Debug, Default)]
-struct Request {
-    line: String,
-    /// In lower case.
-    headers: Vec<String>,
-    body: String,
-}
-
-impl Request {
-    fn has(&self, header: &str) -> bool {
-        self.headers.iter().any(|line| line == header)
-    }
-}
-
 impl Server {
-    async fn start(script: Vec<Step>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let base = url.clone();
-        let requests = tokio::spawn(async move {
-            let mut requests = Vec::new();
-            let mut script = VecDeque::from(script);
-            while let Some((method, path, status, mut answer)) = script.pop_front() {
-                if let Some(next) = answer["nextUri"].as_str() {
-                    answer["nextUri"] =
-                        json!(if next.starts_with('/') { format!("{base}{next}") } else { next.to_owned() });
-                }
-                let (stream, _) = listener.accept().await.unwrap();
-                let mut stream = BufReader::new(stream);
-                let mut request = Request::default();
-                stream.read_line(&mut request.line).await.unwrap();
-                let mut length = 0;
-                loop {
-                    let mut line = String::new();
-                    stream.read_line(&mut line).await.unwrap();
-                    let line = line.trim().to_lowercase();
-                    if line.is_empty() {
-                        break;
-                    }
-                    length = line.strip_prefix("content-length: ").map_or(length, |text| text.parse().unwrap());
-                    request.headers.push(line);
-                }
-                let mut body = vec![0; length];
-                stream.read_exact(&mut body).await.unwrap();
-                request.body = String::from_utf8(body).unwrap();
-                assert_eq!(request.line.trim(), format!("{method} {path} HTTP/1.1"));
-                requests.push(request);
-                // 0 breaks the connection.
-                if status > 0 {
-                    let text =
-                        if answer.is_string() { answer.as_str().unwrap().to_owned() } else { answer.to_string() };
-                    let head =
-                        format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", text.len());
-                    stream.write_all((head + &text).as_bytes()).await.unwrap();
-                }
-            }
-            requests
-        });
-        Self { url, requests }
-    }
-
     fn settings(&self) -> TrinoSettings {
         TrinoSettings { url: Some(self.url.clone()), ..TrinoSettings::default() }
     }
@@ -177,6 +108,26 @@ async fn errors_say_where_and_what() {
     }
     // Of a statement that may run already nobody knows more.
     let server = Server::start(vec![("POST", "/v1/statement", 0, json!(null))]).await;
+    let error = server.client().execute("SELECT 1", &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, EngineError::Unreachable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
+    let busy = |wait: &str| json!({ "retryAfter": wait });
+    let server = Server::start(vec![
+        ("POST", "/v1/statement", 429, busy("1")),
+        queued(),
+        ("GET", "/v1/next/1", 200, json!({"id": "q1", "updateType": "CALL", "columns": []})),
+    ])
+    .await;
+    let begun = Instant::now();
+    server.client().run("CALL x()", &CancellationToken::new()).await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert_eq!(server.requests.await.unwrap().len(), 3);
+
+    // Longer than a statement may wait.
+    let server = Server::start(vec![("POST", "/v1/statement", 503, busy("3600"))]).await;
     let error = server.client().execute("SELECT 1", &CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, EngineError::Unreachable { .. }), "{error}");
 }

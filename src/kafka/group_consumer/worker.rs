@@ -17,6 +17,7 @@ use crate::kafka::group_consumer::notice::{ConsumerNotice, is_truncation, keep};
 use crate::kafka::raw::{PartitionPosition, RawConsumer, RawError, TopicIdQuery};
 use crate::kafka::refusal::{BrokerRefusal, ClientSecurity};
 use crate::market::TopicIdentity;
+use crate::util::backoff::Backoff;
 
 /// The batch call waits for a full batch or this long: it bounds the latency of everything here.
 const BATCH_WAIT: Duration = Duration::from_millis(5);
@@ -62,7 +63,7 @@ pub(in crate::kafka) struct ConsumerWorker<H: RecordHandler> {
     /// Partitions that the group assigned and whose watermarks aren't known yet.
     unannounced: Vec<i32>,
     announce_at: Instant,
-    announce_pause: Duration,
+    announce_pauses: Backoff,
     ends_at: Instant,
     polled_at: Instant,
     no_commits_until: Instant,
@@ -99,7 +100,7 @@ impl<H: RecordHandler> ConsumerWorker<H> {
             failed: BTreeSet::new(),
             unannounced: Vec::new(),
             announce_at: Instant::now(),
-            announce_pause: BROKER_RETRY_PAUSE,
+            announce_pauses: Backoff::new(BROKER_RETRY_PAUSE, LONGEST_BROKER_RETRY_PAUSE),
             ends_at: Instant::now(),
             polled_at: Instant::now(),
             no_commits_until: Instant::now(),
@@ -387,15 +388,14 @@ impl<H: RecordHandler> ConsumerWorker<H> {
                 self.unannounced.retain(|one| partitions.iter().all(|assigned| assigned.partition != *one));
                 self.send(ConsumerEvent::Assigned { identity, partitions, unannounced: self.unannounced.clone() });
                 if self.unannounced.is_empty() {
-                    self.announce_pause = BROKER_RETRY_PAUSE;
+                    self.announce_pauses.reset();
                     return;
                 }
                 (RDKafkaErrorCode::OperationTimedOut, "ask for the ends of partitions".to_owned())
             }
             Err(problem) => problem,
         };
-        self.announce_at = Instant::now() + self.announce_pause;
-        self.announce_pause = (self.announce_pause * 2).min(LONGEST_BROKER_RETRY_PAUSE);
+        self.announce_at = Instant::now() + self.announce_pauses.next_pause();
         self.send(ConsumerEvent::BrokerError { code, text, refused: false, all_down: false });
     }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::lake::error::LakeError;
 use crate::lake::store::metrics::StoreMetrics;
+use crate::util::backoff::Backoff;
 use crate::util::throttle::LogThrottle;
 
 /// How long to retry.
@@ -36,16 +36,10 @@ impl Default for RetryPolicy {
     }
 }
 
-const FAULT_BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// Backoff after a lost race, which is short because the other writer is done.
-const RACE_BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
-
-/// Full jitter: anything up to the bound, which doubles from attempt to attempt.
-fn pause((first, longest): (Duration, Duration), attempt: u32) -> Duration {
-    let bound = first.saturating_mul(1 << attempt.min(16)).min(longest);
-    let random = Uuid::new_v4().as_u128() as u32;
-    bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
-}
+/// First and longest pause.
+const FAULT_BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// Pauses after a lost race are short because the other writer is done.
+const RACE_BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
 /// Retries `ask` while the store is unreachable. `failure` is the text for log lines.
 ///
@@ -76,8 +70,9 @@ pub(in crate::lake) struct RetryLoop<'a> {
     table: String,
     started: Instant,
     throttle: LogThrottle,
-    faults: u32,
-    races: u32,
+    has_failed: bool,
+    fault_pauses: Backoff,
+    race_pauses: Backoff,
     last: String,
 }
 
@@ -89,8 +84,9 @@ impl<'a> RetryLoop<'a> {
             table: table.to_owned(),
             started: Instant::now(),
             throttle: LogThrottle::default(),
-            faults: 0,
-            races: 0,
+            has_failed: false,
+            fault_pauses: Backoff::new(FAULT_BACKOFF.0, FAULT_BACKOFF.1),
+            race_pauses: Backoff::new(RACE_BACKOFF.0, RACE_BACKOFF.1),
             last: String::from("another writer was faster every time"),
         }
     }
@@ -106,10 +102,7 @@ impl<'a> RetryLoop<'a> {
     ) -> Result<Option<T>, LakeError> {
         let wait = match attempt {
             Ok(Some(done)) => return Ok(Some(done)),
-            Ok(None) => {
-                self.races += 1;
-                pause(RACE_BACKOFF, self.races)
-            }
+            Ok(None) => self.race_pauses.next_pause(),
             Err(error) if error.is_final() => return Err(error),
             // A command reports a refusal at once; a daemon waits until the store accepts requests again.
             Err(error) if error.is_refusal() && self.retry.deadline.is_some() => return Err(error),
@@ -119,11 +112,11 @@ impl<'a> RetryLoop<'a> {
                     tracing::warn!(table = %self.table, error = %self.last, "{}, trying again", self.failure);
                 }
                 self.retry.metrics.fault();
-                if self.faults == 0 {
+                if !self.has_failed {
+                    self.has_failed = true;
                     self.retry.metrics.enter_failing();
                 }
-                self.faults += 1;
-                pause(FAULT_BACKOFF, self.faults)
+                self.fault_pauses.next_pause()
             }
         };
         let (table, last) = (&self.table, &self.last);
@@ -148,7 +141,7 @@ impl<'a> RetryLoop<'a> {
 
 impl Drop for RetryLoop<'_> {
     fn drop(&mut self) {
-        if self.faults > 0 {
+        if self.has_failed {
             self.retry.metrics.leave_failing();
         }
     }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use backon::Retryable;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use rand::Rng;
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -22,6 +23,7 @@ use uuid::Uuid;
 use crate::live::event::{Event, EventKind, Severity};
 use crate::live::settings::{WebhookFormat, WebhookSettings};
 use crate::live::sinks::encode::EventJson;
+use crate::util::backoff;
 use crate::util::throttle::LogThrottle;
 
 /// Events that may wait for one webhook. Those beyond are kept in the lake.
@@ -29,6 +31,7 @@ const QUEUE_EVENTS: usize = 10_000;
 /// The most events in one request.
 const BATCH_EVENTS: usize = 100;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// First and longest pause between two attempts, unless the server names another.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// A batch that could not be delivered within this time is stored in the lake.
 const RETRY_FOR: Duration = Duration::from_secs(300);
@@ -240,18 +243,20 @@ impl WebhookTask {
     async fn attempt(&self, events: &[Arc<Event>]) {
         let body = self.body(events).to_string();
         let begun = Instant::now();
-        for attempt in 0.. {
-            let Err(problem) = self.post(body.clone()).await else { return };
-            if !problem.is_retryable || begun.elapsed() > RETRY_FOR {
-                self.store_undelivered(events, &problem.text).await;
-                return;
-            }
-            if attempt == 0 {
-                tracing::warn!(webhook = self.settings.name, "{}; trying again", problem.text);
-            }
-            let bound = BACKOFF.0.saturating_mul(1 << attempt.min(16)).min(BACKOFF.1);
-            let pause = bound.mul_f64(rand::rng().random());
-            tokio::time::sleep(pause).await;
+        let mut is_first = true;
+        let posted = (|| self.post(body.clone()))
+            .retry(backoff::exponential(BACKOFF.0, BACKOFF.1))
+            .when(|problem| problem.is_retryable && begun.elapsed() <= RETRY_FOR)
+            // A server that asks for more than that gets one more attempt then.
+            .adjust(|problem, pause| Some(backoff::no_earlier_than(problem.retry_after, pause?).min(RETRY_FOR)))
+            .notify(|problem, _| {
+                if std::mem::take(&mut is_first) {
+                    tracing::warn!(webhook = self.settings.name, "{}; trying again", problem.text);
+                }
+            })
+            .await;
+        if let Err(problem) = posted {
+            self.store_undelivered(events, &problem.text).await;
         }
     }
 
@@ -277,7 +282,7 @@ impl WebhookTask {
                 true => format!("webhook '{name}' gave no answer within {} s", REQUEST_TIMEOUT.as_secs()),
                 false => format!("webhook '{name}': {}", error.without_url()),
             };
-            WebhookError { text, is_retryable: true }
+            WebhookError { text, is_retryable: true, retry_after: None }
         })?;
         let status = sent.status();
         if status.is_success() {
@@ -285,7 +290,9 @@ impl WebhookTask {
         }
         let slow = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
         let text = format!("webhook '{}' answers {status}", self.settings.name);
-        Err(WebhookError { text, is_retryable: slow || status.is_server_error() })
+        let header = sent.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = header.and_then(|text| backoff::retry_after(text, chrono::Utc::now()));
+        Err(WebhookError { text, is_retryable: slow || status.is_server_error(), retry_after })
     }
 
     /// Stores undelivered events in the lake.
@@ -305,9 +312,99 @@ struct WebhookError {
     text: String,
     /// Another attempt can help.
     is_retryable: bool,
+    /// How long the server asks its clients to wait.
+    retry_after: Option<Duration>,
 }
 
 /// Slack's markup: what symbols and names hold is text.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use axum::Router;
+    use axum::http::HeaderMap;
+    use axum::routing::post;
+    use futures::TryStreamExt;
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::live::event::TickId;
+    use crate::util::secret::Secret;
+
+    /// Status and `Retry-After`.
+    type Answer = (u16, Option<&'static str>);
+
+    /// Delivers one event to a server that gives these answers; when its requests came, and the files that were kept.
+    async fn deliver(answers: &[Answer]) -> (Vec<Instant>, Vec<String>) {
+        let script = Arc::new(Mutex::new((VecDeque::from_iter(answers.to_vec()), Vec::new())));
+        let answering = Arc::clone(&script);
+        let answer = move || async move {
+            let mut script = answering.lock().unwrap();
+            script.1.push(Instant::now());
+            let (status, wait) = script.0.pop_front().expect("one answer a request");
+            let headers: HeaderMap = wait.into_iter().map(|wait| (RETRY_AFTER, wait.parse().unwrap())).collect();
+            (StatusCode::from_u16(status).unwrap(), headers)
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let server = tokio::spawn(async { axum::serve(listener, Router::new().route("/hook", post(answer))).await });
+        let store = Arc::new(InMemory::new());
+        let (_handle, stop) = watch::channel(None);
+        let task = WebhookTask {
+            client: Client::new(),
+            settings: WebhookSettings {
+                name: "desk".to_owned(),
+                url: Secret::new(&url),
+                format: WebhookFormat::Json,
+                kinds: vec![EventKind::Rule],
+                rules: Vec::new(),
+                least_severity: Severity::Info,
+            },
+            store: Arc::<InMemory>::clone(&store),
+            settled: Arc::default(),
+            stop,
+        };
+        let event = Event {
+            kind: EventKind::Rule,
+            name: "spike".into(),
+            symbol: "AAPL".into(),
+            ts: 1_795_185_000_123_000,
+            trade_date: 20_777,
+            side: None,
+            confirmed: None,
+            severity: Severity::Info,
+            close: 101.25,
+            volume: 1.0,
+            value: f64::NAN,
+            tick: TickId { epoch: 0, partition: 0, offset: 7, index: 0 },
+        };
+        task.deliver(&[Arc::new(event)]).await;
+        server.abort();
+        let mut kept = Vec::new();
+        for file in store.list(None).try_collect::<Vec<_>>().await.unwrap() {
+            let bytes = store.get(&file.location).await.unwrap().bytes().await.unwrap();
+            kept.push(String::from_utf8(bytes.to_vec()).unwrap());
+        }
+        let requests = script.lock().unwrap().1.clone();
+        (requests, kept)
+    }
+
+    #[tokio::test]
+    async fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
+        let (requests, kept) = deliver(&[(429, Some("1")), (503, None), (204, None)]).await;
+        assert_eq!((requests.len(), kept), (3, Vec::new()));
+        assert!(requests[1] - requests[0] >= Duration::from_secs(1), "{requests:?}");
+        assert!(requests[2] - requests[1] < Duration::from_secs(1), "{requests:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_kept_at_once() {
+        let (requests, kept) = deliver(&[(400, Some("1"))]).await;
+        assert_eq!((requests.len(), kept.len()), (1, 1));
+        assert!(kept[0].contains("0-0-7-0-rule-spike"), "{kept:?}");
+    }
 }

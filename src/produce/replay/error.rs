@@ -4,6 +4,8 @@
 pub enum ReplayError {
     #[error("find files '{pattern}': there are none; correct the name")]
     NoFiles { pattern: String },
+    #[error("find files '{pattern}': at character {column}: {problem}")]
+    Pattern { pattern: String, column: usize, problem: &'static str },
     #[error("read {file}: it is a folder; name its files, as in '{file}/*.csv'")]
     Folder { file: String },
     #[error(

@@ -100,66 +100,31 @@ pub(super) fn find(patterns: &[String], format: Option<FileFormat>) -> Result<Ve
 
 /// A file of this very name comes before a pattern.
 fn expand(pattern: &str) -> Result<Vec<PathBuf>, ReplayError> {
-    let path = Path::new(pattern);
     let no_files = || ReplayError::NoFiles { pattern: pattern.to_owned() };
+    let path = Path::new(pattern);
     if path.exists() {
         return Ok(vec![path.to_owned()]);
     }
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(no_files)?;
-    if !name.contains(['*', '?']) {
-        return Err(no_files());
-    }
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let entries = std::fs::read_dir(folder.unwrap_or(Path::new("."))).map_err(|_| no_files())?;
+    let paths = glob::glob(pattern).map_err(|error| ReplayError::Pattern {
+        pattern: pattern.to_owned(),
+        column: error.pos + 1,
+        problem: error.msg,
+    })?;
     let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|source| ReplayError::Io { file: pattern.to_owned(), source })?;
-        let file = entry.path();
-        if entry.file_name().to_str().is_some_and(|text| matches(name.as_bytes(), text.as_bytes())) && file.is_file() {
-            found
-                .push(folder.map_or_else(|| PathBuf::from(entry.file_name()), |folder| folder.join(entry.file_name())));
+    for path in paths {
+        let path =
+            path.map_err(|error| ReplayError::Io { file: error.path().display().to_string(), source: error.into() })?;
+        if path.is_file() {
+            found.push(path);
         }
     }
     found.sort();
     if found.is_empty() { Err(no_files()) } else { Ok(found) }
 }
 
-/// `*` is any text, `?` one byte.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    let mut retry = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                retry = Some((p + 1, n));
-                p += 1;
-            }
-            Some(wanted) if *wanted == b'?' || *wanted == name[n] => {
-                p += 1;
-                n += 1;
-            }
-            _ => match &mut retry {
-                Some((after, start)) => {
-                    *start += 1;
-                    (p, n) = (*after, *start);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|byte| *byte == b'*')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns() {
-        let check = |pattern: &str, name: &str| matches(pattern.as_bytes(), name.as_bytes());
-        assert!(check("*.csv", "a.csv") && check("*", "") && check("a*b*c", "aXbXbc") && check("?.csv", "a.csv"));
-        assert!(!check("*.csv", "a.csv2") && !check("a?", "a") && !check("", "a") && !check("a*b", "ac"));
-    }
 
     #[test]
     fn files_are_found_and_their_formats_known() {
@@ -187,5 +152,35 @@ mod tests {
             let error = names(&[pattern], None).unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");
         }
+    }
+
+    #[test]
+    fn patterns_are_those_of_a_shell() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["2023/b.csv", "2023/a.csv", "2024/a.csv", "2024/q1/a.csv", "2024/.a.csv", "x.csv", "x[1].csv"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        let found = |pattern: &str| {
+            let paths = expand(&folder.path().join(pattern).display().to_string())?;
+            let short = |path: PathBuf| path.strip_prefix(folder.path()).unwrap().display().to_string();
+            Ok::<_, ReplayError>(paths.into_iter().map(short).collect::<Vec<_>>())
+        };
+        for (pattern, expected) in [
+            ("202?/*.csv", &["2023/a.csv", "2023/b.csv", "2024/.a.csv", "2024/a.csv"][..]),
+            ("202[0-3]/*.csv", &["2023/a.csv", "2023/b.csv"]),
+            ("*/a.csv", &["2023/a.csv", "2024/a.csv"]),
+            ("**/a.csv", &["2023/a.csv", "2024/a.csv", "2024/q1/a.csv"]),
+            ("*", &["x.csv", "x[1].csv"]),
+            ("x[1].csv", &["x[1].csv"]),
+            ("x[[]*", &["x[1].csv"]),
+        ] {
+            assert_eq!(found(pattern).unwrap(), expected, "{pattern}");
+        }
+        assert!(matches!(found("X*.csv"), Err(ReplayError::NoFiles { .. })));
+        assert!(matches!(found("nowhere/*.csv"), Err(ReplayError::NoFiles { .. })));
+        let error = expand("a/b[.csv").unwrap_err().to_string();
+        assert!(error.starts_with("find files 'a/b[.csv': at character 4: "), "{error}");
     }
 }

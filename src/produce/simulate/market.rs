@@ -86,11 +86,12 @@ pub(super) fn to_tick_size(price: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::random::seeded;
     use super::*;
 
     /// Log returns of two symbols over `steps` steps.
     fn returns(dynamics: [PriceDynamics; 2], steps: usize, step_seconds: f64) -> [Vec<f64>; 2] {
-        let mut random = SimulationRng::new(11);
+        let mut random = seeded(11);
         let mut market = SimulatedMarket::new(dynamics.into_iter().map(|one| (100.0, one)));
         let mut last = [100.0f64; 2];
         let mut returns = [Vec::new(), Vec::new()];

@@ -18,7 +18,7 @@ use super::wire::MessageEncoder;
 use super::{Feed, FeedError, FeedMessage};
 use crate::market::{LocalClock, Tick};
 use market::{PriceDynamics, SimulatedMarket, to_tick_size};
-use random::SimulationRng;
+use random::{SimulationRng, between, index, seeded, uniform};
 use volume::intraday_factor;
 
 const FIRST_NAMES: [&str; 8] = ["AAPL", "MSFT", "NVDA", "AMZN", "GOOGL", "META", "TSLA", "JPM"];
@@ -103,18 +103,25 @@ pub struct Simulator {
 
 impl Simulator {
     pub fn new(settings: &SimulateSettings) -> Self {
-        let mut random = SimulationRng::new(settings.seed);
+        let mut random = seeded(settings.seed);
         let parameters: Vec<(f64, PriceDynamics)> = (0..settings.symbols.max(1))
             .map(|_| {
-                let price = random.between(10f64.ln(), 600f64.ln()).exp();
-                let drift = random.between(-0.05, 0.15);
-                (price, PriceDynamics { drift, volatility: random.between(0.15, 0.6), rho: random.between(0.4, 0.8) })
+                let price = between(&mut random, 10f64.ln(), 600f64.ln()).exp();
+                let drift = between(&mut random, -0.05, 0.15);
+                (
+                    price,
+                    PriceDynamics {
+                        drift,
+                        volatility: between(&mut random, 0.15, 0.6),
+                        rho: between(&mut random, 0.4, 0.8),
+                    },
+                )
             })
             .collect();
         let instruments = (0..parameters.len())
             .map(|number| Instrument {
                 symbol: symbol_name(number).into(),
-                median_volume: random.between(20f64.ln(), 400f64.ln()).exp(),
+                median_volume: between(&mut random, 20f64.ln(), 400f64.ln()).exp(),
                 day: i64::MIN,
                 open: 0.0,
                 high: 0.0,
@@ -147,19 +154,19 @@ impl Simulator {
         let ts = self.next_ts();
         self.made += 1;
         self.market.advance(self.interval_seconds, self.interval_root, &mut self.random);
-        let number = self.random.index(self.instruments.len() as u32);
+        let number = index(&mut self.random, self.instruments.len() as u32);
         let mut price = self.market.price(number, &mut self.random);
         let local = self.local.local(ts).unwrap_or(ts);
         let instrument = &mut self.instruments[number];
         let spread = (VOLUME_SPREAD * self.random.sample::<f64, _>(StandardNormal)).exp();
         let mut volume = instrument.median_volume * intraday_factor(local) * spread;
-        if self.anomaly > 0.0 && self.random.uniform() < self.anomaly {
-            if self.random.uniform() < 0.5 {
-                let size = self.random.between(0.03, 0.08);
-                price *= if self.random.uniform() < 0.5 { 1.0 + size } else { 1.0 - size };
+        if self.anomaly > 0.0 && uniform(&mut self.random) < self.anomaly {
+            if uniform(&mut self.random) < 0.5 {
+                let size = between(&mut self.random, 0.03, 0.08);
+                price *= if uniform(&mut self.random) < 0.5 { 1.0 + size } else { 1.0 - size };
                 self.anomalies.price_spikes += 1;
             } else {
-                volume *= self.random.between(10.0, 50.0);
+                volume *= between(&mut self.random, 10.0, 50.0);
                 self.anomalies.volume_bursts += 1;
             }
         }

@@ -1,84 +1,56 @@
 //! The random numbers of the simulation: xoshiro256++, seeded through SplitMix64.
 //!
-//! Written out here because a seed has to give the same ticks in every version of the program, which the generators
-//! of `rand` do not promise. Algorithms: Blackman and Vigna, <https://prng.di.unimi.it>.
+//! A seed has to give the same ticks in every version of the program. `rand` promises that neither for its generators nor
+//! for how it makes numbers of a range, so that the first come from `rand_xoshiro` and the others are made here.
 
-use rand::RngCore;
+use rand::{RngCore, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
 
-#[derive(Debug, Clone)]
-pub(super) struct SimulationRng {
-    state: [u64; 4],
+pub(super) type SimulationRng = Xoshiro256PlusPlus;
+
+pub(super) fn seeded(seed: u64) -> SimulationRng {
+    SimulationRng::seed_from_u64(seed)
 }
 
-impl SimulationRng {
-    pub(super) fn new(seed: u64) -> Self {
-        let mut mix = seed;
-        let state = std::array::from_fn(|_| {
-            mix = mix.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut word = mix;
-            word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            word ^ (word >> 31)
-        });
-        Self { state }
-    }
-
-    /// Uniform in `[0, 1)`.
-    #[inline]
-    pub(super) fn uniform(&mut self) -> f64 {
-        (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
-    }
-
-    /// Uniform in `[low, high)`.
-    pub(super) fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.uniform()
-    }
-
-    /// Uniform in `[0, count)`; the bias is below `count / 2^32`.
-    #[inline]
-    pub(super) fn index(&mut self, count: u32) -> usize {
-        ((u64::from(self.next_u32()) * u64::from(count)) >> 32) as usize
-    }
+/// Uniform in `[0, 1)`.
+#[inline]
+pub(super) fn uniform(random: &mut SimulationRng) -> f64 {
+    (random.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
 }
 
-impl RngCore for SimulationRng {
-    #[inline]
-    fn next_u32(&mut self) -> u32 {
-        (self.next_u64() >> 32) as u32
-    }
+/// Uniform in `[low, high)`.
+pub(super) fn between(random: &mut SimulationRng, low: f64, high: f64) -> f64 {
+    low + (high - low) * uniform(random)
+}
 
-    #[inline]
-    fn next_u64(&mut self) -> u64 {
-        let [a, b, c, d] = self.state;
-        let result = a.wrapping_add(d).rotate_left(23).wrapping_add(a);
-        let (c, d) = (c ^ a, d ^ b);
-        self.state = [a ^ d, b ^ c, c ^ (b << 17), d.rotate_left(45)];
-        result
-    }
-
-    fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next_u64().to_le_bytes()[..chunk.len()]);
-        }
-    }
+/// Uniform in `[0, count)`; the bias is below `count / 2^32`.
+#[inline]
+pub(super) fn index(random: &mut SimulationRng, count: u32) -> usize {
+    ((u64::from(random.next_u32()) * u64::from(count)) >> 32) as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Computed from the algorithms of Blackman and Vigna, <https://prng.di.unimi.it>.
     #[test]
     fn agrees_with_the_reference() {
-        let mut random = SimulationRng { state: [1, 2, 3, 4] };
-        let first: Vec<u64> = (0..4).map(|_| random.next_u64()).collect();
-        assert_eq!(first, [41_943_041, 58_720_359, 3_588_806_011_781_223, 3_591_011_842_654_386]);
+        for (seed, expected) in [
+            (0, [5_987_356_902_031_041_503, 7_051_070_477_665_621_255, 6_633_766_593_972_829_180]),
+            (7, [1_021_219_803_524_665_661, 3_174_977_118_032_272_916, 13_236_943_193_235_544_178]),
+            (u64::MAX, [6_254_647_548_650_071_986, 16_610_832_622_747_802_512, 16_422_857_234_328_439_435]),
+        ] {
+            let mut random = seeded(seed);
+            assert_eq!([(); 3].map(|()| random.next_u64()), expected, "{seed}");
+        }
     }
 
     #[test]
     fn uniform_numbers_are_uniform() {
-        let mut random = SimulationRng::new(7);
-        let mean = (0..100_000).map(|_| random.uniform()).sum::<f64>() / 100_000.0;
+        let mut random = seeded(7);
+        let mean = (0..100_000).map(|_| uniform(&mut random)).sum::<f64>() / 100_000.0;
         assert!((mean - 0.5).abs() < 0.005, "{mean}");
-        assert!((0..10_000).all(|_| random.index(3) < 3));
+        assert!((0..10_000).all(|_| index(&mut random, 3) < 3));
     }
 }

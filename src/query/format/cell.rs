@@ -39,18 +39,6 @@ fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-pub(super) fn width(text: &str) -> usize {
-    text.chars().count()
-}
-
-/// At most so many characters.
-pub(super) fn cut(text: String, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text,
-        Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
-    }
-}
-
 /// A number as people read it: six digits behind the point, or six significant ones below 1.
 pub(super) fn rounded(number: f64) -> String {
     let size = number.abs();
@@ -92,11 +80,5 @@ mod tests {
         ] {
             assert_eq!(rounded(number), text);
         }
-    }
-
-    #[test]
-    fn long_texts_are_cut_between_characters() {
-        assert_eq!(cut("äöüß".to_owned(), 4), "äöüß");
-        assert_eq!(cut("äöüßé".to_owned(), 4), "äöü…");
     }
 }

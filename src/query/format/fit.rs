@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 
 /// A long text leaves room for at least two more columns.
 const COLUMNS_THAT_SHARE: usize = 3;
-const LEAST_CELL_CHARS: usize = 16;
+const LEAST_CELL_WIDTH: usize = 16;
 
 /// The bounds of a table on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableFit {
-    /// Characters of a line.
+    /// Columns of the terminal.
     pub width: usize,
     /// Rows that are shown; `None` shows all.
     pub rows: Option<usize>,
@@ -18,8 +18,8 @@ pub struct TableFit {
 }
 
 impl TableFit {
-    pub(super) fn cell_chars(self) -> usize {
-        (self.width / COLUMNS_THAT_SHARE).max(LEAST_CELL_CHARS)
+    pub(super) fn cell_width(self) -> usize {
+        (self.width / COLUMNS_THAT_SHARE).max(LEAST_CELL_WIDTH)
     }
 
     /// Indices of the columns that fit side by side, outer ones first; at least the first and the last.

@@ -9,8 +9,9 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::cell::{CellLines, GridStyle, NULL, cell, cut, rounded, width};
+use super::cell::{CellLines, GridStyle, NULL, cell, rounded};
 use super::fit::{KeptRows, TableFit};
+use crate::util::text_width::{cut, text_width};
 
 /// Rows that the widths are taken from before the first line is written.
 const SAMPLE_ROWS: usize = 1_000;
@@ -45,7 +46,7 @@ struct GridLayout {
 impl<W: Write> GridWriter<W> {
     pub(super) fn new(sink: W, schema: &SchemaRef, style: GridStyle, fit: Option<TableFit>) -> Self {
         let kinds = || schema.fields().iter().map(|field| field.data_type());
-        let most = fit.map_or(usize::MAX, TableFit::cell_chars);
+        let most = fit.map_or(usize::MAX, TableFit::cell_width);
         let names = schema.fields().iter().map(|field| cut(cell(field.name(), style).join(" "), most)).collect();
         let rows = match fit.and_then(|fit| fit.rows) {
             Some(most) => GridRows::Bounded(KeptRows::new(most)),
@@ -129,16 +130,16 @@ impl<W: Write> GridWriter<W> {
     fn cell(&self, text: &str) -> CellLines {
         let lines = cell(text, self.style);
         match self.fit {
-            Some(fit) => lines.into_iter().map(|line| cut(line, fit.cell_chars())).collect(),
+            Some(fit) => lines.into_iter().map(|line| cut(line, fit.cell_width())).collect(),
             None => lines,
         }
     }
 
     fn layout(&self, rows: &[&[Vec<CellLines>]]) -> GridLayout {
-        let mut widths: Vec<usize> = self.names.iter().map(|name| width(name)).collect();
+        let mut widths: Vec<usize> = self.names.iter().map(|name| text_width(name)).collect();
         for cells in rows.iter().copied().flatten() {
             for (widest, lines) in widths.iter_mut().zip(cells) {
-                *widest = lines.iter().map(|line| width(line)).fold(*widest, usize::max);
+                *widest = lines.iter().map(|line| text_width(line)).fold(*widest, usize::max);
             }
         }
         let shown = match self.fit {
@@ -265,7 +266,7 @@ fn write_row(
                 line.push_str(" | ");
             }
             let text = cells[*column].get(row).map_or("", String::as_str);
-            let pad = " ".repeat(layout.widths[*column].saturating_sub(width(text)));
+            let pad = " ".repeat(layout.widths[*column].saturating_sub(text_width(text)));
             let (before, after) = if right[*column] { (pad.as_str(), "") } else { ("", pad.as_str()) };
             line.push_str(before);
             line.push_str(text);

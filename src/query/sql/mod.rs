@@ -13,5 +13,6 @@ pub(in crate::query) mod qualify;
 pub(in crate::query) mod range_placeholder;
 pub(in crate::query) mod scope;
 pub(in crate::query) mod since;
+pub(in crate::query) mod split;
 pub(in crate::query) mod statement;
 pub(in crate::query) mod time_text;

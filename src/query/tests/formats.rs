@@ -190,6 +190,19 @@ async fn spreadsheets_get_no_formulas() {
 }
 
 #[tokio::test]
+async fn wide_characters_keep_columns_in_line() {
+    let sql = "SELECT * FROM (VALUES ('茅台', 1), ('e\u{301}t\u{e9}', 22), ('📈', 333)) AS t(\"名\", n) ORDER BY n";
+    assert_eq!(
+        text_of(sql, OutputFormat::Table).await,
+        "名   |   n\n-----+----\n茅台 |   1\ne\u{301}t\u{e9}  |  22\n📈   | 333\n(3 rows)\n"
+    );
+    assert_eq!(
+        text_of(sql, OutputFormat::Markdown).await,
+        "| 名   |   n |\n|------|----:|\n| 茅台 |   1 |\n| e\u{301}t\u{e9}  |  22 |\n| 📈   | 333 |\n"
+    );
+}
+
+#[tokio::test]
 async fn a_table_fits_its_terminal() {
     let view = small().await;
     let sql = "SELECT value AS n, value / 3.0 AS third, repeat('x', 100) AS text, 'last' AS last FROM \

@@ -5,6 +5,7 @@ use std::fmt;
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use crate::query::sql::problems::source_location::SourceLocation;
+use crate::util::text_width::text_width;
 
 /// A problem of a statement, with its location and hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,9 @@ impl fmt::Display for SqlProblem {
         f.write_str(&self.message)?;
         if let Some(source_location) = &self.source_location {
             let number = source_location.line.to_string();
-            let (blank, indent, carets) =
-                (" ".repeat(number.len()), " ".repeat(source_location.indent), "^".repeat(source_location.width));
+            let (before, marked) = (source_location.text_before(), source_location.word());
+            let blank = " ".repeat(number.len());
+            let (indent, carets) = (" ".repeat(text_width(&before)), "^".repeat(text_width(&marked).max(1)));
             write!(f, "\n  {number} | {}\n  {blank} | {indent}{carets}", source_location.text)?;
         }
         for hint in &self.hints {

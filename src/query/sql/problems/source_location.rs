@@ -66,10 +66,14 @@ impl SourceLocation {
         self.text.chars().skip(self.indent).take(self.width).collect()
     }
 
+    /// The line up to what is marked.
+    pub(in crate::query) fn text_before(&self) -> String {
+        self.text.chars().take(self.indent).collect()
+    }
+
     /// The word before, on the same line.
     pub(in crate::query) fn word_before(&self) -> Option<String> {
-        let before: String = self.text.chars().take(self.indent).collect();
-        before.split_whitespace().next_back().map(str::to_owned)
+        self.text_before().split_whitespace().next_back().map(str::to_owned)
     }
 
     pub(in crate::query) fn is_double_quoted(&self) -> bool {

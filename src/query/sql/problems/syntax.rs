@@ -101,6 +101,9 @@ mod tests {
             Some((7, 1)),
             "{problem}"
         );
+        let Err(QueryError::Sql(problem)) = ParsedStatement::parse("SELECT '茅台' FORM ticks") else { panic!() };
+        let lines: Vec<String> = problem.to_string().lines().skip(1).map(str::to_owned).collect();
+        assert_eq!(lines, ["  1 | SELECT '茅台' FORM ticks", "    |                    ^^^^^"]);
         let deep = format!("SELECT {}1{}", "(".repeat(400), ")".repeat(400));
         let Err(QueryError::Sql(problem)) = ParsedStatement::parse(&deep) else { panic!() };
         assert!(problem.to_string().contains("too deeply"), "{problem}");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::cli::args::FormatChoice;
+use crate::query::{is_blank_sql, statement_end};
 use crate::util::suggest::did_you_mean;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +88,7 @@ pub(super) fn split(text: &str) -> (Vec<Input>, &str) {
             inputs.extend(sql(&rest[..end]));
             rest = &rest[end..];
         } else {
-            return (inputs, if is_blank(rest) { "" } else { rest });
+            return (inputs, if is_blank_sql(rest) { "" } else { rest });
         }
         rest = rest.trim_start();
     }
@@ -111,7 +112,7 @@ pub(super) fn split_all(text: &str) -> Vec<Input> {
 }
 
 fn sql(text: &str) -> Option<Input> {
-    (!is_blank(text)).then(|| Input::Sql(text.trim().to_owned()))
+    (!is_blank_sql(text)).then(|| Input::Sql(text.trim().to_owned()))
 }
 
 /// `sma_crossover` or `sma_crossover --param fast=5`.
@@ -122,50 +123,6 @@ fn is_named(line: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     let has_flag = |word: &str| word.strip_prefix("--").is_some_and(|flag| flag.starts_with(char::is_alphabetic));
     is_name && !STARTERS.contains(&name) && words.next().is_none_or(has_flag)
-}
-
-/// Behind the first semicolon that is in no text, name or comment.
-fn statement_end(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        match skip(text, at) {
-            Some(next) => at = next?,
-            None if bytes[at] == b';' => return Some(at + 1),
-            None => at += 1,
-        }
-    }
-    None
-}
-
-/// Behind the quoted text or comment that begins at a byte; `Some(None)` when it doesn't end.
-fn skip(text: &str, at: usize) -> Option<Option<usize>> {
-    let rest = &text.as_bytes()[at..];
-    let behind = |mark: &str, from: usize| text[at + from..].find(mark).map(|found| at + from + found + mark.len());
-    match rest {
-        [b'\'', ..] => Some(behind("'", 1)),
-        [b'"', ..] => Some(behind("\"", 1)),
-        [b'`', ..] => Some(behind("`", 1)),
-        [b'-', b'-', ..] => Some(behind("\n", 2)),
-        [b'/', b'*', ..] => Some(behind("*/", 2)),
-        _ => None,
-    }
-}
-
-/// Nothing but space, comments and semicolons.
-fn is_blank(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        let is_comment = matches!(&bytes[at..], [b'-', b'-', ..] | [b'/', b'*', ..]);
-        match skip(text, at) {
-            Some(Some(next)) if is_comment => at = next,
-            Some(None) if bytes[at] == b'-' => return true,
-            None if bytes[at].is_ascii_whitespace() || bytes[at] == b';' => at += 1,
-            _ => return false,
-        }
-    }
-    true
 }
 
 impl Dot {
@@ -268,6 +225,9 @@ mod tests {
         }
         assert_eq!(split_all("SELECT 'a;"), [sql("SELECT 'a;")]);
         assert_eq!(split("SELECT 'it''s';").0, [sql("SELECT 'it''s';")]);
+        let text = "SELECT $$;$$ /* /* ; */ ; */;\n.tables\nSELECT $$;\n";
+        let whole = [sql("SELECT $$;$$ /* /* ; */ ; */;"), Input::Dot(".tables".to_owned())];
+        assert_eq!(split(text), (whole.to_vec(), "SELECT $$;\n"));
     }
 
     #[test]

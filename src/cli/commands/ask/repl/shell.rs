@@ -25,6 +25,7 @@ use crate::lake::StoreSettings;
 use crate::query::{
     Dialect, NamedQueries, ParsedStatement, QueryError, QueryParam, ResultOutput, TableInfo, write_all,
 };
+use crate::util::text_width::{padded, text_width};
 
 const WAY_TO_ALL: &str = ".limit, .mode, .pager and .output show more";
 
@@ -298,12 +299,13 @@ fn table_line(table: &TableInfo) -> String {
 
 fn columns(table: &TableInfo) -> String {
     let fields = table.schema.fields();
-    let width = fields.iter().map(|field| field.name().chars().count()).max().unwrap_or(0);
+    let width = fields.iter().map(|field| text_width(field.name())).max().unwrap_or(0);
     let mut text = format!("{}\n", table.name);
     for field in fields {
         let not_null = if field.is_nullable() { "" } else { " NOT NULL" };
         let kind = crate::query::sql_type(field.data_type());
-        writeln!(text, "  {:width$}  {kind}{not_null}", field.name()).expect("a string takes all text");
+        let name = padded(field.name(), width);
+        writeln!(text, "  {name}  {kind}{not_null}").expect("a string takes all text");
     }
     text
 }
