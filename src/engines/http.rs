@@ -1,4 +1,4 @@
-//! Servers that are asked over HTTP: which URLs name one, where secrets may go, and how long anything waits.
+//! Shared code of the HTTP clients: validation of server URLs, the rule where secrets may be sent, and timeouts.
 
 use std::time::Duration;
 
@@ -9,22 +9,25 @@ use url::Host;
 use super::error::EngineError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Long enough for a large page over a slow line, or a table that is created after its log was read.
+/// Timeout of a request, long enough for a large page over a slow line, or for a server that reads the log of a table
+/// to create it.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The flags and settings that name a server and its user.
+/// The names of the flags and settings for a server and its user, for error messages.
 pub(super) struct ServerFlags {
     pub engine: &'static str,
     /// Flag and setting of the URL.
     pub url: &'static str,
     pub user: &'static str,
-    /// The environment variable.
+    /// Environment variable of the password.
     pub password: &'static str,
 }
 
 impl ServerFlags {
+    /// Parses the URL of a server.
+    ///
     /// # Errors
-    /// The text is no URL of HTTP, or holds secrets.
+    /// The text is not an HTTP URL, or it contains a user or password.
     pub(super) fn parse(&self, text: &str) -> Result<Url, EngineError> {
         let wrong = |why: &str| EngineError::Usage(format!("{}: {why}, as in https://host:8443", self.url));
         let url = Url::parse(text).map_err(|_| wrong("write a URL"))?;
@@ -38,6 +41,8 @@ impl ServerFlags {
         Ok(url)
     }
 
+    /// Creates the HTTP client.
+    ///
     /// # Errors
     /// TLS can't be set up.
     pub(super) fn client(&self) -> Result<Client, EngineError> {
@@ -50,17 +55,17 @@ impl ServerFlags {
         client.map_err(|error| EngineError::Protocol { engine: self.engine, detail: format!("set up TLS: {error}") })
     }
 
-    /// No answer came; the reason is at the end of the causes.
+    /// The error for a request without a response. The root cause is at the end of the error chain.
     pub(super) fn unreachable(&self, url: &Url, error: reqwest::Error) -> EngineError {
         let error = anyhow::Error::from(error.without_url());
         EngineError::Unreachable { engine: self.engine, address: url.to_string(), detail: format!("{error:#}") }
     }
 }
 
-/// `secrets` are only shown to TLS, or to this machine.
+/// Requires that `secrets` are sent only over TLS or to this machine.
 ///
 /// # Errors
-/// Anybody on the way could read them.
+/// The connection is unencrypted, so that others on the network could read the secrets.
 pub(super) fn require_tls(url: &Url, secrets: &str) -> Result<(), EngineError> {
     if url.scheme() == "https" || is_loopback(url) {
         return Ok(());

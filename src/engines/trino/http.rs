@@ -1,4 +1,4 @@
-//! Requests of Trino's protocol: credentials, retries, and where secrets may be sent.
+//! HTTP requests of Trino's protocol: credentials, retries, and the rule where secrets may be sent.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,15 +19,16 @@ const SERVER: ServerFlags = ServerFlags {
     user: "--trino-user",
     password: "TICKHOUSE_TRINO_PASSWORD",
 };
-/// Stopping a query must not block the caller for longer.
+/// Timeout for stopping a query, so that the caller isn't blocked for longer.
 const DELETE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A coordinator behind a balancer is back within this time, or it has forgotten the query.
+/// How long a request is retried. A coordinator behind a load balancer either is available again within this time, or
+/// has lost the query.
 const RETRY_FOR: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const LOG_IN_FIX: &str = "set --trino-user (trino.user) with TICKHOUSE_TRINO_PASSWORD, or TICKHOUSE_TRINO_TOKEN; each also \
                       as .._FILE";
-/// Of the answer of something that is not Trino.
+/// Maximum number of characters kept of a response that is not from Trino.
 const LONGEST_DETAIL: usize = 200;
 
 #[derive(Clone)]
@@ -53,7 +54,7 @@ impl fmt::Debug for TrinoHttp {
     }
 }
 
-/// The error of a request, and whether to retry it.
+/// The error of a request, and whether a retry may succeed.
 enum RequestError {
     /// A retry may succeed.
     Later(EngineError, Option<Duration>),
@@ -95,7 +96,7 @@ impl TrinoHttp {
         })
     }
 
-    /// The first page of the answer to `sql`.
+    /// Posts `sql` and returns the first page of the result.
     pub(super) async fn post(&self, sql: &str) -> Result<TrinoPage, EngineError> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/v1/statement", self.url.path().trim_end_matches('/')));
@@ -105,7 +106,7 @@ impl TrinoHttp {
                 .header("X-Trino-Catalog", &self.catalog)
                 .header("X-Trino-Schema", &self.schema)
                 .header("X-Trino-Time-Zone", "UTC")
-                // Without it all times come in milliseconds.
+                // Without this header, Trino returns all times in milliseconds.
                 .header("X-Trino-Client-Capabilities", "PARAMETRIC_DATETIME")
                 .body(sql.to_owned())
         };
@@ -125,7 +126,7 @@ impl TrinoHttp {
         }
     }
 
-    /// The URL of the next page. Secrets are sent to it only if it is on the configured server.
+    /// Parses the URL of the next page. If requests carry secrets, it has to be on the configured server.
     pub(super) fn page_url(&self, text: &str) -> Result<Url, EngineError> {
         let wrong = |detail: String| EngineError::Protocol { engine: TRINO, detail };
         let url = Url::parse(text).map_err(|error| wrong(format!("nextUri {text}: {error}")))?;
@@ -148,8 +149,8 @@ impl TrinoHttp {
         }
     }
 
-    /// Sends until there is an answer, for [`RETRY_FOR`] at most. A request that can be repeated is sent again also
-    /// when the connection broke.
+    /// Sends a request, with retries for at most [`RETRY_FOR`]. If the request is `repeatable`, it is also retried
+    /// after the connection was lost.
     async fn send(&self, request: impl Fn() -> RequestBuilder, repeatable: bool) -> Result<TrinoPage, EngineError> {
         let begun = Instant::now();
         let mut wait = FIRST_WAIT;
@@ -211,7 +212,7 @@ impl TrinoHttp {
     }
 }
 
-/// Status and the first line of the body.
+/// The status and the first line of the body.
 async fn detail_of(answer: Response) -> String {
     let status = answer.status();
     let body = answer.text().await.unwrap_or_default();

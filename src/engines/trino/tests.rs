@@ -1,4 +1,4 @@
-//! Trino's protocol against a server that answers from a script.
+//! Tests of Trino's protocol against a server that sends scripted responses.
 
 use std::collections::VecDeque;
 
@@ -11,19 +11,19 @@ use tokio_util::sync::CancellationToken;
 use crate::engines::*;
 use crate::util::secret::Secret;
 
-/// Method, path and what comes back.
+/// Method and path of an expected request; status and body of the response to it.
 type Step = (&'static str, &'static str, u16, Value);
 
 struct Server {
     url: String,
-    /// Every request, once the script is at its end.
+    /// Returns all requests, once the script has ended.
     requests: JoinHandle<Vec<Request>>,
 }
 
 #[derive(Debug, Default)]
 struct Request {
     line: String,
-    /// In lower case.
+    /// Headers in lower case.
     headers: Vec<String>,
     body: String,
 }
@@ -67,7 +67,7 @@ impl Server {
                 request.body = String::from_utf8(body).unwrap();
                 assert_eq!(request.line.trim(), format!("{method} {path} HTTP/1.1"));
                 requests.push(request);
-                // 0 breaks the connection.
+                // With status 0 the server closes the connection instead of responding.
                 if status > 0 {
                     let text =
                         if answer.is_string() { answer.as_str().unwrap().to_owned() } else { answer.to_string() };
@@ -120,7 +120,7 @@ async fn an_answer_is_followed_page_by_page() {
     assert_eq!((first.num_rows(), read.rows, read.splits, read.all_splits), (2, 7, 2, 3));
     assert_eq!(answer.next().await.unwrap().unwrap().num_rows(), 1);
     assert!(answer.next().await.unwrap().is_none());
-    // Nothing is left to end.
+    // The statement has finished, so `close` sends no request.
     answer.close().await;
     let requests = server.requests.await.unwrap();
     assert_eq!(requests.len(), 8);
@@ -167,7 +167,7 @@ async fn errors_say_where_and_what() {
         let error = server.client().execute("SELECT 1", &CancellationToken::new()).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
-    // Of a statement that may run already nobody knows more.
+    // A lost POST is not retried, because the statement may be running already.
     let server = Server::start(vec![("POST", "/v1/statement", 0, json!(null))]).await;
     let error = server.client().execute("SELECT 1", &CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, EngineError::Unreachable { .. }), "{error}");
@@ -182,7 +182,7 @@ async fn what_is_stopped_ends_at_the_server() {
     answer.close().await;
     assert_eq!(server.requests.await.unwrap().len(), 3);
 
-    // While it waits for its columns; the server holds the request back until it is gone.
+    // The client is stopped while it waits for the columns: the server holds the request back until the client is gone.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
