@@ -1,4 +1,4 @@
-//! The live page over HTTP: history as columns, live values as a stream, assets of `ui/`.
+//! The dashboard over HTTP: history as columns of JSON, live values as an event stream, and the assets of `ui/`.
 //!
 //! ```text
 //!  http: connection (512) ──> guard: host, method, token ──> routes ──> assets
@@ -11,8 +11,8 @@
 //!        /api/stream: tab (queue of 8) <── hub: one task, four broadcasts a second <── broadcast of live updates
 //! ```
 //!
-//! Invariants: only GET and HEAD, nothing is written anywhere; no SQL comes from outside; every answer carries the
-//! content security policy; no token is logged; every task is joined by [`Server::run`].
+//! Invariants: only GET and HEAD are allowed, and nothing is written; clients can't send SQL; every response carries
+//! the content security policy; no token is logged; every task is joined by [`Server::run`].
 
 mod api;
 mod assets;
