@@ -53,7 +53,7 @@ impl TimeReader {
         }
     }
 
-    /// For a feed that sends milliseconds or microseconds, depending on the client's subscription.
+    /// For a feed that sends milliseconds or microseconds, depending on what the client requested.
     pub(in crate::decode) fn or_micros(self) -> Self {
         Self { or_micros: true, ..self }
     }
@@ -137,7 +137,7 @@ impl TimeReader {
                 let zone = self.zone.ok_or(naive())?;
                 let first = |local: NaiveDateTime| zone.from_local_datetime(&local).earliest();
                 let midnight = day.and_time(NaiveTime::MIN);
-                // In some zones, daylight saving time begins at midnight, so that this hour doesn't exist.
+                // In some zones, daylight saving time begins at midnight, so midnight doesn't exist on that day.
                 let instant = first(midnight).or_else(|| first(midnight + Duration::hours(1)));
                 let instant = instant.ok_or_else(|| {
                     Rejection::new(RejectionReason::TsParse, format!("ts: the day does not exist in {zone}"))

@@ -66,7 +66,7 @@ impl TimeFormat {
     }
 }
 
-/// Replaces a leap second by the last microsecond before it. The flag tells whether it was one.
+/// Replaces a leap second by the last microsecond before it. Also returns whether it was one.
 pub(in crate::decode) fn without_leap_second(time: NaiveTime) -> (NaiveTime, bool) {
     const LAST: u32 = 999_999_000;
     match time.nanosecond() >= 1_000_000_000 {

@@ -127,7 +127,7 @@ pub struct Coercions {
     pub precision_loss: u64,
     pub auto_time_unit: u64,
     pub leap_second: u64,
-    /// Implausible Kafka timestamps, which are stored as NULL.
+    /// Kafka timestamps that are stored as NULL because they are implausible.
     pub kafka_timestamp: u64,
 }
 

@@ -155,8 +155,7 @@ impl JsonNumber {
 }
 
 impl JsonNumber {
-    /// The exact value of the literal times `10^power`. Digits after the decimal point are truncated. `None` beyond 64
-    /// bits.
+    /// Multiplies the literal by `10^power` exactly, and truncates the result to an integer. `None` beyond 64 bits.
     #[inline]
     pub(in crate::decode) fn scaled(self, literal: &str, power: i32) -> Option<i64> {
         let magnitude = if self.long {
@@ -212,7 +211,7 @@ pub(in crate::decode) fn number_in_text(text: &str) -> Result<JsonNumber, Reject
     }
 }
 
-/// Parses a decimal number, and returns its exact value times `10^power`. Digits after the decimal point are truncated.
+/// Parses a decimal number, multiplies it by `10^power` exactly, and truncates the result to an integer.
 ///
 /// # Errors
 /// The same as for [`number_in_text`], and `TsOutOfRange` beyond 64 bits.

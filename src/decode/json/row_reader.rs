@@ -143,7 +143,7 @@ impl RowReader {
         }
     }
 
-    /// Reads the fields of the tick. `kafka` is the Kafka timestamp, if it is plausible.
+    /// Reads the event time. `kafka` is the Kafka timestamp, if it is plausible.
     #[inline]
     fn ts(
         &mut self,

@@ -382,7 +382,8 @@ impl<'p> Scanner<'p> {
     }
 }
 
-/// Sets a bit in the lowest byte that is a quote, a backslash or a control character. Higher bits are undefined.
+/// Returns a word whose lowest set bit is in the first byte that is a quote, a backslash or a control character. Higher
+/// bits are undefined.
 #[inline]
 fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
