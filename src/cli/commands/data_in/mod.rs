@@ -1,4 +1,4 @@
-//! Commands that bring ticks into a lake.
+//! Commands that write ticks to Kafka or to a lake.
 
 pub(in crate::cli::commands) mod consume_only;
 pub(in crate::cli::commands) mod demo;

@@ -1,4 +1,4 @@
-//! What was typed, in whole inputs: dot commands and named queries end with their line, SQL at a semicolon.
+//! Splits the text into complete inputs: dot commands and named queries end with their line, SQL ends at a semicolon.
 
 use std::path::PathBuf;
 
@@ -9,9 +9,9 @@ use crate::util::suggest::did_you_mean;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Input {
-    /// The line with its dot.
+    /// The line of a dot command, including its dot.
     Dot(String),
-    /// The name of a query and its flags.
+    /// The name of a named query and its flags.
     Named(String),
     Sql(String),
 }
@@ -23,19 +23,19 @@ pub(super) enum Dot {
     Schema(Option<String>),
     Mode(Option<FormatChoice>),
     Timer(bool),
-    /// Rows of a table that are shown; `None` shows all.
+    /// Maximum number of rows to show of a result; `None` shows all.
     Limit(Option<usize>),
     Pager(bool),
-    /// Where the next result goes; `None` is the terminal.
+    /// File for the next result; `None` is the terminal.
     Output(Option<PathBuf>),
-    /// The name of a table, and the file that it reads.
+    /// The name of a table, and the file to register under it.
     Register(String, String),
     Read(PathBuf),
     List,
     Quit,
 }
 
-/// Names of the dot commands, as they are typed, with what they do.
+/// The dot commands: the name, its values and the help text.
 pub(super) const DOTS: [(&str, &str, &str); 13] = [
     (".help", "", "show this"),
     (".tables", "", "list the tables"),
@@ -52,7 +52,7 @@ pub(super) const DOTS: [(&str, &str, &str); 13] = [
     (".exit", "", "the same as .quit"),
 ];
 
-/// What users of other prompts type, in lower case.
+/// Commands of other prompts, in lower case, and the dot commands that they stand for.
 const BARE: [(&str, &str); 8] = [
     ("help", ".help"),
     ("?", ".help"),
@@ -64,10 +64,10 @@ const BARE: [(&str, &str); 8] = [
     ("\\dt", ".tables"),
 ];
 
-/// First words of statements: alone on a line they wait for more.
+/// First words of statements. Such a word alone on a line is not a named query, but an incomplete statement.
 const STARTERS: [&str; 9] = ["select", "with", "values", "explain", "show", "describe", "desc", "table", "from"];
 
-/// All whole inputs of `text`, whose lines end with a newline, and the rest that waits for more.
+/// All complete inputs of `text`, whose lines end with a newline, and the incomplete rest.
 pub(super) fn split(text: &str) -> (Vec<Input>, &str) {
     let mut inputs = Vec::new();
     let mut rest = text.trim_start();
@@ -93,7 +93,7 @@ pub(super) fn split(text: &str) -> (Vec<Input>, &str) {
     }
 }
 
-/// The dot command that a line without a dot stands for.
+/// The dot command for a command of another prompt, which has no dot.
 fn bare(line: &str) -> Option<String> {
     let line = line.trim_end_matches(';').trim_end();
     if let Some(table) = line.strip_prefix("\\d ").map(str::trim) {
@@ -103,7 +103,7 @@ fn bare(line: &str) -> Option<String> {
     found.map(|(_, dot)| (*dot).to_owned())
 }
 
-/// As [`split`] when nothing more comes.
+/// Like [`split`], but the rest is complete as well, because the input has ended.
 pub(super) fn split_all(text: &str) -> Vec<Input> {
     let (mut inputs, rest) = split(text);
     inputs.extend(sql(rest));
@@ -114,7 +114,7 @@ fn sql(text: &str) -> Option<Input> {
     (!is_blank(text)).then(|| Input::Sql(text.trim().to_owned()))
 }
 
-/// `sma_crossover` or `sma_crossover --param fast=5`.
+/// Whether the line is a named query, such as `sma_crossover` or `sma_crossover --param fast=5`.
 fn is_named(line: &str) -> bool {
     let mut words = line.trim_end_matches(';').split_whitespace();
     let name = words.next().unwrap_or_default();
@@ -124,7 +124,7 @@ fn is_named(line: &str) -> bool {
     is_name && !STARTERS.contains(&name) && words.next().is_none_or(has_flag)
 }
 
-/// Behind the first semicolon that is in no text, name or comment.
+/// The position after the first semicolon that is not in a string, a quoted name or a comment.
 fn statement_end(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -138,7 +138,8 @@ fn statement_end(text: &str) -> Option<usize> {
     None
 }
 
-/// Behind the quoted text or comment that begins at a byte; `Some(None)` when it doesn't end.
+/// The position after the quoted text or comment that begins at `at`. `Some(None)` means that it is not terminated, and
+/// `None` that there is none.
 fn skip(text: &str, at: usize) -> Option<Option<usize>> {
     let rest = &text.as_bytes()[at..];
     let behind = |mark: &str, from: usize| text[at + from..].find(mark).map(|found| at + from + found + mark.len());
@@ -152,7 +153,7 @@ fn skip(text: &str, at: usize) -> Option<Option<usize>> {
     }
 }
 
-/// Nothing but space, comments and semicolons.
+/// Whether the text consists only of white space, comments and semicolons.
 fn is_blank(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -169,8 +170,10 @@ fn is_blank(text: &str) -> bool {
 }
 
 impl Dot {
+    /// Parses a dot command.
+    ///
     /// # Errors
-    /// There is no such command, or its value is missing or wrong.
+    /// There is no such command, or its value is missing or invalid.
     pub(super) fn parse(line: &str) -> Result<Self, String> {
         let words = words(line.trim_end_matches(';'))?;
         let (name, values) = words.split_first().map_or(("", &[][..]), |(name, values)| (name.as_str(), values));
@@ -215,13 +218,13 @@ impl Dot {
     }
 }
 
-/// Formats that `.mode` takes.
+/// Formats that `.mode` accepts.
 pub(super) fn formats() -> Vec<String> {
     let values = FormatChoice::value_variants().iter().filter(|choice| !choice.is_binary());
     values.filter_map(|choice| choice.to_possible_value()).map(|value| value.get_name().to_owned()).collect()
 }
 
-/// Words between spaces; quotes keep spaces in a word.
+/// Splits a line at spaces. Quotes keep spaces within a word.
 ///
 /// # Errors
 /// A quote is not closed.
