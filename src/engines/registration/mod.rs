@@ -4,7 +4,7 @@
 //! ```text
 //!  Location, --location ──> Root: where the engine sees the tables ─┐
 //!                                                                   ├──> statements of one engine
-//!  named queries of sql/ ──> Views: those that the engine can say ──┘
+//!  named queries of sql/ ──> Views: those that the engine can run ──┘
 //! ```
 //!
 //! Statements are plain text without a semicolon at the end. They are idempotent: running them again changes nothing.

@@ -3,9 +3,9 @@
 //! ```text
 //!  http: connection (512) ──> guard: host, method, token ──> routes ──> assets
 //!                                                        │
-//!        /api/q/NAME: asked ──> named ──> cache (64 MiB, one makes what many ask) ──> queries (2 a core, 64 wait)
+//!        /api/q/NAME: asked ──> named ──> cache (64 MiB, equal requests share it) ──> queries (2 a core, 64 wait)
 //!                                                        │                                │ view
-//!        source: one task, the newest view of the lake (with brokers: and of what Kafka holds beyond it, 256 MiB),
+//!        source: one task, the newest view of the lake (with brokers: plus the newer ticks in Kafka, 256 MiB),
 //!        at most a second old <──────────────────────────────────────────────────────────┘
 //!                                                        │
 //!        /api/stream: tab (queue of 8) <── hub: one task, four broadcasts a second <── broadcast of live updates

@@ -31,7 +31,7 @@ const PROBES: [&str; 2] = ["/livez", "/readyz"];
 
 /// Host names under which the server accepts requests.
 pub enum Hosts {
-    /// Every host name, since clients must present the token, which a page of another site doesn't know.
+    /// Every host name, since clients must present the token, which a page of another site doesn't have.
     Any,
     /// The names of the loopback interface and those in `more`. The hint explains how to allow another name.
     Named { more: Vec<String>, hint: &'static str },

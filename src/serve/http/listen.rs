@@ -19,7 +19,7 @@ use super::connection::{ConnectionTimeouts, serve};
 const BACKLOG: u32 = 256;
 /// Size of the send buffer in the operating system. It is small so that a slow client doesn't receive outdated events.
 const SEND_BUFFER_BYTES: u32 = 256 * 1024;
-/// Pause before the next connection is accepted, after the process ran out of file descriptors.
+/// Pause after a connection could not be accepted, for example because no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// An address and a port. Port 0 stands for any free port.

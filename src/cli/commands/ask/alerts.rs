@@ -1,5 +1,4 @@
-//! `tickhouse alerts list
-//! test`: prints the configured rules, and the alerts that they would have emitted.
+//! `tickhouse alerts list|test`: prints the configured rules, or the alerts that they would have emitted.
 
 use std::collections::BTreeSet;
 use std::io;

@@ -1,6 +1,4 @@
-//! `tickhouse dead-letters list
-//! show
-//! replay`: lists, prints and replays dead letters.
+//! `tickhouse dead-letters list|show|replay`: lists, prints and replays dead letters.
 
 mod replay;
 

@@ -1,5 +1,4 @@
-//! `tickhouse offsets show
-//! set`: prints and changes the offsets of a lake.
+//! `tickhouse offsets show|set`: prints and changes the offsets of a lake.
 
 mod show;
 mod topic;
