@@ -58,7 +58,6 @@ impl QueryEngine {
         }
     }
 
-    /// The SQL dialect of the engine.
     pub const fn dialect(self) -> Dialect {
         match self {
             Self::Local => Dialect::Tickhouse,

@@ -15,7 +15,6 @@ const GROUP_ID_CHARACTERS: usize = 8;
 const NEW_EPOCH: &str = "if it was recreated or moved, `tickhouse offsets set --new-epoch --reason ..` begins a \
                          new epoch of offsets; else correct --brokers or --table";
 
-/// The responses of the brokers.
 struct BrokerAnswers {
     identity: TopicIdentity,
     partitions: BTreeMap<i32, PartitionWatermarks>,

@@ -9,7 +9,7 @@
 //!                         ▼
 //!  identities: a bitmap of offsets per partition ──> counters of the newest commit
 //!                         ▼
-//!  kafka: rows of the table as one number an offset <── compared ──> the topic, decoded again
+//!  kafka: one digest per offset of the tables <── compared ──> the topic, decoded again
 //! ```
 //!
 //! Nothing is written, and no consumer group is joined. `dead_letters` is read after the log of `ticks`: dead letters

@@ -23,7 +23,6 @@ pub(super) async fn stop_query(client: &Client, id: &str) {
     }
 }
 
-/// The error of a failed call.
 pub(super) fn call_failed<E>(action: &str, error: &SdkError<E>, sql: &str) -> EngineError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

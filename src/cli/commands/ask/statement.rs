@@ -41,7 +41,6 @@ fn params_of(args: &AskArgs) -> Vec<(String, String)> {
 ///
 /// # Errors
 /// The table can't be read.
-/// The table can't be read.
 pub(in crate::cli::commands) async fn notes(
     session: &QuerySession,
     zone: Option<&str>,

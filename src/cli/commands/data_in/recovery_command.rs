@@ -1,5 +1,5 @@
-//! Commands that an operator can paste after the ingest stopped because of data loss, with the table and flags of this
-//! run.
+//! Commands that an operator can paste after the ingest stopped because of data loss or too many dead letters, with the
+//! table and flags of this run.
 
 use crate::cli::args::GlobalArgs;
 use crate::cli::settings::{GivenFlags, Resolved, SettingsError};

@@ -121,7 +121,7 @@ pub(in crate::cli::commands) async fn run(args: &DemoArgs, stop: CancellationTok
     Ok(ExitCode::SUCCESS)
 }
 
-/// A new folder, or with `--resume` one that contains a lake.
+/// The folder of the lake. It must not contain a lake yet, except with `--resume`.
 fn folder(args: &DemoArgs) -> anyhow::Result<PathBuf> {
     let Some(folder) = &args.table else {
         let fresh =

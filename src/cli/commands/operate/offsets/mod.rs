@@ -94,7 +94,8 @@ async fn set(global: &GlobalArgs, args: &OffsetsSetArgs, committing: &AtomicBool
     }
 }
 
-/// Refuses an offset beyond the end of the topic, which would give up messages before they are written.
+/// Refuses an offset outside of the range that Kafka has. One beyond its end would give up messages before they are
+/// written.
 fn check_offset(partition: i32, offset: i64, ends: &BTreeMap<i32, PartitionWatermarks>) -> Result<(), SettingsError> {
     let problem = match ends.get(&partition) {
         None => format!("the topic has no partition {partition}"),
