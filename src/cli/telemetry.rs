@@ -15,8 +15,8 @@ use crate::cli::args::{GlobalArgs, LogFormat};
 /// read.
 const WITH_VALUES: [&str; 6] = ["buoyant_kernel", "delta_kernel", "deltalake", "datafusion", "arrow", "parquet"];
 
-/// Switches off the messages of delta_kernel, whose crate is `buoyant_kernel`: it logs every error that it returns, once
-/// per layer and without naming the file.
+/// Switches off the messages of delta_kernel, whose crate is `buoyant_kernel`: it logs every error that it returns,
+/// once per layer and without naming the file.
 const RETURNED: &str = "buoyant_kernel=off";
 
 /// Installs the logger.
