@@ -1,4 +1,4 @@
-//! The command line: arguments, settings, logging, and one thin file for each command.
+//! The command line: arguments, settings, logging, and one small file for each command.
 
 pub mod args;
 pub mod commands;

@@ -1,4 +1,4 @@
-//! The log: to stderr, for people or as JSON.
+//! Logging to standard error, as text for people or as JSON.
 
 use std::io::IsTerminal;
 
@@ -11,14 +11,18 @@ use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt};
 
 use crate::cli::args::{GlobalArgs, LogFormat};
 
-/// Below info these print what they read and plan with: statistics and rows, which hold values of ticks.
+/// Libraries whose debug and trace messages contain tick values, because they print the statistics and rows that they
+/// read.
 const WITH_VALUES: [&str; 6] = ["buoyant_kernel", "delta_kernel", "deltalake", "datafusion", "arrow", "parquet"];
 
-/// It logs each error that it returns, once a layer and without the file that is meant.
+/// Switches off the messages of delta_kernel, whose crate is `buoyant_kernel`: it logs every error that it returns,
+/// once per layer and without naming the file.
 const RETURNED: &str = "buoyant_kernel=off";
 
+/// Installs the logger.
+///
 /// # Errors
-/// The filter can't be read; the text names it.
+/// The filter is invalid; the error names it.
 pub fn start(global: &GlobalArgs, default: &str) -> Result<(), String> {
     let text = global.log.as_deref().unwrap_or(default);
     let colours = std::io::stderr().is_terminal();
@@ -43,7 +47,8 @@ where
     Ok(tracing_subscriber::registry().with(filter).with(filter_fn(shows_no_values)).with(lines))
 }
 
-/// A bare level is ours: the libraries' own talk is below what an operator wants. What a text doesn't name warns.
+/// Expands the filter. A level without targets applies only to tickhouse, because the info and debug messages of
+/// libraries are of no use to operators. Targets that the filter doesn't name log warnings.
 fn directives(text: &str) -> String {
     match text.parse::<LevelFilter>() {
         Ok(level) if level > LevelFilter::WARN => format!("warn,{RETURNED},tickhouse={level}"),
@@ -52,7 +57,7 @@ fn directives(text: &str) -> String {
     }
 }
 
-/// Whatever `--log` asks for.
+/// Excludes messages that contain tick values, even if `--log` enables them.
 fn shows_no_values(event: &Metadata<'_>) -> bool {
     *event.level() <= Level::INFO || !WITH_VALUES.iter().any(|library| event.target().starts_with(library))
 }
@@ -77,7 +82,7 @@ mod tests {
         }
     }
 
-    /// The last words of the lines.
+    /// The last word of each logged line.
     fn logged(text: &str) -> String {
         let lines = Lines::default();
         let writer = lines.clone();

@@ -1,4 +1,4 @@
-//! The decoder of a consumer: settings are resolved once, and buffers are reused for every message.
+//! The decoder of a consumer. Settings are resolved once, and buffers are reused for all messages.
 
 use crate::market::{MarketZone, TickColumns, plausible_kafka_millis};
 
@@ -18,19 +18,19 @@ use crate::decode::json::scan::Scanner;
 use crate::decode::time::TimeReader;
 use crate::decode::verdict::{Coercions, RawMessage, Rejection, RejectionReason, SkipKind, Verdict};
 
-/// The structure of a document with ticks.
+/// The structure of a JSON document with ticks.
 #[derive(Debug, Clone)]
 enum DocumentShape {
-    /// One object, one tick.
+    /// An object with one tick.
     Object(ObjectScan, TickMapping),
     Binance(Binance),
     Coinbase(Coinbase),
     Finnhub(Finnhub),
-    /// An array of typed objects.
+    /// An array of objects that name their types.
     Elements(TypedArrays),
 }
 
-/// Decodes messages. The state that it keeps between them (caches, counters) never changes a verdict.
+/// Decodes messages. The state that is kept between messages (caches and counters) never changes a verdict.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     shape: DocumentShape,
@@ -41,8 +41,10 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Creates a decoder.
+    ///
     /// # Errors
-    /// The settings are not valid; see [`InputSettings::validate`].
+    /// The settings are invalid; see [`InputSettings::validate`].
     pub fn new(settings: &InputSettings, zone: MarketZone) -> Result<Self, InputError> {
         settings.validate()?;
         let extras: Vec<&str> = settings.columns.values().map(|spec| spec.path.as_str()).collect();
@@ -73,22 +75,22 @@ impl Decoder {
         })
     }
 
-    /// Empty columns of the shape that [`Decoder::decode`] appends to.
+    /// Empty columns with the layout that [`Decoder::decode`] appends to.
     pub fn columns(&self) -> TickColumns {
         TickColumns::with_extras(self.reader.extras.iter().map(|(_, spec)| spec.kind))
     }
 
-    /// Returns true if [`RawMessage::headers`] has to be filled.
+    /// Whether [`RawMessage::headers`] has to be filled.
     pub fn needs_headers(&self) -> bool {
         self.needs_headers
     }
 
-    /// Returns the coercions of all accepted messages so far.
+    /// The coercions of all messages that were accepted so far.
     pub fn coercions(&self) -> &Coercions {
         &self.coercions
     }
 
-    /// Appends the ticks of a message to `rows`, all of them or none.
+    /// Appends either all ticks of a message to `rows`, or none of them.
     pub fn decode(&mut self, message: &RawMessage<'_>, rows: &mut TickColumns) -> Verdict {
         let Some(payload) = message.payload else {
             return Verdict::Skipped(SkipKind::Tombstone);

@@ -1,9 +1,9 @@
-//! Literal frames of every feed, and mappings.
+//! Tests with literal frames of every feed, and of mappings.
 
 use crate::decode::table_tests::{decoder, message, outcome};
 use crate::decode::{InputSettings, Preset, RawMessage, Verdict};
 
-/// Outcome, then `symbol ts close volume trade_id source` per row.
+/// The outcome, and then `symbol ts close volume trade_id source` for each row.
 fn read(settings: &InputSettings, payload: &str) -> (String, Vec<String>) {
     read_message(settings, &RawMessage { timestamp: None, ..message(payload.as_bytes()) })
 }
@@ -254,7 +254,8 @@ fn massive_pairs_and_indices() {
     );
 }
 
-/// Kraken, OANDA, `time.time()`: numbers and texts, exact to the microsecond, in every unit.
+/// Times of Kraken, of OANDA and of Python's `time.time()`: numbers and strings in every unit, exact to the
+/// microsecond.
 #[test]
 fn times_with_a_fraction() {
     let read = |unit: &str, ts: &str| {
@@ -278,7 +279,7 @@ fn times_with_a_fraction() {
         ("s", "16190573456829e-4", at),
         ("s", "1619057345.682900999999999999999", at),
         ("s", "1619057345.6828999999", at - 1),
-        // A double would make .123457 of it.
+        // As a double, this would be rounded to .123457.
         ("s", "9007199254.123456", 9_007_199_254_123_456),
         ("ms", "1619057345682.9", at),
         ("ms", "\"1619057345682.900\"", at),

@@ -1,4 +1,4 @@
-//! Where a field of a tick is read from, and the unit of times.
+//! The source of a field of a tick, and the unit of times.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,11 +15,11 @@ pub enum TimeUnit {
     Ms,
     Us,
     Ns,
-    /// Date and time with an offset; without one, `zone` decides.
+    /// Date and time with an offset. If the offset is missing, `zone` applies.
     Rfc3339,
     /// Date and time without an offset, in `zone`.
     Naive,
-    /// Text, or a number whose unit follows from its magnitude.
+    /// Text, or a number whose unit is derived from its magnitude.
     Auto,
 }
 
@@ -33,7 +33,7 @@ impl TimeUnit {
     }
 }
 
-/// Where a field is read from: `/json/pointer`, `constant:VALUE`, `kafka.key`, `kafka.timestamp` or `header:NAME`.
+/// The source of a field: `/json/pointer`, `constant:VALUE`, `kafka.key`, `kafka.timestamp` or `header:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum FieldSource {

@@ -1,6 +1,7 @@
 //! The user's configuration of how messages are decoded: a preset, or a mapping of fields.
 //!
-//! Stored with the table as JSON, so defaults are left out: a new key must not change what old tables hold.
+//! It is stored with the table as JSON. Defaults are left out, so that a new key doesn't change the stored form of
+//! existing tables.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,10 +16,10 @@ use crate::decode::field_source::{FieldSource, TimeUnit, check_pointer};
 use crate::decode::time_format::TimeFormat;
 
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 1 << 20;
-/// Positions in a message are kept in 32 bits.
+/// Positions in a message are stored as 32-bit numbers.
 const HIGHEST_MAX_MESSAGE_BYTES: usize = 1 << 30;
 const MAX_COLUMNS: usize = 200;
-/// Columns of the ticks table that a configured one must not shadow.
+/// Columns of the ticks table, whose names can't be used for extra columns.
 const RESERVED_COLUMNS: [&str; 19] = [
     "symbol",
     "ts",
@@ -56,8 +57,8 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// Raw frames of an exchange or a vendor: they have a parser in `decode/json/`, and their times are always UTC. Other
-    /// presets are mappings of flat objects, and `zone` and `ts_format` apply to them.
+    /// Whether the preset is for raw frames of an exchange or a vendor. They have a parser in `decode/json/`, and their
+    /// times are always UTC. The other presets are mappings of flat objects, to which `zone` and `ts_format` apply.
     pub fn is_exchange(self) -> bool {
         match self {
             Self::Canonical | Self::SymbolClose | Self::PriceChange => false,
@@ -72,7 +73,7 @@ impl fmt::Display for Preset {
     }
 }
 
-/// The `[input]` section and the `[columns]` section.
+/// The `[input]` and `[columns]` sections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InputSettings {
@@ -96,16 +97,16 @@ pub struct InputSettings {
     pub trade_id: Option<FieldSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<FieldSource>,
-    /// Time unit of a mapping; presets have their own. The default is `rfc3339`.
+    /// Time unit of a mapping; presets define their own. The default is `rfc3339`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_unit: Option<TimeUnit>,
-    /// A strftime pattern of times in text, instead of RFC 3339.
+    /// A strftime pattern for times in text, which replaces RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ts_format: Option<String>,
-    /// IANA name of the time zone of times without an offset.
+    /// IANA name of the time zone for times without an offset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
-    /// Symbols whose prices may be zero or negative, or `*`.
+    /// Symbols whose prices may be zero or negative; `*` stands for all symbols.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_negative: Vec<String>,
     /// If not empty, only these symbols are accepted.
@@ -115,7 +116,7 @@ pub struct InputSettings {
     pub exclude: Vec<String>,
     #[serde(skip_serializing_if = "is_default_max_message_bytes")]
     pub max_message_bytes: usize,
-    /// Extra columns by name. Paths are relative to the object that holds the tick.
+    /// Extra columns by name. Their paths are relative to the object that contains the tick.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, ExtraSpec>,
 }
@@ -125,7 +126,7 @@ fn is_default_max_message_bytes(bytes: &usize) -> bool {
 }
 
 impl Default for InputSettings {
-    /// Has neither a preset nor a mapping, so it is not valid before one of them is set.
+    /// Neither a preset nor a mapping. It is invalid until one of them is set.
     fn default() -> Self {
         Self {
             preset: None,
@@ -150,7 +151,7 @@ impl Default for InputSettings {
     }
 }
 
-/// A setting that is not valid; the message names the key and the fix.
+/// An invalid setting. The message names the key and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
 pub struct InputError {
@@ -170,12 +171,12 @@ impl InputError {
 }
 
 impl InputSettings {
-    /// The settings of a preset with every default.
+    /// The settings of a preset, with all other settings at their defaults.
     pub fn preset(preset: Preset) -> Self {
         Self { preset: Some(preset), ..Self::default() }
     }
 
-    /// Returns every mapped field with its key.
+    /// All fields of the mapping with their keys.
     fn fields(&self) -> [(&'static str, &Option<FieldSource>); 9] {
         [
             ("symbol", &self.symbol),
@@ -190,12 +191,12 @@ impl InputSettings {
         ]
     }
 
-    /// Returns true if no field has a configured source.
+    /// Whether no field has a configured source.
     pub fn is_unmapped(&self) -> bool {
         self.fields().iter().all(|(_, source)| source.is_none())
     }
 
-    /// The mapping that these settings stand for; `None` for the frames of an exchange or a vendor.
+    /// The mapping that is equivalent to these settings; `None` for frames of an exchange or a vendor.
     pub fn mapping(&self) -> Option<InputSettings> {
         let Some(preset) = self.preset else { return Some(self.clone()) };
         let at = |pointer: &str| Some(FieldSource::Pointer(pointer.to_owned()));
@@ -235,8 +236,7 @@ impl InputSettings {
         Some(InputSettings { zone, ts_format, ..fields })
     }
 
-    /// Fields of a mapping and extra columns that a message may leave out, with where each is read: a JSON pointer, a
-    /// header or the key.
+    /// Optional fields of a mapping and extra columns, each with its source: a JSON pointer, a header or the key.
     pub fn optional_sources(&self) -> impl Iterator<Item = (&str, String)> {
         let fields = self.fields().into_iter().filter_map(|(name, source)| match source {
             Some(FieldSource::Constant(_)) | None => None,
@@ -245,7 +245,7 @@ impl InputSettings {
         fields.chain(self.columns.iter().map(|(name, spec)| (name.as_str(), spec.path.clone())))
     }
 
-    /// Pointers and headers of a mapping that every message must have, by field.
+    /// The pointers and headers that every message must have, with their fields.
     pub fn required_sources(&self) -> impl Iterator<Item = (&'static str, String)> {
         let required = self.fields().into_iter().filter(|(name, _)| matches!(*name, "symbol" | "ts" | "close"));
         required.filter_map(|(name, source)| match source {
@@ -285,8 +285,10 @@ impl InputSettings {
         Ok(())
     }
 
+    /// Validates the settings.
+    ///
     /// # Errors
-    /// The first setting that is not valid.
+    /// The first invalid setting.
     pub fn validate(&self) -> Result<(), InputError> {
         match self.preset {
             Some(preset) => self.validate_preset(preset)?,

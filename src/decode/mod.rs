@@ -1,8 +1,9 @@
-//! Decodes the bytes of a Kafka message into rows, a dead letter or a skip. Pure: no clock, no I/O.
+//! Decodes the bytes of a Kafka message into rows, a dead letter or a skip. The code is pure: it uses no clock and no
+//! I/O.
 //!
-//! A payload passes `precheck` (size, encoding, foreign formats), `scan` (one pass over the JSON text that captures the
-//! values of a `plan`), then `row_reader` (captured values -> a row). `frames` and the files of the vendors know which
-//! records a raw frame holds.
+//! A payload passes through `precheck` (size, encoding, foreign formats), `scan` (one pass over the JSON text, which
+//! captures the values of a `plan`) and `row_reader` (converts captured values to a row). `frames` and the files of the
+//! vendors define which records a raw frame contains.
 
 mod decoder;
 mod field_source;

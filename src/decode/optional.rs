@@ -1,5 +1,5 @@
-//! Detects optional fields and extra columns that no message has a value for: a wrong path can't be distinguished from
-//! an absent field.
+//! Detects optional fields and extra columns for which no message has a value, because their paths may be wrong: a
+//! wrong path looks like an absent field.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::decode::input::InputSettings;
 use crate::decode::survey::KeySurvey;
 use crate::market::{ExtraColumn, TickColumns};
 
-/// The optional fields and columns of a mapping of which no value was seen yet.
+/// The optional fields and columns of a mapping for which no value was seen yet.
 #[derive(Debug, Clone)]
 pub struct OptionalPaths {
     unseen: Vec<OptionalPath>,
@@ -16,20 +16,20 @@ pub struct OptionalPaths {
 #[derive(Debug, Clone)]
 struct OptionalPath {
     column: String,
-    /// The source as it is configured.
+    /// The configured source.
     source: String,
     /// Index among the extra columns.
     extra: Option<usize>,
 }
 
-/// A column that is NULL in every row that a run has made so far.
+/// A column that was NULL in every row so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeverMatched {
     pub column: String,
     pub source: String,
-    /// How many messages became rows.
+    /// Number of messages that became rows.
     messages: u64,
-    /// `; did you mean '/q/bid'?` or nothing.
+    /// `; did you mean '/q/bid'?`, or empty.
     meant: String,
 }
 
@@ -55,12 +55,13 @@ impl OptionalPaths {
         self.unseen.is_empty()
     }
 
-    /// Removes the paths that have a value in one of the rows; the scan stops at the first value.
+    /// Removes the paths for which one of the rows has a value. The search stops at the first value.
     pub fn add(&mut self, rows: &TickColumns) {
         self.unseen.retain(|path| !path.has_value(rows));
     }
 
-    /// Returns the paths that are left after this many accepted messages, each with the key that may be meant.
+    /// Returns the paths without a value after `messages` accepted messages, each with a suggestion of the intended
+    /// key.
     pub fn never_matched(&self, messages: u64, keys: &KeySurvey) -> Vec<NeverMatched> {
         let named = self.unseen.iter().map(|OptionalPath { column, source, .. }| NeverMatched {
             column: column.clone(),
@@ -74,7 +75,7 @@ impl OptionalPaths {
 
 impl OptionalPath {
     fn has_value(&self, rows: &TickColumns) -> bool {
-        // The columns hold NULL as NaN.
+        // These columns represent NULL as NaN.
         let double = |values: &[f64]| values.iter().any(|value| !value.is_nan());
         match (self.column.as_str(), self.extra) {
             (_, Some(extra)) => rows.extras.get(extra).is_some_and(has_value),

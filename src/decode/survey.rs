@@ -1,6 +1,6 @@
 //! A survey of the keys of messages and their types, with headers and Kafka keys, for users who write a mapping.
 //!
-//! Its memory is bounded for any messages: keys beyond the limits are not kept.
+//! Its memory is bounded for any input: keys beyond the limits are not recorded.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,24 +13,25 @@ use crate::util::text_width::{padded, text_width};
 /// Maximum number of distinct JSON pointers, and of distinct headers.
 const MAX_POINTERS: usize = 200;
 const MAX_DEPTH: usize = 6;
-/// Longer keys are not kept: nobody maps them.
+/// Maximum length of a recorded key. Longer keys are unlikely to be mapped.
 const MAX_POINTER_BYTES: usize = 200;
 
-/// How often a key has a value of each type.
+/// Number of values of each type.
 type TypeCounts = BTreeMap<&'static str, u64>;
 
-/// Keys of some messages, as JSON pointers. Of an array only the first element counts: the others are mostly like it.
+/// The keys of the messages, as JSON pointers. For an array only the first element is recorded, because the others
+/// usually have the same keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySurvey {
     documents: u64,
-    /// Messages that are not JSON.
+    /// Number of messages that are not JSON.
     others: u64,
-    /// All messages, including those without a payload.
+    /// Number of all messages, including those without a payload.
     messages: u64,
     pointers: BTreeMap<String, TypeCounts>,
-    /// What a record has alongside its payload: `kafka.key` and `header:NAME`.
+    /// Sources other than the payload: `kafka.key` and `header:NAME`.
     alongside: BTreeMap<String, TypeCounts>,
-    /// There were more pointers than the limit.
+    /// Whether pointers were dropped because of the limits.
     is_cut: bool,
 }
 
@@ -104,19 +105,19 @@ impl KeySurvey {
         is_kept
     }
 
-    /// No message has anything at this pointer or under this name of a header; false where that isn't known.
+    /// Whether no message has a value at this pointer or for this header. Returns false if that is not known.
     pub fn is_missing(&self, source: &str) -> bool {
         let names = if source.starts_with('/') { &self.pointers } else { &self.alongside };
         let is_below = |name: &String| name.strip_prefix(source).is_some_and(|rest| rest.starts_with('/'));
         let is_deeper = source.split('/').count() > MAX_DEPTH + 1;
-        // As of `/bids/1/px`: what later elements of an array have is not kept.
+        // Only the first element of an array is recorded, so nothing is known about a pointer such as `/bids/1/px`.
         let is_later =
             source.starts_with('/') && source.split('/').any(|key| key.parse::<u64>().is_ok_and(|at| at > 0));
         let is_known = !self.is_cut && !is_deeper && !is_later && (self.documents > 0 || !source.starts_with('/'));
         is_known && self.messages > 0 && !names.keys().any(|name| name == source || is_below(name))
     }
 
-    /// `; did you mean '/price'?` or nothing.
+    /// `; did you mean '/price'?`, or empty.
     pub fn suggestion(&self, source: &str) -> String {
         let names = if source.starts_with('/') { &self.pointers } else { &self.alongside };
         did_you_mean(source, names.keys().map(String::as_str).filter(|name| !name.is_empty()))
@@ -127,7 +128,7 @@ impl KeySurvey {
     }
 }
 
-/// Returns false if there are too many names, or this one is too long.
+/// Counts a value. Returns false if there are too many names or if this one is too long.
 fn count(names: &mut BTreeMap<String, TypeCounts>, name: &str, kind: &'static str) -> bool {
     let is_kept = names.contains_key(name) || (names.len() < MAX_POINTERS && name.len() <= MAX_POINTER_BYTES);
     if is_kept {
@@ -144,7 +145,7 @@ fn kind_of(value: Option<&[u8]>) -> &'static str {
     }
 }
 
-/// One line a key: `  /price  string`, with counts where some messages differ.
+/// Writes one line per key, such as `  /price  string`, with counts if some messages differ.
 impl fmt::Display for KeySurvey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |pointer: &str| -> String {

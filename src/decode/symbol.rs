@@ -1,4 +1,4 @@
-//! Which symbols are valid, and which ones the configuration accepts.
+//! Rules for valid symbols, and the configured symbol filter.
 
 use std::collections::HashSet;
 
@@ -6,9 +6,11 @@ use crate::decode::input::InputSettings;
 use crate::decode::verdict::{Rejection, RejectionReason};
 
 const MAX_BYTES: usize = 64;
-/// Hive's name for a NULL partition; readers would take a symbol of this name for NULL.
+/// Hive's name for a NULL partition. Readers would take a symbol with this name for NULL.
 const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
+/// Checks a symbol.
+///
 /// # Errors
 /// `BadSymbol` if the symbol can't be displayed or distinguished: it is empty, blank or too long, or has control,
 /// invisible or bidirectional characters.
@@ -33,7 +35,8 @@ pub(in crate::decode) fn check_symbol(symbol: &str) -> Result<(), Rejection> {
     Err(Rejection::new(RejectionReason::BadSymbol, problem))
 }
 
-/// A variation selector is not a character of its own: after a pictograph it selects its appearance.
+/// Whether the symbol has an invisible character. A variation selector after a pictograph is allowed, because it only
+/// selects the appearance of the pictograph.
 fn has_invisible(symbol: &str) -> bool {
     let mut before = None;
     symbol.chars().any(|character| {
@@ -43,7 +46,7 @@ fn has_invisible(symbol: &str) -> bool {
     })
 }
 
-/// Unicode's Default_Ignorable_Code_Point, and separators and annotations that are invisible as well.
+/// Whether the character is a Default_Ignorable_Code_Point of Unicode, or an invisible separator or annotation.
 fn is_ignorable(character: char) -> bool {
     matches!(
         character,
@@ -67,7 +70,7 @@ fn is_ignorable(character: char) -> bool {
     )
 }
 
-/// Filters by symbol, and the symbols whose prices may be zero or negative.
+/// The symbol filter, and the symbols whose prices may be zero or negative.
 #[derive(Debug, Clone)]
 pub(in crate::decode) struct SymbolRules {
     include: HashSet<Box<str>>,

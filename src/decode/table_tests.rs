@@ -1,4 +1,4 @@
-//! The verdict table of the design, row by row, for canonical messages.
+//! Tests of the verdict table for canonical messages, row by row.
 
 use chrono_tz::Tz;
 
@@ -16,7 +16,7 @@ pub(in crate::decode) fn message(payload: &[u8]) -> RawMessage<'_> {
     RawMessage { payload: Some(payload), key: None, headers: &[], offset: 7, timestamp: Some(KAFKA_MILLIS) }
 }
 
-/// `ok 2`, a reason, or `skip KIND`.
+/// The outcome as `ok 2`, a reason code, or `skip KIND`.
 pub(in crate::decode) fn outcome(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Ticks(ticks) => format!("ok {ticks}"),
@@ -36,12 +36,12 @@ fn canonical(payload: &[u8]) -> (String, TickColumns, Coercions) {
     (outcome(&verdict), rows, *decoder.coercions())
 }
 
-/// A good tick with one more member, which may repeat or spoil.
+/// A valid tick with one additional member, which may duplicate a key or make the tick invalid.
 fn with(member: &str) -> Vec<u8> {
     format!(r#"{{"symbol":"AAPL","ts":"2026-11-20T14:30:00Z","close":101.25,{member}}}"#).into_bytes()
 }
 
-/// A good tick of so many bytes.
+/// A valid tick padded to this number of bytes.
 fn padded(bytes: usize) -> Vec<u8> {
     let bare = with(r#""a":"""#).len();
     with(&format!(r#""a":"{}""#, "x".repeat(bytes - bare)))

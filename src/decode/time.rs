@@ -1,4 +1,4 @@
-//! Event times: numbers in a unit, or text -> microseconds since the epoch, UTC.
+//! Converts event times, which are numbers in a unit or text, to microseconds since the epoch in UTC.
 
 use chrono::{Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use chrono_tz::Tz;
@@ -11,16 +11,18 @@ use crate::market::{EARLIEST_MICROS as EARLIEST, LATEST_MICROS as LATEST};
 
 const SECOND: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
-/// Milliseconds of the year 5138, microseconds of the year 1973.
+/// Smallest number that is read as microseconds: it stands for the year 5138 in milliseconds, and for 1973 in
+/// microseconds.
 const LEAST_MICROS: i64 = 100_000_000_000_000;
-/// How far a tick may be ahead of its Kafka record.
+/// How far the time of a tick may be ahead of its Kafka timestamp.
 const FUTURE_TOLERANCE_MILLIS: i64 = 5 * 60 * 1000;
 
-/// Reads times by configuration. The caches hold what the last message needed and don't change any result.
+/// Parses times according to the configuration. The caches keep intermediate results of the last message, and don't
+/// change any result.
 #[derive(Debug, Clone)]
 pub(in crate::decode) struct TimeReader {
     unit: TimeUnit,
-    /// Milliseconds of that size are microseconds.
+    /// Whether numbers of at least [`LEAST_MICROS`] are microseconds although the unit is milliseconds.
     or_micros: bool,
     format: Option<TimeFormat>,
     zone: Option<Tz>,
@@ -30,7 +32,7 @@ pub(in crate::decode) struct TimeReader {
     minute_offset_seconds: i64,
 }
 
-/// Parts of a text: seconds since the epoch as if it were UTC, the fraction, and the offset if one is written.
+/// The parts of a text: seconds since the epoch as if the time were UTC, the fraction, and the offset if there is one.
 struct ParsedTime {
     wall_seconds: i64,
     micros: i64,
@@ -51,12 +53,12 @@ impl TimeReader {
         }
     }
 
-    /// For a feed that sends milliseconds or microseconds, as its clients choose.
+    /// For a feed that sends milliseconds or microseconds, depending on what the client requested.
     pub(in crate::decode) fn or_micros(self) -> Self {
         Self { or_micros: true, ..self }
     }
 
-    /// Reads texts in a custom format.
+    /// Sets a custom format for times in text.
     pub(in crate::decode) fn with_format(self, format: Option<TimeFormat>) -> Self {
         Self { format, ..self }
     }
@@ -65,8 +67,8 @@ impl TimeReader {
         self.unit
     }
 
-    /// Scales a number by the configured unit, exactly: digits below a microsecond are cut. `literal` is the text that
-    /// was scanned.
+    /// Converts a number in the configured unit exactly. Digits below a microsecond are truncated. `literal` is the
+    /// scanned text.
     pub(in crate::decode) fn number(
         &self,
         number: JsonNumber,
@@ -99,8 +101,8 @@ impl TimeReader {
         micros.ok_or(Rejection::new(RejectionReason::TsOutOfRange, "ts: beyond the range of microseconds"))
     }
 
-    /// Reads `YYYY-MM-DDTHH:MM:SS[.fraction][offset]`; a blank may stand for the T. Without an offset the
-    /// configured zone decides.
+    /// Parses `YYYY-MM-DDTHH:MM:SS[.fraction][offset]`, with a space allowed instead of the T. If the offset is
+    /// missing, the configured zone applies.
     pub(in crate::decode) fn text(&mut self, text: &str, coercions: &mut Coercions) -> Result<i64, Rejection> {
         if let Some(format) = &self.format {
             let written = format
@@ -135,7 +137,7 @@ impl TimeReader {
                 let zone = self.zone.ok_or(naive())?;
                 let first = |local: NaiveDateTime| zone.from_local_datetime(&local).earliest();
                 let midnight = day.and_time(NaiveTime::MIN);
-                // Some zones begin summer time at midnight.
+                // In some zones, daylight saving time begins at midnight, so midnight doesn't exist on that day.
                 let instant = first(midnight).or_else(|| first(midnight + Duration::hours(1)));
                 let instant = instant.ok_or_else(|| {
                     Rejection::new(RejectionReason::TsParse, format!("ts: the day does not exist in {zone}"))
@@ -180,7 +182,8 @@ impl TimeReader {
         Some(ParsedTime { wall_seconds, micros, offset_seconds: offset(rest)? })
     }
 
-    /// Zones change at full minutes since long before [`EARLIEST`], so one minute has one offset.
+    /// The offset of a local time. It is constant within a minute, because offsets have changed only at full minutes
+    /// since long before [`EARLIEST`].
     fn local_offset(&mut self, wall_seconds: i64) -> Result<i64, Rejection> {
         let Some(zone) = self.zone else {
             return Err(naive());
@@ -213,7 +216,8 @@ fn naive() -> Rejection {
     Rejection::new(RejectionReason::NaiveTs, "ts: local time without an offset; set input.zone")
 }
 
-/// Bounds of an accepted event time; the future is measured against the Kafka record, never against a clock.
+/// Checks that an event time is in the accepted range. Future times are detected by comparison with the Kafka
+/// timestamp, never with a clock.
 #[inline]
 pub(in crate::decode) fn check_range(ts: i64, kafka_millis: Option<i64>) -> Result<(), Rejection> {
     if ts < EARLIEST {
@@ -230,7 +234,8 @@ pub(in crate::decode) fn check_range(ts: i64, kafka_millis: Option<i64>) -> Resu
     Ok(())
 }
 
-/// Windows that don't overlap for any time from 1990 to 5138; `None` is beyond 64 bits.
+/// The unit of a number, derived from ranges that don't overlap for times from 1990 to 5138. `None` is a number beyond
+/// 64 bits.
 fn magnitude_unit(value: Option<i64>) -> TimeUnit {
     match value.map_or(u64::MAX, i64::unsigned_abs) {
         0..100_000_000_000 => TimeUnit::S,
@@ -255,7 +260,7 @@ fn days(date: &[u8; 10]) -> Option<i64> {
     Some((date - NaiveDate::default()).num_days())
 }
 
-/// `Z`, `+hh:mm`, `+hhmm`, `+hh` in seconds; the inner `None` for no offset at all.
+/// Parses `Z`, `+hh:mm`, `+hhmm` or `+hh` to seconds. The inner `None` means that there is no offset.
 fn offset(text: &[u8]) -> Option<Option<i64>> {
     let sign = match text {
         [] => return Some(None),
@@ -385,7 +390,7 @@ mod tests {
         let new_york = Some(chrono_tz::America::New_York);
         assert_eq!(day(new_york, "2023-11-14"), Ok(1_699_938_000_000_000));
         assert_eq!(day(Some(Tz::UTC), "2023-11-14"), Ok(1_699_920_000_000_000));
-        // Summer time began at midnight there.
+        // In this zone, daylight saving time began at midnight on that day.
         assert_eq!(day(Some(chrono_tz::America::Sao_Paulo), "2018-11-04"), Ok(1_541_300_400_000_000));
         assert_eq!(day(None, "2023-11-14"), Err(RejectionReason::NaiveTs));
         assert_eq!(day(new_york, "2023-11-14T00:00:00Z"), Err(RejectionReason::TsParse));

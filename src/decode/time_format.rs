@@ -5,7 +5,7 @@ use std::fmt::Write;
 use chrono::format::{Item, Numeric, Parsed, StrftimeItems, parse};
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 
-/// A pattern that names an instant, a local time or a day.
+/// A parsed pattern for an instant, a local time or a day.
 #[derive(Debug, Clone)]
 pub struct TimeFormat {
     items: Vec<Item<'static>>,
@@ -13,18 +13,20 @@ pub struct TimeFormat {
     offset: bool,
 }
 
-/// A parsed time.
+/// A time parsed with a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WrittenTime {
     Instant(DateTime<FixedOffset>),
     Local(NaiveDateTime),
-    /// No time of day.
+    /// A date without a time of day.
     Day(NaiveDate),
 }
 
 impl TimeFormat {
+    /// Parses a pattern.
+    ///
     /// # Errors
-    /// The pattern has an unknown part, or no complete date.
+    /// The pattern has an unknown part, or doesn't describe a complete date.
     pub fn new(pattern: &str) -> Result<Self, String> {
         let wrong = |what: &str| format!("'{pattern}' {what}; use a pattern like %Y-%m-%d or %d/%m/%Y %H:%M:%S");
         let items =
@@ -36,7 +38,7 @@ impl TimeFormat {
         };
         let day = writes(&sample.date_naive().format_with_items(items.iter())).is_some();
         let local = writes(&sample.naive_utc().format_with_items(items.iter())).is_some();
-        // Seconds since 1970 are written without an offset and need none.
+        // Seconds since 1970 have no offset, and don't need one.
         let epoch = items.iter().any(|item| matches!(item, Item::Numeric(Numeric::Timestamp, _)));
         let format = Self { day, offset: !local || epoch, items };
         let text = writes(&sample.format_with_items(format.items.iter())).ok_or_else(|| wrong("can't be written"))?;
@@ -46,7 +48,7 @@ impl TimeFormat {
         }
     }
 
-    /// Returns true if its times need a configured time zone.
+    /// Whether the times contain an offset. If they don't, a time zone must be configured.
     pub fn has_offset(&self) -> bool {
         self.offset
     }
@@ -64,7 +66,7 @@ impl TimeFormat {
     }
 }
 
-/// A leap second as the last microsecond before it.
+/// Replaces a leap second by the last microsecond before it. Also returns whether it was one.
 pub(in crate::decode) fn without_leap_second(time: NaiveTime) -> (NaiveTime, bool) {
     const LAST: u32 = 999_999_000;
     match time.nanosecond() >= 1_000_000_000 {

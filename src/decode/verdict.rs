@@ -3,22 +3,22 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// A Kafka record, borrowed from librdkafka.
+/// A Kafka record whose data is borrowed from librdkafka.
 #[derive(Debug, Clone, Copy)]
 pub struct RawMessage<'a> {
     pub payload: Option<&'a [u8]>,
     pub key: Option<&'a [u8]>,
-    /// Only filled when [`Decoder::needs_headers`](crate::decode::Decoder::needs_headers).
+    /// The headers, which are only filled if [`Decoder::needs_headers`](crate::decode::Decoder::needs_headers).
     pub headers: &'a [(&'a str, Option<&'a [u8]>)],
     pub offset: i64,
-    /// Kafka timestamp in milliseconds since the epoch, as the record has it.
+    /// The Kafka timestamp of the record, in milliseconds since the epoch.
     pub timestamp: Option<i64>,
 }
 
-/// Bytes that a dead letter keeps of a payload above the limit.
+/// Number of bytes that a dead letter keeps of a payload above the size limit.
 pub const KEPT_BYTES_OF_TOO_LARGE: usize = 64 << 10;
 
-/// The outcome of a message. `Ticks(n)`: `n >= 1` rows were appended.
+/// The outcome of a message. `Ticks(n)` means that `n >= 1` rows were appended.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -27,15 +27,15 @@ pub enum Verdict {
     Skipped(SkipKind),
 }
 
-/// Why a message became a dead letter. `detail` names the index of the tick and the field, where the field's value is,
-/// its type and its first characters; never the payload at length.
+/// Why a message became a dead letter. `detail` names the index of the tick and the field, the location of the field's
+/// value, its type and its first characters, but never the entire payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     pub reason: RejectionReason,
     pub detail: Cow<'static, str>,
-    /// Position in the document of the syntax fault.
+    /// Position of a syntax error in the document.
     pub(in crate::decode) at: Option<usize>,
-    /// Position in the detail at which a value of the message starts.
+    /// Position in the detail at which a value from the message starts.
     pub(in crate::decode) value_at: Option<usize>,
 }
 
@@ -44,20 +44,20 @@ impl Rejection {
         Self { reason, detail: detail.into(), at: None, value_at: None }
     }
 
-    /// The detail without the first characters of the value, for logs and errors.
+    /// The detail without the first characters of the value, for logs and error messages.
     pub fn masked(&self) -> &str {
         self.value_at.and_then(|at| self.detail.get(..at)).unwrap_or(&self.detail)
     }
 }
 
-/// Why a message is neither a tick nor a dead letter.
+/// Why a message produces neither ticks nor a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SkipKind {
     /// The payload is null.
     Tombstone,
-    /// A frame that the preset knows to carry no tick; the kind is the preset's own name for it.
+    /// A frame that the preset recognises as one without ticks. The kind is the preset's name for it.
     NotATick(&'static str),
-    /// The configured symbol filter excludes it.
+    /// The configured symbol filter excludes the symbol.
     Filtered,
 }
 
@@ -73,7 +73,7 @@ impl fmt::Display for SkipKind {
 
 macro_rules! reasons {
     ($($variant:ident = $name:literal),+ $(,)?) => {
-        /// Reason code of a dead letter, as it stands in the table.
+        /// Reason code of a dead letter, as stored in the table.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum RejectionReason { $($variant),+ }
 
@@ -118,7 +118,7 @@ impl fmt::Display for RejectionReason {
     }
 }
 
-/// Values that were accepted after a conversion, counted by kind.
+/// Number of values that were accepted after a conversion, by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Coercions {
     pub byte_order_mark: u64,
@@ -127,12 +127,12 @@ pub struct Coercions {
     pub precision_loss: u64,
     pub auto_time_unit: u64,
     pub leap_second: u64,
-    /// The Kafka timestamp is stored as NULL.
+    /// Kafka timestamps that are stored as NULL because they are implausible.
     pub kafka_timestamp: u64,
 }
 
 impl Coercions {
-    /// Returns the kinds that occurred, with their counts.
+    /// The kinds that occurred, with their counts.
     pub fn kinds(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let kinds = [
             ("byte order mark", self.byte_order_mark),

@@ -1,4 +1,4 @@
-//! Shared by the clients of AWS services: credentials, timeouts, and which errors mean a failed log-in.
+//! Shared code of the AWS clients: credentials, timeouts, and which errors are authentication failures.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use super::error::EngineError;
 use crate::lake::{StoreSettings, aws_access};
 
-/// The timeout of one call with its retries, for a service that is unreachable.
+/// Timeout of one call including its retries, so that an unreachable service is noticed.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Credentials and region for a service.
+/// Resolves the credentials and the region for a service.
 ///
 /// # Errors
-/// There are no credentials, or no region is named.
+/// There are no credentials, or no region is configured.
 pub(crate) async fn access_of(
     service: &str,
     store: &StoreSettings,
@@ -25,7 +25,7 @@ pub(crate) async fn access_of(
     Ok((access.credentials, region))
 }
 
-/// Whether only other keys or another policy can fix the error.
+/// Whether only other credentials or another policy can fix the error.
 pub(crate) fn is_log_in(code: &str) -> bool {
     ["UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "AccessDeniedException"]
         .contains(&code)

@@ -1,4 +1,4 @@
-//! ClickHouse by its HTTP interface: one statement a request, for those that have no rows.
+//! A ClickHouse client for the HTTP interface. It sends one statement per request, for statements that return no rows.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ const SERVER: ServerFlags = ServerFlags {
     user: "--user",
     password: "TICKHOUSE_CLICKHOUSE_PASSWORD",
 };
-/// The most characters of a server's error message.
+/// Maximum number of characters kept of a server's error message.
 const LONGEST_DETAIL: usize = 500;
 const LOG_IN_FIX: &str = "set --user (clickhouse.user) with TICKHOUSE_CLICKHOUSE_PASSWORD or _PASSWORD_FILE";
 
@@ -24,14 +24,14 @@ const LOG_IN_FIX: &str = "set --user (clickhouse.user) with TICKHOUSE_CLICKHOUSE
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClickhouseSettings {
-    /// `https://host:8443`
+    /// URL of the server, such as `https://host:8443`.
     pub url: Option<String>,
     pub user: Option<String>,
-    /// The password of the user; it is sent only over TLS, or to this machine.
+    /// The user's password. It is sent only over TLS or to this machine.
     pub password: Option<Secret>,
 }
 
-/// A server and its user.
+/// A client for one server and one user.
 pub struct ClickhouseClient {
     client: Client,
     url: Url,
@@ -46,8 +46,10 @@ impl fmt::Debug for ClickhouseClient {
 }
 
 impl ClickhouseClient {
+    /// Creates the client.
+    ///
     /// # Errors
-    /// The URL is none, or a password would be shown to the network.
+    /// The URL is invalid, or the password would be sent unencrypted.
     pub fn new(url: &str, settings: &ClickhouseSettings) -> Result<Self, EngineError> {
         let url = SERVER.parse(url)?;
         let ClickhouseSettings { user, password, .. } = settings;
@@ -62,8 +64,10 @@ impl ClickhouseClient {
         Ok(Self { client: SERVER.client()?, url, user: user.clone(), password: password.clone() })
     }
 
+    /// Runs a statement.
+    ///
     /// # Errors
-    /// The server can't be reached or refuses the statement.
+    /// The server can't be reached, or it rejects the statement.
     pub async fn run(&self, sql: &str) -> Result<(), EngineError> {
         SERVER.send_with_retry(|| self.once(sql)).await
     }

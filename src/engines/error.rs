@@ -4,7 +4,7 @@ use crate::query::{QueryError, SqlProblem};
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// Flags or settings that can't work.
+    /// The flags or settings are invalid.
     #[error("{0}")]
     Usage(String),
     /// Another user, password or key is needed.
@@ -12,26 +12,26 @@ pub enum EngineError {
     LogIn { engine: &'static str, detail: String, fix: &'static str },
     #[error("reach {engine} at {address}: {detail}")]
     Unreachable { engine: &'static str, address: String, detail: String },
-    /// Something answers that is not the engine, or not as it should.
+    /// The server is not the expected engine, or its response is malformed.
     #[error("{engine} answers wrongly: {detail}")]
     Protocol { engine: &'static str, detail: String },
-    /// The engine refuses the statement, or fails to run it.
+    /// The engine rejects the statement, or fails to run it.
     #[error("{0}")]
     Refused(Box<StatementError>),
     #[error("the query was cancelled")]
     Cancelled,
 }
 
-/// The error that an engine reports for a statement.
+/// An error that an engine reports for a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatementError {
     pub engine: &'static str,
-    /// The name of the error, such as `SYNTAX_ERROR`; empty if the engine has no names.
+    /// The name of the error, such as `SYNTAX_ERROR`; empty if the engine doesn't name its errors.
     pub name: String,
     pub message: String,
-    /// Line and column of `sql`, from 1.
+    /// Line and column in `sql`, counted from 1.
     pub at: Option<(u64, u64)>,
-    /// The statement as it was sent.
+    /// The statement that was sent.
     pub sql: String,
 }
 
@@ -46,7 +46,7 @@ impl std::fmt::Display for StatementError {
 }
 
 impl StatementError {
-    /// Takes line and column out of a message such as `line 1:15: Table 'x' does not exist`.
+    /// Extracts line and column from a message such as `line 1:15: Table 'x' does not exist`.
     pub(super) fn new(engine: &'static str, name: &str, message: &str, sql: &str) -> Self {
         let location = message.strip_prefix("line ").and_then(|rest| {
             let (line, rest) = rest.split_once(':')?;

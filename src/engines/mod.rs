@@ -1,4 +1,4 @@
-//! Other engines that answer the same statements over the tables of a lake.
+//! Other engines that run the same statements on the tables of a lake.
 //!
 //! ```text
 //!  Parsed::to_engine(dialect) ──> Trino: POST, then page after page ─┐
@@ -7,7 +7,7 @@
 //!                         Columns: values become Arrow batches ──> the writers of `query`
 //! ```
 //!
-//! An answer that is not read to its end is closed, which ends the statement at the engine.
+//! A result that is not read to its end has to be closed, which stops the statement at the engine.
 
 mod athena;
 #[cfg(feature = "aws")]
@@ -60,7 +60,6 @@ impl QueryEngine {
         }
     }
 
-    /// The SQL dialect of the engine.
     pub const fn dialect(self) -> Dialect {
         match self {
             Self::Local => Dialect::Tickhouse,
@@ -70,7 +69,7 @@ impl QueryEngine {
     }
 }
 
-/// One of the engines, ready to be asked.
+/// A client for one of the engines.
 #[derive(Debug, Clone)]
 pub enum EngineClient {
     Athena(AthenaClient),
@@ -88,7 +87,7 @@ impl EngineClient {
     /// Runs one statement, without a semicolon, until its columns are known.
     ///
     /// # Errors
-    /// The engine can't be reached or refuses; `stop` is cancelled.
+    /// The engine can't be reached, it rejects the statement, or `stop` is cancelled.
     pub async fn execute(&self, sql: &str, stop: &CancellationToken) -> Result<EngineAnswer, EngineError> {
         match self {
             Self::Athena(client) => client.execute(sql, stop).await.map(EngineAnswer::Athena),
@@ -97,7 +96,7 @@ impl EngineClient {
     }
 }
 
-/// Rows of a statement.
+/// The result of a statement.
 #[derive(Debug)]
 pub enum EngineAnswer {
     Athena(AthenaAnswer),
@@ -112,6 +111,8 @@ impl EngineAnswer {
         }
     }
 
+    /// Returns the next rows, or `None` at the end.
+    ///
     /// # Errors
     /// The statement fails, or the engine becomes unreachable.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
@@ -121,12 +122,12 @@ impl EngineAnswer {
         }
     }
 
-    /// The remaining rows.
+    /// The remaining rows as a stream of batches.
     pub fn batches(&mut self) -> BoxStream<'_, Result<RecordBatch, EngineError>> {
         try_unfold(self, |answer| async move { Ok(answer.next().await?.map(|batch| (batch, answer))) }).boxed()
     }
 
-    /// The bytes that the engine read for the statement, if it charges for them.
+    /// The bytes that the engine scanned for the statement, if it charges for them.
     pub fn scanned(&self) -> Option<ScannedBytes> {
         match self {
             Self::Athena(answer) => answer.scanned(),
@@ -134,7 +135,7 @@ impl EngineAnswer {
         }
     }
 
-    /// Ends the statement at the engine if it still runs.
+    /// Stops the statement at the engine if it is still running.
     pub async fn close(self) {
         match self {
             Self::Athena(answer) => answer.close().await,

@@ -1,8 +1,8 @@
-//! How far a statement has come at another engine.
+//! The progress of a statement that another engine runs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Written by the client that follows the statement, and read by the progress display.
+/// Progress counters that the client updates and the progress display reads.
 #[derive(Debug, Default)]
 pub struct EngineProgress {
     rows: AtomicU64,
@@ -11,11 +11,11 @@ pub struct EngineProgress {
     bytes: AtomicU64,
 }
 
-/// A count is zero if the engine does not report it.
+/// Values of the counters. A counter is zero if the engine doesn't report it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EngineRead {
     pub rows: u64,
-    /// Finished splits, out of `all_splits`.
+    /// Number of finished splits, out of `all_splits`.
     pub splits: u64,
     pub all_splits: u64,
     pub bytes: u64,

@@ -1,4 +1,4 @@
-//! Values as engines write them become Arrow columns. Trino and Athena share names of types and forms of values.
+//! Converts values from other engines to Arrow columns. Trino and Athena have the same type names and value formats.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use chrono::{FixedOffset, NaiveDate, NaiveDateTime, TimeZone};
 use serde_json::{Number, Value};
 
-/// One value of a row.
+/// One value of a row, as the engine returns it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum EngineValue<'a> {
     Null,
@@ -68,13 +68,13 @@ impl EngineValue<'_> {
     fn double(&self) -> Option<f64> {
         match self {
             Self::Number(number) => number.as_f64(),
-            // NaN, Infinity and -Infinity among them.
+            // Strings, which include NaN, Infinity and -Infinity.
             other => other.read(),
         }
     }
 }
 
-/// The Arrow type of a column; text for what has none, with the value as the engine writes it.
+/// The Arrow type of a column. Types without an Arrow equivalent become text, in the notation of the engine.
 pub(super) fn data_type(name: &str) -> DataType {
     let name = name.to_ascii_lowercase();
     let (base, rest) = name.split_once('(').unwrap_or((&name, ""));
@@ -90,7 +90,7 @@ pub(super) fn data_type(name: &str) -> DataType {
         "double" => DataType::Float64,
         "date" => DataType::Date32,
         "timestamp" | "timestamp with time zone" => {
-            // Milliseconds where nothing is said; finer than microseconds stays text.
+            // The default precision is milliseconds. Times with more digits than microseconds stay text.
             let digits = argument(0).map_or(Some(3), |digits| digits.parse::<u8>().ok());
             let zoned = base.ends_with("zone") || after.trim() == "with time zone";
             match digits {
@@ -141,7 +141,7 @@ impl ColumnBuilder {
         }
     }
 
-    /// `None`: the cell is no value of this type.
+    /// Appends a value. Returns `None` if it doesn't have the type of the column.
     fn append(&mut self, cell: EngineValue<'_>) -> Option<()> {
         let known = !matches!(cell, EngineValue::Null);
         macro_rules! append {
@@ -193,7 +193,7 @@ fn date(cell: EngineValue<'_>) -> Option<i32> {
     Some(Date32Type::from_naive_date(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?))
 }
 
-/// Microseconds of `2026-01-05 14:30:00.123456 UTC`; without a zone as if it were UTC.
+/// Parses a time such as `2026-01-05 14:30:00.123456 UTC` to microseconds. A time without a zone is taken as UTC.
 fn instant(cell: EngineValue<'_>) -> Option<i64> {
     let EngineValue::Text(text) = cell else { return None };
     let (time, zone) = match text.match_indices(' ').nth(1) {
@@ -206,13 +206,13 @@ fn instant(cell: EngineValue<'_>) -> Option<i64> {
         zone if zone.starts_with(['+', '-']) => {
             local.and_local_timezone(zone.parse::<FixedOffset>().ok()?).single()?.to_utc()
         }
-        // The text does not say which of the two a repeated local time is.
+        // A local time that occurs twice, at the end of daylight saving time, is ambiguous and therefore rejected.
         zone => zone.parse::<chrono_tz::Tz>().ok()?.from_local_datetime(&local).single()?.to_utc(),
     };
     Some(utc.timestamp_micros())
 }
 
-/// Rows of one page on their way to a batch.
+/// Collects the rows of one page into a batch.
 #[derive(Debug)]
 pub(super) struct BatchBuilder {
     schema: SchemaRef,
@@ -222,7 +222,7 @@ pub(super) struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// Names and types as the engine reports them.
+    /// `columns` are the names and types that the engine reports.
     pub(super) fn new(columns: impl IntoIterator<Item = (String, String)>) -> Self {
         let (fields, types): (Vec<Field>, Vec<String>) =
             columns.into_iter().map(|(name, kind)| (Field::new(name, data_type(&kind), true), kind)).unzip();
@@ -234,8 +234,10 @@ impl BatchBuilder {
         &self.schema
     }
 
+    /// Appends a row.
+    ///
     /// # Errors
-    /// The row has another number of values, or one that is none of its column's type.
+    /// The number of values differs from the number of columns, or a value doesn't have the type of its column.
     pub(super) fn append<'a>(&mut self, row: impl ExactSizeIterator<Item = EngineValue<'a>>) -> Result<(), String> {
         if row.len() != self.builders.len() {
             return Err(format!("a row of {} values for {} columns", row.len(), self.builders.len()));
@@ -249,7 +251,7 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Takes the rows so far as a batch.
+    /// Returns the collected rows as a batch, and starts a new one.
     pub(super) fn batch(&mut self) -> Option<RecordBatch> {
         let rows = std::mem::take(&mut self.rows);
         if rows == 0 {

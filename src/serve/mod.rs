@@ -1,4 +1,4 @@
-//! What the process serves over HTTP: the page with its API, and metrics with health checks.
+//! The HTTP servers of the process: the dashboard with its API, and the metrics with health checks.
 
 pub mod dashboard;
 pub mod http;

@@ -1,4 +1,4 @@
-//! A check, its status, and how to fix it.
+//! The result of one check: its status, its details and how to fix the problem.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub enum CheckStatus {
     Ok,
     /// The check failed, and `--fix` repaired it.
     Fixed,
-    /// It works, but needs attention.
+    /// The check passed, but something needs attention.
     Warn,
     /// Something doesn't work, or data is lost.
     Fail,
@@ -29,7 +29,7 @@ impl fmt::Display for CheckStatus {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DoctorCheck {
-    /// Name that scripts rely on, such as `topic` or `ticks/log`.
+    /// Stable name that scripts can rely on, such as `topic` or `ticks/log`.
     pub check: String,
     pub status: CheckStatus,
     pub detail: String,
@@ -51,14 +51,14 @@ impl DoctorCheck {
     }
 }
 
-/// All checks, and what could not be checked.
+/// The results of all checks, and a list of what could not be checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DoctorReport {
-    /// No check warns or fails.
+    /// Whether no check has the status `Warn` or `Fail`.
     pub healthy: bool,
     pub checks: Vec<DoctorCheck>,
     pub not_checked: Vec<String>,
-    /// Folder with copies of what `--fix` changed, relative to the root of the lake.
+    /// Folder with copies of the files that `--fix` changed, relative to the root of the lake.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copies: Option<String>,
 }

@@ -1,4 +1,5 @@
-//! Checks that the brokers accept us, have the lake's topic, and still have the next offsets.
+//! Checks that the brokers accept the connection, that they have the lake's topic, and that they still have the next
+//! offsets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,13 +9,12 @@ use crate::kafka::{GroupInfo, KafkaSettings, PartitionWatermarks, TopicError, To
 use crate::lake::LoggedVersion;
 use crate::market::TopicIdentity;
 
-/// How long to wait for a response of the brokers.
+/// Timeout of a request to the brokers.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 const GROUP_ID_CHARACTERS: usize = 8;
 const NEW_EPOCH: &str = "if it was recreated or moved, `tickhouse offsets set --new-epoch --reason ..` begins a \
                          new epoch of offsets; else correct --brokers or --table";
 
-/// The responses of the brokers.
 struct BrokerAnswers {
     identity: TopicIdentity,
     partitions: BTreeMap<i32, PartitionWatermarks>,
@@ -66,7 +66,7 @@ fn query_brokers(settings: &KafkaSettings, group: Option<&str>) -> Result<Broker
     Ok(BrokerAnswers { identity: reader.identity().clone(), partitions, group })
 }
 
-/// Checks for a refused request. Brokers that report a missing topic are reachable.
+/// Turns a failed request into checks. Brokers that report a missing topic are reachable.
 fn connection_checks(settings: &KafkaSettings, error: &TopicError) -> Vec<DoctorCheck> {
     let detail = error.to_string();
     match error {
@@ -78,7 +78,7 @@ fn connection_checks(settings: &KafkaSettings, error: &TopicError) -> Vec<Doctor
     }
 }
 
-/// Checks that it is the topic of the lake; returns whether it is.
+/// Checks that the topic is the one that the lake was ingested from, and returns whether it is.
 fn topic(
     settings: &KafkaSettings,
     answers: &BrokerAnswers,

@@ -1,5 +1,5 @@
-//! Checks for implausible Kafka timestamps: earlier versions stored them as the producer had set them, in seconds or
-//! nanoseconds. Some readers can't represent them.
+//! Checks for implausible Kafka timestamps. Earlier versions stored whatever the producer had set, such as seconds or
+//! nanoseconds, and some readers can't represent such times.
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
@@ -12,14 +12,14 @@ use super::check::DoctorCheck;
 use crate::lake::{AuditedTable, LoggedFile, LoggedVersion, StoredFile};
 use crate::market::is_plausible_kafka_ts;
 
-/// Number of the newest files that are read: a producer that sets wrong times does so in most files.
+/// Number of the newest files to read. If a producer sets wrong timestamps, most of its files have some.
 const FILES: usize = 4;
 const COLUMN: &str = "kafka_ts";
 const FIX: &str = "readers may fail or overflow on them: name the columns that you need, or read CASE WHEN kafka_ts >= \
                    '1990-01-01' AND kafka_ts < '2262-01-01' THEN kafka_ts END; new rows get NULL. Prices, ts and \
                    identities are right. `tickhouse verify` counts the rows";
 
-/// `None` if all times are plausible. Unreadable files are reported by another check.
+/// Returns `None` if all timestamps are plausible. Another check reports unreadable files.
 pub(super) async fn check(name: &str, table: &AuditedTable, state: &LoggedVersion) -> Option<DoctorCheck> {
     let mut files: Vec<&LoggedFile> = state.files.iter().collect();
     files.sort_by_key(|file| std::cmp::Reverse(file.partition_value));

@@ -6,8 +6,8 @@
 //!  Kafka: brokers, topic, group, lag ──────┘
 //! ```
 //!
-//! Rows are not checked: `verify` does that. Without `fix` only a small file under `_tickhouse/` is written, to test
-//! whether the store is writable.
+//! Rows are not checked: `verify` does that. Without `fix`, `doctor` writes only a small file under `_tickhouse/`, to
+//! test whether the store is writable.
 
 mod check;
 mod kafka;
@@ -27,6 +27,8 @@ use crate::lake::{Audit, LakeError, LogRepair, LoggedVersion};
 /// Maximum number of commits that are removed one after the other. If more are damaged, a backup is the better repair.
 const ROUNDS: usize = 10;
 
+/// Runs all checks and, with `fix`, the safe repairs.
+///
 /// # Errors
 /// The settings don't describe a store.
 pub async fn run_checks(settings: &DoctorSettings) -> Result<DoctorReport, LakeError> {
@@ -74,7 +76,7 @@ async fn tables(
             if repair.copies() {
                 report.copies = Some(log_repair.folder.clone());
             }
-            // The other findings may have changed.
+            // Repairing the log may have changed the other findings, so all tables are checked again.
             if repair.changes_the_log() {
                 break;
             }

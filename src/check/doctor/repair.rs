@@ -1,9 +1,9 @@
-//! The repairs of `--fix`, none of which loses data, and how the report describes them.
+//! Safe repairs of `--fix`, which lose no data, and their descriptions in the report.
 
 use super::check::{CheckStatus, DoctorCheck};
 use crate::lake::{Audit, AuditedTable, LakeError, LogRepair};
 
-/// A safe repair.
+/// A repair that loses no data.
 pub(super) enum Repair {
     /// The newest commit is empty or torn, and nothing follows it.
     LastCommit(Box<AuditedTable>),
@@ -41,7 +41,7 @@ pub(super) fn with_offered_fix(mut check: DoctorCheck, repair: Option<&Repair>) 
     check
 }
 
-/// Applies a repair; `Ok(false)` if it was no longer possible.
+/// Applies a repair. Returns `Ok(false)` if another commit followed in the meantime, so that it was no longer possible.
 ///
 /// # Errors
 /// The store can't be read or written.
@@ -55,7 +55,7 @@ pub(super) async fn apply(repair: &Repair, audit: &Audit, log_repair: &LogRepair
     Ok(true)
 }
 
-/// The check with the outcome of its repair.
+/// Adds the outcome of the repair to the check.
 pub(super) fn with_outcome(
     check: DoctorCheck,
     repair: &Repair,

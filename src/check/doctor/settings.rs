@@ -1,4 +1,4 @@
-//! Settings of `doctor`, with the properties that the configuration expects.
+//! Settings of `doctor`, including the table properties that the configuration expects.
 
 use crate::kafka::KafkaSettings;
 use crate::lake::{Location, StoreSettings};
@@ -10,14 +10,14 @@ pub struct DoctorSettings {
     pub store: StoreSettings,
     /// `None` if Kafka is not checked.
     pub kafka: Option<KafkaSettings>,
-    /// The properties that the configuration expects of the lake.
+    /// The table properties that the configuration expects.
     pub expected: ExpectedProperties,
-    /// Ingest deletes old log files, so the permission to delete is tested.
+    /// Whether ingest deletes old log files; if so, the permission to delete is tested.
     pub deletes: bool,
     pub fix: bool,
 }
 
-/// `None` if it is not configured.
+/// The expected table properties; `None` for those that are not configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExpectedProperties {
     pub topic: Option<String>,

@@ -1,4 +1,4 @@
-//! Checks that the store is reachable, supports conditional puts, and has the right time.
+//! Checks that the store is reachable, supports conditional puts, and has the same time as this machine.
 
 use std::io;
 use std::path::Path;
@@ -9,15 +9,16 @@ use super::check::{DoctorCheck, DoctorReport};
 use super::settings::DoctorSettings;
 use crate::lake::{Audit, LakeError, Location};
 
-/// Stores reject requests whose time differs by more than this.
+/// Clock difference from which on S3 rejects requests.
 const REJECTED: TimeDelta = TimeDelta::minutes(15);
-/// A fifth of the five minutes by which a tick may be later than its Kafka record before it is a dead letter.
+/// Clock difference from which on `doctor` warns. It is a fifth of the five minutes by which `ts` may be later than the
+/// Kafka timestamp; ticks beyond that become dead letters.
 const WARNED: TimeDelta = TimeDelta::minutes(1);
 
 const RIGHTS: &str =
     "allow reading, writing and listing below the root of the lake; deleting only for `--maintain full`";
 
-/// False if the store can't be listed, so that the tables can't be checked.
+/// Returns false if the store can't be listed, in which case the tables can't be checked.
 ///
 /// # Errors
 /// The settings don't describe a store.
@@ -27,7 +28,7 @@ pub(super) async fn check(
     report: &mut DoctorReport,
 ) -> Result<bool, LakeError> {
     if let Location::Folder(folder) = &settings.location {
-        // Nothing is written where no table exists: it may be an empty mount point.
+        // If there is no table yet, nothing is written: the folder may be an empty mount point.
         let ticks = folder.join("ticks");
         if let Some(file) = [folder, &ticks].into_iter().find(|path| path.is_file()) {
             let detail = format!("{} is a file, where a folder is expected", file.display());
@@ -87,7 +88,8 @@ pub(super) async fn check(
     Ok(readable)
 }
 
-/// False only if the file system says that nothing exists: after any other error there may be an unreadable lake.
+/// Returns false only if the file system reports that nothing exists; after any other error there may be a lake that
+/// can't be read.
 fn is_folder(path: &Path) -> io::Result<bool> {
     match std::fs::metadata(path) {
         Ok(found) => Ok(found.is_dir()),
@@ -116,7 +118,7 @@ mod tests {
     use crate::check::doctor::settings::ExpectedProperties;
     use crate::lake::StoreSettings;
 
-    /// A link to itself is unreadable for root, too, like a folder without permissions for others.
+    /// A symbolic link to itself is unreadable even for root, just as a folder without permissions is for other users.
     #[tokio::test]
     async fn an_unreadable_lake_is_not_a_missing_lake() {
         let folder = tempfile::tempdir().unwrap();
@@ -159,7 +161,7 @@ mod tests {
                 deletes: false,
                 fix: false,
             };
-            // The folder needs no request to a store.
+            // Opening a folder sends no request, so this audit works although the store of the settings doesn't.
             let audit = Audit::new(&Location::Folder(folder.path().to_owned()), &settings.store).unwrap();
             let mut report = DoctorReport::default();
             assert!(!check(&audit, &settings, &mut report).await.unwrap());

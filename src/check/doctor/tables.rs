@@ -20,11 +20,12 @@ const DEAD_LETTERS: &str = "dead_letters";
 
 /// An unreferenced file this old doesn't belong to a pending commit.
 const ORPHANED: TimeDelta = TimeDelta::hours(24);
-/// Ten times ingest's default interval of checkpoints; every start reads the commits since the last one.
+/// Number of commits since the last checkpoint above which `doctor` warns: ten times the default checkpoint interval of
+/// ingest. Every start reads all of these commits.
 const COMMITS: u64 = 1_000;
-/// A file below this size has less than a flush at the default size.
+/// Threshold for a small file: a flush at the default size writes more than this.
 const SMALL_BYTES: u64 = 4 << 20;
-/// Maximum number of small files in one partition of the table, as a query opens each of them.
+/// Number of small files in one partition of the table above which `doctor` warns: a query opens each of them.
 const SMALL_FILES: usize = 100;
 const EXAMPLES: usize = 3;
 

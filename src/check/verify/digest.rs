@@ -1,7 +1,7 @@
-//! Digests of the rows of a message: equal for equal rows, whether they come from Parquet or from the decoder.
+//! Digests of the rows of a message. Equal rows have equal digests, whether they come from Parquet or from the decoder.
 //!
-//! The digests of the rows of an offset are added up, so their order doesn't matter. One of 4 billion changed offsets
-//! keeps its digest.
+//! The digests of all rows of an offset are added up, so their order doesn't matter. About one in 4 billion changes
+//! goes unnoticed, because the digest has 32 bits.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -22,16 +22,16 @@ pub(super) enum ColumnValues<'a> {
     Long(&'a Int64Array),
     Int(&'a Int32Array),
     Time(&'a TimestampMicrosecondArray),
-    /// Implausible Kafka timestamps are decoded as NULL; earlier versions stored them.
+    /// Kafka timestamps. The decoder turns implausible ones into NULL, but earlier versions stored them.
     KafkaTime(&'a TimestampMicrosecondArray),
     Flag(&'a BooleanArray),
 }
 
-/// Columns that are compared in addition to the identity; extra columns follow.
+/// Columns that are compared in addition to the identity. The extra columns follow them.
 const COLUMNS: [&str; 10] =
     ["symbol", "ts", "open", "high", "low", "close", "volume", "trade_id", "source", "kafka_ts"];
 
-/// A row as numbers, column by column.
+/// Hashes the values of a row, column by column.
 struct RowHasher(DefaultHasher);
 
 impl RowHasher {
@@ -66,12 +66,12 @@ impl RowHasher {
     }
 }
 
-/// What is compared of a row: its columns, the extra ones by name.
+/// The columns and rows that are compared; extra columns are listed by name.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ComparedColumns {
-    /// Name, and index among the decoder's extra columns.
+    /// Name of each extra column, and its index among the decoder's extra columns.
     pub extras: Vec<(String, usize)>,
-    /// Rows that retention dropped are not compared.
+    /// The dates that retention dropped; their rows are not compared.
     pub expiry: Option<DateExpiry>,
 }
 
@@ -80,7 +80,7 @@ pub(super) struct ComparedColumns {
 pub(super) struct DateExpiry {
     pub zone: MarketZone,
     pub by: PartitionBy,
-    /// First partition value that was kept, by partition; days since 1970-01-01.
+    /// First partition value that was kept, by Kafka partition, in days since 1970-01-01.
     pub before: BTreeMap<i32, i32>,
 }
 
@@ -105,7 +105,7 @@ impl ComparedColumns {
         COLUMNS.into_iter().chain(self.extras.iter().map(|(name, _)| name.as_str()))
     }
 
-    /// `None` if the batch lacks a column.
+    /// Returns `None` if the batch lacks a column.
     pub(super) fn of_batch<'a>(&self, batch: &'a RecordBatch) -> Option<BatchRows<'a>> {
         let int = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<Int32Type>();
         let values = self
@@ -121,7 +121,7 @@ impl ComparedColumns {
         })
     }
 
-    /// Whether retention dropped rows of that time.
+    /// Whether retention dropped rows with this time.
     pub(super) fn is_expired(&self, partition: i32, ts: i64) -> bool {
         self.expiry.as_ref().is_some_and(|expiry| expiry.is_of(partition, ts))
     }
@@ -253,7 +253,7 @@ impl<'a> ColumnValues<'a> {
     }
 }
 
-/// Digest of a dead letter, from the hexadecimal hash of the complete payload and its length.
+/// Digest of a dead letter, computed from the hexadecimal hash of the complete payload and from its length.
 pub(super) fn digest_dead_letter(sha256: &str, bytes: i64) -> u32 {
     let mut hasher = RowHasher::new(0);
     hasher.text(Some(sha256));

@@ -1,4 +1,4 @@
-//! Why a lake can't be checked.
+//! Errors that prevent a check of the lake.
 
 use crate::kafka::TopicError;
 use crate::lake::LakeError;

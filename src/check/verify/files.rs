@@ -1,6 +1,6 @@
-//! Reads all files of a table, several at once, and collects their contents.
+//! Reads all files of a table, several at a time, and collects their contents.
 //!
-//! Memory holds a compressed row group and a batch of each file that is being read, and [`QUEUE`] batches of
+//! The memory in use is a compressed row group and a batch for each file that is being read, plus [`QUEUE`] batches of
 //! identities.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,9 +21,10 @@ use super::progress::VerifyProgress;
 use super::rows::{FileRows, IdentityBatch, TableRules};
 use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, StoredFile, batch_rows, offset_bounds};
 
-/// Files that are decoded at once, at most one for each core: more would wait for a core with a row group in memory.
+/// Maximum number of files that are decoded at once. There is at most one for each core: further ones would wait for a
+/// core with a row group in memory.
 const READERS: usize = 4;
-/// Capacity of the queue of batches of 8,192 identities: 3 MiB.
+/// Capacity of the queue, in batches of 8,192 identities; a full queue takes 3 MiB.
 const QUEUE: usize = 16;
 const BATCH_ROWS: usize = 8_192;
 
@@ -42,9 +43,9 @@ pub(super) struct TableContents {
     /// Files that are missing or can't be read.
     pub unreadable: u64,
     pub identities: RowKeys,
-    /// Columns of the table that some files don't have.
+    /// Columns of the table that some files lack.
     pub lacking: BTreeSet<String>,
-    /// Number of files whose statistics have times truncated to milliseconds, by the tool that wrote them.
+    /// Number of files whose statistics have times truncated to milliseconds, by the tool that wrote the files.
     pub cut_times: BTreeMap<String, u64>,
 }
 
@@ -54,13 +55,15 @@ struct FileRead {
     rows: u64,
     is_complete: bool,
     wrong: Vec<(FindingKind, String)>,
-    /// Columns of the table that it doesn't have.
+    /// Columns of the table that the file lacks.
     lacks: Vec<String>,
     has_cut_times: bool,
 }
 
+/// Reads all files and collects their contents.
+///
 /// # Errors
-/// The store doesn't answer.
+/// The store doesn't respond.
 pub(super) async fn read_all(
     table: &AuditedTable,
     version: &LoggedVersion,
@@ -86,7 +89,7 @@ pub(super) async fn read_all(
             reading.spawn(async move {
                 let known = file.clone();
                 let read = read(file, stored, size, &rules, &sender, &progress);
-                // Damaged pages must not end the check of the other files.
+                // A reader that panics on damaged pages must not end the check of the other files.
                 AssertUnwindSafe(read).catch_unwind().await.unwrap_or_else(|_| {
                     Ok(unreadable(known, FindingKind::FileUnreadable, "the Parquet reader gave up on it".to_owned()))
                 })
@@ -135,7 +138,7 @@ async fn read(
     identities: &mpsc::Sender<IdentityBatch>,
     progress: &VerifyProgress,
 ) -> Result<FileRead, VerifyError> {
-    // A list may be older than the file.
+    // The file may have been written after the store was listed.
     let size = if listed.is_some() { listed } else { stored.size().await? };
     let logged = file.bytes;
     match size {
@@ -169,12 +172,12 @@ fn unreadable(file: LoggedFile, what: FindingKind, detail: String) -> FileRead {
     FileRead { file, rows: 0, is_complete: false, wrong, lacks: Vec::new(), has_cut_times: false }
 }
 
-/// The tool that wrote a file, as named by the commit that added it; a checkpoint doesn't have the name.
+/// The tool that wrote a file, as named by the commit that added it. A checkpoint doesn't contain the name.
 fn writer_of(file: &LoggedFile) -> String {
     file.writer.as_deref().unwrap_or("a tool that the log names no more").to_owned()
 }
 
-/// Returns what is wrong with the columns, in which case no row is read.
+/// Reads the rows. If the columns are wrong, no row is read, and the differences are returned.
 async fn read_rows(
     stored: &StoredFile,
     rows: &mut FileRows,
@@ -182,7 +185,7 @@ async fn read_rows(
     progress: &VerifyProgress,
 ) -> Result<Vec<String>, FileError> {
     let failed = |error| stored.error(error);
-    // Use the types of the Parquet schema, as only some files have an Arrow schema, too.
+    // Use the types of the Parquet schema, because only some files embed an Arrow schema.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder = ParquetRecordBatchStreamBuilder::new_with_options(stored.clone(), options).await.map_err(failed)?;
     let wrong = rows.compare_columns(builder.schema());

@@ -1,4 +1,4 @@
-//! Kinds of findings, with names that scripts rely on.
+//! Kinds of findings. Scripts can rely on their names.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 macro_rules! kinds {
     ($($variant:ident = $name:literal, $fix:expr;)+) => {
-        /// Kind of a finding.
+        /// The kind of a finding.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum FindingKind { $($variant),+ }
 
@@ -17,7 +17,7 @@ macro_rules! kinds {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// How to repair it, or what to do about it.
+            /// How to repair it, or what else to do.
             pub fn fix(self) -> &'static str {
                 match self { $(Self::$variant => $fix),+ }
             }
@@ -89,13 +89,13 @@ impl Serialize for FindingKind {
     }
 }
 
-/// A finding.
+/// One problem that `verify` found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub table: &'static str,
     #[serde(rename = "what")]
     pub kind: FindingKind,
-    /// A file, or a partition and an offset.
+    /// The affected file, or the partition and offset.
     #[serde(rename = "where")]
     pub location: String,
     pub detail: String,
@@ -116,7 +116,7 @@ impl Findings {
         Self { kept: Vec::new(), counts: BTreeMap::new(), limit }
     }
 
-    /// Adds a finding. `words` is called only if the finding is kept.
+    /// Adds a finding. `words` is only called if the finding is kept.
     pub fn add(&mut self, table: &'static str, kind: FindingKind, words: impl FnOnce() -> (String, String)) {
         let count = self.counts.entry(kind).or_default();
         *count += 1;
@@ -144,12 +144,12 @@ impl Findings {
         self.counts.is_empty()
     }
 
-    /// How many there are of each kind, kept or not.
+    /// Number of findings of each kind, kept or not.
     pub fn counts(&self) -> impl Iterator<Item = (FindingKind, u64)> {
         self.counts.iter().map(|(kind, count)| (*kind, *count))
     }
 
-    /// The kept findings, sorted by kind and then in the order in which they were found.
+    /// The kept findings, sorted by kind and then by the order in which they were found.
     pub fn listed(mut self) -> Vec<Finding> {
         self.kept.sort_by_key(|finding| finding.kind);
         self.kept

@@ -1,10 +1,11 @@
 //! The identities of the rows of a table, compact enough for 100 million rows.
 //!
-//! A set of offsets for each (epoch, partition, index in the message), as compressed bitmaps. Offsets of a partition
-//! follow one another, so a set is dense: one bit an offset, 12 MiB for 100 million messages of one tick, and the same
-//! again for each further tick that every message carries. Where offsets are sparse, as behind filters or after
-//! compaction of the topic, a bitmap of 65,536 offsets is a list of 2 bytes a row instead, so 100 million rows take
-//! 200 MiB at the worst. Sorted runs on disk would bound more, and cost a second pass; a hash set costs 2 GiB.
+//! There is a set of offsets, stored as a compressed bitmap, for each (epoch, partition, index in the message). The
+//! offsets of a partition are consecutive, so a set is dense and takes one bit per offset: 12 MiB for 100 million
+//! messages of one tick, and the same for each further tick per message. Where offsets are sparse, for example after
+//! filters or compaction of the topic, a bitmap of 65,536 offsets becomes a list of 2 bytes per row, so 100 million
+//! rows take at most 200 MiB. Sorted runs on disk would need less memory but a second pass; a hash set would take 2
+//! GiB.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,14 +21,14 @@ pub(super) struct RowKeys {
 /// Identities of one partition.
 #[derive(Debug, Default)]
 pub(super) struct PartitionIdentities {
-    /// By position in the message.
+    /// Offsets by index in the message.
     levels: BTreeMap<i32, RoaringTreemap>,
     /// Offsets with duplicate identities.
     twice: RoaringTreemap,
 }
 
 impl RowKeys {
-    /// Adds an identity; false if it exists already.
+    /// Adds an identity. Returns false if it already exists.
     pub(super) fn add(&mut self, partition: (i32, i32), offset: u64, index: i32) -> bool {
         let offsets = self.partitions.entry(partition).or_default();
         let is_new = offsets.levels.entry(index).or_default().insert(offset);
@@ -41,14 +42,14 @@ impl RowKeys {
         self.partitions.get(&(epoch, partition))
     }
 
-    /// (epoch, partition) of all rows.
+    /// The (epoch, partition) pairs of all rows.
     pub(super) fn partitions(&self) -> impl Iterator<Item = (i32, i32)> {
         self.partitions.keys().copied()
     }
 }
 
 impl PartitionIdentities {
-    /// Rows, each identity once, of offsets in the range that are not among `others`.
+    /// Number of rows whose offsets are in the range but not in `others`; duplicate identities count once.
     pub(super) fn rows_outside(&self, range: &Range<u64>, others: &RoaringTreemap) -> u64 {
         let outside = |level: &RoaringTreemap| {
             level.range_cardinality(range.clone()) - (level & others).range_cardinality(range.clone())
@@ -56,7 +57,7 @@ impl PartitionIdentities {
         self.levels.values().map(outside).sum()
     }
 
-    /// Offsets with a row.
+    /// Offsets that have a row.
     pub(super) fn offsets(&self) -> RoaringTreemap {
         self.levels.values().fold(RoaringTreemap::new(), |all, level| all | level)
     }
@@ -66,12 +67,12 @@ impl PartitionIdentities {
     }
 }
 
-/// The first `limit` runs of offsets of a range that a set lacks.
+/// The first `limit` runs of consecutive offsets in the range that are not in `present`.
 pub(super) fn gaps(range: &Range<u64>, present: &RoaringTreemap, limit: usize) -> Vec<Range<u64>> {
     let mut found = Vec::new();
     let mut at = range.start;
     while at < range.end && found.len() < limit {
-        // All offsets from `at` up to some offset are present; a binary search finds that one.
+        // Binary search for the end of the run of present offsets that starts at `at`.
         let has_all = |end: u64| present.range_cardinality(at..end) == end - at;
         let (mut full, mut lacks) = (at, range.end + 1);
         while lacks - full > 1 {

@@ -1,4 +1,4 @@
-//! Compares the tables with the topic, for every offset that Kafka still has.
+//! Compares the tables with all records that Kafka still has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,15 +29,18 @@ pub struct KafkaReport {
     pub partitions: Vec<PartitionComparison>,
 }
 
-/// The tables with their contents, as read by the check before.
+/// The tables and their contents, as read by the previous checks.
 pub(super) struct TablesRead<'a> {
     pub ticks: (&'a LoggedTable, &'a LoggedVersion, &'a TableContents),
     pub dead_letters: (&'a LoggedTable, &'a LoggedVersion, &'a TableContents),
     pub zone: &'a MarketZone,
 }
 
+/// Compares the tables with the topic.
+///
 /// # Errors
-/// Kafka or the store doesn't answer, it is another topic, or the lake's mapping is of another version.
+/// Kafka or the store doesn't respond, the topic is not the one of the lake, or this version can't read the lake's
+/// mapping.
 pub(super) async fn compare(
     mut kafka: KafkaSettings,
     checked: &TablesRead<'_>,
@@ -109,11 +112,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 struct LakeDecoder {
     decoder: Decoder,
-    /// Names of the extra columns, in the decoder's order.
+    /// Names of the extra columns, in the order of the decoder.
     extras: Vec<String>,
 }
 
-/// The decoder that ingest uses: the mapping is a property of the table.
+/// Creates the same decoder as ingest does; the mapping is a property of the table.
 fn decoder_of(ticks: &LoggedVersion, zone: &MarketZone) -> Result<LakeDecoder, VerifyError> {
     let problem = |problem: String| VerifyError::Mapping(problem);
     let text = ticks.properties.get(INPUT).ok_or_else(|| problem("missing".to_owned()))?;
@@ -122,7 +125,7 @@ fn decoder_of(ticks: &LoggedVersion, zone: &MarketZone) -> Result<LakeDecoder, V
     Ok(LakeDecoder { decoder, extras: input.columns.into_keys().collect() })
 }
 
-/// The windows from the oldest record that Kafka has to the end of the table.
+/// The windows from the oldest record in Kafka to the end of the table.
 fn windows_of(
     counters: &BTreeMap<i32, PartitionCounters>,
     kafka: &[PartitionWatermarks],
@@ -148,8 +151,8 @@ fn windows_of(
     windows
 }
 
-/// Columns to compare, and a note on those left out: an extra column that was added later is NULL in older rows,
-/// whatever their messages contain.
+/// Columns to compare, and a note on the columns that are left out: an extra column that was added later is NULL in
+/// older rows, whatever their messages contain.
 fn compared_columns(decoder: &LakeDecoder, checked: &TablesRead<'_>) -> (Vec<(String, usize)>, Option<String>) {
     let (_, version, held) = checked.ticks;
     let extras = decoder.extras.iter().enumerate().map(|(at, name)| (name.clone(), at));
@@ -195,7 +198,8 @@ fn stored_of(
 
 type DifferingColumns = BTreeMap<(i32, i64), BTreeSet<String>>;
 
-/// Columns in which the first differing rows differ. Reads the files that may contain them a second time.
+/// Names the columns in which the first differing rows differ. The files that may contain these rows are read a second
+/// time.
 async fn name_columns(
     tables: &ComparedTables<'_>,
     epoch: i32,
@@ -248,7 +252,7 @@ fn report(
             let Some(DifferingRows { partition, offset, .. }) = differing.next() else { return Default::default() };
             let columns = named.get(&(partition, offset)).filter(|columns| !columns.is_empty());
             let columns = columns.map(|columns| columns.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
-            // All stored rows are equal, so some ticks are not stored.
+            // All stored rows match, so some ticks of the message are missing.
             let detail = columns.map_or("the message holds more ticks".to_owned(), |columns| format!("in {columns}"));
             (position(partition, offset), detail)
         });
@@ -256,7 +260,7 @@ fn report(
     for (partition, counts) in &partitions {
         let none = PartitionCounters::default();
         let known = counters.get(partition).unwrap_or(&none);
-        // If the counters don't locate offsets that were given up, as many early offsets may lack a row.
+        // If the counters don't locate the offsets that were given up, that many early offsets may lack a row.
         let unplaced = known.unplaced().unsigned_abs();
         let explained = counts.not_stored_early.min(unplaced);
         if counts.not_stored > explained {

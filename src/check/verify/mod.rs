@@ -9,11 +9,11 @@
 //!                         ▼
 //!  identities: a bitmap of offsets per partition ──> counters of the newest commit
 //!                         ▼
-//!  kafka: rows of the table as one number an offset <── compared ──> the topic, decoded again
+//!  kafka: one digest per offset of the tables <── compared ──> the topic, decoded again
 //! ```
 //!
-//! Nothing is written, and no group is joined. `dead_letters` is read after the log of `ticks`: dead letters are
-//! committed first, so everything that the counters include exists even while ingest runs.
+//! Nothing is written, and no consumer group is joined. `dead_letters` is read after the log of `ticks`: dead letters
+//! are committed first, so everything that the counters include exists even while ingest is running.
 
 mod counters;
 mod digest;
@@ -50,8 +50,10 @@ use files::{TableContents, read_all};
 use logged::{DEAD_LETTERS, LoggedTable, TICKS};
 use rows::{DateRule, TableRules};
 
+/// Verifies the tables and, if requested, compares them with the topic.
+///
 /// # Errors
-/// There is no lake, or the store doesn't answer.
+/// There is no lake, or the store doesn't respond.
 pub async fn verify(settings: &VerifySettings, progress: &Arc<VerifyProgress>) -> Result<VerifyReport, VerifyError> {
     let started = Instant::now();
     let mut findings = Findings::new(settings.limit);

@@ -1,4 +1,4 @@
-//! Progress of a check.
+//! Progress of a running `verify`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +17,7 @@ pub struct ProgressSnapshot {
     pub rows: u64,
     pub files: u64,
     pub all_files: u64,
-    /// Records of Kafka; `all_records` counts offsets, some of which may have no record.
+    /// Kafka records that were read. `all_records` counts offsets instead, some of which may have no record.
     pub records: u64,
     pub all_records: u64,
 }

@@ -1,4 +1,4 @@
-//! The report of a check.
+//! The report of `verify`.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use super::logged::TICKS;
 use super::settings::VerifySettings;
 use crate::lake::{AuditedTable, LoggedVersion};
 
-/// The report, as it is printed as JSON.
+/// The report, in the form in which it is printed as JSON.
 #[derive(Debug, Serialize)]
 pub struct VerifyReport {
     pub healthy: bool,
@@ -20,12 +20,12 @@ pub struct VerifyReport {
     pub tables: Vec<TableReport>,
     /// The comparison with Kafka, if it was requested.
     pub kafka: Option<KafkaReport>,
-    /// How many findings there are of each kind, listed or not.
+    /// Number of findings of each kind, including those that are not listed.
     pub counts: BTreeMap<&'static str, u64>,
     pub findings: Vec<Finding>,
-    /// What could not be checked because of a finding or a missing setting.
+    /// Checks that were skipped because of a finding or a missing setting.
     pub not_checked: Vec<String>,
-    /// Notes that need no repair.
+    /// Observations that need no repair.
     pub notes: Vec<String>,
     pub seconds: f64,
 }
@@ -35,7 +35,7 @@ pub struct TableReport {
     pub table: &'static str,
     /// The version that was checked.
     pub version: u64,
-    /// Commits of the log that were read, without those in the checkpoint.
+    /// Number of commits read from the log, without those covered by the checkpoint.
     pub commits: u64,
     pub files: u64,
     pub bytes: u64,

@@ -16,7 +16,7 @@ use crate::market::{MarketZone, PartitionBy, date_text, is_plausible_kafka_ts};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// How the partition value of a row is derived.
+/// How to derive the partition value of a row.
 #[derive(Debug, Clone)]
 pub(super) enum DateRule {
     /// Date of `ts` in the market's zone.
@@ -25,13 +25,13 @@ pub(super) enum DateRule {
     Ingest,
 }
 
-/// Rules for all files of a table.
+/// Rules that apply to all files of a table.
 #[derive(Debug, Clone)]
 pub(super) struct TableRules {
     pub table: &'static str,
-    /// All columns, the partition column last.
+    /// All columns, with the partition column at the end.
     pub schema: SchemaRef,
-    /// `None` if the zone is unknown.
+    /// `None` if the market zone is unknown.
     pub date: Option<DateRule>,
     /// Whether rows have a unique identity.
     pub has_identity: bool,
@@ -39,7 +39,7 @@ pub(super) struct TableRules {
     pub has_payload: bool,
 }
 
-/// Identities of some rows.
+/// Identities of the rows of a batch.
 #[derive(Debug, Clone)]
 pub(super) struct IdentityBatch {
     pub file: Arc<Path>,
@@ -49,7 +49,7 @@ pub(super) struct IdentityBatch {
     pub index: Int32Array,
 }
 
-/// A problem of some rows of a file.
+/// Rows of a file that have the same problem.
 #[derive(Debug, Default)]
 struct WrongRows {
     count: u64,
@@ -73,7 +73,7 @@ impl WrongRows {
     }
 }
 
-/// State of the check of a file.
+/// State of the check of one file.
 pub(super) struct FileRows {
     rules: TableRules,
     file: Arc<Path>,
@@ -111,22 +111,22 @@ impl FileRows {
         self.extremes.rows()
     }
 
-    /// Nullable columns of the table that the file doesn't have.
+    /// Returns the nullable columns of the table that the file lacks.
     pub(super) fn lacking(&mut self) -> Vec<String> {
         std::mem::take(&mut self.lacking)
     }
 
-    /// Differences between the columns of the file and those of the table.
+    /// Describes differences between the columns of the file and those of the table.
     pub(super) fn compare_columns(&mut self, file: &SchemaRef) -> Vec<String> {
         let lacking = &mut self.lacking;
         let data = &self.rules.schema.fields()[..self.rules.schema.fields().len() - 1];
         let wrong = data.iter().filter_map(|field| {
             let name = field.name();
             match file.field_with_name(name) {
-                // Names inside of lists differ from writer to writer.
+                // The names of the fields inside of lists depend on the writer.
                 Ok(found) if field.data_type().is_nested() || found.data_type() == field.data_type() => None,
                 Ok(found) => Some(format!("{name} is {}, the table has {}", found.data_type(), field.data_type())),
-                // The file is older than the column.
+                // The file was written before the column was added.
                 Err(_) if field.is_nullable() => {
                     lacking.push(name.clone());
                     None
@@ -137,7 +137,7 @@ impl FileRows {
         wrong.collect()
     }
 
-    /// Checks a batch, whose columns are those of the table.
+    /// Checks a batch, which has the columns of the table.
     pub(super) fn add(&mut self, batch: &RecordBatch) -> Option<IdentityBatch> {
         self.extremes.add(batch);
         for field in self.rules.schema.fields().iter().filter(|field| !field.is_nullable()) {
@@ -202,7 +202,8 @@ impl FileRows {
         }
     }
 
-    /// The hash is that of the complete message, even if only the beginning of a large one was kept.
+    /// Checks the payload hashes. The hash is that of the complete message, even if only the beginning of a large
+    /// message was stored.
     fn check_payloads(&mut self, batch: &RecordBatch) {
         let column = |name: &str| batch.column_by_name(name);
         let (Some(payloads), Some(sizes), Some(hashes)) = (
@@ -229,7 +230,7 @@ impl FileRows {
         self.statistics.as_ref().is_ok_and(|statistics| self.extremes.has_cut_times(statistics))
     }
 
-    /// The findings of the file, after every batch was added.
+    /// Returns the findings of the file, once all batches were added.
     pub(super) fn finish(self) -> Vec<(FindingKind, String)> {
         let mut wrong = Vec::new();
         match &self.statistics {

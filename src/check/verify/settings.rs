@@ -9,6 +9,6 @@ pub struct VerifySettings {
     pub store: StoreSettings,
     /// The topic to compare the tables with; `None` to check only the tables.
     pub kafka: Option<KafkaSettings>,
-    /// Maximum number of findings of each kind that are listed.
+    /// Maximum number of findings listed for each kind.
     pub limit: u64,
 }

@@ -1,8 +1,8 @@
-//! Checks that the statistics of an `add` action are true of the file's rows.
+//! Checks that the statistics of an `add` action match the rows of the file.
 //!
-//! Numbers must be exact. Long texts may be truncated, as other writers do: then the smallest is a prefix of the true
-//! one, and the largest is not below it. Times, the largest included, may be truncated to milliseconds (Delta protocol,
-//! per-file statistics): readers, and so queries, allow for it.
+//! Numbers must be exact. Other writers truncate long texts: the minimum is then a prefix of the true minimum, and the
+//! maximum is not below the true maximum. Times, including the maximum, may be truncated to milliseconds (Delta
+//! protocol, per-file statistics), and readers allow for that.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ use serde_json::{Map, Value};
 
 use crate::market::EPOCH_DAYS_FROM_CE;
 
-/// No writer truncates texts shorter than this.
+/// Shortest truncated text that is accepted: no known writer truncates below this length.
 const SHORTEST_CUT: usize = 32;
 
 const MILLI: i64 = 1_000;
 
-/// The statistics in an `add` action.
+/// The statistics of an `add` action.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Statistics {
@@ -31,10 +31,10 @@ pub(super) struct Statistics {
     null_count: Map<String, Value>,
 }
 
-/// A value of a column; all values of one column have the same variant.
+/// A minimum or maximum of a column. All values of one column have the same variant.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
 enum Bound {
-    /// Times in microseconds, dates in days.
+    /// Times in microseconds, and dates in days.
     Long(i64),
     Double(f64),
     Text(String),
@@ -47,7 +47,7 @@ struct ObservedBounds {
     nulls: u64,
 }
 
-/// Extremes of the columns that have statistics.
+/// Minima and maxima of the columns that have statistics.
 #[derive(Debug, Default)]
 pub(super) struct Extremes {
     columns: BTreeMap<String, (Option<DataType>, ObservedBounds)>,
@@ -95,7 +95,7 @@ impl Extremes {
         })
     }
 
-    /// Statistics that are not true of the rows.
+    /// Describes the statistics that don't match the rows.
     pub(super) fn differences(&self, statistics: &Statistics) -> Vec<String> {
         let mut wrong = Vec::new();
         match statistics.num_records {
@@ -104,7 +104,7 @@ impl Extremes {
             None => wrong.push("there is no numRecords".to_owned()),
         }
         for (name, (kind, observed)) in &self.columns {
-            // All values of a column that the file doesn't have are NULL.
+            // A column that the file lacks is NULL in all rows.
             let Some(kind) = kind else { continue };
             for (side, logged, actual) in [
                 ("minValues", statistics.min_values.get(name), &observed.low),
@@ -112,7 +112,7 @@ impl Extremes {
             ] {
                 let Some(logged) = logged.filter(|logged| !logged.is_null()) else { continue };
                 let Some(actual) = actual else {
-                    // All rows are NULL, or the type has no order.
+                    // There is no value to compare with: all rows are NULL, or the type has no order.
                     if self.rows == observed.nulls {
                         wrong.push(format!("{side}.{name} is {logged}, all rows are NULL"));
                     }
@@ -134,7 +134,7 @@ impl Extremes {
     }
 }
 
-/// Whether it is a time that was truncated to milliseconds, or a largest time that was rounded up.
+/// Whether the logged time was truncated to milliseconds, or is a maximum that was rounded up.
 fn is_cut(side: &str, logged: &Bound, actual: &Bound, kind: &DataType) -> bool {
     let (Bound::Long(logged), Bound::Long(actual), DataType::Timestamp(..)) = (logged, actual, kind) else {
         return false;
@@ -182,7 +182,7 @@ fn extremes(column: &dyn Array) -> (Option<Bound>, Option<Bound>) {
 }
 
 impl Bound {
-    /// `None` if it is not a value of this type.
+    /// Returns `None` if the logged value doesn't have this type.
     fn parse(logged: &Value, kind: &DataType) -> Option<Self> {
         Some(match (kind, logged) {
             (DataType::Timestamp(..), Value::String(text)) => {
@@ -277,7 +277,7 @@ mod tests {
         for (low, high) in [("1.123", "2.987"), ("1.123", "2.988"), ("1.123456", "2.987"), ("1.123", "2.987654")] {
             assert_eq!(of(low, high), (0, true), "{low} {high}");
         }
-        // A smallest time that is too large, and a largest that is too small, hide rows.
+        // Rows are skipped wrongly if the minimum time is too large or the maximum is too small.
         for (low, high) in [("1.124", "2.987654"), ("1.123456", "2.986"), ("1.123456", "2.989"), ("1.122", "2.987654")]
         {
             assert_eq!(of(low, high), (1, false), "{low} {high}");

@@ -1,6 +1,6 @@
-//! Reads the topic again, decodes it with the lake's own mapping, and compares it with what the tables hold.
+//! Reads the topic again, decodes it with the mapping stored in the lake, and compares the rows with the tables.
 //!
-//! This blocks. It reads one partition after the other, so that nothing is read beyond what is compared.
+//! The calls block. Partitions are read one after the other, so that no record beyond the compared range is fetched.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::kafka;
 use crate::kafka::{KafkaRecord, TopicError, TopicReader};
 use crate::market::TickColumns;
 
-/// The comparison of one partition.
+/// Result of the comparison of one partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PartitionComparison {
     pub partition: i32,
-    /// The compared range: from the oldest offset that both Kafka and the table have to the end of the table.
+    /// The compared range, from the oldest offset that both Kafka and the table have to the end of the table.
     pub start: i64,
     pub next: i64,
     pub records: u64,
@@ -32,15 +32,15 @@ pub struct PartitionComparison {
     pub skipped: u64,
     /// Offsets that neither Kafka nor the tables have.
     pub holes: u64,
-    /// Offsets of the tables that Kafka no longer has, for example after compaction of the topic.
+    /// Offsets in the tables that Kafka no longer has, for example after the topic was compacted.
     pub gone: u64,
     /// Records whose ticks were all dropped by retention.
     pub expired: u64,
-    /// Records that were given up, by the counters, and that Kafka still has.
+    /// Records that were given up according to the counters, but that Kafka still has.
     pub given_up: u64,
     /// Records that Kafka has and the tables don't.
     pub not_stored: u64,
-    /// Those of them that are below the bound of the offsets that the counters don't locate.
+    /// How many of the records in `not_stored` are below the upper bound of the offsets that the counters don't locate.
     #[serde(skip)]
     pub not_stored_early: u64,
 }
@@ -52,11 +52,11 @@ pub(super) struct DifferingRows {
     pub decoded: TickColumns,
 }
 
-/// Result of the rounds so far.
+/// Result of all rounds so far.
 pub(super) struct TopicComparison {
     pub partitions: BTreeMap<i32, PartitionComparison>,
     pub findings: Findings,
-    /// The first offsets that differ; `differing_rows` counts all.
+    /// The first differing offsets; `differing_rows` counts all of them.
     pub differing: Vec<DifferingRows>,
     pub differing_rows: u64,
     /// The first records of each partition that are not stored, with a description.
@@ -90,7 +90,7 @@ impl TopicComparer {
     /// Compares one round.
     ///
     /// # Errors
-    /// Kafka can't be read, or deleted records before they were read.
+    /// Kafka can't be read, or it deleted records before they were read.
     pub(super) fn compare(
         &mut self,
         round: &[OffsetSpan],
@@ -139,7 +139,7 @@ struct WindowComparer<'a> {
     rows: TickColumns,
     next: i64,
     delivered: u64,
-    /// Delivered offsets that a table has.
+    /// Delivered offsets that are in one of the tables.
     known: u64,
     comparison: &'a mut TopicComparison,
 }

@@ -1,6 +1,7 @@
-//! Digests of the offsets that Kafka still has, one number for each offset, computed while files are read.
+//! Digests of the stored rows, one for each offset that Kafka still has, computed while the files are read.
 //!
-//! A digest takes four bytes: 100 million offsets take 400 MB, and more offsets are compared in rounds.
+//! A digest takes four bytes, so 100 million offsets take 400 MB. If there are more offsets, they are compared in
+//! several rounds.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -21,7 +22,7 @@ use super::error::VerifyError;
 use super::files::readers;
 use crate::lake::{AuditedTable, FileError, LoggedFile, LoggedVersion, LostRanges, StoredFile, offset_bounds};
 
-/// Offsets that are compared in one round.
+/// Maximum number of offsets that are compared in one round.
 const ROUND_OFFSETS: u64 = 100_000_000;
 
 /// Offsets `[start, end)` of a partition.
@@ -31,7 +32,7 @@ pub(super) struct OffsetSpan {
     pub range: Range<i64>,
 }
 
-/// Divides the windows into rounds, each with at most one window for each partition.
+/// Divides the windows into rounds, each with at most one window per partition.
 pub(super) fn rounds(windows: &[OffsetSpan], most: u64) -> Vec<Vec<OffsetSpan>> {
     let (mut rounds, mut round, mut room) = (Vec::new(), Vec::new(), most);
     for OffsetSpan { partition, range } in windows {
@@ -55,12 +56,12 @@ pub(super) fn rounds_of(windows: &[OffsetSpan]) -> Vec<Vec<OffsetSpan>> {
     rounds(windows, ROUND_OFFSETS)
 }
 
-/// The offsets of a partition that the tables have.
+/// The offsets of a partition that are in the tables.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StoredOffsets {
     pub rows: RoaringTreemap,
     pub dead_letters: RoaringTreemap,
-    /// Offsets with a duplicate identity, which has been reported already.
+    /// Offsets with duplicate identities, which were already reported.
     pub twice: RoaringTreemap,
     /// Offsets that were given up; Kafka may still have them.
     pub lost: LostRanges,
@@ -89,7 +90,7 @@ impl Digests {
         range.contains(&offset).then(|| &digests[(offset - range.start) as usize])
     }
 
-    /// Digest of an offset in one of the windows.
+    /// Digest of an offset. It is 0 if no window contains the offset.
     pub(super) fn of(&self, partition: i32, offset: i64) -> u32 {
         self.slot(self.epoch, partition, offset).map_or(0, |digest| digest.load(Ordering::Relaxed))
     }
@@ -110,7 +111,7 @@ pub(super) struct ComparedTables<'a> {
     pub ticks: (&'a AuditedTable, &'a LoggedVersion),
     pub dead_letters: (&'a AuditedTable, &'a LoggedVersion),
     pub stored: Arc<BTreeMap<i32, StoredOffsets>>,
-    /// The statistics are correct, so files can be pruned by them.
+    /// Whether the statistics are correct, so that files can be pruned by them.
     pub prunes: bool,
 }
 
@@ -118,7 +119,7 @@ impl ComparedTables<'_> {
     /// Reads all files that may contain offsets of the round.
     ///
     /// # Errors
-    /// The store doesn't answer.
+    /// The store doesn't respond.
     pub(super) async fn digests(
         &self,
         epoch: i32,
@@ -147,10 +148,11 @@ impl ComparedTables<'_> {
     }
 }
 
-/// Calls `add` with the batches of some files, several files at once. Unreadable files were reported before.
+/// Calls `add` with each batch of the files, several files at a time. Unreadable files are skipped, because they were
+/// already reported.
 ///
 /// # Errors
-/// The store doesn't answer.
+/// The store doesn't respond.
 pub(super) async fn each_batch<'a>(
     table: &AuditedTable,
     files: impl Iterator<Item = &'a LoggedFile>,
@@ -189,7 +191,7 @@ fn add_rows(digests: &Digests, stored: &BTreeMap<i32, StoredOffsets>, compared: 
     let Some(rows) = compared.of_batch(batch) else { return };
     for row in 0..batch.num_rows() {
         let (epoch, partition, offset) = (rows.epoch.value(row), rows.partition.value(row), rows.offset.value(row));
-        // A replayed dead letter has rows as well, which are not compared.
+        // A replayed dead letter has rows in `ticks` as well, which are not compared.
         let is_dead_letter =
             || stored.get(&partition).is_some_and(|stored| stored.dead_letters.contains(offset as u64));
         let is_expired = || compared.is_expired(partition, rows.ts(row));

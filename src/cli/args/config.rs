@@ -1,4 +1,4 @@
-//! `tickhouse config` and `tickhouse completions`.
+//! Flags of `tickhouse config` and `tickhouse completions`.
 
 use clap::{Args, Subcommand};
 use clap_complete::Shell;

@@ -1,4 +1,4 @@
-//! `tickhouse dead-letters`.
+//! Flags of `tickhouse dead-letters`.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! `tickhouse demo`.
+//! Flags of `tickhouse demo`.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `tickhouse doctor`.
+//! Flags of `tickhouse doctor`.
 
 use clap::Args;
 

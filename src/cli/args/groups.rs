@@ -1,4 +1,4 @@
-//! The help of the program itself: its commands in groups, which clap doesn't have.
+//! The help of the program itself, with its commands in groups, which clap doesn't support.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! `tickhouse ingest`.
+//! Flags of `tickhouse ingest`.
 
 use std::time::Duration;
 

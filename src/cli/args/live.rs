@@ -1,4 +1,4 @@
-//! `tickhouse live` and `tickhouse alerts`.
+//! Flags of `tickhouse live` and `tickhouse alerts`.
 
 use clap::{Args, Subcommand};
 

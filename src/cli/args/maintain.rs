@@ -1,4 +1,4 @@
-//! `tickhouse maintain`.
+//! Flags of `tickhouse maintain`.
 
 use std::time::Duration;
 

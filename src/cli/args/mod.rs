@@ -1,4 +1,4 @@
-//! The command line: clap derive only. Each group of flags puts itself into the settings' layers.
+//! The command line, defined with clap's derive macros. Each group of flags adds itself to the layers of the settings.
 
 mod catalog;
 mod config;
@@ -201,7 +201,7 @@ mod tests {
             let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
             let Some((_, default)) = help.split_once("[default: ") else { continue };
             let default = default.split(']').next().unwrap();
-            // Words are a description, and the mechanism is a default of logins alone.
+            // A default with spaces is a description, and `--mechanism` has its default only for logins.
             if default.contains(' ') || argument.get_long() == Some("mechanism") {
                 continue;
             }

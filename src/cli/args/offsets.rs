@@ -1,4 +1,4 @@
-//! `tickhouse offsets`.
+//! Flags of `tickhouse offsets`.
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};

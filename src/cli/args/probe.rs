@@ -1,4 +1,4 @@
-//! `tickhouse probe`.
+//! Flags of `tickhouse probe`.
 
 use clap::{Args, ValueEnum};
 

@@ -1,4 +1,4 @@
-//! `tickhouse produce`.
+//! Flags of `tickhouse produce`.
 
 use std::time::Duration;
 

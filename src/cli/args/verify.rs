@@ -1,4 +1,4 @@
-//! `tickhouse verify`.
+//! Flags of `tickhouse verify`.
 
 use clap::Args;
 

@@ -17,7 +17,7 @@ use crate::query::QueryError;
 use crate::serve::dashboard::DashboardError;
 use crate::tail::{FollowError, UnionError};
 
-/// Exit codes that scripts rely on.
+/// Exit codes that scripts can rely on.
 const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 const DATA_LOSS: u8 = 3;
@@ -27,7 +27,8 @@ pub(in crate::cli::commands) fn is_reader_gone(error: &anyhow::Error) -> bool {
     error.is::<ReaderGone>() || matches!(error.downcast_ref(), Some(QueryError::BrokenPipe))
 }
 
-/// 1 failed, 2 usage or configuration, 3 data loss, or too many dead letters, need a decision; findings (4) are no error.
+/// Exit code of an error: 1 for a failure, 2 for wrong usage or configuration, 3 for data loss or too many dead
+/// letters, which need a decision. Findings (exit code 4) are not an error.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     let code = error.chain().find_map(|cause| {
         if cause.is::<SettingsError>()
@@ -100,7 +101,8 @@ fn live_code(error: &LiveError) -> Option<u8> {
     }
 }
 
-/// What only another user, password, certificate or flag mends.
+/// The exit code of a topic error. Errors that only another user, password, certificate or flag can fix are usage
+/// errors.
 fn topic_code(error: &TopicError) -> Option<u8> {
     (error.is_refusal() || matches!(error, TopicError::Configuration(_))).then_some(USAGE)
 }

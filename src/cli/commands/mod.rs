@@ -1,4 +1,4 @@
-//! One file per subcommand: wiring and printing, nothing else.
+//! The subcommands, one file for each. The files only connect other modules and print results.
 
 pub mod ask;
 pub mod data_in;
@@ -17,8 +17,10 @@ use exit::is_reader_gone;
 pub use exit::{USAGE, exit_code};
 pub use print::write_stderr;
 
+/// Runs the subcommand.
+///
 /// # Errors
-/// What the subcommand could not do; [`exit_code`] says how to leave.
+/// The subcommand failed; [`exit_code`] returns the exit code for the error.
 pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let result = match &cli.command {
         Command::Ingest(args) => data_in::ingest::run(&cli.global, args, stop).await,
@@ -49,7 +51,7 @@ pub async fn run(cli: Cli, stop: CancellationToken) -> anyhow::Result<ExitCode> 
     }
 }
 
-/// Ctrl-C ends what the command does at the time, not the command.
+/// Whether Ctrl-C ends only the running statement, and not the command.
 pub fn keeps_interrupts(command: &Command) -> bool {
     matches!(command, Command::Query(args) if args.is_open() && ask::repl::is_interactive())
 }

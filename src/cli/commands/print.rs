@@ -1,15 +1,16 @@
-//! Standard output and standard error of commands: a reader that closes its end, as `| head` does, is not an error.
+//! Standard output and standard error of commands. A reader that closes its end of the pipe, such as `head`, is not an
+//! error.
 
 use std::io::{self, Write};
 
 use anyhow::Context;
 
-/// The reader of our output has what it wanted.
+/// The reader of standard output has closed its end.
 #[derive(Debug, thiserror::Error)]
 #[error("the reader closed the output")]
 pub(in crate::cli::commands) struct ReaderGone;
 
-/// Writes the answer of a command; without a reader nothing is left to do.
+/// Writes the result of a command. If the reader has gone, there is nothing left to do.
 ///
 /// # Errors
 /// [`ReaderGone`], which ends the command with success, or standard output can't be written.
@@ -21,7 +22,7 @@ pub(in crate::cli::commands) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes what a command says about its work, which goes on without a reader.
+/// Writes a report on the work of a command. The work continues even if the reader has gone.
 ///
 /// # Errors
 /// Standard output can't be written.
@@ -32,7 +33,7 @@ pub(in crate::cli::commands) fn report(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes to standard error, for people. A failure is ignored, since there is nowhere left to report it.
+/// Writes a message for people to standard error. A failure is ignored, because there is no other place to report it.
 pub fn write_stderr(text: &str) {
     drop(io::stderr().lock().write_all(text.as_bytes()));
 }

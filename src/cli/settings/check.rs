@@ -1,12 +1,14 @@
-//! What an ingest would refuse before it asks the brokers or the store.
+//! Validation of the ingest settings without a request to the brokers or the store.
 
 use super::{Settings, SettingsError};
 use crate::decode::Decoder;
 use crate::lake::root_store;
 
 impl Settings {
+    /// Validates all settings of `ingest`.
+    ///
     /// # Errors
-    /// Everything that can't work, at once.
+    /// All invalid settings, in one error.
     pub fn validate(&self) -> Result<(), SettingsError> {
         let mut problems = Vec::new();
         match self.location() {

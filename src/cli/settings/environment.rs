@@ -1,4 +1,4 @@
-//! Environment variables that are settings, and those that only resemble one.
+//! Environment variables that are settings, and variables whose names only resemble one.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,15 +8,16 @@ use super::error::SettingsError;
 use super::layers::Kind;
 use crate::util::suggest::closest;
 
-/// Names the configuration file, as `--config` does.
+/// Path of the configuration file, like `--config`.
 pub(super) const CONFIG: &str = "TICKHOUSE_CONFIG";
 const PREFIX: &str = "TICKHOUSE_";
-/// Of the tests and their servers.
+/// Prefixes of variables for the tests and their servers.
 const NO_SETTINGS: [&str; 3] = ["TICKHOUSE_TEST_", "TICKHOUSE_BINARY", "TICKHOUSE_CACHE"];
-/// Kubernetes and Docker add such variables for a service or a container named tickhouse.
+/// Parts of the names of variables that Kubernetes and Docker add for a service or container named tickhouse.
 const OF_SERVICES: [&str; 3] = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
 
-/// Keys that the environment can set, as `TICKHOUSE_` and the key in capitals with `_` for the dots.
+/// Keys that can be set by environment variables. The name of the variable is `TICKHOUSE_` and the key in upper case,
+/// with `_` instead of dots.
 pub(super) const ENVIRONMENT: [(&str, Kind); 66] = [
     ("table", Kind::Text),
     ("kafka.brokers", Kind::Text),
@@ -86,11 +87,12 @@ pub(super) const ENVIRONMENT: [(&str, Kind); 66] = [
     ("metrics.token", Kind::Secret),
 ];
 
-/// Keys that a variable of others sets where nothing else does.
+/// Keys that fall back to a variable of the AWS tools if nothing else sets them.
 pub(super) const OF_OTHERS: [(&str, &str); 2] =
     [("athena.endpoint", "AWS_ENDPOINT_URL_ATHENA"), ("glue.endpoint", "AWS_ENDPOINT_URL_GLUE")];
 
-/// Where commands remember what they may lose, unless neither `XDG_STATE_HOME` nor a home folder says where.
+/// Folder for state that commands may lose, such as the history of the prompt. `None` if neither `XDG_STATE_HOME` nor a
+/// home folder is known.
 pub fn state_folder() -> Option<PathBuf> {
     let absolute = |text: OsString| Some(PathBuf::from(text)).filter(|path| path.is_absolute());
     let state = std::env::var_os("XDG_STATE_HOME").and_then(absolute);
@@ -98,15 +100,15 @@ pub fn state_folder() -> Option<PathBuf> {
     state.map(|state| state.join("tickhouse"))
 }
 
-/// The command that shows long results, as the shell runs it.
+/// The command that displays long results, run by the shell.
 pub fn pager() -> String {
     std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty()).unwrap_or_else(|| "less -S".to_owned())
 }
 
-/// Every variable that may be meant for us.
+/// All variables that may be settings.
 ///
 /// # Errors
-/// A value is no UTF-8.
+/// A value is not valid UTF-8.
 pub(super) fn read() -> Result<BTreeMap<String, String>, SettingsError> {
     let named = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     let is_of_others = |name: &str| OF_OTHERS.iter().any(|(_, other)| *other == name);
@@ -123,8 +125,10 @@ fn is_no_setting(name: &str) -> bool {
     NO_SETTINGS.iter().any(|other| name.starts_with(other)) || OF_SERVICES.iter().any(|part| name.contains(part))
 }
 
+/// Checks that every variable is a known setting.
+///
 /// # Errors
-/// A variable is none of ours; the error suggests one.
+/// A variable is not a known setting; the error suggests a similar one.
 pub(super) fn require_known(environment: &BTreeMap<String, String>) -> Result<(), SettingsError> {
     let mut known = vec!["CONFIG".to_owned()];
     for (key, kind) in ENVIRONMENT {

@@ -1,4 +1,4 @@
-//! What keeps a configuration from being used.
+//! Errors of the configuration.
 
 use std::path::PathBuf;
 

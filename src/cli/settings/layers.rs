@@ -1,4 +1,5 @@
-//! Flags over environment over file over defaults, key by key, with the origin of each value.
+//! Layers of settings: flags override environment variables, which override the file and the defaults. The origin of
+//! each value is recorded.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +9,7 @@ use toml::{Table, Value};
 
 use super::error::SettingsError;
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     File(PathBuf),
@@ -26,15 +27,15 @@ impl fmt::Display for Origin {
     }
 }
 
-/// How the text of an environment variable becomes a value.
+/// How to parse the text of an environment variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
-    /// Also read from the file that `NAME_FILE` names.
+    /// A text that can also be read from the file that the variable `NAME_FILE` names.
     Secret,
     Number,
     Switch,
-    /// Separated by commas.
+    /// Texts separated by commas.
     List,
 }
 
@@ -46,7 +47,7 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Later calls win.
+    /// Sets a value. Later calls override earlier ones.
     pub fn set(&mut self, key: &str, value: impl Into<Value>, origin: Origin) {
         let mut table = &mut self.values;
         let mut parts = key.split('.').peekable();
@@ -65,14 +66,14 @@ impl Layers {
         self.origins.insert(key.to_owned(), origin);
     }
 
-    /// A flag's value, if the flag was given.
+    /// Sets the value of a flag, if the flag was given.
     pub fn flag(&mut self, key: &str, flag: &'static str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
             self.set(key, value, Origin::Flag(flag));
         }
     }
 
-    /// A librdkafka property; its name holds dots of its own.
+    /// Sets a librdkafka property. Its name may contain dots.
     pub fn property(&mut self, name: &str, value: &str, flag: &'static str) {
         let mut properties = match self.values.get("kafka").and_then(|kafka| kafka.get("properties")) {
             Some(Value::Table(table)) => table.clone(),
@@ -132,7 +133,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Variables that are not ours, for keys that nothing else sets.
+    /// Reads variables of other tools, for keys that nothing else sets.
     pub(super) fn read_others(&mut self, keys: &[(&str, &str)], variable: impl Fn(&str) -> Option<String>) {
         for (key, name) in keys {
             if let Some(text) = variable(name).filter(|text| !text.is_empty() && !self.origins.contains_key(*key)) {
@@ -157,7 +158,7 @@ impl Layers {
     }
 }
 
-/// Where and what, without the line itself, which may hold a password.
+/// The position and the message of a syntax error, without the line itself, which may contain a password.
 fn syntax_problem(text: &str, error: &toml::de::Error) -> String {
     let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return error.message().to_owned() };
     let line = before.matches('\n').count() + 1;
@@ -165,7 +166,7 @@ fn syntax_problem(text: &str, error: &toml::de::Error) -> String {
     format!("line {line}, column {column}: {}", error.message())
 }
 
-/// Dotted keys of everything that is no table, sorted.
+/// Dotted keys of all values that are not tables, sorted.
 pub(super) fn collect_leaves(prefix: &str, table: &Table, leaves: &mut Vec<String>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };

@@ -1,4 +1,5 @@
-//! Settings: flags > environment > file > defaults, resolved once, typed. Only this module reads the environment.
+//! Settings, resolved once from flags, environment variables, the file and defaults, in this order of precedence. Only
+//! this module reads the environment.
 
 mod check;
 mod environment;
@@ -25,18 +26,18 @@ pub use environment::{pager, state_folder};
 pub use error::SettingsError;
 pub use layers::{Layers, Origin};
 
-/// Everything that can be configured.
+/// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Root of the lake: a folder or `s3://bucket/prefix`.
+    /// Root of the lake, which is a folder or `s3://bucket/prefix`.
     pub table: String,
     pub kafka: KafkaSettings,
     pub store: StoreSettings,
     pub input: InputSettings,
     pub ingest: IngestSettings,
     pub live: LiveSettings,
-    /// Who runs the statements of `query`.
+    /// The engine that runs the statements of `query`.
     pub engine: QueryEngine,
     pub athena: AthenaSettings,
     pub glue: GlueSettings,
@@ -44,12 +45,12 @@ pub struct Settings {
     pub trino: TrinoSettings,
     pub dashboard: DashboardSettings,
     pub metrics: MetricsSettings,
-    /// Extra columns by name; part of the input.
+    /// Extra columns by name, which become part of the input settings.
     #[serde(skip_serializing)]
     pub columns: BTreeMap<String, ExtraSpec>,
 }
 
-/// Settings and where each of them comes from.
+/// The settings and their origins.
 #[derive(Debug)]
 pub struct Resolved {
     pub settings: Settings,
@@ -57,10 +58,10 @@ pub struct Resolved {
 }
 
 impl Settings {
-    /// Reads the file and the environment and puts the flags on top.
+    /// Reads the file and the environment, and applies the flags on top of them.
     ///
     /// # Errors
-    /// The file is missing or unreadable, a key unknown, or a value of the wrong form.
+    /// The file is missing or unreadable, a key is unknown, or a value is malformed.
     pub fn resolve(config: Option<&Path>, flags: impl FnOnce(&mut Layers)) -> Result<Resolved, SettingsError> {
         Self::resolve_with(config, &environment::read()?, flags)
     }
@@ -88,7 +89,7 @@ impl Settings {
         Ok(Resolved { settings, layers })
     }
 
-    /// Puts the columns into the input; without a preset and a mapping messages are canonical.
+    /// Moves the columns into the input settings. If there is neither a preset nor a mapping, messages are canonical.
     fn complete(&mut self) {
         if self.input.preset.is_none() && self.input.is_unmapped() {
             self.input.preset = Some(Preset::Canonical);
@@ -96,8 +97,10 @@ impl Settings {
         self.input.columns.append(&mut self.columns);
     }
 
+    /// The location of the lake.
+    ///
     /// # Errors
-    /// No table is named, or its location can't be one.
+    /// No table is configured, or its location is invalid.
     pub fn location(&self) -> Result<Location, SettingsError> {
         if self.table.is_empty() {
             return Err(SettingsError::Value(
@@ -108,10 +111,11 @@ impl Settings {
     }
 }
 
-/// A key, its value as TOML (`None`: not set), and its origin.
+/// A key, its value as TOML (`None` if it is not set), and its origin.
 pub type Listed<'a> = (String, Option<String>, Option<&'a Origin>);
 
-/// Words of a command line, and the flags whose values are secrets, as `-X ssl.key.password=..`.
+/// Words of a command line, and the flags that were left out because their values are secrets, such as `-X
+/// ssl.key.password=..`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct GivenFlags {
     pub words: Vec<String>,
@@ -119,10 +123,11 @@ pub struct GivenFlags {
 }
 
 impl Resolved {
-    /// Every key with its value, masked where secret, and its origin (`None`: a default); sorted by key.
+    /// All keys with their values and origins, sorted by key. Secrets are masked, and the origin of a default is
+    /// `None`.
     ///
     /// # Errors
-    /// A value has no TOML form.
+    /// A value can't be represented in TOML.
     pub fn listing(&self) -> Result<Vec<Listed<'_>>, SettingsError> {
         let table = self.masked()?;
         let mut leaves = Vec::new();
@@ -137,20 +142,20 @@ impl Resolved {
         Ok(keys.into_iter().map(|key| (key.clone(), value(&key), origin(&key))).collect())
     }
 
-    /// Somebody set it, so that it isn't a default.
+    /// Whether the key was set explicitly, so that its value isn't the default.
     pub fn is_set(&self, key: &str) -> bool {
         self.layers.origins.contains_key(key)
     }
 
-    /// Something says how messages are read.
+    /// Whether the decoding of messages is configured.
     pub fn has_input(&self) -> bool {
         self.layers.origins.keys().any(|key| key.starts_with("input.") || key.starts_with("columns."))
     }
 
-    /// The flags that set keys of this kind, as words of a command line.
+    /// The given flags for the wanted keys, as words of a command line.
     ///
     /// # Errors
-    /// A value has no TOML form.
+    /// A value can't be represented in TOML.
     pub fn given_flags(&self, wanted: impl Fn(&str) -> bool) -> Result<GivenFlags, SettingsError> {
         let table = self.masked()?;
         let mut given = GivenFlags::default();
@@ -172,7 +177,7 @@ impl Resolved {
         Ok(given)
     }
 
-    /// Every value, with those that the input leaves out of what is stored with the table.
+    /// All values as TOML, including the input settings that are not stored with the table.
     fn masked(&self) -> Result<toml::Table, SettingsError> {
         let no_form = |error: toml::ser::Error| SettingsError::Value(error.to_string());
         let mut table = toml::Table::try_from(&self.settings).map_err(no_form)?;
@@ -188,11 +193,11 @@ impl Resolved {
     }
 }
 
-/// Key of a librdkafka property, before its name.
+/// Prefix of the keys of librdkafka properties.
 const PROPERTY: &str = "kafka.properties.";
 
 fn value_of<'a>(table: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
-    // Property names hold dots themselves.
+    // Names of properties may contain dots.
     if let Some(name) = key.strip_prefix(PROPERTY) {
         return table.get("kafka")?.get("properties")?.get(name);
     }
@@ -294,7 +299,7 @@ mod tests {
         assert_eq!(given.left_out, ["-X ssl.key.password=.."]);
     }
 
-    /// Keys of the documented configuration, those that are commented out included.
+    /// Keys of the documented configuration, including those that are commented out.
     fn documented() -> std::collections::BTreeSet<String> {
         let bare = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || "_.\"".contains(c));
         let mut section = String::new();

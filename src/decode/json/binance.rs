@@ -1,4 +1,4 @@
-//! Binance frames, raw or in the wrapper of combined streams: spot, USD-M and COIN-M futures.
+//! Binance frames of spot, USD-M and COIN-M futures, raw or in the wrapper of combined streams.
 
 use crate::decode::json::field_origin::FieldOrigin;
 use crate::decode::json::frames::{Frame, ObjectScan, known};
@@ -7,7 +7,7 @@ use crate::decode::json::row_reader::TickMapping;
 use crate::decode::json::scan::Scanner;
 use crate::decode::verdict::{Rejection, RejectionReason};
 
-/// Event types and stream names that carry no trades.
+/// Event types and stream names without trades.
 const NON_TRADE_TYPES: &[&str] = &[
     "bookTicker",
     "depthUpdate",
@@ -40,7 +40,7 @@ const NON_TRADE_TYPES: &[&str] = &[
     "tradingSession",
 ];
 
-/// Where the fields of a frame are: at the root, or below `/data`.
+/// The fields of a frame, which are at the root or below `/data`.
 #[derive(Debug, Clone)]
 struct FrameFields {
     event: usize,
@@ -57,7 +57,8 @@ impl FrameFields {
     fn new(plan: &mut ScanPlan, prefix: &str, extras: &[&str]) -> Self {
         let pointer = |key: &str| format!("{prefix}{key}");
         let event = plan.add(&pointer("/e"));
-        // Ignored, but part of the plan so that a frame has no unmapped keys to track; in the order of the frames.
+        // This key is ignored. It is part of the plan, at its position in the frame, so that frames have no unmapped
+        // keys, which would have to be tracked.
         plan.add(&pointer("/E"));
         let mut origin = |key: &str| FieldOrigin::at(plan, &pointer(key));
         let (symbol, trade_id, close) = (origin("/s"), origin("/t"), origin("/p"));
@@ -84,7 +85,7 @@ impl FrameFields {
         Self { event, event_pointer: pointer("/e").into(), trade: tick_mapping, aggregate, bid, ask, bids, asks }
     }
 
-    /// Frames that come without an event type: best quotes and partial books of spot.
+    /// The kind of a frame without an event type: best quotes and partial order books of the spot market.
     fn untyped(&self, found: &[Capture]) -> Option<&'static str> {
         let present = |slot: usize| found[slot].kind != CaptureKind::Missing;
         if present(self.bid) && present(self.ask) {
@@ -156,7 +157,7 @@ impl Binance {
         Ok(())
     }
 
-    /// Streams of all symbols, such as `!miniTicker@arr`, send arrays, which carry no trades.
+    /// Reads an array. Streams for all symbols, such as `!miniTicker@arr`, send arrays, which contain no trades.
     fn read_array(&mut self, scanner: &mut Scanner<'_>, frame: &mut Frame<'_, '_>) -> Result<(), Rejection> {
         let event = self.raw.event;
         let element = |frame: &mut Frame<'_, '_>, found: &[Capture]| {
@@ -179,7 +180,7 @@ impl Binance {
     }
 }
 
-/// `btcusdt@depth@100ms` -> `depth`, `!miniTicker@arr` -> `miniTicker`.
+/// Extracts the kind of a stream: `btcusdt@depth@100ms` -> `depth`, `!miniTicker@arr` -> `miniTicker`.
 fn stream_kind(stream: &str) -> &str {
     let mut parts = stream.split('@');
     match stream.strip_prefix('!') {
@@ -188,7 +189,8 @@ fn stream_kind(stream: &str) -> &str {
     }
 }
 
-/// Stream names that end in a number of levels, an interval or a window: `depth20`, `kline_1m`, `ticker_1h`.
+/// The kind of a stream whose name ends in a number of levels, an interval or a window: `depth20`, `kline_1m`,
+/// `ticker_1h`.
 fn interval_stream(kind: &str) -> Option<&'static str> {
     if let Some(levels) = kind.strip_prefix("depth") {
         return levels.bytes().all(|byte| byte.is_ascii_digit()).then_some("depth");

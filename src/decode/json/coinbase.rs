@@ -1,4 +1,4 @@
-//! Coinbase: the exchange feed and Advanced Trade.
+//! Frames of Coinbase: the exchange feed and Advanced Trade.
 
 use crate::decode::json::frames::{Frame, ObjectScan, array, known, vendor_mapping};
 use crate::decode::json::plan::ScanPlan;
@@ -6,7 +6,7 @@ use crate::decode::json::row_reader::TickMapping;
 use crate::decode::json::scan::Scanner;
 use crate::decode::verdict::Rejection;
 
-/// `match` frames of the exchange feed, and `market_trades` of Advanced Trade.
+/// Parser for `match` frames of the exchange feed, and for `market_trades` of Advanced Trade.
 #[derive(Debug, Clone)]
 pub(in crate::decode) struct Coinbase {
     root: ObjectScan,

@@ -1,19 +1,19 @@
-//! What a dead letter's detail says about a value: where it is, its type and its first characters.
+//! The detail of a dead letter that describes a value: its location, its type and its first characters.
 //!
-//! Details are stored and printed, so they are short and hold nothing that moves a cursor; they are never logged above
-//! debug.
+//! Details are stored and printed, so they are short and contain no control characters. They are logged at debug level
+//! at most.
 
 use crate::decode::json::field_origin::{FieldOrigin, ScannedDocument};
 use crate::decode::json::plan::{Capture, CaptureKind};
 use crate::decode::json::text::unescape;
 use crate::decode::verdict::{Rejection, RejectionReason};
 
-/// Enough of a value to recognise it.
+/// Number of characters that are shown of a value, enough to recognise it.
 const SHOWN_CHARACTERS: usize = 40;
-/// Bytes of the document on both sides of a fault.
+/// Number of bytes that are shown of the document on each side of a syntax error.
 const AROUND_BYTES: usize = 16;
 
-/// Escapes control, invisible and bidirectional characters; quotes stay as they are.
+/// The first characters of the text, with control, invisible and bidirectional characters escaped. Quotes are kept.
 fn first_characters(text: &str) -> String {
     let mut shown: String = text
         .chars()
@@ -29,7 +29,7 @@ fn first_characters(text: &str) -> String {
     shown
 }
 
-/// The type of a value, and its first characters unless the type determines the value.
+/// The type of a value, and its first characters unless the type implies the value.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::decode) struct FoundValue {
     kind: &'static str,
@@ -64,7 +64,7 @@ impl FoundValue {
         }
     }
 
-    /// Appends the description to the detail of a rejection.
+    /// Appends this description to the detail of a rejection.
     pub(in crate::decode) fn end(self, reason: RejectionReason, mut detail: String) -> Rejection {
         detail.push_str(self.kind);
         let value_at = self.value.as_ref().map(|_| detail.len());
@@ -76,7 +76,7 @@ impl FoundValue {
     }
 }
 
-/// Adds to a rejection the source and the value of its field.
+/// Adds the source and the value of the field to a rejection.
 #[cold]
 pub(in crate::decode) fn explain(
     rejection: Rejection,
@@ -103,7 +103,7 @@ pub(in crate::decode) fn explain(
     found.end(rejection.reason, format!("{}; {path} is ", rejection.detail))
 }
 
-/// The rejection of a frame whose type the preset doesn't list. The type is in one of `kinds`.
+/// The rejection of a frame whose type the preset doesn't know. One of the captures in `kinds` has the type.
 #[cold]
 pub(in crate::decode) fn unknown_type(text: &str, kinds: &[(&str, Capture)]) -> Rejection {
     const WHAT: &str = "a frame type that the preset doesn't know";
@@ -116,7 +116,7 @@ pub(in crate::decode) fn unknown_type(text: &str, kinds: &[(&str, Capture)]) -> 
     }
 }
 
-/// Adds the text around a syntax fault to its rejection.
+/// Adds the text around the syntax error to a rejection.
 #[cold]
 pub(in crate::decode) fn near(rejection: Rejection, text: &str) -> Rejection {
     let Some(at) = rejection.at else { return rejection };

@@ -1,4 +1,4 @@
-//! Array frames whose elements carry their own type: Alpaca and Massive.
+//! Array frames whose elements name their own types, as Alpaca and Massive send them.
 
 use crate::decode::json::field_origin::FieldOrigin;
 use crate::decode::json::frames::{Frame, ObjectScan, vendor_mapping};
@@ -10,16 +10,17 @@ use crate::decode::verdict::Rejection;
 enum ElementClass {
     Trade,
     Bar,
-    /// The mapping of a currency pair, whose symbol has another key at Massive.
+    /// A trade of a currency pair, which has its own mapping because Massive uses another key for its symbol.
     PairTrade,
     PairBar,
-    /// The mapping of an index, which has a value and no volume.
+    /// The value of an index, which has no volume.
     Value,
     Skip(&'static str),
     Unknown,
 }
 
-/// Arrays of objects, each with its own type: Alpaca and Massive. A lone object counts as an array of one.
+/// A parser for arrays of objects that name their types, as Alpaca and Massive send them. A single object is read as an
+/// array of one element.
 #[derive(Debug, Clone)]
 pub(in crate::decode) struct TypedArrays {
     level: ObjectScan,
@@ -28,7 +29,7 @@ pub(in crate::decode) struct TypedArrays {
     classify: fn(&str) -> ElementClass,
     trade: TickMapping,
     bar: TickMapping,
-    /// Only Massive sends these types.
+    /// Mappings for the types that only Massive sends.
     pairs: Option<PairRecords>,
 }
 

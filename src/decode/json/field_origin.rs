@@ -1,15 +1,15 @@
-//! Where a field of a tick is read from, and the scanned document that it is read from.
+//! The resolved source of a field, and the scanned document that it is read from.
 
 use crate::decode::field_source::FieldSource;
 use crate::decode::json::plan::{Capture, ScanPlan};
 use crate::decode::verdict::RawMessage;
 
-/// Where a field of a tick is read from, with pointers resolved to slots of the plan.
+/// The source of a field, with pointers resolved to slots of the plan.
 #[derive(Debug, Clone, Default)]
 pub(in crate::decode) enum FieldOrigin {
     #[default]
     Absent,
-    /// A slot of the plan, and the JSON pointer that it stands for.
+    /// A slot of the plan, and its JSON pointer.
     Slot(usize, Box<str>),
     Constant(Box<str>),
     KafkaKey,
@@ -34,7 +34,7 @@ impl FieldOrigin {
     }
 }
 
-/// A scanned document, and the message that it is from.
+/// A scanned document, and the message that contains it.
 #[derive(Clone, Copy)]
 pub(in crate::decode) struct ScannedDocument<'s, 'p> {
     pub text: &'p str,

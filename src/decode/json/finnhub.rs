@@ -1,4 +1,4 @@
-//! Finnhub: several trades in the array of one object.
+//! Finnhub frames: one object with an array of trades.
 
 use crate::decode::json::frames::{Frame, ObjectScan, array, known, vendor_mapping};
 use crate::decode::json::plan::ScanPlan;
@@ -6,7 +6,7 @@ use crate::decode::json::row_reader::TickMapping;
 use crate::decode::json::scan::Scanner;
 use crate::decode::verdict::Rejection;
 
-/// `{"type":"trade","data":[..]}`.
+/// Parser for `{"type":"trade","data":[..]}`.
 #[derive(Debug, Clone)]
 pub(in crate::decode) struct Finnhub {
     root: ObjectScan,

@@ -1,7 +1,7 @@
-//! Decodes one document into rows: the part that all raw frames share.
+//! Decodes one document into rows: the code shared by all raw frames.
 //!
-//! A frame whose type the vendor documents as no tick is skipped; a type that the preset doesn't list is
-//! `unknown_type`.
+//! Frames are skipped if the vendor documents their type as something other than a tick. A type that the preset doesn't
+//! know is rejected as `unknown_type`.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::decode::json::scan::Scanner;
 use crate::decode::json::text::unescape;
 use crate::decode::verdict::{RawMessage, Rejection, RejectionReason, SkipKind, Verdict};
 
-/// A plan and the captures of its last scan.
+/// A plan, and the captures of the most recent scan.
 #[derive(Debug, Clone)]
 pub(in crate::decode) struct ObjectScan {
     plan: ScanPlan,
@@ -35,7 +35,7 @@ impl ObjectScan {
         Ok(scanner.object(&self.plan, ScanPlan::ROOT, &mut self.captures)?)
     }
 
-    /// Scans an object that is the whole document.
+    /// Scans an object that makes up the entire document.
     #[inline]
     pub(in crate::decode) fn scan_document(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Rejection> {
         self.scan(scanner)?;
@@ -57,7 +57,7 @@ impl ObjectScan {
     }
 }
 
-/// The state of decoding one document.
+/// The state while one document is decoded.
 pub(in crate::decode) struct Frame<'f, 'p> {
     pub text: &'p str,
     message: &'f RawMessage<'p>,
@@ -109,13 +109,13 @@ impl<'f, 'p> Frame<'f, 'p> {
         }
     }
 
-    /// The rejection of a frame of unknown type; the type is in one of these captures.
+    /// The rejection of a frame with an unknown type, which is in one of these captures.
     #[cold]
     pub(in crate::decode) fn unknown_type(&self, kinds: &[(&str, Capture)]) -> Rejection {
         detail::unknown_type(self.text, kinds)
     }
 
-    /// Names the element in the detail of a rejection.
+    /// Adds the index of the element to the detail of a rejection.
     #[cold]
     pub(in crate::decode) fn at_index(&self, rejection: Rejection) -> Rejection {
         let prefix = format!("element {}: ", self.index);
@@ -144,7 +144,7 @@ pub(in crate::decode) fn known(name: &str, names: &[&'static str]) -> Option<&'s
     names.iter().find(|known| **known == name).copied()
 }
 
-/// The mapping of a vendor's ticks, from the keys of its fields.
+/// Builds the mapping of a vendor's ticks from the keys of its fields.
 pub(in crate::decode) fn vendor_mapping(
     plan: &mut ScanPlan,
     source: &'static str,

@@ -1,4 +1,4 @@
-//! JSON payloads: one pass over the text, and the messages of each preset.
+//! JSON payloads: a single-pass scanner, and parsers for the messages of each preset.
 
 pub(in crate::decode) mod binance;
 pub(in crate::decode) mod coinbase;

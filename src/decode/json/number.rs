@@ -1,32 +1,33 @@
-//! Parses JSON number literals as doubles and integers: correctly rounded, and every loss of precision is counted.
+//! Parses JSON number literals as doubles and integers. Results are correctly rounded, and every loss of precision is
+//! counted.
 
 use crate::decode::verdict::{Coercions, RejectionReason};
 
-/// Largest integer up to which every integer is a double.
+/// Limit up to which every integer has an exact double.
 const EXACT_INTEGER: u64 = 1 << 53;
-/// Decimal digits that always fit a `u64`.
+/// Number of decimal digits that always fit into a `u64`.
 const MANTISSA_DIGITS: usize = 19;
-/// Explicit exponents are limited to this: far beyond the range of a double, and far below an overflow of `i32`.
+/// Limit of explicit exponents: far beyond the range of a double, and far below an overflow of `i32`.
 const EXPONENT_CAP: i32 = 1_000_000;
-/// Powers of ten that are exact doubles.
+/// Powers of ten that are exact as doubles.
 const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
 
-/// A scanned literal: `mantissa * 10^exponent`, unless `long`.
+/// A scanned literal with the value `mantissa * 10^exponent`, unless `long` is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::decode) struct JsonNumber {
     mantissa: u64,
     exponent: i32,
     pub negative: bool,
-    /// Neither a fraction nor an exponent was written.
+    /// Whether the literal has neither a fraction nor an exponent.
     pub integer: bool,
-    /// More digits than the mantissa holds; only the literal itself is exact.
+    /// Whether the literal has more digits than the mantissa can hold, so that only its text is exact.
     long: bool,
 }
 
-/// Why a literal is not a valid number.
+/// Why and where a literal is not a valid number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::decode) struct InvalidNumber {
     pub at: usize,
@@ -37,7 +38,7 @@ impl JsonNumber {
     pub(in crate::decode) const ZERO: Self =
         Self { mantissa: 0, exponent: 0, negative: false, integer: true, long: false };
 
-    /// Scans the literal that begins at `start`; returns it and the position after it.
+    /// Scans the literal that begins at `start`. Returns it together with the position after it.
     #[inline]
     pub(in crate::decode) fn scan(bytes: &[u8], start: usize) -> Result<(Self, usize), InvalidNumber> {
         let digit = |at: usize| bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10);
@@ -98,10 +99,10 @@ impl JsonNumber {
         Ok((number, at))
     }
 
-    /// The nearest double. `literal` is the text that was scanned.
+    /// The nearest double. `literal` is the scanned text.
     ///
     /// # Errors
-    /// `NonFinite` above the range of a double, `OutOfRange` for a non-zero literal that rounds to zero.
+    /// `NonFinite` above the range of a double, and `OutOfRange` for a non-zero literal that would round to zero.
     #[inline]
     pub(in crate::decode) fn to_f64(self, literal: &str, coercions: &mut Coercions) -> Result<f64, RejectionReason> {
         if self.integer && (self.long || self.mantissa > EXACT_INTEGER) {
@@ -124,10 +125,10 @@ impl JsonNumber {
         Ok(value)
     }
 
-    /// The integer that the literal denotes; `1.0` and `1e3` are counted as coerced.
+    /// The integer value of the literal. `1.0` and `1e3` are counted as coerced.
     ///
     /// # Errors
-    /// `Type` for a fraction, `OutOfRange` beyond 64 bits.
+    /// `Type` for a fraction, and `OutOfRange` beyond 64 bits.
     pub(in crate::decode) fn to_i64(self, _literal: &str, coercions: &mut Coercions) -> Result<i64, RejectionReason> {
         if self.long {
             return Err(if self.integer { RejectionReason::OutOfRange } else { RejectionReason::Type });
@@ -154,7 +155,7 @@ impl JsonNumber {
 }
 
 impl JsonNumber {
-    /// Returns the literal times `10^power`, exactly; digits below one are cut. `None` beyond 64 bits.
+    /// Multiplies the literal by `10^power` exactly, and truncates the result to an integer. `None` beyond 64 bits.
     #[inline]
     pub(in crate::decode) fn scaled(self, literal: &str, power: i32) -> Option<i64> {
         let magnitude = if self.long {
@@ -174,7 +175,7 @@ impl JsonNumber {
         Some(if self.negative { -magnitude } else { magnitude })
     }
 
-    /// Computes the integer digit by digit, for literals with more digits than the mantissa holds.
+    /// Computes the integer digit by digit, for literals with more digits than the mantissa can hold.
     #[cold]
     fn scaled_digits(self, literal: &str, power: i32) -> Option<u64> {
         let significand = literal.split(['e', 'E']).next().unwrap_or(literal).trim_start_matches('-');
@@ -194,10 +195,10 @@ impl JsonNumber {
     }
 }
 
-/// Scans a text that is a number and nothing else, as in the strings that exchanges send.
+/// Scans a text that consists only of a number, as in the strings that exchanges send.
 ///
 /// # Errors
-/// `NonFinite` for NaN and infinities in any case, else `Type`.
+/// `NonFinite` for NaN and infinities in upper or lower case, otherwise `Type`.
 pub(in crate::decode) fn number_in_text(text: &str) -> Result<JsonNumber, RejectionReason> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     match JsonNumber::scan(text.as_bytes(), 0) {
@@ -210,15 +211,15 @@ pub(in crate::decode) fn number_in_text(text: &str) -> Result<JsonNumber, Reject
     }
 }
 
-/// Parses a decimal number and returns it times `10^power`, exactly; digits below one are cut.
+/// Parses a decimal number, multiplies it by `10^power` exactly, and truncates the result to an integer.
 ///
 /// # Errors
-/// `TsOutOfRange` beyond 64 bits; as [`number_in_text`].
+/// The same as for [`number_in_text`], and `TsOutOfRange` beyond 64 bits.
 pub fn scaled_decimal(text: &str, power: i32) -> Result<i64, RejectionReason> {
     number_in_text(text)?.scaled(text, power).ok_or(RejectionReason::TsOutOfRange)
 }
 
-/// Returns true for a bare word that other languages write for NaN or an infinity.
+/// Whether the text begins with a bare word that other languages write for NaN or an infinity.
 pub(in crate::decode) fn is_non_finite_word(rest: &[u8]) -> bool {
     let length = rest.iter().take(9).take_while(|byte| byte.is_ascii_alphabetic()).count();
     ["nan", "inf", "infinity"].iter().any(|word| rest[..length].eq_ignore_ascii_case(word.as_bytes()))

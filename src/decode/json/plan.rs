@@ -1,11 +1,11 @@
-//! JSON pointers compiled into a small tree, which says what keys of a document to capture.
+//! JSON pointers compiled into a small tree, which determines the keys of a document to capture.
 //!
-//! Invariant: every key of the tree has its own slot, also a key on the path to a captured one, so a slot that is
-//! filled twice is a duplicate key.
+//! Invariant: every key of the tree has its own slot, including keys on the path to a captured one. A slot that is
+//! filled twice therefore means a duplicate key.
 
 use crate::decode::json::number::JsonNumber;
 
-/// What a slot holds after a scan. Byte positions are those of the scanned text.
+/// The content of a slot after a scan. Byte positions refer to the scanned text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::decode) enum CaptureKind {
     Missing,
@@ -13,7 +13,7 @@ pub(in crate::decode) enum CaptureKind {
     True,
     False,
     Number,
-    /// The span excludes the quotes; there are no escapes in it.
+    /// A string without escapes. The span excludes the quotes.
     PlainString,
     EscapedString,
     Object,
@@ -36,7 +36,7 @@ impl Capture {
         Self { number: JsonNumber::ZERO, start: start as u32, end: end as u32, kind }
     }
 
-    /// The captured part of the text that was scanned; empty if nothing was captured.
+    /// The captured part of `text`, which must be the scanned text. It is empty if nothing was captured.
     pub(in crate::decode) fn text<'p>(&self, text: &'p str) -> &'p str {
         text.get(self.start as usize..self.end as usize).unwrap_or("")
     }
@@ -45,7 +45,7 @@ impl Capture {
 #[derive(Debug, Clone)]
 pub(in crate::decode) struct PlanKey {
     pub name: Box<[u8]>,
-    /// The name and its closing quote as they stand in a document; `None` if JSON must escape the name.
+    /// The name with its closing quote, as it appears in a document; `None` if JSON requires escapes in the name.
     quoted: Option<Box<[u8]>>,
     pub slot: usize,
     pub child: Option<usize>,
@@ -57,8 +57,8 @@ pub(in crate::decode) struct PlanNode {
 }
 
 impl PlanNode {
-    /// Finds the key whose name and closing quote begin `rest`, trying the key at `expected` first, as producers keep
-    /// the order of keys.
+    /// Finds the key whose name and closing quote are at the beginning of `rest`. The key at `expected` is tried first,
+    /// because producers usually keep the order of keys.
     #[inline]
     pub(in crate::decode) fn find(&self, rest: &[u8], expected: usize) -> Option<usize> {
         let matches = |key: &PlanKey| key.quoted.as_deref().is_some_and(|quoted| rest.starts_with(quoted));
@@ -73,7 +73,7 @@ impl PlanNode {
     }
 }
 
-/// The keys to capture, and the number of slots for captured values.
+/// The keys to capture, and the number of slots for their values.
 #[derive(Debug, Clone)]
 pub(in crate::decode) struct ScanPlan {
     pub nodes: Vec<PlanNode>,
@@ -91,7 +91,7 @@ impl ScanPlan {
         vec![Capture::MISSING; self.slots]
     }
 
-    /// Adds a valid JSON pointer (see [`pointer_tokens`]) and returns its slot; equal pointers share one.
+    /// Adds a valid JSON pointer (see [`pointer_tokens`]) and returns its slot. Equal pointers share a slot.
     pub(in crate::decode) fn add(&mut self, pointer: &str) -> usize {
         let mut node = Self::ROOT;
         let mut tokens = pointer_tokens(pointer).peekable();

@@ -1,4 +1,4 @@
-//! Recognises payloads that are not JSON text by their first bytes, and says why.
+//! Detects payloads that are not JSON text by their first bytes, and reports what they are instead.
 
 use crate::decode::verdict::{Coercions, Rejection, RejectionReason};
 

@@ -1,4 +1,4 @@
-//! Reads the fields of one tick from captured values or from the Kafka record, and appends a row.
+//! Reads the fields of one tick from captured values or from the Kafka record, and appends them as a row.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::decode::symbol::{SymbolRules, check_symbol};
 use crate::decode::time::{TimeReader, check_range};
 use crate::decode::verdict::{Coercions, Rejection, RejectionReason};
 
-/// The origins of all fields of one kind of tick.
+/// The sources of all fields for one kind of tick.
 #[derive(Debug, Clone, Default)]
 pub(in crate::decode) struct TickMapping {
     pub symbol: FieldOrigin,
@@ -26,13 +26,13 @@ pub(in crate::decode) struct TickMapping {
     pub volume: FieldOrigin,
     pub trade_id: FieldOrigin,
     pub source: FieldOrigin,
-    /// Origins of the extra columns, in their order.
+    /// Sources of the extra columns, in the order of the columns.
     pub extras: Vec<FieldOrigin>,
-    /// The format defines numbers as strings, so these don't count as coerced.
+    /// Whether the format defines numbers as strings, so that they don't count as coerced.
     pub text_numbers: bool,
 }
 
-/// A field's value before it has a type.
+/// The value of a field before it is converted to a type.
 #[derive(Clone, Copy)]
 enum FieldValue<'p> {
     Missing,
@@ -47,7 +47,7 @@ pub(in crate::decode) struct RowReader {
     rules: SymbolRules,
     zone: MarketZone,
     pub extras: Vec<(String, ExtraSpec)>,
-    /// Coercions of the current message; they are counted once it is accepted.
+    /// Coercions in the current message. They are added to the total once the message is accepted.
     pub coercions: Coercions,
 }
 
@@ -143,7 +143,7 @@ impl RowReader {
         }
     }
 
-    /// `kafka` is the Kafka timestamp, if it is plausible.
+    /// Reads the event time. `kafka` is the Kafka timestamp, if it is plausible.
     #[inline]
     fn ts(
         &mut self,
@@ -220,7 +220,7 @@ impl RowReader {
                 number.to_f64(&text, &mut self.coercions)
             }),
         };
-        // -0 is 0.
+        // Adding 0.0 turns -0 into 0.
         result.map(|number| Some(number + 0.0)).map_err(|reason| wrong(field, reason))
     }
 
@@ -232,7 +232,7 @@ impl RowReader {
         }
     }
 
-    /// Identifiers are text; feeds that number them send integers.
+    /// Reads an identifier as text. Some feeds send integers as identifiers.
     #[inline]
     fn text_or_integer<'p>(&mut self, field: &str, value: FieldValue<'p>) -> Result<Option<Cow<'p, str>>, Rejection> {
         match value {
@@ -254,7 +254,7 @@ impl RowReader {
         rows: &mut TickColumns,
     ) -> Result<(), Rejection> {
         for (at, (origin, column)) in tick_mapping.extras.iter().zip(&mut rows.extras).enumerate() {
-            // The value comes from the document, unlike a Kafka key, which may not be text.
+            // Unlike a Kafka key, which may not be valid text, this value comes from the document.
             let value = value(origin, scanned)?;
             let pushed = match column {
                 ExtraColumn::Double(values) => {
@@ -325,7 +325,7 @@ fn value<'p>(origin: &'p FieldOrigin, scanned: ScannedDocument<'_, 'p>) -> Resul
     }
 }
 
-/// The text of a string value, `Type` for any other.
+/// The text of a string value. Other values are an error of reason `Type`.
 #[inline]
 fn string(value: FieldValue<'_>) -> Result<Cow<'_, str>, RejectionReason> {
     match value {

@@ -1,6 +1,7 @@
-//! One pass over a JSON text: checks its syntax, its depth and its number of keys, and captures the values of a plan.
+//! A single pass over a JSON text, which checks its syntax, its depth and its number of keys, and captures the values
+//! of a plan.
 //!
-//! Values that are not captured are not materialised, and nothing here recurses deeper than [`MAX_DEPTH`].
+//! Values that are not captured are not materialised, and the recursion depth is limited to [`MAX_DEPTH`].
 
 use std::borrow::Cow;
 
@@ -13,7 +14,7 @@ use crate::decode::verdict::{Rejection, RejectionReason};
 pub(in crate::decode) const MAX_DEPTH: u32 = 64;
 pub(in crate::decode) const MAX_KEYS: u32 = 10_000;
 
-/// What is wrong with a document, and at which byte.
+/// An error in a document, and its byte position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::decode) struct SyntaxFault {
     pub reason: RejectionReason,
@@ -44,7 +45,7 @@ impl From<SyntaxFault> for Rejection {
 
 type ScanResult<T> = Result<T, SyntaxFault>;
 
-/// A position in a text. Positions in captures are positions of the whole text.
+/// A scanner with its position in the text. The positions in captures refer to the entire text.
 pub(in crate::decode) struct Scanner<'p> {
     text: &'p str,
     bytes: &'p [u8],
@@ -87,7 +88,7 @@ impl<'p> Scanner<'p> {
         if self.take(byte) { Ok(()) } else { self.fault(RejectionReason::Syntax) }
     }
 
-    /// Requires that only white space follows up to the end of the text.
+    /// Requires that only white space is left.
     pub(in crate::decode) fn end(&mut self) -> ScanResult<()> {
         self.whitespace();
         if self.pos == self.bytes.len() { Ok(()) } else { self.fault(RejectionReason::TrailingData) }
@@ -99,7 +100,7 @@ impl<'p> Scanner<'p> {
         if self.depth > MAX_DEPTH { self.fault(RejectionReason::TooDeep) } else { Ok(()) }
     }
 
-    /// Steps into an array and to its first element; false if it has none.
+    /// Enters an array and moves to its first element. Returns false if the array is empty.
     pub(in crate::decode) fn enter_array(&mut self) -> ScanResult<bool> {
         self.expect(b'[')?;
         self.enter()?;
@@ -109,7 +110,7 @@ impl<'p> Scanner<'p> {
         Ok(!empty)
     }
 
-    /// Steps to the next element; false after the last.
+    /// Moves to the next element. Returns false after the last one.
     pub(in crate::decode) fn next_element(&mut self) -> ScanResult<bool> {
         self.whitespace();
         if self.take(b',') {
@@ -121,7 +122,7 @@ impl<'p> Scanner<'p> {
         Ok(false)
     }
 
-    /// Scans an object into the slots of `plan`. The slots must be empty before.
+    /// Scans an object and stores values in the slots of `plan`, which must be empty.
     #[inline]
     pub(in crate::decode) fn object(
         &mut self,
@@ -180,7 +181,7 @@ impl<'p> Scanner<'p> {
         }
     }
 
-    /// Scans an array on the path of a pointer: its elements are keys by their index.
+    /// Scans an array on the path of a pointer. The indexes of its elements are used as keys.
     fn array(&mut self, plan: &ScanPlan, node: usize, captures: &mut [Capture]) -> ScanResult<()> {
         let mut index = 0usize;
         let mut more = self.enter_array()?;
@@ -254,10 +255,10 @@ impl<'p> Scanner<'p> {
         Ok(Capture::new(kind, start, self.pos))
     }
 
-    /// Checks any value and skips it.
+    /// Checks the syntax of any value, and skips it.
     pub(in crate::decode) fn skip_value(&mut self) -> ScanResult<()> {
         let outside = self.depth;
-        // One bit a level, set for objects; MAX_DEPTH levels fit.
+        // A stack with one bit per level, which is set for objects. It has room for MAX_DEPTH levels.
         let mut objects = 0u64;
         loop {
             let opened = match self.peek() {
@@ -336,7 +337,7 @@ impl<'p> Scanner<'p> {
         }
     }
 
-    /// From after the opening quote to after the closing one; whether there were escapes.
+    /// Scans a string from after its opening quote to after the closing one. Returns whether it contains escapes.
     #[inline]
     fn string(&mut self) -> ScanResult<bool> {
         let mut escaped = false;
@@ -381,7 +382,8 @@ impl<'p> Scanner<'p> {
     }
 }
 
-/// A set bit in the lowest byte that is a quote, a backslash or a control character; higher bits are undefined.
+/// Returns a word whose lowest set bit is in the first byte that is a quote, a backslash or a control character. Higher
+/// bits are undefined.
 #[inline]
 fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;

@@ -1,6 +1,6 @@
-//! JSON string contents -> text.
+//! Converts the contents of JSON strings to text.
 
-/// Resolves the escapes of a string whose syntax has been checked; `None` for a lone surrogate.
+/// Resolves the escapes of a string whose syntax was already checked. Returns `None` for a lone surrogate.
 pub(in crate::decode) fn unescape(raw: &str) -> Option<String> {
     let mut text = String::with_capacity(raw.len());
     let mut rest = raw;

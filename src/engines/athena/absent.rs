@@ -18,8 +18,10 @@ pub enum AthenaClient {}
 pub enum AthenaAnswer {}
 
 impl AthenaClient {
+    /// Always fails.
+    ///
     /// # Errors
-    /// Always: this build can't.
+    /// This build doesn't include the AWS SDK.
     pub async fn new(_settings: &AthenaSettings, _store: &StoreSettings) -> Result<Self, EngineError> {
         Err(EngineError::Usage("this build can't ask Athena: build with --features aws".to_owned()))
     }
@@ -28,14 +30,18 @@ impl AthenaClient {
         match *self {}
     }
 
+    /// Never called, because no client can be created.
+    ///
     /// # Errors
-    /// There is no such client.
+    /// None: it can't be called.
     pub async fn execute(&self, _sql: &str, _stop: &CancellationToken) -> Result<AthenaAnswer, EngineError> {
         match *self {}
     }
 
+    /// Never called, because no client can be created.
+    ///
     /// # Errors
-    /// There is no such client.
+    /// None: it can't be called.
     pub async fn run(&self, _sql: &str, _stop: &CancellationToken) -> Result<Vec<RecordBatch>, EngineError> {
         match *self {}
     }
@@ -46,8 +52,10 @@ impl AthenaAnswer {
         match *self {}
     }
 
+    /// Never called, because no client can be created.
+    ///
     /// # Errors
-    /// There is no such answer.
+    /// None: it can't be called.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
         match *self {}
     }

@@ -1,4 +1,4 @@
-//! Rows of a statement that Athena has run, a page at a time.
+//! The rows of a finished Athena query, read page by page.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,20 +13,20 @@ use super::calls::{call_failed, stop_query};
 use crate::engines::error::{ATHENA, EngineError};
 use crate::engines::values::{BatchBuilder, EngineValue};
 
-/// As many as Athena gives at once.
+/// Maximum number of rows that Athena returns per page.
 const PAGE_ROWS: i32 = 1_000;
 
-/// One page of rows in memory at a time.
+/// The result of a query. Only one page of rows is in memory at a time.
 pub struct AthenaAnswer {
     client: Client,
     id: String,
     sql: String,
-    /// Ended by [`Self::close`].
+    /// Whether the query is still running, so that [`Self::close`] has to stop it.
     runs: bool,
     pub(super) scanned: Option<ScannedBytes>,
     columns: Option<BatchBuilder>,
     ready: Option<RecordBatch>,
-    /// Of the page that follows.
+    /// Token of the next page.
     token: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl fmt::Debug for AthenaAnswer {
 }
 
 impl AthenaAnswer {
-    /// A query that was started.
+    /// The result of a query that was started.
     pub(super) fn new(client: Client, id: String, sql: String) -> Self {
         Self { client, id, sql, runs: true, scanned: None, columns: None, ready: None, token: None }
     }
@@ -50,17 +50,17 @@ impl AthenaAnswer {
         self.runs = false;
     }
 
-    /// Of the rows; empty where the statement has none.
+    /// Schema of the rows; empty if the statement returns none.
     pub fn schema(&self) -> SchemaRef {
         self.columns.as_ref().map_or_else(|| Arc::new(Schema::empty()), |columns| Arc::clone(columns.schema()))
     }
 
-    /// What the statement read, which is what it costs.
+    /// The bytes that the statement scanned, which determine its cost.
     pub fn scanned(&self) -> Option<ScannedBytes> {
         self.scanned
     }
 
-    /// The next rows, `None` at the end. Nothing is lost when the future is dropped.
+    /// Returns the next rows, or `None` at the end. It is cancel-safe: no rows are lost when the future is dropped.
     ///
     /// # Errors
     /// The results can't be read.
@@ -71,7 +71,7 @@ impl AthenaAnswer {
         Ok(self.ready.take())
     }
 
-    /// Ends the statement if it still runs.
+    /// Stops the query if it is still running.
     pub async fn close(self) {
         if self.runs {
             stop_query(&self.client, &self.id).await;
@@ -102,7 +102,7 @@ impl AthenaAnswer {
             }
             self.columns =
                 Some(BatchBuilder::new(known.iter().map(|column| (column.name().to_owned(), type_of(column)))));
-            // A SELECT answers with its columns first; SHOW and DESCRIBE don't.
+            // The first row of a SELECT has the column names; SHOW and DESCRIBE have no such row.
             if let Some((first, rest)) = rows.split_first()
                 && is_header(first, known)
             {
@@ -121,7 +121,7 @@ impl AthenaAnswer {
     }
 }
 
-/// As Trino writes it.
+/// The type name in Trino's notation.
 fn type_of(column: &ColumnInfo) -> String {
     match column.r#type() {
         "decimal" => format!("decimal({}, {})", column.precision(), column.scale()),

@@ -1,4 +1,4 @@
-//! Calls that every part of the client makes, and their errors.
+//! API calls that several parts of the client make, and their errors.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use aws_sdk_athena::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError}
 use crate::engines::aws::is_log_in;
 use crate::engines::error::{ATHENA, EngineError, StatementError};
 
-/// Stopping a query must not block the caller for longer.
+/// Timeout for stopping a query, so that the caller isn't blocked for longer.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 const LOG_IN_FIX: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use \
     Athena, Glue and the bucket of the results";
 
-/// Ends a query that may still run.
+/// Stops a query that may still be running.
 pub(super) async fn stop_query(client: &Client, id: &str) {
     let stopped = tokio::time::timeout(STOP_TIMEOUT, client.stop_query_execution().query_execution_id(id).send()).await;
     match stopped {
@@ -23,7 +23,6 @@ pub(super) async fn stop_query(client: &Client, id: &str) {
     }
 }
 
-/// The error of a failed call.
 pub(super) fn call_failed<E>(action: &str, error: &SdkError<E>, sql: &str) -> EngineError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

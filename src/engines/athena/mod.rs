@@ -1,4 +1,4 @@
-//! Amazon Athena: settings and prices. What asks it stands on the AWS SDK, which is behind the feature `aws`.
+//! Amazon Athena: settings, prices and the client. The client needs the AWS SDK, which the feature `aws` enables.
 
 #[cfg(not(feature = "aws"))]
 mod absent;
@@ -20,16 +20,16 @@ pub use answer::AthenaAnswer;
 #[cfg(feature = "aws")]
 pub use sdk::AthenaClient;
 
-/// The `[athena]` section. Region and credentials are those of `[store]`.
+/// The `[athena]` section. The region and the credentials are those of `[store]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AthenaSettings {
-    /// Database of the Glue catalog that holds the tables.
+    /// Database of the Glue catalog that contains the tables.
     pub database: String,
     pub workgroup: String,
-    /// `s3://bucket/prefix` of the results, where the workgroup names none.
+    /// Output location for results, such as `s3://bucket/prefix`, for workgroups that don't define one.
     pub output: Option<String>,
-    /// An endpoint URL that replaces the one of the region.
+    /// An endpoint URL that replaces the default one of the region.
     pub endpoint: Option<String>,
 }
 
@@ -39,13 +39,13 @@ impl Default for AthenaSettings {
     }
 }
 
-/// Bytes that a statement read, which is what it costs.
+/// The bytes that a statement scanned, which determine its cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScannedBytes {
     pub bytes: u64,
 }
 
-/// Of most regions, as of 2026.
+/// Price in US dollars per terabyte scanned, in most regions as of 2026.
 const USD_PER_TB: f64 = 5.0;
 const TB: f64 = (1_u64 << 40) as f64;
 const MB: u64 = 1 << 20;

@@ -1,4 +1,4 @@
-//! Athena through the AWS SDK: a statement is started and polled until it is done.
+//! Athena through the AWS SDK: starts a query and polls it until it has finished.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use crate::engines::progress::EngineProgress;
 use crate::lake::StoreSettings;
 use crate::util::backoff::Backoff;
 
-/// How long polls of a running query may fail.
+/// How long polling continues although Athena is unreachable.
 const RETRY_FOR: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Athena allows a few calls a second for all of an account.
+/// Longest pause between two polls. Athena allows only a few calls per second for an entire account.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// A database and a workgroup of one region.
+/// A client for one database and one workgroup in one region.
 #[derive(Clone)]
 pub struct AthenaClient {
     client: Client,
@@ -41,8 +41,10 @@ impl fmt::Debug for AthenaClient {
 }
 
 impl AthenaClient {
+    /// Creates the client.
+    ///
     /// # Errors
-    /// No region is named, or there are no credentials.
+    /// No region is configured, or there are no credentials.
     pub async fn new(settings: &AthenaSettings, store: &StoreSettings) -> Result<Self, EngineError> {
         let (credentials, region) = access_of(ATHENA, store).await?;
         let mut config = aws_sdk_athena::Config::builder()
@@ -55,20 +57,21 @@ impl AthenaClient {
         Ok(Self { client, settings: settings.clone(), progress: Arc::default() })
     }
 
-    /// The progress of the latest statement.
+    /// The progress of the most recent statement.
     pub fn progress(&self) -> Arc<EngineProgress> {
         Arc::clone(&self.progress)
     }
 
-    /// Runs any one statement, without a semicolon, to its end, and reads the first rows.
+    /// Runs one statement, without a semicolon, until it has finished, and reads the first rows.
     ///
     /// # Errors
-    /// Athena can't be reached, refuses the statement or fails at it; `stop` is cancelled. Nothing then runs any more.
+    /// Athena can't be reached, it rejects the statement or fails to run it, or `stop` is cancelled. In each case the
+    /// query no longer runs.
     pub async fn execute(&self, sql: &str, stop: &CancellationToken) -> Result<AthenaAnswer, EngineError> {
         if stop.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
-        // Not interruptible: a statement whose id is lost runs on and is charged.
+        // This call must not be cancelled: if the id is lost, the query can't be stopped, and its cost is charged.
         let id = self.start(sql).await?;
         let mut answer = AthenaAnswer::new(self.client.clone(), id, sql.to_owned());
         let done = async {
@@ -78,7 +81,7 @@ impl AthenaClient {
         };
         match stop.run_until_cancelled(done).await.unwrap_or(Err(EngineError::Cancelled)) {
             Ok(()) => Ok(answer),
-            // It has ended by itself.
+            // The query has already ended, so there is nothing to stop.
             Err(error @ EngineError::Refused(_)) => Err(error),
             Err(error) => {
                 answer.close().await;
@@ -87,10 +90,10 @@ impl AthenaClient {
         }
     }
 
-    /// As [`Self::execute`], for a statement whose rows are few.
+    /// Like [`Self::execute`], but collects all rows; for statements that return few of them.
     ///
     /// # Errors
-    /// As [`Self::execute`].
+    /// The same as for [`Self::execute`].
     pub async fn run(&self, sql: &str, stop: &CancellationToken) -> Result<Vec<RecordBatch>, EngineError> {
         let mut answer = self.execute(sql, stop).await?;
         let mut batches = Vec::new();
@@ -124,7 +127,7 @@ impl AthenaClient {
         loop {
             let response = self.client.get_query_execution().query_execution_id(id).send().await;
             let response = match response.map_err(|error| call_failed("ask after the query", &error, sql)) {
-                // The query runs on, and is charged: what passes is waited for.
+                // The query keeps running and is charged, so temporary errors are retried.
                 Err(EngineError::Unreachable { .. })
                     if silent_since.get_or_insert_with(Instant::now).elapsed() < RETRY_FOR =>
                 {
@@ -152,7 +155,7 @@ impl AthenaClient {
     }
 }
 
-/// Why a query ended without an answer.
+/// The error of a query that failed or was cancelled.
 fn refused(execution: &QueryExecution, sql: &str) -> EngineError {
     let status = execution.status();
     let reason = status.and_then(|status| {
@@ -160,7 +163,7 @@ fn refused(execution: &QueryExecution, sql: &str) -> EngineError {
         status.state_change_reason().or(detailed)
     });
     let reason = reason.unwrap_or("no reason is given");
-    // `COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved ..`
+    // Splits a message such as `COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved ..`.
     let is_name = |text: &&str| text.chars().all(|c| c.is_ascii_uppercase() || c == '_');
     let named = reason.split_once(": ").filter(|(name, _)| is_name(name));
     let (name, message) = named.unwrap_or(("", reason));

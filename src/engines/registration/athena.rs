@@ -1,4 +1,4 @@
-//! Statements of Athena: tables in the words of Hive, views in those of Trino.
+//! Statements for Athena: table definitions use the Hive dialect, and views use the Trino dialect.
 
 use super::quote::{backticked, double_quoted, escaped_string};
 use super::{EngineView, LakeRoot, TABLES};
@@ -9,7 +9,8 @@ pub fn statements(database: &str, root: &LakeRoot, views: &[EngineView]) -> Vec<
     for table in TABLES {
         let name = format!("{}.{}", backticked(database), backticked(table));
         let location = escaped_string(&format!("{}/", root.table(table)));
-        // Columns and anything else are refused here: Athena reads them in the log.
+        // Athena reads the columns from the log of the table, and rejects a definition that lists columns or other
+        // properties.
         all.push(format!(
             "CREATE EXTERNAL TABLE IF NOT EXISTS {name} LOCATION {location} TBLPROPERTIES ('table_type' = 'DELTA')"
         ));
@@ -21,7 +22,8 @@ pub fn statements(database: &str, root: &LakeRoot, views: &[EngineView]) -> Vec<
     all
 }
 
-/// Glue keeps the columns of a view in Hive's types, which have no time with a zone.
+/// Casts timestamps to UTC without a zone: Glue stores the columns of a view with Hive types, which have no timestamp
+/// with a time zone.
 fn body(view: &EngineView) -> String {
     if !view.columns.iter().any(|column| column.kind == ColumnType::Timestamp) {
         return view.body.clone();

@@ -1,5 +1,5 @@
-//! Statements of ClickHouse. Keys are never among them: they come from a named collection of the server or from its own
-//! chain of credentials.
+//! Statements for ClickHouse. They never contain credentials: these come from a named collection of the server, or from
+//! the server's own credential chain.
 
 use super::quote::{backticked, escaped_string};
 use super::{EngineView, LakeRoot, TABLES};
@@ -9,7 +9,7 @@ pub fn statements(schema: &str, root: &LakeRoot, collection: Option<&str>, views
     let mut all = vec![format!("CREATE DATABASE IF NOT EXISTS {schema}")];
     for table in TABLES {
         let engine = engine(root, collection, table);
-        // An existing table keeps the columns of its first day, so that it is made again.
+        // The table is replaced, because an existing one keeps the columns that it had when it was created.
         all.push(format!("CREATE OR REPLACE TABLE {schema}.{} ENGINE = {engine}", backticked(table)));
     }
     for EngineView { name, body, .. } in views {

@@ -1,4 +1,5 @@
-//! Statements of DuckDB with its extension `delta`. A table is a view too, so that it is always at its newest version.
+//! Statements for DuckDB with its `delta` extension. Tables are registered as views, too, so that queries read the
+//! newest version.
 
 use url::Url;
 
@@ -24,7 +25,7 @@ pub fn statements(schema: &str, root: &LakeRoot, access: &S3Access, views: &[Eng
     all
 }
 
-/// Keys come from where the AWS tools find them, and are not written down.
+/// A secret without credentials: DuckDB finds them where the AWS tools do, so they are not part of the statement.
 fn secret(schema: &str, root: &LakeRoot, access: &S3Access) -> String {
     let mut options = vec!["TYPE s3, PROVIDER credential_chain".to_owned()];
     options.push(format!("SCOPE {}", standard_string(root.as_str())));

@@ -1,12 +1,13 @@
-//! What makes other engines know a lake: its tables, and the named queries as views, in the words of each engine.
+//! Statements that register a lake with other engines: its tables, and the named queries as views, in the dialect of
+//! each engine.
 //!
 //! ```text
 //!  Location, --location ──> Root: where the engine sees the tables ─┐
 //!                                                                   ├──> statements of one engine
-//!  named queries of sql/ ──> Views: those that the engine can say ──┘
+//!  named queries of sql/ ──> Views: those that the engine can run ──┘
 //! ```
 //!
-//! Statements are plain text without a semicolon at the end. A second run of them changes nothing.
+//! Statements are plain text without a semicolon at the end. They are idempotent: running them again changes nothing.
 
 mod athena;
 mod clickhouse;
@@ -30,10 +31,10 @@ pub use views::{EngineView, EngineViews, SkippedView};
 
 use crate::query::{DEAD_LETTERS, TICKS};
 
-/// The tables of a lake.
+/// Names of the tables that are registered.
 pub const TABLES: [&str; 2] = [TICKS, DEAD_LETTERS];
 
-/// One text of many statements, for the engine's own shell.
+/// Joins the statements into one script for the engine's own shell.
 pub fn script(statements: &[String]) -> String {
     statements.iter().map(|statement| format!("{statement};\n")).collect::<Vec<_>>().join("\n")
 }

@@ -1,21 +1,21 @@
-//! Names and strings as the engines read them.
+//! Quoting of names and strings in the syntax of each engine.
 
-/// `"name"`, as standard SQL has it: DuckDB, Trino, Athena's queries.
+/// `"name"` in standard SQL, for DuckDB, Trino and queries of Athena.
 pub(super) fn double_quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// `` `name` ``: Spark, ClickHouse, Athena's table definitions.
+/// `` `name` `` for Spark, ClickHouse and table definitions of Athena.
 pub(super) fn backticked(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// A string in which nothing but the quote is special: DuckDB, Trino.
+/// A string literal in which only the quote is escaped, for DuckDB and Trino.
 pub(super) fn standard_string(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A string in which a backslash escapes: Spark, ClickHouse, Athena's table definitions.
+/// A string literal in which a backslash is an escape character, for Spark, ClickHouse and table definitions of Athena.
 pub(super) fn escaped_string(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }

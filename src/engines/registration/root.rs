@@ -1,8 +1,8 @@
-//! The root of a lake as an engine names it, which may be another name for the same location.
+//! The root of a lake as seen by an engine, which may use another URL for the same location.
 
 use crate::lake::{Location, S3Access};
 
-/// The root of the lake as one engine writes it, without a slash at the end.
+/// The root of the lake in the notation of one engine, without a slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LakeRoot(String);
 
@@ -30,15 +30,15 @@ pub enum RootError {
 }
 
 impl LakeRoot {
-    /// As the user says.
+    /// The root that the user passed with `--location`.
     ///
     /// # Errors
-    /// The text is no location.
+    /// The text is empty, or has control characters.
     pub fn given(text: &str) -> Result<Self, RootError> {
         if text.chars().any(char::is_control) {
             return Err(RootError::ControlCharacter(text.escape_debug().to_string()));
         }
-        // The root itself keeps its slashes, as in local:///
+        // A root consisting only of a scheme, such as local:///, keeps its slashes.
         let trimmed = text.trim_end_matches('/');
         match trimmed {
             "" => Err(RootError::Empty),
@@ -47,7 +47,7 @@ impl LakeRoot {
         }
     }
 
-    /// `s3a://`, which is what Hadoop calls S3, or `file://`.
+    /// `s3a://`, which is Hadoop's scheme for S3, or `file://`.
     pub fn of_spark(location: &Location) -> Self {
         match location {
             Location::Folder(folder) => Self(format!("file://{}", folder.display())),
@@ -63,15 +63,15 @@ impl LakeRoot {
         }
     }
 
-    /// A path or `s3://`.
+    /// A path or an `s3://` URL.
     pub fn of_duckdb(location: &Location) -> Self {
         Self(location.to_string())
     }
 
-    /// A path or the URL of the bucket.
+    /// A path or the HTTP URL of the bucket.
     ///
     /// # Errors
-    /// Nobody says in which region the bucket is.
+    /// The region of the bucket is not known.
     pub fn of_clickhouse(location: &Location, access: &S3Access) -> Result<Self, RootError> {
         let Location::S3 { bucket, .. } = location else { return Ok(Self(location.to_string())) };
         let host = match (&access.endpoint, &access.region) {
@@ -83,8 +83,10 @@ impl LakeRoot {
         Ok(Self(format!("{host}/{bucket}{path}")))
     }
 
+    /// An S3 URL.
+    ///
     /// # Errors
-    /// A folder has no name that Trino knows.
+    /// The location is a local folder, which Trino can't read.
     pub fn of_trino(location: &Location) -> Result<Self, RootError> {
         match location {
             Location::Folder(_) => Err(RootError::TrinoFolder),
@@ -92,15 +94,19 @@ impl LakeRoot {
         }
     }
 
+    /// An S3 URL for a service of AWS.
+    ///
     /// # Errors
-    /// It is no S3 location.
+    /// The location is not on S3.
     pub fn of_aws(engine: &'static str, location: &Location) -> Result<Self, RootError> {
         let text = location.to_string();
         Self(text).require_s3(engine)
     }
 
+    /// Checks that the root is on S3.
+    ///
     /// # Errors
-    /// It is no S3 location.
+    /// The root is not on S3.
     pub fn require_s3(self, engine: &'static str) -> Result<Self, RootError> {
         if self.0.starts_with("s3://") { Ok(self) } else { Err(RootError::OnlyS3 { engine, location: self.0 }) }
     }
@@ -109,12 +115,12 @@ impl LakeRoot {
         &self.0
     }
 
-    /// Not an address of anything remote.
+    /// Whether the root is a path instead of a URL.
     pub fn is_path(&self) -> bool {
         !self.0.contains("://")
     }
 
-    /// Where a table is.
+    /// The location of a table.
     pub fn table(&self, name: &str) -> String {
         let slash = if self.0.ends_with('/') { "" } else { "/" };
         format!("{}{slash}{name}", self.0)

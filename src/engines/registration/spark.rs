@@ -1,4 +1,4 @@
-//! Statements of Spark with Delta.
+//! Statements for Spark with Delta Lake.
 
 use super::quote::{backticked, escaped_string};
 use super::{EngineView, LakeRoot, TABLES};

@@ -1,10 +1,10 @@
-//! The statements of every engine as they are sent, and places that would break out of a string.
+//! Tests of the statements for every engine, with locations that could break out of a string literal.
 
 use super::*;
 use crate::lake::{Location, S3Access};
 use crate::query::{Dialect, NamedQueries, QueryError};
 
-/// A place with all that is special in a string of some engine.
+/// A folder whose name has all characters that are special in a string literal of some engine.
 const FOLDER: &str = r#"/data/it's a "lake" \n `x` -- ;"#;
 
 fn views(dialect: Dialect, schema: &[&str], wanted: &[&str]) -> Vec<EngineView> {

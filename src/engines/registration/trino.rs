@@ -1,4 +1,4 @@
-//! Statements of Trino's Delta Lake connector.
+//! Statements for Trino's Delta Lake connector.
 
 use super::quote::{double_quoted, standard_string};
 use super::{EngineView, LakeRoot, TABLES};
@@ -8,16 +8,16 @@ use super::{EngineView, LakeRoot, TABLES};
 pub struct TableRegistration {
     pub table: &'static str,
     pub location: String,
-    /// Fails when a table of that name is there already.
+    /// Registers the table; fails if a table of this name already exists.
     pub register: String,
-    /// Removes the name; the files stay.
+    /// Removes the table from the catalog, and keeps its files.
     pub unregister: String,
-    /// Shows where the table of that name is.
+    /// Shows the location of the table.
     pub show: String,
 }
 
 impl TableRegistration {
-    /// Whether the answer of `show` names this location.
+    /// Whether the output of `show` has this location.
     pub fn is_in(&self, shown: &str) -> bool {
         let names = |location: &str| shown.contains(&format!("location = {}", standard_string(location)));
         names(&self.location) || names(&format!("{}/", self.location))

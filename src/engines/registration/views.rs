@@ -1,19 +1,19 @@
-//! Which named queries become views.
+//! The named queries that are registered as views.
 
 use super::TABLES;
 use crate::query::{Dialect, NamedQueries, NamedQuery, OutputColumn, ParsedStatement, QueryError};
 
-/// A named query in the SQL of one engine.
+/// A named query in the dialect of one engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineView {
     pub name: String,
-    /// One SELECT.
+    /// The body of the view, a SELECT.
     pub body: String,
-    /// The columns in the header of the query; empty if it has none.
+    /// The columns according to the header of the query; empty if it lists none.
     pub columns: Vec<OutputColumn>,
 }
 
-/// A query that can't be a view in the engine, and why.
+/// A query that can't be a view in the engine, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedView {
     pub name: String,
@@ -27,10 +27,10 @@ pub struct EngineViews {
 }
 
 impl EngineViews {
-    /// Views of `wanted`, or of all queries that the engine can say.
+    /// The views of the `wanted` queries, or of all queries that can be translated to the dialect.
     ///
     /// # Errors
-    /// There is no query of a wanted name, it can't be a view, or it has the name of a table.
+    /// A wanted query doesn't exist, it can't be a view, or it has the name of a table.
     pub fn of(
         catalog: &NamedQueries,
         wanted: &[String],
@@ -58,7 +58,7 @@ impl EngineViews {
     }
 }
 
-/// The view, or why there is none.
+/// The view, or the reason why the query can't be one.
 fn view(
     name: &str,
     query: &NamedQuery,

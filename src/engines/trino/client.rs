@@ -1,6 +1,6 @@
-//! Trino by its client protocol: a statement is posted, its answer is followed page by page.
+//! A client for Trino's client protocol: it posts a statement and follows the result page by page.
 //!
-//! A statement that is not read to its end keeps running at the server until `TrinoAnswer::close` ends it there.
+//! A statement that is not read to its end keeps running on the server until `TrinoAnswer::close` stops it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::engines::error::{EngineError, StatementError, TRINO};
 use crate::engines::progress::EngineProgress;
 use crate::engines::values::{BatchBuilder, EngineValue};
 
-/// A server and its user.
+/// A client for one server and one user.
 #[derive(Debug, Clone)]
 pub struct TrinoClient {
     http: TrinoHttp,
@@ -24,21 +24,24 @@ pub struct TrinoClient {
 }
 
 impl TrinoClient {
+    /// Creates the client.
+    ///
     /// # Errors
-    /// The settings name no server, or would show a secret to the network.
+    /// The settings name no server, or a secret would be sent unencrypted.
     pub fn new(settings: &TrinoSettings) -> Result<Self, EngineError> {
         Ok(Self { http: TrinoHttp::new(settings)?, progress: Arc::default() })
     }
 
-    /// The progress of the latest statement.
+    /// The progress of the most recent statement.
     pub fn progress(&self) -> Arc<EngineProgress> {
         Arc::clone(&self.progress)
     }
 
-    /// Runs any one statement, without a semicolon, until its columns are known.
+    /// Runs one statement, without a semicolon, until its columns are known.
     ///
     /// # Errors
-    /// The server can't be reached or refuses the statement; `stop` is cancelled. Nothing then runs any more.
+    /// The server can't be reached, it rejects the statement, or `stop` is cancelled. In each case the statement no
+    /// longer runs.
     pub async fn execute(&self, sql: &str, stop: &CancellationToken) -> Result<TrinoAnswer, EngineError> {
         let mut answer = TrinoAnswer {
             http: self.http.clone(),
@@ -52,7 +55,7 @@ impl TrinoClient {
         if stop.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
-        // Not interruptible: a statement whose id is lost runs on.
+        // This request must not be cancelled: if the id is lost, the statement can't be stopped.
         let posted = answer.post().await;
         let opened = async {
             posted?;
@@ -67,10 +70,10 @@ impl TrinoClient {
         }
     }
 
-    /// As [`Self::execute`], for a statement whose rows are few.
+    /// Like [`Self::execute`], but collects all rows; for statements that return few of them.
     ///
     /// # Errors
-    /// As [`Self::execute`], and the statement fails later.
+    /// The same as for [`Self::execute`], and a statement that fails later.
     pub async fn run(&self, sql: &str, stop: &CancellationToken) -> Result<Vec<RecordBatch>, EngineError> {
         let mut answer = self.execute(sql, stop).await?;
         let rows = stop.run_until_cancelled(answer.all()).await.unwrap_or(Err(EngineError::Cancelled));
@@ -79,26 +82,26 @@ impl TrinoClient {
     }
 }
 
-/// The rows of a statement, one page in memory at a time.
+/// The result of a statement. Only one page of rows is in memory at a time.
 #[derive(Debug)]
 pub struct TrinoAnswer {
     http: TrinoHttp,
     progress: Arc<EngineProgress>,
     sql: String,
     id: String,
-    /// Where the next page is; `None` at the end.
+    /// URL of the next page; `None` at the end.
     next: Option<Url>,
     columns: Option<BatchBuilder>,
     ready: Option<RecordBatch>,
 }
 
 impl TrinoAnswer {
-    /// Of the rows; empty where the statement has none.
+    /// Schema of the rows; empty if the statement returns none.
     pub fn schema(&self) -> SchemaRef {
         self.columns.as_ref().map_or_else(|| Arc::new(Schema::empty()), |columns| Arc::clone(columns.schema()))
     }
 
-    /// The next rows, `None` at the end. Nothing is lost when the future is dropped.
+    /// Returns the next rows, or `None` at the end. It is cancel-safe: no rows are lost when the future is dropped.
     ///
     /// # Errors
     /// The statement fails, or the server becomes unreachable.
@@ -109,7 +112,7 @@ impl TrinoAnswer {
         Ok(self.ready.take())
     }
 
-    /// Ends the statement at the server if it still runs.
+    /// Stops the statement on the server if it is still running.
     pub async fn close(mut self) {
         let Some(url) = self.next.take() else { return };
         if let Err(error) = self.http.delete(url).await {

@@ -1,4 +1,4 @@
-//! Trino: its settings, its protocol and the rows of an answer.
+//! Trino: its settings, its client protocol and the result of a statement.
 
 mod client;
 mod http;

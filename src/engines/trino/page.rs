@@ -1,9 +1,9 @@
-//! One page of an answer, as Trino writes it.
+//! One page of a result, in Trino's JSON format.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// One piece of an answer.
+/// The JSON object of one page.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TrinoPage {

@@ -1,4 +1,4 @@
-//! The `[trino]` section.
+//! Settings of the `[trino]` section.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,14 +8,14 @@ use crate::util::secret::Secret;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrinoSettings {
-    /// `https://host:8443`
+    /// URL of the server, such as `https://host:8443`.
     pub url: Option<String>,
     pub user: Option<String>,
-    /// Of the user; goes out over TLS only, or to this machine.
+    /// The user's password. It is sent only over TLS or to this machine.
     pub password: Option<Secret>,
-    /// A JSON web token in place of user and password.
+    /// A JSON web token, which replaces user and password.
     pub token: Option<Secret>,
-    /// Catalog and schema that hold the tables.
+    /// The catalog that contains the tables.
     pub catalog: String,
     pub schema: String,
 }

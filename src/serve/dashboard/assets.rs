@@ -1,5 +1,5 @@
-//! The files of the page, as they were built into `ui/dist`. Names are fixed, so browsers ask each time whether their
-//! copy is still the newest.
+//! The files of the page, embedded from `ui/dist`. Their names are fixed, so browsers revalidate their cached copies on
+//! every load.
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -41,7 +41,7 @@ const INDEX: &str = "/index.html";
 
 struct Asset {
     file: &'static Embedded,
-    /// Beginning of the digest of the bytes.
+    /// First characters of the digest of the content, used as ETag.
     digest: String,
     gzip: OnceLock<Bytes>,
 }
@@ -58,7 +58,7 @@ impl Assets {
         Self(EMBEDDED.iter().map(asset).collect())
     }
 
-    /// `None` where there is no such file.
+    /// The response for a path; `None` if there is no such file.
     pub(in crate::serve::dashboard) fn answer(&self, path: &str, asked: &HeaderMap) -> Option<Response> {
         let path = if path == "/" { INDEX } else { path };
         let asset = self.0.iter().find(|asset| asset.file.path == path)?;
@@ -87,7 +87,7 @@ impl Assets {
 }
 
 impl Asset {
-    /// Compressed once; `None` if that isn't smaller.
+    /// The compressed content, which is computed only once; `None` if compression doesn't make it smaller.
     fn compressed(&self) -> Option<Bytes> {
         let bytes = self.gzip.get_or_init(|| {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

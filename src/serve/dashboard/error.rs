@@ -1,4 +1,4 @@
-//! Errors of the server, and of one request.
+//! Errors of the server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use crate::serve::http::Problem;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DashboardError {
-    /// The settings ask for what is not allowed.
+    /// The settings are not allowed.
     #[error("dashboard: {0}")]
     Refused(String),
     #[error("listen on {address}: the port is taken: stop who has it, or choose another with --listen")]

@@ -1,4 +1,4 @@
-//! What Kafka holds beyond the table, followed while somebody asks.
+//! The ticks in Kafka that are not yet in the table. They are followed while clients send requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use crate::query::{QueryError, QuerySession, UnionSessions};
 use crate::serve::dashboard::source_spec::SourceSpec;
 use crate::tail::{TableUnion, UnionError, UnionSettings, UnionView};
 
-/// The first who asks waits this long for what Kafka holds already.
+/// How long the first request waits for the ticks that are already in Kafka.
 const FIRST_READ: Duration = Duration::from_secs(1);
-/// Between two attempts to begin.
+/// Pause after a failed attempt to open the union.
 const AGAIN: Duration = Duration::from_secs(10);
 
 pub(in crate::serve::dashboard) struct LiveUnion {
-    /// `None`: the table alone is shown.
+    /// `None` if only the table is shown.
     settings: Option<UnionSettings>,
     open: Option<Open>,
     unavailable_reason: Option<String>,
@@ -37,12 +37,12 @@ impl LiveUnion {
         self.open.is_some()
     }
 
-    /// What keeps it from being followed.
+    /// Why Kafka can't be followed.
     pub(in crate::serve::dashboard) fn unavailable_reason(&self) -> Option<String> {
         self.unavailable_reason.clone()
     }
 
-    /// The newest view; `None` where none is wanted, or it can't be had now.
+    /// The newest view; `None` if the union is not configured or currently unavailable.
     pub(in crate::serve::dashboard) async fn newest(&mut self, spec: &SourceSpec) -> Option<Arc<UnionView>> {
         let settings = self.settings.as_ref()?;
         let is_due = self.again_at.is_none_or(|at| at <= Instant::now());
@@ -64,13 +64,15 @@ impl LiveUnion {
         self.open.as_ref().map(|open| open.union.view())
     }
 
+    /// A session that queries the view.
+    ///
     /// # Errors
-    /// The view is not of an open union, or its tables can't be read.
+    /// The view is not one of the open union, or its tables can't be read.
     pub(in crate::serve::dashboard) fn session(&self, view: &UnionView) -> Result<Option<QuerySession>, QueryError> {
         self.open.as_ref().map(|open| open.sessions.over(view)).transpose()
     }
 
-    /// Nothing more is read.
+    /// Stops reading from Kafka.
     pub(in crate::serve::dashboard) async fn close(&mut self) {
         if let Some(open) = self.open.take() {
             open.union.stop().await;
@@ -84,7 +86,7 @@ async fn open(settings: UnionSettings, spec: &SourceSpec) -> Result<Open, String
     let lake = Lake::open(&spec.location, &spec.store).await.map_err(|error| error.to_string())?;
     let opened = TableUnion::open(lake, settings).await;
     let mut union = opened.map_err(|error: UnionError| error.to_string())?;
-    // A view that isn't the newest yet says so itself.
+    // If Kafka was not read to its end in time, the view itself reports that.
     drop(tokio::time::timeout(FIRST_READ, union.caught_up()).await);
     Ok(Open { union, sessions })
 }

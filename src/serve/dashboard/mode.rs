@@ -1,9 +1,9 @@
-//! Whether ticks show before they are in the table: every answer says so.
+//! Whether ticks are shown before they are in the table. Every response includes the mode.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::serve::dashboard) enum Mode {
     Live,
-    /// The table alone.
+    /// Only the table is shown.
     Snapshot,
 }
 

@@ -1,31 +1,31 @@
-//! How the ticks are doing on their way into the table, for the page.
+//! The state of the ingest pipeline, as the page shows it.
 
 use serde::Serialize;
 
 use crate::live::LiveProgress;
 use crate::serve::dashboard::source::{CachedState, View};
 
-/// The state of an ingest that runs in the same process. Counts are since its start.
+/// The state of an ingest that runs in the same process. Its counts start at zero when the process starts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PipelineView {
-    /// Rows that were read, committed or not.
+    /// Rows that were read, including those that are not committed yet.
     pub ticks: u64,
-    /// Messages that Kafka holds beyond what was read.
+    /// Messages in Kafka that were not read yet.
     pub lag_messages: Option<i64>,
-    /// What is wrong, while something is.
+    /// The current error, if there is one.
     pub trouble: Option<String>,
 }
 
-/// One line of the pipeline panel.
+/// The values of the pipeline panel.
 #[derive(Debug, Default, Serialize)]
 pub(in crate::serve::dashboard) struct PipelineLine {
-    /// Ticks a second.
+    /// Ticks per second.
     pub(in crate::serve::dashboard) rate: Option<f64>,
     ticks: Option<u64>,
     late: Option<u64>,
     scattered: Option<u64>,
     lag_messages: Option<i64>,
-    /// From the newest event time to now.
+    /// Seconds from the newest event time to now.
     lag_seconds: Option<f64>,
     /// Milliseconds since the epoch.
     newest_ts: Option<f64>,
@@ -40,7 +40,7 @@ pub(in crate::serve::dashboard) struct PipelineLine {
 }
 
 impl PipelineLine {
-    /// `now` in milliseconds since the epoch.
+    /// `now` is in milliseconds since the epoch.
     pub(in crate::serve::dashboard) fn of(
         known: &CachedState,
         ingest: Option<&PipelineView>,
@@ -65,13 +65,13 @@ impl PipelineLine {
             line.late = Some(live.late);
             line.scattered = Some(live.scattered_symbols);
             line.events = Some(live.events);
-            // After an error the lag is out of date or was never known.
+            // After an error of the brokers, the lag is outdated or unknown.
             line.lag_messages = live.broker_error.is_none().then_some(live.lag_messages);
             line.trouble = live.broker_error.clone().or(line.trouble);
             newest_ts = newest_ts.max(live.newest_ts);
         }
         line.newest_ts = newest_ts.map(|micros| micros as f64 / 1_000.0);
-        // A clock that is behind is no lag below zero.
+        // If this machine's clock is behind, the lag must not become negative.
         line.lag_seconds = line.newest_ts.map(|newest| ((now - newest) / 1_000.0).max(0.0));
         line
     }

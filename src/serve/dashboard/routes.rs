@@ -1,4 +1,4 @@
-//! What is answered at which path.
+//! The routes of the dashboard.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::serve::dashboard::source::{CachedState, Source, View};
 
 use crate::serve::http::{Guard, Problem, guard};
 
-/// Symbols of one listing.
+/// Maximum number of symbols in one listing.
 const MOST_SYMBOLS: usize = 20_000;
 
 pub(in crate::serve::dashboard) struct App {
@@ -35,7 +35,7 @@ pub(in crate::serve::dashboard) struct App {
     pub(in crate::serve::dashboard) source: Source,
     pub(in crate::serve::dashboard) hub: Hub,
     pub(in crate::serve::dashboard) mode: Mode,
-    /// Of the lake, for messages.
+    /// Location of the lake, for messages.
     pub(in crate::serve::dashboard) place: String,
     pub(in crate::serve::dashboard) patience: Duration,
     pub(in crate::serve::dashboard) stop: CancellationToken,
@@ -153,8 +153,8 @@ async fn sql(State(app): Shared, Path(name): Path<String>, RawQuery(query): RawQ
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text + "\n").into_response())
 }
 
-/// The first bytes are waited for, so that a query that fails at once gets an error status. One that fails later breaks the
-/// transfer off, which no reader takes for the end.
+/// Waits for the first bytes, so that a query that fails at once returns an error status. A query that fails later
+/// aborts the transfer, so that the client doesn't mistake the truncated body for a complete one.
 async fn download_of(mut download: Download, stop: CancellationToken) -> Result<Response, Problem> {
     let first = download.next(&stop).await?;
     let disposition = format!("attachment; filename=\"{}.{}\"", download.name, ending(download.format));
@@ -182,7 +182,8 @@ async fn download_of(mut download: Download, stop: CancellationToken) -> Result<
 impl Download {
     async fn next(&mut self, stop: &CancellationToken) -> Result<Option<Bytes>, Problem> {
         let too_long = || Problem::unavailable("the download took too long");
-        // A timer whose time has come already may fire a tick later, after bytes that are ready.
+        // A timer that has expired may be reported one poll later, after bytes that are ready, so the time is checked
+        // directly.
         if self.until <= tokio::time::Instant::now() {
             return Err(too_long());
         }
@@ -208,7 +209,7 @@ async fn stream_of(State(app): Shared, RawQuery(query): RawQuery) -> Result<Resp
     let queue = app.hub.subscribe(symbols).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
-        // For proxies that would hold events back.
+        // Disables response buffering in proxies, which would delay the events.
         (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
     Ok((headers, Body::from_stream(pieces(queue))).into_response())

@@ -25,12 +25,12 @@ use crate::serve::dashboard::source::{LakeWatcher, source};
 use crate::serve::dashboard::source_spec::SourceSpec;
 use crate::serve::http::{Guard, Hosts, Token, accept, guard, listen_at};
 
-/// Ports that are tried after the default one.
+/// Number of ports that are tried after the default one.
 const MORE_PORTS: u16 = 20;
-/// Open at a time; each tab holds one, and a few more while it asks.
+/// Maximum number of open connections. Each tab holds one for its stream, and a few more during requests.
 const MOST_CONNECTIONS: usize = 512;
 
-/// A server that has its port and answers once it runs.
+/// A server whose port is bound. It responds once [`Self::run`] is called.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
@@ -44,10 +44,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// `live` receives the updates of the live task; without it the page shows only the table, and says so.
+    /// Binds the port. `live` receives the updates of the live task; without it, the page shows only the table, and
+    /// says so.
     ///
     /// # Errors
-    /// The settings are refused, or the port is taken.
+    /// The settings are not allowed, or the port is in use.
     pub async fn bind(
         settings: &DashboardSettings,
         spec: SourceSpec,
@@ -57,10 +58,10 @@ impl Server {
         Self::bind_within(settings, spec, live, pipeline, Limits::default()).await
     }
 
-    /// As [`Self::bind`], with other limits.
+    /// Like [`Self::bind`], but with other limits.
     ///
     /// # Errors
-    /// As [`Self::bind`].
+    /// The same as for [`Self::bind`].
     pub async fn bind_within(
         settings: &DashboardSettings,
         spec: SourceSpec,
@@ -91,7 +92,7 @@ impl Server {
         Ok(Self { listener, address, has_token, guard, routes, watcher, broadcaster, stopping })
     }
 
-    /// Answers these too, behind the same guard.
+    /// Adds routes that are protected by the same guard.
     #[must_use]
     pub fn with(mut self, routes: Router) -> Self {
         let guarded = middleware::from_fn_with_state(Arc::clone(&self.guard), guard);
@@ -103,7 +104,7 @@ impl Server {
         self.address
     }
 
-    /// What to open in a browser of this machine.
+    /// The URL to open in a browser on this machine.
     pub fn url(&self) -> String {
         match self.address {
             address if address.ip().is_unspecified() => format!("http://localhost:{}/", address.port()),
@@ -111,20 +112,21 @@ impl Server {
         }
     }
 
-    /// Whether the token has to be given once, as `?token=..` behind the URL.
+    /// Whether the token has to be appended to the URL once, as `?token=..`.
     pub fn has_token(&self) -> bool {
         self.has_token
     }
 
-    /// Whether the default port was taken.
+    /// Whether the server listens on another port because the default one was in use.
     pub fn has_moved(&self, settings: &DashboardSettings) -> bool {
         settings.listen.is_none() && self.address != DEFAULT_LISTEN
     }
 
-    /// Answers until `stop`; then streams end, and what is being answered has a moment.
+    /// Serves requests until `stop` is cancelled. Then the streams end, and pending requests have a short time to
+    /// finish.
     ///
     /// # Errors
-    /// A task ended on its own.
+    /// A task ended unexpectedly.
     pub async fn run(self, stop: CancellationToken) -> Result<(), DashboardError> {
         let Self { listener, routes, watcher, broadcaster, stopping, .. } = self;
         let _stop_all = stopping.clone().drop_guard();
@@ -151,10 +153,10 @@ fn task_error(error: JoinError) -> String {
     error.to_string()
 }
 
-/// Host names of the page, in addition to those of the loopback.
+/// Host names under which the page is served, in addition to those of the loopback interface.
 fn hosts(settings: &DashboardSettings, address: SocketAddr) -> Hosts {
     let mut hosts = settings.allow_host.clone();
-    // The host name of another site is never an IP address.
+    // Allowing an IP address is safe, because the host name of another site is never an IP address.
     match address {
         SocketAddr::V4(address) if !address.ip().is_unspecified() => hosts.push(address.ip().to_string()),
         SocketAddr::V6(address) if !address.ip().is_unspecified() => hosts.push(format!("[{}]", address.ip())),

@@ -1,4 +1,5 @@
-//! `[dashboard]`: where it listens and who may ask. An address that others reach needs a token.
+//! The `[dashboard]` section: the address to listen on, and who has access. An address that other machines can reach
+//! requires a token.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -9,20 +10,20 @@ use crate::serve::http::{Listen, require_strong};
 use crate::util::secret::Secret;
 use crate::util::units::size;
 
-/// Default address; if the port is in use, the server listens on one of the next ports.
+/// Default address. If its port is in use, the server listens on one of the next ports.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const LEAST_MEMORY: u64 = 16 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DashboardSettings {
-    /// [`DEFAULT_LISTEN`] if there is none.
+    /// Address to listen on, by default [`DEFAULT_LISTEN`].
     pub listen: Option<Listen>,
-    /// Who asks has to know it.
+    /// Token that clients must present.
     pub token: Option<Secret>,
-    /// Host names, in addition to those of the loopback, under which browsers may send requests.
+    /// Host names, in addition to those of the loopback interface, under which browsers may send requests.
     pub allow_host: Vec<String>,
-    /// For all queries together.
+    /// Memory limit of all queries together.
     #[serde(with = "size")]
     pub memory: u64,
 }
@@ -34,8 +35,10 @@ impl Default for DashboardSettings {
 }
 
 impl DashboardSettings {
+    /// Validates the settings.
+    ///
     /// # Errors
-    /// Others could reach it without a token, the token is a weak one, a name is none.
+    /// Other machines could reach the server without a token, the token is too weak, or a host name is invalid.
     pub fn validate(&self) -> Result<(), DashboardError> {
         let refused = |problem: String| Err(DashboardError::Refused(problem));
         let address = self.listen.map_or(DEFAULT_LISTEN, |listen| listen.0);

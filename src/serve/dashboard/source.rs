@@ -1,7 +1,7 @@
-//! The newest view of the lake, kept by one task for everybody.
+//! The newest view of the lake, refreshed by one task for all clients.
 //!
-//! Nothing is read while nobody asks, and Kafka is left alone a minute later. Who asks gets a view that was the newest at most a second ago; many who ask at
-//! once wait for the same reading.
+//! Nothing is read while there are no requests, and after a minute without requests, Kafka is no longer followed. A
+//! request gets a view that was the newest at most a second ago. Concurrent requests wait for the same refresh.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,30 +20,30 @@ use crate::serve::dashboard::source_spec::SourceSpec;
 use crate::serve::http::Problem;
 use crate::tail::{self, UnionView};
 
-/// How old a view may be that somebody gets.
+/// Maximum age of a view that is returned to a request.
 const MAX_AGE: Duration = Duration::from_secs(1);
-/// Until Kafka is followed no more.
+/// Time without requests after which Kafka is no longer followed.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// One version of the lake, ready to be asked.
+/// One version of the lake, ready to be queried.
 pub(in crate::serve::dashboard) struct View {
-    /// Grows by one with every change, also when the lake was recreated.
+    /// Incremented with every change, including when the lake is recreated.
     pub(in crate::serve::dashboard) number: u64,
-    /// Grows by one when the lake was recreated.
+    /// Incremented when the lake is recreated.
     pub(in crate::serve::dashboard) generation: u64,
     pub(in crate::serve::dashboard) table_version: u64,
     pub(in crate::serve::dashboard) mode: Mode,
-    /// What keeps it from being the newest.
+    /// Why the view isn't the newest, if so.
     pub(in crate::serve::dashboard) trouble: Option<String>,
     pub(in crate::serve::dashboard) session: QuerySession,
     pub(in crate::serve::dashboard) rows: Option<u64>,
     pub(in crate::serve::dashboard) files: usize,
     pub(in crate::serve::dashboard) dead_letters: Option<u64>,
-    /// Oldest and newest event time, microseconds since the epoch.
+    /// Oldest and newest event time, in microseconds since the epoch.
     pub(in crate::serve::dashboard) times: Option<(i64, i64)>,
     pub(in crate::serve::dashboard) topic: Option<String>,
     pub(in crate::serve::dashboard) market_zone: Tz,
-    /// Milliseconds since the epoch.
+    /// Time of the last commit, in milliseconds since the epoch.
     pub(in crate::serve::dashboard) last_commit: Option<i64>,
 }
 
@@ -54,20 +54,20 @@ impl View {
     }
 }
 
-/// What is known of the lake.
+/// The state of the lake after the last refresh.
 #[derive(Clone)]
 pub(in crate::serve::dashboard) enum CachedState {
     There(Arc<View>),
-    /// It was not made yet.
+    /// The lake doesn't exist yet.
     Missing(String),
-    /// It can't be read; why.
+    /// The lake can't be read, with the reason.
     Unreachable(String),
 }
 
 #[derive(Clone)]
 struct CachedVersion {
     known: CachedState,
-    /// `None` before the first refresh.
+    /// Time of the refresh; `None` before the first one.
     at: Option<Instant>,
 }
 
@@ -77,7 +77,7 @@ impl CachedVersion {
     }
 }
 
-/// For those who ask.
+/// The handle of the clients.
 #[derive(Clone)]
 pub(in crate::serve::dashboard) struct Source {
     asks: mpsc::Sender<()>,
@@ -85,10 +85,10 @@ pub(in crate::serve::dashboard) struct Source {
 }
 
 impl Source {
-    /// What is known of the lake, at most a second old.
+    /// The state of the lake, at most a second old.
     ///
     /// # Errors
-    /// The server is being stopped.
+    /// The server is stopping.
     pub(in crate::serve::dashboard) async fn newest(&self) -> Result<CachedState, Problem> {
         let mut seen = self.seen.clone();
         loop {
@@ -101,10 +101,10 @@ impl Source {
         }
     }
 
-    /// The newest view, to be asked.
+    /// The newest view, for a query.
     ///
     /// # Errors
-    /// There is no lake, it can't be read, or the server is being stopped.
+    /// There is no lake, it can't be read, or the server is stopping.
     pub(in crate::serve::dashboard) async fn view(&self) -> Result<Arc<View>, Problem> {
         match self.newest().await? {
             CachedState::There(view) => Ok(view),
@@ -113,7 +113,7 @@ impl Source {
         }
     }
 
-    /// The current view, without waiting; an old one is refreshed in the background.
+    /// The current view, without waiting. An outdated one is refreshed in the background.
     pub(in crate::serve::dashboard) fn latest(&self) -> CachedState {
         let newest = self.seen.borrow().clone();
         if !newest.is_fresh() {
@@ -123,7 +123,7 @@ impl Source {
     }
 
     fn ask(&self) {
-        // One ask that waits is enough for all.
+        // One pending request for a refresh is enough for all clients.
         let (Ok(()) | Err(_)) = self.asks.try_send(());
     }
 }
@@ -136,7 +136,7 @@ pub(in crate::serve::dashboard) struct LakeWatcher {
     lake: Option<Lake>,
     beyond: LiveUnion,
     view: Option<Arc<View>>,
-    /// What the view was made of.
+    /// The view of the union from which the current view was made.
     union: Option<Arc<UnionView>>,
     versions: [Option<u64>; 3],
     number: u64,
@@ -218,7 +218,7 @@ impl LakeWatcher {
         }
     }
 
-    /// The lake was recreated: nothing that was read is valid.
+    /// Discards everything that was read, because the lake was recreated.
     async fn forget(&mut self) {
         if self.lake.take().is_some() {
             self.generation += 1;

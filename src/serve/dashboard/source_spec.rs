@@ -1,16 +1,16 @@
-//! Which lake the page shows.
+//! The lake that the page shows.
 
 use crate::lake::{Location, StoreSettings};
 use crate::tail::UnionSettings;
 
-/// Where the lake is, and what queries of it may hold in memory.
+/// Location of the lake, and the memory limit of queries.
 #[derive(Debug, Clone)]
 pub struct SourceSpec {
     pub location: Location,
     pub store: StoreSettings,
-    /// Topic that messages name if the lake has none yet.
+    /// Topic to name in messages if the lake doesn't have one yet.
     pub topic: Option<String>,
     pub memory_bytes: usize,
-    /// What Kafka holds beyond the table is shown too.
+    /// Settings to also show the ticks in Kafka that are not in the table yet.
     pub beyond: Option<UnionSettings>,
 }

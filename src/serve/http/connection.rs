@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 with bounds on what it may hold and on how long it may keep still.
+//! One HTTP/1.1 connection, with limits on its buffers and on how long it may be idle.
 
 use std::io;
 use std::pin::Pin;
@@ -13,14 +13,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// How long a connection is waited for.
+/// Timeouts of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ConnectionTimeouts {
-    /// Until the next request is there.
+    /// Time to wait for the next request.
     pub(super) read: Duration,
-    /// Until a reader takes the next bytes.
+    /// Time to wait until the client accepts more bytes.
     pub(super) write: Duration,
-    /// Until what is being answered when the server stops is done.
+    /// Time for a pending response to finish after the server is stopped.
     pub(super) stop: Duration,
 }
 
@@ -33,7 +33,7 @@ impl Default for ConnectionTimeouts {
 const MOST_HEADERS: usize = 64;
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Serves it to its end, which comes soon after `stop`.
+/// Serves the connection until it ends, or until shortly after `stop` is cancelled.
 pub(super) async fn serve<T>(stream: T, routes: Router, stop: CancellationToken, patience: ConnectionTimeouts)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -65,7 +65,7 @@ where
     }
 }
 
-/// Gives up on a reader that takes nothing.
+/// A connection that times out if the client accepts no bytes.
 struct TimedConnection<T> {
     inner: T,
     patience: Duration,
@@ -141,7 +141,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(50);
     const LONG: Duration = Duration::from_secs(600);
 
-    /// A client, and the task that serves it.
+    /// A client, and the task that serves its connection.
     fn served(patience: ConnectionTimeouts, stop: &CancellationToken) -> (DuplexStream, JoinHandle<()>) {
         let (server, client) = tokio::io::duplex(4 * 1024);
         (client, tokio::spawn(serve(server, endless(), stop.clone(), patience)))

@@ -1,8 +1,9 @@
-//! What every request passes and every answer carries.
+//! The checks for every request, and the headers of every response.
 //!
-//! A page of another site must not read what is served: there is no CORS, host names are checked (a name of another site may
-//! resolve to this machine), and cross-site requests of browsers are refused. Text is never run: see [`POLICY`].
-//! The probes of an orchestrator come under any name and without a token, and learn no more than yes or no.
+//! Pages of other sites must not be able to read the responses: CORS is not enabled, host names are checked (the name
+//! of another site may resolve to this machine), and cross-site requests of browsers are refused. Text from the data
+//! never runs as a script: see [`POLICY`]. The probes of an orchestrator are allowed under any host name and without a
+//! token, and reveal only yes or no.
 
 use std::sync::Arc;
 
@@ -16,11 +17,11 @@ use url::form_urlencoded;
 use super::problem::Problem;
 use super::token::Token;
 
-/// Content-Security-Policy of every answer.
+/// Content-Security-Policy of every response.
 const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// Twenty symbols of 64 bytes that are all escaped take half of it.
+/// Maximum length of a URL. Twenty symbols of 64 bytes, with all bytes escaped, take half of it.
 const LONGEST_URL: usize = 8 * 1024;
 const LARGEST_HEADERS: usize = 16 * 1024;
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -28,11 +29,11 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 /// Paths that reveal nothing of the data: they need no token and are served under any host name.
 const PROBES: [&str; 2] = ["/livez", "/readyz"];
 
-/// Names under which a server is asked.
+/// Host names under which the server accepts requests.
 pub enum Hosts {
-    /// Every host name, since clients must present the token, which a page of another site doesn't know.
+    /// Every host name, since clients must present the token, which a page of another site doesn't have.
     Any,
-    /// The names of the loopback and these. The hint says how to allow another name.
+    /// The names of the loopback interface and those in `more`. The hint explains how to allow another name.
     Named { more: Vec<String>, hint: &'static str },
 }
 
@@ -47,7 +48,7 @@ impl Guard {
         Self { hosts, token, stop }
     }
 
-    /// `Ok` for what may pass; else what is answered.
+    /// Returns `Ok` for a request that is allowed, or else the response that refuses it.
     fn judge(&self, request: &Request) -> Result<(), Box<Response>> {
         let refuse = |problem: Problem| Err(Box::new(problem.into_response()));
         let (uri, headers) = (request.uri(), request.headers());
@@ -116,7 +117,8 @@ fn unauthorized(message: &str) -> Problem {
         .hint("open /?token=.. once in the browser, or send Authorization: Bearer ..")
 }
 
-/// Browsers send the site that caused a request; scripts and typed addresses send nothing or `none`.
+/// Refuses cross-site requests. Browsers send the site that caused a request; scripts send nothing, and typed addresses
+/// send `none`.
 fn require_same_origin(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         None | Some(b"none" | b"same-origin") => Ok(()),
@@ -124,7 +126,7 @@ fn require_same_origin(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// The token in a URL, and the rest of the query.
+/// The token in the query string of a URL, and the other parameters.
 fn token_of(uri: &Uri) -> Option<(String, String)> {
     let pairs = || form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let token = pairs().find(|(name, _)| name == "token")?.1.into_owned();
@@ -133,14 +135,14 @@ fn token_of(uri: &Uri) -> Option<(String, String)> {
     Some((token, rest.finish()))
 }
 
-/// Redirects from the URL with the token, which would otherwise stay in the address bar and the history.
+/// Redirects to the URL without the token, which would otherwise stay in the address bar and in the history.
 fn let_in(token: &Token, rest: &str) -> Response {
     let target = if rest.is_empty() { "/".to_owned() } else { format!("/?{rest}") };
     let target = HeaderValue::from_str(&target).expect("an encoded query holds visible ASCII only");
     (StatusCode::SEE_OTHER, [(header::LOCATION, target), (header::SET_COOKIE, token.cookie())]).into_response()
 }
 
-/// Around all routes.
+/// Middleware that applies the guard to all routes.
 pub async fn guard(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let mut response = match guard.judge(&request) {
         Ok(()) => tokio::select! {

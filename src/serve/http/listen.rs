@@ -1,4 +1,4 @@
-//! A port: its address, the socket, and the connections that it accepts.
+//! A listening socket: its address, its options, and the connections that it accepts.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -15,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::{ConnectionTimeouts, serve};
 
-/// Connections that wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: u32 = 256;
-/// What the kernel holds for a reader: a slow one shall not get what is long past.
+/// Size of the send buffer in the operating system. It is small so that a slow client doesn't receive outdated events.
 const SEND_BUFFER_BYTES: u32 = 256 * 1024;
-/// Until another connection is tried, where there are no more files to be had.
+/// Pause after a connection could not be accepted, for example because no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// An address and a port; 0 is any free one.
+/// An address and a port. Port 0 stands for any free port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listen(pub SocketAddr);
 
@@ -55,18 +55,20 @@ impl<'de> Deserialize<'de> for Listen {
     }
 }
 
+/// Listens on an address.
+///
 /// # Errors
-/// The address can't be had; `AddrInUse` if somebody else has it.
+/// The address can't be bound; the kind is `AddrInUse` if another process uses it.
 pub fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
-    // Accepted connections have it from the listener.
+    // Accepted connections inherit the size from the listener.
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Accepts connections until `stop`, so many at a time, and joins them.
+/// Accepts connections until `stop` is cancelled, at most `most` at a time, and joins their tasks.
 pub async fn accept(listener: TcpListener, routes: Router, most: usize, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(most));
     let mut connections = JoinSet::new();

@@ -1,5 +1,5 @@
-//! What the servers of this program have in common: ports, bounded connections, the guard before every route, and how a
-//! refusal looks. The routes are those of `dashboard` and `metrics`.
+//! Code shared by all HTTP servers of the program: ports, bounded connections, the guard of all routes, and the format
+//! of errors. The routes are defined in `dashboard` and `metrics`.
 
 mod connection;
 mod guard;

@@ -1,11 +1,11 @@
-//! Why a request is not answered, as status and JSON.
+//! Errors of HTTP requests, as status code and JSON.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// Why a request is not answered, in words for those who asked.
+/// Why a request fails, with a message for the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub status: StatusCode,

@@ -1,7 +1,8 @@
-//! The token: programs send it in a header; a browser gets a cookie, because neither links nor event streams send headers.
+//! The access token. Programs send it in a header; browsers get a cookie, because neither links nor event streams can
+//! send headers.
 //!
-//! Only digests are kept and compared, in constant time. The cookie holds a digest too, so that it doesn't reveal the
-//! token, and is the same after a restart.
+//! Only digests are kept, and they are compared in constant time. The cookie contains a digest as well, so that it
+//! doesn't reveal the token. It stays valid after a restart.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest, Sha256};
@@ -11,9 +12,9 @@ use crate::util::secret::Secret;
 
 type Sum = [u8; 32];
 
-/// Fewer could be guessed.
+/// Minimum length of a token, since shorter ones could be guessed.
 const LEAST_BYTES: usize = 16;
-/// How long a browser remembers it.
+/// How long browsers keep the cookie.
 const MAX_AGE_SECONDS: u32 = 30 * 86_400;
 
 pub struct Token {
@@ -22,10 +23,10 @@ pub struct Token {
     cookie_value: String,
 }
 
-/// What every server asks of its token; `key` names the setting.
+/// Checks a server's token; `key` is the name of the setting.
 ///
 /// # Errors
-/// It is short, or holds what a header can't.
+/// The token is too short, or has characters that a header can't contain.
 pub fn require_strong(token: &Secret, key: &str) -> Result<(), String> {
     let bytes = token.reveal().as_bytes();
     if bytes.len() < LEAST_BYTES {
@@ -48,7 +49,7 @@ fn hex(sum: &Sum) -> String {
 }
 
 impl Token {
-    /// Browsers keep one cookie of a name for all ports of a host, so the port is in the name.
+    /// The cookie name contains the port, because browsers share cookies between all ports of a host.
     pub fn new(token: &Secret, port: u16) -> Self {
         let cookie_value = hex(&digest("tickhouse dashboard cookie", token.reveal()));
         Self { digest: digest("token", token.reveal()), cookie_name: format!("tickhouse_{port}"), cookie_value }
@@ -58,7 +59,7 @@ impl Token {
         digest("token", given).ct_eq(&self.digest).into()
     }
 
-    /// By `Authorization: Bearer` or the cookie.
+    /// Whether the `Authorization: Bearer` header or the cookie has the token.
     pub(super) fn is_in(&self, headers: &HeaderMap) -> bool {
         let text = |value: &'_ HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
         let bearer = headers.get(header::AUTHORIZATION).map(text);

@@ -1,4 +1,5 @@
-//! The metrics: names, meaning, and where each number comes from. `docs/operations.md` lists them for people.
+//! The metrics: their names, their help texts and the source of each value. `docs/operations.md` lists them for
+//! operators.
 
 use super::process::resident_bytes;
 use super::text::{Kind, Text};
@@ -9,7 +10,7 @@ use crate::lake::{CommitAttempt, CommittedTable};
 
 const MICROS: f64 = 1e6;
 
-/// Everything, in Prometheus' text format.
+/// All metrics in Prometheus' text format.
 pub(super) fn families(moment: &MetricsSnapshot<'_>) -> String {
     let mut text = Text::default();
     process(&mut text, moment);

@@ -1,16 +1,17 @@
-//! Whether the process is alive, and whether it does its work.
+//! Liveness and readiness of the process.
 //!
-//! Alive asks the loop alone: a restart brings back neither brokers nor a store.
+//! Liveness depends only on the ingest loop, because a restart doesn't fix unreachable brokers or an unreachable store.
 
 use std::time::Duration;
 
 use super::view::MetricsSnapshot;
 use crate::ingest::IngestPhase;
 
-/// The loop turns once a second; a machine that swaps or a container without its share of CPU may take longer.
+/// Time without a heartbeat of the loop after which it counts as stuck. The loop normally iterates once a second; a
+/// machine that swaps or a container with too little CPU may need longer.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(30);
 
-/// Why the ingest is not ready. Who asks without a token reads it, so it names nothing of the lake.
+/// Why the ingest is not ready. Clients without a token can read it, so it contains no names from the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reason {
     pub code: &'static str,
@@ -18,7 +19,7 @@ pub(super) struct Reason {
 }
 
 impl MetricsSnapshot<'_> {
-    /// Since the loop came round last.
+    /// Time since the last heartbeat of the loop.
     pub(super) fn still_for(&self) -> Duration {
         self.instant.saturating_duration_since(self.status.last_heartbeat.unwrap_or(self.facts.started))
     }
@@ -27,7 +28,7 @@ impl MetricsSnapshot<'_> {
         self.still_for() < STUCK_AFTER
     }
 
-    /// Empty for one that is ready.
+    /// The reasons why the ingest is not ready; empty if it is ready.
     pub(super) fn reasons(&self) -> Vec<Reason> {
         let status = &self.status;
         let running = status.phase == IngestPhase::Running;

@@ -1,6 +1,6 @@
-//! Health and numbers of an ingest over HTTP: `/livez`, `/readyz`, `/metrics` for Prometheus, `/status` for people.
+//! Health and metrics of an ingest over HTTP: `/livez`, `/readyz`, `/metrics` for Prometheus, and `/status` for people.
 //!
-//! Everything is read from the status that the loop publishes: a scrape sends no requests and counts nothing itself.
+//! All values come from the status that the loop publishes. A scrape sends no requests to Kafka or the store.
 
 mod families;
 mod health;

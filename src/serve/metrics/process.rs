@@ -1,6 +1,6 @@
-//! What the system says of this process.
+//! Metrics of this process from the operating system.
 
-/// Resident bytes, where the system has `/proc`.
+/// Resident memory in bytes; `None` on systems without `/proc`.
 pub(super) fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,4 +1,4 @@
-//! What is answered at which path.
+//! The routes of the metrics server.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::status;
 use super::text::CONTENT_TYPE;
 use super::view::View;
 
-/// To be guarded by whoever serves them.
+/// The routes without a guard, which the server has to add.
 pub fn routes(view: View) -> Router {
     Router::new()
         .route("/livez", get(livez))

@@ -15,7 +15,7 @@ use super::settings::MetricsSettings;
 use super::view::View;
 use crate::serve::http::{Guard, Hosts, Listen, Problem, Token, accept, guard, listen_at};
 
-/// Open at a time: probes and a few scrapers.
+/// Maximum number of open connections: probes and a few scrapers.
 const MOST_CONNECTIONS: usize = 32;
 
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum MetricsError {
     Listen { address: SocketAddr, source: io::Error },
 }
 
-/// A server that has its port and answers once it runs.
+/// A server whose port is bound. It responds once [`Self::run`] is called.
 pub struct MetricsServer {
     listener: TcpListener,
     pub address: SocketAddr,
@@ -36,10 +36,10 @@ pub struct MetricsServer {
 }
 
 impl MetricsServer {
-    /// After [`MetricsSettings::validate`]. `None`: no address is set.
+    /// Binds the port. Call [`MetricsSettings::validate`] before. Returns `None` if no address is configured.
     ///
     /// # Errors
-    /// The port is taken.
+    /// The port is in use.
     pub fn bind(settings: &MetricsSettings, view: View) -> Result<Option<Self>, MetricsError> {
         let Some(Listen(asked)) = settings.listen else { return Ok(None) };
         let failed = |source| MetricsError::Listen { address: asked, source };
@@ -62,7 +62,7 @@ impl MetricsServer {
         Ok(Some(Self { listener, address, routes, stopping }))
     }
 
-    /// Answers until `stop`.
+    /// Serves requests until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
         let Self { listener, routes, stopping, .. } = self;
         let accepting = accept(listener, routes, MOST_CONNECTIONS, stopping.clone());

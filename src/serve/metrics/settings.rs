@@ -1,25 +1,28 @@
-//! `[metrics]`: where health and numbers are served. An address that others reach needs a token for the numbers.
+//! The `[metrics]` section: the address of the health checks and metrics. An address that other machines can reach
+//! requires a token for the metrics.
 
 use serde::{Deserialize, Serialize};
 
 use crate::serve::http::{Listen, require_strong};
 use crate::util::secret::Secret;
 
-/// Where `--metrics-listen` without an address listens.
+/// Default address of `--metrics-listen`.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:9464";
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsSettings {
-    /// Nowhere if there is none.
+    /// Address to listen on. If it is missing, no metrics are served.
     pub listen: Option<Listen>,
-    /// Who asks for `/metrics` or `/status` has to know it.
+    /// Token that clients must present for `/metrics` and `/status`.
     pub token: Option<Secret>,
 }
 
 impl MetricsSettings {
+    /// Validates the settings.
+    ///
     /// # Errors
-    /// Others could read the numbers without a token, or the token is a weak one.
+    /// Other machines could read the metrics without a token, or the token is too weak.
     pub fn validate(&self) -> Result<(), String> {
         if let Some(token) = &self.token {
             require_strong(token, "metrics.token")?;

@@ -1,4 +1,4 @@
-//! `/status`: the same as JSON, for people and scripts.
+//! `/status`: health and metrics as JSON, for people and scripts.
 
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ fn time(micros: i64) -> Option<String> {
     Some(DateTime::from_timestamp_micros(micros)?.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
-/// Why it isn't ready, if it isn't.
+/// The readiness, with the reasons if the ingest is not ready.
 pub(super) fn readiness(moment: &MetricsSnapshot<'_>) -> Value {
     let reasons = moment.reasons();
     let listed = reasons.iter().map(|reason| json!({ "code": reason.code, "message": reason.message }));

@@ -1,4 +1,4 @@
-//! Prometheus' text format, version 0.0.4: families of samples with help and type.
+//! Prometheus' text format, version 0.0.4: metric families with help, type and samples.
 
 use std::fmt::Write;
 
@@ -30,7 +30,7 @@ pub(super) struct Text {
     out: String,
 }
 
-/// Samples follow its head.
+/// A metric family. Its samples are added after its help and type.
 pub(super) struct Family<'a> {
     out: &'a mut String,
     name: &'static str,
@@ -47,7 +47,7 @@ impl Text {
         self.family(name, Kind::Counter, help).sample(&[], value as f64);
     }
 
-    /// What isn't known has no sample.
+    /// Writes a gauge. An unknown value has no sample.
     pub(super) fn gauge(&mut self, name: &'static str, help: &str, value: Option<f64>) {
         let mut family = self.family(name, Kind::Gauge, help);
         if let Some(value) = value {
@@ -55,7 +55,8 @@ impl Text {
         }
     }
 
-    /// `units` of the histogram's values are one of the metric.
+    /// Writes a histogram. `units` is the factor between the histogram's unit and that of the metric, such as 1,000,000
+    /// for microseconds and seconds.
     pub(super) fn histogram(&mut self, name: &'static str, help: &str, histogram: &Histogram, units: f64) {
         let mut family = self.family(name, Kind::Histogram, help);
         for (bound, count) in histogram.buckets() {

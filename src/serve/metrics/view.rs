@@ -1,4 +1,4 @@
-//! What is shown: the status as it is now, and what doesn't change while the process runs.
+//! The data behind the metrics: the current status, and facts that don't change while the process runs.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use tokio::time::Instant;
 
 use crate::ingest::IngestStatus;
 
-/// Of this process.
+/// Facts about this process.
 #[derive(Debug, Clone)]
 pub struct ProcessInfo {
     pub table: String,
     pub topic: String,
-    /// Of the process, as `ingest.memory` has it.
+    /// Memory limit of the process, from `ingest.memory`.
     pub memory_limit: u64,
     pub started: Instant,
     /// Microseconds since the epoch.
@@ -20,14 +20,14 @@ pub struct ProcessInfo {
 }
 
 impl ProcessInfo {
-    /// Of a process that starts now.
+    /// Facts about a process that starts now.
     pub fn new(table: String, topic: String, memory_limit: u64) -> Self {
         let started_at = chrono::Utc::now().timestamp_micros();
         Self { table, topic, memory_limit, started: Instant::now(), started_at }
     }
 }
 
-/// One ingest, to be shown.
+/// The ingest whose metrics are served.
 #[derive(Debug, Clone)]
 pub struct View {
     pub facts: Arc<ProcessInfo>,
@@ -39,14 +39,14 @@ impl View {
         Self { facts: Arc::new(facts), status }
     }
 
-    /// A copy: the loop doesn't wait for who reads it.
+    /// A snapshot of the status. It is a copy, so that the loop never waits for a reader.
     pub(super) fn now(&self) -> MetricsSnapshot<'_> {
         let now = chrono::Utc::now().timestamp_micros();
         MetricsSnapshot { facts: &self.facts, status: self.status.borrow().clone(), instant: Instant::now(), now }
     }
 }
 
-/// The view at one moment.
+/// The status at one point in time.
 pub(super) struct MetricsSnapshot<'a> {
     pub facts: &'a ProcessInfo,
     pub status: IngestStatus,
@@ -56,8 +56,8 @@ pub(super) struct MetricsSnapshot<'a> {
 }
 
 impl MetricsSnapshot<'_> {
-    /// Seconds by which the table is behind the end of a partition: 0 at the end, else the age of the newest record
-    /// that is in the table; `None` before this process has committed one.
+    /// Seconds by which the table is behind the end of a partition. At the end it is 0, otherwise it is the age of the
+    /// newest record in the table. It is `None` before this process has committed a record.
     pub(super) fn seconds_behind(&self, partition: i32) -> Option<f64> {
         let partition = self.status.partitions.get(&partition)?;
         if partition.lag == 0 {
@@ -66,7 +66,7 @@ impl MetricsSnapshot<'_> {
         Some(((self.now - partition.newest?.saturating_mul(1_000)) as f64 / 1e6).max(0.0))
     }
 
-    /// Of the partition that is furthest behind.
+    /// Seconds by which the partition that is furthest behind is behind its end.
     pub(super) fn freshness(&self) -> Option<f64> {
         self.status.partitions.keys().filter_map(|number| self.seconds_behind(*number)).max_by(f64::total_cmp)
     }

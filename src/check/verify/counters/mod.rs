@@ -10,13 +10,13 @@ use crate::check::verify::finding::{FindingKind, Findings};
 use crate::check::verify::logged::TICKS;
 use crate::lake::{LoggedVersion, PartitionCounters};
 
-/// Counters of the table's epoch, by partition.
+/// Counters of the table's current epoch, by partition.
 pub(super) fn counters_of(ticks: &LoggedVersion) -> Option<&BTreeMap<i32, PartitionCounters>> {
     ticks.counters.as_ref().filter(|counters| counters.epoch == ticks.epoch()).map(|counters| &counters.partitions)
 }
 
-/// The offsets that the counters allow in `ticks`. `dead_letters` may also have offsets below its own transaction,
-/// which a crash between the two commits leaves.
+/// The offsets that `ticks` may contain according to the counters. `dead_letters` may also contain offsets that `ticks`
+/// hasn't reached: a crash between the two commits leaves them behind.
 pub(super) fn bounds(ticks: &LoggedVersion, dead_letters: Option<&LoggedVersion>) -> Option<Bounds> {
     let epoch = ticks.epoch();
     let counters = counters_of(ticks)?;
@@ -30,7 +30,7 @@ pub(super) fn bounds(ticks: &LoggedVersion, dead_letters: Option<&LoggedVersion>
     Some(Bounds { epoch, partitions })
 }
 
-/// Partitions whose counters can't say why some offsets are in neither table.
+/// Describes the partitions whose counters can't explain why some offsets are in neither table.
 pub(super) fn unknown(ticks: &LoggedVersion) -> impl Iterator<Item = String> {
     let unknown = counters_of(ticks).into_iter().flatten().filter(|(_, counters)| counters.unknown > 0);
     unknown.map(|(partition, counters)| {
@@ -42,8 +42,8 @@ pub(super) fn unknown(ticks: &LoggedVersion) -> impl Iterator<Item = String> {
     })
 }
 
-/// Compares the counters with the contents of the tables. A table with unreadable files may have less than the counters
-/// say.
+/// Compares the counters with the contents of the tables. If files are unreadable, a table may have fewer rows than the
+/// counters.
 pub(super) fn check(
     ticks: &LoggedVersion,
     rows: &TableContents,

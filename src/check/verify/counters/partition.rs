@@ -1,7 +1,7 @@
-//! Compares the counters of one partition with what the two tables hold of it.
+//! Compares the counters of one partition with the rows of the partition in the two tables.
 //!
-//! A replayed dead letter is in both tables on purpose: its offset counts as dead, and its rows have separate counters
-//! and are not included in `rows`.
+//! A replayed dead letter is in both tables on purpose: its offset counts as a dead letter, and its rows have separate
+//! counters and are not included in `rows`.
 
 use std::ops::Range;
 
@@ -22,7 +22,8 @@ pub(super) struct BothTables<'a> {
     pub(super) dead_letters: &'a TableContents,
 }
 
-/// Adds a finding for everything in which the counters differ from `transaction`, from each other or from the tables.
+/// Adds a finding for every difference between the counters and `transaction`, among the counters, or between the
+/// counters and the tables.
 pub(super) fn check_partition(
     partition: i32,
     counters: &PartitionCounters,
@@ -53,16 +54,16 @@ struct PartitionCheck<'a> {
     partition: i32,
     counters: &'a PartitionCounters,
     held: &'a BothTables<'a>,
-    /// Offsets that the table of dead letters holds, those outside of the counters' range included.
+    /// All offsets in the dead-letter table, including those outside of the range of the counters.
     dead_letters: RoaringTreemap,
-    /// Otherwise it is unknown which offsets were given up.
+    /// Whether the ranges of given-up offsets are consistent. If not, it is unknown which offsets were given up.
     ranges_are_sound: bool,
 }
 
-/// What the tables hold of the offsets that the counters speak of.
+/// Counts of the rows in the tables whose offsets are in the range of the counters.
 struct StoredCounts {
     range: Range<u64>,
-    /// Offsets of ticks that are no replayed dead letters.
+    /// Offsets in `ticks`, without those of replayed dead letters.
     offsets: RoaringTreemap,
     rows: i64,
     stored_offsets: i64,
@@ -82,7 +83,7 @@ impl PartitionCheck<'_> {
         format!("partition {}", self.partition)
     }
 
-    /// Number of these offsets that an operator gave up.
+    /// How many of these offsets an operator gave up.
     fn given_up(&self, offsets: &RoaringTreemap) -> i64 {
         match self.ranges_are_sound {
             true => {
@@ -93,7 +94,7 @@ impl PartitionCheck<'_> {
         }
     }
 
-    /// Dead letters that were committed before their ticks, whose offsets an operator then gave up.
+    /// Dead letters that were committed before their ticks, and whose offsets an operator then gave up.
     fn given_up_dead_letters(&self) -> i64 {
         self.given_up(&self.dead_letters)
     }
@@ -129,7 +130,7 @@ impl PartitionCheck<'_> {
         } = *self.counters;
         let in_range = [first, next, stored_offsets, rows, dead, skipped, holes, lost, unknown];
         let mut parts = in_range.into_iter().chain([replayed_offsets, replayed_rows, expired_rows]);
-        // A dead letter whose rows were dropped by retention can be replayed again, and then counts twice.
+        // If retention dropped the rows of a dead letter, it can be replayed again and is then counted twice.
         let is_replayed_twice =
             expired_rows == 0 && replayed_offsets > dead.saturating_add(self.given_up_dead_letters());
         let offsets = next.saturating_sub(first);
@@ -179,13 +180,13 @@ impl PartitionCheck<'_> {
         describe_gaps(&stored.range, &(&stored.offsets | &self.dead_letters))
     }
 
-    /// If dead letters could not be read, it is unknown which rows were replayed.
+    /// Whether all dead letters could be read. If not, it is unknown which rows were replayed.
     fn knows_dead_letters(&self) -> bool {
         self.held.dead_letters.unreadable == 0
     }
 
-    /// Retention dropped no rows of the partition. Of rows that it dropped it is unknown whether they were replayed, or
-    /// the last ones of their offsets.
+    /// Whether retention dropped no rows of the partition. For dropped rows, it is unknown whether they were replayed,
+    /// and whether they were the last ones of their offsets.
     fn is_complete(&self) -> bool {
         self.counters.expired_rows == 0
     }
@@ -252,7 +253,7 @@ fn unsigned(range: &Range<i64>) -> Range<u64> {
     range.start.max(0).unsigned_abs()..range.end.max(0).unsigned_abs()
 }
 
-/// Describes offsets in neither table, which include missing rows, skipped messages and holes.
+/// Describes the offsets that are in neither table: missing rows, skipped messages and holes in the topic.
 fn describe_gaps(range: &Range<u64>, present: &RoaringTreemap) -> String {
     let missing = (range.end - range.start) - present.range_cardinality(range.clone());
     if missing == 0 {
@@ -293,7 +294,7 @@ mod tests {
 
     #[test]
     fn counters_are_compared_with_both_tables() {
-        // Offset 3 carries two ticks, 5 is dead, 6 and 7 are skipped, 9 is dead and beyond.
+        // Offset 3 carries two ticks, 5 is a dead letter, 6 and 7 are skipped, and 9 is a dead letter beyond the range.
         let rows = held(&[(2, 0), (3, 0), (3, 1), (4, 0)]);
         let dead_letters = held(&[(5, 0), (9, 0)]);
         let good = PartitionCounters {
@@ -310,7 +311,7 @@ mod tests {
         let counted = PartitionCounters { replayed_offsets: 1, replayed_rows: 2, ..good.clone() };
         assert_eq!(found(counted.clone(), 8, &replayed, &dead_letters), []);
 
-        // A range that was given up holds a dead letter whose ticks never came, and nothing else.
+        // The given-up range contains only a dead letter, whose ticks were never committed.
         let lost = |ranges: &str| PartitionCounters {
             next: 12,
             lost: 4,
@@ -358,7 +359,7 @@ mod tests {
         );
         let unreadable = TableContents { unreadable: 1, ..held(&[(2, 0)]) };
         assert_eq!(found(good.clone(), 8, &unreadable, &dead_letters), []);
-        // Offset 2 and one of the ticks of offset 3 are gone with their date.
+        // Retention dropped the date of offset 2 and of one of the two ticks of offset 3.
         let expired = PartitionCounters { expired_rows: 2, ..good.clone() };
         let staying = held(&[(3, 1), (4, 0)]);
         assert_eq!(found(expired.clone(), 8, &staying, &dead_letters), []);

@@ -1,4 +1,4 @@
-//! Flags that say how to reach other engines.
+//! Flags for the connection to other engines.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! Flags that say how to reach Kafka.
+//! Flags for the connection to Kafka.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Groups of flags that several commands have.
+//! Groups of flags that several commands use.
 
 pub(in crate::cli::args) mod engines;
 pub(in crate::cli::args) mod format;

@@ -1,4 +1,4 @@
-//! Flags that say where the lake is and how to reach its store.
+//! Flags for the location of the lake and the connection to its store.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! Values that flags of several commands take.
+//! Values of flags that several commands use.
 
 use chrono_tz::Tz;
 

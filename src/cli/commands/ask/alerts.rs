@@ -1,4 +1,4 @@
-//! `tickhouse alerts list|test`: the rules of the configuration, and the alerts that they would have emitted.
+//! `tickhouse alerts list|test`: prints the configured rules, or the alerts that they would have emitted.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -21,8 +21,10 @@ use crate::live::{Event, EventKind, LiveSettings, RuleSettings, Rules, SignalEng
 use crate::query::{OutputFormat, QueryClock, QueryError, ResultOutput, TimeExpression, write_batch};
 use crate::util::suggest::did_you_mean;
 
+/// Runs the command.
+///
 /// # Errors
-/// There is no such rule, a condition is wrong, or the table can't be read.
+/// There is no such rule, a condition is invalid, or the table can't be read.
 pub(in crate::cli::commands) async fn run(
     global: &GlobalArgs,
     args: &AlertsArgs,

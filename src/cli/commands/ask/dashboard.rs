@@ -1,4 +1,4 @@
-//! `tickhouse dashboard`: wiring, and the address of the page.
+//! `tickhouse dashboard`: starts the server and prints its address.
 
 use std::process::ExitCode;
 
@@ -11,8 +11,10 @@ use crate::cli::commands::print::write_stderr;
 use crate::cli::settings::Settings;
 use crate::serve::dashboard::Server;
 
+/// Runs the command.
+///
 /// # Errors
-/// The settings are refused, or the port is taken.
+/// The settings are not allowed, or the port is in use.
 pub(in crate::cli::commands) async fn run(
     global: &GlobalArgs,
     args: &DashboardArgs,

@@ -1,4 +1,4 @@
-//! What `--explain` prints: the plan, then what is read of each table and what is not.
+//! Output of `--explain`: the plan, and then the parts of each table that are read or pruned.
 
 use std::fmt::Write as _;
 

@@ -1,11 +1,11 @@
-//! The named queries as text: all of them, or one in full.
+//! The named queries as text: a list of all, or the description of one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::query::{NamedQueries, NamedQuery, QueryHeader};
 
-/// The name and question of each query, by group; those without one are the user's own.
+/// The name and the question of each query, by group. Queries without a group are the user's own.
 pub(in crate::cli::commands) fn listing(catalog: &NamedQueries) -> String {
     let mut groups: BTreeMap<&str, Vec<(&str, &NamedQuery)>> = BTreeMap::new();
     for (name, query) in catalog.iter() {
@@ -25,7 +25,7 @@ pub(in crate::cli::commands) fn listing(catalog: &NamedQueries) -> String {
     text
 }
 
-/// All that the header of a query says.
+/// The description of a query with all fields of its header.
 pub(in crate::cli::commands) fn description(name: &str, header: &QueryHeader) -> String {
     let mut text = String::new();
     let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");

@@ -1,4 +1,4 @@
-//! `tickhouse live`.
+//! `tickhouse live`: evaluates signals and rules on the ticks in Kafka.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -15,9 +15,11 @@ use crate::cli::settings::Settings;
 use crate::ingest::StartPolicy;
 use crate::live::{Event, EventSender, LiveSpec, LiveSummary, open};
 
-/// Batches of events that may wait for the terminal.
+/// Capacity of the queue of printed events, in batches.
 const PRINT_QUEUE: usize = 64;
 
+/// Runs the command.
+///
 /// # Errors
 /// See [`open`] and [`crate::live::Live::run`].
 pub(in crate::cli::commands) async fn run(
@@ -40,13 +42,13 @@ pub(in crate::cli::commands) async fn run(
     settings.kafka.warn_of_plaintext();
     tracing::info!(table = settings.table, rules = settings.live.rules.len(), "live");
     let summary = Box::pin(live.run(stop)).await;
-    // The printer ends with its queue.
+    // The printer ends when its queue is closed.
     printing.await.context("print events")??;
     write_stderr(&ending(&summary?));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything but who prints and who shows it.
+/// The live task as configured, without a printer and without a dashboard.
 pub(in crate::cli::commands) fn spec(settings: &Settings) -> anyhow::Result<LiveSpec> {
     Ok(LiveSpec {
         location: settings.location()?,
@@ -62,7 +64,7 @@ pub(in crate::cli::commands) fn spec(settings: &Settings) -> anyhow::Result<Live
     })
 }
 
-/// A line each on stdout, in a task of its own.
+/// Starts a task that prints each event as a line on standard output.
 pub(in crate::cli::commands) fn printer(wanted: bool) -> (Option<EventSender>, JoinHandle<io::Result<()>>) {
     if !wanted {
         return (None, tokio::spawn(async { Ok(()) }));
@@ -82,7 +84,7 @@ pub(in crate::cli::commands) fn printer(wanted: bool) -> (Option<EventSender>, J
     (Some(sender), task)
 }
 
-/// As the last word of a stop.
+/// The summary that is printed when the command stops.
 fn ending(summary: &LiveSummary) -> String {
     let progress = &summary.progress;
     let mut text = format!("{} events of {} ticks", progress.events, progress.ticks);

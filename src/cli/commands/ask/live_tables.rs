@@ -1,4 +1,4 @@
-//! The tables of `query --live`: the newest version, and what Kafka holds beyond it.
+//! The tables of `query --live`: the newest version, and the ticks in Kafka that are not in it yet.
 
 use std::sync::Arc;
 
@@ -13,15 +13,16 @@ pub(in crate::cli::commands) struct LiveTables {
     union: TableUnion,
     sessions: UnionSessions,
     view: Arc<UnionView>,
-    /// The error that was reported last.
+    /// The last error that was reported.
     reported: Option<String>,
 }
 
 impl LiveTables {
-    /// Reads Kafka until its ends as of now.
+    /// Reads Kafka up to the current end of each partition.
     ///
     /// # Errors
-    /// The brokers are not named, can't be reached or are those of another topic, or Kafka holds more than fits.
+    /// No brokers are configured, they can't be reached or have another topic, or the ticks in Kafka don't fit into
+    /// memory.
     pub(in crate::cli::commands) async fn open(
         lake: Lake,
         settings: &Settings,
@@ -46,7 +47,7 @@ impl LiveTables {
         Ok(Self { union, sessions: UnionSessions::new(memory)?, view, reported: None })
     }
 
-    /// Takes the newest view. Returns the error that keeps it from being up to date, if that wasn't reported yet.
+    /// Switches to the newest view. If an error keeps the view from being up to date, it is returned once.
     pub(in crate::cli::commands) fn newest(&mut self) -> Option<String> {
         self.view = self.union.view();
         let trouble = self.view.stale_reason.clone();
@@ -72,7 +73,7 @@ impl LiveTables {
     }
 }
 
-/// How to reach the table's topic.
+/// The settings for reaching the table's topic.
 fn brokers_of(lake: &Lake, configured: &KafkaSettings) -> anyhow::Result<KafkaSettings> {
     if configured.brokers.trim().is_empty() {
         let problem = "--live reads what Kafka holds beyond the table: set --brokers host:9092, or kafka.brokers in \

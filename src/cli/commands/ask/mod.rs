@@ -1,4 +1,4 @@
-//! Commands that answer questions about ticks and signals.
+//! Commands that query ticks and signals.
 
 pub(in crate::cli::commands) mod alerts;
 pub(in crate::cli::commands) mod dashboard;

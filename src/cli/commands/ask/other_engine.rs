@@ -14,8 +14,10 @@ use crate::engines::{AthenaClient, EngineAnswer, EngineClient, QueryEngine, Trin
 use crate::lake::StoreSettings;
 use crate::query::{OutputFormat, QueryError, write_stream};
 
+/// Refuses the interactive prompt for another engine.
+///
 /// # Errors
-/// The engine takes one statement at a time.
+/// The engine is not the local one: it runs one statement at a time.
 pub(in crate::cli::commands) fn refuse_prompt(engine: QueryEngine) -> Result<(), QueryError> {
     match engine {
         QueryEngine::Local => Ok(()),
@@ -26,8 +28,10 @@ pub(in crate::cli::commands) fn refuse_prompt(engine: QueryEngine) -> Result<(),
     }
 }
 
+/// Runs a statement and writes its result.
+///
 /// # Errors
-/// The engine can't be reached or refuses the statement, or the result can't be written.
+/// The engine can't be reached or rejects the statement, or the result can't be written.
 pub(in crate::cli::commands) async fn answer(
     client: &EngineClient,
     sql: &str,
@@ -57,7 +61,7 @@ pub(in crate::cli::commands) async fn answer(
     written
 }
 
-/// What only this process can do, with what can be done instead.
+/// Refuses flags that only the local engine supports, and suggests an alternative.
 fn refuse_local_flags(engine: QueryEngine, args: &QueryArgs) -> Result<(), QueryError> {
     let refused = [
         (
@@ -73,10 +77,10 @@ fn refuse_local_flags(engine: QueryEngine, args: &QueryArgs) -> Result<(), Query
     }
 }
 
-/// `None`: this process runs the statement.
+/// The client for the engine; `None` if this process runs the statement.
 ///
 /// # Errors
-/// The settings don't say how to reach the engine, or a flag is not for it.
+/// The settings for reaching the engine are incomplete, or a flag is not supported by it.
 pub(in crate::cli::commands) async fn client_of(
     settings: &Settings,
     args: &QueryArgs,
@@ -91,7 +95,7 @@ pub(in crate::cli::commands) async fn client_of(
     })
 }
 
-/// The first column, a row a line.
+/// The values of the first column, one line per row.
 async fn lines(answer: &mut EngineAnswer, stop: &CancellationToken) -> anyhow::Result<String> {
     let mut text = String::new();
     loop {

@@ -1,4 +1,4 @@
-//! The page: which lake it shows, and where it is.
+//! The dashboard page: the lake that it shows, and its address.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use crate::cli::settings::Settings;
 use crate::serve::dashboard::{DEFAULT_LISTEN, DashboardSettings, Server, SourceSpec};
 use crate::tail::UnionSettings;
 
-/// The page shows the table while it waits for brokers longer.
+/// How long to wait for brokers before the page shows only the table.
 const BROKERS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The lake of these settings.
 ///
 /// # Errors
-/// No lake is named.
+/// No lake is configured.
 pub(in crate::cli::commands) fn source_of(settings: &Settings) -> anyhow::Result<SourceSpec> {
     let union = || UnionSettings {
         patience: BROKERS_PATIENCE,
@@ -30,7 +30,7 @@ pub(in crate::cli::commands) fn source_of(settings: &Settings) -> anyhow::Result
     })
 }
 
-/// Where the page is, for people.
+/// The message with the address of the page.
 pub(in crate::cli::commands) fn place(server: &Server, settings: &DashboardSettings) -> String {
     let mut text = String::new();
     if server.has_moved(settings) {

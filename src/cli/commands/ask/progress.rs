@@ -1,4 +1,4 @@
-//! A line on standard error while a query or a check takes long, where somebody reads it.
+//! A progress line on standard error, for long queries and checks on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::check::verify::{self, ProgressSnapshot};
 use crate::engines::{EngineProgress, EngineRead};
 use crate::query::QueryProgress;
 
-/// Quicker answers need no line.
+/// Time after which the line appears.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PERIOD: Duration = Duration::from_millis(200);
 
-/// Cleared when it is dropped.
+/// A progress line, which is cleared when it is dropped.
 pub(in crate::cli::commands) struct ProgressLine {
     bar: ProgressBar,
     task: Option<JoinHandle<()>>,
@@ -33,7 +33,7 @@ impl ProgressLine {
         })
     }
 
-    /// Of a statement that runs elsewhere.
+    /// The progress of a statement that another engine runs.
     pub(in crate::cli::commands) fn elsewhere(progress: Arc<EngineProgress>) -> Self {
         Self::showing(move || {
             let EngineRead { rows, splits, all_splits, bytes } = progress.read();
@@ -44,7 +44,7 @@ impl ProgressLine {
         })
     }
 
-    /// Of a check of a lake.
+    /// The progress of `verify`.
     pub(in crate::cli::commands) fn verifying(progress: Arc<verify::VerifyProgress>) -> Self {
         Self::showing(move || {
             let ProgressSnapshot { rows, files, all_files, records, all_records } = progress.read();
@@ -75,7 +75,7 @@ impl ProgressLine {
         Self { bar, task: Some(task) }
     }
 
-    /// Standard output that ends the line before anything is printed on the same terminal.
+    /// Standard output that clears the progress line before anything is printed on the same terminal.
     pub(in crate::cli::commands) fn before_stdout(&self) -> BeforeStdout {
         BeforeStdout { bar: io::stdout().is_terminal().then(|| self.bar.clone()) }
     }

@@ -1,4 +1,4 @@
-//! `tickhouse query`: one statement over the tables of a lake.
+//! `tickhouse query`: runs a statement on the tables of a lake.
 
 use std::io::{self, Read};
 use std::process::ExitCode;
@@ -20,16 +20,18 @@ use crate::query::{
     DEFAULT_MEMORY_BYTES, Dialect, NamedQueries, ParsedStatement, QueryError, ResultOutput, write_all, write_readable,
 };
 
+/// Runs the command.
+///
 /// # Errors
-/// The query failed, or was asked for wrongly.
+/// The query failed, or the usage is wrong.
 pub async fn run(global: &GlobalArgs, args: &QueryArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     answer(global, args, &stop).await.map(|()| ExitCode::SUCCESS)
 }
 
-/// One statement of another command over the tables of the lake.
+/// Runs a statement for another command.
 ///
 /// # Errors
-/// As [`run`].
+/// The same as for [`run`].
 pub(in crate::cli::commands) async fn run_text(
     global: &GlobalArgs,
     table: &TableArgs,
@@ -86,7 +88,7 @@ async fn answer(global: &GlobalArgs, args: &QueryArgs, stop: &CancellationToken)
     let planned = session.plan(&parsed).await;
     let notes = match &planned {
         Ok(_) if !args.explain => notes(session, zone.as_deref(), &args.ask, &parsed).await,
-        // They cost reading, and are about an answer.
+        // Notes are about a result, and computing them reads files, so they are left out here.
         _ => Ok(Vec::new()),
     };
     tables.close().await;

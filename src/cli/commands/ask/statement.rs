@@ -1,4 +1,4 @@
-//! A statement with the flags that go with it, and the notes that go with its answer.
+//! Prepares a statement with its flags, and writes the notes on its result.
 
 use chrono_tz::Tz;
 
@@ -9,11 +9,11 @@ use crate::query::{
     QuerySession, TICKS,
 };
 
-/// A statement with its parameters, restricted to the ticks that are asked for. Names that are no tables may be those of
-/// the catalogue.
+/// Fills in the parameters of a statement and restricts it to the requested ticks. Names that are not tables may be
+/// named queries of the catalog.
 ///
 /// # Errors
-/// The text doesn't parse, or doesn't take what is asked.
+/// The text can't be parsed, or doesn't support one of the flags.
 pub(in crate::cli::commands) fn prepare(
     text: &str,
     ask: &AskArgs,
@@ -36,8 +36,8 @@ fn params_of(args: &AskArgs) -> Vec<(String, String)> {
     args.params.iter().cloned().chain(interval).collect()
 }
 
-/// What standard error says with an answer, where scripts don't read it: the symbols that are asked for and that `ticks`
-/// doesn't have, that all of them are older than the `since` of the query, and the zone of its dates.
+/// Notes on the result for standard error: requested symbols that `ticks` doesn't contain, whether all of their ticks
+/// are older than the query's `since`, and the time zone of dates.
 ///
 /// # Errors
 /// The table can't be read.

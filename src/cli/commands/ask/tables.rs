@@ -1,4 +1,4 @@
-//! The tables that the statements of one command read, at their newest versions.
+//! The tables that the statements of a command read, at their newest versions.
 
 use anyhow::Context;
 use chrono_tz::Tz;
@@ -15,9 +15,9 @@ pub(in crate::cli::commands) struct Tables {
     source: Source,
     place: String,
     memory: usize,
-    /// Names and files that are registered in addition to the lake.
+    /// Names and paths of files that are registered in addition to the lake.
     files: Vec<(String, String)>,
-    /// Of these versions of the tables; of a live table, of one view.
+    /// The session, with the versions of the tables that it reads. For live tables it reads one view.
     session: Option<([Option<u64>; 3], QuerySession)>,
 }
 
@@ -28,13 +28,15 @@ enum Source {
 
 struct Stored {
     lake: Lake,
-    /// An older version stays what it is.
+    /// Whether an older version is read, which never changes.
     is_past: bool,
-    /// Nothing was read since the lake was opened.
+    /// Whether the lake was just opened, so that it needs no refresh.
     is_fresh: bool,
 }
 
 impl Tables {
+    /// Opens the tables.
+    ///
     /// # Errors
     /// There is no lake, it can't be read, or `stop` is cancelled; with `--live`, Kafka can't be read to its end.
     pub(in crate::cli::commands) async fn open(
@@ -65,6 +67,8 @@ impl Tables {
         Ok(Self { source, place, memory, files: args.register.clone(), session: None })
     }
 
+    /// Opens the newest versions of the tables.
+    ///
     /// # Errors
     /// There is no lake, it can't be read, or `stop` is cancelled.
     pub(in crate::cli::commands) async fn of(
@@ -78,12 +82,12 @@ impl Tables {
         Ok(Self { source, place, memory, files: Vec::new(), session: None })
     }
 
-    /// Names and files that are registered in addition to the lake.
+    /// Names and paths of files that are registered in addition to the lake.
     pub(in crate::cli::commands) fn registered(&self) -> &[(String, String)] {
         &self.files
     }
 
-    /// Name of the zone of trade dates.
+    /// Name of the time zone of trade dates.
     pub(in crate::cli::commands) fn market_zone(&self) -> Option<&str> {
         match &self.source {
             Source::Lake(stored) => stored.lake.market_zone(),
@@ -91,7 +95,7 @@ impl Tables {
         }
     }
 
-    /// The lake and its version, for people.
+    /// The location of the lake and its version, for messages.
     pub(in crate::cli::commands) fn place(&self) -> String {
         match &self.source {
             Source::Lake(stored) => format!("{} at version {}", self.place, stored.lake.version()),
@@ -101,7 +105,8 @@ impl Tables {
         }
     }
 
-    /// A session over the newest version; the one of before, with the footers that it has read, if nothing was committed.
+    /// A session that reads the newest version. If nothing was committed, it is the previous session, which has cached
+    /// the Parquet footers.
     ///
     /// # Errors
     /// The lake can't be read.
@@ -121,7 +126,8 @@ impl Tables {
                 }
                 let versions = stored.lake.versions();
                 let session = match self.session.take() {
-                    // A registered file may have been replaced since.
+                    // A registered file may have been replaced since then, so the session is reused only if there are
+                    // none.
                     Some((known, session)) if known == versions && self.files.is_empty() => session,
                     _ => {
                         let mut session = QuerySession::new(self.memory)?;
@@ -140,10 +146,10 @@ impl Tables {
         Ok(&self.session.insert((versions, session)).1)
     }
 
-    /// Reads a file as a table from the next session on.
+    /// Registers a file as a table, from the next session on.
     ///
     /// # Errors
-    /// As [`QuerySession::register_file`]; then nothing has changed.
+    /// The same as for [`QuerySession::register_file`]. Nothing is changed in this case.
     pub(in crate::cli::commands) async fn register(&mut self, name: &str, file: &str) -> anyhow::Result<()> {
         self.files.push((name.to_owned(), file.to_owned()));
         self.session = None;
@@ -156,7 +162,7 @@ impl Tables {
         }
     }
 
-    /// Nothing more is read of Kafka; what is planned runs on.
+    /// Stops reading from Kafka. Queries that are already planned can still run.
     pub(in crate::cli::commands) async fn close(self) {
         if let Source::Live(live) = self.source {
             live.close().await;
@@ -180,10 +186,10 @@ async fn register_files(session: &mut QuerySession, files: &[(String, String)]) 
     Ok(())
 }
 
-/// The version that `--as-of` asks for.
+/// The version that `--as-of` selects.
 ///
 /// # Errors
-/// A local time that the zone skips or repeats.
+/// The local time is skipped or repeated in the zone.
 pub(in crate::cli::commands) fn version_of(past: &PastArgs, zone: Tz) -> Result<Option<AsOf>, QueryError> {
     Ok(match past.as_of {
         None => None,

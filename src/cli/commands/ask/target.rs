@@ -1,4 +1,4 @@
-//! Where a result goes, in which format, and how much of it a terminal shows.
+//! The destination and format of a result, and how many of its rows a terminal shows.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -12,18 +12,18 @@ use crate::cli::commands::print::write_stderr;
 use crate::lake::{Location, StoreSettings, store_result};
 use crate::query::{OutputFormat, QueryError, ResultOutput, TableFit};
 
-/// How a table fits where one statement is answered.
+/// How a table is fitted to the terminal for a single statement.
 pub(in crate::cli::commands) fn fit_of(args: &QueryArgs) -> Option<TableFit> {
     terminal_fit((args.max_rows > 0).then_some(args.max_rows), "--max-rows 0, --format csv or -o FILE show all")
 }
 
-/// How a table fits the terminal, if standard output is one.
+/// How a table is fitted to the terminal; `None` if standard output is not a terminal.
 pub(in crate::cli::commands) fn terminal_fit(rows: Option<usize>, way_to_all: &'static str) -> Option<TableFit> {
     let (terminal_size::Width(width), _) = terminal_size::terminal_size_of(io::stdout())?;
     Some(TableFit { width: usize::from(width), rows, way_to_all })
 }
 
-/// Where a result goes.
+/// The destination of a result.
 pub(in crate::cli::commands) enum Target<'a> {
     Stdout,
     File(&'a Path),
@@ -39,7 +39,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// An object is stored once `write` has written all of it. On a terminal tables are cut to `fit`.
+    /// Writes the result to the destination. An object is stored only after `write` has written all of it. On a
+    /// terminal, tables are cut to `fit`.
     pub(in crate::cli::commands) async fn fill(
         &self,
         store: &StoreSettings,
@@ -71,7 +72,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// An object of the store, for a result.
+/// The object of the store that receives the result.
 fn object_at(target: &str) -> Result<Location, QueryError> {
     let usage = |problem: String| QueryError::Usage(format!("-o {target}: {problem}"));
     match Location::parse(target).map_err(|error| usage(error.to_string()))? {
@@ -82,7 +83,7 @@ fn object_at(target: &str) -> Result<Location, QueryError> {
     }
 }
 
-/// The format, and the file if there is one; - is standard output.
+/// The format, and the file if there is one. The path `-` stands for standard output.
 pub(in crate::cli::commands) fn output_of(
     format: FormatChoice,
     path: Option<&Path>,

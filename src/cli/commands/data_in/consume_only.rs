@@ -1,4 +1,4 @@
-//! `tickhouse consume-only`: reads a topic as `ingest` does and drops it; the yardstick of the benchmark.
+//! `tickhouse consume-only`: reads a topic like `ingest` and discards the messages, as the baseline of the benchmark.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -10,6 +10,8 @@ use crate::cli::settings::{Settings, SettingsError};
 use crate::kafka::{ReadProgress, TopicReader};
 use crate::lake::RetryPolicy;
 
+/// Runs the command.
+///
 /// # Errors
 /// The topic can't be read.
 pub(in crate::cli::commands) fn run(settings: &Settings, stop: &CancellationToken) -> anyhow::Result<ExitCode> {

@@ -1,5 +1,5 @@
-//! `tickhouse ingest --dry-run`: the verdict of messages of the user's own topic, and the keys that they have; nothing is
-//! written.
+//! `tickhouse ingest --dry-run`: prints the verdicts on messages of the topic, and the keys of the messages, without
+//! writing anything.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -20,7 +20,7 @@ use crate::market::{ExtraColumn, TickColumns};
 /// Reads up to `limit` messages from the configured start.
 ///
 /// # Errors
-/// The input can't work, or the topic can't be read.
+/// The input settings are invalid, or the topic can't be read.
 pub(in crate::cli::commands) fn run(
     settings: &Settings,
     limit: u64,
@@ -92,13 +92,14 @@ pub(in crate::cli::commands) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Required fields whose pointer or header no message has.
+/// Required fields whose pointers or headers were missing in all messages.
 fn never_there(input: &InputSettings, keys: &KeySurvey) -> Vec<String> {
     let absent = input.required_sources().filter(|(_, source)| keys.is_missing(source));
     absent.map(|(field, source)| format!("{field}: no message has {source}{}", keys.suggestion(&source))).collect()
 }
 
-/// `latest` shows the newest messages there are, as none may come for a while.
+/// The offset to start at. For `latest` it is before the newest messages, because no new message may arrive for a
+/// while.
 fn start(reader: &TopicReader, at: &PartitionWatermarks, policy: &StartPolicy, limit: u64) -> Result<i64, TopicError> {
     Ok(match policy {
         StartPolicy::Latest => at.high.saturating_sub(i64::try_from(limit).unwrap_or(i64::MAX)).max(at.low),
@@ -108,7 +109,7 @@ fn start(reader: &TopicReader, at: &PartitionWatermarks, policy: &StartPolicy, l
     })
 }
 
-/// Kind for the summary, and the line.
+/// The kind of the verdict for the summary, and the line to print.
 fn describe(verdict: &Verdict, rows: &TickColumns, extras: &[&str]) -> (String, String) {
     match verdict {
         Verdict::Ticks(count) => {
@@ -116,7 +117,7 @@ fn describe(verdict: &Verdict, rows: &TickColumns, extras: &[&str]) -> (String, 
             let symbol = &rows.symbols[rows.symbol[shown] as usize];
             let time = DateTime::from_timestamp_micros(rows.ts[shown]).map(|ts| ts.to_rfc3339()).unwrap_or_default();
             let more = if *count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-            // The columns hold NULL as NaN.
+            // These columns represent NULL as NaN.
             let volume = rows.volume[shown];
             let volume = if volume.is_nan() { "NULL".to_owned() } else { volume.to_string() };
             let extras =
@@ -140,7 +141,7 @@ fn text_of(column: &ExtraColumn, row: usize) -> String {
     let value = match column {
         ExtraColumn::Double(values) => values[row].map(|value| value.to_string()),
         ExtraColumn::Bigint(values) => values[row].map(|value| value.to_string()),
-        // Quoted and escaped: it comes from the message as it is.
+        // The value comes unchanged from the message, so it is quoted and escaped.
         ExtraColumn::String(values) => values.get(row).map(|value| format!("{value:?}")),
         ExtraColumn::Boolean(values) => values[row].map(|value| value.to_string()),
     };

@@ -1,4 +1,4 @@
-//! `tickhouse ingest`: wiring, and what is printed at the end.
+//! `tickhouse ingest`: starts the ingest and prints a summary at the end.
 
 use std::process::ExitCode;
 
@@ -17,6 +17,8 @@ use crate::ingest::{IngestDaemon, IngestError, IngestSpec, IngestStatus};
 use crate::lake::{Lake, LakeError, Location};
 use crate::serve::metrics::View;
 
+/// Runs the command.
+///
 /// # Errors
 /// See [`IngestDaemon::open`] and [`IngestDaemon::run`].
 pub(in crate::cli::commands) async fn run(
@@ -34,7 +36,7 @@ pub(in crate::cli::commands) async fn run(
     let view = view(&settings, status.subscribe());
     let listening = Listening::start(&settings, view.clone())?;
     let ended = ingest(global, args, resolved, status, view, stop).await;
-    // What ended the ingest decides the exit code.
+    // The error of the ingest determines the exit code, so it is returned before that of the server.
     let listened = listening.end().await;
     let ended = ended?;
     listened?;
@@ -98,7 +100,7 @@ async fn ingest(
         None => Ok(()),
     };
     let printed = printing.await.context("print events");
-    // What ended the ingest decides the exit code.
+    // The error of the ingest determines the exit code, so it is returned before those of the other tasks.
     if let Err(IngestError::Unreached(_)) = &status {
         write_stderr(&ending(&last.borrow()));
     }
@@ -109,11 +111,11 @@ async fn ingest(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Who names the zone of times in messages has a market in mind: a new lake doesn't get the trade dates of another one
-/// without a word.
+/// Requires an explicit market zone for a new lake if the zone of times in messages differs from the default market
+/// zone. The user probably expects trade dates in that zone.
 ///
 /// # Errors
-/// There is no lake yet, and nobody said of which zone its trade dates are.
+/// There is no lake yet, and the market zone is not set.
 async fn require_market_zone(resolved: &Resolved, location: &Location) -> anyhow::Result<()> {
     let settings = &resolved.settings;
     let default = &settings.ingest.market_zone;
@@ -126,7 +128,7 @@ async fn require_market_zone(resolved: &Resolved, location: &Location) -> anyhow
              {default} if it is meant (ingest.market_zone)"
         ))
         .into()),
-        // The ingest itself says what is wrong.
+        // If the lake can't be opened, the ingest itself reports why.
         Ok(_) | Err(_) => Ok(()),
     }
 }
@@ -135,7 +137,7 @@ fn is_utc(zone: &str) -> bool {
     ["UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu"].contains(&zone)
 }
 
-/// Offsets and table version, as the last word of a stop.
+/// The offsets and the table version, printed when the ingest stops.
 fn ending(status: &IngestStatus) -> String {
     let counts = &status.committed;
     let mut text = format!(

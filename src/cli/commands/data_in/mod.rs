@@ -1,4 +1,4 @@
-//! Commands that bring ticks into a lake.
+//! Commands that send ticks to Kafka or read them from it.
 
 pub(in crate::cli::commands) mod consume_only;
 pub(in crate::cli::commands) mod demo;

@@ -1,4 +1,5 @@
-//! `tickhouse produce`: wiring, progress on a terminal, and how many messages were acknowledged.
+//! `tickhouse produce`: sends messages, shows the progress on a terminal, and prints how many messages were
+//! acknowledged.
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -25,10 +26,12 @@ use crate::produce::{
 };
 use crate::tail::lake_input;
 
-/// Event time between two ticks where no rate gives it.
+/// Event time between two ticks if no rate is set.
 const FLAT_OUT_INTERVAL: Duration = Duration::from_millis(1);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
+/// Runs the command.
+///
 /// # Errors
 /// The topic can't be reached, a file can't be read, or messages were not acknowledged.
 pub async fn run(global: &GlobalArgs, args: &ProduceArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
@@ -83,7 +86,7 @@ async fn replay(global: &GlobalArgs, args: &ReplayArgs, stop: CancellationToken)
     }
 }
 
-/// A replay that ended early, and how to go on.
+/// A replay that ended early, and how to continue.
 #[derive(Debug, thiserror::Error)]
 #[error("{stop}\n{way}")]
 struct ReplayStop {
@@ -91,7 +94,7 @@ struct ReplayStop {
     way: String,
 }
 
-/// After a wrong row: everything before it was flushed, so the number is exact.
+/// How to continue after an invalid row. All messages before it were flushed, so their number is exact.
 fn way_on(report: &SendReport) -> Option<String> {
     let delivered = &report.delivered;
     let is_exact = matches!(report.failure, Some(SendError::Feed(_))) && delivered.queued == delivered.acknowledged;
@@ -104,7 +107,8 @@ fn way_on(report: &SendReport) -> Option<String> {
     })
 }
 
-/// How the messages will be read: by the configuration, else by the lake that they are for, if that is there.
+/// The input settings that will decode the messages: those of the configuration, or else those of the target lake, if
+/// it exists.
 async fn input(global: &GlobalArgs, args: &SendArgs) -> anyhow::Result<Option<InputSettings>> {
     let resolved = Settings::resolve(global.config.as_deref(), |layers| {
         args.kafka.apply(layers);
@@ -120,7 +124,7 @@ async fn input(global: &GlobalArgs, args: &SendArgs) -> anyhow::Result<Option<In
     }
     let lake = match Lake::open(&settings.location()?, &settings.store).await {
         Ok(lake) => lake,
-        // Ingest creates it later.
+        // The lake doesn't exist yet; ingest will create it.
         Err(LakeError::NoTable { .. }) => return Ok(None),
         Err(error) => return Err(error).context("read the lake's mapping; --message-format PRESET does without"),
     };
@@ -145,7 +149,7 @@ fn encoder(args: &SendArgs, input: Option<&InputSettings>) -> Result<MessageEnco
     encoder.map_err(|error| SettingsError::Value(error.to_string()))
 }
 
-/// What `[input]` reads and replayed ticks don't have.
+/// Warnings about fields that `[input]` reads but that replayed ticks don't have.
 fn unwritten(input: &InputSettings) -> Vec<String> {
     let unwritten =
         input.optional_sources().filter(|(name, source)| !source.starts_with('/') || input.columns.contains_key(*name));
@@ -214,7 +218,7 @@ fn find_topic(kafka: &KafkaSettings, partitions: Option<i32>, replication: Optio
     Ok(())
 }
 
-/// Hidden unless stderr is a terminal.
+/// The progress bar, which is hidden if standard error is not a terminal.
 fn progress_bar(count: Option<u64>) -> ProgressBar {
     let target = match io::stderr().is_terminal() {
         true => ProgressDrawTarget::stderr(),
@@ -231,7 +235,7 @@ fn progress_bar(count: Option<u64>) -> ProgressBar {
     bar
 }
 
-/// One line on stdout, then the error if there is one.
+/// Prints the summary on standard output, and then returns the error if there is one.
 fn finish(report: SendReport, anomalies: Option<AnomalyCounts>, way: Option<String>) -> anyhow::Result<ExitCode> {
     say(&format!("{}\n", ending(&report, anomalies)))?;
     if let Some(stop) = report.failure {
@@ -250,7 +254,7 @@ fn finish(report: SendReport, anomalies: Option<AnomalyCounts>, way: Option<Stri
     }
 }
 
-/// As [`finish`], with how far the replay came.
+/// Like [`finish`], but also prints the position of the replay.
 fn finish_resumable(report: SendReport, name: &str, position: ReplayPosition) -> anyhow::Result<ExitCode> {
     let ReplayPosition { before, committed, uncertain } = position;
     let sent = ending(&report, None);

@@ -1,11 +1,12 @@
-//! The command that an operator can paste after a data-loss stop, with the table and the flags of this run.
+//! Commands that an operator can paste after the ingest stopped because of data loss or too many dead letters, with the
+//! table and flags of this run.
 
 use crate::cli::args::GlobalArgs;
 use crate::cli::settings::{GivenFlags, Resolved, SettingsError};
 use crate::ingest::{DataLoss, IngestError};
 use crate::market::TopicMismatch;
 
-/// A stop that needs a decision, and the ways out of it.
+/// A stop that requires a decision, and the possible ways to continue.
 #[derive(Debug, thiserror::Error)]
 #[error("{stop}\n{ways}")]
 pub(in crate::cli::commands) struct DataLossStop {
@@ -13,7 +14,7 @@ pub(in crate::cli::commands) struct DataLossStop {
     ways: String,
 }
 
-/// Adds the ways out where there are any.
+/// Adds the possible ways to continue, if there are any.
 pub(in crate::cli::commands) fn show(error: IngestError, global: &GlobalArgs, resolved: &Resolved) -> anyhow::Error {
     let ways = match &error {
         IngestError::DataLoss(loss) => ways_out(loss, global, resolved),
@@ -61,7 +62,7 @@ fn ways_out(loss: &DataLoss, global: &GlobalArgs, resolved: &Resolved) -> Result
     Ok(format!("to {purpose} (--dry-run shows it first):\n  {words}{left_out}{beforehand}"))
 }
 
-/// Of messages that don't fit their mapping.
+/// The command to try another mapping, for messages that don't fit the current one.
 fn try_a_mapping(global: &GlobalArgs, resolved: &Resolved) -> Result<String, SettingsError> {
     let wanted = ["input.preset", "input.zone", "input.ts_format", "input.max_message_bytes", "ingest.start"];
     let given = resolved.given_flags(|key| key.starts_with("kafka.") || wanted.contains(&key))?;
@@ -91,7 +92,7 @@ fn left_out(given: &GivenFlags) -> String {
     }
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for the shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
     match !word.is_empty() && word.chars().all(plain) {

@@ -1,6 +1,7 @@
-//! The live task and the dashboard, which run in the process of an ingest or by themselves.
+//! The live task and the dashboard, which run alongside an ingest in the same process, or without one.
 //!
-//! The ingest depends on neither: live that ends begins again, and the dashboard shows what there is.
+//! The ingest depends on neither of them. If the live task ends, it is restarted, and the dashboard shows whatever is
+//! available.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,26 +20,26 @@ use crate::live::{EventSender, LiveError, LiveProgress, LiveUpdate, Rules, open}
 use crate::serve::dashboard::{PipelineView, Server};
 use crate::serve::metrics::{View, routes};
 
-/// Updates that the dashboard may be behind: some seconds.
+/// Capacity of the channel of updates to the dashboard, which is enough for a few seconds.
 const UPDATES: usize = 64;
-/// Between two attempts, when live ends.
+/// Pause before the live task is restarted.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// What is wanted.
+/// The tasks to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli::commands) enum Wanted {
-    /// Events go where the settings say.
+    /// Only the live task, which emits events to the configured sinks.
     Live,
-    /// Live values for the page alone.
+    /// Only the page, with live values that are not emitted to any sink.
     Page,
     /// The live task with its sinks, and the page.
     LiveAndPage,
 }
 
-/// Everything that can be wrong with the settings, for before anything is made.
+/// Validates all settings before anything is created.
 ///
 /// # Errors
-/// A setting can't work.
+/// A setting is invalid.
 pub(in crate::cli::commands) async fn check(settings: &Settings) -> anyhow::Result<()> {
     settings.live.validate().map_err(SettingsError::Value)?;
     settings.live.require_own_topic(&settings.kafka.topic).map_err(SettingsError::Value)?;
@@ -47,16 +48,17 @@ pub(in crate::cli::commands) async fn check(settings: &Settings) -> anyhow::Resu
     Ok(())
 }
 
-/// The tasks; they end with the token that they were given.
+/// The running tasks. They end when their token is cancelled.
 pub(in crate::cli::commands) struct Sidecars {
     tasks: JoinSet<anyhow::Result<()>>,
 }
 
 impl Sidecars {
-    /// After [`check`]. Takes the port before anything runs; `printer` hears of all events.
+    /// Starts the tasks. Call [`check`] before. The port is bound before any task starts; `printer` receives all
+    /// events.
     ///
     /// # Errors
-    /// The port is taken.
+    /// The port is in use.
     pub(in crate::cli::commands) async fn start(
         settings: &Settings,
         wanted: Wanted,
@@ -89,10 +91,10 @@ impl Sidecars {
         Ok(Self { tasks })
     }
 
-    /// Waits for the end of all tasks, which follows the stop.
+    /// Waits until all tasks have ended, after the token was cancelled.
     ///
     /// # Errors
-    /// Of the first that failed.
+    /// The error of the first task that failed.
     pub(in crate::cli::commands) async fn join(mut self) -> anyhow::Result<()> {
         let mut first = Ok(());
         while let Some(ended) = self.tasks.join_next().await {
@@ -102,7 +104,7 @@ impl Sidecars {
     }
 }
 
-/// Turns the status of the ingest into what the page shows.
+/// Forwards the status of the ingest to the page.
 async fn map(
     mut status: watch::Receiver<IngestStatus>,
     view: watch::Sender<PipelineView>,
@@ -123,7 +125,7 @@ async fn map(
     }
 }
 
-/// Live, begun again when it ends.
+/// The live task, which is restarted when it ends.
 struct Again {
     settings: Settings,
     wanted: Wanted,
@@ -138,7 +140,8 @@ impl Again {
             let again = format!("begins again in {} s", AGAIN.as_secs());
             match error {
                 LiveError::NotYet { .. } => tracing::info!("live {again}: {error}"),
-                // Two live tasks that take turns would send every event to the topic twice.
+                // Two live tasks that keep fencing each other would send every event to the topic twice, so this one is
+                // not restarted.
                 LiveError::Fenced { .. } if self.wanted == Wanted::Live => {
                     tracing::error!("live ended: {error}");
                     return Ok(());
@@ -149,7 +152,7 @@ impl Again {
                 }
                 _ => tracing::error!("live ended and {again}: {error}"),
             }
-            // Without a page there is no receiver.
+            // If there is no page, the channel has no receiver, and the error is ignored.
             let progress =
                 LiveProgress { broker_error: Some(format!("live {again}: {error}")), ..LiveProgress::default() };
             let (Ok(_) | Err(_)) = self.updates.send(Arc::new(LiveUpdate { progress, ..LiveUpdate::default() }));
@@ -161,7 +164,7 @@ impl Again {
         }
     }
 
-    /// To the stop.
+    /// Runs the live task once, until it fails or is stopped.
     async fn once(&self, stop: &CancellationToken) -> Result<(), LiveError> {
         let mut spec = spec(&self.settings).map_err(|error| LiveError::Settings(error.to_string()))?;
         spec.records = self.wanted != Wanted::Page;

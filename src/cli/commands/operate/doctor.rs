@@ -1,4 +1,4 @@
-//! `tickhouse doctor`: checks on standard output, what was not checked on standard error.
+//! `tickhouse doctor`: prints the checks to standard output, and what was not checked to standard error.
 
 use std::fmt::Write;
 use std::io;
@@ -23,8 +23,10 @@ use crate::query::{OutputFormat, ResultOutput, write_batch};
 const CONFIGURATION: &str = "configuration";
 const CORRECT: &str = "correct it; `tickhouse config show` shows where each value comes from";
 
+/// Runs the command.
+///
 /// # Errors
-/// The location can't be one of a lake, or standard output can't be written.
+/// The location is invalid, or standard output can't be written.
 pub(in crate::cli::commands) async fn run(
     global: &GlobalArgs,
     args: &DoctorArgs,
@@ -60,7 +62,7 @@ pub(in crate::cli::commands) async fn run(
     show(&report.judged(), args.format)
 }
 
-/// What ingest and live would refuse before they ask anybody.
+/// Checks the configuration for errors that ingest and live detect without sending requests.
 async fn configuration(settings: &Settings) -> Vec<DoctorCheck> {
     let mut problems = Vec::new();
     match settings.ingest.validate() {
@@ -76,7 +78,7 @@ async fn configuration(settings: &Settings) -> Vec<DoctorCheck> {
     problems.into_iter().map(|problem| DoctorCheck::fail(CONFIGURATION, problem, CORRECT)).collect()
 }
 
-/// What somebody set; defaults say nothing of a lake that is there.
+/// The table properties that were configured explicitly. Defaults are not compared with an existing lake.
 fn expected(resolved: &Resolved) -> anyhow::Result<ExpectedProperties> {
     let settings = &resolved.settings;
     let input = resolved.has_input().then(|| serde_json::to_string(&settings.input)).transpose();
@@ -114,7 +116,7 @@ fn rows(checks: &[DoctorCheck]) -> anyhow::Result<RecordBatch> {
     ])?)
 }
 
-/// For people; scripts have the exit code and JSON.
+/// The summary for people; scripts use the exit code and JSON.
 fn summary(report: &DoctorReport) -> String {
     let mut text = String::new();
     let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");

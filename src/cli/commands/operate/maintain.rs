@@ -1,4 +1,4 @@
-//! `tickhouse maintain`: what was done for each table on standard output.
+//! `tickhouse maintain`: prints what was done for each table.
 
 use std::io;
 use std::process::ExitCode;
@@ -23,10 +23,10 @@ use crate::lake::{LakeMaintenance, LogMaintenance, MARKET_ZONE, NewFile, RetryPo
 use crate::market::MarketZone;
 use crate::query::{ResultOutput, write_batch};
 
-/// Longer than any file waits for its commit.
+/// Minimum age of files that may be deleted. It is longer than any new file waits for its commit.
 const LEAST_AGE: Duration = Duration::from_secs(2 * NewFile::MAX_COMMIT_AGE.as_secs());
 
-/// What was done for a table, or would be.
+/// What was done for a table, or would be done in a dry run.
 #[derive(Default)]
 struct Line {
     table: &'static str,
@@ -37,6 +37,8 @@ struct Line {
     into_bytes: Option<u64>,
 }
 
+/// Runs the command.
+///
 /// # Errors
 /// There is no lake, it can't be written, or a file is damaged.
 pub(in crate::cli::commands) async fn run(
@@ -79,7 +81,7 @@ async fn unreferenced(
     Ok(maintenance.unreferenced(before).await?)
 }
 
-/// By the zone of the lake's trade dates.
+/// The retention, in the time zone of the lake's trade dates.
 fn retention(maintenance: &mut LakeMaintenance, args: &MaintainArgs) -> anyhow::Result<Option<Retention>> {
     let Some(keep) = args.retain else { return Ok(None) };
     let zone = maintenance.tables().first().and_then(|ticks| ticks.property(MARKET_ZONE)?.parse().ok());
@@ -203,7 +205,7 @@ fn left_to_another(ended: Result<StopReason, RewriteError>, table: &str) -> anyh
     Ok(())
 }
 
-/// As the exit code knows it.
+/// Unwraps an error of the lake, so that the exit code can be derived from it.
 pub(in crate::cli::commands) fn plain(error: RewriteError) -> anyhow::Error {
     match error {
         RewriteError::Lake(error) => error.into(),

@@ -1,4 +1,4 @@
-//! The HTTP listener for the health and the metrics of an ingest.
+//! Starts and stops the HTTP listener for the health and metrics of an ingest.
 
 use anyhow::Context;
 use tokio::sync::watch;
@@ -10,22 +10,22 @@ use crate::cli::settings::{Settings, SettingsError};
 use crate::ingest::IngestStatus;
 use crate::serve::metrics::{MetricsServer, ProcessInfo, View};
 
-/// What there is to show of an ingest with these settings.
+/// The data behind the metrics of an ingest with these settings.
 pub(in crate::cli::commands) fn view(settings: &Settings, status: watch::Receiver<IngestStatus>) -> View {
     View::new(ProcessInfo::new(settings.table.clone(), settings.kafka.topic.clone(), settings.ingest.memory), status)
 }
 
-/// A server that outlives the stop: the last flush can be watched.
+/// The running server. It is stopped after the ingest, so that the last flush can be observed.
 pub(in crate::cli::commands) struct Listening {
     server: Option<JoinHandle<()>>,
     over: CancellationToken,
 }
 
 impl Listening {
-    /// Takes the port before anything runs, if one is set.
+    /// Binds the port, if one is configured, before the ingest starts.
     ///
     /// # Errors
-    /// The settings are refused, or the port is taken.
+    /// The settings are not allowed, or the port is in use.
     pub(in crate::cli::commands) fn start(settings: &Settings, view: View) -> anyhow::Result<Self> {
         settings.metrics.validate().map_err(SettingsError::Value)?;
         let over = CancellationToken::new();
@@ -36,8 +36,10 @@ impl Listening {
         Ok(Self { server, over })
     }
 
+    /// Stops the server.
+    ///
     /// # Errors
-    /// It ended on its own.
+    /// The server task has panicked.
     pub(in crate::cli::commands) async fn end(self) -> anyhow::Result<()> {
         self.over.cancel();
         match self.server {

@@ -1,4 +1,4 @@
-//! `tickhouse probe`: one request, by hand, since the answer is one line.
+//! `tickhouse probe`: sends one HTTP request. It is written by hand, because the response is a single line.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,12 +11,14 @@ use tokio::net::TcpStream;
 use crate::cli::args::ProbeArgs;
 use crate::cli::commands::print::print;
 
-/// Orchestrators wait a few seconds.
+/// Timeout of the request, since orchestrators wait only a few seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST_ANSWER: u64 = 64 * 1024;
 
+/// Runs the command.
+///
 /// # Errors
-/// Nobody answers, or the answer is no.
+/// There is no response, or the response reports a problem.
 pub(in crate::cli::commands) async fn run(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
     let address = args.address.0;
     let asked = tokio::time::timeout(PATIENCE, ask(args)).await;

@@ -1,4 +1,4 @@
-//! `tickhouse table rezone`: a lake gets the trade dates of another zone.
+//! `tickhouse table rezone`: changes the time zone of a lake's trade dates.
 
 use std::process::ExitCode;
 
@@ -15,11 +15,14 @@ use crate::cli::settings::Settings;
 use crate::lake::maintenance::{Rezone, RezoneOutcome};
 use crate::lake::{LakeMaintenance, MARKET_ZONE, MaintainedTable, RetryPolicy};
 
-/// Files after which a line says how far it is.
+/// Number of files between two progress lines.
 const REPORT_FILES: u64 = 100;
 
+/// Runs the command.
+///
 /// # Errors
-/// There is no lake, it can't be written, or somebody else writes to it. Each table is of the old zone or of the new one.
+/// There is no lake, it can't be written, or another process writes to it. After an error, each table has either the
+/// old zone or the new one.
 pub(in crate::cli::commands) async fn run(
     global: &GlobalArgs,
     args: &RezoneArgs,
@@ -37,7 +40,7 @@ pub(in crate::cli::commands) async fn run(
         }
         return Ok(ExitCode::SUCCESS);
     }
-    // A handle of its own for the lease, which is renewed while the tables are rewritten.
+    // The lease has its own handle, because it is renewed while the tables are rewritten.
     let lease = LakeMaintenance::open(&location, &settings.store).await?;
     let holder = Uuid::new_v4().to_string();
     if let Some(until) = lease.lease(&holder, LakeMaintenance::LEASE).await? {
@@ -77,7 +80,7 @@ async fn rewrite(maintenance: &mut LakeMaintenance, zone: Tz, stop: &Cancellatio
     for table in dated(maintenance) {
         let name = table.name;
         table.load().await?;
-        // Zone and dates change in one commit.
+        // The zone and the dates are changed in one commit, so a table with the new zone is already done.
         if table.property(MARKET_ZONE) == Some(zone.name()) {
             report(&format!("{name}: trade dates are of {zone} already\n"))?;
             continue;

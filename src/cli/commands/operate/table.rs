@@ -1,4 +1,4 @@
-//! `tickhouse table`: versions, columns and files of a table as lists.
+//! `tickhouse table`: lists versions, columns and files of a table.
 
 use std::io;
 use std::process::ExitCode;
@@ -21,6 +21,8 @@ use crate::cli::settings::Settings;
 use crate::lake::{DataFile, Lake, TableCommit, TableView};
 use crate::query::{QueryError, ResultOutput, sql_type, write_batch};
 
+/// Runs the command.
+///
 /// # Errors
 /// There is no lake, or its log can't be read.
 pub(in crate::cli::commands) async fn run(
@@ -104,7 +106,7 @@ fn schema(schema: &SchemaRef, market_zone: Option<&str>) -> anyhow::Result<Recor
     let names: StringArray = fields.iter().map(|field| Some(field.name())).collect();
     let kinds: StringArray = fields.iter().map(|field| Some(sql_type(field.data_type()))).collect();
     let nullable: BooleanArray = fields.iter().map(|field| Some(field.is_nullable())).collect();
-    // The partition column comes last and is in the path alone.
+    // The partition column comes last. Its values are only in the paths of the files.
     let partition: BooleanArray = (1..=fields.len()).map(|at| Some(at == fields.len())).collect();
     let zone = |field: &FieldRef| match field.data_type() {
         DataType::Timestamp(..) => Some("UTC"),
@@ -122,7 +124,7 @@ fn schema(schema: &SchemaRef, market_zone: Option<&str>) -> anyhow::Result<Recor
     ])?)
 }
 
-/// The Delta statistics of a file.
+/// The statistics of a file in the Delta log.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Bounds {

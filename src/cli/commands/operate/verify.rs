@@ -1,4 +1,4 @@
-//! `tickhouse verify`: findings on standard output, what was checked on standard error.
+//! `tickhouse verify`: prints findings to standard output, and what was checked to standard error.
 
 use std::fmt::Write;
 use std::io;
@@ -19,6 +19,8 @@ use crate::cli::commands::print::{print, write_stderr};
 use crate::cli::settings::{Settings, SettingsError};
 use crate::query::{OutputFormat, ResultOutput, write_batch};
 
+/// Runs the command.
+///
 /// # Errors
 /// There is no lake, or it can't be checked.
 pub(in crate::cli::commands) async fn run(
@@ -79,7 +81,7 @@ fn rows(findings: &[Finding]) -> anyhow::Result<RecordBatch> {
     ])?)
 }
 
-/// For people; scripts have the exit code and JSON.
+/// The summary for people; scripts use the exit code and JSON.
 fn summary(report: &VerifyReport) -> String {
     let mut text = String::new();
     let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");

@@ -1,4 +1,4 @@
-//! `tickhouse config show` and `tickhouse completions`.
+//! `tickhouse config show` and `tickhouse completions`: print the settings and the shell completions.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -10,6 +10,8 @@ use crate::cli::commands::print::{print, report};
 use crate::cli::settings::Settings;
 use crate::live::Rules;
 
+/// Runs `tickhouse config`.
+///
 /// # Errors
 /// The configuration can't be read, or `ingest` would refuse it.
 pub(in crate::cli::commands) async fn run(global: &GlobalArgs, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
@@ -30,6 +32,8 @@ pub(in crate::cli::commands) async fn run(global: &GlobalArgs, args: &ConfigArgs
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints the completions for a shell.
+///
 /// # Errors
 /// Standard output can't be written.
 pub(in crate::cli::commands) fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {

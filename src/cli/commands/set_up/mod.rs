@@ -1,4 +1,4 @@
-//! Commands that show settings and register tables elsewhere.
+//! Commands that show settings and register tables with other engines.
 
 pub(in crate::cli::commands) mod catalog;
 pub(in crate::cli::commands) mod config;

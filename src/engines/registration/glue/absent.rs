@@ -8,8 +8,10 @@ use crate::lake::StoreSettings;
 pub enum GlueClient {}
 
 impl GlueClient {
+    /// Always fails.
+    ///
     /// # Errors
-    /// Always: this build can't.
+    /// This build doesn't include the AWS SDKs.
     pub async fn new(_settings: &GlueSettings, _store: &StoreSettings) -> Result<Self, EngineError> {
         Err(EngineError::Usage(
             "this build can't ask Glue: build with --features aws, or hand what --dry-run prints to another tool"
@@ -17,14 +19,18 @@ impl GlueClient {
         ))
     }
 
+    /// Never called, because no client can be created.
+    ///
     /// # Errors
-    /// Never called: there is no such client.
+    /// None: it can't be called.
     pub async fn require_free(&self, _database: &str, _tables: &[GlueTable]) -> Result<(), EngineError> {
         match *self {}
     }
 
+    /// Never called, because no client can be created.
+    ///
     /// # Errors
-    /// Never called: there is no such client.
+    /// None: it can't be called.
     pub async fn register(
         &self,
         _database: &str,

@@ -1,4 +1,4 @@
-//! Tables of the Glue Data Catalog, as Athena, EMR, Redshift and Glue's own jobs find them.
+//! Tables of the Glue Data Catalog, in the form that Athena, EMR, Redshift and Glue jobs expect.
 
 #[cfg(not(feature = "aws"))]
 mod absent;
@@ -17,15 +17,15 @@ pub use sdk::GlueClient;
 use super::LakeRoot;
 use crate::lake::TableView;
 
-/// The `[glue]` section. Region and credentials are those of `[store]`.
+/// The `[glue]` section. The region and the credentials are those of `[store]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GlueSettings {
-    /// An endpoint URL that replaces the one of the region.
+    /// An endpoint URL that replaces the default one of the region.
     pub endpoint: Option<String>,
 }
 
-/// A table as Glue keeps it.
+/// The definition of a table in Glue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GlueTable {
     pub name: String,
@@ -37,7 +37,7 @@ pub struct GlueTable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GlueColumn {
     pub name: String,
-    /// The Hive type.
+    /// The Hive type of the column.
     pub kind: String,
 }
 
@@ -51,10 +51,10 @@ pub enum RegistrationOutcome {
 }
 
 const TABLE_TYPE: &str = "EXTERNAL_TABLE";
-/// By these engines know that the log says which files there are.
+/// Table parameters that mark a Delta table, so that engines list its files from the Delta log.
 const PARAMETERS: [(&str, &str); 3] =
     [("EXTERNAL", "TRUE"), ("spark.sql.sources.provider", "delta"), ("table_type", "delta")];
-/// Readers of Delta ignore the formats, but Glue's tools expect those that its crawlers write.
+/// Delta readers ignore these formats, but the Glue tools expect the ones that Glue crawlers write.
 const INPUT_FORMAT: &str = "org.apache.hadoop.mapred.SequenceFileInputFormat";
 const OUTPUT_FORMAT: &str = "org.apache.hadoop.hive.ql.io.HiveSequenceFileOutputFormat";
 const SERDE: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
@@ -67,7 +67,7 @@ impl GlueTable {
         Self { name: name.to_owned(), location: format!("{}/", root.table(name)), columns, partition_keys }
     }
 
-    /// `TableInput` of `CreateTable` and `UpdateTable`.
+    /// The `TableInput` of the `CreateTable` and `UpdateTable` requests.
     fn input(&self) -> Value {
         let columns = |columns: &[GlueColumn]| -> Vec<Value> {
             columns.iter().map(|column| json!({ "Name": column.name, "Type": column.kind })).collect()
@@ -91,7 +91,7 @@ impl GlueTable {
     }
 }
 
-/// The requests that make a database and its tables, for people and their own tools.
+/// The requests that create a database and its tables, for users who send them with their own tools.
 pub fn requests(database: &str, tables: &[GlueTable]) -> Value {
     let mut all = vec![json!({ "CreateDatabase": { "DatabaseInput": { "Name": database } } })];
     let create =
@@ -115,7 +115,7 @@ fn hive_type(kind: &DataType) -> String {
             let fields = fields.iter().map(|field| format!("{}:{}", field.name(), hive_type(field.data_type())));
             format!("struct<{}>", fields.collect::<Vec<_>>().join(","))
         }
-        // The lake has no other types.
+        // A lake has no columns of other types.
         other => other.to_string().to_lowercase(),
     }
 }

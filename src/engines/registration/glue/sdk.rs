@@ -1,4 +1,4 @@
-//! Glue through the AWS SDK.
+//! The Glue client, based on the AWS SDK.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ const GLUE: &str = "Glue";
 const LOG_IN_FIX: &str = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the session token, and that they may use \
     Glue (infra/glue-register-policy.json)";
 
-/// The Data Catalog of one region.
+/// A client for the Data Catalog of one region.
 pub struct GlueClient {
     client: Client,
 }
@@ -32,8 +32,10 @@ impl fmt::Debug for GlueClient {
 }
 
 impl GlueClient {
+    /// Creates the client.
+    ///
     /// # Errors
-    /// No region is named, or there are no credentials.
+    /// No region is configured, or there are no credentials.
     pub async fn new(settings: &GlueSettings, store: &StoreSettings) -> Result<Self, EngineError> {
         let (credentials, region) = access_of(GLUE, store).await?;
         let mut config = aws_sdk_glue::Config::builder()
@@ -45,10 +47,11 @@ impl GlueClient {
         Ok(Self { client: Client::from_conf(config.build()) })
     }
 
-    /// Makes the database and the tables; nothing is changed before all of them may be.
+    /// Creates the database and the tables. Nothing is changed until all tables were checked.
     ///
     /// # Errors
-    /// A table of that name is elsewhere and is not to be replaced; Glue can't be reached or refuses.
+    /// A table of the same name has another location and must not be replaced, or Glue can't be reached or rejects the
+    /// request.
     pub async fn register(
         &self,
         database: &str,
@@ -77,8 +80,10 @@ impl GlueClient {
         Ok(outcomes)
     }
 
+    /// Checks that no table of the same name has another location.
+    ///
     /// # Errors
-    /// A table of that name is elsewhere; Glue can't be reached or refuses.
+    /// A table of the same name has another location, or Glue can't be reached or rejects the request.
     pub async fn require_free(&self, database: &str, tables: &[GlueTable]) -> Result<(), EngineError> {
         self.known(database, tables, false).await.map(drop)
     }
@@ -109,7 +114,7 @@ impl GlueClient {
         let described = DatabaseInput::builder().name(database).build().map_err(incomplete)?;
         match self.client.create_database().database_input(described).send().await {
             Ok(_) => Ok(()),
-            // Somebody else was faster.
+            // Another client created the database in the meantime.
             Err(SdkError::ServiceError(error)) if error.err().is_already_exists_exception() => Ok(()),
             Err(error) => Err(failed("create the database", &error)),
         }
@@ -158,7 +163,7 @@ fn is_same(table: &GlueTable, known: &Table) -> bool {
         && same_columns(&table.partition_keys, known.partition_keys())
 }
 
-/// What others wrote about the table stays.
+/// The `TableInput` of a table, which keeps the comments and parameters that others added to it.
 fn input(table: &GlueTable, known: Option<&Table>) -> Result<TableInput, EngineError> {
     let known_columns = || {
         let stored = known.and_then(Table::storage_descriptor).map_or(&[][..], StorageDescriptor::columns);

@@ -1,6 +1,7 @@
-//! Answers that many ask for: made once, also while it is being made, and kept while the lake is the same.
+//! A cache of responses. Concurrent requests for the same response share one computation, and the response is kept
+//! until the lake changes.
 //!
-//! Who waits for an answer keeps its making alive; when all of them have gone it stops.
+//! A computation runs as long as at least one request waits for it. When all of them are gone, it is cancelled.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,10 +12,10 @@ use futures::future::{BoxFuture, Shared, WeakShared};
 
 use crate::serve::http::Problem;
 
-/// Bytes of all answers that are kept.
+/// Maximum size of all cached responses, in bytes.
 const MOST_BYTES: usize = 64 << 20;
 
-/// What is asked, and of which view of the lake.
+/// The request, and the version of the lake that it reads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::serve::dashboard) struct Key {
     pub(in crate::serve::dashboard) view: u64,
@@ -33,7 +34,7 @@ enum Entry {
 struct Entries {
     by_key: HashMap<Key, Entry>,
     bytes: usize,
-    /// Counts uses.
+    /// Counter of uses, to find the least recently used response.
     clock: u64,
 }
 
@@ -52,7 +53,8 @@ impl Cache {
         Self { entries: Arc::default(), most_bytes }
     }
 
-    /// The answer to the question, made by `make` unless it is there or on its way. Failures are not kept.
+    /// Returns the response for `key`. It is computed by `make`, unless it is cached or already being computed.
+    /// Failures are not cached.
     pub(in crate::serve::dashboard) async fn get(&self, key: Key, make: impl FnOnce() -> InFlight) -> Outcome {
         let making = match self.find_or_make(key, make) {
             CacheLookup::Made(answer) => return Ok(answer),

@@ -1,4 +1,4 @@
-//! Rows as JSON by columns, and the rows that are kept of an answer.
+//! Writes rows as JSON by columns, and limits the rows of a result.
 
 use std::collections::VecDeque;
 
@@ -16,16 +16,17 @@ use futures::TryStreamExt;
 use crate::query::{OutputColumn, QueryError, ResultBatches};
 use crate::serve::dashboard::api::json;
 
-/// Some rows of an answer.
+/// The rows that are kept of a result.
 #[derive(Debug)]
 pub(in crate::serve::dashboard) struct LimitedRows {
     pub(in crate::serve::dashboard) batches: Vec<RecordBatch>,
     pub(in crate::serve::dashboard) rows: usize,
-    /// There are more.
+    /// Whether the result has more rows.
     pub(in crate::serve::dashboard) truncated: bool,
 }
 
-/// The first rows of an answer, whose query then stops; or the last, while those before them are let go.
+/// Keeps the first rows of a result, and then stops the query; or, with `newest`, keeps the last rows and drops the
+/// earlier ones while it reads.
 pub(in crate::serve::dashboard) async fn keep(
     mut batches: ResultBatches,
     rows: usize,
@@ -65,7 +66,7 @@ pub(in crate::serve::dashboard) async fn keep(
     Ok(LimitedRows { batches: kept.into(), rows: count - over, truncated })
 }
 
-/// What the page knows: string, timestamp, date, double, bigint, integer or boolean.
+/// Type names that the page supports: string, timestamp, date, double, bigint, integer or boolean.
 fn type_name(kind: &DataType) -> &'static str {
     match kind {
         DataType::Float16 | DataType::Float32 | DataType::Float64 => "double",
@@ -78,7 +79,7 @@ fn type_name(kind: &DataType) -> &'static str {
     }
 }
 
-/// `"columns":[..],"rows":..,"data":[..]`
+/// Writes `"columns":[..],"rows":..,"data":[..]`.
 pub(in crate::serve::dashboard) fn write(
     out: &mut Vec<u8>,
     schema: &SchemaRef,
@@ -100,7 +101,7 @@ pub(in crate::serve::dashboard) fn write(
     result
 }
 
-/// The texts of the first column.
+/// Writes the strings of the first column.
 pub(in crate::serve::dashboard) fn write_first(out: &mut Vec<u8>, kept: &LimitedRows) -> Result<(), ArrowError> {
     let mut is_first = true;
     out.push(b'[');
@@ -111,7 +112,7 @@ pub(in crate::serve::dashboard) fn write_first(out: &mut Vec<u8>, kept: &Limited
     Ok(())
 }
 
-/// The same without rows.
+/// Writes the same object for a result without rows.
 pub(in crate::serve::dashboard) fn write_none(out: &mut Vec<u8>, columns: &[OutputColumn]) {
     let kinds: Vec<String> = columns.iter().map(|column| column.kind.to_string()).collect();
     write_columns(out, columns.iter().zip(&kinds).map(|(column, kind)| (column.name.as_str(), kind.as_str())));
@@ -176,7 +177,7 @@ fn write_column(out: &mut Vec<u8>, array: &dyn Array, is_first: &mut bool) -> Re
     Ok(())
 }
 
-/// Cells of a column, one batch after the other.
+/// The cells of one column, in the order of the batches.
 struct Cells<'a> {
     out: &'a mut Vec<u8>,
     is_first: &'a mut bool,

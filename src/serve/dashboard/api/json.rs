@@ -1,9 +1,9 @@
-//! JSON written piece by piece: what has no number in JSON is null, times are milliseconds with microseconds as their
-//! fraction.
+//! Writes JSON piece by piece. Numbers that JSON can't represent are null; times are milliseconds, with the
+//! microseconds as the fraction.
 
 use serde::Serialize;
 
-/// Anything that serde writes; what can't be written is null.
+/// Writes any value that serde can serialize. A value that can't be serialized becomes null.
 pub(in crate::serve::dashboard) fn value(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let before = out.len();
     if serde_json::to_writer(&mut *out, value).is_err() {
@@ -16,7 +16,7 @@ pub(in crate::serve::dashboard) fn number(out: &mut Vec<u8>, number: f64) {
     value(out, &number);
 }
 
-/// Of microseconds since the epoch. Exact from 1700 to 2248.
+/// Writes microseconds since the epoch as milliseconds. The number is exact from 1700 to 2248.
 pub(in crate::serve::dashboard) fn millis(out: &mut Vec<u8>, micros: i64) {
     match micros % 1_000 {
         0 => value(out, &(micros / 1_000)),
@@ -24,7 +24,7 @@ pub(in crate::serve::dashboard) fn millis(out: &mut Vec<u8>, micros: i64) {
     }
 }
 
-/// The items with commas between, in brackets.
+/// Writes the items as a JSON array.
 pub(in crate::serve::dashboard) fn list<T>(
     out: &mut Vec<u8>,
     items: impl IntoIterator<Item = T>,

@@ -1,4 +1,4 @@
-//! What the page asks of the API: named queries as columns of JSON, cached and bounded.
+//! The API of the page: it returns named queries as JSON by columns, with a cache and with limits.
 
 pub(in crate::serve::dashboard) mod cache;
 pub(in crate::serve::dashboard) mod columns;

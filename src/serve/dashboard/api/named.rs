@@ -1,4 +1,4 @@
-//! The queries that can be asked by name: the catalogue, and the rows of `ticks` and `signals`.
+//! The queries that can be requested by name: those of the catalog, and the rows of `ticks` and `signals`.
 
 use chrono::{DateTime, SubsecRound, Utc};
 
@@ -12,7 +12,7 @@ use crate::util::suggest::did_you_mean;
 pub(in crate::serve::dashboard) const SIGNALS: &str = "signals";
 /// Default of the parameter `kind`.
 const ALL_KINDS: &str = "all";
-/// Rows of `ticks` and `signals` unless a limit is given.
+/// Default limit of rows of `ticks` and `signals`.
 const PAGE: usize = 1_000;
 
 const TICKS_SQL: &str = "\
@@ -63,39 +63,43 @@ pub(in crate::serve::dashboard) struct Named {
     signals: QueryHeader,
 }
 
-/// A statement, and how much of its answer is wanted.
+/// A prepared statement, and how many rows of its result to return.
 #[derive(Debug, Clone)]
 pub(in crate::serve::dashboard) struct Prepared {
     pub(in crate::serve::dashboard) name: String,
     pub(in crate::serve::dashboard) parsed: ParsedStatement,
-    /// Of which table it is an empty answer, if that is not there.
+    /// The table that the statement reads. If the table doesn't exist, the result is empty.
     pub(in crate::serve::dashboard) needs: &'static str,
     pub(in crate::serve::dashboard) rows: usize,
-    /// The last rows are kept in place of the first.
+    /// Whether the last rows are kept instead of the first.
     pub(in crate::serve::dashboard) newest: bool,
 }
 
 impl Named {
+    /// Creates the queries from the catalog.
+    ///
     /// # Errors
-    /// The header of an extra query is wrong, which a test rules out.
+    /// The header of an additional query is invalid, which a test rules out.
     pub(in crate::serve::dashboard) fn new(catalog: NamedQueries) -> Result<Self, String> {
         Ok(Self { catalog, ticks: QueryHeader::parse(TICKS_SQL)?, signals: QueryHeader::parse(SIGNALS_SQL)? })
     }
 
-    /// Each by its name and its header, and the parameters that a URL may give.
+    /// All queries: the name, the header, and the parameters that a URL may set.
     pub(in crate::serve::dashboard) fn all(&self) -> impl Iterator<Item = (&str, &QueryHeader, Vec<&QueryParam>)> {
         let catalog = self.catalog.iter().map(|(name, query)| (name, &query.header));
         let all = catalog.chain([(TICKS, &self.ticks), (SIGNALS, &self.signals)]);
         all.map(|(name, header)| (name, header, params_of(name, header).collect()))
     }
 
-    /// Columns of the rows of a table that may be missing.
+    /// Columns of a table that may be missing.
     pub(in crate::serve::dashboard) fn columns_of(&self, table: &str) -> &[OutputColumn] {
         if table == SIGNALS { &self.signals.columns } else { &self.ticks.columns }
     }
 
+    /// Prepares the statement of a request.
+    ///
     /// # Errors
-    /// There is no query of that name, or it doesn't take what is asked.
+    /// There is no query of that name, or it doesn't support a parameter of the request.
     pub(in crate::serve::dashboard) fn prepare(
         &self,
         name: &str,
@@ -103,7 +107,8 @@ impl Named {
         now: DateTime<Utc>,
     ) -> Result<Prepared, Problem> {
         let most_rows = if asked.format.is_some() { DOWNLOAD_LIMIT } else { ROW_LIMIT };
-        // Whole seconds, so that all requests of one second have the same statement.
+        // The time is truncated to seconds, so that all requests within one second have the same statement and share a
+        // cached response.
         let clock = QueryClock { zone: asked.zone, now: now.trunc_subsecs(0) };
         let (text, table) = match name {
             TICKS => (TICKS_SQL, TICKS),
@@ -124,7 +129,7 @@ impl Named {
             }
             known_kinds(value)?;
         }
-        // One more row than asked for shows whether there are more.
+        // One row more than requested is read, to detect whether there are further rows.
         ask.params.push(("rows".to_owned(), (rows + 1).min(DOWNLOAD_LIMIT).to_string()));
         let parsed = ask.prepare(text, clock)?;
         Ok(Prepared { name: name.to_owned(), parsed, needs: table, rows, newest: false })
@@ -137,14 +142,16 @@ impl Named {
     }
 }
 
-/// Those of a header that a URL may give: rows of a table come by `limit`.
+/// Parameters of a query that a URL may set. For the rows of a table, `limit` sets the number of rows instead.
 fn params_of<'a>(name: &str, header: &'a QueryHeader) -> impl Iterator<Item = &'a QueryParam> {
     let is_table = name == TICKS || name == SIGNALS;
     header.params.iter().filter(move |param| !(is_table && param.name == "rows"))
 }
 
+/// Checks the value of the parameter `kind`.
+///
 /// # Errors
-/// One is of no kind that there is.
+/// The value contains an unknown kind.
 fn known_kinds(value: &str) -> Result<(), Problem> {
     let names = EventKind::ALL.map(EventKind::name);
     let unknown = value.split(',').find(|kind| *kind != ALL_KINDS && !names.contains(kind));

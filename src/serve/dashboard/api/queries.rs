@@ -1,4 +1,4 @@
-//! Runs queries: few at a time, few that wait, none for long.
+//! Runs queries. The number of running queries, the number of waiting queries and their time are limited.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,20 +20,20 @@ use crate::serve::dashboard::api::request::ApiRequest;
 use crate::serve::dashboard::source::{Source, View};
 use crate::serve::http::Problem;
 
-/// What one server may do at once.
+/// Limits of one server.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Queries that run.
+    /// Maximum number of running queries.
     pub running: usize,
-    /// Queries that wait for one of them to end.
+    /// Maximum number of queries that wait for a running one to end.
     pub waiting: usize,
-    /// Until a query is stopped, its waiting included.
+    /// Time until a query is stopped, including the time that it waits.
     pub patience: Duration,
-    /// Downloads; who reads slowly holds one for long.
+    /// Maximum number of downloads. A slow client occupies one of them for a long time.
     pub downloads: usize,
-    /// Until a download is cut off.
+    /// Time until a download is cut off.
     pub download_patience: Duration,
-    /// Event streams.
+    /// Maximum number of event streams.
     pub tabs: usize,
 }
 
@@ -55,21 +55,21 @@ pub(in crate::serve::dashboard) struct Queries {
     source: Source,
     named: Named,
     cache: Cache,
-    /// Those that run and those that wait.
+    /// Permits for running and waiting queries together.
     places: Arc<Semaphore>,
     running: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
     limits: Limits,
 }
 
-/// How an answer is written.
+/// The format of the response.
 #[derive(Debug, Clone, Copy)]
 enum Form {
     Columns,
     Symbols,
 }
 
-/// Bytes of a download that go on coming.
+/// A download whose bytes are still being produced.
 pub(in crate::serve::dashboard) struct Download {
     pub(in crate::serve::dashboard) encoded: EncodedResult,
     pub(in crate::serve::dashboard) name: String,
@@ -96,18 +96,18 @@ impl Queries {
         &self.named
     }
 
-    /// The statement with its parameters in it.
+    /// The statement with its parameters filled in.
     ///
     /// # Errors
-    /// The query doesn't take what is asked.
+    /// The query doesn't support a parameter of the request.
     pub(in crate::serve::dashboard) fn sql(&self, name: &str, asked: &ApiRequest) -> Result<String, Problem> {
         Ok(self.named.prepare(name, asked, Utc::now())?.parsed.to_sql())
     }
 
-    /// The answer as JSON by columns.
+    /// Returns the result as JSON by columns.
     ///
     /// # Errors
-    /// It is asked for wrongly, takes too long, or there is no lake to ask.
+    /// The request is invalid, the query takes too long, or there is no lake.
     pub(in crate::serve::dashboard) async fn columns(&self, name: &str, asked: &ApiRequest) -> Result<Bytes, Problem> {
         let prepared = self.named.prepare(name, asked, Utc::now())?;
         let view = self.with_timeout(self.source.view()).await?;
@@ -119,10 +119,10 @@ impl Queries {
         self.cache.get(key, || self.making(view, prepared, Form::Columns)).await
     }
 
-    /// All symbols of the lake, or the first so many.
+    /// Returns the symbols of the lake, at most `most` of them.
     ///
     /// # Errors
-    /// As [`Self::columns`].
+    /// The same as for [`Self::columns`].
     pub(in crate::serve::dashboard) async fn symbols(&self, most: usize) -> Result<Bytes, Problem> {
         let asked = ApiRequest::parse("", "")?;
         let mut prepared = self.named.prepare(TICKS, &asked, Utc::now())?;
@@ -163,10 +163,10 @@ impl Queries {
         tokio::time::timeout(patience, future).await.unwrap_or_else(|_| Err(too_long(patience)))
     }
 
-    /// All rows of the answer, as they come.
+    /// Streams all rows of the result.
     ///
     /// # Errors
-    /// As [`Self::columns`]; as many downloads run already as may.
+    /// The same as for [`Self::columns`], and when the maximum number of downloads is already running.
     pub(in crate::serve::dashboard) async fn download(
         &self,
         name: &str,

@@ -1,4 +1,5 @@
-//! What a URL asks of a named query: every key is known, every value of its form, or it says how to write it.
+//! The request for a named query, parsed from a URL. Unknown keys and malformed values are refused with an error that
+//! describes the right form.
 
 use chrono::DateTime;
 use chrono_tz::Tz;
@@ -8,16 +9,16 @@ use crate::query::{OutputFormat, QueryRequest};
 use crate::serve::http::Problem;
 use crate::util::suggest::did_you_mean;
 
-/// Rows of an answer as columns.
+/// Maximum number of rows of a response by columns.
 pub(in crate::serve::dashboard) const ROW_LIMIT: usize = 20_000;
-/// Rows of a download.
+/// Maximum number of rows of a download.
 pub(in crate::serve::dashboard) const DOWNLOAD_LIMIT: usize = 1_000_000;
 pub(in crate::serve::dashboard) const MOST_SYMBOLS: usize = 20;
-/// Symbols of the table have 64.
+/// Maximum length of a symbol in a request, in bytes. Symbols in the table have at most 64 bytes.
 const LONGEST_SYMBOL: usize = 256;
 
 const KEYS: [&str; 10] = ["symbol", "from", "to", "cold", "interval", "tz", "limit", "order", "format", "before"];
-/// Before the name of a parameter of the query.
+/// Prefix of the parameters of a query.
 const PARAM: &str = "p.";
 
 #[derive(Debug, Clone, PartialEq)]
@@ -25,22 +26,22 @@ pub(in crate::serve::dashboard) struct ApiRequest {
     pub(in crate::serve::dashboard) symbols: Vec<String>,
     pub(in crate::serve::dashboard) from: Option<String>,
     pub(in crate::serve::dashboard) to: Option<String>,
-    /// Windows begin at `from`.
+    /// Whether window functions start at `from`, without the rows before it.
     pub(in crate::serve::dashboard) cold: bool,
     pub(in crate::serve::dashboard) params: Vec<(String, String)>,
     pub(in crate::serve::dashboard) zone: Tz,
     pub(in crate::serve::dashboard) limit: Option<usize>,
-    /// The last rows are kept in place of the first.
+    /// Whether the last rows are kept instead of the first.
     pub(in crate::serve::dashboard) newest: bool,
-    /// `None` is JSON by columns.
+    /// The download format; `None` means JSON by columns.
     pub(in crate::serve::dashboard) format: Option<OutputFormat>,
 }
 
 impl ApiRequest {
-    /// `accept` is the header of that name.
+    /// Parses the query string of the URL. `accept` is the value of the `Accept` header.
     ///
     /// # Errors
-    /// A key is unknown or given twice, a value of the wrong form.
+    /// A key is unknown or occurs twice, or a value is malformed.
     pub(in crate::serve::dashboard) fn parse(query: &str, accept: &str) -> Result<Self, Problem> {
         let mut asked = Self {
             symbols: Vec::new(),
@@ -77,7 +78,7 @@ impl ApiRequest {
             }
             seen.push(key);
         }
-        // Pages go back from the end of the first, which `to` was.
+        // For further pages, `before` replaces `to`, which was the end of the first page.
         asked.to = before.or(asked.to);
         asked.limit = limit.map(|limit| asked.row_limit(&limit)).transpose()?;
         Ok(asked)
@@ -96,17 +97,17 @@ impl ApiRequest {
         })
     }
 
-    /// As the catalogue takes it.
+    /// Converts this to a request of the query catalog.
     pub(in crate::serve::dashboard) fn ask(&self, table: &'static str) -> QueryRequest {
         let Self { symbols, from, to, cold, params, .. } = self.clone();
         QueryRequest { table, symbols, from, to, params, cold, mark: "" }
     }
 }
 
-/// Of one URL; the same again changes nothing.
+/// Adds a symbol of the URL. A symbol that was already added is ignored.
 ///
 /// # Errors
-/// It is none, or one too many.
+/// The symbol is invalid, or there are too many symbols.
 pub(in crate::serve::dashboard) fn add_symbol(symbols: &mut Vec<String>, symbol: &str) -> Result<(), Problem> {
     if symbol.is_empty() || symbol.len() > LONGEST_SYMBOL {
         return Err(Problem::wrong(format!("symbol: a symbol has 1 to {LONGEST_SYMBOL} bytes")));
@@ -146,7 +147,7 @@ fn is_cold(text: &str) -> Result<bool, Problem> {
     text.parse().map_err(|_| Problem::wrong(format!("cold: '{text}' is neither true nor false")))
 }
 
-/// Milliseconds since the epoch, with a fraction.
+/// Parses milliseconds since the epoch, with an optional fraction.
 fn instant(text: &str) -> Result<String, Problem> {
     let problem = || Problem::wrong(format!("before: '{text}' is no time: write milliseconds since 1970, UTC"));
     let millis: f64 = text.parse().map_err(|_| problem())?;
@@ -170,7 +171,7 @@ fn format_named(text: &str) -> Result<OutputFormat, Problem> {
     })
 }
 
-/// A download that the header asks for by name; `application/json` is the answer by columns.
+/// The download format that the `Accept` header names. `application/json` means the response by columns.
 fn accepted(accept: &str) -> Option<OutputFormat> {
     let media = |item: &'_ str| item.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     accept.split(',').map(media).find_map(|media| match media.as_str() {
@@ -181,7 +182,7 @@ fn accepted(accept: &str) -> Option<OutputFormat> {
     })
 }
 
-/// Ending of a file of this format.
+/// File extension of the format.
 pub(in crate::serve::dashboard) fn ending(format: OutputFormat) -> &'static str {
     match format {
         OutputFormat::Json => "json",

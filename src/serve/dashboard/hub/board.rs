@@ -1,4 +1,4 @@
-//! The newest tick of every symbol, and what changed since the last broadcast to the tabs.
+//! The newest tick of every symbol, and the changes since the last broadcast to the tabs.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,11 +8,12 @@ use bytes::Bytes;
 use super::message;
 use crate::live::{Event, EventKind, LiveProgress, LiveUpdate, SecondBar, SymbolState};
 
-/// Events of one broadcast: the newest ones, and states are left out first. The table of signals has all.
+/// Maximum number of events in one broadcast. The newest events are kept, and events of states are dropped first; the
+/// table of signals contains all of them.
 const MOST_EVENTS: usize = 500;
-/// Seconds of bars that a new tab is given, since the table may be behind by that.
+/// Number of seconds for which a new tab receives bars, because the table may be this far behind.
 const RECENT_SECONDS: usize = 120;
-/// Bars of all symbols that are kept for that.
+/// Maximum number of bars that are kept for new tabs, over all symbols.
 const RECENT_BARS: usize = 200_000;
 
 #[derive(Default)]
@@ -27,7 +28,7 @@ pub(super) struct Board {
 
 #[derive(Default)]
 struct Bars {
-    /// By second.
+    /// Bars sorted by second.
     recent: VecDeque<SecondBar>,
     changed: BTreeSet<i64>,
 }
@@ -53,7 +54,7 @@ impl Board {
         self.progress.clone_from(&update.progress);
     }
 
-    /// Tiles of all symbols; `None` while there are none.
+    /// Tiles of all symbols; `None` if there are none.
     pub(super) fn all_tiles(&self, now: f64) -> Option<Bytes> {
         let mut states: Vec<&SymbolState> = self.states.values().collect();
         states.sort_by(|a, b| a.symbol.cmp(&b.symbol));
@@ -73,7 +74,7 @@ impl Board {
         (!events.is_empty()).then(|| message::events(&events))
     }
 
-    /// There is no tab that could receive them.
+    /// Discards the changes, because no tab is open.
     pub(super) fn forget_changes(&mut self) {
         self.changed.clear();
         self.events.clear();
@@ -84,7 +85,7 @@ impl Board {
         }
     }
 
-    /// Bars that changed since the last call, written once for each symbol that is wanted.
+    /// Bars that changed since the last call, serialized once for each symbol for which `wanted` is true.
     pub(super) fn changed_bars(&mut self, wanted: impl Fn(&str) -> bool) -> HashMap<Arc<str>, Vec<u8>> {
         let mut written = HashMap::new();
         for symbol in std::mem::take(&mut self.barred) {
@@ -114,7 +115,7 @@ impl Bars {
         } else if at > 0 || self.recent.len() < most {
             self.recent.insert(at, bar.clone());
         } else {
-            // Older than all that are kept, and there is no room: the table has it.
+            // The bar is older than all bars that are kept, and there is no room. The table contains it.
             return;
         }
         self.changed.insert(bar.second);

@@ -1,4 +1,4 @@
-//! Events of the stream as bytes: `event: NAME`, `data: JSON`, an empty line.
+//! Server-sent events as bytes: `event: NAME`, `data: JSON` and an empty line.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::live::{Event, EventId, SecondBar, SymbolState, VALUE_NAMES};
 use crate::serve::dashboard::api::json;
 
-/// Keeps what is between server and page from closing a stream that is still.
+/// A comment that keeps proxies between the server and the page from closing an idle stream.
 pub(super) const ALIVE: Bytes = Bytes::from_static(b": alive\n\n");
 pub(super) const RESYNC: Bytes = Bytes::from_static(b"event: resync\ndata: {}\n\n");
 
-/// JSON holds no line ends, which would end the event.
+/// Writes an event. The JSON must not contain line breaks, which would end the event.
 fn event(name: &str, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut out = format!("event: {name}\ndata: ").into_bytes();
     write(&mut out);
@@ -54,7 +54,7 @@ pub(super) fn tiles(states: &[&SymbolState], full: bool, now: f64) -> Bytes {
     })
 }
 
-/// Bars with commas between.
+/// Bars as JSON, separated by commas.
 pub(super) fn bar_items<'a>(bars: impl IntoIterator<Item = &'a SecondBar>) -> Vec<u8> {
     let mut out = Vec::new();
     for bar in bars {
@@ -77,7 +77,7 @@ pub(super) fn bar_items<'a>(bars: impl IntoIterator<Item = &'a SecondBar>) -> Ve
     out
 }
 
-/// Of items that were written before; `None` without any.
+/// An event from serialized bars; `None` if there are none.
 pub(super) fn bars<'a>(items: impl IntoIterator<Item = &'a Vec<u8>>) -> Option<Bytes> {
     let items: Vec<&[u8]> = items.into_iter().filter(|items| !items.is_empty()).map(Vec::as_slice).collect();
     (!items.is_empty()).then(|| {

@@ -1,7 +1,8 @@
-//! The stream: one task that receives the updates of the live task and sends them to every tab, a few times a second.
+//! The event stream: one task receives the updates of the live task and sends them to every tab, a few times per
+//! second.
 //!
-//! What all tabs get is written once. A tab has a short queue; one that does not keep up is given the newest state of
-//! everything when it does again, one that takes nothing is let go by its connection.
+//! Events for all tabs are serialized once. Each tab has a short queue. A tab whose queue was full receives the newest
+//! state of everything as soon as there is room again; if a tab reads nothing at all, its connection is closed.
 
 mod board;
 mod message;
@@ -24,21 +25,21 @@ use crate::serve::dashboard::source::{CachedState, Source};
 use crate::serve::http::Problem;
 use board::Board;
 
-/// As often as a person sees.
+/// Interval between broadcasts, which people perceive as continuous.
 const BROADCAST_EVERY: Duration = Duration::from_millis(250);
-/// Tellings between two lines of the pipeline: a second.
+/// Number of broadcasts between two pipeline events, which is one second.
 const PIPELINE_EVERY: u64 = 4;
-/// Tellings between two signs of life: ten seconds.
+/// Number of broadcasts between two keep-alive comments, which is ten seconds.
 const ALIVE_EVERY: u64 = 40;
-/// Tellings that wait for a tab: two seconds.
+/// Capacity of a tab's queue in broadcasts, which is two seconds.
 const QUEUE: usize = 8;
-/// Tabs that wait to be let in.
+/// Capacity of the queue of tabs that are waiting to be added.
 const COMMANDS: usize = 64;
 
-/// Pieces that follow each other.
+/// Events that are sent together.
 pub(in crate::serve::dashboard) type Message = Vec<Bytes>;
 
-/// For those who open a stream.
+/// The handle for opening streams.
 #[derive(Clone)]
 pub(in crate::serve::dashboard) struct Hub {
     commands: mpsc::Sender<Subscribe>,
@@ -46,15 +47,15 @@ pub(in crate::serve::dashboard) struct Hub {
 
 struct Subscribe {
     symbols: Vec<String>,
-    /// `None`: there are as many tabs as may be.
+    /// Receives the queue of the tab, or `None` if the maximum number of tabs is reached.
     queue: oneshot::Sender<Option<mpsc::Receiver<Message>>>,
 }
 
 impl Hub {
-    /// What a new tab gets; it ends when the server stops.
+    /// Opens a stream for a new tab. It ends when the server stops.
     ///
     /// # Errors
-    /// There are as many tabs as may be, or the server is being stopped.
+    /// The maximum number of tabs is reached, or the server is stopping.
     pub(in crate::serve::dashboard) async fn subscribe(
         &self,
         symbols: Vec<String>,
@@ -70,11 +71,11 @@ impl Hub {
 struct Subscriber {
     symbols: Vec<String>,
     queue: mpsc::Sender<Message>,
-    /// Its queue was full.
+    /// Whether the queue was full at the last broadcast.
     is_behind: bool,
 }
 
-/// What is sent to the tabs, and the tabs.
+/// The broadcasting task: the state that is sent, and the tabs that receive it.
 pub(in crate::serve::dashboard) struct Broadcaster {
     commands: mpsc::Receiver<Subscribe>,
     live: Option<broadcast::Receiver<Arc<LiveUpdate>>>,
@@ -85,12 +86,12 @@ pub(in crate::serve::dashboard) struct Broadcaster {
     every: Duration,
     board: Board,
     tabs: Vec<Subscriber>,
-    /// Something was missed: all tabs begin again.
+    /// Whether updates were missed, so that all tabs need the complete state.
     resync: bool,
     live_ended: bool,
     generation: Option<u64>,
     broadcasts: u64,
-    /// Ticks a second ago.
+    /// Time and tick count of the last measurement of the rate.
     counted: Option<(Instant, u64)>,
     rate: Option<f64>,
     pipeline: Bytes,
@@ -129,7 +130,7 @@ fn now() -> f64 {
     Utc::now().timestamp_micros() as f64 / 1_000.0
 }
 
-/// The next update; never without a live task.
+/// Returns the next update. Without a live task it waits forever.
 async fn next(live: &mut Option<broadcast::Receiver<Arc<LiveUpdate>>>) -> Result<Arc<LiveUpdate>, RecvError> {
     match live {
         Some(live) => live.recv().await,
@@ -173,7 +174,7 @@ impl Broadcaster {
         let Subscribe { symbols, queue } = subscribe;
         self.tabs.retain(|tab| !tab.queue.is_closed());
         if self.tabs.len() >= self.most_tabs {
-            // Who asked may have gone.
+            // The request may have been cancelled in the meantime.
             let (Ok(()) | Err(_)) = queue.send(None);
             return;
         }

@@ -1,4 +1,4 @@
-//! The hub with a broadcast of ours, fifty times as fast.
+//! Tests of the hub with a broadcast channel of the test, fifty times as fast as in production.
 
 use super::*;
 use crate::lake::{Location, StoreSettings};
@@ -52,14 +52,14 @@ impl Running {
 
     async fn send(&self, update: Arc<LiveUpdate>) {
         self.live.send(update).unwrap();
-        // Until the hub has taken it.
+        // Wait until the hub has received it.
         while !self.live.is_empty() {
             tokio::task::yield_now().await;
         }
     }
 }
 
-/// The next message that holds more than the pipeline.
+/// The next message that contains more than the pipeline event.
 async fn next_text(queue: &mut mpsc::Receiver<Message>) -> String {
     loop {
         let text = String::from_utf8(queue.recv().await.unwrap().concat()).unwrap();
@@ -79,13 +79,13 @@ async fn a_tab_gets_everything_first_and_then_what_changes() {
     assert!(first.contains("\"full\":true,\"symbol\":[\"A\",\"B\"]"), "{first}");
     assert!(first.contains("event: bars\ndata: [[\"A\",7000,1.0,1.0,1.0,1.0,1.0,1]]"), "{first}");
     assert!(first.contains("event: pipeline\ndata: {\"rate\":"), "{first}");
-    // Taken before the tab was there, sent with its first message.
+    // This update was received before the tab was opened, so it is part of the first message.
     next_text(&mut tab).await;
     running.send(update(&[("B", 3.0)])).await;
     running.send(update(&[("B", 4.0)])).await;
     let message = next_text(&mut tab).await;
     assert!(message.contains("\"full\":false,\"symbol\":[\"B\"]") && message.contains("[4.0]"), "{message}");
-    // Behind the time of day, which may have any digits.
+    // Skips the timestamp, which may contain any digits.
     let (_, tiles) = message.lines().find_map(|line| line.split_once("\"full\":")).unwrap();
     assert!(!tiles.contains("3.0") && !message.contains("event: bars"), "{message}");
     running.stop.cancel();

@@ -1,14 +1,14 @@
-//! What the word before the cursor can become: tables, columns, functions, named queries, flags, dot commands.
+//! Completion of the word before the cursor: tables, columns, functions, named queries, flags and dot commands.
 
 use super::input::{DOTS, formats};
 
-/// All names that can be typed.
+/// All names that can be completed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
-    /// With their columns.
+    /// Tables with their columns.
     pub tables: Vec<(String, Vec<String>)>,
     pub functions: Vec<String>,
-    /// With their parameters.
+    /// Named queries with their parameters.
     pub queries: Vec<(String, Vec<String>)>,
 }
 
@@ -56,7 +56,7 @@ const KEYWORDS: [&str; 40] = [
 ];
 const FLAGS: [&str; 5] = ["--param", "--symbol", "--from", "--to", "--interval"];
 
-/// Where the word begins and what it can become, in order.
+/// The position at which the word begins, and its sorted completions.
 pub(super) fn complete(before: &str, names: &Names) -> (usize, Vec<String>) {
     let line = &before[before.rfind('\n').map_or(0, |at| at + 1)..];
     if line.starts_with('.') {

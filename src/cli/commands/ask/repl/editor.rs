@@ -1,4 +1,4 @@
-//! Where input comes from: a line editor on a terminal, or the lines of standard input.
+//! The source of the input: a line editor on a terminal, or standard input.
 
 use std::path::PathBuf;
 use std::{fs, io};
@@ -19,14 +19,14 @@ use super::input::split;
 use crate::cli::commands::print::write_stderr;
 
 const PROMPT: &str = "tickhouse> ";
-/// The statement of the lines before goes on.
+/// Prompt for further lines of an incomplete statement.
 const CONTINUED: &str = "      ...> ";
 const HISTORY: &str = "query_history";
 const HISTORY_ENTRIES: usize = 1_000;
 
-/// What came.
+/// The result of reading a line.
 pub(super) enum Typed {
-    /// Lines that end with a newline.
+    /// Lines, each of which ends with a newline.
     Lines(String),
     /// Ctrl-C at the prompt.
     Interrupted,
@@ -39,7 +39,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// The next line; `is_continued` when a statement waits for its end.
+    /// Reads the next line. `is_continued` means that a statement is still incomplete.
     ///
     /// # Errors
     /// Standard input can't be read.
@@ -55,7 +55,8 @@ impl Source {
         tokio::select! {
             biased;
             () = stop.cancelled() => {
-                // The editor still waits for a key, with the terminal in its hands.
+                // The editor is still waiting for a key and has changed the terminal settings, so they are restored
+                // here.
                 settings.as_ref().map_or(Ok(()), give_back)?;
                 Ok((Self::Pipe, Typed::End))
             }
@@ -72,7 +73,7 @@ fn read_pipe() -> anyhow::Result<Typed> {
 
 fn give_back(settings: &Termios) -> anyhow::Result<()> {
     tcsetattr(io::stdin(), SetArg::TCSANOW, settings).context("set the terminal back")?;
-    // No bracketed paste any more.
+    // Turns bracketed paste off.
     write_stderr("\x1b[?2004l\n");
     Ok(())
 }
@@ -80,14 +81,15 @@ fn give_back(settings: &Termios) -> anyhow::Result<()> {
 pub(super) struct Prompt {
     editor: Editor<Words, FileHistory>,
     history: Option<PathBuf>,
-    /// The lines of an input that is not complete yet.
+    /// The lines of an input that is still incomplete.
     begun: String,
-    /// Of the terminal before the editor touched it.
+    /// Settings of the terminal before the editor changed them.
     settings: Option<Termios>,
 }
 
 impl Prompt {
-    /// Without a folder nothing is remembered. A line that begins with a space never is.
+    /// Creates the editor. The history is only saved if there is a folder for it, and never contains lines that begin
+    /// with a space.
     ///
     /// # Errors
     /// The terminal can't be used.
@@ -108,7 +110,7 @@ impl Prompt {
         }
         let settings = tcgetattr(io::stdin()).ok();
         if let Some(mut quiet) = settings.clone() {
-            // At the end of the line of progress, the ^C of the terminal would begin a line of its own.
+            // The terminal's echo of ^C would otherwise appear behind the progress line.
             quiet.local_flags.remove(LocalFlags::ECHOCTL);
             tcsetattr(io::stdin(), SetArg::TCSANOW, &quiet).context("use the terminal")?;
         }
@@ -123,7 +125,7 @@ impl Prompt {
             Ok(text) => {
                 let line = text + "\n";
                 self.begun.push_str(&line);
-                // The history holds an input as one entry, however many lines it has.
+                // An input is one entry of the history, even if it has several lines.
                 if split(&self.begun).1.is_empty() {
                     let input = std::mem::take(&mut self.begun);
                     self.remember(&input);
@@ -136,7 +138,8 @@ impl Prompt {
         }
     }
 
-    /// At once, so that a killed process loses nothing. A history that can't be written is given up with a word.
+    /// Appends the input to the history file at once, so that a killed process loses nothing. If that fails, a message
+    /// is printed and the history is no longer saved.
     fn remember(&mut self, text: &str) {
         let Ok(true) = self.editor.add_history_entry(text.trim_end()) else { return };
         let Some(file) = &self.history else { return };
@@ -158,7 +161,7 @@ impl Drop for Prompt {
     }
 }
 
-/// Completes words.
+/// The completer of the editor.
 struct Words {
     names: Names,
 }

@@ -1,6 +1,7 @@
-//! `tickhouse query` without a statement: a prompt on a terminal, else the statements of standard input.
+//! `tickhouse query` without a statement: an interactive prompt on a terminal, or else the statements of standard
+//! input.
 //!
-//! An error ends a script, and a line of the prompt. Ctrl-C ends the statement that runs.
+//! An error ends a script, but only skips the rest of the line at a prompt. Ctrl-C ends the running statement.
 
 mod completion;
 mod editor;
@@ -21,13 +22,15 @@ use editor::{Prompt, Source, Typed};
 use input::{Input, split, split_all};
 use shell::{Flow, Shell};
 
-/// Both ends are a terminal, so that somebody sits there.
+/// Whether standard input and output are terminals, so that a user is present.
 pub(in crate::cli::commands) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
+/// Runs the prompt or the script.
+///
 /// # Errors
-/// The lake can't be opened; of a script also what its first wrong statement says.
+/// The lake can't be opened, or a statement of a script fails.
 pub(in crate::cli::commands) async fn run(
     global: &GlobalArgs,
     args: &QueryArgs,
@@ -49,7 +52,7 @@ pub(in crate::cli::commands) async fn run(
     ended
 }
 
-/// Until the input ends, somebody leaves, or a script fails.
+/// Runs inputs until they end, the user quits, or a script fails.
 async fn serve(
     shell: &mut Shell<'_>,
     mut source: Source,
@@ -80,7 +83,7 @@ async fn serve(
     }
 }
 
-/// At a prompt an error is printed, and the rest of the line is skipped.
+/// Runs some inputs. At a prompt, an error is printed and the remaining inputs of the line are skipped.
 async fn answer(shell: &mut Shell<'_>, inputs: &[Input], interactive: bool) -> anyhow::Result<Flow> {
     match shell.run_all(inputs).await {
         Err(error) if interactive && !is_reader_gone(&error) => {

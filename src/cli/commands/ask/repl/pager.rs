@@ -1,4 +1,4 @@
-//! A program that shows a long result a screen at a time.
+//! A pager, which displays a long result screen by screen.
 
 use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
@@ -13,23 +13,25 @@ pub(super) struct Pager {
 }
 
 impl Pager {
+    /// Starts the pager.
+    ///
     /// # Errors
-    /// There is no shell that could start it.
+    /// The shell that runs it can't be started.
     pub(super) fn start() -> anyhow::Result<Self> {
         let program = pager();
         let child = Command::new("sh").args(["-c", &program]).stdin(Stdio::piped()).spawn();
         Ok(Self { child: child.with_context(|| format!("start the pager {program}"))?, program })
     }
 
-    /// What it reads, once.
+    /// The standard input of the pager, which can be taken once.
     pub(super) fn input(&mut self) -> impl Write + Send + use<> {
         Input(self.child.stdin.take())
     }
 
-    /// Until the user has left it.
+    /// Waits until the user quits the pager.
     ///
     /// # Errors
-    /// It failed, so that the result was not seen.
+    /// The pager failed, so the user didn't see the result.
     pub(super) async fn wait(mut self) -> anyhow::Result<()> {
         let status = tokio::task::spawn_blocking(move || self.child.wait().map(|status| (status, self.program)));
         let (status, program) = status.await.context("wait for the pager")?.context("wait for the pager")?;

@@ -1,4 +1,4 @@
-//! What stays between two inputs, and what each of them does.
+//! The state between two inputs, and the execution of inputs.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -47,18 +47,18 @@ struct NamedLine {
 pub(super) struct Shell<'a> {
     tables: Tables,
     catalog: NamedQueries,
-    /// Asked of every statement.
+    /// Flags that apply to every statement.
     ask: &'a AskArgs,
     choice: FormatChoice,
     zone: Tz,
     timer: bool,
-    /// Rows of a table on a terminal.
+    /// Maximum number of rows of a table on a terminal.
     limit: Option<usize>,
     pager: bool,
-    /// Where the next result goes in place of the terminal.
+    /// File for the next result, instead of the terminal.
     output: Option<PathBuf>,
     store: StoreSettings,
-    /// Runs a file.
+    /// Whether a file with statements is running.
     reading: bool,
     interactive: bool,
     stop: &'a CancellationToken,
@@ -90,7 +90,7 @@ impl<'a> Shell<'a> {
         })
     }
 
-    /// The lake and its version.
+    /// The location of the lake and its version.
     pub(super) fn place(&self) -> String {
         self.tables.place()
     }
@@ -110,7 +110,7 @@ impl<'a> Shell<'a> {
         })
     }
 
-    /// Ends at the first error.
+    /// Runs the inputs, up to the first error.
     pub(super) async fn run_all(&mut self, inputs: &[Input]) -> anyhow::Result<Flow> {
         for input in inputs {
             match input {
@@ -135,7 +135,7 @@ impl<'a> Shell<'a> {
         Ok(Flow::GoOn)
     }
 
-    /// `symbols AAPL`: the name of a query, and values that are no flags.
+    /// Refuses a named query that is followed by values instead of flags, such as `symbols AAPL`.
     fn refuse_values(&self, text: &str) -> Result<(), QueryError> {
         let name = text.split_whitespace().next().unwrap_or_default();
         match self.catalog.iter().any(|(known, _)| known == name) {
@@ -160,10 +160,10 @@ impl<'a> Shell<'a> {
         Ok((parsed, ask))
     }
 
-    /// Runs until it is done or Ctrl-C ends it.
+    /// Runs a statement until it has finished or Ctrl-C ends it.
     async fn statement(&mut self, parsed: &ParsedStatement, ask: &AskArgs) -> anyhow::Result<()> {
         let begin = Instant::now();
-        // Not those that came at the prompt.
+        // The signal is only watched from here on, so that earlier presses of Ctrl-C at the prompt don't count.
         let interrupt = self.interactive.then(|| signal(SignalKind::interrupt()));
         let mut interrupt = interrupt.transpose().context("watch Ctrl-C")?;
         let interrupted = async {
@@ -200,7 +200,7 @@ impl<'a> Shell<'a> {
             let written = write(ResultOutput::to(pager.input())).await;
             drop(line);
             pager.wait().await?;
-            // Whoever leaves the pager early has seen enough.
+            // A broken pipe means that the user quit the pager early.
             return match written {
                 Ok(_) | Err(QueryError::BrokenPipe) => Ok(()),
                 Err(error) => Err(error.into()),
@@ -246,7 +246,7 @@ impl<'a> Shell<'a> {
         Ok(Flow::GoOn)
     }
 
-    /// A named query as the table that it is in a statement.
+    /// The columns of a named query, as if it were a table.
     async fn described(&mut self, query: &str) -> anyhow::Result<TableInfo> {
         let names = (&self.catalog, Dialect::Tickhouse);
         let parsed = prepare(&format!("SELECT * FROM {query}"), self.ask, self.zone, names, self.tables.registered())?;

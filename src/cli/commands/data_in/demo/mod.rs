@@ -1,4 +1,4 @@
-//! `tickhouse demo`: embedded broker, simulated market, ingest and signals in one process.
+//! `tickhouse demo`: an embedded broker, a simulated market, ingest and signals in one process.
 
 mod screen;
 
@@ -30,19 +30,22 @@ use crate::produce::{Pace, SendProgress, SendSettings, send_feed};
 use crate::serve::dashboard::DashboardSettings;
 use screen::Screen;
 
-/// Says whose lake it is: only a demo's own is resumed.
+/// The topic of the demo. Only a lake with this topic was created by a demo, and can be resumed.
 const TOPIC: &str = "tickhouse-demo";
 const PARTITIONS: i32 = 8;
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 const DRAW_INTERVAL: Duration = Duration::from_millis(500);
 const EVENTS_SHOWN: usize = 8;
-/// Batches of events that may wait for the screen.
+/// Capacity of the queue of displayed events, in batches.
 const EVENT_BATCHES: usize = 64;
-/// The mock cluster answers at once; librdkafka's defaults wait for batches and elections that never come.
+/// Settings for low latency: the mock cluster responds at once, while the defaults of librdkafka wait for larger
+/// batches.
 const BROKER_PROPERTIES: [(&str, &str); 2] = [("fetch.wait.max.ms", "20"), ("socket.nagle.disable", "true")];
 
+/// Runs the command.
+///
 /// # Errors
-/// The folder is taken, or one of the parts fails.
+/// The folder already contains a lake, or one of the tasks fails.
 pub(in crate::cli::commands) async fn run(args: &DemoArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let folder = folder(args)?;
     let location = Location::parse(&folder.to_string_lossy()).map_err(SettingsError::from)?;
@@ -86,7 +89,7 @@ pub(in crate::cli::commands) async fn run(args: &DemoArgs, stop: CancellationTok
     let Some(daemon) = IngestDaemon::open(spec, &over).await? else { return Ok(ExitCode::SUCCESS) };
     let status = daemon.status();
     let mut producing = tokio::spawn(send_feed(feed, sending, kafka.clone(), Arc::clone(&progress), over.clone()));
-    // The producer stops first, so that the last flush takes everything in.
+    // The ingest has its own token, because the producer has to stop first, so that the last flush includes all ticks.
     let ingest_stop = CancellationToken::new();
     let ingesting = tokio::spawn(daemon.run(ingest_stop.clone()));
     let mut screen = Screen::new(std::io::stderr().is_terminal());
@@ -97,7 +100,7 @@ pub(in crate::cli::commands) async fn run(args: &DemoArgs, stop: CancellationTok
             .await;
     let sent = match &started {
         Ok(_) => show(&mut screen, &mut producing, &progress, &status, &mut events).await,
-        // The port is taken: what was begun ends as it does at a stop.
+        // The port is in use, so the tasks that are already running are stopped as usual.
         Err(_) => {
             over.cancel();
             producing.await.context("run the simulation")
@@ -118,7 +121,7 @@ pub(in crate::cli::commands) async fn run(args: &DemoArgs, stop: CancellationTok
     Ok(ExitCode::SUCCESS)
 }
 
-/// A folder that nobody uses yet, or with `--resume` one that does.
+/// The folder of the lake. It must not contain a lake yet, except with `--resume`.
 fn folder(args: &DemoArgs) -> anyhow::Result<PathBuf> {
     let Some(folder) = &args.table else {
         let fresh =
@@ -134,7 +137,8 @@ fn folder(args: &DemoArgs) -> anyhow::Result<PathBuf> {
     Ok(folder.clone())
 }
 
-/// Two demos would take turns at ending each other's epoch. Held until the file is dropped.
+/// Locks the folder, because two demos would keep ending each other's epoch. The lock is held until the file is
+/// dropped.
 fn lock(location: &Location) -> anyhow::Result<File> {
     let Location::Folder(folder) = location else {
         let problem = format!(
@@ -158,7 +162,7 @@ fn lock(location: &Location) -> anyhow::Result<File> {
     }
 }
 
-/// The embedded broker begins at offset 0 each time: a new epoch of the same topic.
+/// Begins a new epoch of the same topic, because the offsets of the embedded broker start at 0 each time.
 async fn resume(location: &Location, kafka: &KafkaSettings) -> anyhow::Result<()> {
     let mut lake = Lake::open(location, &StoreSettings::default()).await.context("open the demo's lake")?;
     if lake.topic() != Some(TOPIC) {
@@ -171,7 +175,7 @@ async fn resume(location: &Location, kafka: &KafkaSettings) -> anyhow::Result<()
     Ok(())
 }
 
-/// Draws until the producer ends, by itself or by the stop.
+/// Redraws the screen until the producer ends, either on its own or because it was stopped.
 async fn show<T>(
     screen: &mut Screen,
     producing: &mut JoinHandle<T>,
@@ -193,7 +197,7 @@ async fn show<T>(
     }
 }
 
-/// Waits until what was acknowledged is in the batch, bounded.
+/// Waits until the ingest has read all acknowledged messages, for a limited time.
 async fn drain(mut status: watch::Receiver<IngestStatus>, progress: &SendProgress) {
     let all = i64::try_from(progress.acknowledged.load(std::sync::atomic::Ordering::Relaxed)).unwrap_or(i64::MAX);
     let taken =

@@ -1,4 +1,4 @@
-//! The live view of the demo: on a terminal redrawn in place, else a line now and then.
+//! The display of the demo: redrawn in place on a terminal, otherwise a line from time to time.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::ingest::IngestStatus;
 use crate::live::Event;
 use crate::produce::SendProgress;
 
-/// Without a terminal.
+/// Interval of the lines if standard error is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Screen {
@@ -21,7 +21,7 @@ pub(super) struct Screen {
     lines: usize,
     last: (Instant, i64),
     rate: f64,
-    /// Of the lines without a terminal.
+    /// Time of the last line, if standard error is not a terminal.
     printed: Option<Instant>,
     printed_rows: bool,
     printed_events: bool,
@@ -117,7 +117,7 @@ impl Screen {
     }
 }
 
-/// What to type in another terminal.
+/// Commands to try in another terminal.
 fn hints(folder: &Path) -> [String; 3] {
     let table = folder.display();
     [

@@ -1,4 +1,4 @@
-//! `tickhouse dead-letters list|show|replay`.
+//! `tickhouse dead-letters list|show|replay`: lists, prints and replays dead letters.
 
 mod replay;
 
@@ -53,8 +53,10 @@ WHERE ($reason = '' OR reason = $reason)
 ORDER BY ingested_at DESC, kafka_partition, kafka_offset
 LIMIT $limit";
 
+/// Runs the command.
+///
 /// # Errors
-/// The lake can't be read.
+/// The lake can't be read, or a replay fails.
 pub(in crate::cli::commands) async fn run(
     global: &GlobalArgs,
     args: &DeadLettersArgs,

@@ -1,4 +1,4 @@
-//! `tickhouse dead-letters replay`: prints the outcome for each reason to standard output.
+//! `tickhouse dead-letters replay`: replays dead letters and prints the outcome for each reason.
 
 use std::fmt::Write;
 use std::io;
@@ -17,6 +17,8 @@ use crate::cli::settings::{Settings, SettingsError};
 use crate::ingest::dead_letter_replay::{DeadLetterReplaySettings, ReasonReport, ReplayFilter, ReplayReport, replay};
 use crate::query::{OutputFormat, QueryClock, ResultOutput, TimeExpression, write_batch};
 
+/// Runs the command.
+///
 /// # Errors
 /// There is no lake, it can't be read or written, or the mapping doesn't fit it.
 pub(super) async fn run(
@@ -93,7 +95,7 @@ fn rows(report: &ReplayReport) -> anyhow::Result<RecordBatch> {
     ])?)
 }
 
-/// For people; scripts have the rows or JSON.
+/// The summary for people; scripts use the rows or JSON.
 fn summary(report: &ReplayReport) -> String {
     let mut text = String::new();
     let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes all text");

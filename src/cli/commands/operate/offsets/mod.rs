@@ -1,4 +1,4 @@
-//! `tickhouse offsets show|set`.
+//! `tickhouse offsets show|set`: prints and changes the offsets of a lake.
 
 mod show;
 mod topic;
@@ -17,8 +17,10 @@ use crate::kafka::PartitionWatermarks;
 use crate::lake::{CommitOutcome, Lake};
 use topic::{ask_kafka, open};
 
+/// Runs the command.
+///
 /// # Errors
-/// The lake can't be read or written, or the change makes no sense.
+/// The lake can't be read or written, or the change is invalid.
 pub(in crate::cli::commands) async fn run(
     global: &GlobalArgs,
     args: &OffsetsArgs,
@@ -92,7 +94,8 @@ async fn set(global: &GlobalArgs, args: &OffsetsSetArgs, committing: &AtomicBool
     }
 }
 
-/// What lies beyond the end of the topic would be given up before it was written.
+/// Refuses an offset outside of the range that Kafka has. One beyond its end would give up messages before they are
+/// written.
 fn check_offset(partition: i32, offset: i64, ends: &BTreeMap<i32, PartitionWatermarks>) -> Result<(), SettingsError> {
     let problem = match ends.get(&partition) {
         None => format!("the topic has no partition {partition}"),

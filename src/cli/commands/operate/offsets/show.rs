@@ -1,4 +1,4 @@
-//! `tickhouse offsets show`: per partition what was committed, and what Kafka holds beyond it.
+//! `tickhouse offsets show`: prints the committed offset and the lag of each partition.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -14,16 +14,17 @@ use crate::kafka::PartitionWatermarks;
 use crate::lake::Lake;
 use crate::market::TopicMismatch;
 
-/// What Kafka says of the lake's topic.
+/// The watermarks of the lake's topic in Kafka.
 #[derive(Debug, Default)]
 struct Kafka {
     partitions: BTreeMap<i32, PartitionWatermarks>,
-    /// Its offsets count in another topic than the table's.
+    /// Set if Kafka has another topic than the table, so that the offsets can't be compared.
     other: Option<TopicMismatch>,
 }
 
 impl Kafka {
-    /// Messages that are still to be read; a word and the reason where the offsets don't compare.
+    /// Number of messages that are still to be read. If the offsets can't be compared, the error is a keyword and the
+    /// reason.
     fn lag(&self, partition: i32, next: i64) -> Result<Option<i64>, (&'static str, String)> {
         if let Some(other) = &self.other {
             return Err(("other", format!("{other}; `tickhouse offsets set --new-epoch` begins a new epoch")));

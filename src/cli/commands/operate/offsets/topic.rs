@@ -1,4 +1,4 @@
-//! The lake, and what Kafka holds of its topic.
+//! Opens the lake, and queries Kafka for its topic.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub(super) async fn open(settings: &Settings) -> anyhow::Result<Lake> {
     Lake::open(&settings.location()?, &settings.store).await.context("open the lake")
 }
 
-/// What Kafka holds of the lake's topic, and which topic that is.
+/// The identity of the lake's topic in Kafka, and the watermarks of its partitions.
 pub(super) async fn ask_kafka(
     mut kafka: KafkaSettings,
     lake: &Lake,

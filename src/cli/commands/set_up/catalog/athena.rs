@@ -1,4 +1,4 @@
-//! `tickhouse catalog athena`: tables and views by statements of Athena.
+//! `tickhouse catalog athena`: creates tables and views with Athena statements.
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -13,11 +13,13 @@ use crate::engines::registration::{LakeRoot, athena_statements, script};
 use crate::engines::{AthenaClient, AthenaSettings};
 use crate::query::{Dialect, QueryError};
 
-/// The database that every account has, for the statement that makes another one.
+/// A database that every account has, as the context of the statement that creates another database.
 const DEFAULT_DATABASE: &str = "default";
 
+/// Runs the command.
+///
 /// # Errors
-/// There is no lake on S3, or Athena can't be reached or refuses it.
+/// There is no lake on S3, or Athena can't be reached or rejects a statement.
 pub(super) async fn run(global: &GlobalArgs, args: &AthenaCatalogArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let place = Place::with(global, &args.place.table, |layers| {
         args.engines.apply(layers);
@@ -33,7 +35,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &AthenaCatalogArgs, stop: &Ca
         summarize("these statements make", &settings.database, &views);
         return Ok(());
     }
-    // Athena leaves a table alone that is there already, wherever it is.
+    // Athena keeps an existing table, even if it has another location, so that is checked before.
     let tables = tables_of(&place.lake(stop).await?, &root)?;
     let glue = GlueClient::new(&place.settings.glue, &place.settings.store).await?;
     glue.require_free(&settings.database, &tables).await?;

@@ -1,4 +1,4 @@
-//! `tickhouse catalog glue`: tables of the Glue Data Catalog.
+//! `tickhouse catalog glue`: registers the tables in the Glue Data Catalog.
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -11,8 +11,11 @@ use crate::engines::registration::{LakeRoot, TABLES};
 use crate::lake::Lake;
 use crate::query::QueryError;
 
+/// Runs the command.
+///
 /// # Errors
-/// There is no lake on S3, a table is elsewhere, or Glue can't be reached or refuses.
+/// There is no lake on S3, a table of the same name has another location, or Glue can't be reached or rejects a
+/// request.
 pub(super) async fn run(global: &GlobalArgs, args: &GlueArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let place = Place::with(global, &args.place.table, |layers| {
         layers.flag("athena.database", "--schema", args.place.schema.clone());

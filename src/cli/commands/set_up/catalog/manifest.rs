@@ -1,4 +1,4 @@
-//! `tickhouse catalog manifest`: lists of files for readers that don't know Delta.
+//! `tickhouse catalog manifest`: writes lists of files for readers that don't support Delta.
 
 use tokio_util::sync::CancellationToken;
 
@@ -8,8 +8,10 @@ use crate::cli::commands::print::{print, write_stderr};
 use crate::engines::registration::{LakeRoot, TABLES};
 use crate::query::QueryError;
 
+/// Runs the command.
+///
 /// # Errors
-/// There is no lake, or the store refuses the manifests.
+/// There is no lake, or the manifests can't be written to the store.
 pub(super) async fn run(global: &GlobalArgs, args: &ManifestArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let place = Place::of(global, &args.table)?;
     let root = place.root(args.location.as_deref(), |location| Ok(LakeRoot::for_manifest(location)))?;

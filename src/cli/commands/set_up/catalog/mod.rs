@@ -1,4 +1,4 @@
-//! `tickhouse catalog`: the tables and named queries of a lake in other engines.
+//! `tickhouse catalog`: registers the tables and named queries of a lake with other engines.
 
 mod athena;
 mod glue;
@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{CatalogArgs, CatalogCommand, GlobalArgs};
 
+/// Runs the command.
+///
 /// # Errors
-/// The engine can't know such a lake, or refuses it.
+/// The engine doesn't support the location of the lake, or rejects the registration.
 pub(in crate::cli::commands) async fn run(
     global: &GlobalArgs,
     args: &CatalogArgs,

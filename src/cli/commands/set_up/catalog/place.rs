@@ -1,4 +1,4 @@
-//! Where the lake is, and where an engine sees it.
+//! The location of the lake, and its location as seen by an engine.
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -9,10 +9,10 @@ use crate::engines::registration::{LakeRoot, RootError};
 use crate::lake::{Lake, Location};
 use crate::query::QueryError;
 
-/// Where an engine without settings of its own keeps the tables.
+/// Default schema for engines that have no section in the settings.
 pub(super) const DEFAULT_SCHEMA: &str = "tickhouse";
 
-/// Where the lake is.
+/// The location of the lake, with the settings.
 pub(super) struct Place {
     pub(super) settings: Settings,
     pub(super) location: Location,
@@ -23,7 +23,7 @@ impl Place {
         Self::with(global, table, |_| {})
     }
 
-    /// As [`Self::of`], with the flags of an engine.
+    /// Like [`Self::of`], with additional flags of an engine.
     pub(super) fn with(
         global: &GlobalArgs,
         table: &TableArgs,
@@ -38,7 +38,7 @@ impl Place {
         Ok(Self { settings, location })
     }
 
-    /// Opens the lake, which also shows that it is there.
+    /// Opens the lake, which also checks that it exists.
     pub(super) async fn lake(&self, stop: &CancellationToken) -> anyhow::Result<Lake> {
         tokio::select! {
             biased;
@@ -47,7 +47,7 @@ impl Place {
         }
     }
 
-    /// Where the engine sees the lake: as the user says, or by the engine's own rule.
+    /// The root of the lake as seen by the engine: the one that the user passed, or else the default of the engine.
     pub(super) fn root(
         &self,
         given: Option<&str>,

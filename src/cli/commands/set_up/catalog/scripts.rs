@@ -1,4 +1,4 @@
-//! Engines that are given a script for their own shell; ClickHouse takes the statements of it by HTTP, too.
+//! Engines that get a script for their own shell. For ClickHouse, the statements can also be sent over HTTP.
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -14,8 +14,10 @@ use crate::engines::{ClickhouseClient, EngineError};
 use crate::lake::S3Access;
 use crate::query::{Dialect, QueryError};
 
+/// Writes the script for Spark.
+///
 /// # Errors
-/// There is no lake, a view is asked for wrongly, or the script can't be written.
+/// There is no lake, a requested view is invalid, or the script can't be written.
 pub(super) async fn spark(global: &GlobalArgs, args: &ScriptArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let place = Place::of(global, &args.place.table)?;
     let views = begin(&place, args, Dialect::Spark, stop).await?;
@@ -23,8 +25,10 @@ pub(super) async fn spark(global: &GlobalArgs, args: &ScriptArgs, stop: &Cancell
     write(args, Dialect::Spark, &spark_statements(schema_of(args), &root, &views.made), &views)
 }
 
+/// Writes the script for DuckDB.
+///
 /// # Errors
-/// As [`spark`].
+/// The same as for [`spark`].
 pub(super) async fn duckdb(global: &GlobalArgs, args: &ScriptArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let place = Place::of(global, &args.place.table)?;
     let views = begin(&place, args, Dialect::Duckdb, stop).await?;
@@ -34,8 +38,10 @@ pub(super) async fn duckdb(global: &GlobalArgs, args: &ScriptArgs, stop: &Cancel
     write(args, Dialect::Duckdb, &statements, &views)
 }
 
+/// Writes the script for ClickHouse, or sends its statements to the server.
+///
 /// # Errors
-/// As [`spark`]; the server can't be reached or refuses a statement.
+/// The same as for [`spark`], and the server can't be reached or rejects a statement.
 pub(super) async fn clickhouse(
     global: &GlobalArgs,
     args: &ClickhouseArgs,

@@ -1,4 +1,4 @@
-//! `tickhouse catalog trino`: tables and views by statements of Trino.
+//! `tickhouse catalog trino`: creates tables and views with Trino statements.
 
 use anyhow::{Context, bail};
 use arrow::array::AsArray;
@@ -12,8 +12,10 @@ use crate::engines::registration::{LakeRoot, TableRegistration, create_schema, c
 use crate::engines::{EngineError, TrinoClient};
 use crate::query::{Dialect, QueryError};
 
+/// Runs the command.
+///
 /// # Errors
-/// There is no lake, or Trino can't be reached or refuses it.
+/// There is no lake, or Trino can't be reached or rejects a statement.
 pub(super) async fn run(global: &GlobalArgs, args: &TrinoCatalogArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     let place = Place::with(global, &args.place.table, |layers| {
         args.engines.apply(layers);
@@ -28,7 +30,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &TrinoCatalogArgs, stop: &Can
         summarize("these statements make", schema, &views);
         return Ok(());
     }
-    // The place as Trino sees it may be out of our reach.
+    // With `--location`, the lake may only be reachable for Trino, so it is not opened here.
     if args.place.location.is_none() {
         place.lake(stop).await?;
     }
@@ -46,7 +48,7 @@ pub(super) async fn run(global: &GlobalArgs, args: &TrinoCatalogArgs, stop: &Can
     Ok(())
 }
 
-/// What became of the table, for people.
+/// Registers a table, and describes the outcome.
 async fn register(
     client: &TrinoClient,
     registration: &TableRegistration,

@@ -1,11 +1,11 @@
-//! The views that are asked for, and what is said of those that were made.
+//! The requested views, and the message about the views that were created.
 
 use crate::cli::args::ViewArgs;
 use crate::cli::commands::print::write_stderr;
 use crate::engines::registration::{EngineView, EngineViews, SkippedView, TABLES};
 use crate::query::{Dialect, NamedQueries};
 
-/// The views that are asked for.
+/// The views that were requested.
 pub(super) fn views_of(args: &ViewArgs, dialect: Dialect, schema: &[&str]) -> anyhow::Result<EngineViews> {
     if args.no_views {
         return Ok(EngineViews::default());
@@ -13,7 +13,7 @@ pub(super) fn views_of(args: &ViewArgs, dialect: Dialect, schema: &[&str]) -> an
     Ok(EngineViews::of(&NamedQueries::load(args.sql_dir.as_deref())?, &args.view, dialect, schema)?)
 }
 
-/// Says on standard error what was made of what.
+/// Prints to standard error which tables and views were created, and which views were left out.
 pub(super) fn summarize(what: &str, schema: &str, views: &EngineViews) {
     for SkippedView { name, reason } in &views.left_out {
         write_stderr(&format!("no view {name}: {reason}\n"));
