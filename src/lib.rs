@@ -29,7 +29,8 @@
 //! Deliberately absent: deduplication by value (equal ticks at two offsets are two ticks), guessing of the
 //! message format, deletion of data files by the ingest path.
 //!
-//! Rooms in reading order; `docs/architecture.md` says more of each, and what it may import is a table in `tests/it/tidy.rs`.
+//! Rooms in reading order; `docs/architecture.md` says more of each, and what it may import is a table in
+//! `tests/it/tidy.rs`.
 
 /// Helpers that know nothing of ticks, tables or topics.
 pub mod util;

@@ -15,7 +15,8 @@ impl<T: Copy> LaggedValues<T> {
         Self { distance, last: VecDeque::new() }
     }
 
-    /// Takes the next `len` rows and gives each one's earlier value to `each`; `None` is unknown or before the first row.
+    /// Takes the next `len` rows and gives each one's earlier value to `each`; `None` is unknown or before the first
+    /// row.
     #[inline]
     pub fn extend(&mut self, len: usize, value: impl Fn(usize) -> Option<T>, mut each: impl FnMut(Option<T>)) {
         let first = (self.distance - self.last.len()).min(len);

@@ -1,7 +1,7 @@
 //! A fold over a queue: values enter at its end and leave at its front, and none leaves a trace.
 //!
-//! Two stacks make a queue. The newer one has the states that entered and their fold; the older one has, for each of its
-//! values, the fold from it to the last of that stack. A value that leaves is popped, never subtracted.
+//! Two stacks make a queue. The newer one has the states that entered and their fold; the older one has, for each of
+//! its values, the fold from it to the last of that stack. A value that leaves is popped, never subtracted.
 
 use super::fold::Fold;
 

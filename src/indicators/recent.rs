@@ -44,8 +44,8 @@ impl RecentValues {
         (rows <= self.len).then(|| &self.values[self.end - rows..self.end])
     }
 
-    /// Gives `each` the mean of the last values for each of `windows`, which are sorted, as far as they are full. A mean
-    /// over an unknown value is NaN.
+    /// Gives `each` the mean of the last values for each of `windows`, which are sorted, as far as they are full. A
+    /// mean over an unknown value is NaN.
     #[inline]
     pub fn means(&self, windows: &[usize], mut each: impl FnMut(usize, f64)) {
         let (mut sum, mut done) = (0.0, 0);

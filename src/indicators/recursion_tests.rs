@@ -27,8 +27,8 @@ fn numbers(series: &Series) -> Vec<f64> {
     series.iter().copied().flatten().filter(|value| value.abs() <= 1e300).collect()
 }
 
-/// Exponential mean of all values, from the plain mean of the first `rows`: each later one counts `factor`, and what was
-/// before it the rest.
+/// Exponential mean of all values, from the plain mean of the first `rows`: each later one counts `factor`, and what
+/// was before it the rest.
 fn weighted(values: &[f64], rows: usize, factor: f64) -> Option<f64> {
     let (first, later) = values.split_at_checked(rows)?;
     let keep = |times: usize| (1.0 - factor).powi(i32::try_from(times).unwrap());

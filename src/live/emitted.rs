@@ -11,7 +11,8 @@ use crate::lake::{SIGNALS, TableView};
 use crate::live::event::{Event, EventKind, SIDES, Severity, TickId};
 use crate::query::{DEFAULT_MEMORY_BYTES, ParsedStatement, QueryError, QuerySession};
 
-/// Identities of events in `signals` of ticks at or above `next`. These ticks left the re-order buffer before older offsets.
+/// Identities of events in `signals` of ticks at or above `next`. These ticks left the re-order buffer before older
+/// offsets.
 ///
 /// # Errors
 /// The table can't be read.

@@ -43,7 +43,8 @@ pub struct LiveSpec {
     pub printer: Option<EventSender>,
     /// Subscribers that display the state. The first update holds all symbols as they are after the warm-up.
     pub updates: broadcast::Sender<Arc<LiveUpdate>>,
-    /// A partition that the table doesn't have yet is read from its first offset, as ingest does. Otherwise the start fails until ingest has committed.
+    /// A partition that the table doesn't have yet is read from its first offset, as ingest does. Otherwise the start
+    /// fails until ingest has committed.
     pub from_earliest: bool,
 }
 

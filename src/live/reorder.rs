@@ -1,7 +1,7 @@
 //! A bounded buffer that puts the ticks of one partition into order of event time.
 //!
-//! Invariant: when a tick leaves depends on the ticks of the partition up to some offset alone, so that a restart lets it
-//! go at the same place.
+//! Invariant: when a tick leaves depends on the ticks of the partition up to some offset alone, so that a restart lets
+//! it go at the same place.
 
 use std::collections::BTreeMap;
 

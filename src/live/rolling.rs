@@ -1,7 +1,7 @@
 //! The rolling state of one symbol: its last closes and volumes, and its session so far.
 //!
-//! Invariant: after [`RollingValues::push`] the values are those that the named queries give for the same row, if they read
-//! the same ticks.
+//! Invariant: after [`RollingValues::push`] the values are those that the named queries give for the same row, if they
+//! read the same ticks.
 
 use crate::indicators::{LastSign, RecentValues, mean_and_deviation};
 use crate::live::values::{LiveValues, VALUES, at};

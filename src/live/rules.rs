@@ -125,7 +125,8 @@ impl Rules {
         RuleStates(self.rules.iter().map(|rule| is_meant(rule).then_some(begin)).collect())
     }
 
-    /// Evaluates all conditions on the rows and clears the rows. A condition that can't be evaluated on a row is not true.
+    /// Evaluates all conditions on the rows and clears the rows. A condition that can't be evaluated on a row is not
+    /// true.
     pub fn evaluate(&self, rows: &mut RuleRows) -> Vec<RuleResult<'_>> {
         let len = std::mem::take(&mut rows.len);
         let nothing: ArrayRef = new_null_array(&DataType::Float64, len);

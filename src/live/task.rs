@@ -106,7 +106,8 @@ impl LiveTask {
         self.finish().await
     }
 
-    /// Commits the start before any event is emitted: otherwise a restart after a crash could not know what was emitted.
+    /// Commits the start before any event is emitted: otherwise a restart after a crash could not know what was
+    /// emitted.
     async fn begin(&mut self) -> Result<(), LiveError> {
         if self.recorder.as_ref().is_some_and(EventRecorder::needs_first_commit) {
             self.commit_and_wait().await?;

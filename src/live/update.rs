@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::live::event::Event;
 use crate::live::values::LiveValues;
 
-/// All that changed since the previous update. An update is broadcast at most every 100 ms, also when nothing changed. A
-/// subscriber that lags behind starts over from the state of the table.
+/// All that changed since the previous update. An update is broadcast at most every 100 ms, also when nothing changed.
+/// A subscriber that lags behind starts over from the state of the table.
 #[derive(Debug, Clone, Default)]
 pub struct LiveUpdate {
     /// Symbols that had a tick.

@@ -1,8 +1,8 @@
 //! A replay with a name, which a later run of the same command takes up where this one ended.
 //!
 //! Kafka keeps how many messages of the input are in the topic, and a fingerprint of them. A run reads past these
-//! messages first; if they are not the same as then, it is refused. Rows behind them may have changed: correcting a wrong
-//! row is what a replay is taken up for.
+//! messages first; if they are not the same as then, it is refused. Rows behind them may have changed: correcting a
+//! wrong row is what a replay is taken up for.
 
 use std::time::{Duration, Instant};
 

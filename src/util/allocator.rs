@@ -10,9 +10,9 @@ use tikv_jemallocator::Jemalloc;
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-/// Free pages go back to the system by a thread of jemalloc, within a fifth of a second: sooner costs page faults, later
-/// costs memory. Threads keep no blocks over 8 KiB for themselves: a fifth less memory during a compaction. The variable
-/// `MALLOC_CONF` goes before it.
+/// Free pages go back to the system by a thread of jemalloc, within a fifth of a second: sooner costs page faults,
+/// later costs memory. Threads keep no blocks over 8 KiB for themselves: a fifth less memory during a compaction. The
+/// variable `MALLOC_CONF` goes before it.
 // SAFETY: jemalloc declares it as `const char *`, and only reads it; it ends with a NUL.
 #[unsafe(export_name = "malloc_conf")]
 static SETTINGS: &[u8; 76] = b"background_thread:true,lg_tcache_max:13,dirty_decay_ms:200,muzzy_decay_ms:0\0";

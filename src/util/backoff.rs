@@ -40,7 +40,8 @@ impl Backoff {
     }
 }
 
-/// The pause before the next attempt: what the server asks for comes first, and the pause on top keeps its clients apart.
+/// The pause before the next attempt: what the server asks for comes first, and the pause on top keeps its clients
+/// apart.
 pub(crate) fn no_earlier_than(retry_after: Option<Duration>, pause: Duration) -> Duration {
     retry_after.map_or(pause, |wait| wait.saturating_add(pause))
 }

@@ -1,8 +1,8 @@
 //! Points where a process can be made to crash, for the fault harness (`tests/faults`).
 //!
 //! They exist in development builds, and in a release build only with the feature `faults`:
-//! `TICKHOUSE_TEST_CRASH=ticks-uploaded:3` kills the process with SIGKILL when it reaches that point for the third time.
-//! Elsewhere a point costs nothing.
+//! `TICKHOUSE_TEST_CRASH=ticks-uploaded:3` kills the process with SIGKILL when it reaches that point for the third
+//! time. Elsewhere a point costs nothing.
 
 /// A point between two steps that are visible to other processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

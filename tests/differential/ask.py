@@ -43,7 +43,8 @@ def kind_of(error: str) -> str:
 
 def is_overflow(error: str) -> bool:
     """A whole number is beyond its type: DuckDB's errors of arithmetic and of casts, and ours."""
-    return bool(re.search(r"Out of Range Error|value .* can't be cast because the value is out of range|\w+ overflow: ", error))
+    return bool(re.search(r"Out of Range Error|value .* can't be cast because the value is out of range|\w+ overflow: "
+                          r"|overflow on abs\(", error))
 
 
 def is_beyond(error: str) -> bool:

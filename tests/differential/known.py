@@ -74,7 +74,14 @@ DUCKDB = [
 ]
 
 #: Wrong answers and internal errors that wait for a fix.
-OPEN: list[Known] = []
+OPEN: list[Known] = [
+    Known(
+        "sorted unions of windows over everything",
+        r"OVER \(\).* UNION ALL ",
+        r"does not satisfy order requirements",
+        "DataFusion's own check of plans ends the query: it takes an aggregate OVER () for a constant in one side alone",
+    ),
+]
 
 
 def known_as(sql: str, error: str | None) -> Known | None:

@@ -1,6 +1,7 @@
 //! The help of every command: golden files, headings, groups and examples.
 //!
-//! `TICKHOUSE_WRITE_HELP=1 cargo test --test it help::` writes `tests/it/help/*.txt` again from the command line's definition.
+//! `TICKHOUSE_WRITE_HELP=1 cargo test --test it help::` writes `tests/it/help/*.txt` again from the command line's
+//! definition.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

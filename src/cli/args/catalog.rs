@@ -60,8 +60,8 @@ pub enum CatalogCommand {
     Glue(GlueArgs),
     /// Create tables and views in Athena
     ///
-    /// A table that exists is not changed. Views return times as TIMESTAMP in UTC, because Athena's views can't hold time
-    /// zones, and rows in no order.
+    /// A table that exists is not changed. Views return times as TIMESTAMP in UTC, because Athena's views can't hold
+    /// time zones, and rows in no order.
     #[command(after_help = ATHENA_HELP)]
     Athena(AthenaCatalogArgs),
     /// Register the tables in Trino's Delta Lake connector, and create views

@@ -46,9 +46,9 @@ pub enum DeadLettersCommand {
     Show(DeadLettersShowArgs),
     /// Decode open dead letters again and add their ticks
     ///
-    /// Messages are read by [input] of the configuration and its flags if there are any, otherwise by the mapping of the
-    /// lake. The dead letters themselves stay. The command can be repeated, also after it was killed: a dead letter whose
-    /// ticks are in the table is left out.
+    /// Messages are read by [input] of the configuration and its flags if there are any, otherwise by the mapping of
+    /// the lake. The dead letters themselves stay. The command can be repeated, also after it was killed: a dead letter
+    /// whose ticks are in the table is left out.
     Replay(DeadLettersReplayArgs),
 }
 

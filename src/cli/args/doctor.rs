@@ -19,8 +19,8 @@ Examples:
 pub struct DoctorArgs {
     /// Repair what is safe to repair, after a copy to _tickhouse/doctor/
     ///
-    /// That is a newest commit that is empty or torn, checkpoints that can't be read and aren't needed, and temporary files
-    /// of killed processes.
+    /// That is a newest commit that is empty or torn, checkpoints that can't be read and aren't needed, and temporary
+    /// files of killed processes.
     #[arg(long)]
     pub fix: bool,
     /// Format of the findings; json adds what was not checked; auto is a table on a terminal and csv in a pipe

@@ -22,8 +22,8 @@ Examples:
 
 /// Write a Kafka topic into Delta tables, exactly once
 ///
-/// Every message becomes a row of ticks, a dead letter or a count. Ingest runs until SIGTERM or Ctrl-C, then commits what
-/// it has read; the next run goes on at the offset after the last commit.
+/// Every message becomes a row of ticks, a dead letter or a count. Ingest runs until SIGTERM or Ctrl-C, then commits
+/// what it has read; the next run goes on at the offset after the last commit.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct IngestArgs {

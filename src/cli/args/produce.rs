@@ -52,8 +52,8 @@ pub enum ProduceCommand {
 /// What both have in common.
 #[derive(Debug, Clone, Args)]
 pub struct SendArgs {
-    /// Format of the messages that are made of ticks [default: that of [input] in the configuration, else that of the lake
-    /// of --table, else canonical]
+    /// Format of the messages that are made of ticks [default: that of [input] in the configuration, else that of the
+    /// lake of --table, else canonical]
     #[arg(long, alias = "format", value_name = "PRESET")]
     pub message_format: Option<Preset>,
     /// Time zone of times without an offset, in files and in the message formats that have such times

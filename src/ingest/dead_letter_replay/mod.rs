@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  dead_letters: keys ──> selection ──┐ minus the offsets that ticks has rows of ──> open dead letters
-//!  dead_letters: payloads of open ones ──> decoder ──> ticks ──> sorted Parquet ──> commit with a transaction of replays
+//!  dead_letters: payloads of open ones ──> decoder ──> ticks ──> sorted Parquet ──> commit with replay transaction
 //! ```
 //!
 //! A dead letter is open while `ticks` has no row of its offset. The rows of `dead_letters` are never changed.

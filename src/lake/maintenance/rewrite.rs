@@ -4,8 +4,8 @@
 //!  files ── a batch of each ──> Merge (which rows come next) ──> Output per time range ──> multipart upload
 //! ```
 //!
-//! Memory is bounded in bytes by [`CompactionMemory`], whatever the sizes of files and rows: of inputs that are open at once, of
-//! rows that wait to be encoded, and of row groups that wait to be written.
+//! Memory is bounded in bytes by [`CompactionMemory`], whatever the sizes of files and rows: of inputs that are open at
+//! once, of rows that wait to be encoded, and of row groups that wait to be written.
 
 use std::ops::Range;
 use std::sync::Arc;

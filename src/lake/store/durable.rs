@@ -64,8 +64,8 @@ fn store_error(path: &FilePath, error: io::Error) -> Error {
     }
 }
 
-/// A file under a temporary name; removed when dropped, also after it was linked. Its folder is held open, so that it is
-/// published in the folder in which it was written.
+/// A file under a temporary name; removed when dropped, also after it was linked. Its folder is held open, so that it
+/// is published in the folder in which it was written.
 #[derive(Debug)]
 struct TemporaryFile {
     file: File,

@@ -19,7 +19,8 @@ use crate::live::sinks::encode::encode;
 
 /// Offsets that moved without events are committed this often.
 const IDLE_COMMIT: Duration = Duration::from_secs(60);
-/// How often events are written into new files before their commit; a store that is restored to an earlier state loses the files.
+/// How often events are written into new files before their commit; a store that is restored to an earlier state loses
+/// the files.
 const MAX_ATTEMPTS: u32 = 5;
 /// Events that wait while a commit is in flight; beyond, no more ticks are read.
 const MAX_WAITING: usize = 500_000;

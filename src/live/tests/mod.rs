@@ -11,7 +11,8 @@ use crate::query::tests::{DAY_MICROS, Row, START};
 
 const SYMBOLS: [&str; 4] = ["AAPL", "MSFT", "<script>", "\u{1f4c8}"];
 
-/// Ticks in order of arrival, which is the order of windows: steps of the price, ties, jumps, unknown volumes, three days.
+/// Ticks in order of arrival, which is the order of windows: steps of the price, ties, jumps, unknown volumes, three
+/// days.
 pub(in crate::live) fn rows() -> impl Strategy<Value = Vec<Row>> {
     let one = (0..SYMBOLS.len(), 0i64..3, -40i32..40, 0u32..12, 0..200u8);
     prop::collection::vec(one, 1..400).prop_map(|steps| {

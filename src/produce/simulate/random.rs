@@ -1,7 +1,7 @@
 //! The random numbers of the simulation: xoshiro256++, seeded through SplitMix64.
 //!
-//! A seed has to give the same ticks in every version of the program. `rand` promises that neither for its generators nor
-//! for how it makes numbers of a range, so that the first come from `rand_xoshiro` and the others are made here.
+//! A seed has to give the same ticks in every version of the program. `rand` promises that neither for its generators
+//! nor for how it makes numbers of a range, so that the first come from `rand_xoshiro` and the others are made here.
 
 use rand::{RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;

@@ -1,5 +1,6 @@
 //! Tables for people: aligned columns for a terminal, or Markdown. Widths come from the first rows; a later
-//! value that is wider pushes its line out instead of being cut. A table that has to fit keeps its outer rows and columns.
+//! value that is wider pushes its line out instead of being cut. A table that has to fit keeps its outer rows and
+//! columns.
 
 use std::io::Write;
 

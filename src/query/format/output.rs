@@ -36,8 +36,8 @@ impl ResultOutput {
         self
     }
 
-    /// Writes a temporary file next to `path` and renames it at the end. What is not a regular file, such as a pipe or a
-    /// device, is written directly.
+    /// Writes a temporary file next to `path` and renames it at the end. What is not a regular file, such as a pipe or
+    /// a device, is written directly.
     ///
     /// # Errors
     /// The folder doesn't exist or can't be written.

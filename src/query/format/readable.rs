@@ -17,8 +17,8 @@ use super::write::{write_all, write_stream};
 use crate::query::error::QueryError;
 use crate::query::session::query_session::run_error;
 
-/// As [`write_all`], with columns of bytes as text; a value that is no UTF-8 is hexadecimal after `0x`. Formats that hold
-/// bytes keep them.
+/// As [`write_all`], with columns of bytes as text; a value that is no UTF-8 is hexadecimal after `0x`. Formats that
+/// hold bytes keep them.
 ///
 /// # Errors
 /// As [`write_all`].

@@ -67,8 +67,8 @@ impl ResultColumns {
     }
 }
 
-/// The name, or one with a number behind it when another column has it: two columns of one name make a Parquet file that
-/// readers refuse, and an object of JSON that loses a value.
+/// The name, or one with a number behind it when another column has it: two columns of one name make a Parquet file
+/// that readers refuse, and an object of JSON that loses a value.
 fn distinct(taken: &mut HashSet<String>, name: &str) -> String {
     let numbered = (1..).map(|number| format!("{name}_{number}"));
     let free = std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken.contains(name));

@@ -1,8 +1,8 @@
 //! How far before its range a statement must read, so that each symbol of the range has the rows that windows need.
 //!
-//! A statement with a [`RowDemand`] is right as it is, but reads all rows before the range. Here it gets a bound: rows of each
-//! symbol are counted back from the range, in steps of growing size, until it has enough or there are no more. A symbol
-//! with few rows, such as one that is hardly traded, is read back farther than the others by its name.
+//! A statement with a [`RowDemand`] is right as it is, but reads all rows before the range. Here it gets a bound: rows
+//! of each symbol are counted back from the range, in steps of growing size, until it has enough or there are no more.
+//! A symbol with few rows, such as one that is hardly traded, is read back farther than the others by its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -119,7 +119,8 @@ fn since_of(
     Some(SinceBound { param: param.to_owned(), text, of_query: None, scope, zone: clock.zone })
 }
 
-/// Adds the statement that names the symbols for which the demand is fulfilled; `statement` has no parameters bound yet.
+/// Adds the statement that names the symbols for which the demand is fulfilled; `statement` has no parameters bound
+/// yet.
 ///
 /// # Errors
 /// The condition doesn't parse.

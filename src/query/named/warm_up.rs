@@ -7,7 +7,8 @@
 //! | `none` | the range | one row for each symbol, which sums up the range |
 //! | `2 * $window + 1 rows` | these rows of each symbol before `from`, too | windows of rows |
 //! | `.. rows until CONDITION` | and on to a row before `from` for which the condition holds | states |
-//! | `.. rows before a move` | these rows before the last change of the close before `from` | ratios of decaying means |
+//! | `.. rows before a move` | these rows before the last change of the close before `from` | ratios of decaying means
+//! |
 //! | `day`, `$interval` | whole trade dates, whole bars | sums by day, bars |
 //! | `all` | all before `to` | sums since the first row |
 //! | `look-ahead` | all after `from` | what later rows decide |
@@ -23,8 +24,8 @@ use crate::query::sql::scope::{TickScope, TimeBound};
 pub(in crate::query) const RANGE: &str = "range";
 /// Bars are counted from 2000-01-03 00:00 UTC, in seconds since the epoch.
 const FIRST_BAR: i64 = 946_857_600;
-/// Zones are at most this far from UTC, so a trade date begins at most so much before the day of UTC and ends at most so
-/// much after it.
+/// Zones are at most this far from UTC, so a trade date begins at most so much before the day of UTC and ends at most
+/// so much after it.
 const FARTHEST_ZONE: TimeDelta = TimeDelta::hours(14);
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -141,8 +141,8 @@ impl Condition {
         })
     }
 
-    /// As [`Self::evaluate`]; unknown for the rows on which it can't be evaluated, and whether there were none. The reason
-    /// is not returned: it would contain a value of a tick.
+    /// As [`Self::evaluate`]; unknown for the rows on which it can't be evaluated, and whether there were none. The
+    /// reason is not returned: it would contain a value of a tick.
     pub fn evaluate_each(&self, columns: &[ArrayRef], rows: usize) -> (BooleanArray, bool) {
         if let Ok(found) = self.evaluate(columns.to_vec(), rows) {
             return (found, true);

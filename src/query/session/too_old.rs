@@ -12,8 +12,8 @@ use crate::query::sql::statement::ParsedStatement;
 use crate::query::sql::time_text::TimeExpression;
 
 impl QuerySession {
-    /// A line where all ticks that a statement asks for are older than its `since`. For it the first tick that isn't is read,
-    /// or the first that is; the newest is named where statistics of files have it, without reading them.
+    /// A line where all ticks that a statement asks for are older than its `since`. For it the first tick that isn't is
+    /// read, or the first that is; the newest is named where statistics of files have it, without reading them.
     ///
     /// # Errors
     /// The table can't be read.

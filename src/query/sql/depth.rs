@@ -36,8 +36,8 @@ const WORDS: [Keyword; 9] = [
 /// What puts queries together, each with all before it.
 const SETS: [Keyword; 3] = [Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT];
 
-/// Operators in the longest chain, of an expression or of set operations. A text that can't be tokenized has none: the parser
-/// reports what is wrong with it.
+/// Operators in the longest chain, of an expression or of set operations. A text that can't be tokenized has none: the
+/// parser reports what is wrong with it.
 pub(in crate::query) fn longest_chain(sql: &str) -> usize {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
     let mut longest = 0;

@@ -1,5 +1,5 @@
-//! `OVER (w ORDER BY ..)` with `WINDOW w AS (PARTITION BY ..)`: a window that adds to a named one gets what that one says, before
-//! DataFusion sees it, which leaves the name out.
+//! `OVER (w ORDER BY ..)` with `WINDOW w AS (PARTITION BY ..)`: a window that adds to a named one gets what that one
+//! says, before DataFusion sees it, which leaves the name out.
 
 use std::ops::ControlFlow;
 

@@ -16,8 +16,8 @@ use crate::query::named::demand::LookBackSettings;
 
 const DAYS: i64 = 12;
 
-/// Symbols that trade all the time, by the hour, every few days, since yesterday, no longer; prices that stand still for
-/// days; files with late ticks.
+/// Symbols that trade all the time, by the hour, every few days, since yesterday, no longer; prices that stand still
+/// for days; files with late ticks.
 fn market(random: &mut StdRng) -> Vec<Row> {
     // Name, ticks a day, and days from and to which there are some.
     let symbols = [

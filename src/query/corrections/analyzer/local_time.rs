@@ -1,8 +1,8 @@
 //! Times in a zone as times without one.
 //!
-//! `CAST(ts AT TIME ZONE 'America/New_York' AS TIMESTAMP)` is what the clock on the wall there shows, in SQL. Arrow's cast gives what it
-//! shows in UTC. Casts that type coercion put in are of the same kind. The other way round, `wall AT TIME ZONE ..` compared with
-//! a literal, the optimizer drops the zone, so it may not see the cast.
+//! `CAST(ts AT TIME ZONE 'America/New_York' AS TIMESTAMP)` is what the clock on the wall there shows, in SQL. Arrow's
+//! cast gives what it shows in UTC. Casts that type coercion put in are of the same kind. The other way round,
+//! `wall AT TIME ZONE ..` compared with a literal, the optimizer drops the zone, so it may not see the cast.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;

@@ -1,7 +1,7 @@
 //! A subquery that is a value is NULL when it has no rows.
 //!
-//! DataFusion takes `(SELECT kafka_offset FROM ticks WHERE ..)` for never NULL, as its column isn't: `IS NULL` of it became FALSE,
-//! and the other side of a `coalesce` was left out.
+//! DataFusion takes `(SELECT kafka_offset FROM ticks WHERE ..)` for never NULL, as its column isn't: `IS NULL` of it
+//! became FALSE, and the other side of a `coalesce` was left out.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! INTERSECT ALL and EXCEPT ALL.
 //!
-//! DataFusion plans them as joins that keep each row, or none of its kind, as often as it is on the left side: `{1, 1} EXCEPT ALL
-//! {1}` is empty in place of `{1}`. Here equal rows of both sides are numbered first, and the number is a key of the join.
+//! DataFusion plans them as joins that keep each row, or none of its kind, as often as it is on the left side:
+//! `{1, 1} EXCEPT ALL {1}` is empty in place of `{1}`. Here equal rows of both sides are numbered first, and the number
+//! is a key of the join.
 
 use std::sync::Arc;
 
@@ -32,7 +33,8 @@ impl AnalyzerRule for CountEqualRows {
     }
 }
 
-/// A set operation with ALL; without it, the left side is DISTINCT. No join of a statement takes NULL for equal to NULL yet.
+/// A set operation with ALL; without it, the left side is DISTINCT. No join of a statement takes NULL for equal to NULL
+/// yet.
 fn is_of_all(join: &Join) -> bool {
     let is_set = matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti);
     is_set

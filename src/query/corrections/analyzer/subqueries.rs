@@ -1,8 +1,9 @@
 //! Subqueries that DataFusion would turn into a join with other rows, and outer joins whose common key would be NULL.
 //!
-//! A correlated subquery becomes a join by moving its condition out of it. That is right only where all between the condition and
-//! the top of the subquery lets each row pass or not: a count without a match is 0 and becomes no row, a window numbers the
-//! rows of all keys together, OFFSET is dropped. What isn't right is refused here, with the way to write it.
+//! A correlated subquery becomes a join by moving its condition out of it. That is right only where all between the
+//! condition and the top of the subquery lets each row pass or not: a count without a match is 0 and becomes no row, a
+//! window numbers the rows of all keys together, OFFSET is dropped. What isn't right is refused here, with the way to
+//! write it.
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -154,8 +155,8 @@ fn keeps_rows(kind: JoinType, names_outer: &[bool]) -> bool {
     }
 }
 
-/// `x IN (SELECT ..)` may be unknown. A condition as a whole is one that DataFusion plans so; inside of another one it becomes
-/// false in place of unknown, which is the same only below AND and OR.
+/// `x IN (SELECT ..)` may be unknown. A condition as a whole is one that DataFusion plans so; inside of another one it
+/// becomes false in place of unknown, which is the same only below AND and OR.
 fn check_condition(condition: &Expr, schema: &DFSchema) -> Result<()> {
     let (is_not, inner) = match condition {
         Expr::Not(inner) => (true, inner.as_ref()),

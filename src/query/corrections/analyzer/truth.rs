@@ -1,7 +1,8 @@
 //! `x IS TRUE`, `x IS NOT FALSE` and the like.
 //!
-//! The logical plan says that they are never NULL, the physical one that they may be, and the planner refuses a plan whose two
-//! schemas differ. As IS [NOT] DISTINCT FROM, which is what the physical plan makes of them, both say the same.
+//! The logical plan says that they are never NULL, the physical one that they may be, and the planner refuses a plan
+//! whose two schemas differ. As IS [NOT] DISTINCT FROM, which is what the physical plan makes of them, both say the
+//! same.
 
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;

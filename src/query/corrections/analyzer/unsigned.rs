@@ -1,4 +1,5 @@
-//! Differences of unsigned numbers, as those that `array_length` gives: 1 less 2 is -1, where DataFusion has 18446744073709551615.
+//! Differences of unsigned numbers, as those that `array_length` gives: 1 less 2 is -1, where DataFusion has
+//! 18446744073709551615.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;

@@ -1,8 +1,9 @@
 //! Years of times in nanoseconds.
 //!
-//! DataFusion turns `extract(year FROM t) > 1600` into a comparison of `t` with the first instant of 1601. Where there is none, as
-//! before 1677, after 2262 and where clocks left out that midnight or showed it twice, it compares with NULL, and no row is found.
-//! Such conditions stay as they are. `AT TIME ZONE` gives nanoseconds, so this concerns all times in a zone.
+//! DataFusion turns `extract(year FROM t) > 1600` into a comparison of `t` with the first instant of 1601. Where there
+//! is none, as before 1677, after 2262 and where clocks left out that midnight or showed it twice, it compares with
+//! NULL, and no row is found. Such conditions stay as they are. `AT TIME ZONE` gives nanoseconds, so this concerns all
+//! times in a zone.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! Normalizes -0.0 to 0.0 where DataFusion compares bits.
 //!
-//! -0.0 equals 0.0, but not where DataFusion compares bits: as a key of a join, in IN, DISTINCT, NULLIF, PARTITION BY and among
-//! the peers of an ORDER BY. So what can make a negative zero makes a plain one: `x + 0.0` is `x`, or 0.0 of -0.0.
+//! -0.0 equals 0.0, but not where DataFusion compares bits: as a key of a join, in IN, DISTINCT, NULLIF, PARTITION BY
+//! and among the peers of an ORDER BY. So what can make a negative zero makes a plain one: `x + 0.0` is `x`, or 0.0 of
+//! -0.0.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;

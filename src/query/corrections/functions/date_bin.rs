@@ -127,7 +127,8 @@ fn local(utc: NaiveDateTime, zone: Tz) -> NaiveDateTime {
     zone.from_utc_datetime(&utc).naive_local()
 }
 
-/// Of an hour that comes twice it is the one in which `time` is, else the first. Of an hour that is left out it is its end.
+/// Of an hour that comes twice it is the one in which `time` is, else the first. Of an hour that is left out it is its
+/// end.
 fn instant(bin: NaiveDateTime, time: DateTime<Tz>, zone: Tz) -> Option<DateTime<Tz>> {
     match zone.from_local_datetime(&bin) {
         LocalResult::Single(instant) => Some(instant),

@@ -1,7 +1,7 @@
 //! `avg` of durations: exact in between.
 //!
-//! DataFusion adds them up in 64 bits, which wrap at 292,471 years: the average age of a million ticks of a year is beyond
-//! that. `avg` of numbers is as it was.
+//! DataFusion adds them up in 64 bits, which wrap at 292,471 years: the average age of a million ticks of a year is
+//! beyond that. `avg` of numbers is as it was.
 
 use std::sync::Arc;
 

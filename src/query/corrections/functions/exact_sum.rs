@@ -1,7 +1,7 @@
 //! `sum` of whole numbers, decimals and durations: exact in between, and an error where its type can't hold the result.
 //!
-//! DataFusion adds up in the type of the result and wraps: `sum` of 9223372036854775807 and 1 was -9223372036854775808. Its own
-//! accumulators are used here over values of a wider type. `sum` of doubles is as it was.
+//! DataFusion adds up in the type of the result and wraps: `sum` of 9223372036854775807 and 1 was -9223372036854775808.
+//! Its own accumulators are used here over values of a wider type. `sum` of doubles is as it was.
 
 use std::sync::Arc;
 

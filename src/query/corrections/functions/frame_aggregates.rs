@@ -1,8 +1,9 @@
 //! Aggregate functions over the frames of windows.
 //!
-//! DataFusion subtracts what leaves a frame. In doubles that leaves a residue: 1e9 that left still costs 1.2e-6 its last
-//! digits, and a NaN stays for ever. It also takes the column of such a window for sorted: `max` over a growing frame, even
-//! where NULLs come first or where the rows are sorted the other way round, so that an ORDER BY above it sorts nothing.
+//! DataFusion subtracts what leaves a frame. In doubles that leaves a residue: 1e9 that left still costs 1.2e-6 its
+//! last digits, and a NaN stays for ever. It also takes the column of such a window for sorted: `max` over a growing
+//! frame, even where NULLs come first or where the rows are sorted the other way round, so that an ORDER BY above it
+//! sorts nothing.
 //!
 //! An analyzer rule puts [`OverFrames`] around each aggregate function of a window. It claims no order, and it has
 //! accumulators that never subtract doubles.

@@ -1,6 +1,7 @@
 //! Accumulators of doubles over a frame that slides, in which nothing is ever subtracted.
 //!
-//! A window gives its values in order and takes them back in the same order: a queue. NULLs enter and leave without a trace.
+//! A window gives its values in order and takes them back in the same order: a queue. NULLs enter and leave without a
+//! trace.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +39,8 @@ pub(in crate::query::corrections) fn folded(name: &str) -> Option<Box<dyn Accumu
     }
 }
 
-/// Functions that leave out NULLs, with states that can be read again and again. DataFusion can't take rows out of them.
+/// Functions that leave out NULLs, with states that can be read again and again. DataFusion can't take rows out of
+/// them.
 pub(in crate::query::corrections) fn joins_states(name: &str, is_distinct: bool) -> bool {
     match name {
         "bool_and" | "bool_or" | "bit_and" | "bit_or" => true,

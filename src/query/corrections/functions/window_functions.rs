@@ -1,10 +1,12 @@
 //! Window functions in place of DataFusion's of the same names.
 //!
-//! - DataFusion's evaluators that go through a partition piece by piece lose count of NULLs: `lead(v, 2) IGNORE NULLS` gives NULL
-//!   before a gap. Those that see the whole partition are right, so with IGNORE NULLS they get it. `lead` and `lag` also understate
-//!   how many rows they read ahead: a negative distance of `lag` and IGNORE NULLS are not counted.
+//! - DataFusion's evaluators that go through a partition piece by piece lose count of NULLs: `lead(v, 2) IGNORE NULLS`
+//!   gives NULL before a gap. Those that see the whole partition are right, so with IGNORE NULLS they get it. `lead`
+//!   and `lag` also understate how many rows they read ahead: a negative distance of `lag` and IGNORE NULLS are not
+//!   counted.
 //! - `lag(v, NULL)` had the distance 1, and `lag(n, 1, 0.5)` the default 0: both are refused.
-//! - `row_number`, `rank`, `dense_rank` and `ntile` are unsigned there: 1 less 2 was 18446744073709551615. Here they are BIGINT.
+//! - `row_number`, `rank`, `dense_rank` and `ntile` are unsigned there: 1 less 2 was 18446744073709551615. Here they
+//!   are BIGINT.
 
 use std::ops::Range;
 use std::sync::Arc;

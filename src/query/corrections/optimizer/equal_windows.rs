@@ -1,7 +1,7 @@
 //! Windows that are equal once their constants are folded, such as `sum(100 % 2) OVER ()` and `sum(0) OVER ()`.
 //!
-//! DataFusion's elimination of common subexpressions moves such a window into a projection, where nothing can execute it.
-//! Here it is computed once, and a projection above gives it its second name.
+//! DataFusion's elimination of common subexpressions moves such a window into a projection, where nothing can execute
+//! it. Here it is computed once, and a projection above gives it its second name.
 
 use std::sync::Arc;
 

@@ -1,11 +1,12 @@
 //! Removes functional dependencies that DataFusion derives wrongly.
 //!
-//! DataFusion takes the key of a GROUP BY in a subquery for a key of whatever is grouped by it and by other columns above a join,
-//! and the rows of an `unnest` for as unique as the arrays. By that it leaves out keys of GROUP BY and ORDER BY, DISTINCT and
-//! joins, accepts columns that aren't grouped, and counts rows with equal keys one by one in a window without a frame.
+//! DataFusion takes the key of a GROUP BY in a subquery for a key of whatever is grouped by it and by other columns
+//! above a join, and the rows of an `unnest` for as unique as the arrays. By that it leaves out keys of GROUP BY and
+//! ORDER BY, DISTINCT and joins, accepts columns that aren't grouped, and counts rows with equal keys one by one in a
+//! window without a frame.
 //!
-//! Here nothing is known to determine anything: not while a statement is planned ([`RelationsWithoutDependencies`]), and not where its plan
-//! is optimized ([`ForgetDependencies`]).
+//! Here nothing is known to determine anything: not while a statement is planned ([`RelationsWithoutDependencies`]),
+//! and not where its plan is optimized ([`ForgetDependencies`]).
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use datafusion::sql::sqlparser::ast::TableFactor;
 pub(in crate::query::corrections) struct RelationsWithoutDependencies;
 
 thread_local! {
-    /// Whether the next relation is the one that [`RelationsWithoutDependencies`] has just been asked for. A statement is planned by calls of
-    /// one thread, and the context can plan a relation only by asking its planners again.
+    /// Whether the next relation is the one that [`RelationsWithoutDependencies`] has just been asked for. A statement
+    /// is planned by calls of one thread, and the context can plan a relation only by asking its planners again.
     static ASKED: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -1,7 +1,8 @@
 //! Conditions without columns stay above an aggregate that always has a row.
 //!
-//! `SELECT count(*) .. HAVING FALSE`, or a join `ON FALSE` with one: DataFusion moves the condition below the aggregate, which then
-//! counts no rows and still has a row. A grouping set of no columns, as of ROLLUP and CUBE, is such an aggregate.
+//! `SELECT count(*) .. HAVING FALSE`, or a join `ON FALSE` with one: DataFusion moves the condition below the
+//! aggregate, which then counts no rows and still has a row. A grouping set of no columns, as of ROLLUP and CUBE, is
+//! such an aggregate.
 
 use std::sync::Arc;
 

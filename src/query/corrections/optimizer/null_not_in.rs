@@ -1,10 +1,10 @@
 //! `NULL NOT IN (SELECT ..)` is unknown unless there are no rows.
 //!
-//! DataFusion makes a join of it, whose condition on a NULL that it knows is false: it keeps all rows. And it keeps rows in which
-//! an expression is NULL though its columns can't be, as `nullif(a, b)`: it asks the columns alone.
+//! DataFusion makes a join of it, whose condition on a NULL that it knows is false: it keeps all rows. And it keeps
+//! rows in which an expression is NULL though its columns can't be, as `nullif(a, b)`: it asks the columns alone.
 //!
-//! Where neither side can be NULL, `x NOT IN (SELECT v .. WHERE k = outer.k)` is `NOT EXISTS`. DataFusion takes an outer `k` that
-//! is NULL for a value that is.
+//! Where neither side can be NULL, `x NOT IN (SELECT v .. WHERE k = outer.k)` is `NOT EXISTS`. DataFusion takes an
+//! outer `k` that is NULL for a value that is.
 
 use std::sync::Arc;
 

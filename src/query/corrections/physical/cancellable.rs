@@ -1,5 +1,6 @@
-//! Joins that can be cancelled: one batch from each side may become billions of rows, and the tasks above take them without
-//! ever waiting, so that neither Ctrl-C nor a time limit comes through. DataFusion has only leaves and exchanges give way.
+//! Joins that can be cancelled: one batch from each side may become billions of rows, and the tasks above take them
+//! without ever waiting, so that neither Ctrl-C nor a time limit comes through. DataFusion has only leaves and
+//! exchanges give way.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! Aggregates with FILTER keep to their own rows.
 //!
-//! DataFusion takes a count from statistics where it can. Above `max(n) FILTER (..)` of a subquery that is a count it looks on
-//! below the maximum, finds the count, and puts it in the place of the maximum, which ends in an internal error.
+//! DataFusion takes a count from statistics where it can. Above `max(n) FILTER (..)` of a subquery that is a count it
+//! looks on below the maximum, finds the count, and puts it in the place of the maximum, which ends in an internal
+//! error.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Aggregates, outer joins and windows over inputs whose constants and keys DataFusion draws wrong conclusions from.
 //!
-//! A constant below `GROUP BY ROLLUP(symbol)`, or on the side of an outer join that rows may lack, isn't one any more above it:
-//! it is NULL in some rows, and DataFusion leaves out sorts by it. And a window over all group keys takes rows in order of some of
-//! them for sorted, and then finds that they aren't.
+//! A constant below `GROUP BY ROLLUP(symbol)`, or on the side of an outer join that rows may lack, isn't one any more
+//! above it: it is NULL in some rows, and DataFusion leaves out sorts by it. And a window over all group keys takes
+//! rows in order of some of them for sorted, and then finds that they aren't.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Conditions of a plan pass only operators whose columns have names of their own.
 //!
-//! DataFusion finds the columns of a condition below an operator by their names. Below a self-join both sides have the same
-//! ones: `a.ts < b.ts` became `ts < ts` in the scan of one side, without an error and without the rows.
+//! DataFusion finds the columns of a condition below an operator by their names. Below a self-join both sides have the
+//! same ones: `a.ts < b.ts` became `ts < ts` in the scan of one side, without an error and without the rows.
 
 use std::collections::HashSet;
 use std::sync::Arc;

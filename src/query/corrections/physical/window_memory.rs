@@ -1,6 +1,7 @@
 //! Rows that a window holds, charged to the memory of the session.
 //!
-//! `WindowAggExec` keeps all rows of its input and puts them into one batch before it begins. DataFusion charges neither.
+//! `WindowAggExec` keeps all rows of its input and puts them into one batch before it begins. DataFusion charges
+//! neither.
 
 use std::fmt;
 use std::sync::Arc;

@@ -64,8 +64,8 @@ fn with_case_literals(expr: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Tr
     })
 }
 
-/// Groups the rows of one partition by the index of a text in the list instead of by the text. The final aggregate still
-/// groups by the text.
+/// Groups the rows of one partition by the index of a text in the list instead of by the text. The final aggregate
+/// still groups by the text.
 fn by_indices(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let group = aggregate.group_expr();
     let [(expr, name)] = group.expr() else { return Ok(None) };

@@ -6,8 +6,8 @@
 //!    run:     Indicator::start ──> Running (a kernel of `indicators`) ──> one value a row, in the order of the window
 //! ```
 //!
-//! A value depends on all rows of the partition up to its own, whatever the frame of the window. Other engines lack these
-//! functions.
+//! A value depends on all rows of the partition up to its own, whatever the frame of the window. Other engines lack
+//! these functions.
 
 mod calls;
 mod function;

@@ -76,8 +76,8 @@ fn at_most(expr: &Arc<dyn PhysicalExpr>) -> Option<(usize, usize)> {
     }
 }
 
-/// How far windows look ahead, if all below is windows of rows newest first, and what keeps the newest rows of a symbol.
-/// `number` is the place of a row number that is to be found on the way.
+/// How far windows look ahead, if all below is windows of rows newest first, and what keeps the newest rows of a
+/// symbol. `number` is the place of a row number that is to be found on the way.
 fn rows_ahead(plan: &Arc<dyn ExecutionPlan>, number: Option<usize>) -> Option<usize> {
     if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
         let number = match number {

@@ -150,8 +150,8 @@ impl SliceCoalescer {
 
 /// The pieces of all files, shared by the partitions of one execution.
 ///
-/// Whoever needs the next piece fetches it for all. A partition that runs ahead of another fills its queue, up to half of
-/// the session's memory; sorts above spill to make room for that.
+/// Whoever needs the next piece fetches it for all. A partition that runs ahead of another fills its queue, up to half
+/// of the session's memory; sorts above spill to make room for that.
 pub(super) struct PieceExchange {
     inner: Mutex<Inner>,
     /// Partitions that nobody reads any more.

@@ -13,8 +13,8 @@ use super::exchange::{BATCH_ROWS, SLICE_ROWS, SliceCoalescer, sliced_bytes};
 use super::symbols::SymbolNumbers;
 use crate::lake::SORTED_BY;
 
-/// The indices of the columns that order the rows of a symbol: ts, then the columns that order equal times, as far as they
-/// are read.
+/// The indices of the columns that order the rows of a symbol: ts, then the columns that order equal times, as far as
+/// they are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::query) struct OrderKeys {
     pub columns: Vec<usize>,

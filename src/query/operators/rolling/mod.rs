@@ -12,8 +12,8 @@
 //! ```
 //!
 //! A rule puts `RollingExec` in the place of DataFusion's window operator where every expression of it is
-//! `PARTITION BY symbol[, trade_date] ORDER BY ts[, kafka_partition[, kafka_offset[, kafka_index]]]` over `ticks`, with a ROWS frame
-//! that ends at or before the current row, and a function that `indicators` has. All else stays as it was.
+//! `PARTITION BY symbol[, trade_date] ORDER BY ts[, kafka_partition[, kafka_offset[, kafka_index]]]` over `ticks`, with
+//! a ROWS frame that ends at or before the current row, and a function that `indicators` has. All else stays as it was.
 //!
 //! Invariants:
 //! - Files are grouped by what overlaps in time: groups follow each other, so state is carried from date to date. A

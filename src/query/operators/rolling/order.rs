@@ -70,8 +70,8 @@ impl TickOrderExec {
         Self { input, pieces, reader, splitter, keys, exchange: OnceLock::new(), properties: Arc::new(properties) }
     }
 
-    /// Reads these columns and the times alone, and returns which these are; `None` where all are read or needed to bring
-    /// ticks into order.
+    /// Reads these columns and the times alone, and returns which these are; `None` where all are read or needed to
+    /// bring ticks into order.
     pub(super) fn narrowed(&self, mut columns: BTreeSet<usize>) -> Result<Option<(Self, Vec<usize>)>> {
         columns.insert(self.keys.columns[0]);
         let schema = self.input.schema();

@@ -33,7 +33,8 @@ pub(in crate::query) fn first_lines(error: &DataFusionError) -> String {
     of_condition(text).unwrap_or_else(|| text.trim_end().to_owned())
 }
 
-/// What failed in a condition that the scan evaluates: DataFusion has the debug text of the error in the text of another one.
+/// What failed in a condition that the scan evaluates: DataFusion has the debug text of the error in the text of
+/// another one.
 fn of_condition(text: &str) -> Option<String> {
     let (_, debug) = text.split_once("Error evaluating filter predicate: Execution(\"")?;
     let inner = debug.trim_end().strip_suffix("\")")?;

@@ -1,4 +1,5 @@
-//! Clauses that the parser takes from other dialects and the planner leaves out: the answer would be of another statement.
+//! Clauses that the parser takes from other dialects and the planner leaves out: the answer would be of another
+//! statement.
 
 use std::ops::ControlFlow;
 
