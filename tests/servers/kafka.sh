@@ -191,7 +191,8 @@ start() {
     proxied) count=4 ;;
   esac
   for try in 1 2 3; do
-    if [[ ${#ports[@]} -ne $count || $try -gt 1 ]] || port_open "${ports[0]}"; then
+    # A broker that was there before keeps its ports however long it takes: its clients know no others.
+    if [[ ${#ports[@]} -ne $count || ($try -gt 1 && ! -f $dir/ports) ]] || port_open "${ports[0]}"; then
       read -ra ports < <(free_ports "$count")
     fi
     configure "$dir" "${ports[@]}"
