@@ -112,7 +112,7 @@ pub struct SimulateArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = REPLAY_HELP)]
 pub struct ReplayArgs {
-    /// Files, quoted patterns such as 'years/**/*.csv', or - for standard input, in the order in which they are sent
+    /// Files, quoted patterns, or - for standard input, in the order in which they are sent
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<String>,
     /// Speed: original, a multiple such as 60x, or max

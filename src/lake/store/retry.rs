@@ -62,6 +62,23 @@ where
     }
 }
 
+struct RetryPauses {
+    faults: Backoff,
+    races: Backoff,
+    /// The store failed at least once.
+    is_failing: bool,
+}
+
+impl Default for RetryPauses {
+    fn default() -> Self {
+        Self {
+            faults: Backoff::new(FAULT_BACKOFF.0, FAULT_BACKOFF.1),
+            races: Backoff::new(RACE_BACKOFF.0, RACE_BACKOFF.1),
+            is_failing: false,
+        }
+    }
+}
+
 /// The retries of one read, commit or upload.
 pub(in crate::lake) struct RetryLoop<'a> {
     /// Text for log lines.
@@ -70,9 +87,8 @@ pub(in crate::lake) struct RetryLoop<'a> {
     table: String,
     started: Instant,
     throttle: LogThrottle,
-    has_failed: bool,
-    fault_pauses: Backoff,
-    race_pauses: Backoff,
+    /// `None` until an attempt failed; in a box, as most never do and the futures of all commits hold it.
+    pauses: Option<Box<RetryPauses>>,
     last: String,
 }
 
@@ -84,9 +100,7 @@ impl<'a> RetryLoop<'a> {
             table: table.to_owned(),
             started: Instant::now(),
             throttle: LogThrottle::default(),
-            has_failed: false,
-            fault_pauses: Backoff::new(FAULT_BACKOFF.0, FAULT_BACKOFF.1),
-            race_pauses: Backoff::new(RACE_BACKOFF.0, RACE_BACKOFF.1),
+            pauses: None,
             last: String::from("another writer was faster every time"),
         }
     }
@@ -102,7 +116,7 @@ impl<'a> RetryLoop<'a> {
     ) -> Result<Option<T>, LakeError> {
         let wait = match attempt {
             Ok(Some(done)) => return Ok(Some(done)),
-            Ok(None) => self.race_pauses.next_pause(),
+            Ok(None) => self.pauses.get_or_insert_default().races.next_pause(),
             Err(error) if error.is_final() => return Err(error),
             // A command reports a refusal at once; a daemon waits until the store accepts requests again.
             Err(error) if error.is_refusal() && self.retry.deadline.is_some() => return Err(error),
@@ -112,11 +126,12 @@ impl<'a> RetryLoop<'a> {
                     tracing::warn!(table = %self.table, error = %self.last, "{}, trying again", self.failure);
                 }
                 self.retry.metrics.fault();
-                if !self.has_failed {
-                    self.has_failed = true;
+                let pauses = self.pauses.get_or_insert_default();
+                if !pauses.is_failing {
+                    pauses.is_failing = true;
                     self.retry.metrics.enter_failing();
                 }
-                self.fault_pauses.next_pause()
+                pauses.faults.next_pause()
             }
         };
         let (table, last) = (&self.table, &self.last);
@@ -141,7 +156,7 @@ impl<'a> RetryLoop<'a> {
 
 impl Drop for RetryLoop<'_> {
     fn drop(&mut self) {
-        if self.has_failed {
+        if self.pauses.as_ref().is_some_and(|pauses| pauses.is_failing) {
             self.retry.metrics.leave_failing();
         }
     }
