@@ -49,7 +49,8 @@ export function price(symbol, t) {
   const beta = 0.3 + hash(at, 2, 2);
   const wild = 0.5 + 1.6 * hash(at, 3, 3);
   let log = 0;
-  for (const [period, size] of OCTAVES) log += size * (wild * noise(at * 31 + 5, t, period) + beta * noise(99_991, t, period));
+  for (const [period, size] of OCTAVES)
+    log += size * (wild * noise(at * 31 + 5, t, period) + beta * noise(99_991, t, period));
   return Math.round(base * Math.exp(log) * 100) / 100;
 }
 
@@ -75,7 +76,11 @@ const MOST_SAMPLES = 40;
 
 export function bar(symbol, start, step, now) {
   // Quiet symbols have no tick in many a second.
-  if (step === 1000 && hash(places.get(symbol), Math.floor(start / 1000) | 0, 11) < (hash(places.get(symbol), 12, 12) < 0.5 ? 0.55 : 0.05)) return null;
+  if (
+    step === 1000 &&
+    hash(places.get(symbol), Math.floor(start / 1000) | 0, 11) < (hash(places.get(symbol), 12, 12) < 0.5 ? 0.55 : 0.05)
+  )
+    return null;
   const end = Math.min(start + step, now);
   if (end <= start) return null;
   const stride = Math.max(TICK_MS, Math.floor((end - start) / MOST_SAMPLES / TICK_MS) * TICK_MS);
@@ -96,8 +101,19 @@ export function bar(symbol, start, step, now) {
   const mean = sum / trades;
   const deviation = trades > 1 ? Math.sqrt(Math.max(0, (squares - trades * mean * mean) / (trades - 1))) : null;
   return {
-    symbol, bar_start: start, bar_end: start + step, open, high, low, close, avg_close: mean, volume: Math.round(volumes),
-    vwap: turnover / volumes, volatility: deviation, change: close - open, change_pct: ((close - open) / open) * 100,
+    symbol,
+    bar_start: start,
+    bar_end: start + step,
+    open,
+    high,
+    low,
+    close,
+    avg_close: mean,
+    volume: Math.round(volumes),
+    vwap: turnover / volumes,
+    volatility: deviation,
+    change: close - open,
+    change_pct: ((close - open) / open) * 100,
     trades: Math.round((end - start) / TICK_MS),
   };
 }
@@ -119,11 +135,25 @@ export function rolling(symbol, t) {
   return {
     signal: !rises ? 'Hold' : fast > slow ? 'Buy' : fast < slow ? 'Sell' : 'Hold',
     values: {
-      close: closes[0], volume: volumes[0], prev_close: closes[1], prev_volume: volumes[1],
-      change_pct: (closes[0] / closes[1] - 1) * 100, ma_5: mean(closes, 5), sma_fast: fast, ma_10: mean(closes, 10),
-      ma_20: mean(closes, 20), sma_slow: slow, volume_avg_5: mean(volumes, 5), volume_avg_10: mean(volumes, 10),
-      volatility: deviation(closes, 10), zscore: deviation(past, 20) > 0 ? (closes[0] - mean(past, 20)) / deviation(past, 20) : null,
-      vwap: today.vwap, day_open: today.open, day_high: today.high, day_low: today.low, day_volume: today.volume,
+      close: closes[0],
+      volume: volumes[0],
+      prev_close: closes[1],
+      prev_volume: volumes[1],
+      change_pct: (closes[0] / closes[1] - 1) * 100,
+      ma_5: mean(closes, 5),
+      sma_fast: fast,
+      ma_10: mean(closes, 10),
+      ma_20: mean(closes, 20),
+      sma_slow: slow,
+      volume_avg_5: mean(volumes, 5),
+      volume_avg_10: mean(volumes, 10),
+      volatility: deviation(closes, 10),
+      zscore: deviation(past, 20) > 0 ? (closes[0] - mean(past, 20)) / deviation(past, 20) : null,
+      vwap: today.vwap,
+      day_open: today.open,
+      day_high: today.high,
+      day_low: today.low,
+      day_volume: today.volume,
     },
   };
 }
@@ -134,13 +164,30 @@ export function event(symbol, t, part) {
   if (dice > part) return null;
   const side = hash(places.get(symbol), Math.floor(t) | 0, 9) > 0.5;
   const kind = ['cross', 'anomaly', 'price_alert', 'rule', 'signal', 'signal'][Math.floor((dice / part) * 6)];
-  const sides = { cross: ['golden', 'death'], anomaly: ['High', 'Low'], price_alert: ['Up', 'Down'], rule: [null, null], signal: ['Buy', 'Sell'] }[kind];
+  const sides = {
+    cross: ['golden', 'death'],
+    anomaly: ['High', 'Low'],
+    price_alert: ['Up', 'Down'],
+    rule: [null, null],
+    signal: ['Buy', 'Sell'],
+  }[kind];
   return {
-    id: `0-${places.get(symbol)}-${Math.floor(t)}-0-${kind}`, kind, symbol, ts: t,
-    name: { cross: 'sma_crossover', signal: 'sma_crossover', anomaly: 'zscore_anomalies', price_alert: 'price_alerts', rule: 'big_move' }[kind],
-    side: side ? sides[0] : sides[1], confirmed: kind === 'cross' || kind === 'signal' ? dice * 1e6 % 2 > 1 : null,
+    id: `0-${places.get(symbol)}-${Math.floor(t)}-0-${kind}`,
+    kind,
+    symbol,
+    ts: t,
+    name: {
+      cross: 'sma_crossover',
+      signal: 'sma_crossover',
+      anomaly: 'zscore_anomalies',
+      price_alert: 'price_alerts',
+      rule: 'big_move',
+    }[kind],
+    side: side ? sides[0] : sides[1],
+    confirmed: kind === 'cross' || kind === 'signal' ? (dice * 1e6) % 2 > 1 : null,
     severity: kind === 'rule' ? 'critical' : kind === 'cross' || kind === 'signal' ? 'info' : 'warning',
-    close: price(symbol, t), volume: volume(symbol, t),
+    close: price(symbol, t),
+    volume: volume(symbol, t),
     value: kind === 'rule' ? null : (side ? 1 : -1) * (1 + 2.5 * hash(1, Math.floor(t) | 0, 3)),
   };
 }

@@ -63,7 +63,8 @@ function search(query: Query, bounded: boolean): URLSearchParams {
   if (query.from !== undefined) search.set('from', query.from);
   if (query.to !== undefined) search.set('to', query.to);
   if (query.interval !== undefined) search.set('interval', query.interval);
-  for (const [name, value] of Object.entries(query.params ?? {})) search.set(name === 'before' ? name : `p.${name}`, value);
+  for (const [name, value] of Object.entries(query.params ?? {}))
+    search.set(name === 'before' ? name : `p.${name}`, value);
   if (bounded && query.limit !== undefined) search.set('limit', String(query.limit));
   if (bounded && query.newest) search.set('order', 'newest');
   return search;

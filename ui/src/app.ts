@@ -120,7 +120,9 @@ export class App extends Emitter<{ interval: Interval; meta: Meta }> {
 
   /** Kinds of events asked of `signals`, where the server can choose them. */
   kinds(feed: Feed): Pick<Query, 'params'> {
-    const can = this.meta?.queries.some(({ name, params }) => name === 'signals' && params.some((param) => param.name === 'kind'));
+    const can = this.meta?.queries.some(
+      ({ name, params }) => name === 'signals' && params.some((param) => param.name === 'kind'),
+    );
     const kinds = kindsOf(feed);
     return can && kinds !== null ? { params: { kind: kinds.join(',') } } : {};
   }

@@ -15,7 +15,12 @@ export function notice(text: string): void {
 
 function dialog(title: string, ...content: Node[]): HTMLDialogElement {
   const shut = button({ class: 'icon-button', 'aria-label': 'Close' }, () => box.close(), icon('close'));
-  const box = h('dialog', { 'aria-label': title }, h('header', { class: 'panel-head' }, h('h2', {}, title), shut), ...content);
+  const box = h(
+    'dialog',
+    { 'aria-label': title },
+    h('header', { class: 'panel-head' }, h('h2', {}, title), shut),
+    ...content,
+  );
   box.addEventListener('close', () => box.remove());
   box.addEventListener('click', (event) => event.target === box && box.close());
   document.body.append(box);
@@ -39,7 +44,16 @@ export async function showSql(title: string, query: Query): Promise<void> {
   const code = h('pre', { class: 'sql', tabindex: 0, 'aria-label': 'SQL' }, 'Loading');
   const copyButton = button({ class: 'button' }, () => void copy(code.textContent ?? '', 'SQL'), icon('copy'), 'Copy');
   const controller = new AbortController();
-  const box = dialog(`SQL of ${title}`, h('div', { class: 'dialog-body' }, h('p', { class: 'muted' }, `Query ${query.name}, with its parameters in it.`), code, copyButton));
+  const box = dialog(
+    `SQL of ${title}`,
+    h(
+      'div',
+      { class: 'dialog-body' },
+      h('p', { class: 'muted' }, `Query ${query.name}, with its parameters in it.`),
+      code,
+      copyButton,
+    ),
+  );
   box.addEventListener('close', () => controller.abort());
   try {
     setText(code, await (await get(sqlUrl(query), controller.signal, 0)).text());

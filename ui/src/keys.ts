@@ -20,7 +20,8 @@ export function bindKeys(app: App, focusSearch: () => void): void {
   addEventListener('keydown', (event) => {
     const act = acts[event.key];
     const target = event.target as HTMLElement;
-    if (!act || event.ctrlKey || event.altKey || event.metaKey || target.closest('input, select, textarea, dialog')) return;
+    if (!act || event.ctrlKey || event.altKey || event.metaKey || target.closest('input, select, textarea, dialog'))
+      return;
     if (!keysAreOn()) return;
     event.preventDefault();
     act();

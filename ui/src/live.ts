@@ -148,7 +148,11 @@ export class Live extends Emitter<Events> {
   }
 
   private watch(): void {
-    if (this.source && (this.link === 'live' || this.link === 'troubled' || this.link === 'snapshot') && Date.now() - Math.max(this.heard, this.opened) > STALE_AFTER_MS) {
+    if (
+      this.source &&
+      (this.link === 'live' || this.link === 'troubled' || this.link === 'snapshot') &&
+      Date.now() - Math.max(this.heard, this.opened) > STALE_AFTER_MS
+    ) {
       this.tell('stale');
     }
   }

@@ -28,8 +28,22 @@ import { State } from './state';
 import { applyTheme, onSystemTheme } from './theme';
 
 const PANELS = [
-  CandlesPanel, TilesPanel, PipelinePanel, FeedPanel, HistoryPanel, AveragesPanel, VolatilityPanel, VolumePanel, SharePanel,
-  CorrelationPanel, PriceVolumePanel, TrendVolatilityPanel, DailyPanel, WindowsPanel, RollingPanel, TicksPanel,
+  CandlesPanel,
+  TilesPanel,
+  PipelinePanel,
+  FeedPanel,
+  HistoryPanel,
+  AveragesPanel,
+  VolatilityPanel,
+  VolumePanel,
+  SharePanel,
+  CorrelationPanel,
+  PriceVolumePanel,
+  TrendVolatilityPanel,
+  DailyPanel,
+  WindowsPanel,
+  RollingPanel,
+  TicksPanel,
 ];
 /** Beside the prices: tiles, pipeline. */
 const FIRST_PANELS = 2;
@@ -79,7 +93,9 @@ function build(): void {
     others.forEach((panel) => observer.observe(panel.el));
     first.forEach((panel) => panel.begin());
   };
-  void Promise.race([prices!.settled, new Promise((resolve) => setTimeout(resolve, PRICES_WITHIN_MS))]).then(() => setTimeout(rest, PAINTED_MS));
+  void Promise.race([prices!.settled, new Promise((resolve) => setTimeout(resolve, PRICES_WITHIN_MS))]).then(() =>
+    setTimeout(rest, PAINTED_MS),
+  );
 }
 
 function askAll(again: boolean): void {
@@ -109,13 +125,21 @@ async function begin(): Promise<void> {
         const known = symbols.then((answer) => market.setSymbols(answer.symbols));
         // A symbol that the URL names needs no list to be shown.
         if (state.view.symbols.length === 0) await known;
-        else known.then(() => header.search.drawChips(), () => {});
+        else
+          known.then(
+            () => header.search.drawChips(),
+            () => {},
+          );
         return;
       }
-      main.replaceChildren(wholeNotice('No ticks yet', meta.message ?? 'There is no lake here yet.', meta.command ?? null));
+      main.replaceChildren(
+        wholeNotice('No ticks yet', meta.message ?? 'There is no lake here yet.', meta.command ?? null),
+      );
     } catch (cause) {
       const hint = cause instanceof ApiError && cause.hint ? cause.hint : 'This page tries again by itself.';
-      main.replaceChildren(wholeNotice('The dashboard has no data', cause instanceof ApiError ? cause.message : describe(cause), null));
+      main.replaceChildren(
+        wholeNotice('The dashboard has no data', cause instanceof ApiError ? cause.message : describe(cause), null),
+      );
       main.firstElementChild?.append(h('p', { class: 'muted' }, hint));
     }
     await new Promise((resolve) => setTimeout(resolve, EMPTY_AGAIN_MS));

@@ -140,7 +140,15 @@ export class Market {
   /** Rows of `daily_summary` of one day stand in for tiles where there is no live side. */
   day(answer: Answer): void {
     const get = (name: string): (number | null)[] => column(answer, name) as (number | null)[];
-    const columns: Record<string, string> = { close: 'close', day_open: 'open', day_high: 'high', day_low: 'low', day_volume: 'volume', vwap: 'vwap', volatility: 'volatility' };
+    const columns: Record<string, string> = {
+      close: 'close',
+      day_open: 'open',
+      day_high: 'high',
+      day_low: 'low',
+      day_volume: 'volume',
+      vwap: 'vwap',
+      volatility: 'volatility',
+    };
     (column(answer, 'symbol') as string[]).forEach((symbol, row) => {
       const quote = this.quote(symbol);
       for (const [value, from] of Object.entries(columns)) {

@@ -13,14 +13,22 @@ interface Subject {
 }
 
 export function panelMenu(app: App, subject: Subject): HTMLElement {
-  const opener = button({ class: 'icon-button', 'aria-label': `Menu of ${subject.title}`, title: 'SQL, download, link' }, () => {}, icon('more'));
+  const opener = button(
+    { class: 'icon-button', 'aria-label': `Menu of ${subject.title}`, title: 'SQL, download, link' },
+    () => {},
+    icon('more'),
+  );
   return popup(opener, 'menu', (close) => {
     const items: HTMLElement[] = [];
     const query = subject.menuQuery();
     if (query) {
       items.push(button({ class: 'item' }, () => (close(), void showSql(subject.title, query)), 'Show SQL'));
       const download = (format: 'csv' | 'parquet', title: string): HTMLElement => {
-        const link = h('a', { class: 'item', href: downloadUrl(query, format, app.zone), download: `${query.name}.${format}` }, title);
+        const link = h(
+          'a',
+          { class: 'item', href: downloadUrl(query, format, app.zone), download: `${query.name}.${format}` },
+          title,
+        );
         link.addEventListener('click', close);
         return link;
       };
@@ -28,7 +36,9 @@ export function panelMenu(app: App, subject: Subject): HTMLElement {
     }
     const url = new URL(location.href);
     url.hash = subject.id;
-    items.push(button({ class: 'item' }, () => (close(), void copy(url.href, `Link to ${subject.title}`)), 'Copy link'));
+    items.push(
+      button({ class: 'item' }, () => (close(), void copy(url.href, `Link to ${subject.title}`)), 'Copy link'),
+    );
     return items;
   });
 }

@@ -2,7 +2,11 @@
 
 import { h } from './lib/dom';
 
-export function popup(opener: HTMLButtonElement, kind: 'menu' | 'form', fill: (close: () => void) => HTMLElement[]): HTMLElement {
+export function popup(
+  opener: HTMLButtonElement,
+  kind: 'menu' | 'form',
+  fill: (close: () => void) => HTMLElement[],
+): HTMLElement {
   const box = h('div', { class: `popup popup-${kind}` });
   box.hidden = true;
   const wrap = h('div', { class: 'popup-wrap' }, opener, box);

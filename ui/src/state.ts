@@ -4,7 +4,17 @@
 import { Emitter } from './lib/events';
 import { INTERVALS, RANGES, type Interval, type Range, type ZoneChoice } from './lib/time';
 
-export const INDICATORS = ['ma5', 'ma10', 'ma20', 'sma9', 'sma21', 'volume', 'crosses', 'signals', 'anomalies'] as const;
+export const INDICATORS = [
+  'ma5',
+  'ma10',
+  'ma20',
+  'sma9',
+  'sma21',
+  'volume',
+  'crosses',
+  'signals',
+  'anomalies',
+] as const;
 export type Indicator = (typeof INDICATORS)[number];
 export const REFRESHES = ['1s', '2s', '5s', '10s', '30s', '60s', 'off'] as const;
 export type Refresh = (typeof REFRESHES)[number];
@@ -71,7 +81,21 @@ export const DEFAULTS: View = {
 /** More would make the stream and the comparisons unreadable; the stream carries bars of 20 at most. */
 export const MOST_SYMBOLS = 20;
 
-const NAMES = ['symbol', 'range', 'from', 'to', 'interval', 'show', 'tz', 'theme', 'refresh', 'paused', 'tiles', 'feed', 'history'];
+const NAMES = [
+  'symbol',
+  'range',
+  'from',
+  'to',
+  'interval',
+  'show',
+  'tz',
+  'theme',
+  'refresh',
+  'paused',
+  'tiles',
+  'feed',
+  'history',
+];
 
 function pick<T extends string>(text: string | null, among: readonly T[], otherwise: T): T {
   return among.includes(text as T) ? (text as T) : otherwise;
@@ -118,7 +142,11 @@ export function print(view: View, search: string): string {
     if (view.to !== null) query.set('to', new Date(view.to).toISOString());
   } else set('range', view.range, DEFAULTS.range);
   set('interval', view.interval, DEFAULTS.interval);
-  set('show', INDICATORS.filter((name) => view.show.includes(name)).join(','), INDICATORS.filter((name) => SHOWN.includes(name)).join(','));
+  set(
+    'show',
+    INDICATORS.filter((name) => view.show.includes(name)).join(','),
+    INDICATORS.filter((name) => SHOWN.includes(name)).join(','),
+  );
   set('tz', view.zone, DEFAULTS.zone);
   set('theme', view.theme, DEFAULTS.theme);
   set('refresh', view.refresh, DEFAULTS.refresh);

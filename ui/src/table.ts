@@ -48,7 +48,12 @@ export class VirtualTable<R> {
     for (const column of columns) this.head.append(this.headCell(column));
     this.head.addEventListener('keydown', (event) => this.rove(event));
     this.head.querySelectorAll('button').forEach((head, at) => (head.tabIndex = at === 0 ? 0 : -1));
-    this.el = h('div', { class: 'table', role: 'table', 'aria-label': label, tabindex: 0 }, h('div', { role: 'rowgroup', class: 'table-top' }, this.head), this.rowsBox);
+    this.el = h(
+      'div',
+      { class: 'table', role: 'table', 'aria-label': label, tabindex: 0 },
+      h('div', { role: 'rowgroup', class: 'table-top' }, this.head),
+      this.rowsBox,
+    );
     this.el.style.setProperty('--tracks', columns.map((column) => column.width).join(' '));
     // Rows are grids of their own: their width follows from the tracks alone, never from what is in them.
     const least = this.least.reduce((sum, width) => sum + width, 0) + (columns.length - 1) * COLUMN_GAP + 2 * SIDE;
@@ -148,7 +153,8 @@ export class VirtualTable<R> {
 function sortRows<R>(rows: R[], by: { column: Column<R>; down: boolean }): R[] {
   const key = by.column.key!;
   const keyed = rows.map((row) => ({ row, key: key(row) }));
-  const known = (value: number | string | null): boolean => value !== null && !(typeof value === 'number' && Number.isNaN(value));
+  const known = (value: number | string | null): boolean =>
+    value !== null && !(typeof value === 'number' && Number.isNaN(value));
   const sign = by.down ? -1 : 1;
   keyed.sort((a, b) => {
     if (!known(a.key) || !known(b.key)) return Number(known(b.key)) - Number(known(a.key));

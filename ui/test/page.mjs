@@ -12,7 +12,12 @@ import { looks } from './looks.mjs';
 import { failed, folder, launch, section, someSymbols } from './support.mjs';
 
 const { values } = parseArgs({
-  options: { base: { type: 'string' }, out: { type: 'string', default: 'shots' }, only: { type: 'string' }, seconds: { type: 'string', default: '12' } },
+  options: {
+    base: { type: 'string' },
+    out: { type: 'string', default: 'shots' },
+    only: { type: 'string' },
+    seconds: { type: 'string', default: '12' },
+  },
 });
 const server = values.base === undefined ? await start() : null;
 const base = values.base?.replace(/\/$/, '') ?? server.url;
@@ -30,7 +35,8 @@ const checks = {
   paging: () => paging(browser, base, one),
   access: () => access(browser, base, out, one),
   keyboard: () => keyboard(browser, base, one),
-  hostile: () => (server ? hostile(browser, base, HOSTILE) : console.log('       only for the simulated server: skipped')),
+  hostile: () =>
+    server ? hostile(browser, base, HOSTILE) : console.log('       only for the simulated server: skipped'),
   faults: () => (server ? faults(browser, server) : console.log('       only for the simulated server: skipped')),
   weight: () => weight(browser, base),
   tasks: () => tasks(browser, base, several, Number(values.seconds)),

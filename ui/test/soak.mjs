@@ -9,7 +9,12 @@ import { launch } from './support.mjs';
 const EVERY_MS = 30_000;
 const MIB = 1 << 20;
 const { values } = parseArgs({
-  options: { pid: { type: 'string' }, base: { type: 'string' }, minutes: { type: 'string', default: '30' }, out: { type: 'string' } },
+  options: {
+    pid: { type: 'string' },
+    base: { type: 'string' },
+    minutes: { type: 'string', default: '30' },
+    out: { type: 'string' },
+  },
 });
 const base = values.base.replace(/\/$/, '');
 
@@ -32,10 +37,16 @@ for (let turn = 0; Date.now() < ends; turn += 1) {
   await page.evaluate((turn) => window.scrollTo(0, (turn % 4) * window.innerHeight), turn);
   await page.waitForTimeout(EVERY_MS);
   await session.send('HeapProfiler.collectGarbage');
-  const metrics = new Map((await session.send('Performance.getMetrics')).metrics.map(({ name, value }) => [name, value]));
+  const metrics = new Map(
+    (await session.send('Performance.getMetrics')).metrics.map(({ name, value }) => [name, value]),
+  );
   const sample = { server: resident(), heap: metrics.get('JSHeapUsedSize'), nodes: metrics.get('Nodes') };
   samples.push(sample);
-  lines.push([((turn + 1) / 2).toFixed(1), (sample.server / MIB).toFixed(1), (sample.heap / MIB).toFixed(1), sample.nodes].join(','));
+  lines.push(
+    [((turn + 1) / 2).toFixed(1), (sample.server / MIB).toFixed(1), (sample.heap / MIB).toFixed(1), sample.nodes].join(
+      ',',
+    ),
+  );
   if (values.out) writeFileSync(values.out, `${lines.join('\n')}\n`);
 }
 await browser.close();
@@ -49,7 +60,9 @@ for (const what of ['server', 'heap']) {
   const last = median(samples.slice(2 * third).map((sample) => sample[what]));
   const grows = last > middle * 1.1 && last > middle + 8 * MIB;
   failed ||= grows;
-  console.log(`${what}: ${(middle / MIB).toFixed(1)} MiB, then ${(last / MIB).toFixed(1)} MiB: ${grows ? 'grows' : 'flat'}`);
+  console.log(
+    `${what}: ${(middle / MIB).toFixed(1)} MiB, then ${(last / MIB).toFixed(1)} MiB: ${grows ? 'grows' : 'flat'}`,
+  );
 }
 console.log(problems.length === 0 ? 'no errors on the page' : `${problems.length} errors on the page: ${problems[0]}`);
 process.exitCode = failed || problems.length > 0 ? 1 : 0;

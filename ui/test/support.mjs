@@ -4,9 +4,18 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
-export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+export const launch = () =>
+  chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
 
 const failures = [];
 
@@ -31,7 +40,12 @@ export async function section(title, act) {
  * A page whose console errors, uncaught errors and requests are counted. `expected` tells which console errors a check
  * provokes itself: a browser writes one for every failed request.
  */
-export async function open(browser, base, search = '', { width = 1440, height = 900, expected = null, before = null, ...context } = {}) {
+export async function open(
+  browser,
+  base,
+  search = '',
+  { width = 1440, height = 900, expected = null, before = null, ...context } = {},
+) {
   const own = await browser.newContext({ viewport: { width, height }, ...context });
   const page = await own.newPage();
   if (before) await page.addInitScript(before);
@@ -57,7 +71,7 @@ export async function open(browser, base, search = '', { width = 1440, height = 
 
 /** Three symbols of a server that may have been started a moment ago, and then has none yet. */
 export async function someSymbols(base) {
-  for (const until = Date.now() + 30_000; Date.now() < until; ) {
+  for (const until = Date.now() + 30_000; Date.now() < until;) {
     const { symbols } = await (await fetch(`${base}/api/symbols`)).json();
     if (symbols.length >= 3) return symbols.slice(0, 3);
     await new Promise((resolve) => setTimeout(resolve, 200));

@@ -17,7 +17,11 @@ await build({
   publicDir: false,
   build: {
     outDir: folder,
-    lib: { entry: Object.fromEntries(parts.map((part) => [part.replace('/', '-'), join(root, 'src', `${part}.ts`)])), formats: ['es'], fileName: (_, name) => `${name}.mjs` },
+    lib: {
+      entry: Object.fromEntries(parts.map((part) => [part.replace('/', '-'), join(root, 'src', `${part}.ts`)])),
+      formats: ['es'],
+      fileName: (_, name) => `${name}.mjs`,
+    },
   },
 });
 const load = (name) => import(pathToFileURL(join(folder, `${name}.mjs`)).href);
@@ -87,7 +91,16 @@ const tests = {
     live(second(5, 5, 1, 1));
     bars.changedFrom = Infinity;
     bars.patch([bar(2, 20), bar(3, 30), bar(4, 40)]);
-    assert.deepEqual(bars.list.map((one) => [one.time, one.close]), [[1, 1], [2, 20], [3, 30], [4, 40], [5, 5]]);
+    assert.deepEqual(
+      bars.list.map((one) => [one.time, one.close]),
+      [
+        [1, 1],
+        [2, 20],
+        [3, 30],
+        [4, 40],
+        [5, 5],
+      ],
+    );
     assert.equal(bars.changedFrom, 1);
   },
   'bars are bounded'() {
@@ -103,8 +116,20 @@ const tests = {
   },
   'the URL gives back every view'() {
     const view = {
-      ...DEFAULTS, symbols: ['<script>', '../x', '🚀'.repeat(16), 'A&b=c', 'é +%'], range: 'custom', from: 1763733600000, to: 1763737200000, interval: '15m', show: ['ma5', 'signals'],
-      zone: 'utc', theme: 'light', refresh: 'off', paused: true, tiles: 'loss', feed: 'rule', history: 'all',
+      ...DEFAULTS,
+      symbols: ['<script>', '../x', '🚀'.repeat(16), 'A&b=c', 'é +%'],
+      range: 'custom',
+      from: 1763733600000,
+      to: 1763737200000,
+      interval: '15m',
+      show: ['ma5', 'signals'],
+      zone: 'utc',
+      theme: 'light',
+      refresh: 'off',
+      paused: true,
+      tiles: 'loss',
+      feed: 'rule',
+      history: 'all',
     };
     const search = print(view, '?token=x');
     assert.deepEqual(parse(search), view);
@@ -115,7 +140,13 @@ const tests = {
   },
   'wall clocks go both ways, also around a change of the clocks'() {
     const zone = 'America/New_York';
-    for (const text of ['2025-03-09T01:59:59', '2025-03-09T03:00:00', '2025-11-02T00:30:00', '2025-11-02T02:30:00', '2025-07-01T12:00:00']) {
+    for (const text of [
+      '2025-03-09T01:59:59',
+      '2025-03-09T03:00:00',
+      '2025-11-02T00:30:00',
+      '2025-11-02T02:30:00',
+      '2025-07-01T12:00:00',
+    ]) {
       assert.equal(time.toWall(time.fromWall(text, zone), zone), text);
     }
     assert.equal(time.fromWall('2025-11-21T09:30', zone), Date.parse('2025-11-21T14:30:00Z'));

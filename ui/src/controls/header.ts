@@ -34,24 +34,64 @@ export class Header {
   constructor(private readonly app: App) {
     const { state } = app;
     this.search = new SymbolSearch(app);
-    const interval = select('Interval of bars', ['auto', ...time.INTERVALS] as const, { auto: 'Interval auto' }, () => app.view.interval, (value) => state.set({ interval: value }), state);
-    const zone = select('Time zone', ZONES, { exchange: 'Exchange time', utc: 'UTC', local: 'Local time' }, () => app.view.zone, (value) => state.set({ zone: value }), state);
-    const theme = select('Theme', THEMES, { auto: 'Theme auto', dark: 'Dark', light: 'Light' }, () => app.view.theme, (value) => state.set({ theme: value }), state);
+    const interval = select(
+      'Interval of bars',
+      ['auto', ...time.INTERVALS] as const,
+      { auto: 'Interval auto' },
+      () => app.view.interval,
+      (value) => state.set({ interval: value }),
+      state,
+    );
+    const zone = select(
+      'Time zone',
+      ZONES,
+      { exchange: 'Exchange time', utc: 'UTC', local: 'Local time' },
+      () => app.view.zone,
+      (value) => state.set({ zone: value }),
+      state,
+    );
+    const theme = select(
+      'Theme',
+      THEMES,
+      { auto: 'Theme auto', dark: 'Dark', light: 'Light' },
+      () => app.view.theme,
+      (value) => state.set({ theme: value }),
+      state,
+    );
     const refresh = select(
       'Refresh of history',
       REFRESHES,
-      Object.fromEntries(REFRESHES.map((every) => [every, every === 'off' ? 'No refresh' : `Every ${every.replace('s', ' s')}`])),
+      Object.fromEntries(
+        REFRESHES.map((every) => [every, every === 'off' ? 'No refresh' : `Every ${every.replace('s', ' s')}`]),
+      ),
       () => app.view.refresh,
       (value) => state.set({ refresh: value }),
       state,
     );
-    this.pauseButton = button({ class: 'button', 'aria-pressed': 'false' }, () => state.set({ paused: !app.view.paused }));
-    const keys = button({ class: 'icon-button', 'aria-label': 'Keyboard', title: 'Keyboard' }, showKeys, icon('keyboard'));
+    this.pauseButton = button({ class: 'button', 'aria-pressed': 'false' }, () =>
+      state.set({ paused: !app.view.paused }),
+    );
+    const keys = button(
+      { class: 'icon-button', 'aria-label': 'Keyboard', title: 'Keyboard' },
+      showKeys,
+      icon('keyboard'),
+    );
     this.el = h(
       'header',
       { class: 'top' },
       h('div', { class: 'title-row' }, h('h1', {}, 'tickhouse'), this.badge, this.about, this.clock, keys),
-      h('div', { class: 'controls', role: 'group', 'aria-label': 'Controls' }, this.search.el, rangeControl(app), interval, this.indicators(), zone, refresh, theme, this.pauseButton),
+      h(
+        'div',
+        { class: 'controls', role: 'group', 'aria-label': 'Controls' },
+        this.search.el,
+        rangeControl(app),
+        interval,
+        this.indicators(),
+        zone,
+        refresh,
+        theme,
+        this.pauseButton,
+      ),
     );
     state.on('change', () => this.draw());
     app.on('meta', () => this.draw());
@@ -67,7 +107,9 @@ export class Header {
         const box = h('input', { type: 'checkbox', checked: this.app.view.show.includes(indicator), name: indicator });
         box.addEventListener('change', () => {
           const { show } = this.app.view;
-          this.app.state.set({ show: INDICATORS.filter((one) => (one === indicator ? box.checked : show.includes(one))) });
+          this.app.state.set({
+            show: INDICATORS.filter((one) => (one === indicator ? box.checked : show.includes(one))),
+          });
         });
         return h('label', { class: 'check' }, box, INDICATOR_TITLES[indicator]);
       }),
@@ -98,9 +140,15 @@ export class Header {
     const { live, meta, view, zone } = this.app;
     if (!meta || view.paused) return;
     const rows = live.pipeline?.rows ?? meta.rows;
-    setText(this.about, [meta.topic === null ? null : name(meta.topic), `${compact(rows)} rows`].filter(Boolean).join(' · '));
+    setText(
+      this.about,
+      [meta.topic === null ? null : name(meta.topic), `${compact(rows)} rows`].filter(Boolean).join(' · '),
+    );
     this.about.title = name(meta.table);
-    setText(this.clock, `${time.dateTime(this.app.newest, zone)} ${zone === 'UTC' ? 'UTC' : zone.split('/').at(-1)!.replace('_', ' ')}`);
+    setText(
+      this.clock,
+      `${time.dateTime(this.app.newest, zone)} ${zone === 'UTC' ? 'UTC' : zone.split('/').at(-1)!.replace('_', ' ')}`,
+    );
     this.clock.title = `Newest tick; times are of ${zone}`;
   }
 }

@@ -32,11 +32,13 @@ export function rangeControl(app: App): HTMLElement {
     },
     state,
   );
-  const input = (label: string): HTMLInputElement => h('input', { type: 'datetime-local', step: 1, 'aria-label': label, title: label });
+  const input = (label: string): HTMLInputElement =>
+    h('input', { type: 'datetime-local', step: 1, 'aria-label': label, title: label });
   const [from, to] = [input('From'), input('To, exclusive; empty is open')];
   const trouble = h('span', { class: 'control-trouble', role: 'alert' });
   const box = h('div', { class: 'custom-range' }, from, h('span', { 'aria-hidden': 'true' }, '–'), to, trouble);
-  const read = (element: HTMLInputElement): number | null => (element.value === '' ? null : fromWall(element.value, app.zone));
+  const read = (element: HTMLInputElement): number | null =>
+    element.value === '' ? null : fromWall(element.value, app.zone);
   const take = (): void => {
     const [begin, end] = [read(from), read(to)];
     if (begin === null && end === null) return;

@@ -22,7 +22,14 @@ export class SymbolSearch {
     'aria-controls': 'symbol-options',
     'aria-autocomplete': 'list',
   });
-  private readonly list = h('div', { id: 'symbol-options', class: 'options', role: 'listbox', tabindex: -1, 'aria-label': 'Symbols found', 'aria-multiselectable': 'true' });
+  private readonly list = h('div', {
+    id: 'symbol-options',
+    class: 'options',
+    role: 'listbox',
+    tabindex: -1,
+    'aria-label': 'Symbols found',
+    'aria-multiselectable': 'true',
+  });
   private found: string[] = [];
   private active = -1;
 
@@ -47,11 +54,23 @@ export class SymbolSearch {
     const chips = symbols.map((symbol, at) => {
       const known = this.app.market.symbols.length === 0 || this.app.market.known(symbol);
       const shown = name(symbol);
-      const show = button({ class: 'chip-name', title: known ? `Show ${shown}` : 'This symbol is not in the table', 'aria-current': at === 0 ? 'true' : null }, () => this.app.state.set({ symbols: [symbol, ...symbols.filter((other) => other !== symbol)] }), known ? shown : `${shown} ?`);
-      const remove = button({ class: 'chip-remove', 'aria-label': `Remove ${shown}` }, () => {
-        this.app.choose(symbol, true);
-        this.input.focus();
-      }, icon('close'));
+      const show = button(
+        {
+          class: 'chip-name',
+          title: known ? `Show ${shown}` : 'This symbol is not in the table',
+          'aria-current': at === 0 ? 'true' : null,
+        },
+        () => this.app.state.set({ symbols: [symbol, ...symbols.filter((other) => other !== symbol)] }),
+        known ? shown : `${shown} ?`,
+      );
+      const remove = button(
+        { class: 'chip-remove', 'aria-label': `Remove ${shown}` },
+        () => {
+          this.app.choose(symbol, true);
+          this.input.focus();
+        },
+        icon('close'),
+      );
       return h('li', { class: at === 0 ? 'chip first' : 'chip' }, show, remove);
     });
     if (symbols.length === 0) chips.push(h('li', { class: 'chip none' }, 'all symbols'));
@@ -89,7 +108,18 @@ export class SymbolSearch {
     const { symbols } = this.app.view;
     const options = this.found.map((symbol, at) => {
       const chosen = symbols.includes(symbol);
-      const option = h('div', { class: at === this.active ? 'option active' : 'option', role: 'option', id: `symbol-option-${at}`, 'aria-selected': String(chosen), 'data-at': at }, name(symbol), h('span', { class: 'muted', 'aria-hidden': 'true' }, chosen ? '✓' : ''));
+      const option = h(
+        'div',
+        {
+          class: at === this.active ? 'option active' : 'option',
+          role: 'option',
+          id: `symbol-option-${at}`,
+          'aria-selected': String(chosen),
+          'data-at': at,
+        },
+        name(symbol),
+        h('span', { class: 'muted', 'aria-hidden': 'true' }, chosen ? '✓' : ''),
+      );
       return option;
     });
     if (options.length === 0) options.push(h('div', { class: 'option none' }, 'no such symbol'));

@@ -23,7 +23,11 @@ function append(element: Element, children: Child[]): void {
 }
 
 /** A button that never submits anything. */
-export function button(attributes: Attributes, click: (event: MouseEvent) => void, ...children: Child[]): HTMLButtonElement {
+export function button(
+  attributes: Attributes,
+  click: (event: MouseEvent) => void,
+  ...children: Child[]
+): HTMLButtonElement {
   const element = h('button', { type: 'button', ...attributes }, ...children);
   element.addEventListener('click', click);
   return element;

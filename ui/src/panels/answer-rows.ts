@@ -29,7 +29,13 @@ export class Rows {
   }
 
   /** A column of numbers. */
-  numeric(name: string, title: string, width: string, text: (x: number | null) => string, tone?: (x: number | null) => string): Column<Row> {
+  numeric(
+    name: string,
+    title: string,
+    width: string,
+    text: (x: number | null) => string,
+    tone?: (x: number | null) => string,
+  ): Column<Row> {
     return {
       name,
       title,

@@ -18,14 +18,36 @@ const MOST_BARS = 6000;
 
 export function barsOf(answer: Answer): Bar[] {
   const get = (name: string): (number | null)[] => column(answer, name) as (number | null)[];
-  const [time, open, high, low, close, volume, trades] = ['bar_start', 'open', 'high', 'low', 'close', 'volume', 'trades'].map(get) as [
-    (number | null)[], (number | null)[], (number | null)[], (number | null)[], (number | null)[], (number | null)[], (number | null)[],
+  const [time, open, high, low, close, volume, trades] = [
+    'bar_start',
+    'open',
+    'high',
+    'low',
+    'close',
+    'volume',
+    'trades',
+  ].map(get) as [
+    (number | null)[],
+    (number | null)[],
+    (number | null)[],
+    (number | null)[],
+    (number | null)[],
+    (number | null)[],
+    (number | null)[],
   ];
   const bars: Bar[] = [];
   for (let row = 0; row < answer.rows; row += 1) {
     const [o, hi, lo, c, t] = [open[row], high[row], low[row], close[row], time[row]];
     if (t == null || o == null || hi == null || lo == null || c == null) continue;
-    bars.push({ time: Math.round(t / 1000), open: o, high: hi, low: lo, close: c, volume: volume[row] ?? 0, trades: trades[row] ?? 0 });
+    bars.push({
+      time: Math.round(t / 1000),
+      open: o,
+      high: hi,
+      low: lo,
+      close: c,
+      volume: volume[row] ?? 0,
+      trades: trades[row] ?? 0,
+    });
   }
   return bars;
 }

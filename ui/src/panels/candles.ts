@@ -63,7 +63,15 @@ export class CandlesPanel extends Panel {
     if (symbol === null || !this.app.meta) return null;
     const interval = this.app.interval;
     const bounds = this.app.newestBounds(interval, MOST_STEPS);
-    return { name: 'bars', symbols: [symbol], ...bounds, interval, params: { candles: 'false' }, limit: MOST_BARS, newest: true };
+    return {
+      name: 'bars',
+      symbols: [symbol],
+      ...bounds,
+      interval,
+      params: { candles: 'false' },
+      limit: MOST_BARS,
+      newest: true,
+    };
   }
 
   protected override ask(query: Query, signal: AbortSignal, other: boolean): Promise<Answer> {
@@ -122,7 +130,11 @@ export class CandlesPanel extends Panel {
       const bounds = this.query();
       const from = first ? new Date(first.time * 1000).toISOString() : bounds?.from;
       const { params } = this.app.kinds(this.app.view.show.includes('signals') ? 'all' : 'alerts');
-      const marks = await fetchMarks(symbol, { ...(from ? { from } : {}), ...(bounds?.to ? { to: bounds.to } : {}), ...(params ? { params } : {}) }, controller.signal);
+      const marks = await fetchMarks(
+        symbol,
+        { ...(from ? { from } : {}), ...(bounds?.to ? { to: bounds.to } : {}), ...(params ? { params } : {}) },
+        controller.signal,
+      );
       if (controller !== this.marksController) return;
       const ids = new Set(marks.map((one) => one.id));
       const newest = marks.reduce((most, one) => Math.max(most, one.ts), 0);
@@ -193,7 +205,12 @@ export class CandlesPanel extends Panel {
     }
     if (this.marksDirty && (fit || performance.now() - this.marksDrawn > MARKS_PACE_MS)) {
       this.marksDrawn = performance.now();
-      const { markers, counts } = markersOf(this.marks, show, this.bars.list.map((bar) => bar.time), this.step);
+      const { markers, counts } = markersOf(
+        this.marks,
+        show,
+        this.bars.list.map((bar) => bar.time),
+        this.step,
+      );
       this.chart.mark(markers);
       this.markKey.draw(counts);
       this.marksDirty = false;

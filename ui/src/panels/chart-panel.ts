@@ -37,7 +37,10 @@ export abstract class ChartPanel extends Panel {
   override draw(): void {
     if (!this.chart || !this.answer) return;
     // Merging costs half of a new chart, and drawing in the next frame makes two short tasks of a long one.
-    this.chart.setOption({ animation: false, ...this.option(this.answer) }, { replaceMerge: ['series'], lazyUpdate: true, silent: true });
+    this.chart.setOption(
+      { animation: false, ...this.option(this.answer) },
+      { replaceMerge: ['series'], lazyUpdate: true, silent: true },
+    );
   }
 
   protected override summarize(text: string): void {

@@ -50,16 +50,30 @@ export class VolumePanel extends ComparePanel {
     for (const chosen of all.slice(MOST_BARS)) if (view.symbols.includes(chosen.symbol)) top.push(chosen);
     const total = all.reduce((sum, { value }) => sum + value, 0);
     this.say(`${top.length} of ${all.length}`);
-    this.summarize(top.slice(0, 5).map(({ symbol, value }) => `${name(symbol)} ${compact(value)}`).join(', '));
+    this.summarize(
+      top
+        .slice(0, 5)
+        .map(({ symbol, value }) => `${name(symbol)} ${compact(value)}`)
+        .join(', '),
+    );
     return {
       grid: { left: 8, right: 52, top: 4, bottom: 4, containLabel: true },
       tooltip: {
         ...this.tooltip(),
         trigger: 'item',
-        formatter: ({ name: symbol, value }: { name: string; value: number }) => `${clip(symbol, 24)}  ${compact(value)}  (${fixed((value / total) * 100, 1)}%)`,
+        formatter: ({ name: symbol, value }: { name: string; value: number }) =>
+          `${clip(symbol, 24)}  ${compact(value)}  (${fixed((value / total) * 100, 1)}%)`,
       },
       xAxis: { type: 'value', show: false },
-      yAxis: { type: 'category', inverse: true, data: top.map(({ symbol }) => symbol), ...this.axis({ axisLine: { show: false }, axisLabel: { ...this.text(11), formatter: (symbol: string) => clip(symbol) } }) },
+      yAxis: {
+        type: 'category',
+        inverse: true,
+        data: top.map(({ symbol }) => symbol),
+        ...this.axis({
+          axisLine: { show: false },
+          axisLabel: { ...this.text(11), formatter: (symbol: string) => clip(symbol) },
+        }),
+      },
       series: [
         {
           type: 'bar',
@@ -69,7 +83,13 @@ export class VolumePanel extends ComparePanel {
             value,
             itemStyle: { color: view.symbols.includes(symbol) ? c.down : alpha(c.accent, 0.75), borderRadius: 2 },
           })),
-          label: { show: true, position: 'right', ...this.text(10), color: c.text, formatter: ({ value }: { value: number }) => compact(value) },
+          label: {
+            show: true,
+            position: 'right',
+            ...this.text(10),
+            color: c.text,
+            formatter: ({ value }: { value: number }) => compact(value),
+          },
         },
       ],
     } as Option;
@@ -97,9 +117,19 @@ export class SharePanel extends ComparePanel {
     }));
     if (rest > 0) slices.push({ name: 'others', value: rest, itemStyle: { color: c.faint } });
     this.say(`${top.length} of ${all.length}`);
-    this.summarize(top.slice(0, 5).map(({ symbol, value }) => `${name(symbol)} ${fixed(value, 1)}%`).join(', '));
+    this.summarize(
+      top
+        .slice(0, 5)
+        .map(({ symbol, value }) => `${name(symbol)} ${fixed(value, 1)}%`)
+        .join(', '),
+    );
     return {
-      tooltip: { ...this.tooltip(), trigger: 'item', formatter: ({ name: symbol, value }: { name: string; value: number }) => `${clip(symbol, 24)}  ${fixed(value, 2)}% of all volatility` },
+      tooltip: {
+        ...this.tooltip(),
+        trigger: 'item',
+        formatter: ({ name: symbol, value }: { name: string; value: number }) =>
+          `${clip(symbol, 24)}  ${fixed(value, 2)}% of all volatility`,
+      },
       series: [
         {
           type: 'pie',
@@ -107,7 +137,13 @@ export class SharePanel extends ComparePanel {
           startAngle: 90,
           data: slices,
           itemStyle: { borderColor: c.panel, borderWidth: 2 },
-          label: { ...this.text(11), color: c.text, formatter: ({ name: symbol, value }: { name: string; value: number }) => `${clip(symbol, 9)} ${fixed(value, 1)}%`, overflow: 'none' },
+          label: {
+            ...this.text(11),
+            color: c.text,
+            formatter: ({ name: symbol, value }: { name: string; value: number }) =>
+              `${clip(symbol, 9)} ${fixed(value, 1)}%`,
+            overflow: 'none',
+          },
           labelLine: { length: 8, length2: 8, lineStyle: { color: c.faint } },
           avoidLabelOverlap: true,
         },

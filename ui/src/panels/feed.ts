@@ -32,11 +32,32 @@ export class FeedPanel extends Panel {
 
   constructor(app: App) {
     super(app, { id: 'alerts', title: 'Alerts', area: 'area-third' });
-    this.tools.append(select('Kinds of events', FEEDS, FEED_TITLES, () => app.view.feed, (feed) => app.state.set({ feed }), app.state));
+    this.tools.append(
+      select(
+        'Kinds of events',
+        FEEDS,
+        FEED_TITLES,
+        () => app.view.feed,
+        (feed) => app.state.set({ feed }),
+        app.state,
+      ),
+    );
     this.table = new VirtualTable<LiveEvent>('Alerts, newest first', [
       { name: 'ts', title: 'Time', width: '78px', text: (event) => shortTime(event.ts, app), tone: () => 'muted' },
-      { name: 'sign', title: '', width: '18px', text: sign, tone: (event) => (event.severity === 'critical' ? 'critical' : signTone(event)) },
-      { name: 'symbol', title: 'Symbol', width: 'minmax(52px, 1fr)', text: (event) => name(event.symbol), tone: () => 'strong' },
+      {
+        name: 'sign',
+        title: '',
+        width: '18px',
+        text: sign,
+        tone: (event) => (event.severity === 'critical' ? 'critical' : signTone(event)),
+      },
+      {
+        name: 'symbol',
+        title: 'Symbol',
+        width: 'minmax(52px, 1fr)',
+        text: (event) => name(event.symbol),
+        tone: () => 'strong',
+      },
       { name: 'what', title: 'What', width: 'minmax(176px, 3fr)', text: (event) => name(words(event)) },
       { name: 'close', title: 'Close', width: '60px', end: true, text: (event) => price(event.close) },
     ]);
@@ -54,7 +75,9 @@ export class FeedPanel extends Panel {
   }
 
   override query(): Query | null {
-    return this.app.meta ? { name: 'signals', ...this.app.kinds(this.app.view.feed), limit: FIRST, newest: true } : null;
+    return this.app.meta
+      ? { name: 'signals', ...this.app.kinds(this.app.view.feed), limit: FIRST, newest: true }
+      : null;
   }
 
   override tick(): void {

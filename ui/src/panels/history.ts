@@ -26,22 +26,86 @@ export class HistoryPanel extends Panel {
     super(app, { id: 'signals', title: 'Signal history', area: 'area-two-thirds' });
     this.table = new VirtualTable<LiveEvent>('Signals of the chosen symbols, newest first', [
       { name: 'ts', title: 'Time', width: '120px', text: (row) => dateTime(row.ts, app.zone), key: (row) => row.ts },
-      { name: 'symbol', title: 'Symbol', width: 'minmax(64px, 1fr)', text: (row) => name(row.symbol), key: (row) => row.symbol, tone: () => 'strong' },
+      {
+        name: 'symbol',
+        title: 'Symbol',
+        width: 'minmax(64px, 1fr)',
+        text: (row) => name(row.symbol),
+        key: (row) => row.symbol,
+        tone: () => 'strong',
+      },
       { name: 'kind', title: 'Kind', width: '84px', text: (row) => row.kind.replace('_', ' '), key: (row) => row.kind },
-      { name: 'side', title: 'Side', width: '84px', text: (row) => `${sign(row)} ${row.side ?? ''}`, key: (row) => row.side, tone: signTone },
-      { name: 'confirmed', title: 'Volume', width: '84px', text: (row) => (row.confirmed === null ? '–' : row.confirmed ? 'confirms' : 'no'), key: (row) => String(row.confirmed) },
-      { name: 'close', title: 'Close', width: '84px', end: true, text: (row) => price(row.close), key: (row) => row.close },
-      { name: 'volume', title: 'Tick vol', width: '80px', end: true, text: (row) => compact(row.volume), key: (row) => row.volume },
-      { name: 'value', title: 'Value', width: '72px', end: true, text: (row) => fixed(row.value, 3), key: (row) => row.value },
-      { name: 'name', title: 'Query or rule', width: 'minmax(110px, 1fr)', text: (row) => name(row.name), key: (row) => row.name, tone: () => 'muted' },
+      {
+        name: 'side',
+        title: 'Side',
+        width: '84px',
+        text: (row) => `${sign(row)} ${row.side ?? ''}`,
+        key: (row) => row.side,
+        tone: signTone,
+      },
+      {
+        name: 'confirmed',
+        title: 'Volume',
+        width: '84px',
+        text: (row) => (row.confirmed === null ? '–' : row.confirmed ? 'confirms' : 'no'),
+        key: (row) => String(row.confirmed),
+      },
+      {
+        name: 'close',
+        title: 'Close',
+        width: '84px',
+        end: true,
+        text: (row) => price(row.close),
+        key: (row) => row.close,
+      },
+      {
+        name: 'volume',
+        title: 'Tick vol',
+        width: '80px',
+        end: true,
+        text: (row) => compact(row.volume),
+        key: (row) => row.volume,
+      },
+      {
+        name: 'value',
+        title: 'Value',
+        width: '72px',
+        end: true,
+        text: (row) => fixed(row.value, 3),
+        key: (row) => row.value,
+      },
+      {
+        name: 'name',
+        title: 'Query or rule',
+        width: 'minmax(110px, 1fr)',
+        text: (row) => name(row.name),
+        key: (row) => row.name,
+        tone: () => 'muted',
+      },
     ]);
-    this.tools.append(select('Kinds of signals', FEEDS, { ...FEED_TITLES, alerts: 'All but states' }, () => app.view.history, (history) => app.state.set({ history }), app.state));
+    this.tools.append(
+      select(
+        'Kinds of signals',
+        FEEDS,
+        { ...FEED_TITLES, alerts: 'All but states' },
+        () => app.view.history,
+        (history) => app.state.set({ history }),
+        app.state,
+      ),
+    );
     this.body.append(this.table.el);
   }
 
   override query(): Query | null {
     if (!this.app.meta || this.app.focus === null) return null;
-    return { name: 'signals', symbols: this.app.view.symbols, ...this.app.bounds(), ...this.app.kinds(this.app.view.history), limit: LIMIT, newest: true };
+    return {
+      name: 'signals',
+      symbols: this.app.view.symbols,
+      ...this.app.bounds(),
+      ...this.app.kinds(this.app.view.history),
+      limit: LIMIT,
+      newest: true,
+    };
   }
 
   override menuQuery(): Query | null {
@@ -49,7 +113,13 @@ export class HistoryPanel extends Panel {
   }
 
   private crossover(): Query {
-    return { name: 'sma_crossover', symbols: this.app.chosenOrFocus, ...this.app.bounds(), limit: CROSSOVER_ROWS, newest: true };
+    return {
+      name: 'sma_crossover',
+      symbols: this.app.chosenOrFocus,
+      ...this.app.bounds(),
+      limit: CROSSOVER_ROWS,
+      newest: true,
+    };
   }
 
   protected override async ask(query: Query, signal: AbortSignal, other: boolean): Promise<Answer> {
@@ -76,8 +146,18 @@ export class HistoryPanel extends Panel {
   override draw(): void {
     const events = this.shown();
     this.table.set(events);
-    this.say(this.derived ? 'crosses by SQL' : this.answer?.truncated ? `newest ${count(events.length)}` : count(events.length));
+    this.say(
+      this.derived
+        ? 'crosses by SQL'
+        : this.answer?.truncated
+          ? `newest ${count(events.length)}`
+          : count(events.length),
+    );
     const [first] = events;
-    this.summarize(first ? `${events.length} signals. Newest: ${name(first.symbol)} ${first.kind} ${first.side ?? ''}.` : 'No signals.');
+    this.summarize(
+      first
+        ? `${events.length} signals. Newest: ${name(first.symbol)} ${first.kind} ${first.side ?? ''}.`
+        : 'No signals.',
+    );
   }
 }

@@ -12,7 +12,11 @@ import { ChartPanel, type Frame, type Option } from './chart-panel';
 /** About one for each pixel of the panel. */
 const TICKS = 600;
 const MOST_LINES = 8;
-const [LONG, DOTS, MIXED] = [[6, 3], [2, 2], [8, 3, 2, 3]];
+const [LONG, DOTS, MIXED] = [
+  [6, 3],
+  [2, 2],
+  [8, 3, 2, 3],
+];
 const DASHES: (string | number[])[] = ['solid', LONG!, DOTS!, MIXED!];
 
 interface Line {
@@ -56,10 +60,31 @@ abstract class LinesPanel extends ChartPanel {
         trigger: 'axis',
         axisPointer: { type: 'line', lineStyle: { color: c.muted, type: 'dashed' } },
         formatter: (at: { seriesName: string; value: [number, number | null] }[]) =>
-          [time.dateTime(at[0]?.value[0] ?? 0, zone), ...at.map(({ seriesName, value }) => `${name(seriesName)}  ${value[1] === null ? '–' : this.text_(value[1])}`)].join('\n'),
+          [
+            time.dateTime(at[0]?.value[0] ?? 0, zone),
+            ...at.map(
+              ({ seriesName, value }) => `${name(seriesName)}  ${value[1] === null ? '–' : this.text_(value[1])}`,
+            ),
+          ].join('\n'),
       },
-      xAxis: { type: 'time', ...this.axis({ splitLine: { show: false }, axisLabel: { ...this.text(10), hideOverlap: true, alignMaxLabel: 'right', formatter: (ms: number) => time.clock(ms, zone) } }) },
-      yAxis: { type: 'value', scale: true, splitNumber: 4, ...this.axis({ axisLabel: { ...this.text(10), formatter: (y: number) => this.text_(y) } }) },
+      xAxis: {
+        type: 'time',
+        ...this.axis({
+          splitLine: { show: false },
+          axisLabel: {
+            ...this.text(10),
+            hideOverlap: true,
+            alignMaxLabel: 'right',
+            formatter: (ms: number) => time.clock(ms, zone),
+          },
+        }),
+      },
+      yAxis: {
+        type: 'value',
+        scale: true,
+        splitNumber: 4,
+        ...this.axis({ axisLabel: { ...this.text(10), formatter: (y: number) => this.text_(y) } }),
+      },
       series: lines.map((line) => ({
         type: 'line',
         id: line.name,
@@ -95,7 +120,13 @@ export class AveragesPanel extends LinesPanel {
     const ts = column(answer, 'ts') as number[];
     const line = (from: string, title: string, at: number, dash: string | number[], width = 1.25): Line => {
       const values = column(answer, from) as (number | null)[];
-      return { name: title, points: ts.map((ms, row) => [ms, values[row] ?? null]), color: at === 0 ? c.muted : c.series[at - 1]!, dash, width };
+      return {
+        name: title,
+        points: ts.map((ms, row) => [ms, values[row] ?? null]),
+        color: at === 0 ? c.muted : c.series[at - 1]!,
+        dash,
+        width,
+      };
     };
     const lines = [
       line('close', 'Close', 0, 'solid', 1),
@@ -104,7 +135,9 @@ export class AveragesPanel extends LinesPanel {
       line('ma_20', 'MA 20', 2, 'solid', 1.75),
     ];
     this.say(`${name(this.app.focus ?? '')}, last ${answer.rows} ticks`);
-    this.summarize(`Of ${name(this.app.focus ?? '')}, newest tick: ${lines.map((one) => `${one.name} ${price(one.points[one.points.length - 1]?.[1], 2)}`).join(', ')}.`);
+    this.summarize(
+      `Of ${name(this.app.focus ?? '')}, newest tick: ${lines.map((one) => `${one.name} ${price(one.points[one.points.length - 1]?.[1], 2)}`).join(', ')}.`,
+    );
     return this.lines(lines);
   }
 }
@@ -127,16 +160,28 @@ export class VolatilityPanel extends LinesPanel {
 
   protected override option(answer: Answer): Option {
     const c = colors();
-    const [symbols, ts, values] = [column(answer, 'symbol') as string[], column(answer, 'ts') as number[], column(answer, 'volatility') as (number | null)[]];
+    const [symbols, ts, values] = [
+      column(answer, 'symbol') as string[],
+      column(answer, 'ts') as number[],
+      column(answer, 'volatility') as (number | null)[],
+    ];
     const points = new Map<string, [number, number | null][]>();
     symbols.forEach((symbol, row) => {
       const line = points.get(symbol);
       if (line) line.push([ts[row]!, values[row] ?? null]);
       else points.set(symbol, [[ts[row]!, values[row] ?? null]]);
     });
-    const lines = [...points].map(([symbol, its], at): Line => ({ name: symbol, points: its, color: c.series[at % c.series.length]!, dash: DASHES[at % DASHES.length]!, width: 1.25 }));
+    const lines = [...points].map(([symbol, its], at): Line => ({
+      name: symbol,
+      points: its,
+      color: c.series[at % c.series.length]!,
+      dash: DASHES[at % DASHES.length]!,
+      width: 1.25,
+    }));
     this.say(`deviation of 10 closes, ${lines.length === 1 ? name(lines[0]!.name) : `${lines.length} symbols`}`);
-    this.summarize(lines.map((line) => `${name(line.name)} ${fixed(line.points[line.points.length - 1]?.[1], 4)}`).join(', '));
+    this.summarize(
+      lines.map((line) => `${name(line.name)} ${fixed(line.points[line.points.length - 1]?.[1], 4)}`).join(', '),
+    );
     return this.lines(lines);
   }
 }

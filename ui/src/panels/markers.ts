@@ -12,9 +12,19 @@ export type Mark = Pick<LiveEvent, 'kind' | 'side' | 'ts' | 'confirmed' | 'id' |
 const MOST_MARKS = 5000;
 
 export function eventsOf(answer: Answer): LiveEvent[] {
-  const columns = ['id', 'kind', 'name', 'symbol', 'ts', 'side', 'confirmed', 'severity', 'close', 'volume', 'value'].map(
-    (name) => [name, column(answer, name)] as const,
-  );
+  const columns = [
+    'id',
+    'kind',
+    'name',
+    'symbol',
+    'ts',
+    'side',
+    'confirmed',
+    'severity',
+    'close',
+    'volume',
+    'value',
+  ].map((name) => [name, column(answer, name)] as const);
   return Array.from({ length: answer.rows }, (_, row) => {
     const event = Object.fromEntries(columns.map(([name, cells]) => [name, cells[row] ?? null]));
     return event as unknown as LiveEvent;
@@ -24,7 +34,14 @@ export function eventsOf(answer: Answer): LiveEvent[] {
 /** Rows of `sma_crossover` that are events. */
 export function crossesOf(answer: Answer): LiveEvent[] {
   const get = (name: string): unknown[] => column(answer, name);
-  const [symbol, ts, side, confirmed, close, volume] = ['symbol', 'ts', 'cross_event', 'confirmed', 'close', 'volume'].map(get);
+  const [symbol, ts, side, confirmed, close, volume] = [
+    'symbol',
+    'ts',
+    'cross_event',
+    'confirmed',
+    'close',
+    'volume',
+  ].map(get);
   const events: LiveEvent[] = [];
   for (let row = 0; row < answer.rows; row += 1) {
     if (side?.[row] == null) continue;
@@ -47,15 +64,33 @@ export function crossesOf(answer: Answer): LiveEvent[] {
 
 function anomaliesOf(answer: Answer): Mark[] {
   const [ts, side, value] = [column(answer, 'ts'), column(answer, 'direction'), column(answer, 'zscore')];
-  return ts.map((ms, row) => ({ kind: 'anomaly', side: side[row] as string, ts: ms as number, confirmed: null, id: `${ms}-anomaly`, value: value[row] as number | null }));
+  return ts.map((ms, row) => ({
+    kind: 'anomaly',
+    side: side[row] as string,
+    ts: ms as number,
+    confirmed: null,
+    id: `${ms}-anomaly`,
+    value: value[row] as number | null,
+  }));
 }
 
-export async function fetchMarks(symbol: string, bounds: Pick<Query, 'from' | 'to' | 'params'>, signal: AbortSignal): Promise<Mark[]> {
+export async function fetchMarks(
+  symbol: string,
+  bounds: Pick<Query, 'from' | 'to' | 'params'>,
+  signal: AbortSignal,
+): Promise<Mark[]> {
   const ask = (name: string, params: Pick<Query, 'params'>): Promise<Answer> =>
-    getJson<Answer>(queryUrl({ name, symbols: [symbol], ...bounds, ...params, limit: MOST_MARKS, newest: true }), signal, 6);
+    getJson<Answer>(
+      queryUrl({ name, symbols: [symbol], ...bounds, ...params, limit: MOST_MARKS, newest: true }),
+      signal,
+      6,
+    );
   const signals = await ask('signals', {});
   if (signals.rows > 0) return eventsOf(signals);
-  const [crosses, anomalies] = await Promise.all([ask('sma_crossover', { params: {} }), ask('zscore_anomalies', { params: {} })]);
+  const [crosses, anomalies] = await Promise.all([
+    ask('sma_crossover', { params: {} }),
+    ask('zscore_anomalies', { params: {} }),
+  ]);
   return [...crossesOf(crosses), ...anomaliesOf(anomalies)];
 }
 
@@ -110,7 +145,11 @@ export interface Drawn {
 export function markersOf(marks: Mark[], shown: Indicator[], times: number[], step: number): Drawn {
   const known = new Set(times);
   const groups = new Map<string, Group>();
-  const counts = { crosses: { all: 0, bars: 0, drawn: 0 }, signals: { all: 0, bars: 0, drawn: 0 }, anomalies: { all: 0, bars: 0, drawn: 0 } };
+  const counts = {
+    crosses: { all: 0, bars: 0, drawn: 0 },
+    signals: { all: 0, bars: 0, drawn: 0 },
+    anomalies: { all: 0, bars: 0, drawn: 0 },
+  };
   for (const mark of marks) {
     const time = Math.floor(mark.ts / 1000 / step) * step;
     const its = known.has(time) ? look(mark) : null;
@@ -121,7 +160,10 @@ export function markersOf(marks: Mark[], shown: Indicator[], times: number[], st
     groups.set(key, group);
     group.n += 1;
     group.confirmed ||= mark.confirmed !== false;
-    group.rank = its.shows === 'anomalies' ? Math.max(group.rank, Math.abs(mark.value ?? Infinity)) : time + (group.confirmed ? 1e12 : 0);
+    group.rank =
+      its.shows === 'anomalies'
+        ? Math.max(group.rank, Math.abs(mark.value ?? Infinity))
+        : time + (group.confirmed ? 1e12 : 0);
   }
   const drawn = (Object.keys(MOST_SHOWN) as Shown[]).flatMap((kind) => {
     const all = [...groups.values()].filter((group) => group.look.shows === kind).sort((a, b) => b.rank - a.rank);

@@ -16,10 +16,21 @@ type Look = { text: string; warn?: boolean };
 
 const CELLS: { title: string; look: (p: Pipeline, app: App) => Look; live?: boolean }[] = [
   { title: 'Rate', look: (p) => ({ text: p.rate === null ? '–' : `${compact(Math.round(p.rate))}/s` }), live: true },
-  { title: 'Lag', look: (p) => ({ text: p.lag_messages === null ? '–' : `${compact(p.lag_messages)} msgs` }), live: true },
-  { title: 'Lag in time', look: (p) => ({ text: duration(p.lag_seconds), warn: (p.lag_seconds ?? 0) > LAG_WARNS_S }), live: true },
+  {
+    title: 'Lag',
+    look: (p) => ({ text: p.lag_messages === null ? '–' : `${compact(p.lag_messages)} msgs` }),
+    live: true,
+  },
+  {
+    title: 'Lag in time',
+    look: (p) => ({ text: duration(p.lag_seconds), warn: (p.lag_seconds ?? 0) > LAG_WARNS_S }),
+    live: true,
+  },
   { title: 'Newest tick', look: (p, app) => ({ text: p.newest_ts === null ? '–' : clock(p.newest_ts, app.zone) }) },
-  { title: 'Last commit', look: (p) => ({ text: p.last_commit === null ? '–' : `${duration((Date.now() - p.last_commit) / 1000)} ago` }) },
+  {
+    title: 'Last commit',
+    look: (p) => ({ text: p.last_commit === null ? '–' : `${duration((Date.now() - p.last_commit) / 1000)} ago` }),
+  },
   { title: 'Table version', look: (p) => ({ text: count(p.table_version) }) },
   { title: 'Rows', look: (p) => ({ text: compact(p.rows) }) },
   { title: 'Files', look: (p) => ({ text: count(p.files) }) },
@@ -58,7 +69,8 @@ export class PipelinePanel extends Panel {
     if (!pipeline) return;
     CELLS.forEach((cell, at) => {
       const value = this.values[at]!;
-      const { text, warn } = cell.live && !this.app.isLive ? { text: '–' } : { warn: false, ...cell.look(pipeline, this.app) };
+      const { text, warn } =
+        cell.live && !this.app.isLive ? { text: '–' } : { warn: false, ...cell.look(pipeline, this.app) };
       setText(value, warn ? `⚠ ${text}` : text);
       toggle(value, 'warn', warn === true);
     });

@@ -22,13 +22,14 @@ import type { Indicator } from '../state';
 import { alpha, colors } from '../theme';
 import { mean, type Bar } from './bars';
 
-export const AVERAGES: { name: Indicator; n: number; title: string; series: number; style: LineStyle; mark: string }[] = [
-  { name: 'ma5', n: 5, title: 'MA 5', series: 4, style: LineStyle.Dotted, mark: '┈' },
-  { name: 'sma9', n: 9, title: 'SMA 9', series: 2, style: LineStyle.Solid, mark: '━' },
-  { name: 'ma10', n: 10, title: 'MA 10', series: 7, style: LineStyle.Dashed, mark: '╌' },
-  { name: 'ma20', n: 20, title: 'MA 20', series: 8, style: LineStyle.LargeDashed, mark: '╍' },
-  { name: 'sma21', n: 21, title: 'SMA 21', series: 5, style: LineStyle.Solid, mark: '━' },
-];
+export const AVERAGES: { name: Indicator; n: number; title: string; series: number; style: LineStyle; mark: string }[] =
+  [
+    { name: 'ma5', n: 5, title: 'MA 5', series: 4, style: LineStyle.Dotted, mark: '┈' },
+    { name: 'sma9', n: 9, title: 'SMA 9', series: 2, style: LineStyle.Solid, mark: '━' },
+    { name: 'ma10', n: 10, title: 'MA 10', series: 7, style: LineStyle.Dashed, mark: '╌' },
+    { name: 'ma20', n: 20, title: 'MA 20', series: 8, style: LineStyle.LargeDashed, mark: '╍' },
+    { name: 'sma21', n: 21, title: 'SMA 21', series: 5, style: LineStyle.Solid, mark: '━' },
+  ];
 
 export class PriceChart {
   private readonly chart: IChartApi;
@@ -44,10 +45,18 @@ export class PriceChart {
   /** Place of the bar under the crosshair; null when there is none. */
   onCrosshair: (at: number | null) => void = () => {};
 
-  constructor(box: HTMLElement, private zone: string, private step: number) {
+  constructor(
+    box: HTMLElement,
+    private zone: string,
+    private step: number,
+  ) {
     this.chart = createChart(box, { autoSize: true, layout: { attributionLogo: false } });
     this.candles = this.chart.addSeries(CandlestickSeries, { priceLineStyle: LineStyle.Dotted });
-    this.volume = this.chart.addSeries(HistogramSeries, { priceFormat: { type: 'volume' }, priceLineVisible: false, lastValueVisible: false }, 1);
+    this.volume = this.chart.addSeries(
+      HistogramSeries,
+      { priceFormat: { type: 'volume' }, priceLineVisible: false, lastValueVisible: false },
+      1,
+    );
     for (const average of AVERAGES) {
       const line = this.chart.addSeries(LineSeries, {
         lineWidth: 1,
@@ -73,9 +82,18 @@ export class PriceChart {
     this.step = step;
     const c = colors();
     this.chart.applyOptions({
-      layout: { background: { color: c.panel }, textColor: c.muted, fontFamily: c.font, fontSize: 11, panes: { separatorColor: c.line, separatorHoverColor: alpha(c.accent, 0.3) } },
+      layout: {
+        background: { color: c.panel },
+        textColor: c.muted,
+        fontFamily: c.font,
+        fontSize: 11,
+        panes: { separatorColor: c.line, separatorHoverColor: alpha(c.accent, 0.3) },
+      },
       grid: { vertLines: { color: alpha(c.line, 0.55) }, horzLines: { color: alpha(c.line, 0.55) } },
-      crosshair: { vertLine: { color: c.muted, labelBackgroundColor: c.raised }, horzLine: { color: c.muted, labelBackgroundColor: c.raised } },
+      crosshair: {
+        vertLine: { color: c.muted, labelBackgroundColor: c.raised },
+        horzLine: { color: c.muted, labelBackgroundColor: c.raised },
+      },
       rightPriceScale: { borderColor: c.line, minimumWidth: 64 },
       timeScale: {
         borderColor: c.line,
@@ -136,7 +154,11 @@ export class PriceChart {
 
   private volumeOf(bar: Bar): { time: UTCTimestamp; value: number; color: string } {
     const c = colors();
-    return { time: bar.time as UTCTimestamp, value: bar.volume, color: alpha(bar.close >= bar.open ? c.up : c.down, 0.45) };
+    return {
+      time: bar.time as UTCTimestamp,
+      value: bar.volume,
+      color: alpha(bar.close >= bar.open ? c.up : c.down, 0.45),
+    };
   }
 
   /** Draws bars from a place on; 0 draws them all. */

@@ -32,12 +32,23 @@ export class RollingPanel extends Panel {
       if (!app.view.paused) mark(this);
     });
     app.live.on('hello', ({ mode }) => {
-      if (mode === 'snapshot') this.show('empty', 'Rolling values are there while ticks arrive: give brokers.', 'tickhouse dashboard --brokers HOST:PORT');
+      if (mode === 'snapshot')
+        this.show(
+          'empty',
+          'Rolling values are there while ticks arrive: give brokers.',
+          'tickhouse dashboard --brokers HOST:PORT',
+        );
     });
   }
 
   override menuQuery(): Query | null {
-    return { name: 'moving_averages', symbols: this.app.chosenOrFocus, ...this.app.bounds(), limit: 1000, newest: true };
+    return {
+      name: 'moving_averages',
+      symbols: this.app.chosenOrFocus,
+      ...this.app.bounds(),
+      limit: 1000,
+      newest: true,
+    };
   }
 
   private build(): VirtualTable<Quote> {
@@ -51,13 +62,35 @@ export class RollingPanel extends Panel {
       text: (quote) => text(value, market.value(quote, value)),
       key: (quote) => market.value(quote, value),
       ...(value === 'change_pct' ? { tone: (quote: Quote) => tone(market.value(quote, value)) } : {}),
-      ...(value === 'zscore' ? { tone: (quote: Quote) => (Math.abs(market.value(quote, value)) > 2 ? 'warn' : '') } : {}),
+      ...(value === 'zscore'
+        ? { tone: (quote: Quote) => (Math.abs(market.value(quote, value)) > 2 ? 'warn' : '') }
+        : {}),
     });
     return new VirtualTable<Quote>('Rolling values of all symbols', [
-      { name: 'symbol', title: 'Symbol', width: 'minmax(72px, 1fr)', text: (quote) => name(quote.symbol), key: (quote) => quote.symbol, tone: () => 'strong' },
-      { name: 'signal', title: 'Signal', width: '64px', text: (quote) => quote.signal, key: (quote) => quote.signal, tone: (quote) => (quote.signal === 'Buy' ? 'up' : quote.signal === 'Sell' ? 'down' : 'muted') },
+      {
+        name: 'symbol',
+        title: 'Symbol',
+        width: 'minmax(72px, 1fr)',
+        text: (quote) => name(quote.symbol),
+        key: (quote) => quote.symbol,
+        tone: () => 'strong',
+      },
+      {
+        name: 'signal',
+        title: 'Signal',
+        width: '64px',
+        text: (quote) => quote.signal,
+        key: (quote) => quote.signal,
+        tone: (quote) => (quote.signal === 'Buy' ? 'up' : quote.signal === 'Sell' ? 'down' : 'muted'),
+      },
       ...market.columns.map(numeric),
-      { name: 'ts', title: 'Time', width: '72px', text: (quote) => clock(quote.ts, app.zone), key: (quote) => quote.ts },
+      {
+        name: 'ts',
+        title: 'Time',
+        width: '72px',
+        text: (quote) => clock(quote.ts, app.zone),
+        key: (quote) => quote.ts,
+      },
     ]);
   }
 
@@ -74,7 +107,9 @@ export class RollingPanel extends Panel {
     this.say(`${count(quotes.length)} symbols`);
     const [first] = quotes;
     if (first) {
-      this.summarize(`Rolling values of ${quotes.length} symbols. ${name(first.symbol)}: close ${price(market.value(first, 'close'))}, SMA 9 ${price(market.value(first, 'sma_fast'), 2)}, SMA 21 ${price(market.value(first, 'sma_slow'), 2)}.`);
+      this.summarize(
+        `Rolling values of ${quotes.length} symbols. ${name(first.symbol)}: close ${price(market.value(first, 'close'))}, SMA 9 ${price(market.value(first, 'sma_fast'), 2)}, SMA 21 ${price(market.value(first, 'sma_slow'), 2)}.`,
+      );
     }
   }
 }

@@ -56,18 +56,68 @@ abstract class ScatterPanel extends ChartPanel {
     const { app } = this;
     const all = this.points(answer).filter(({ x, y }) => x > 0 && y > 0);
     const chosen = app.chosenOrFocus;
-    const extremes = new Set([...all].sort((a, b) => b.y - a.y).slice(0, 5).map(({ symbol }) => symbol));
+    const extremes = new Set(
+      [...all]
+        .sort((a, b) => b.y - a.y)
+        .slice(0, 5)
+        .map(({ symbol }) => symbol),
+    );
     this.say(`${all.length} symbols`);
-    this.summarize([...all].sort((a, b) => b.y - a.y).slice(0, 4).map((point) => this.tell(point)).join('; '));
+    this.summarize(
+      [...all]
+        .sort((a, b) => b.y - a.y)
+        .slice(0, 4)
+        .map((point) => this.tell(point))
+        .join('; '),
+    );
     return {
       grid: { left: 12, right: 24, top: 28, bottom: 22, containLabel: true },
-      tooltip: { ...this.tooltip(), trigger: 'item', formatter: ({ data }: { data: { point: Point } }) => this.tell(data.point) },
-      xAxis: { type: 'log', ...reach(all.map(({ x }) => x)), name: this.xName, nameLocation: 'middle', nameGap: 20, ...this.axis({ axisLabel: { ...this.text(10), hideOverlap: true, showMinLabel: false, showMaxLabel: false, formatter: (x: number) => compact(x) } }) },
-      yAxis: { type: 'log', ...reach(all.map(({ y }) => y)), name: this.yName, ...this.axis({ nameTextStyle: { ...this.text(10), align: 'left' }, axisLabel: { ...this.text(10), showMinLabel: false, showMaxLabel: false, formatter: this.yText } }) },
+      tooltip: {
+        ...this.tooltip(),
+        trigger: 'item',
+        formatter: ({ data }: { data: { point: Point } }) => this.tell(data.point),
+      },
+      xAxis: {
+        type: 'log',
+        ...reach(all.map(({ x }) => x)),
+        name: this.xName,
+        nameLocation: 'middle',
+        nameGap: 20,
+        ...this.axis({
+          axisLabel: {
+            ...this.text(10),
+            hideOverlap: true,
+            showMinLabel: false,
+            showMaxLabel: false,
+            formatter: (x: number) => compact(x),
+          },
+        }),
+      },
+      yAxis: {
+        type: 'log',
+        ...reach(all.map(({ y }) => y)),
+        name: this.yName,
+        ...this.axis({
+          nameTextStyle: { ...this.text(10), align: 'left' },
+          axisLabel: { ...this.text(10), showMinLabel: false, showMaxLabel: false, formatter: this.yText },
+        }),
+      },
       series: [
-        this.group('up', all.filter(({ symbol, change }) => !chosen.includes(symbol) && change !== null && change >= 0), extremes),
-        this.group('down', all.filter(({ symbol, change }) => !chosen.includes(symbol) && change !== null && change < 0), extremes),
-        this.group('unknown', all.filter(({ symbol, change }) => !chosen.includes(symbol) && change === null), extremes),
+        this.group(
+          'up',
+          all.filter(({ symbol, change }) => !chosen.includes(symbol) && change !== null && change >= 0),
+          extremes,
+        ),
+        this.group(
+          'down',
+          all.filter(({ symbol, change }) => !chosen.includes(symbol) && change !== null && change < 0),
+          extremes,
+        ),
+        this.group(
+          'unknown',
+          all.filter(({ symbol, change }) => !chosen.includes(symbol) && change === null),
+          extremes,
+        ),
         ...all.filter(({ symbol }) => chosen.includes(symbol)).map((point) => this.one(point)),
       ],
     } as Option;
@@ -83,7 +133,9 @@ abstract class ScatterPanel extends ChartPanel {
       labelLayout: { hideOverlap: true },
       data: points.map((point) => {
         const datum = { name: point.symbol, value: [point.x, point.y], point };
-        return named.has(point.symbol) ? { ...datum, label: { ...this.text(10), show: true, position: 'top', formatter: short(point) } } : datum;
+        return named.has(point.symbol)
+          ? { ...datum, label: { ...this.text(10), show: true, position: 'top', formatter: short(point) } }
+          : datum;
       }),
     };
   }
@@ -98,7 +150,21 @@ abstract class ScatterPanel extends ChartPanel {
       symbolSize: 13,
       ...its,
       itemStyle: { color: its.color, borderColor: c.text, borderWidth: 1.5 },
-      data: [{ name: point.symbol, value: [point.x, point.y], point, label: { ...this.text(11), show: true, position: 'top', color: c.text, fontWeight: 'bold', formatter: short(point) } }],
+      data: [
+        {
+          name: point.symbol,
+          value: [point.x, point.y],
+          point,
+          label: {
+            ...this.text(11),
+            show: true,
+            position: 'top',
+            color: c.text,
+            fontWeight: 'bold',
+            formatter: short(point),
+          },
+        },
+      ],
     };
   }
 }
@@ -113,7 +179,9 @@ export class PriceVolumePanel extends ScatterPanel {
 
   override query(): Query | null {
     const { meta } = this.app;
-    return meta?.last_date ? { name: 'daily_summary', from: meta.last_date, limit: meta.row_limit, newest: true } : null;
+    return meta?.last_date
+      ? { name: 'daily_summary', from: meta.last_date, limit: meta.row_limit, newest: true }
+      : null;
   }
 
   protected override points(answer: Answer): Point[] {
@@ -121,7 +189,9 @@ export class PriceVolumePanel extends ScatterPanel {
     const [close, volume, change] = [get('close'), get('volume'), get('change_pct')];
     // A date that began meanwhile makes a second row; the last one of a symbol counts.
     const points = new Map<string, Point>();
-    (column(answer, 'symbol') as string[]).forEach((symbol, row) => points.set(symbol, { symbol, x: close[row] ?? 0, y: volume[row] ?? 0, change: change[row] ?? null }));
+    (column(answer, 'symbol') as string[]).forEach((symbol, row) =>
+      points.set(symbol, { symbol, x: close[row] ?? 0, y: volume[row] ?? 0, change: change[row] ?? null }),
+    );
     return [...points.values()];
   }
 
@@ -147,7 +217,12 @@ export class TrendVolatilityPanel extends ScatterPanel {
   protected override points(answer: Answer): Point[] {
     const get = (name: string): (number | null)[] => column(answer, name) as (number | null)[];
     const [trend, volatility] = [get('max_sma'), get('max_volatility')];
-    return (column(answer, 'symbol') as string[]).map((symbol, row) => ({ symbol, x: trend[row] ?? 0, y: volatility[row] ?? 0, change: null }));
+    return (column(answer, 'symbol') as string[]).map((symbol, row) => ({
+      symbol,
+      x: trend[row] ?? 0,
+      y: volatility[row] ?? 0,
+      change: null,
+    }));
   }
 
   protected override tell({ symbol, x, y }: Point): string {

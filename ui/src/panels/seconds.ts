@@ -38,7 +38,12 @@ export class Seconds {
       const before = this.known.get(second);
       this.known.set(second, bar);
       this.newest = Math.max(this.newest, second);
-      return { second, bar, volume: this.past ? 0 : bar[6] - (before?.[6] ?? 0), trades: this.past ? 0 : bar[7] - (before?.[7] ?? 0) };
+      return {
+        second,
+        bar,
+        volume: this.past ? 0 : bar[6] - (before?.[6] ?? 0),
+        trades: this.past ? 0 : bar[7] - (before?.[7] ?? 0),
+      };
     });
     this.past = false;
     while (this.known.size > REMEMBERED) {

@@ -19,8 +19,21 @@ export class DailyPanel extends Panel {
     super(app, { id: 'daily', title: 'Daily summary', area: 'area-half' });
     const { rows } = this;
     this.table = new VirtualTable<Row>('Daily summary', [
-      { name: 'trade_date', title: 'Trade date', width: '88px', text: (row) => rows.text('trade_date', row), key: (row) => rows.text('trade_date', row) },
-      { name: 'symbol', title: 'Symbol', width: 'minmax(64px, 1fr)', text: (row) => name(rows.text('symbol', row)), key: (row) => rows.text('symbol', row), tone: () => 'strong' },
+      {
+        name: 'trade_date',
+        title: 'Trade date',
+        width: '88px',
+        text: (row) => rows.text('trade_date', row),
+        key: (row) => rows.text('trade_date', row),
+      },
+      {
+        name: 'symbol',
+        title: 'Symbol',
+        width: 'minmax(64px, 1fr)',
+        text: (row) => name(rows.text('symbol', row)),
+        key: (row) => rows.text('symbol', row),
+        tone: () => 'strong',
+      },
       rows.numeric('open', 'Open', '76px', price),
       rows.numeric('high', 'High', '76px', price),
       rows.numeric('low', 'Low', '76px', price),
@@ -38,7 +51,13 @@ export class DailyPanel extends Panel {
   override query(): Query | null {
     const { app } = this;
     if (!app.meta) return null;
-    return { name: 'daily_summary', symbols: app.view.symbols, ...this.dates(), limit: app.meta.row_limit, newest: true };
+    return {
+      name: 'daily_summary',
+      symbols: app.view.symbols,
+      ...this.dates(),
+      limit: app.meta.row_limit,
+      newest: true,
+    };
   }
 
   /** Whole trade dates: a summary of a part of a day would not be that of the day. */
@@ -61,7 +80,9 @@ export class DailyPanel extends Panel {
     this.say(this.answer?.truncated ? `newest ${count(this.answer.rows)} rows` : `${count(this.rows.length)} rows`);
     const last = this.rows.length - 1;
     this.summarize(
-      last < 0 ? 'No rows.' : `${this.rows.length} rows. Last: ${name(this.rows.text('symbol', last))} on ${this.rows.text('trade_date', last)}, close ${price(this.rows.number('close', last))}, ${percent(this.rows.number('change_pct', last))}.`,
+      last < 0
+        ? 'No rows.'
+        : `${this.rows.length} rows. Last: ${name(this.rows.text('symbol', last))} on ${this.rows.text('trade_date', last)}, close ${price(this.rows.number('close', last))}, ${percent(this.rows.number('change_pct', last))}.`,
     );
   }
 }
@@ -77,9 +98,28 @@ export class WindowsPanel extends Panel {
     const { rows } = this;
     const start = (row: Row): number => rows.number('bar_start', row) ?? 0;
     this.table = new VirtualTable<Row>('Tumbling windows, newest first', [
-      { name: 'bar_start', title: 'Start', width: '112px', text: (row) => time.dateTime(start(row), app.zone), key: start },
-      { name: 'bar_end', title: 'End', width: '64px', text: (row) => time.clock(rows.number('bar_end', row) ?? 0, app.zone), tone: () => 'muted' },
-      { name: 'symbol', title: 'Symbol', width: 'minmax(64px, 1fr)', text: (row) => name(rows.text('symbol', row)), key: (row) => rows.text('symbol', row), tone: () => 'strong' },
+      {
+        name: 'bar_start',
+        title: 'Start',
+        width: '112px',
+        text: (row) => time.dateTime(start(row), app.zone),
+        key: start,
+      },
+      {
+        name: 'bar_end',
+        title: 'End',
+        width: '64px',
+        text: (row) => time.clock(rows.number('bar_end', row) ?? 0, app.zone),
+        tone: () => 'muted',
+      },
+      {
+        name: 'symbol',
+        title: 'Symbol',
+        width: 'minmax(64px, 1fr)',
+        text: (row) => name(rows.text('symbol', row)),
+        key: (row) => rows.text('symbol', row),
+        tone: () => 'strong',
+      },
       rows.numeric('avg_close', 'Mean', '76px', (x) => price(x, 3)),
       rows.numeric('volatility', 'Volatility', '76px', (x) => fixed(x, 4)),
       rows.numeric('change_pct', 'Change', '84px', change, tone),
@@ -112,7 +152,9 @@ export class WindowsPanel extends Panel {
     this.say(`${this.app.interval}, ${this.answer?.truncated ? 'newest ' : ''}${count(this.rows.length)} windows`);
     const [first] = this.table.top(1);
     this.summarize(
-      first === undefined ? 'No windows.' : `${this.rows.length} windows of ${this.app.interval}. Newest: ${name(this.rows.text('symbol', first))}, mean ${price(this.rows.number('avg_close', first), 3)}, ${percent(this.rows.number('change_pct', first))}.`,
+      first === undefined
+        ? 'No windows.'
+        : `${this.rows.length} windows of ${this.app.interval}. Newest: ${name(this.rows.text('symbol', first))}, mean ${price(this.rows.number('avg_close', first), 3)}, ${percent(this.rows.number('change_pct', first))}.`,
     );
   }
 }

@@ -31,7 +31,9 @@ interface Tick {
 function ticksOf(answer: Answer): Tick[] {
   const get = <T>(name: string): T[] => column(answer, name) as T[];
   const [symbol, ts] = [get<string>('symbol'), get<number>('ts')];
-  const [open, high, low, close, volume] = ['open', 'high', 'low', 'close', 'volume'].map((one) => get<number | null>(one));
+  const [open, high, low, close, volume] = ['open', 'high', 'low', 'close', 'volume'].map((one) =>
+    get<number | null>(one),
+  );
   const [trade, source] = [get<string | null>('trade_id'), get<string | null>('source')];
   const [partition, offset] = [get<number | null>('kafka_partition'), get<number | null>('kafka_offset')];
   return symbol.map((one, row) => ({
@@ -49,7 +51,8 @@ function ticksOf(answer: Answer): Tick[] {
   }));
 }
 
-const keyOf = (tick: Tick): string => `${tick.partition}/${tick.offset}/${tick.symbol}/${tick.trade}/${tick.close}/${tick.volume}`;
+const keyOf = (tick: Tick): string =>
+  `${tick.partition}/${tick.offset}/${tick.symbol}/${tick.trade}/${tick.close}/${tick.volume}`;
 
 export class TicksPanel extends Panel {
   private readonly table: VirtualTable<Tick>;
@@ -62,23 +65,60 @@ export class TicksPanel extends Panel {
     super(app, { id: 'ticks', title: 'Raw ticks', area: 'area-half' });
     const text = (x: number | null): string => price(x);
     this.table = new VirtualTable<Tick>('Raw ticks, newest first', [
-      { name: 'ts', title: 'Time', width: '156px', text: (tick) => `${dayMonth(tick.ts, app.zone)} ${clockMicros(tick.ts, app.zone)}` },
-      { name: 'symbol', title: 'Symbol', width: 'minmax(64px, 1fr)', text: (tick) => name(tick.symbol), tone: () => 'strong' },
+      {
+        name: 'ts',
+        title: 'Time',
+        width: '156px',
+        text: (tick) => `${dayMonth(tick.ts, app.zone)} ${clockMicros(tick.ts, app.zone)}`,
+      },
+      {
+        name: 'symbol',
+        title: 'Symbol',
+        width: 'minmax(64px, 1fr)',
+        text: (tick) => name(tick.symbol),
+        tone: () => 'strong',
+      },
       { name: 'close', title: 'Close', width: '76px', end: true, text: (tick) => text(tick.close) },
       { name: 'volume', title: 'Volume', width: '68px', end: true, text: (tick) => compact(tick.volume) },
       { name: 'open', title: 'Open', width: '76px', end: true, text: (tick) => text(tick.open) },
       { name: 'high', title: 'High', width: '76px', end: true, text: (tick) => text(tick.high) },
       { name: 'low', title: 'Low', width: '76px', end: true, text: (tick) => text(tick.low) },
-      { name: 'trade_id', title: 'Trade', width: '92px', end: true, text: (tick) => (tick.trade === '' ? UNKNOWN : name(tick.trade)) },
-      { name: 'source', title: 'Source', width: '84px', text: (tick) => (tick.source === '' ? UNKNOWN : name(tick.source)), tone: () => 'muted' },
-      { name: 'place', title: 'Partition:offset', width: '120px', end: true, text: (tick) => `${tick.partition ?? UNKNOWN}:${tick.offset ?? UNKNOWN}`, tone: () => 'muted' },
+      {
+        name: 'trade_id',
+        title: 'Trade',
+        width: '92px',
+        end: true,
+        text: (tick) => (tick.trade === '' ? UNKNOWN : name(tick.trade)),
+      },
+      {
+        name: 'source',
+        title: 'Source',
+        width: '84px',
+        text: (tick) => (tick.source === '' ? UNKNOWN : name(tick.source)),
+        tone: () => 'muted',
+      },
+      {
+        name: 'place',
+        title: 'Partition:offset',
+        width: '120px',
+        end: true,
+        text: (tick) => `${tick.partition ?? UNKNOWN}:${tick.offset ?? UNKNOWN}`,
+        tone: () => 'muted',
+      },
     ]);
     this.table.onEnd = () => void this.older();
-    this.toNewest = button({ class: 'button small' }, () => {
-      this.table.toTop();
-      void this.refresh(true);
-    }, 'Newest');
-    this.tools.append(this.toNewest, button({ class: 'button small' }, () => void this.older(true), 'Older'));
+    this.toNewest = button(
+      { class: 'button small' },
+      () => {
+        this.table.toTop();
+        void this.refresh(true);
+      },
+      'Newest',
+    );
+    this.tools.append(
+      this.toNewest,
+      button({ class: 'button small' }, () => void this.older(true), 'Older'),
+    );
     this.body.append(this.table.el);
   }
 
@@ -111,7 +151,9 @@ export class TicksPanel extends Panel {
     this.paging = controller;
     try {
       const ask = async (before: number): Promise<Tick[]> =>
-        ticksOf(await getJson<Answer>(queryUrl({ ...query, params: { before: before.toFixed(3) } }), controller.signal, 3));
+        ticksOf(
+          await getJson<Answer>(queryUrl({ ...query, params: { before: before.toFixed(3) } }), controller.signal, 3),
+        );
       let page = await ask(last.ts + MICROSECOND);
       const full = page.length >= PAGE;
       const held = new Set(this.ticks.slice(-2 * PAGE).map(keyOf));
@@ -134,6 +176,10 @@ export class TicksPanel extends Panel {
     this.table.set(this.ticks);
     this.say(`${count(this.ticks.length)}${this.end ? '' : '+'} rows`);
     const [first] = this.ticks;
-    this.summarize(first ? `${this.ticks.length} ticks loaded. Newest: ${name(first.symbol)}, close ${price(first.close)}, volume ${compact(first.volume)}.` : 'No ticks.');
+    this.summarize(
+      first
+        ? `${this.ticks.length} ticks loaded. Newest: ${name(first.symbol)}, close ${price(first.close)}, volume ${compact(first.volume)}.`
+        : 'No ticks.',
+    );
   }
 }

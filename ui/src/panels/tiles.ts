@@ -34,7 +34,13 @@ interface Tile {
 export class TilesPanel extends Panel {
   override pace = 250;
   protected override priority = 2;
-  private readonly list = h('div', { class: 'tiles', role: 'listbox', tabindex: 0, 'aria-label': 'Symbols', 'aria-multiselectable': 'true' });
+  private readonly list = h('div', {
+    class: 'tiles',
+    role: 'listbox',
+    tabindex: 0,
+    'aria-label': 'Symbols',
+    'aria-multiselectable': 'true',
+  });
   private readonly space = h('div', { class: 'tiles-space', role: 'presentation' });
   private readonly pool: Tile[] = [];
   private order: string[] = [];
@@ -47,7 +53,16 @@ export class TilesPanel extends Panel {
 
   constructor(app: App) {
     super(app, { id: 'tiles', title: 'Symbols', area: 'area-tiles' });
-    this.tools.append(select('Order of the tiles', TILE_ORDERS, ORDER_TITLES, () => app.view.tiles, (tiles) => app.state.set({ tiles }), app.state));
+    this.tools.append(
+      select(
+        'Order of the tiles',
+        TILE_ORDERS,
+        ORDER_TITLES,
+        () => app.view.tiles,
+        (tiles) => app.state.set({ tiles }),
+        app.state,
+      ),
+    );
     this.list.append(this.space);
     this.body.append(this.list);
     this.list.addEventListener('scroll', () => this.place(), { passive: true });
@@ -110,7 +125,10 @@ export class TilesPanel extends Panel {
     const value = (symbol: string): number => {
       const quote = market.quotes.get(symbol);
       if (!quote) return -Infinity;
-      const of = view.tiles === 'volume' ? market.value(quote, 'day_volume') : market.change(quote) * (view.tiles === 'loss' ? -1 : 1);
+      const of =
+        view.tiles === 'volume'
+          ? market.value(quote, 'day_volume')
+          : market.change(quote) * (view.tiles === 'loss' ? -1 : 1);
       return Number.isNaN(of) ? -Infinity : of;
     };
     const values = new Map(this.order.map((symbol) => [symbol, value(symbol)]));
@@ -181,7 +199,11 @@ export class TilesPanel extends Panel {
   }
 
   private grow(): void {
-    const [symbol, price, change] = [h('b', { class: 'symbol' }), h('span', { class: 'price' }), h('span', { class: 'change' })];
+    const [symbol, price, change] = [
+      h('b', { class: 'symbol' }),
+      h('span', { class: 'price' }),
+      h('span', { class: 'change' }),
+    ];
     const spark = new Spark('spark');
     const inner = h('div', { class: 'tile-inner' }, symbol, price, change, spark.el);
     const el = h('div', { class: 'tile', role: 'option', id: `tile-${this.pool.length}` }, inner);
@@ -199,7 +221,14 @@ export class TilesPanel extends Panel {
   }
 
   private onKey(event: KeyboardEvent): void {
-    const steps: Record<string, number> = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.columns, ArrowUp: -this.columns, Home: -Infinity, End: Infinity };
+    const steps: Record<string, number> = {
+      ArrowRight: 1,
+      ArrowLeft: -1,
+      ArrowDown: this.columns,
+      ArrowUp: -this.columns,
+      Home: -Infinity,
+      End: Infinity,
+    };
     const step = steps[event.key];
     if (step !== undefined) {
       event.preventDefault();
