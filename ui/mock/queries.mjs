@@ -1,4 +1,4 @@
-// Answers of the named queries over the simulated market, in the shape of the contract: one array per column.
+// Answers the named queries from the simulated market, in the format of the API: one array per column.
 
 import { DAYS, SYMBOLS, TICK_MS, bar, event, known, price, tickTimes, volume } from './market.mjs';
 
@@ -93,7 +93,7 @@ function bars({ symbols, from, to, interval, now }) {
   return rows;
 }
 
-const whole = (ask) =>
+const wholeRange = (ask) =>
   ask.symbols.map((symbol) => bar(symbol, ask.from, Math.max(1000, ask.to - ask.from), ask.to)).filter(Boolean);
 
 function newestTicks({ symbols, from, to, limit }) {
@@ -155,20 +155,20 @@ const QUERIES = {
     ];
   },
   volume_by_symbol(ask) {
-    const rows = whole(ask);
+    const rows = wholeRange(ask);
     const total = rows.reduce((sum, row) => sum + row.volume, 0);
     for (const row of rows) row.share_pct = (row.volume / total) * 100;
     return [['symbol', 'volume', 'share_pct', 'trades'], rows.sort((a, b) => b.volume - a.volume)];
   },
   volatility_share(ask) {
-    const rows = whole(ask);
+    const rows = wholeRange(ask);
     const total = rows.reduce((sum, row) => sum + (row.volatility ?? 0), 0);
     for (const row of rows) row.share_pct = ((row.volatility ?? 0) / total) * 100;
     return [['symbol', 'volatility', 'share_pct', 'trades'], rows.sort((a, b) => b.share_pct - a.share_pct)];
   },
   trend_volatility: (ask) => [
     ['symbol', 'max_sma', 'max_volatility', 'ticks'],
-    whole(ask).map((row) => ({
+    wholeRange(ask).map((row) => ({
       symbol: row.symbol,
       max_sma: row.high * 0.998,
       max_volatility: (row.volatility ?? 0) * 0.2,
@@ -188,16 +188,14 @@ const QUERIES = {
     const rows = [];
     const names = [...returns.keys()].sort();
     names.forEach((a, at) =>
-      names
-        .slice(at + 1)
-        .forEach((b) =>
-          rows.push({
-            symbol_a: a,
-            symbol_b: b,
-            correlation: pearson(returns.get(a), returns.get(b)),
-            pairs: returns.get(a).length,
-          }),
-        ),
+      names.slice(at + 1).forEach((b) =>
+        rows.push({
+          symbol_a: a,
+          symbol_b: b,
+          correlation: pearson(returns.get(a), returns.get(b)),
+          pairs: returns.get(a).length,
+        }),
+      ),
     );
     return [['symbol_a', 'symbol_b', 'correlation', 'pairs'], rows.sort((a, b) => b.correlation - a.correlation)];
   },
@@ -340,5 +338,6 @@ export function sql(name, search) {
     ...(search.has('from') ? [`ts >= TIMESTAMP ${quote(search.get('from'))}`] : []),
     ...(search.has('to') ? [`ts < TIMESTAMP ${quote(search.get('to'))}`] : []),
   ];
-  return `-- ${name}\nSELECT *\nFROM ticks\n${where.length > 0 ? `WHERE ${where.join('\n  AND ')}\n` : ''}ORDER BY symbol, ts\n`;
+  const filter = where.length > 0 ? `WHERE ${where.join('\n  AND ')}\n` : '';
+  return `-- ${name}\nSELECT *\nFROM ticks\n${filter}ORDER BY symbol, ts\n`;
 }

@@ -1,8 +1,8 @@
-// The dashboard's server, simulated: everything of the HTTP contract over made-up data, for tests of the page and for
-// work on it. `node mock/server.mjs [PORT]`. GET /mock/set?.. makes it misbehave:
+// Simulates the dashboard's server: the whole HTTP API over made-up data, for tests of the page and work on it. Run it
+// with `node mock/server.mjs [PORT]`. GET /mock/set?.. makes it misbehave:
 //   empty=1|0  mode=live|snapshot  signals=on|off  fail=NAME:STATUS (several)  slow=MS  mute=1|0 (the stream falls
 //   silent)  drop=1 (ends all streams)  refuse=1|0 (streams get 503)  events=PART (chance of an event per symbol)
-//   trouble=TEXT  reset=1
+//   pipeline_error=TEXT  reset=1
 
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
@@ -14,8 +14,16 @@ import { DAYS, SYMBOLS, TICK_MS, bar, event, rolling } from './market.mjs';
 import { NAMES, Refusal, answer, sql } from './queries.mjs';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
-const CSP =
-  "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+const CSP = [
+  "default-src 'self'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "frame-ancestors 'none'",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ');
 const KINDS = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
@@ -35,7 +43,7 @@ const FRESH = {
   mute: false,
   refuse: false,
   events: 0.004,
-  trouble: null,
+  pipeline_error: null,
 };
 
 export function start(port = 0) {
@@ -91,7 +99,7 @@ export function start(port = 0) {
   const asset = async (request, response, path) => {
     if (!/^(index\.html|assets\/[\w.-]+)$/.test(path)) throw new Refusal(404, `there is no ${path}`);
     const bytes = await readFile(DIST + path).catch(() => {
-      throw new Refusal(404, `there is no ${path}`, 'npm run build makes it');
+      throw new Refusal(404, `there is no ${path}`, 'npm run build creates it');
     });
     const etag = `"${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}"`;
     if (request.headers['if-none-match'] === etag)
@@ -105,7 +113,7 @@ export function start(port = 0) {
   const control = (search) => {
     if (search.has('reset')) Object.assign(state, structuredClone(FRESH));
     for (const name of ['empty', 'mute', 'refuse']) if (search.has(name)) state[name] = search.get(name) === '1';
-    for (const name of ['mode', 'signals', 'trouble']) if (search.has(name)) state[name] = search.get(name);
+    for (const name of ['mode', 'signals', 'pipeline_error']) if (search.has(name)) state[name] = search.get(name);
     for (const name of ['slow', 'events']) if (search.has(name)) state[name] = Number(search.get(name));
     for (const fail of search.getAll('fail')) state.fail[fail.split(':')[0]] = Number(fail.split(':')[1]);
     if (search.has('drop')) for (const stream of streams) stream.response.end();
@@ -121,7 +129,7 @@ export function start(port = 0) {
     const one = { response, symbols: search.getAll('symbol').slice(0, 20), full: true };
     streams.add(one);
     request.on('close', () => streams.delete(one));
-    say(one, 'hello', {
+    sendEvent(one, 'hello', {
       server_time: Date.now(),
       columns: Object.keys(rolling(SYMBOLS[0], Date.now()).values),
       mode: state.mode,
@@ -129,7 +137,7 @@ export function start(port = 0) {
     tiles(one);
     pipeline(one);
   };
-  const say = ({ response }, name, value) => response.write(`event: ${name}\ndata: ${JSON.stringify(value)}\n\n`);
+  const sendEvent = ({ response }, name, value) => response.write(`event: ${name}\ndata: ${JSON.stringify(value)}\n\n`);
 
   let states = null;
   const tiles = (one) => {
@@ -138,7 +146,7 @@ export function start(port = 0) {
     if (states === null || now - states.t > 200)
       states = { t: now, all: SYMBOLS.map((symbol) => rolling(symbol, now)) };
     const columns = Object.keys(states.all[0].values);
-    say(one, 'tiles', {
+    sendEvent(one, 'tiles', {
       t: now,
       full: one.full,
       symbol: SYMBOLS,
@@ -149,7 +157,7 @@ export function start(port = 0) {
     const past = one.full
       ? one.symbols.filter((symbol) => SYMBOLS.includes(symbol)).flatMap((symbol) => recent(symbol, now))
       : [];
-    if (past.length > 0) say(one, 'bars', past);
+    if (past.length > 0) sendEvent(one, 'bars', past);
     one.full = false;
     const second = Math.floor(now / 1000) * 1000;
     const list = one.symbols
@@ -172,11 +180,11 @@ export function start(port = 0) {
             ]
           : [];
       });
-    if (list.length > 0) say(one, 'bars', list);
-    const happened = SYMBOLS.map((symbol) => event(symbol, now, state.events)).filter(Boolean);
-    if (happened.length > 0) say(one, 'events', happened);
+    if (list.length > 0) sendEvent(one, 'bars', list);
+    const events = SYMBOLS.map((symbol) => event(symbol, now, state.events)).filter(Boolean);
+    if (events.length > 0) sendEvent(one, 'events', events);
   };
-  /** A new tab is given the last seconds: the table may be behind by that. */
+  /** A new tab gets the last seconds, because the table may be behind the stream by that much. */
   const recent = (symbol, now) =>
     Array.from({ length: RECENT_SECONDS }, (_, back) => Math.floor(now / 1000 - RECENT_SECONDS + back) * 1000).flatMap(
       (second) => {
@@ -188,7 +196,7 @@ export function start(port = 0) {
     const now = Date.now();
     const live = state.mode === 'live';
     const ticks = Math.floor(((now - began) / 1000) * 50_000);
-    say(one, 'pipeline', {
+    sendEvent(one, 'pipeline', {
       rate: live ? 50_000 + 1500 * Math.sin(now / 3000) : 0,
       ticks: live ? ticks : 0,
       late: live ? Math.floor(ticks / 90_000) : 0,
@@ -203,7 +211,7 @@ export function start(port = 0) {
       files: 148,
       events: Math.floor(ticks / 400),
       tabs: streams.size,
-      trouble: state.trouble,
+      trouble: state.pipeline_error,
     });
   };
   const fast = setInterval(() => !state.mute && streams.forEach(tiles), 250);
@@ -223,7 +231,7 @@ export function start(port = 0) {
     if (state.fail[name])
       throw new Refusal(
         state.fail[name],
-        `the store is away: connection refused (${name})`,
+        `the store is unreachable: connection refused (${name})`,
         'check --table and the keys of the store',
       );
     if (path === '/api/meta') return json(request, response, 200, meta());

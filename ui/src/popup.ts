@@ -1,4 +1,4 @@
-// A button that opens a box of controls beneath it: closed by Escape, by a click outside, when the focus leaves.
+// A button that opens a popup beneath it. Escape, a click outside or moving the focus away closes it.
 
 import { h } from './lib/dom';
 

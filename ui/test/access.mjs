@@ -1,4 +1,4 @@
-// What a screen reader and a keyboard meet: landmarks, names of all controls, the way of the focus.
+// Checks what screen readers and keyboard users get: landmarks, names of controls, the order of the focus.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -106,7 +106,7 @@ export async function keyboard(browser, base, symbol) {
   await page.keyboard.press(']');
   check((await page.locator('.chip.first').textContent()) !== before, '] goes to the next symbol');
   await page.locator('#price').scrollIntoViewIfNeeded();
-  const told = await page.waitForFunction(() => {
+  const summaryHandle = await page.waitForFunction(() => {
     const symbol = document.querySelector('.chip.first .chip-name').textContent;
     const panel = document.getElementById('price');
     return (
@@ -116,7 +116,7 @@ export async function keyboard(browser, base, symbol) {
       ]
     );
   });
-  const [summary, symbolNow] = await told.jsonValue();
+  const [summary, symbolNow] = await summaryHandle.jsonValue();
   check(summary.includes(symbolNow), `the words of the chart follow its symbol: ${summary}`);
   await page.keyboard.press('p');
   check((await page.locator('.badge').textContent()).startsWith('Paused'), 'p pauses');
@@ -130,8 +130,8 @@ export async function keyboard(browser, base, symbol) {
   await page.locator('#price .chart').focus();
   await page.keyboard.press('ArrowLeft');
   await page.keyboard.press('ArrowLeft');
-  const spoken = await page.locator('#price [aria-live]').textContent();
-  check(/close .*volume/.test(spoken), `arrow keys on the chart tell the bar: ${spoken}`);
+  const announcement = await page.locator('#price [aria-live]').textContent();
+  check(/close .*volume/.test(announcement), `arrow keys on the chart announce the bar: ${announcement}`);
 
   const menu = page.locator('#price .panel-head .icon-button');
   await menu.focus();

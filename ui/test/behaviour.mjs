@@ -1,4 +1,4 @@
-// What the page does: comes up fast, moves, keeps its state in the URL, says what is wrong.
+// Checks what the page does: it appears fast, follows the stream, keeps its state in the URL and explains errors.
 
 import { check, open, ready, settle } from './support.mjs';
 
@@ -13,13 +13,11 @@ export async function firstPaint(browser, base, symbol) {
     await close();
   }
   const best = Math.min(...times.map(([prices]) => prices));
-  check(
-    best < FIRST_PAINT_MS,
-    `prices on the screen after ${best} ms, the best of three; prices and tiles: ${times.map((pair) => pair.join(' and ')).join('; ')} ms`,
-  );
+  const all = times.map((pair) => pair.join(' and ')).join('; ');
+  check(best < FIRST_PAINT_MS, `prices on the screen after ${best} ms, the best of three; prices and tiles: ${all} ms`);
 }
 
-/** Runs in the page, before it: when the first frame with prices, and with tiles, was painted. */
+/** Runs in the page before its own scripts: records when the first frame with prices, and with tiles, was painted. */
 function watchFirst() {
   const painted = (name) => requestAnimationFrame(() => setTimeout(() => (window[name] ??= performance.now())));
   new MutationObserver(() => {
@@ -60,7 +58,7 @@ export async function moves(browser, base, symbol) {
   await fast.page.waitForTimeout(7000);
   check(
     (await fast.page.locator('#price').getAttribute('data-state')) === 'ready',
-    'bars of a second, some of them missing, asked again each second',
+    'second bars with gaps, refreshed each second',
   );
   await fast.close();
 }
@@ -78,7 +76,7 @@ const controls = (page) =>
       values,
       chips,
       boxes,
-      paused: document.querySelector('.badge').dataset.link === 'paused',
+      paused: document.querySelector('.badge').dataset.connection === 'paused',
       theme: document.documentElement.dataset.theme,
     };
   });
@@ -145,9 +143,9 @@ export async function roundTrip(browser, base) {
   await wrong.page.waitForSelector('#price[data-state="error"]');
   check(
     (await wrong.page.locator('#price .state-text').textContent()).includes('ends before it begins'),
-    'a range the wrong way round is told',
+    'a reversed range is reported',
   );
-  check((await wrong.page.locator('.control-trouble').textContent()) !== '', 'also beside the control');
+  check((await wrong.page.locator('.control-error').textContent()) !== '', 'also next to the control');
   await wrong.close();
 
   const link = await open(browser, base, '/#ticks', {});
@@ -179,7 +177,7 @@ export async function paging(browser, base, symbol) {
   await close();
 }
 
-/** Names as in bad feeds: shown as text wherever symbols are. */
+/** Hostile names, as bad feeds have them, must appear as plain text wherever symbols are shown. */
 export async function hostile(browser, base, names) {
   for (const name of names) {
     const { page, close } = await open(browser, base, `/?symbol=${encodeURIComponent(name)}`, {});

@@ -1,5 +1,5 @@
-// States of the page when the server is empty, slow, silent, gone or refusing. Only for the simulated server, which
-// can be told to misbehave.
+// Checks the page when the server is empty, slow, silent, unreachable or refuses requests. These checks need the
+// simulated server, which misbehaves on demand.
 
 import { check, open, ready, settle } from './support.mjs';
 
@@ -13,9 +13,9 @@ export async function faults(browser, server) {
 
   await set('empty=1');
   const empty = await open(browser, base, '/', {});
-  await empty.page.waitForSelector('.whole code');
+  await empty.page.waitForSelector('.page-notice code');
   check(
-    (await empty.page.locator('.whole code').textContent()).startsWith('tickhouse ingest'),
+    (await empty.page.locator('.page-notice code').textContent()).startsWith('tickhouse ingest'),
     'an empty lake names the command',
   );
   await set('reset=1');
@@ -36,25 +36,25 @@ export async function faults(browser, server) {
   await broken.page.waitForSelector('#price[data-state="error"]');
   check(
     (await broken.page.locator('#price .state-text').textContent()).includes('connection refused'),
-    'an error tells its cause',
+    'an error names its cause',
   );
   await broken.page.locator('#volume').scrollIntoViewIfNeeded();
   await broken.page.waitForSelector('#volume[data-state="error"]');
   await broken.page.locator('#share').scrollIntoViewIfNeeded();
   await broken.page.waitForSelector('#share[data-state="ready"]');
-  check(true, 'and the panels beside it go on');
+  check(true, 'and the other panels go on');
   await set('reset=1');
   await broken.page.evaluate(() => scrollTo(0, 0));
   await broken.page.waitForSelector('#price[data-state="ready"]', { timeout: 12_000 });
-  check(true, 'it mends itself');
+  check(true, 'the panel recovers by itself');
   await broken.close();
 
   await set('fail=meta:401');
   const refused = await open(browser, base, '/', failing);
-  await refused.page.waitForSelector('.whole');
+  await refused.page.waitForSelector('.page-notice');
   check(
-    (await refused.page.locator('.whole').textContent()).includes('connection refused'),
-    'a refusal of the whole page tells its cause',
+    (await refused.page.locator('.page-notice').textContent()).includes('connection refused'),
+    'a refusal of the page names its cause',
   );
   await set('reset=1');
   await refused.close();
@@ -107,10 +107,12 @@ export async function faults(browser, server) {
     timeout: 15_000,
   });
   check(true, 'and it comes back');
-  await set('trouble=broker%20is%20down');
+  await set('pipeline_error=broker%20is%20down');
   await silent.page.locator('#pipeline').scrollIntoViewIfNeeded();
-  await silent.page.waitForFunction(() => document.querySelector('.trouble').textContent.includes('broker is down'));
-  check(true, 'trouble of the pipeline is told');
+  await silent.page.waitForFunction(() =>
+    document.querySelector('.pipeline-error').textContent.includes('broker is down'),
+  );
+  check(true, 'an error of the pipeline is shown');
   await set('reset=1');
   await silent.close();
 }

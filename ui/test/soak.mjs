@@ -1,6 +1,7 @@
-// Memory of the server and of an open page over time. `node test/soak.mjs --pid PID --base URL [--minutes 30] [--out FILE]`:
-// one tab with all panels in view by turns; every 30 s the resident memory of the process, and the page's heap and nodes
-// after a collection. Exit code 1 when the last third is above the third before it by more than a tenth and 8 MiB.
+// Measures the memory of the server and of an open page over time: `node test/soak.mjs --pid PID --base URL [--minutes
+// 30] [--out FILE]`. One tab scrolls through all panels; every 30 s this records the resident memory of the process,
+// and the page's heap and nodes after a collection. It exits with 1 if the last third exceeds the second third by more
+// than a tenth and 8 MiB.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -33,7 +34,7 @@ const lines = ['minute,server_mib,page_heap_mib,page_nodes'];
 const samples = [];
 const ends = Date.now() + Number(values.minutes) * 60_000;
 for (let turn = 0; Date.now() < ends; turn += 1) {
-  // Charts are drawn while they are seen.
+  // Charts are drawn only while they are on the screen.
   await page.evaluate((turn) => window.scrollTo(0, (turn % 4) * window.innerHeight), turn);
   await page.waitForTimeout(EVERY_MS);
   await session.send('HeapProfiler.collectGarbage');

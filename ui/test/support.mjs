@@ -1,4 +1,4 @@
-// What the checks of the page stand on: a browser that is watched, and asserting with a list of what was found.
+// What all browser checks share: launching the browser, opening a watched page, recording results.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,8 +37,8 @@ export async function section(title, act) {
 }
 
 /**
- * A page whose console errors, uncaught errors and requests are counted. `expected` tells which console errors a check
- * provokes itself: a browser writes one for every failed request.
+ * Opens a page and records its console errors, uncaught errors and requests to other origins. `expected` matches the
+ * console errors that a check provokes itself: a browser logs one for every failed request.
  */
 export async function open(
   browser,
@@ -69,7 +69,7 @@ export async function open(
   return { page, close };
 }
 
-/** Three symbols of a server that may have been started a moment ago, and then has none yet. */
+/** Three symbols of a server that may have just started and may have none yet. */
 export async function someSymbols(base) {
   for (const until = Date.now() + 30_000; Date.now() < until;) {
     const { symbols } = await (await fetch(`${base}/api/symbols`)).json();
@@ -81,7 +81,7 @@ export async function someSymbols(base) {
 
 export const ready = (page) => page.waitForSelector('html[data-ready="true"]', { timeout: 15_000 });
 
-/** All panels have been seen, asked and drawn. */
+/** Waits until all panels have been on the screen, loaded and drawn. */
 export async function settle(page) {
   await ready(page);
   const ids = await page.$$eval('.panel', (panels) => panels.map((panel) => panel.id));

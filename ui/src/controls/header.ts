@@ -1,9 +1,9 @@
-// The head of the page: what this is and whether it is live, and all controls of the view.
+// The header of the page: the connection state, the newest tick and the controls of the view.
 
 import type { App } from '../app';
 import { showKeys } from '../dialogs';
-import { button, h, icon, setText, toggle } from '../lib/dom';
-import { compact, name } from '../lib/format';
+import { button, h, icon, setText, toggleClass } from '../lib/dom';
+import { compact, printable } from '../lib/format';
 import * as time from '../lib/time';
 import { popup } from '../popup';
 import { INDICATORS, REFRESHES, THEMES, ZONES, type Indicator } from '../state';
@@ -95,7 +95,7 @@ export class Header {
     );
     state.on('change', () => this.draw());
     app.on('meta', () => this.draw());
-    app.live.on('link', () => this.draw());
+    app.live.on('connection', () => this.draw());
     app.live.on('pipeline', () => this.drawClock());
     this.draw();
   }
@@ -118,19 +118,23 @@ export class Header {
 
   draw(): void {
     const { live, meta, view, zone } = this.app;
-    const since = time.clock(live.heard, zone);
-    const texts: Record<typeof live.link, string> = {
+    const since = time.clock(live.lastMessageAt, zone);
+    const texts: Record<typeof live.connection, string> = {
       connecting: 'Connecting',
       live: 'Live',
-      troubled: 'In trouble: see Pipeline',
+      degraded: 'Error: see Pipeline',
       snapshot: `Snapshot ${live.pipeline?.table_version ?? meta?.table_version ?? ''}`,
       reconnecting: `Reconnecting, stale since ${since}`,
       stale: `Stale since ${since}`,
       failed: `Not connected: ${live.cause ?? 'unknown cause'}`,
     };
-    setText(this.badge, view.paused ? `Paused, ${texts[live.link].toLowerCase()}` : texts[live.link]);
-    this.badge.dataset['link'] = view.paused ? 'paused' : live.link;
-    toggle(document.body, 'is-stale', live.link === 'stale' || live.link === 'reconnecting' || live.link === 'failed');
+    setText(this.badge, view.paused ? `Paused, ${texts[live.connection].toLowerCase()}` : texts[live.connection]);
+    this.badge.dataset['connection'] = view.paused ? 'paused' : live.connection;
+    toggleClass(
+      document.body,
+      'is-stale',
+      live.connection === 'stale' || live.connection === 'reconnecting' || live.connection === 'failed',
+    );
     this.pauseButton.setAttribute('aria-pressed', String(view.paused));
     this.pauseButton.replaceChildren(icon(view.paused ? 'play' : 'pause'), view.paused ? 'Go on' : 'Pause');
     this.drawClock();
@@ -142,9 +146,9 @@ export class Header {
     const rows = live.pipeline?.rows ?? meta.rows;
     setText(
       this.about,
-      [meta.topic === null ? null : name(meta.topic), `${compact(rows)} rows`].filter(Boolean).join(' · '),
+      [meta.topic === null ? null : printable(meta.topic), `${compact(rows)} rows`].filter(Boolean).join(' · '),
     );
-    this.about.title = name(meta.table);
+    this.about.title = printable(meta.table);
     setText(
       this.clock,
       `${time.dateTime(this.app.newest, zone)} ${zone === 'UTC' ? 'UTC' : zone.split('/').at(-1)!.replace('_', ' ')}`,

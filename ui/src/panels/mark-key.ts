@@ -1,10 +1,10 @@
-// What the marks on the price chart mean, and how many of them there are where not all are drawn.
+// The key to the marks on the price chart, with their counts where not all of them are drawn.
 
 import { h, setText } from '../lib/dom';
 import { count } from '../lib/format';
-import type { Drawn } from './markers';
+import type { DrawnMarks } from './markers';
 
-type Kind = keyof Drawn['counts'];
+type Kind = keyof DrawnMarks['counts'];
 
 export class MarkKey {
   readonly el = h('p', { class: 'key' });
@@ -38,7 +38,7 @@ export class MarkKey {
     );
   }
 
-  draw(counts: Drawn['counts']): void {
+  draw(counts: DrawnMarks['counts']): void {
     for (const [kind, note] of this.notes) {
       const { all, bars, drawn } = counts[kind];
       setText(

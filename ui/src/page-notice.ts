@@ -1,10 +1,11 @@
-// The page where there is no table yet, or where the server refuses: what is wrong and the command that helps.
+// The page without panels: there is no table yet, or the server refuses requests. It names the problem and a command
+// that solves it.
 
 import { copy } from './dialogs';
 import { button, h, icon } from './lib/dom';
 
-export function notice(title: string, text: string, command: string | null): HTMLElement {
-  const box = h('section', { class: 'whole', role: 'status' }, h('h2', {}, title), h('p', {}, text));
+export function pageNotice(title: string, text: string, command: string | null): HTMLElement {
+  const box = h('section', { class: 'page-notice', role: 'status' }, h('h2', {}, title), h('p', {}, text));
   if (command !== null) {
     box.append(
       h(
