@@ -1,5 +1,5 @@
-// Fixed names without hashes, so that the server can embed them and revalidate by ETag; the same input gives the
-// same bytes.
+// Builds the page. File names have no hashes, so that the server can embed the files and revalidate them by ETag. The
+// same sources always give the same bytes.
 import { defineConfig } from 'vite';
 
 declare const process: { env: Record<string, string | undefined> };
@@ -20,7 +20,8 @@ export default defineConfig({
       output: {
         entryFileNames: 'assets/app.js',
         chunkFileNames: 'assets/[name].js',
-        assetFileNames: (asset) => (asset.names.some((name) => name.endsWith('.css')) ? 'assets/app.css' : 'assets/[name][extname]'),
+        assetFileNames: (asset) =>
+          asset.names.some((name) => name.endsWith('.css')) ? 'assets/app.css' : 'assets/[name][extname]',
       },
     },
   },

@@ -1,5 +1,6 @@
-// Fetches of history: at most four at once (a browser has six connections to an origin, one of them is the stream),
-// in order of priority, aborted when superseded; columns as they come, never rows of objects.
+// HTTP requests for history. At most four run at once, because a browser has six connections per origin and the stream
+// uses one of them; they start in order of priority, and a superseded one is aborted. Answers stay columnar: building
+// an object per row would cost time and memory.
 
 export type Cell = string | number | boolean | null;
 
@@ -25,7 +26,7 @@ export interface Meta {
   mode: 'live' | 'snapshot';
   table_version: number;
   rows: number;
-  /** Not told by every server. */
+  /** The simulated server leaves this field out. */
   first_ts?: number | null;
   first_date: string | null;
   last_date: string | null;
@@ -35,7 +36,7 @@ export interface Meta {
   queries: { name: string; params: { name: string }[] }[];
 }
 
-/** A named query with its parameters; `limit` and `order` bound what the page shows and are left out of downloads. */
+/** A named query with its parameters. `limit` and `newest` bound what the page shows; downloads leave them out. */
 export interface Query {
   name: string;
   symbols?: string[];
@@ -57,59 +58,63 @@ export class ApiError extends Error {
   }
 }
 
-function search(query: Query, bounded: boolean): URLSearchParams {
+function searchParams(query: Query, bounded: boolean): URLSearchParams {
   const search = new URLSearchParams();
   for (const symbol of query.symbols ?? []) search.append('symbol', symbol);
   if (query.from !== undefined) search.set('from', query.from);
   if (query.to !== undefined) search.set('to', query.to);
   if (query.interval !== undefined) search.set('interval', query.interval);
-  for (const [name, value] of Object.entries(query.params ?? {})) search.set(name === 'before' ? name : `p.${name}`, value);
+  for (const [name, value] of Object.entries(query.params ?? {}))
+    search.set(name === 'before' ? name : `p.${name}`, value);
   if (bounded && query.limit !== undefined) search.set('limit', String(query.limit));
   if (bounded && query.newest) search.set('order', 'newest');
   return search;
 }
 
 export function queryUrl(query: Query): string {
-  return `/api/q/${query.name}?${search(query, true)}`;
+  return `/api/q/${query.name}?${searchParams(query, true)}`;
 }
 
 export function sqlUrl(query: Query): string {
-  return `/api/q/${query.name}/sql?${search(query, true)}`;
+  return `/api/q/${query.name}/sql?${searchParams(query, true)}`;
 }
 
 export function downloadUrl(query: Query, format: 'csv' | 'parquet', zone: string): string {
-  const parameters = search(query, false);
+  const parameters = searchParams(query, false);
   if (format === 'csv') parameters.set('tz', zone);
   parameters.set('format', format);
   return `/api/q/${query.name}?${parameters}`;
 }
 
-/** By name; an unknown one is a column of nothing. */
+/** The values of a column by its name; empty where the answer has no such column. */
 export function column(answer: Answer, name: string): Cell[] {
   const at = answer.columns.findIndex((column) => column.name === name);
   return at < 0 ? [] : (answer.data[at] ?? []);
 }
 
-const MOST_AT_ONCE = 4;
-/** One of them is kept for what can't wait: a slow query of the whole table must not hold up the prices. */
-const URGENT = 5;
+const MAX_CONCURRENT = 4;
+/**
+ * Requests below this priority number are urgent. The last slot is reserved for them, so that slow queries over the
+ * whole table can't hold up the prices.
+ */
+const URGENT_BELOW = 5;
 
-interface Waiting {
+interface QueuedRequest {
   priority: number;
   start: () => void;
 }
 
 let running = 0;
 
-function free(priority: number): boolean {
-  return running < (priority < URGENT ? MOST_AT_ONCE : MOST_AT_ONCE - 1);
+function hasFreeSlot(priority: number): boolean {
+  return running < (priority < URGENT_BELOW ? MAX_CONCURRENT : MAX_CONCURRENT - 1);
 }
 
-const waiting: Waiting[] = [];
+const queue: QueuedRequest[] = [];
 
-function place(priority: number, signal: AbortSignal): Promise<void> {
+function acquireSlot(priority: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const entry: Waiting = {
+    const entry: QueuedRequest = {
       priority,
       start: () => {
         signal.removeEventListener('abort', leave);
@@ -118,28 +123,28 @@ function place(priority: number, signal: AbortSignal): Promise<void> {
       },
     };
     const leave = (): void => {
-      const at = waiting.indexOf(entry);
-      if (at >= 0) waiting.splice(at, 1);
+      const at = queue.indexOf(entry);
+      if (at >= 0) queue.splice(at, 1);
       reject(signal.reason);
     };
     if (signal.aborted) return reject(signal.reason);
-    if (free(priority)) return entry.start();
+    if (hasFreeSlot(priority)) return entry.start();
     signal.addEventListener('abort', leave);
-    waiting.push(entry);
+    queue.push(entry);
   });
 }
 
-function release(): void {
+function releaseSlot(): void {
   running -= 1;
   let next = 0;
-  for (let i = 1; i < waiting.length; i += 1) if (waiting[i]!.priority < waiting[next]!.priority) next = i;
-  const entry = waiting[next];
-  if (!entry || !free(entry.priority)) return;
-  waiting.splice(next, 1);
+  for (let i = 1; i < queue.length; i += 1) if (queue[i]!.priority < queue[next]!.priority) next = i;
+  const entry = queue[next];
+  if (!entry || !hasFreeSlot(entry.priority)) return;
+  queue.splice(next, 1);
   entry.start();
 }
 
-async function failure(response: Response): Promise<ApiError> {
+async function readError(response: Response): Promise<ApiError> {
   const text = await response.text();
   try {
     const { error } = JSON.parse(text) as { error: { message: string; hint: string | null } };
@@ -149,9 +154,9 @@ async function failure(response: Response): Promise<ApiError> {
   }
 }
 
-/** Lower priorities go first. */
+/** Fetches a URL once a slot is free. Requests with a lower priority number go first. */
 export async function get(url: string, signal: AbortSignal, priority = 5): Promise<Response> {
-  await place(priority, signal);
+  await acquireSlot(priority, signal);
   try {
     let response: Response;
     try {
@@ -160,10 +165,10 @@ export async function get(url: string, signal: AbortSignal, priority = 5): Promi
       if (signal.aborted) throw cause;
       throw new ApiError('the server is not reached', 'is tickhouse still running?', 0);
     }
-    if (!response.ok) throw await failure(response);
+    if (!response.ok) throw await readError(response);
     return response;
   } finally {
-    release();
+    releaseSlot();
   }
 }
 
@@ -175,7 +180,7 @@ export function isAbort(cause: unknown): boolean {
   return cause instanceof DOMException && cause.name === 'AbortError';
 }
 
-export function describe(cause: unknown): string {
+export function describeError(cause: unknown): string {
   if (cause instanceof ApiError) return cause.hint ? `${cause.message} (${cause.hint})` : cause.message;
   return cause instanceof Error ? cause.message : String(cause);
 }

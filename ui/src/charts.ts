@@ -1,5 +1,5 @@
-// The parts of ECharts that the page uses; loaded when the first of its panels comes into view.
-// Tooltips are drawn into the canvas (`renderMode: 'richText'`): those of HTML need inline styles, which the CSP forbids.
+// The parts of ECharts that the page uses, loaded when the first chart comes into view. Tooltips are drawn into the
+// canvas (`renderMode: 'richText'`), because HTML tooltips need inline styles, which the CSP forbids.
 
 import { BarChart, HeatmapChart, LineChart, PieChart, ScatterChart } from 'echarts/charts';
 import { GridComponent, TooltipComponent, VisualMapContinuousComponent } from 'echarts/components';

@@ -1,6 +1,6 @@
-// Dialogs: the SQL of a panel, the keys, a text to copy where the browser has no clipboard for us; and short notices.
+// Dialogs (the SQL of a panel, the keyboard shortcuts, a text to copy by hand) and short notices.
 
-import { describe, get, isAbort, sqlUrl, type Query } from './api';
+import { describeError, get, isAbort, sqlUrl, type Query } from './api';
 import { button, h, icon, setText } from './lib/dom';
 
 const notices = h('div', { class: 'notices', role: 'status', 'aria-live': 'polite' });
@@ -14,8 +14,13 @@ export function notice(text: string): void {
 }
 
 function dialog(title: string, ...content: Node[]): HTMLDialogElement {
-  const shut = button({ class: 'icon-button', 'aria-label': 'Close' }, () => box.close(), icon('close'));
-  const box = h('dialog', { 'aria-label': title }, h('header', { class: 'panel-head' }, h('h2', {}, title), shut), ...content);
+  const closeButton = button({ class: 'icon-button', 'aria-label': 'Close' }, () => box.close(), icon('close'));
+  const box = h(
+    'dialog',
+    { 'aria-label': title },
+    h('header', { class: 'panel-head' }, h('h2', {}, title), closeButton),
+    ...content,
+  );
   box.addEventListener('close', () => box.remove());
   box.addEventListener('click', (event) => event.target === box && box.close());
   document.body.append(box);
@@ -23,7 +28,7 @@ function dialog(title: string, ...content: Node[]): HTMLDialogElement {
   return box;
 }
 
-/** The clipboard is there on https and localhost only; elsewhere the text is shown, selected. */
+/** Browsers offer the clipboard on https and localhost only; elsewhere a dialog shows the text, already selected. */
 export async function copy(text: string, what: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
@@ -39,12 +44,21 @@ export async function showSql(title: string, query: Query): Promise<void> {
   const code = h('pre', { class: 'sql', tabindex: 0, 'aria-label': 'SQL' }, 'Loading');
   const copyButton = button({ class: 'button' }, () => void copy(code.textContent ?? '', 'SQL'), icon('copy'), 'Copy');
   const controller = new AbortController();
-  const box = dialog(`SQL of ${title}`, h('div', { class: 'dialog-body' }, h('p', { class: 'muted' }, `Query ${query.name}, with its parameters in it.`), code, copyButton));
+  const box = dialog(
+    `SQL of ${title}`,
+    h(
+      'div',
+      { class: 'dialog-body' },
+      h('p', { class: 'muted' }, `Query ${query.name}, with its parameters in it.`),
+      code,
+      copyButton,
+    ),
+  );
   box.addEventListener('close', () => controller.abort());
   try {
     setText(code, await (await get(sqlUrl(query), controller.signal, 0)).text());
   } catch (cause) {
-    if (!isAbort(cause)) setText(code, describe(cause));
+    if (!isAbort(cause)) setText(code, describeError(cause));
   }
 }
 
@@ -58,12 +72,12 @@ export const KEYS: [string, string][] = [
   ['?', 'This list'],
 ];
 
-const KEYS_OFF = 'tickhouse.keys-off';
+const KEYS_OFF_ITEM = 'tickhouse.keys-off';
 
-/** Single keys can get in the way of speech input, so they can be switched off. */
+/** Single-key shortcuts can get in the way of speech input, so they can be switched off. */
 export function keysAreOn(): boolean {
   try {
-    return localStorage.getItem(KEYS_OFF) === null;
+    return localStorage.getItem(KEYS_OFF_ITEM) === null;
   } catch {
     return true;
   }
@@ -75,8 +89,8 @@ export function showKeys(): void {
   const box = h('input', { type: 'checkbox', checked: keysAreOn() });
   box.addEventListener('change', () => {
     try {
-      if (box.checked) localStorage.removeItem(KEYS_OFF);
-      else localStorage.setItem(KEYS_OFF, '1');
+      if (box.checked) localStorage.removeItem(KEYS_OFF_ITEM);
+      else localStorage.setItem(KEYS_OFF_ITEM, '1');
     } catch {
       notice('This browser keeps no settings: keys stay on');
     }

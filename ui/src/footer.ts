@@ -1,4 +1,4 @@
-// What must be said on every page: no advice, whose charts these are.
+// The footer of every page: signals aren't investment advice, and the notices that the chart libraries require.
 
 import { h } from './lib/dom';
 

@@ -1,28 +1,29 @@
-// Single keys for what people do all day; never while they type, and only while they are switched on.
+// Single-key shortcuts. They do nothing while the focus is in an input or a dialog, or while they are switched off.
 
 import type { App } from './app';
 import { keysAreOn, showKeys } from './dialogs';
 
 export function bindKeys(app: App, focusSearch: () => void): void {
-  const walk = (by: number): void => {
+  const showNeighbour = (by: number): void => {
     const { symbols } = app.market;
     const at = symbols.indexOf(app.focus ?? '');
     const next = symbols[(at + by + symbols.length) % symbols.length];
-    if (next !== undefined) app.choose(next, false);
+    if (next !== undefined) app.chooseSymbol(next, false);
   };
-  const acts: Record<string, () => void> = {
+  const actions: Record<string, () => void> = {
     '/': focusSearch,
     p: () => app.state.set({ paused: !app.view.paused }),
-    '[': () => walk(-1),
-    ']': () => walk(1),
+    '[': () => showNeighbour(-1),
+    ']': () => showNeighbour(1),
     '?': showKeys,
   };
   addEventListener('keydown', (event) => {
-    const act = acts[event.key];
+    const action = actions[event.key];
     const target = event.target as HTMLElement;
-    if (!act || event.ctrlKey || event.altKey || event.metaKey || target.closest('input, select, textarea, dialog')) return;
+    if (!action || event.ctrlKey || event.altKey || event.metaKey || target.closest('input, select, textarea, dialog'))
+      return;
     if (!keysAreOn()) return;
     event.preventDefault();
-    act();
+    action();
   });
 }

@@ -1,9 +1,8 @@
-// The stream of this tab: newest values per symbol, bars of one second, events, the state of the pipeline.
-// One EventSource; it is closed while the tab is hidden, because a browser has six connections to an origin and a
-// hidden tab needs none.
+// The stream of this tab: the newest values of each symbol, bars of one second, events and the state of the pipeline.
+// It is closed while the tab is hidden, because a browser has six connections per origin and a hidden tab needs none.
 
 import { Emitter } from './lib/events';
-import { describe, getJson } from './api';
+import { describeError, getJson } from './api';
 
 export interface LiveEvent {
   id: string;
@@ -19,7 +18,7 @@ export interface LiveEvent {
   value: number | null;
 }
 
-export interface Pipeline {
+export interface PipelineState {
   rate: number | null;
   ticks: number | null;
   late: number | null;
@@ -34,57 +33,58 @@ export interface Pipeline {
   files: number | null;
   events: number | null;
   tabs: number | null;
+  /** What is wrong with the pipeline, if anything; the API calls the field `trouble`. */
   trouble: string | null;
 }
 
-/** symbol, second in ms, open, high, low, close, volume, trades */
+/** Symbol, second in milliseconds, open, high, low, close, volume, trades. */
 export type SecondBar = [string, number, number, number, number, number, number, number];
 
-export type Link = 'connecting' | 'live' | 'troubled' | 'snapshot' | 'reconnecting' | 'stale' | 'failed';
+export type ConnectionState = 'connecting' | 'live' | 'degraded' | 'snapshot' | 'reconnecting' | 'stale' | 'failed';
 
-interface Events extends Record<string, unknown> {
+interface StreamEvents extends Record<string, unknown> {
   hello: { columns: string[]; mode: 'live' | 'snapshot'; server_time: number };
   tiles: { t: number; full: boolean; symbol: string[]; ts: number[]; signal: string[]; values: (number | null)[][] };
   bars: SecondBar[];
   events: LiveEvent[];
-  pipeline: Pipeline;
+  pipeline: PipelineState;
   resync: null;
-  link: Link;
+  connection: ConnectionState;
 }
 
-/** `pipeline` comes once a second: this many without any word mean that what is shown is old. */
+/** `pipeline` arrives once a second: after this long without any message, what the page shows is stale. */
 const STALE_AFTER_MS = 5_000;
-const HIDDEN_FOR_MS = 15_000;
+const CLOSE_WHEN_HIDDEN_MS = 15_000;
 const FIRST_RETRY_MS = 500;
-const LONGEST_RETRY_MS = 10_000;
+const MAX_RETRY_MS = 10_000;
 
-export class Live extends Emitter<Events> {
-  link: Link = 'connecting';
-  /** Why the link failed; for people. */
+export class LiveStream extends Emitter<StreamEvents> {
+  connection: ConnectionState = 'connecting';
+  /** Why the connection failed, in words for the user. */
   cause: string | null = null;
-  /** When the last word came; by this machine's clock. */
-  heard = Date.now();
-  private opened = Date.now();
-  pipeline: Pipeline | null = null;
+  /** When the last message arrived, by the browser's clock. */
+  lastMessageAt = Date.now();
+  private openedAt = Date.now();
+  pipeline: PipelineState | null = null;
   private mode: 'live' | 'snapshot' = 'live';
   private source: EventSource | null = null;
   private symbols: string[] = [];
-  private retry = FIRST_RETRY_MS;
-  private timer = 0;
-  private hidden = 0;
+  private retryDelay = FIRST_RETRY_MS;
+  private retryTimer = 0;
+  private hiddenTimer = 0;
 
   start(): void {
-    setInterval(() => this.watch(), 1000);
+    setInterval(() => this.checkStale(), 1000);
     document.addEventListener('visibilitychange', () => {
-      clearTimeout(this.hidden);
-      if (document.hidden) this.hidden = window.setTimeout(() => this.close(), HIDDEN_FOR_MS);
+      clearTimeout(this.hiddenTimer);
+      if (document.hidden) this.hiddenTimer = window.setTimeout(() => this.close(), CLOSE_WHEN_HIDDEN_MS);
       else if (!this.source) this.open(true);
     });
     addEventListener('pagehide', () => this.close());
     addEventListener('pageshow', (event) => event.persisted && this.open(true));
   }
 
-  /** Bars come for these; the stream is opened anew when they differ. */
+  /** Subscribes to the second bars of these symbols. The stream is reopened when they differ from the current ones. */
   subscribe(symbols: string[]): void {
     if (this.source && symbols.join('\n') === this.symbols.join('\n')) return;
     this.symbols = symbols;
@@ -92,33 +92,36 @@ export class Live extends Emitter<Events> {
   }
 
   private close(): void {
-    clearTimeout(this.timer);
+    clearTimeout(this.retryTimer);
     this.source?.close();
     this.source = null;
   }
 
-  private open(missed: boolean): void {
+  private open(resync: boolean): void {
     this.close();
     const query = new URLSearchParams(this.symbols.map((symbol) => ['symbol', symbol]));
     const source = new EventSource(`/api/stream?${query}`);
     this.source = source;
-    this.opened = Date.now();
+    this.openedAt = Date.now();
     let first = true;
-    const listen = <K extends keyof Events & string>(name: K, act?: (value: Events[K]) => void): void => {
+    const listen = <K extends keyof StreamEvents & string>(
+      name: K,
+      handle?: (value: StreamEvents[K]) => void,
+    ): void => {
       source.addEventListener(name, (event) => {
         if (source !== this.source) return;
-        const value = JSON.parse((event as MessageEvent<string>).data) as Events[K];
-        this.heard = Date.now();
-        act?.(value);
+        const value = JSON.parse((event as MessageEvent<string>).data) as StreamEvents[K];
+        this.lastMessageAt = Date.now();
+        handle?.(value);
         this.emit(name, value);
-        this.tell(this.mode === 'live' && this.pipeline?.trouble ? 'troubled' : this.mode);
+        this.setConnection(this.mode === 'live' && this.pipeline?.trouble ? 'degraded' : this.mode);
       });
     };
     listen('hello', (hello) => {
       this.mode = hello.mode;
-      this.retry = FIRST_RETRY_MS;
+      this.retryDelay = FIRST_RETRY_MS;
       this.cause = null;
-      if (missed || !first) this.emit('resync', null);
+      if (resync || !first) this.emit('resync', null);
       first = false;
     });
     listen('tiles');
@@ -128,34 +131,40 @@ export class Live extends Emitter<Events> {
     listen('resync');
     source.onerror = () => {
       if (source !== this.source) return;
-      this.tell('reconnecting');
-      if (source.readyState === EventSource.CLOSED) void this.explain();
+      this.setConnection('reconnecting');
+      if (source.readyState === EventSource.CLOSED) void this.findRefusal();
     };
   }
 
-  /** An EventSource hides the status of a refusal: ask once more in a way that shows it, then try again. */
-  private async explain(): Promise<void> {
+  /**
+   * An EventSource hides the status of a refused request: a plain request finds the reason, then the stream is retried.
+   */
+  private async findRefusal(): Promise<void> {
     this.close();
     try {
       await getJson('/api/meta', AbortSignal.timeout(5000), 0);
       this.cause = null;
     } catch (cause) {
-      this.cause = describe(cause);
-      this.tell('failed');
+      this.cause = describeError(cause);
+      this.setConnection('failed');
     }
-    this.timer = window.setTimeout(() => this.open(true), this.retry);
-    this.retry = Math.min(this.retry * 2, LONGEST_RETRY_MS);
+    this.retryTimer = window.setTimeout(() => this.open(true), this.retryDelay);
+    this.retryDelay = Math.min(this.retryDelay * 2, MAX_RETRY_MS);
   }
 
-  private watch(): void {
-    if (this.source && (this.link === 'live' || this.link === 'troubled' || this.link === 'snapshot') && Date.now() - Math.max(this.heard, this.opened) > STALE_AFTER_MS) {
-      this.tell('stale');
+  private checkStale(): void {
+    if (
+      this.source &&
+      (this.connection === 'live' || this.connection === 'degraded' || this.connection === 'snapshot') &&
+      Date.now() - Math.max(this.lastMessageAt, this.openedAt) > STALE_AFTER_MS
+    ) {
+      this.setConnection('stale');
     }
   }
 
-  private tell(link: Link): void {
-    if (link === this.link) return;
-    this.link = link;
-    this.emit('link', link);
+  private setConnection(connection: ConnectionState): void {
+    if (connection === this.connection) return;
+    this.connection = connection;
+    this.emit('connection', connection);
   }
 }

@@ -1,15 +1,15 @@
-// Puts the page together: asks what the server has, builds the panels, opens the stream, keeps history up to date.
+// The entry point: waits until the server has a table, builds the panels, opens the stream and refreshes the panels.
 
 import './style/index.css';
-import { ApiError, describe, getJson, type Meta } from './api';
+import { ApiError, describeError, getJson, type Meta } from './api';
 import { App } from './app';
 import { Header } from './controls/header';
-import { notice as wholeNotice } from './empty';
 import { footer } from './footer';
 import { bindKeys } from './keys';
 import { h } from './lib/dom';
-import { Live } from './live';
-import { Market } from './market';
+import { LiveStream } from './live';
+import { MarketData } from './market';
+import { pageNotice } from './page-notice';
 import type { Panel } from './panel';
 import { CandlesPanel } from './panels/candles';
 import { SharePanel, VolumePanel } from './panels/compare';
@@ -23,35 +23,49 @@ import { PriceVolumePanel, TrendVolatilityPanel } from './panels/scatter';
 import { DailyPanel, WindowsPanel } from './panels/tables';
 import { TicksPanel } from './panels/ticks';
 import { TilesPanel } from './panels/tiles';
-import { freeze, mark } from './schedule';
-import { State } from './state';
+import { dropLiveDraws, scheduleDraw } from './schedule';
+import { ViewState } from './state';
 import { applyTheme, onSystemTheme } from './theme';
 
 const PANELS = [
-  CandlesPanel, TilesPanel, PipelinePanel, FeedPanel, HistoryPanel, AveragesPanel, VolatilityPanel, VolumePanel, SharePanel,
-  CorrelationPanel, PriceVolumePanel, TrendVolatilityPanel, DailyPanel, WindowsPanel, RollingPanel, TicksPanel,
+  CandlesPanel,
+  TilesPanel,
+  PipelinePanel,
+  FeedPanel,
+  HistoryPanel,
+  AveragesPanel,
+  VolatilityPanel,
+  VolumePanel,
+  SharePanel,
+  CorrelationPanel,
+  PriceVolumePanel,
+  TrendVolatilityPanel,
+  DailyPanel,
+  WindowsPanel,
+  RollingPanel,
+  TicksPanel,
 ];
-/** Beside the prices: tiles, pipeline. */
+/** So many panels after the price panel are loaded before all others: the tiles and the pipeline. */
 const FIRST_PANELS = 2;
 const PRICES_WITHIN_MS = 1500;
-const PAINTED_MS = 50;
-const EMPTY_AGAIN_MS = 2000;
-const TICK_MS = 250;
-/** The newest date, and with it what panels of the newest day ask, moves on. */
+const PAINT_MS = 50;
+const RETRY_MS = 2000;
+const REFRESH_CHECK_MS = 250;
+/** The newest date moves on, and with it what the panels of the newest day query. */
 const META_EVERY_MS = 60_000;
-/** How far below the screen a panel begins to be asked. */
-const AHEAD = '160px';
+/** How far below the screen a panel starts to load. */
+const PRELOAD_MARGIN = '160px';
 
-const state = new State();
+const state = new ViewState();
 applyTheme(state.view.theme);
-const live = new Live();
-const market = new Market();
+const live = new LiveStream();
+const market = new MarketData();
 const app = new App(state, live, market);
 const header = new Header(app);
 const main = h('main', { id: 'panels', tabindex: -1 });
 const panels: Panel[] = [];
 
-function build(): void {
+function buildPanels(): void {
   for (const Kind of PANELS) {
     const panel = new Kind(app);
     panels.push(panel);
@@ -65,28 +79,30 @@ function build(): void {
         if (!panel) continue;
         panel.visible = isIntersecting;
         if (!isIntersecting) continue;
-        mark(panel);
+        scheduleDraw(panel);
         void panel.refresh();
       }
     },
-    { rootMargin: AHEAD },
+    { rootMargin: PRELOAD_MARGIN },
   );
-  // Prices first: charts that nobody sees yet must not take their time.
+  // Prices load first: charts below the screen must not delay them.
   const [prices, ...others] = panels;
   const first = others.splice(0, FIRST_PANELS);
   for (const panel of [prices!, ...first]) observer.observe(panel.el);
   const rest = (): void => {
     others.forEach((panel) => observer.observe(panel.el));
-    first.forEach((panel) => panel.begin());
+    first.forEach((panel) => panel.onPricesShown());
   };
-  void Promise.race([prices!.settled, new Promise((resolve) => setTimeout(resolve, PRICES_WITHIN_MS))]).then(() => setTimeout(rest, PAINTED_MS));
+  void Promise.race([prices!.settled, new Promise((resolve) => setTimeout(resolve, PRICES_WITHIN_MS))]).then(() =>
+    setTimeout(rest, PAINT_MS),
+  );
 }
 
-function askAll(again: boolean): void {
-  for (const panel of panels) void panel.refresh(again);
+function refreshPanels(force: boolean): void {
+  for (const panel of panels) void panel.refresh(force);
 }
 
-function subscribe(): void {
+function subscribeToBars(): void {
   live.subscribe(app.chosenOrFocus);
 }
 
@@ -97,7 +113,7 @@ function goToHash(): void {
   panel.el.focus({ preventScroll: true });
 }
 
-async function begin(): Promise<void> {
+async function waitForLake(): Promise<void> {
   const signal = new AbortController().signal;
   for (;;) {
     try {
@@ -107,39 +123,47 @@ async function begin(): Promise<void> {
       if (!meta.empty) {
         app.setMeta(meta);
         const known = symbols.then((answer) => market.setSymbols(answer.symbols));
-        // A symbol that the URL names needs no list to be shown.
+        // A symbol from the URL can be shown before the list of symbols has arrived.
         if (state.view.symbols.length === 0) await known;
-        else known.then(() => header.search.drawChips(), () => {});
+        else
+          known.then(
+            () => header.search.drawChips(),
+            () => {},
+          );
         return;
       }
-      main.replaceChildren(wholeNotice('No ticks yet', meta.message ?? 'There is no lake here yet.', meta.command ?? null));
+      main.replaceChildren(
+        pageNotice('No ticks yet', meta.message ?? 'There is no lake here yet.', meta.command ?? null),
+      );
     } catch (cause) {
       const hint = cause instanceof ApiError && cause.hint ? cause.hint : 'This page tries again by itself.';
-      main.replaceChildren(wholeNotice('The dashboard has no data', cause instanceof ApiError ? cause.message : describe(cause), null));
+      main.replaceChildren(
+        pageNotice('The dashboard has no data', cause instanceof ApiError ? cause.message : describeError(cause), null),
+      );
       main.firstElementChild?.append(h('p', { class: 'muted' }, hint));
     }
-    await new Promise((resolve) => setTimeout(resolve, EMPTY_AGAIN_MS));
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
 
-function follow(): void {
-  live.on('hello', ({ columns }) => market.hello(columns));
+function followUpdates(): void {
+  live.on('hello', ({ columns }) => market.setColumns(columns));
   live.on('tiles', (tiles) => {
     const before = app.focus;
-    market.tiles(tiles);
+    market.applyTiles(tiles);
     if (before !== null) return;
-    subscribe();
-    askAll(false);
+    subscribeToBars();
+    refreshPanels(false);
   });
-  live.on('resync', () => !state.view.paused && askAll(true));
-  app.on('interval', () => askAll(false));
+  live.on('resync', () => !state.view.paused && refreshPanels(true));
+  app.on('interval', () => refreshPanels(false));
   state.on('change', ({ before, view }) => {
     if (before.theme !== view.theme) applyTheme(view.theme);
     if (before.theme !== view.theme || before.zone !== view.zone) for (const panel of panels) panel.restyle();
-    if (view.paused && !before.paused) return freeze();
-    askAll(before.paused && !view.paused);
-    for (const panel of panels) mark(panel, true);
-    if (before.symbols.join('\n') !== view.symbols.join('\n')) subscribe();
+    if (view.paused && !before.paused) return dropLiveDraws();
+    refreshPanels(before.paused && !view.paused);
+    for (const panel of panels) scheduleDraw(panel, true);
+    if (before.symbols.join('\n') !== view.symbols.join('\n')) subscribeToBars();
   });
   onSystemTheme(() => {
     applyTheme(state.view.theme);
@@ -155,19 +179,19 @@ function follow(): void {
   setInterval(() => {
     if (state.view.paused || document.hidden) return;
     const now = performance.now();
-    for (const panel of panels) panel.tick(now);
-  }, TICK_MS);
+    for (const panel of panels) panel.refreshIfDue(now);
+  }, REFRESH_CHECK_MS);
 }
 
 document.body.prepend(h('a', { class: 'skip', href: '#panels' }, 'Skip to the panels'), header.el, main, footer());
 bindKeys(app, () => header.search.input.focus());
-await begin();
+await waitForLake();
 main.replaceChildren();
-follow();
-build();
+followUpdates();
+buildPanels();
 header.search.drawChips();
 live.start();
-subscribe();
+subscribeToBars();
 goToHash();
 addEventListener('hashchange', goToHash);
 document.documentElement.dataset['ready'] = 'true';

@@ -1,11 +1,11 @@
-// The newest values of every symbol, as the stream (or, of a snapshot, the last day's summary) has them, and a short
-// line of closes. Kept also while drawing is paused; bounded by the number of symbols.
+// The newest values of every symbol, with a short history of closes for its sparkline. They come from the stream, or
+// for a snapshot from the newest day's summary. Updates continue while drawing is paused.
 
 import type { Answer } from './api';
 import { column } from './api';
 
 const SPARK_POINTS = 48;
-/** Points of a spark line are at least this far apart. */
+/** Points of a sparkline are at least this far apart. */
 const SPARK_STEP_MS = 1000;
 
 export interface Quote {
@@ -14,9 +14,9 @@ export interface Quote {
   signal: string;
   values: Float64Array;
   spark: number[];
-  sparkAt: number;
-  /** Of the last change of the close: 1, -1 or 0. */
-  tick: number;
+  lastSparkTs: number;
+  /** Direction of the last change of the close: 1, -1 or 0. */
+  direction: number;
 }
 
 export const VALUE_TITLES: Record<string, string> = {
@@ -41,28 +41,28 @@ export const VALUE_TITLES: Record<string, string> = {
   day_volume: 'Day volume',
 };
 
-export class Market {
+export class MarketData {
   columns: string[] = Object.keys(VALUE_TITLES);
   readonly quotes = new Map<string, Quote>();
-  /** Symbols in alphabetical order; a new one is sorted in. */
+  /** Symbols in alphabetical order; a new one is inserted in order. */
   symbols: string[] = [];
-  /** Counts changes, so that who draws can tell whether anything did. */
+  /** Incremented by every change, so that panels can skip drawing when nothing changed. */
   version = 0;
-  private places = new Map<string, number>();
+  private columnIndexes = new Map<string, number>();
 
   constructor() {
-    this.index();
+    this.indexColumns();
   }
 
-  private index(): void {
-    this.places = new Map(this.columns.map((name, at) => [name, at]));
+  private indexColumns(): void {
+    this.columnIndexes = new Map(this.columns.map((name, at) => [name, at]));
   }
 
-  hello(columns: string[]): void {
+  setColumns(columns: string[]): void {
     if (columns.join() === this.columns.join()) return;
     this.columns = columns;
     this.quotes.clear();
-    this.index();
+    this.indexColumns();
   }
 
   setSymbols(symbols: string[]): void {
@@ -70,56 +70,56 @@ export class Market {
     this.version += 1;
   }
 
-  private quote(symbol: string): Quote {
+  private quoteOf(symbol: string): Quote {
     let quote = this.quotes.get(symbol);
     if (quote) return quote;
     const values = new Float64Array(this.columns.length).fill(Number.NaN);
-    quote = { symbol, ts: 0, signal: '', values, spark: [], sparkAt: 0, tick: 0 };
+    quote = { symbol, ts: 0, signal: '', values, spark: [], lastSparkTs: 0, direction: 0 };
     this.quotes.set(symbol, quote);
-    if (!this.known(symbol)) {
+    if (!this.hasSymbol(symbol)) {
       this.symbols = [...this.symbols, symbol].sort();
     }
     return quote;
   }
 
-  private knownFor: string[] = [];
-  private knownSet = new Set<string>();
-  known(symbol: string): boolean {
-    if (this.knownFor !== this.symbols) {
-      this.knownFor = this.symbols;
-      this.knownSet = new Set(this.symbols);
+  private indexedSymbols: string[] = [];
+  private symbolSet = new Set<string>();
+  hasSymbol(symbol: string): boolean {
+    if (this.indexedSymbols !== this.symbols) {
+      this.indexedSymbols = this.symbols;
+      this.symbolSet = new Set(this.symbols);
     }
-    return this.knownSet.has(symbol);
+    return this.symbolSet.has(symbol);
   }
 
-  tiles(tiles: { symbol: string[]; ts: number[]; signal: string[]; values: (number | null)[][] }): void {
-    const close = this.places.get('close') ?? 0;
+  applyTiles(tiles: { symbol: string[]; ts: number[]; signal: string[]; values: (number | null)[][] }): void {
+    const close = this.columnIndexes.get('close') ?? 0;
     tiles.symbol.forEach((symbol, row) => {
-      const quote = this.quote(symbol);
+      const quote = this.quoteOf(symbol);
       const before = quote.values[close]!;
       quote.ts = tiles.ts[row] ?? 0;
       quote.signal = tiles.signal[row] ?? '';
       for (let at = 0; at < this.columns.length; at += 1) quote.values[at] = tiles.values[at]?.[row] ?? Number.NaN;
       const now = quote.values[close]!;
-      quote.tick = now > before ? 1 : now < before ? -1 : 0;
-      this.extend(quote, now);
+      quote.direction = now > before ? 1 : now < before ? -1 : 0;
+      this.extendSpark(quote, now);
     });
     this.version += 1;
   }
 
-  private extend(quote: Quote, close: number): void {
+  private extendSpark(quote: Quote, close: number): void {
     if (!Number.isFinite(close)) return;
-    if (quote.spark.length > 0 && quote.ts - quote.sparkAt < SPARK_STEP_MS) {
+    if (quote.spark.length > 0 && quote.ts - quote.lastSparkTs < SPARK_STEP_MS) {
       quote.spark[quote.spark.length - 1] = close;
       return;
     }
     quote.spark.push(close);
-    quote.sparkAt = quote.ts;
+    quote.lastSparkTs = quote.ts;
     if (quote.spark.length > SPARK_POINTS) quote.spark.shift();
   }
 
-  /** Closes of bars before those that the stream told. */
-  history(answer: Answer): void {
+  /** Prepends closes from history to the closes that the stream has delivered so far. */
+  prependSparks(answer: Answer): void {
     const symbols = column(answer, 'symbol') as string[];
     const closes = column(answer, 'close') as (number | null)[];
     const older = new Map<string, number[]>();
@@ -137,27 +137,35 @@ export class Market {
     this.version += 1;
   }
 
-  /** Rows of `daily_summary` of one day stand in for tiles where there is no live side. */
-  day(answer: Answer): void {
+  /** Fills the quotes from rows of `daily_summary`, for a snapshot, where no tiles are streamed. */
+  applyDailySummary(answer: Answer): void {
     const get = (name: string): (number | null)[] => column(answer, name) as (number | null)[];
-    const columns: Record<string, string> = { close: 'close', day_open: 'open', day_high: 'high', day_low: 'low', day_volume: 'volume', vwap: 'vwap', volatility: 'volatility' };
+    const columns: Record<string, string> = {
+      close: 'close',
+      day_open: 'open',
+      day_high: 'high',
+      day_low: 'low',
+      day_volume: 'volume',
+      vwap: 'vwap',
+      volatility: 'volatility',
+    };
     (column(answer, 'symbol') as string[]).forEach((symbol, row) => {
-      const quote = this.quote(symbol);
+      const quote = this.quoteOf(symbol);
       for (const [value, from] of Object.entries(columns)) {
-        const at = this.places.get(value);
+        const at = this.columnIndexes.get(value);
         if (at !== undefined) quote.values[at] = get(from)[row] ?? Number.NaN;
       }
     });
     this.version += 1;
   }
 
-  /** NaN where it is unknown. */
+  /** A value of a quote by its column name; NaN where it is unknown. */
   value(quote: Quote, name: string): number {
-    const at = this.places.get(name);
+    const at = this.columnIndexes.get(name);
     return at === undefined ? Number.NaN : quote.values[at]!;
   }
 
-  /** Percent since the open of the session. */
+  /** The change since the open of the session, in percent. */
   change(quote: Quote): number {
     const open = this.value(quote, 'day_open');
     return open > 0 ? ((this.value(quote, 'close') - open) / open) * 100 : Number.NaN;

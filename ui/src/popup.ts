@@ -1,8 +1,12 @@
-// A button that opens a box of controls beneath it: closed by Escape, by a click outside, when the focus leaves.
+// A button that opens a popup beneath it. Escape, a click outside or moving the focus away closes it.
 
 import { h } from './lib/dom';
 
-export function popup(opener: HTMLButtonElement, kind: 'menu' | 'form', fill: (close: () => void) => HTMLElement[]): HTMLElement {
+export function popup(
+  opener: HTMLButtonElement,
+  kind: 'menu' | 'form',
+  fill: (close: () => void) => HTMLElement[],
+): HTMLElement {
   const box = h('div', { class: `popup popup-${kind}` });
   box.hidden = true;
   const wrap = h('div', { class: 'popup-wrap' }, opener, box);

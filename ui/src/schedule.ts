@@ -1,34 +1,36 @@
-// When things are drawn: in an animation frame, only what is dirty and on the screen, as much as fits into a frame;
-// the rest in the next one. So a burst of ticks costs one drawing, and no task is long.
+// Schedules drawing in animation frames: only dirty panels on the screen are drawn, as many as fit into a frame, the
+// rest in the next one. A burst of ticks therefore costs one drawing, and no task blocks the main thread for long.
 
 const BUDGET_MS = 6;
 const FRAME_MS = 16;
 
 export interface Drawable {
   readonly visible: boolean;
-  /** Milliseconds between two drawings that live data asked for. */
-  readonly pace: number;
+  /** The least number of milliseconds between two drawings that live data requests. */
+  readonly paceMs: number;
   draw(): void;
 }
 
 const dirty = new Map<Drawable, number>();
-const drawn = new WeakMap<Drawable, number>();
+const drawnAt = new WeakMap<Drawable, number>();
 let frame = 0;
 let timer = 0;
 
-/** `now` draws in the next frame, whatever the pace: after something that the person did. */
-export function mark(drawable: Drawable, now = false): void {
-  const due = now ? 0 : (drawn.get(drawable) ?? 0) + drawable.pace;
+/**
+ * Requests a drawing. `immediately` draws in the next frame, regardless of the pace: for changes that the user made.
+ */
+export function scheduleDraw(drawable: Drawable, immediately = false): void {
+  const due = immediately ? 0 : (drawnAt.get(drawable) ?? 0) + drawable.paceMs;
   dirty.set(drawable, Math.min(due, dirty.get(drawable) ?? Infinity));
-  if (drawable.visible && !frame) frame = requestAnimationFrame(run);
+  if (drawable.visible && !frame) frame = requestAnimationFrame(drawFrame);
 }
 
-/** Forgets what live data asked for; what the person asked for stays. */
-export function freeze(): void {
+/** Drops the drawings that live data requested and keeps those that the user requested. */
+export function dropLiveDraws(): void {
   for (const [drawable, due] of dirty) if (due > 0) dirty.delete(drawable);
 }
 
-function run(): void {
+function drawFrame(): void {
   frame = 0;
   const begin = performance.now();
   let next = Infinity;
@@ -40,18 +42,18 @@ function run(): void {
       continue;
     }
     dirty.delete(drawable);
-    drawn.set(drawable, now);
+    drawnAt.set(drawable, now);
     drawable.draw();
   }
   const wait = next - performance.now();
-  if (wait <= FRAME_MS) frame = requestAnimationFrame(run);
-  else if (next !== Infinity) wake(wait);
+  if (wait <= FRAME_MS) frame = requestAnimationFrame(drawFrame);
+  else if (next !== Infinity) wakeAfter(wait);
 }
 
-/** Sleeps instead of counting frames until something is due. */
-function wake(wait: number): void {
+/** Sets a timer for the next drawing, so that no frames are requested in between. */
+function wakeAfter(wait: number): void {
   clearTimeout(timer);
   timer = window.setTimeout(() => {
-    if (!frame) frame = requestAnimationFrame(run);
+    if (!frame) frame = requestAnimationFrame(drawFrame);
   }, wait);
 }

@@ -1,10 +1,20 @@
-// What the person chose, all of it in the URL: a link, a reload and the back button show the same page.
-// Defaults are left out of the URL; parameters that the page doesn't know stay in it.
+// What the user chose. All of it is in the URL, so that a link, a reload and the back button show the same page.
+// Defaults are left out of the URL, and parameters that the page doesn't know are kept in it.
 
 import { Emitter } from './lib/events';
 import { INTERVALS, RANGES, type Interval, type Range, type ZoneChoice } from './lib/time';
 
-export const INDICATORS = ['ma5', 'ma10', 'ma20', 'sma9', 'sma21', 'volume', 'crosses', 'signals', 'anomalies'] as const;
+export const INDICATORS = [
+  'ma5',
+  'ma10',
+  'ma20',
+  'sma9',
+  'sma21',
+  'volume',
+  'crosses',
+  'signals',
+  'anomalies',
+] as const;
 export type Indicator = (typeof INDICATORS)[number];
 export const REFRESHES = ['1s', '2s', '5s', '10s', '30s', '60s', 'off'] as const;
 export type Refresh = (typeof REFRESHES)[number];
@@ -13,18 +23,18 @@ export const THEMES = ['auto', 'dark', 'light'] as const;
 export type Theme = (typeof THEMES)[number];
 export const TILE_ORDERS = ['symbol', 'gain', 'loss', 'volume'] as const;
 export type TileOrder = (typeof TILE_ORDERS)[number];
-/** `alerts` is all but the changes of the state, which come with every other tick. */
-export const FEEDS = ['alerts', 'cross', 'anomaly', 'price_alert', 'rule', 'signal', 'all'] as const;
-export type Feed = (typeof FEEDS)[number];
+/** `alerts` is everything except signal states, which change with every other tick. */
+export const EVENT_FILTERS = ['alerts', 'cross', 'anomaly', 'price_alert', 'rule', 'signal', 'all'] as const;
+export type EventFilter = (typeof EVENT_FILTERS)[number];
 
-const SHOWN: readonly Indicator[] = ['sma9', 'sma21', 'volume', 'crosses', 'anomalies'];
+const DEFAULT_INDICATORS: readonly Indicator[] = ['sma9', 'sma21', 'volume', 'crosses', 'anomalies'];
 
-/** null is all of them. */
-export function kindsOf(feed: Feed): string[] | null {
-  return feed === 'all' ? null : feed === 'alerts' ? ['cross', 'anomaly', 'price_alert', 'rule'] : [feed];
+/** The kinds of events that a filter selects; null selects all of them. */
+export function kindsOf(filter: EventFilter): string[] | null {
+  return filter === 'all' ? null : filter === 'alerts' ? ['cross', 'anomaly', 'price_alert', 'rule'] : [filter];
 }
 
-export const FEED_TITLES: Record<Feed, string> = {
+export const EVENT_FILTER_TITLES: Record<EventFilter, string> = {
   alerts: 'Alerts',
   cross: 'Crosses',
   anomaly: 'Anomalies',
@@ -35,10 +45,13 @@ export const FEED_TITLES: Record<Feed, string> = {
 };
 
 export interface View {
-  /** Chosen symbols; the first is the one that panels of a single symbol show. Empty: all, and the first there is. */
+  /**
+   * The chosen symbols. Panels of a single symbol show the first one. Empty means all symbols, with the first one in
+   * focus.
+   */
   symbols: string[];
   range: Range;
-  /** Milliseconds; of the range `custom` only. */
+  /** Milliseconds; only the range `custom` has them. */
   from: number | null;
   to: number | null;
   interval: Interval | 'auto';
@@ -48,8 +61,8 @@ export interface View {
   refresh: Refresh;
   paused: boolean;
   tiles: TileOrder;
-  feed: Feed;
-  history: Feed;
+  feed: EventFilter;
+  history: EventFilter;
 }
 
 export const DEFAULTS: View = {
@@ -58,7 +71,7 @@ export const DEFAULTS: View = {
   from: null,
   to: null,
   interval: 'auto',
-  show: [...SHOWN],
+  show: [...DEFAULT_INDICATORS],
   zone: 'exchange',
   theme: 'auto',
   refresh: '5s',
@@ -68,86 +81,106 @@ export const DEFAULTS: View = {
   history: 'alerts',
 };
 
-/** More would make the stream and the comparisons unreadable; the stream carries bars of 20 at most. */
-export const MOST_SYMBOLS = 20;
+/** More symbols would make comparisons unreadable, and the stream carries the bars of 20 symbols at most. */
+export const MAX_SYMBOLS = 20;
 
-const NAMES = ['symbol', 'range', 'from', 'to', 'interval', 'show', 'tz', 'theme', 'refresh', 'paused', 'tiles', 'feed', 'history'];
+const PARAMETERS = [
+  'symbol',
+  'range',
+  'from',
+  'to',
+  'interval',
+  'show',
+  'tz',
+  'theme',
+  'refresh',
+  'paused',
+  'tiles',
+  'feed',
+  'history',
+];
 
-function pick<T extends string>(text: string | null, among: readonly T[], otherwise: T): T {
-  return among.includes(text as T) ? (text as T) : otherwise;
+function oneOf<T extends string>(text: string | null, among: readonly T[], fallback: T): T {
+  return among.includes(text as T) ? (text as T) : fallback;
 }
 
-function instant(text: string | null): number | null {
+function parseInstant(text: string | null): number | null {
   if (text === null) return null;
   const ms = Date.parse(text);
   return Number.isFinite(ms) ? ms : null;
 }
 
-export function parse(search: string): View {
+export function parseView(search: string): View {
   const query = new URLSearchParams(search);
-  const from = instant(query.get('from'));
-  const to = instant(query.get('to'));
+  const from = parseInstant(query.get('from'));
+  const to = parseInstant(query.get('to'));
   const show = query.get('show');
   return {
-    symbols: [...new Set(query.getAll('symbol').filter((symbol) => symbol !== ''))].slice(0, MOST_SYMBOLS),
-    range: from !== null || to !== null ? 'custom' : pick(query.get('range'), RANGES, '1d'),
+    symbols: [...new Set(query.getAll('symbol').filter((symbol) => symbol !== ''))].slice(0, MAX_SYMBOLS),
+    range: from !== null || to !== null ? 'custom' : oneOf(query.get('range'), RANGES, '1d'),
     from,
     to,
-    interval: pick(query.get('interval'), [...INTERVALS, 'auto'] as const, 'auto'),
-    show: show === null ? [...SHOWN] : INDICATORS.filter((name) => show.split(',').includes(name)),
-    zone: pick(query.get('tz'), ZONES, 'exchange'),
-    theme: pick(query.get('theme'), THEMES, 'auto'),
-    refresh: pick(query.get('refresh'), REFRESHES, '5s'),
+    interval: oneOf(query.get('interval'), [...INTERVALS, 'auto'] as const, 'auto'),
+    show: show === null ? [...DEFAULT_INDICATORS] : INDICATORS.filter((name) => show.split(',').includes(name)),
+    zone: oneOf(query.get('tz'), ZONES, 'exchange'),
+    theme: oneOf(query.get('theme'), THEMES, 'auto'),
+    refresh: oneOf(query.get('refresh'), REFRESHES, '5s'),
     paused: query.get('paused') === '1',
-    tiles: pick(query.get('tiles'), TILE_ORDERS, 'symbol'),
-    feed: pick(query.get('feed'), FEEDS, 'alerts'),
-    history: pick(query.get('history'), FEEDS, 'alerts'),
+    tiles: oneOf(query.get('tiles'), TILE_ORDERS, 'symbol'),
+    feed: oneOf(query.get('feed'), EVENT_FILTERS, 'alerts'),
+    history: oneOf(query.get('history'), EVENT_FILTERS, 'alerts'),
   };
 }
 
-/** The query of the URL, with what `search` holds beside the view. */
-export function print(view: View, search: string): string {
+/** The query string of a view. Parameters of `search` that don't belong to the view are kept. */
+export function printView(view: View, search: string): string {
   const query = new URLSearchParams(search);
-  for (const name of NAMES) query.delete(name);
+  for (const name of PARAMETERS) query.delete(name);
   for (const symbol of view.symbols) query.append('symbol', symbol);
-  const set = (name: string, value: string, otherwise: string): void => {
-    if (value !== otherwise) query.set(name, value);
+  const setUnlessDefault = (name: string, value: string, fallback: string): void => {
+    if (value !== fallback) query.set(name, value);
   };
   if (view.range === 'custom') {
     if (view.from !== null) query.set('from', new Date(view.from).toISOString());
     if (view.to !== null) query.set('to', new Date(view.to).toISOString());
-  } else set('range', view.range, DEFAULTS.range);
-  set('interval', view.interval, DEFAULTS.interval);
-  set('show', INDICATORS.filter((name) => view.show.includes(name)).join(','), INDICATORS.filter((name) => SHOWN.includes(name)).join(','));
-  set('tz', view.zone, DEFAULTS.zone);
-  set('theme', view.theme, DEFAULTS.theme);
-  set('refresh', view.refresh, DEFAULTS.refresh);
-  set('paused', view.paused ? '1' : '', '');
-  set('tiles', view.tiles, DEFAULTS.tiles);
-  set('feed', view.feed, DEFAULTS.feed);
-  set('history', view.history, DEFAULTS.history);
+  } else setUnlessDefault('range', view.range, DEFAULTS.range);
+  setUnlessDefault('interval', view.interval, DEFAULTS.interval);
+  setUnlessDefault(
+    'show',
+    INDICATORS.filter((name) => view.show.includes(name)).join(','),
+    INDICATORS.filter((name) => DEFAULT_INDICATORS.includes(name)).join(','),
+  );
+  setUnlessDefault('tz', view.zone, DEFAULTS.zone);
+  setUnlessDefault('theme', view.theme, DEFAULTS.theme);
+  setUnlessDefault('refresh', view.refresh, DEFAULTS.refresh);
+  setUnlessDefault('paused', view.paused ? '1' : '', '');
+  setUnlessDefault('tiles', view.tiles, DEFAULTS.tiles);
+  setUnlessDefault('feed', view.feed, DEFAULTS.feed);
+  setUnlessDefault('history', view.history, DEFAULTS.history);
   const text = query.toString();
   return text === '' ? '' : `?${text}`;
 }
 
-export interface Change {
+export interface ViewChange {
   before: View;
   view: View;
 }
 
-/** Holds the view, keeps the URL equal to it, and tells when either changed. */
-export class State extends Emitter<{ change: Change }> {
-  view: View = parse(location.search);
+/** Holds the view, keeps the URL in step with it and emits its changes. */
+export class ViewState extends Emitter<{ change: ViewChange }> {
+  view: View = parseView(location.search);
 
   constructor() {
     super();
-    addEventListener('popstate', () => this.apply(parse(location.search)));
+    addEventListener('popstate', () => this.apply(parseView(location.search)));
   }
 
-  /** Symbols, range and interval make an entry in the history; the rest replaces the one that is there. */
+  /**
+   * Changes of symbols, range and interval add an entry to the browser's history; all others replace the current entry.
+   */
   set(part: Partial<View>): void {
     const view = { ...this.view, ...part };
-    const url = location.pathname + print(view, location.search) + location.hash;
+    const url = location.pathname + printView(view, location.search) + location.hash;
     if (url === location.pathname + location.search + location.hash) return this.apply(view);
     if ('symbols' in part || 'range' in part || 'from' in part || 'interval' in part) history.pushState(null, '', url);
     else history.replaceState(null, '', url);

@@ -1,4 +1,4 @@
-// Light or dark, and the colours of it for canvases; the colours themselves are variables of the style sheet.
+// The theme, light or dark, and its colours for canvases. The colours themselves are variables in the style sheet.
 
 import type { Theme } from './state';
 
@@ -19,14 +19,14 @@ export interface Palette {
   heatLow: string;
   heatMiddle: string;
   heatHigh: string;
-  /** Of lines and shares, told apart by lightness as well as hue. */
+  /** The colours of lines and slices, which differ in lightness as well as in hue. */
   series: string[];
   font: string;
 }
 
 let palette: Palette | null = null;
 
-/** Read once per theme. */
+/** The colours of the current theme, read from the style sheet once per theme. */
 export function colors(): Palette {
   if (palette) return palette;
   const style = getComputedStyle(document.documentElement);
@@ -60,7 +60,7 @@ export function onSystemTheme(act: () => void): void {
   light.addEventListener('change', act);
 }
 
-/** The colour with another opacity, for canvases. */
+/** The colour with another opacity, as canvases need it. */
 export function alpha(color: string, opacity: number): string {
   const hex = color.replace('#', '');
   const full = hex.length === 3 ? [...hex].map((c) => c + c).join('') : hex;

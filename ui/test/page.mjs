@@ -1,5 +1,6 @@
-// The page in real Chromium. `node test/page.mjs [--base URL] [--out DIR] [--only NAME,..] [--seconds N]`: without a
-// URL against the simulated server. Leaves screenshots and an accessibility snapshot in DIR; exit code 1 when a check fails.
+// Checks the page in Chromium: `node test/page.mjs [--base URL] [--out DIR] [--only NAME,..] [--seconds N]`. Without a
+// URL it starts the simulated server. It writes screenshots and an accessibility snapshot to DIR and exits with 1 if a
+// check fails.
 
 import { parseArgs } from 'node:util';
 import { start } from '../mock/server.mjs';
@@ -8,11 +9,16 @@ import { access, keyboard } from './access.mjs';
 import { firstPaint, hostile, moves, paging, roundTrip } from './behaviour.mjs';
 import { faults } from './faults.mjs';
 import { tasks, weight } from './load.mjs';
-import { looks } from './looks.mjs';
+import { screenshots } from './screenshots.mjs';
 import { failed, folder, launch, section, someSymbols } from './support.mjs';
 
 const { values } = parseArgs({
-  options: { base: { type: 'string' }, out: { type: 'string', default: 'shots' }, only: { type: 'string' }, seconds: { type: 'string', default: '12' } },
+  options: {
+    base: { type: 'string' },
+    out: { type: 'string', default: 'shots' },
+    only: { type: 'string' },
+    seconds: { type: 'string', default: '12' },
+  },
 });
 const server = values.base === undefined ? await start() : null;
 const base = values.base?.replace(/\/$/, '') ?? server.url;
@@ -30,11 +36,12 @@ const checks = {
   paging: () => paging(browser, base, one),
   access: () => access(browser, base, out, one),
   keyboard: () => keyboard(browser, base, one),
-  hostile: () => (server ? hostile(browser, base, HOSTILE) : console.log('       only for the simulated server: skipped')),
+  hostile: () =>
+    server ? hostile(browser, base, HOSTILE) : console.log('       only for the simulated server: skipped'),
   faults: () => (server ? faults(browser, server) : console.log('       only for the simulated server: skipped')),
   weight: () => weight(browser, base),
   tasks: () => tasks(browser, base, several, Number(values.seconds)),
-  looks: () => looks(browser, base, out, several),
+  looks: () => screenshots(browser, base, out, several),
 };
 const names = values.only?.split(',') ?? Object.keys(checks);
 for (const name of names) {

@@ -1,6 +1,7 @@
-// Memory of the server and of an open page over time. `node test/soak.mjs --pid PID --base URL [--minutes 30] [--out FILE]`:
-// one tab with all panels in view by turns; every 30 s the resident memory of the process, and the page's heap and nodes
-// after a collection. Exit code 1 when the last third is above the third before it by more than a tenth and 8 MiB.
+// Measures the memory of the server and of an open page over time: `node test/soak.mjs --pid PID --base URL [--minutes
+// 30] [--out FILE]`. One tab scrolls through all panels; every 30 s this records the resident memory of the process,
+// and the page's heap and nodes after a collection. It exits with 1 if the last third exceeds the second third by more
+// than a tenth and 8 MiB.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -9,7 +10,12 @@ import { launch } from './support.mjs';
 const EVERY_MS = 30_000;
 const MIB = 1 << 20;
 const { values } = parseArgs({
-  options: { pid: { type: 'string' }, base: { type: 'string' }, minutes: { type: 'string', default: '30' }, out: { type: 'string' } },
+  options: {
+    pid: { type: 'string' },
+    base: { type: 'string' },
+    minutes: { type: 'string', default: '30' },
+    out: { type: 'string' },
+  },
 });
 const base = values.base.replace(/\/$/, '');
 
@@ -28,14 +34,20 @@ const lines = ['minute,server_mib,page_heap_mib,page_nodes'];
 const samples = [];
 const ends = Date.now() + Number(values.minutes) * 60_000;
 for (let turn = 0; Date.now() < ends; turn += 1) {
-  // Charts are drawn while they are seen.
+  // Charts are drawn only while they are on the screen.
   await page.evaluate((turn) => window.scrollTo(0, (turn % 4) * window.innerHeight), turn);
   await page.waitForTimeout(EVERY_MS);
   await session.send('HeapProfiler.collectGarbage');
-  const metrics = new Map((await session.send('Performance.getMetrics')).metrics.map(({ name, value }) => [name, value]));
+  const metrics = new Map(
+    (await session.send('Performance.getMetrics')).metrics.map(({ name, value }) => [name, value]),
+  );
   const sample = { server: resident(), heap: metrics.get('JSHeapUsedSize'), nodes: metrics.get('Nodes') };
   samples.push(sample);
-  lines.push([((turn + 1) / 2).toFixed(1), (sample.server / MIB).toFixed(1), (sample.heap / MIB).toFixed(1), sample.nodes].join(','));
+  lines.push(
+    [((turn + 1) / 2).toFixed(1), (sample.server / MIB).toFixed(1), (sample.heap / MIB).toFixed(1), sample.nodes].join(
+      ',',
+    ),
+  );
   if (values.out) writeFileSync(values.out, `${lines.join('\n')}\n`);
 }
 await browser.close();
@@ -49,7 +61,9 @@ for (const what of ['server', 'heap']) {
   const last = median(samples.slice(2 * third).map((sample) => sample[what]));
   const grows = last > middle * 1.1 && last > middle + 8 * MIB;
   failed ||= grows;
-  console.log(`${what}: ${(middle / MIB).toFixed(1)} MiB, then ${(last / MIB).toFixed(1)} MiB: ${grows ? 'grows' : 'flat'}`);
+  console.log(
+    `${what}: ${(middle / MIB).toFixed(1)} MiB, then ${(last / MIB).toFixed(1)} MiB: ${grows ? 'grows' : 'flat'}`,
+  );
 }
 console.log(problems.length === 0 ? 'no errors on the page' : `${problems.length} errors on the page: ${problems[0]}`);
 process.exitCode = failed || problems.length > 0 ? 1 : 0;

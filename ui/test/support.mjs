@@ -1,12 +1,21 @@
-// What the checks of the page stand on: a browser that is watched, and asserting with a list of what was found.
+// What all browser checks share: launching the browser, opening a watched page, recording results.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
-export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+export const launch = () =>
+  chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
 
 const failures = [];
 
@@ -28,10 +37,15 @@ export async function section(title, act) {
 }
 
 /**
- * A page whose console errors, uncaught errors and requests are counted. `expected` tells which console errors a check
- * provokes itself: a browser writes one for every failed request.
+ * Opens a page and records its console errors, uncaught errors and requests to other origins. `expected` matches the
+ * console errors that a check provokes itself: a browser logs one for every failed request.
  */
-export async function open(browser, base, search = '', { width = 1440, height = 900, expected = null, before = null, ...context } = {}) {
+export async function open(
+  browser,
+  base,
+  search = '',
+  { width = 1440, height = 900, expected = null, before = null, ...context } = {},
+) {
   const own = await browser.newContext({ viewport: { width, height }, ...context });
   const page = await own.newPage();
   if (before) await page.addInitScript(before);
@@ -55,9 +69,9 @@ export async function open(browser, base, search = '', { width = 1440, height = 
   return { page, close };
 }
 
-/** Three symbols of a server that may have been started a moment ago, and then has none yet. */
+/** Three symbols of a server that may have just started and may have none yet. */
 export async function someSymbols(base) {
-  for (const until = Date.now() + 30_000; Date.now() < until; ) {
+  for (const until = Date.now() + 30_000; Date.now() < until;) {
     const { symbols } = await (await fetch(`${base}/api/symbols`)).json();
     if (symbols.length >= 3) return symbols.slice(0, 3);
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -67,7 +81,7 @@ export async function someSymbols(base) {
 
 export const ready = (page) => page.waitForSelector('html[data-ready="true"]', { timeout: 15_000 });
 
-/** All panels have been seen, asked and drawn. */
+/** Waits until all panels have been on the screen, loaded and drawn. */
 export async function settle(page) {
   await ready(page);
   const ids = await page.$$eval('.panel', (panels) => panels.map((panel) => panel.id));

@@ -1,9 +1,9 @@
-// The head of the page: what this is and whether it is live, and all controls of the view.
+// The header of the page: the connection state, the newest tick and the controls of the view.
 
 import type { App } from '../app';
 import { showKeys } from '../dialogs';
-import { button, h, icon, setText, toggle } from '../lib/dom';
-import { compact, name } from '../lib/format';
+import { button, h, icon, setText, toggleClass } from '../lib/dom';
+import { compact, printable } from '../lib/format';
 import * as time from '../lib/time';
 import { popup } from '../popup';
 import { INDICATORS, REFRESHES, THEMES, ZONES, type Indicator } from '../state';
@@ -34,28 +34,68 @@ export class Header {
   constructor(private readonly app: App) {
     const { state } = app;
     this.search = new SymbolSearch(app);
-    const interval = select('Interval of bars', ['auto', ...time.INTERVALS] as const, { auto: 'Interval auto' }, () => app.view.interval, (value) => state.set({ interval: value }), state);
-    const zone = select('Time zone', ZONES, { exchange: 'Exchange time', utc: 'UTC', local: 'Local time' }, () => app.view.zone, (value) => state.set({ zone: value }), state);
-    const theme = select('Theme', THEMES, { auto: 'Theme auto', dark: 'Dark', light: 'Light' }, () => app.view.theme, (value) => state.set({ theme: value }), state);
+    const interval = select(
+      'Interval of bars',
+      ['auto', ...time.INTERVALS] as const,
+      { auto: 'Interval auto' },
+      () => app.view.interval,
+      (value) => state.set({ interval: value }),
+      state,
+    );
+    const zone = select(
+      'Time zone',
+      ZONES,
+      { exchange: 'Exchange time', utc: 'UTC', local: 'Local time' },
+      () => app.view.zone,
+      (value) => state.set({ zone: value }),
+      state,
+    );
+    const theme = select(
+      'Theme',
+      THEMES,
+      { auto: 'Theme auto', dark: 'Dark', light: 'Light' },
+      () => app.view.theme,
+      (value) => state.set({ theme: value }),
+      state,
+    );
     const refresh = select(
       'Refresh of history',
       REFRESHES,
-      Object.fromEntries(REFRESHES.map((every) => [every, every === 'off' ? 'No refresh' : `Every ${every.replace('s', ' s')}`])),
+      Object.fromEntries(
+        REFRESHES.map((every) => [every, every === 'off' ? 'No refresh' : `Every ${every.replace('s', ' s')}`]),
+      ),
       () => app.view.refresh,
       (value) => state.set({ refresh: value }),
       state,
     );
-    this.pauseButton = button({ class: 'button', 'aria-pressed': 'false' }, () => state.set({ paused: !app.view.paused }));
-    const keys = button({ class: 'icon-button', 'aria-label': 'Keyboard', title: 'Keyboard' }, showKeys, icon('keyboard'));
+    this.pauseButton = button({ class: 'button', 'aria-pressed': 'false' }, () =>
+      state.set({ paused: !app.view.paused }),
+    );
+    const keys = button(
+      { class: 'icon-button', 'aria-label': 'Keyboard', title: 'Keyboard' },
+      showKeys,
+      icon('keyboard'),
+    );
     this.el = h(
       'header',
       { class: 'top' },
       h('div', { class: 'title-row' }, h('h1', {}, 'tickhouse'), this.badge, this.about, this.clock, keys),
-      h('div', { class: 'controls', role: 'group', 'aria-label': 'Controls' }, this.search.el, rangeControl(app), interval, this.indicators(), zone, refresh, theme, this.pauseButton),
+      h(
+        'div',
+        { class: 'controls', role: 'group', 'aria-label': 'Controls' },
+        this.search.el,
+        rangeControl(app),
+        interval,
+        this.indicators(),
+        zone,
+        refresh,
+        theme,
+        this.pauseButton,
+      ),
     );
     state.on('change', () => this.draw());
     app.on('meta', () => this.draw());
-    app.live.on('link', () => this.draw());
+    app.live.on('connection', () => this.draw());
     app.live.on('pipeline', () => this.drawClock());
     this.draw();
   }
@@ -67,7 +107,9 @@ export class Header {
         const box = h('input', { type: 'checkbox', checked: this.app.view.show.includes(indicator), name: indicator });
         box.addEventListener('change', () => {
           const { show } = this.app.view;
-          this.app.state.set({ show: INDICATORS.filter((one) => (one === indicator ? box.checked : show.includes(one))) });
+          this.app.state.set({
+            show: INDICATORS.filter((one) => (one === indicator ? box.checked : show.includes(one))),
+          });
         });
         return h('label', { class: 'check' }, box, INDICATOR_TITLES[indicator]);
       }),
@@ -76,19 +118,23 @@ export class Header {
 
   draw(): void {
     const { live, meta, view, zone } = this.app;
-    const since = time.clock(live.heard, zone);
-    const texts: Record<typeof live.link, string> = {
+    const since = time.clock(live.lastMessageAt, zone);
+    const texts: Record<typeof live.connection, string> = {
       connecting: 'Connecting',
       live: 'Live',
-      troubled: 'In trouble: see Pipeline',
+      degraded: 'Error: see Pipeline',
       snapshot: `Snapshot ${live.pipeline?.table_version ?? meta?.table_version ?? ''}`,
       reconnecting: `Reconnecting, stale since ${since}`,
       stale: `Stale since ${since}`,
       failed: `Not connected: ${live.cause ?? 'unknown cause'}`,
     };
-    setText(this.badge, view.paused ? `Paused, ${texts[live.link].toLowerCase()}` : texts[live.link]);
-    this.badge.dataset['link'] = view.paused ? 'paused' : live.link;
-    toggle(document.body, 'is-stale', live.link === 'stale' || live.link === 'reconnecting' || live.link === 'failed');
+    setText(this.badge, view.paused ? `Paused, ${texts[live.connection].toLowerCase()}` : texts[live.connection]);
+    this.badge.dataset['connection'] = view.paused ? 'paused' : live.connection;
+    toggleClass(
+      document.body,
+      'is-stale',
+      live.connection === 'stale' || live.connection === 'reconnecting' || live.connection === 'failed',
+    );
     this.pauseButton.setAttribute('aria-pressed', String(view.paused));
     this.pauseButton.replaceChildren(icon(view.paused ? 'play' : 'pause'), view.paused ? 'Go on' : 'Pause');
     this.drawClock();
@@ -98,9 +144,15 @@ export class Header {
     const { live, meta, view, zone } = this.app;
     if (!meta || view.paused) return;
     const rows = live.pipeline?.rows ?? meta.rows;
-    setText(this.about, [meta.topic === null ? null : name(meta.topic), `${compact(rows)} rows`].filter(Boolean).join(' · '));
-    this.about.title = name(meta.table);
-    setText(this.clock, `${time.dateTime(this.app.newest, zone)} ${zone === 'UTC' ? 'UTC' : zone.split('/').at(-1)!.replace('_', ' ')}`);
+    setText(
+      this.about,
+      [meta.topic === null ? null : printable(meta.topic), `${compact(rows)} rows`].filter(Boolean).join(' · '),
+    );
+    this.about.title = printable(meta.table);
+    setText(
+      this.clock,
+      `${time.dateTime(this.app.newest, zone)} ${zone === 'UTC' ? 'UTC' : zone.split('/').at(-1)!.replace('_', ' ')}`,
+    );
     this.clock.title = `Newest tick; times are of ${zone}`;
   }
 }

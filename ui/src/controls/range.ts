@@ -1,8 +1,8 @@
-// The range of time: a length that counts back from the newest tick, or two times typed in the zone of the page.
+// The control of the time range: a duration that counts back from the newest tick, or two times in the page's zone.
 
 import type { App } from '../app';
 import { h, setText } from '../lib/dom';
-import { RANGES, fromWall, toWall, type Range } from '../lib/time';
+import { RANGES, fromWallClock, toWallClock, type Range } from '../lib/time';
 import { select } from './select';
 
 const TITLES: Record<Range, string> = {
@@ -32,30 +32,32 @@ export function rangeControl(app: App): HTMLElement {
     },
     state,
   );
-  const input = (label: string): HTMLInputElement => h('input', { type: 'datetime-local', step: 1, 'aria-label': label, title: label });
+  const input = (label: string): HTMLInputElement =>
+    h('input', { type: 'datetime-local', step: 1, 'aria-label': label, title: label });
   const [from, to] = [input('From'), input('To, exclusive; empty is open')];
-  const trouble = h('span', { class: 'control-trouble', role: 'alert' });
-  const box = h('div', { class: 'custom-range' }, from, h('span', { 'aria-hidden': 'true' }, '–'), to, trouble);
-  const read = (element: HTMLInputElement): number | null => (element.value === '' ? null : fromWall(element.value, app.zone));
-  const take = (): void => {
+  const error = h('span', { class: 'control-error', role: 'alert' });
+  const box = h('div', { class: 'custom-range' }, from, h('span', { 'aria-hidden': 'true' }, '–'), to, error);
+  const read = (element: HTMLInputElement): number | null =>
+    element.value === '' ? null : fromWallClock(element.value, app.zone);
+  const applyTyped = (): void => {
     const [begin, end] = [read(from), read(to)];
     if (begin === null && end === null) return;
     state.set({ range: 'custom', from: begin, to: end });
   };
-  from.addEventListener('change', take);
-  to.addEventListener('change', take);
-  const follow = (): void => {
+  from.addEventListener('change', applyTyped);
+  to.addEventListener('change', applyTyped);
+  const showView = (): void => {
     const { view } = app;
     box.hidden = view.range !== 'custom';
-    const wall = (ms: number | null): string => (ms === null ? '' : toWall(ms, app.zone));
+    const wall = (ms: number | null): string => (ms === null ? '' : toWallClock(ms, app.zone));
     if (document.activeElement !== from) from.value = wall(view.from);
     if (document.activeElement !== to) to.value = wall(view.to);
-    setText(trouble, app.rangeTrouble ?? '');
-    for (const element of [from, to]) element.setAttribute('aria-invalid', String(app.rangeTrouble !== null));
+    setText(error, app.rangeError ?? '');
+    for (const element of [from, to]) element.setAttribute('aria-invalid', String(app.rangeError !== null));
   };
-  state.on('change', follow);
-  // The zone of the market is known from then on.
-  app.on('meta', follow);
-  follow();
+  state.on('change', showView);
+  // The metadata brings the market's zone, in which the inputs show their times.
+  app.on('meta', showView);
+  showView();
   return h('div', { class: 'range' }, chooser, box);
 }

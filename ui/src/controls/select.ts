@@ -1,7 +1,7 @@
-// A native select that follows the view.
+// A native select that shows and changes one setting of the view.
 
 import { h } from '../lib/dom';
-import type { State } from '../state';
+import type { ViewState } from '../state';
 
 export function select<T extends string>(
   label: string,
@@ -9,15 +9,15 @@ export function select<T extends string>(
   titles: Partial<Record<T, string>>,
   get: () => T,
   set: (value: T) => void,
-  state: State,
+  state: ViewState,
 ): HTMLSelectElement {
   const element = h('select', { 'aria-label': label, title: label });
   for (const value of values) element.append(h('option', { value }, titles[value] ?? value));
-  const follow = (): void => {
+  const showView = (): void => {
     if (element.value !== get()) element.value = get();
   };
   element.addEventListener('change', () => set(element.value as T));
-  state.on('change', follow);
-  follow();
+  state.on('change', showView);
+  showView();
   return element;
 }

@@ -1,12 +1,11 @@
-// Chosen symbols as chips, and the search that adds them: a combo box with a list. The first chip is the symbol that
-// panels of a single symbol show.
+// The chosen symbols as chips, and the combo box that adds symbols. Panels of a single symbol show the first chip.
 
 import type { App } from '../app';
 import { button, h, icon } from '../lib/dom';
-import { name } from '../lib/format';
-import { MOST_SYMBOLS } from '../state';
+import { printable } from '../lib/format';
+import { MAX_SYMBOLS } from '../state';
 
-const MOST_OPTIONS = 60;
+const MAX_OPTIONS = 60;
 
 export class SymbolSearch {
   readonly el = h('div', { class: 'symbols' });
@@ -22,8 +21,15 @@ export class SymbolSearch {
     'aria-controls': 'symbol-options',
     'aria-autocomplete': 'list',
   });
-  private readonly list = h('div', { id: 'symbol-options', class: 'options', role: 'listbox', tabindex: -1, 'aria-label': 'Symbols found', 'aria-multiselectable': 'true' });
-  private found: string[] = [];
+  private readonly list = h('div', {
+    id: 'symbol-options',
+    class: 'options',
+    role: 'listbox',
+    tabindex: -1,
+    'aria-label': 'Symbols found',
+    'aria-multiselectable': 'true',
+  });
+  private matches: string[] = [];
   private active = -1;
 
   constructor(private readonly app: App) {
@@ -32,11 +38,11 @@ export class SymbolSearch {
     this.input.addEventListener('input', () => this.open());
     this.input.addEventListener('focus', () => this.open());
     this.input.addEventListener('blur', () => this.close());
-    this.input.addEventListener('keydown', (event) => this.key(event));
+    this.input.addEventListener('keydown', (event) => this.onKey(event));
     this.list.addEventListener('pointerdown', (event) => {
       event.preventDefault();
       const option = (event.target as Element).closest<HTMLElement>('.option');
-      if (option) this.take(this.found[Number(option.dataset['at'])]);
+      if (option) this.addSymbol(this.matches[Number(option.dataset['at'])]);
     });
     app.state.on('change', () => this.drawChips());
     this.drawChips();
@@ -45,20 +51,32 @@ export class SymbolSearch {
   drawChips(): void {
     const { symbols } = this.app.view;
     const chips = symbols.map((symbol, at) => {
-      const known = this.app.market.symbols.length === 0 || this.app.market.known(symbol);
-      const shown = name(symbol);
-      const show = button({ class: 'chip-name', title: known ? `Show ${shown}` : 'This symbol is not in the table', 'aria-current': at === 0 ? 'true' : null }, () => this.app.state.set({ symbols: [symbol, ...symbols.filter((other) => other !== symbol)] }), known ? shown : `${shown} ?`);
-      const remove = button({ class: 'chip-remove', 'aria-label': `Remove ${shown}` }, () => {
-        this.app.choose(symbol, true);
-        this.input.focus();
-      }, icon('close'));
+      const known = this.app.market.symbols.length === 0 || this.app.market.hasSymbol(symbol);
+      const shown = printable(symbol);
+      const show = button(
+        {
+          class: 'chip-name',
+          title: known ? `Show ${shown}` : 'This symbol is not in the table',
+          'aria-current': at === 0 ? 'true' : null,
+        },
+        () => this.app.state.set({ symbols: [symbol, ...symbols.filter((other) => other !== symbol)] }),
+        known ? shown : `${shown} ?`,
+      );
+      const remove = button(
+        { class: 'chip-remove', 'aria-label': `Remove ${shown}` },
+        () => {
+          this.app.chooseSymbol(symbol, true);
+          this.input.focus();
+        },
+        icon('close'),
+      );
       return h('li', { class: at === 0 ? 'chip first' : 'chip' }, show, remove);
     });
     if (symbols.length === 0) chips.push(h('li', { class: 'chip none' }, 'all symbols'));
     this.chips.replaceChildren(...chips);
   }
 
-  /** Names that begin with the text first, then those that hold it. */
+  /** The matching symbols: those that start with the text come before those that contain it. */
   private search(): string[] {
     const text = this.input.value.trim().toLowerCase();
     const [begin, within]: [string[], string[]] = [[], []];
@@ -66,13 +84,13 @@ export class SymbolSearch {
       const at = symbol.toLowerCase().indexOf(text);
       if (at === 0) begin.push(symbol);
       else if (at > 0) within.push(symbol);
-      if (begin.length >= MOST_OPTIONS) break;
+      if (begin.length >= MAX_OPTIONS) break;
     }
-    return [...begin, ...within].slice(0, MOST_OPTIONS);
+    return [...begin, ...within].slice(0, MAX_OPTIONS);
   }
 
   private open(): void {
-    this.found = this.search();
+    this.matches = this.search();
     this.active = this.input.value.trim() === '' ? -1 : 0;
     this.list.hidden = false;
     this.input.setAttribute('aria-expanded', 'true');
@@ -87,48 +105,59 @@ export class SymbolSearch {
 
   private drawOptions(): void {
     const { symbols } = this.app.view;
-    const options = this.found.map((symbol, at) => {
+    const options = this.matches.map((symbol, at) => {
       const chosen = symbols.includes(symbol);
-      const option = h('div', { class: at === this.active ? 'option active' : 'option', role: 'option', id: `symbol-option-${at}`, 'aria-selected': String(chosen), 'data-at': at }, name(symbol), h('span', { class: 'muted', 'aria-hidden': 'true' }, chosen ? '✓' : ''));
+      const option = h(
+        'div',
+        {
+          class: at === this.active ? 'option active' : 'option',
+          role: 'option',
+          id: `symbol-option-${at}`,
+          'aria-selected': String(chosen),
+          'data-at': at,
+        },
+        printable(symbol),
+        h('span', { class: 'muted', 'aria-hidden': 'true' }, chosen ? '✓' : ''),
+      );
       return option;
     });
     if (options.length === 0) options.push(h('div', { class: 'option none' }, 'no such symbol'));
     this.list.replaceChildren(...options);
-    if (this.active >= 0 && this.found.length > 0) {
+    if (this.active >= 0 && this.matches.length > 0) {
       this.input.setAttribute('aria-activedescendant', `symbol-option-${this.active}`);
       options[this.active]?.scrollIntoView({ block: 'nearest' });
     } else this.input.removeAttribute('aria-activedescendant');
   }
 
-  private take(symbol: string | undefined): void {
+  private addSymbol(symbol: string | undefined): void {
     if (symbol === undefined) return;
     const { symbols } = this.app.view;
-    if (!symbols.includes(symbol) && symbols.length >= MOST_SYMBOLS) return;
-    this.app.choose(symbol, true);
+    if (!symbols.includes(symbol) && symbols.length >= MAX_SYMBOLS) return;
+    this.app.chooseSymbol(symbol, true);
     this.input.value = '';
-    this.found = this.search();
+    this.matches = this.search();
     this.drawOptions();
   }
 
-  private key(event: KeyboardEvent): void {
+  private onKey(event: KeyboardEvent): void {
     switch (event.key) {
       case 'ArrowDown':
       case 'ArrowUp': {
         event.preventDefault();
         if (this.list.hidden) return this.open();
         const step = event.key === 'ArrowDown' ? 1 : -1;
-        this.active = Math.min(this.found.length - 1, Math.max(0, this.active + step));
+        this.active = Math.min(this.matches.length - 1, Math.max(0, this.active + step));
         return this.drawOptions();
       }
       case 'Enter':
         event.preventDefault();
-        return this.take(this.found[this.active]);
+        return this.addSymbol(this.matches[this.active]);
       case 'Escape':
         if (this.list.hidden) this.input.value = '';
         return this.close();
       case 'Backspace': {
         const last = this.app.view.symbols.at(-1);
-        if (this.input.value === '' && last !== undefined) this.app.choose(last, true);
+        if (this.input.value === '' && last !== undefined) this.app.chooseSymbol(last, true);
         return;
       }
       default:

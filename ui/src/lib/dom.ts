@@ -1,9 +1,9 @@
-// Building of elements. Text only ever enters as text nodes, so that data can't become markup.
+// Builds elements. Text enters as text nodes only, so that data can't become markup.
 
 type Attributes = Record<string, string | number | boolean | null>;
 export type Child = Node | string | null;
 
-/** An element with attributes (`class`, `aria-*`, ..) and children; strings become text nodes. */
+/** Creates an element with attributes (`class`, `aria-*`, ..) and children; strings become text nodes. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
@@ -22,8 +22,12 @@ function append(element: Element, children: Child[]): void {
   for (const child of children) if (child !== null) element.append(child);
 }
 
-/** A button that never submits anything. */
-export function button(attributes: Attributes, click: (event: MouseEvent) => void, ...children: Child[]): HTMLButtonElement {
+/** Creates a button that never submits a form. */
+export function button(
+  attributes: Attributes,
+  click: (event: MouseEvent) => void,
+  ...children: Child[]
+): HTMLButtonElement {
   const element = h('button', { type: 'button', ...attributes }, ...children);
   element.addEventListener('click', click);
   return element;
@@ -39,7 +43,7 @@ const PATHS = {
   copy: 'M5.5 5.5h8v8h-8zM3.5 10.5h-1v-8h8v1',
 } as const;
 
-/** A line icon; decoration, so hidden from screen readers. */
+/** Creates a line icon. Icons are decoration, so they are hidden from screen readers. */
 export function icon(name: keyof typeof PATHS): SVGSVGElement {
   const space = 'http://www.w3.org/2000/svg';
   const svg = document.createElementNS(space, 'svg');
@@ -52,13 +56,13 @@ export function icon(name: keyof typeof PATHS): SVGSVGElement {
   return svg;
 }
 
-/** Sets text only where it differs: the layout of an unchanged node stays valid. */
+/** Sets a text only if it differs, so that the layout of unchanged nodes stays valid. */
 export function setText(node: Node, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** A class that is there or not. */
-export function toggle(element: Element, name: string, on: boolean): void {
+/** Adds or removes a class, only if that changes anything. */
+export function toggleClass(element: Element, name: string, on: boolean): void {
   if (element.classList.contains(name) !== on) element.classList.toggle(name, on);
 }
 

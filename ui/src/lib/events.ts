@@ -1,4 +1,4 @@
-// One emitter for the few things that modules tell each other.
+// A typed event emitter: the classes that publish events extend it.
 
 export class Emitter<Events extends Record<string, unknown>> {
   private readonly listeners = new Map<keyof Events, Set<(value: never) => void>>();

@@ -1,15 +1,15 @@
-// Numbers as people read them: tabular, a minus sign of full width, a dash for what is unknown.
+// Formats numbers for reading: tabular, with a full-width minus sign and a dash for unknown values.
 
 export const UNKNOWN = '–';
 const MINUS = '−';
 
-function known(x: number | null | undefined): x is number {
+function isKnown(x: number | null | undefined): x is number {
   return x !== null && x !== undefined && Number.isFinite(x);
 }
 
-/** Decimals that show a price as it was quoted: 2 for 187.34, 5 for 1.08345; at most 6. */
+/** The number of decimals that shows a price as it was quoted: 2 for 187.34, 5 for 1.08345, at most 6. */
 export function decimals(price: number | null | undefined): number {
-  if (!known(price)) return 2;
+  if (!isKnown(price)) return 2;
   const size = Math.abs(price);
   for (let digits = 2; digits <= 6; digits += 1) {
     const scale = 10 ** digits;
@@ -21,7 +21,7 @@ export function decimals(price: number | null | undefined): number {
 const fixedFormats = new Map<number, Intl.NumberFormat>();
 
 export function fixed(x: number | null | undefined, digits: number): string {
-  if (!known(x)) return UNKNOWN;
+  if (!isKnown(x)) return UNKNOWN;
   let format = fixedFormats.get(digits);
   if (!format) {
     format = new Intl.NumberFormat('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -45,9 +45,9 @@ const UNITS: [number, string][] = [
   [1e3, 'K'],
 ];
 
-/** 1,234 below ten thousand, then 12.3K, 4.56M. */
+/** Formats a number as 1,234 below ten thousand, then as 12.3K or 4.56M. */
 export function compact(x: number | null | undefined): string {
-  if (!known(x)) return UNKNOWN;
+  if (!isKnown(x)) return UNKNOWN;
   const size = Math.abs(x);
   if (size < 10_000) return fixed(x, Number.isInteger(x) ? 0 : size < 10 ? 2 : 1);
   for (const [unit, name] of UNITS) {
@@ -58,26 +58,26 @@ export function compact(x: number | null | undefined): string {
   return fixed(x, 0);
 }
 
-/** Percent with its sign. */
+/** Formats a percentage with its sign. */
 export function percent(x: number | null | undefined, digits = 2): string {
-  if (!known(x)) return UNKNOWN;
+  if (!isKnown(x)) return UNKNOWN;
   return `${x > 0 ? '+' : ''}${fixed(x, digits)}%`;
 }
 
-/** Direction without colour. */
+/** A sign for the direction of a change, for readers who can't rely on colour. */
 export function arrow(x: number | null | undefined): string {
-  if (!known(x) || x === 0) return '•';
+  if (!isKnown(x) || x === 0) return '•';
   return x > 0 ? '▲' : '▼';
 }
 
 export function tone(x: number | null | undefined): 'up' | 'down' | 'flat' {
-  if (!known(x) || x === 0) return 'flat';
+  if (!isKnown(x) || x === 0) return 'flat';
   return x > 0 ? 'up' : 'down';
 }
 
-/** A length of time in its largest two units. */
+/** Formats a duration in a fitting unit. */
 export function duration(seconds: number | null | undefined): string {
-  if (!known(seconds)) return UNKNOWN;
+  if (!isKnown(seconds)) return UNKNOWN;
   const s = Math.max(0, seconds);
   if (s < 1) return `${Math.round(s * 1000)} ms`;
   if (s < 10) return `${fixed(s, 1)} s`;
@@ -87,7 +87,7 @@ export function duration(seconds: number | null | undefined): string {
   return `${Math.round(s / 86_400)} d`;
 }
 
-/** A stray control or direction character of a name must not change the text around it. */
-export function name(text: string): string {
+/** Replaces control and direction characters, which could change the text around a symbol or a name. */
+export function printable(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }

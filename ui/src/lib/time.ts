@@ -1,14 +1,15 @@
-// Instants are milliseconds since the epoch (fraction = microseconds); zones only matter for showing and typing them.
+// Times are milliseconds since the epoch, with microseconds as the fraction. Zones matter only where times are shown or
+// typed.
 
 export type ZoneChoice = 'exchange' | 'utc' | 'local';
 
 const partsFormats = new Map<string, Intl.DateTimeFormat>();
-const offsets = new Map<string, Map<number, number>>();
-const QUARTER = 900_000;
+const zoneOffsets = new Map<string, Map<number, number>>();
+const QUARTER_HOUR_MS = 900_000;
 
 const zoneNames = new Map<string, string>();
 
-/** An IANA name, or UTC where the browser doesn't know the one that the server told. */
+/** The IANA name of the chosen zone; UTC where the browser doesn't know the zone that the server sent. */
 export function zoneName(choice: ZoneChoice, market: string | undefined): string {
   const key = `${choice} ${market ?? ''}`;
   let name = zoneNames.get(key);
@@ -47,73 +48,75 @@ function computeOffset(zone: string, ms: number): number {
   return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(ms / 1000) * 1000;
 }
 
-/** Milliseconds that the zone is ahead of UTC; constant within a quarter of an hour. */
-export function offset(zone: string, ms: number): number {
+/** How many milliseconds the zone is ahead of UTC. The offset is constant within a quarter of an hour. */
+export function zoneOffset(zone: string, ms: number): number {
   if (zone === 'UTC' || !Number.isFinite(ms)) return 0;
-  let cache = offsets.get(zone);
-  if (!cache) offsets.set(zone, (cache = new Map()));
-  const quarter = Math.floor(ms / QUARTER);
-  let known = cache.get(quarter);
-  if (known === undefined) {
+  let cache = zoneOffsets.get(zone);
+  if (!cache) zoneOffsets.set(zone, (cache = new Map()));
+  const quarter = Math.floor(ms / QUARTER_HOUR_MS);
+  let cached = cache.get(quarter);
+  if (cached === undefined) {
     if (cache.size > 5000) cache.clear();
-    known = computeOffset(zone, quarter * QUARTER);
-    cache.set(quarter, known);
+    cached = computeOffset(zone, quarter * QUARTER_HOUR_MS);
+    cache.set(quarter, cached);
   }
-  return known;
+  return cached;
 }
 
-const two = (n: number): string => (n < 10 ? `0${n}` : String(n));
+const twoDigits = (n: number): string => (n < 10 ? `0${n}` : String(n));
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-function shifted(ms: number, zone: string): Date {
-  return new Date(ms + offset(zone, ms));
+function inZone(ms: number, zone: string): Date {
+  return new Date(ms + zoneOffset(zone, ms));
 }
 
-/** 2025-11-21 */
+/** Formats a date as 2025-11-21. */
 export function date(ms: number, zone: string): string {
-  const d = shifted(ms, zone);
-  return `${d.getUTCFullYear()}-${two(d.getUTCMonth() + 1)}-${two(d.getUTCDate())}`;
+  const d = inZone(ms, zone);
+  return `${d.getUTCFullYear()}-${twoDigits(d.getUTCMonth() + 1)}-${twoDigits(d.getUTCDate())}`;
 }
 
-/** 14:03, or 14:03:22 */
+/** Formats a time as 14:03:22, or as 14:03 without seconds. */
 export function clock(ms: number, zone: string, seconds = true): string {
-  const d = shifted(ms, zone);
-  const minutes = `${two(d.getUTCHours())}:${two(d.getUTCMinutes())}`;
-  return seconds ? `${minutes}:${two(d.getUTCSeconds())}` : minutes;
+  const d = inZone(ms, zone);
+  const minutes = `${twoDigits(d.getUTCHours())}:${twoDigits(d.getUTCMinutes())}`;
+  return seconds ? `${minutes}:${twoDigits(d.getUTCSeconds())}` : minutes;
 }
 
-/** 14:03:22.123456 */
+/** Formats a time as 14:03:22.123456. */
 export function clockMicros(ms: number, zone: string): string {
   const micros = Math.round((ms - Math.floor(ms / 1000) * 1000) * 1000);
   return `${clock(ms, zone)}.${String(Math.min(micros, 999_999)).padStart(6, '0')}`;
 }
 
-/** 21 Nov */
+/** Formats a date as 21 Nov. */
 export function dayMonth(ms: number, zone: string): string {
-  const d = shifted(ms, zone);
+  const d = inZone(ms, zone);
   return `${d.getUTCDate()} ${MONTHS[d.getUTCMonth()]}`;
 }
 
 export function month(ms: number, zone: string): string {
-  const d = shifted(ms, zone);
+  const d = inZone(ms, zone);
   return `${MONTHS[d.getUTCMonth()]} ${d.getUTCFullYear()}`;
 }
 
-/** 21 Nov 14:03:22 */
+/** Formats a time as 21 Nov 14:03:22. */
 export function dateTime(ms: number, zone: string, seconds = true): string {
   return `${dayMonth(ms, zone)} ${clock(ms, zone, seconds)}`;
 }
 
-/** The instant that a wall clock of the zone shows as `2025-11-21T14:03`; null where that is no time. */
-export function fromWall(text: string, zone: string): number | null {
+/**
+ * The time at which a wall clock in the zone shows a text like `2025-11-21T14:03`; null where the text isn't a time.
+ */
+export function fromWallClock(text: string, zone: string): number | null {
   const wall = Date.parse(`${text.length === 16 ? `${text}:00` : text}Z`);
   if (!Number.isFinite(wall)) return null;
-  const first = wall - offset(zone, wall);
-  return wall - offset(zone, first);
+  const first = wall - zoneOffset(zone, wall);
+  return wall - zoneOffset(zone, first);
 }
 
-/** For `datetime-local`. */
-export function toWall(ms: number, zone: string): string {
+/** The value of a `datetime-local` input that shows this time. */
+export function toWallClock(ms: number, zone: string): string {
   return `${date(ms, zone)}T${clock(ms, zone)}`;
 }
 
@@ -123,16 +126,16 @@ export type Interval = (typeof INTERVALS)[number];
 export const RANGES = ['5m', '15m', '1h', '4h', '1d', '2d', '7d', '30d', 'all'] as const;
 export type Range = (typeof RANGES)[number] | 'custom';
 
-const UNIT: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Milliseconds of `15s`, `4h`. */
-export function length(text: string): number {
-  return Number(text.slice(0, -1)) * (UNIT[text.slice(-1)] ?? Number.NaN);
+/** The milliseconds of a text like `15s` or `4h`. */
+export function parseDuration(text: string): number {
+  return Number(text.slice(0, -1)) * (UNIT_MS[text.slice(-1)] ?? Number.NaN);
 }
 
 /** The coarsest interval that still gives about `bars` bars over a span. */
 export function intervalFor(span: number, bars = 240): Interval {
   let best: Interval = '1s';
-  for (const interval of INTERVALS) if (span / length(interval) >= bars) best = interval;
+  for (const interval of INTERVALS) if (span / parseDuration(interval) >= bars) best = interval;
   return best;
 }

@@ -1,38 +1,50 @@
-// Bars of one symbol: history, kept up to date by bars of one second. Pure.
+// The bars of one symbol: loaded from history and kept up to date by second bars. This module has no side effects.
 
 import { column, type Answer } from '../api';
-import type { Growth, Seconds } from './seconds';
+import type { Bar } from './bar';
+import type { SecondBars, SecondUpdate } from './seconds';
 
-export interface Bar {
-  /** Seconds since the epoch, UTC; the first instant of the bar. */
-  time: number;
-  open: number;
-  high: number;
-  low: number;
-  close: number;
-  volume: number;
-  trades: number;
-}
+const MAX_BARS = 6000;
 
-const MOST_BARS = 6000;
-
-export function barsOf(answer: Answer): Bar[] {
+export function barsFromAnswer(answer: Answer): Bar[] {
   const get = (name: string): (number | null)[] => column(answer, name) as (number | null)[];
-  const [time, open, high, low, close, volume, trades] = ['bar_start', 'open', 'high', 'low', 'close', 'volume', 'trades'].map(get) as [
-    (number | null)[], (number | null)[], (number | null)[], (number | null)[], (number | null)[], (number | null)[], (number | null)[],
+  const [time, open, high, low, close, volume, trades] = [
+    'bar_start',
+    'open',
+    'high',
+    'low',
+    'close',
+    'volume',
+    'trades',
+  ].map(get) as [
+    (number | null)[],
+    (number | null)[],
+    (number | null)[],
+    (number | null)[],
+    (number | null)[],
+    (number | null)[],
+    (number | null)[],
   ];
   const bars: Bar[] = [];
   for (let row = 0; row < answer.rows; row += 1) {
     const [o, hi, lo, c, t] = [open[row], high[row], low[row], close[row], time[row]];
     if (t == null || o == null || hi == null || lo == null || c == null) continue;
-    bars.push({ time: Math.round(t / 1000), open: o, high: hi, low: lo, close: c, volume: volume[row] ?? 0, trades: trades[row] ?? 0 });
+    bars.push({
+      time: Math.round(t / 1000),
+      open: o,
+      high: hi,
+      low: lo,
+      close: c,
+      volume: volume[row] ?? 0,
+      trades: trades[row] ?? 0,
+    });
   }
   return bars;
 }
 
-export class Bars {
+export class BarSeries {
   list: Bar[] = [];
-  /** Place of the first bar that changed since it was drawn; Infinity where none did. */
+  /** The index of the first bar that changed since the last drawing; Infinity if none did. */
   changedFrom = Infinity;
 
   constructor(private step: number) {}
@@ -41,34 +53,34 @@ export class Bars {
     return this.list[this.list.length - 1];
   }
 
-  /** Begins anew; the interval in seconds. */
+  /** Replaces all bars; `step` is the interval in seconds. */
   load(bars: Bar[], step: number): void {
     this.step = step;
     this.list = bars;
     this.changedFrom = 0;
   }
 
-  /** Replaces the end by bars that were asked again. */
-  patch(bars: Bar[]): void {
+  /** Replaces the newest bars by those of a refresh. */
+  replaceTail(bars: Bar[]): void {
     const first = bars[0];
     if (!first) return;
     let at = this.list.length;
     while (at > 0 && this.list[at - 1]!.time >= first.time) at -= 1;
-    // The stream may have gone on while the question was answered.
+    // The stream may have added bars while the request was running.
     const ahead = this.list.slice(at).filter((bar) => bar.time > bars[bars.length - 1]!.time);
     this.list = [...this.list.slice(0, at), ...bars, ...ahead];
     this.changedFrom = Math.min(this.changedFrom, at);
     this.trim();
   }
 
-  /** Goes on with what the stream told. A bar whose seconds are all known is made of them; another one grows. */
-  grow(seconds: Seconds, growths: Growth[]): void {
-    for (const { second, bar, volume, trades } of growths) {
+  /** Applies second bars. A bar whose seconds are all known is rebuilt from them; any other bar is extended. */
+  applyUpdates(seconds: SecondBars, updates: SecondUpdate[]): void {
+    for (const { second, bar, volume, trades } of updates) {
       const time = Math.floor(second / this.step) * this.step;
       const last = this.last;
       if (last && time < last.time) continue;
-      if (!last || time > last.time || seconds.covers(time)) {
-        this.take(seconds, time);
+      if (!last || time > last.time || seconds.isCompleteFrom(time)) {
+        this.putBar(seconds, time);
         continue;
       }
       const [, , , high, low, close] = bar;
@@ -81,14 +93,15 @@ export class Bars {
     }
   }
 
-  /** After history came: it may be behind the stream. */
-  catchUp(seconds: Seconds): void {
+  /** Applies the seconds known so far to bars from history, which may be behind the stream. */
+  catchUp(seconds: SecondBars): void {
     const from = this.last?.time ?? -Infinity;
-    for (const time of seconds.bars(this.step, from)) if (time > from || seconds.covers(time)) this.take(seconds, time);
+    for (const time of seconds.barStarts(this.step, from))
+      if (time > from || seconds.isCompleteFrom(time)) this.putBar(seconds, time);
   }
 
-  private take(seconds: Seconds, time: number): void {
-    const bar = seconds.bar(time, this.step);
+  private putBar(seconds: SecondBars, time: number): void {
+    const bar = seconds.barAt(time, this.step);
     if (!bar) return;
     if (this.last?.time === time) this.list[this.list.length - 1] = bar;
     else this.list.push(bar);
@@ -97,14 +110,14 @@ export class Bars {
   }
 
   private trim(): void {
-    if (this.list.length <= MOST_BARS) return;
-    this.list = this.list.slice(-Math.floor(MOST_BARS * 0.8));
+    if (this.list.length <= MAX_BARS) return;
+    this.list = this.list.slice(-Math.floor(MAX_BARS * 0.8));
     this.changedFrom = 0;
   }
 }
 
-/** Mean of the last n closes at a place; null until there are n. */
-export function mean(bars: Bar[], at: number, n: number): number | null {
+/** The mean of the `n` closes that end at index `at`; null while there are fewer. */
+export function meanClose(bars: Bar[], at: number, n: number): number | null {
   if (at + 1 < n) return null;
   let sum = 0;
   for (let i = at - n + 1; i <= at; i += 1) sum += bars[i]!.close;

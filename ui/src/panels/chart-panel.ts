@@ -1,20 +1,20 @@
-// A panel with an ECharts chart: loads the library when it is first seen, follows size and theme.
+// The base class of panels with an ECharts chart: loads the library on first use, follows size and theme.
 
 import type { App } from '../app';
 import type { Answer } from '../api';
 import type { Chart } from '../charts';
 import { h, setAttribute } from '../lib/dom';
-import { Panel, type Frame } from '../panel';
+import { Panel, type PanelFrame } from '../panel';
 import { colors, reducedMotion } from '../theme';
 
-export type { Frame } from '../panel';
-export type Option = Parameters<Chart['setOption']>[0];
+export type { PanelFrame } from '../panel';
+export type ChartOption = Parameters<Chart['setOption']>[0];
 
 export abstract class ChartPanel extends Panel {
   protected readonly box = h('div', { class: 'chart', role: 'img' });
   private chart: Chart | null = null;
 
-  constructor(app: App, frame: Frame) {
+  constructor(app: App, frame: PanelFrame) {
     super(app, frame);
     this.body.append(this.box);
   }
@@ -25,19 +25,22 @@ export abstract class ChartPanel extends Panel {
     const { init } = await import('../charts');
     this.chart = init(this.box);
     new ResizeObserver(() => this.chart?.resize()).observe(this.box);
-    this.chart.on('click', (event) => this.pick(event.name));
+    this.chart.on('click', (event) => this.onItemClick(event.name));
   }
 
-  /** A mark was clicked. */
-  protected pick(_name: string): void {}
+  /** Called when the user clicks an item of the chart, with the item's name. */
+  protected onItemClick(_name: string): void {}
 
-  /** What to draw; also the place to say and summarize. */
-  protected abstract option(answer: Answer): Option;
+  /** The options of the chart. This method also sets the panel's note and summary. */
+  protected abstract option(answer: Answer): ChartOption;
 
   override draw(): void {
     if (!this.chart || !this.answer) return;
-    // Merging costs half of a new chart, and drawing in the next frame makes two short tasks of a long one.
-    this.chart.setOption({ animation: false, ...this.option(this.answer) }, { replaceMerge: ['series'], lazyUpdate: true, silent: true });
+    // Merging options costs half as much as a new chart, and a lazy update splits one long task into two short ones.
+    this.chart.setOption(
+      { animation: false, ...this.option(this.answer) },
+      { replaceMerge: ['series'], lazyUpdate: true, silent: true },
+    );
   }
 
   protected override summarize(text: string): void {

@@ -1,33 +1,34 @@
-// Comparisons of all symbols over the range: volume as bars, shares of volatility as a pie. Chosen symbols stand out.
+// Comparisons of all symbols over the range: volume as bars, shares of volatility as a pie. Chosen symbols are
+// highlighted.
 
 import type { App } from '../app';
 import { column, type Answer, type Query } from '../api';
-import { compact, fixed, name } from '../lib/format';
+import { compact, fixed, printable } from '../lib/format';
 import { alpha, colors } from '../theme';
-import { ChartPanel, type Option } from './chart-panel';
+import { ChartPanel, type ChartOption } from './chart-panel';
 
-const MOST_BARS = 14;
-const MOST_SLICES = 9;
+const MAX_BARS = 14;
+const MAX_SLICES = 9;
 
 function clip(text: string, most = 12): string {
-  const letters = [...name(text)];
+  const letters = [...printable(text)];
   return letters.length > most ? `${letters.slice(0, most - 1).join('')}…` : letters.join('');
 }
 
-/** Symbol and value of each row, without unknown ones. */
+/** The symbol and the value of each row; rows with an unknown value are left out. */
 function pairs(answer: Answer, value: string): { symbol: string; value: number }[] {
   const [symbols, values] = [column(answer, 'symbol') as string[], column(answer, value) as (number | null)[]];
   return symbols.flatMap((symbol, row) => (values[row] == null ? [] : [{ symbol, value: values[row] as number }]));
 }
 
 abstract class ComparePanel extends ChartPanel {
-  protected override heavy = true;
+  protected override scansTable = true;
 
-  protected override pick(symbol: string): void {
-    if (this.app.market.known(symbol)) this.app.choose(symbol, false);
+  protected override onItemClick(symbol: string): void {
+    if (this.app.market.hasSymbol(symbol)) this.app.chooseSymbol(symbol, false);
   }
 
-  protected of(name: string): Query | null {
+  protected rangeQuery(name: string): Query | null {
     const { app } = this;
     return app.meta ? { name, ...app.bounds(), limit: app.meta.row_limit } : null;
   }
@@ -39,27 +40,41 @@ export class VolumePanel extends ComparePanel {
   }
 
   override query(): Query | null {
-    return this.of('volume_by_symbol');
+    return this.rangeQuery('volume_by_symbol');
   }
 
-  protected override option(answer: Answer): Option {
+  protected override option(answer: Answer): ChartOption {
     const c = colors();
     const { view } = this.app;
     const all = pairs(answer, 'volume');
-    const top = all.slice(0, MOST_BARS);
-    for (const chosen of all.slice(MOST_BARS)) if (view.symbols.includes(chosen.symbol)) top.push(chosen);
+    const top = all.slice(0, MAX_BARS);
+    for (const chosen of all.slice(MAX_BARS)) if (view.symbols.includes(chosen.symbol)) top.push(chosen);
     const total = all.reduce((sum, { value }) => sum + value, 0);
-    this.say(`${top.length} of ${all.length}`);
-    this.summarize(top.slice(0, 5).map(({ symbol, value }) => `${name(symbol)} ${compact(value)}`).join(', '));
+    this.setNote(`${top.length} of ${all.length}`);
+    this.summarize(
+      top
+        .slice(0, 5)
+        .map(({ symbol, value }) => `${printable(symbol)} ${compact(value)}`)
+        .join(', '),
+    );
     return {
       grid: { left: 8, right: 52, top: 4, bottom: 4, containLabel: true },
       tooltip: {
         ...this.tooltip(),
         trigger: 'item',
-        formatter: ({ name: symbol, value }: { name: string; value: number }) => `${clip(symbol, 24)}  ${compact(value)}  (${fixed((value / total) * 100, 1)}%)`,
+        formatter: ({ name: symbol, value }: { name: string; value: number }) =>
+          `${clip(symbol, 24)}  ${compact(value)}  (${fixed((value / total) * 100, 1)}%)`,
       },
       xAxis: { type: 'value', show: false },
-      yAxis: { type: 'category', inverse: true, data: top.map(({ symbol }) => symbol), ...this.axis({ axisLine: { show: false }, axisLabel: { ...this.text(11), formatter: (symbol: string) => clip(symbol) } }) },
+      yAxis: {
+        type: 'category',
+        inverse: true,
+        data: top.map(({ symbol }) => symbol),
+        ...this.axis({
+          axisLine: { show: false },
+          axisLabel: { ...this.text(11), formatter: (symbol: string) => clip(symbol) },
+        }),
+      },
       series: [
         {
           type: 'bar',
@@ -69,10 +84,16 @@ export class VolumePanel extends ComparePanel {
             value,
             itemStyle: { color: view.symbols.includes(symbol) ? c.down : alpha(c.accent, 0.75), borderRadius: 2 },
           })),
-          label: { show: true, position: 'right', ...this.text(10), color: c.text, formatter: ({ value }: { value: number }) => compact(value) },
+          label: {
+            show: true,
+            position: 'right',
+            ...this.text(10),
+            color: c.text,
+            formatter: ({ value }: { value: number }) => compact(value),
+          },
         },
       ],
-    } as Option;
+    } as ChartOption;
   }
 }
 
@@ -82,24 +103,34 @@ export class SharePanel extends ComparePanel {
   }
 
   override query(): Query | null {
-    return this.of('volatility_share');
+    return this.rangeQuery('volatility_share');
   }
 
-  protected override option(answer: Answer): Option {
+  protected override option(answer: Answer): ChartOption {
     const c = colors();
     const all = pairs(answer, 'share_pct');
-    const top = all.slice(0, MOST_SLICES);
-    const rest = all.slice(MOST_SLICES).reduce((sum, { value }) => sum + value, 0);
+    const top = all.slice(0, MAX_SLICES);
+    const rest = all.slice(MAX_SLICES).reduce((sum, { value }) => sum + value, 0);
     const slices = top.map(({ symbol, value }, at) => ({
       name: symbol,
       value,
       itemStyle: { color: alpha(c.series[at % c.series.length]!, at < c.series.length ? 0.9 : 0.55) },
     }));
     if (rest > 0) slices.push({ name: 'others', value: rest, itemStyle: { color: c.faint } });
-    this.say(`${top.length} of ${all.length}`);
-    this.summarize(top.slice(0, 5).map(({ symbol, value }) => `${name(symbol)} ${fixed(value, 1)}%`).join(', '));
+    this.setNote(`${top.length} of ${all.length}`);
+    this.summarize(
+      top
+        .slice(0, 5)
+        .map(({ symbol, value }) => `${printable(symbol)} ${fixed(value, 1)}%`)
+        .join(', '),
+    );
     return {
-      tooltip: { ...this.tooltip(), trigger: 'item', formatter: ({ name: symbol, value }: { name: string; value: number }) => `${clip(symbol, 24)}  ${fixed(value, 2)}% of all volatility` },
+      tooltip: {
+        ...this.tooltip(),
+        trigger: 'item',
+        formatter: ({ name: symbol, value }: { name: string; value: number }) =>
+          `${clip(symbol, 24)}  ${fixed(value, 2)}% of all volatility`,
+      },
       series: [
         {
           type: 'pie',
@@ -107,11 +138,17 @@ export class SharePanel extends ComparePanel {
           startAngle: 90,
           data: slices,
           itemStyle: { borderColor: c.panel, borderWidth: 2 },
-          label: { ...this.text(11), color: c.text, formatter: ({ name: symbol, value }: { name: string; value: number }) => `${clip(symbol, 9)} ${fixed(value, 1)}%`, overflow: 'none' },
+          label: {
+            ...this.text(11),
+            color: c.text,
+            formatter: ({ name: symbol, value }: { name: string; value: number }) =>
+              `${clip(symbol, 9)} ${fixed(value, 1)}%`,
+            overflow: 'none',
+          },
           labelLine: { length: 8, length2: 8, lineStyle: { color: c.faint } },
           avoidLabelOverlap: true,
         },
       ],
-    } as Option;
+    } as ChartOption;
   }
 }

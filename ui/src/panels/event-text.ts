@@ -1,4 +1,4 @@
-// An event in words, with a sign whose shape says what its colour says.
+// Describes events: in words, and by a sign whose shape says the same as its colour.
 
 import { fixed, percent } from '../lib/format';
 import type { LiveEvent } from '../live';

@@ -1,40 +1,55 @@
-// The state of the pipeline, once a second: how fast, how far behind, when it last committed, what went wrong.
+// The state of the pipeline, once a second: rate, lag, last commit, errors.
 
 import type { App } from '../app';
-import { h, setText, toggle } from '../lib/dom';
+import { h, setText, toggleClass } from '../lib/dom';
 import { compact, count, duration } from '../lib/format';
 import { clock } from '../lib/time';
-import type { Pipeline } from '../live';
+import type { PipelineState } from '../live';
 import { Panel } from '../panel';
-import { mark } from '../schedule';
-import { Spark } from './spark';
+import { scheduleDraw } from '../schedule';
+import { Sparkline } from './spark';
 
-const RATES = 120;
+const RATE_SAMPLES = 120;
 const LAG_WARNS_S = 10;
 
-type Look = { text: string; warn?: boolean };
+type CellText = { text: string; warn?: boolean };
 
-const CELLS: { title: string; look: (p: Pipeline, app: App) => Look; live?: boolean }[] = [
-  { title: 'Rate', look: (p) => ({ text: p.rate === null ? '–' : `${compact(Math.round(p.rate))}/s` }), live: true },
-  { title: 'Lag', look: (p) => ({ text: p.lag_messages === null ? '–' : `${compact(p.lag_messages)} msgs` }), live: true },
-  { title: 'Lag in time', look: (p) => ({ text: duration(p.lag_seconds), warn: (p.lag_seconds ?? 0) > LAG_WARNS_S }), live: true },
-  { title: 'Newest tick', look: (p, app) => ({ text: p.newest_ts === null ? '–' : clock(p.newest_ts, app.zone) }) },
-  { title: 'Last commit', look: (p) => ({ text: p.last_commit === null ? '–' : `${duration((Date.now() - p.last_commit) / 1000)} ago` }) },
-  { title: 'Table version', look: (p) => ({ text: count(p.table_version) }) },
-  { title: 'Rows', look: (p) => ({ text: compact(p.rows) }) },
-  { title: 'Files', look: (p) => ({ text: count(p.files) }) },
-  { title: 'Dead letters', look: (p) => ({ text: count(p.dead_letters), warn: (p.dead_letters ?? 0) > 0 }) },
-  { title: 'Late ticks', look: (p) => ({ text: count(p.late) }), live: true },
-  { title: 'Scattered', look: (p) => ({ text: count(p.scattered), warn: (p.scattered ?? 0) > 0 }), live: true },
-  { title: 'Events', look: (p) => ({ text: compact(p.events) }), live: true },
-  { title: 'Tabs', look: (p) => ({ text: count(p.tabs) }) },
+const CELLS: { title: string; cellText: (p: PipelineState, app: App) => CellText; live?: boolean }[] = [
+  {
+    title: 'Rate',
+    cellText: (p) => ({ text: p.rate === null ? '–' : `${compact(Math.round(p.rate))}/s` }),
+    live: true,
+  },
+  {
+    title: 'Lag',
+    cellText: (p) => ({ text: p.lag_messages === null ? '–' : `${compact(p.lag_messages)} msgs` }),
+    live: true,
+  },
+  {
+    title: 'Lag in time',
+    cellText: (p) => ({ text: duration(p.lag_seconds), warn: (p.lag_seconds ?? 0) > LAG_WARNS_S }),
+    live: true,
+  },
+  { title: 'Newest tick', cellText: (p, app) => ({ text: p.newest_ts === null ? '–' : clock(p.newest_ts, app.zone) }) },
+  {
+    title: 'Last commit',
+    cellText: (p) => ({ text: p.last_commit === null ? '–' : `${duration((Date.now() - p.last_commit) / 1000)} ago` }),
+  },
+  { title: 'Table version', cellText: (p) => ({ text: count(p.table_version) }) },
+  { title: 'Rows', cellText: (p) => ({ text: compact(p.rows) }) },
+  { title: 'Files', cellText: (p) => ({ text: count(p.files) }) },
+  { title: 'Dead letters', cellText: (p) => ({ text: count(p.dead_letters), warn: (p.dead_letters ?? 0) > 0 }) },
+  { title: 'Late ticks', cellText: (p) => ({ text: count(p.late) }), live: true },
+  { title: 'Scattered', cellText: (p) => ({ text: count(p.scattered), warn: (p.scattered ?? 0) > 0 }), live: true },
+  { title: 'Events', cellText: (p) => ({ text: compact(p.events) }), live: true },
+  { title: 'Tabs', cellText: (p) => ({ text: count(p.tabs) }) },
 ];
 
 export class PipelinePanel extends Panel {
-  override pace = 250;
+  override paceMs = 250;
   private readonly values: HTMLElement[] = [];
-  private readonly spark = new Spark('rate-spark');
-  private readonly trouble = h('p', { class: 'trouble', role: 'status' });
+  private readonly spark = new Sparkline('rate-spark');
+  private readonly errorText = h('p', { class: 'pipeline-error', role: 'status' });
   private rates: number[] = [];
 
   constructor(app: App) {
@@ -45,11 +60,11 @@ export class PipelinePanel extends Panel {
       this.values.push(value);
       list.append(h('div', { class: 'stat' }, h('dt', {}, cell.title), value, at === 0 ? this.spark.el : null));
     });
-    this.trouble.hidden = true;
-    this.body.append(list, this.trouble);
+    this.errorText.hidden = true;
+    this.body.append(list, this.errorText);
     app.live.on('pipeline', (pipeline) => {
-      if (pipeline.rate !== null) this.rates = [...this.rates, pipeline.rate].slice(-RATES);
-      if (!app.view.paused) mark(this);
+      if (pipeline.rate !== null) this.rates = [...this.rates, pipeline.rate].slice(-RATE_SAMPLES);
+      if (!app.view.paused) scheduleDraw(this);
     });
   }
 
@@ -58,13 +73,14 @@ export class PipelinePanel extends Panel {
     if (!pipeline) return;
     CELLS.forEach((cell, at) => {
       const value = this.values[at]!;
-      const { text, warn } = cell.live && !this.app.isLive ? { text: '–' } : { warn: false, ...cell.look(pipeline, this.app) };
+      const { text, warn } =
+        cell.live && !this.app.isLive ? { text: '–' } : { warn: false, ...cell.cellText(pipeline, this.app) };
       setText(value, warn ? `⚠ ${text}` : text);
-      toggle(value, 'warn', warn === true);
+      toggleClass(value, 'warn', warn === true);
     });
     this.spark.draw(this.rates, 'flat');
-    this.trouble.hidden = pipeline.trouble === null;
-    setText(this.trouble, pipeline.trouble === null ? '' : `⚠ ${pipeline.trouble}`);
+    this.errorText.hidden = pipeline.trouble === null;
+    setText(this.errorText, pipeline.trouble === null ? '' : `⚠ ${pipeline.trouble}`);
     this.summarize(CELLS.map((cell, at) => `${cell.title} ${this.values[at]!.textContent}`).join(', '));
   }
 }

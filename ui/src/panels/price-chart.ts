@@ -1,5 +1,5 @@
-// The price chart itself: candles, averages and volume in lightweight-charts. It knows bars, colours and zones, and
-// nothing of where the bars come from. Rising bars are hollow, falling ones filled, so that colour isn't needed.
+// The price chart in lightweight-charts: candles, averages and volume. It doesn't know where bars come from. Rising
+// bars are hollow and falling ones filled, so that reading it needs no colour.
 
 import {
   CandlestickSeries,
@@ -20,15 +20,17 @@ import { decimals } from '../lib/format';
 import * as time from '../lib/time';
 import type { Indicator } from '../state';
 import { alpha, colors } from '../theme';
-import { mean, type Bar } from './bars';
+import type { Bar } from './bar';
+import { meanClose } from './bars';
 
-export const AVERAGES: { name: Indicator; n: number; title: string; series: number; style: LineStyle; mark: string }[] = [
-  { name: 'ma5', n: 5, title: 'MA 5', series: 4, style: LineStyle.Dotted, mark: '┈' },
-  { name: 'sma9', n: 9, title: 'SMA 9', series: 2, style: LineStyle.Solid, mark: '━' },
-  { name: 'ma10', n: 10, title: 'MA 10', series: 7, style: LineStyle.Dashed, mark: '╌' },
-  { name: 'ma20', n: 20, title: 'MA 20', series: 8, style: LineStyle.LargeDashed, mark: '╍' },
-  { name: 'sma21', n: 21, title: 'SMA 21', series: 5, style: LineStyle.Solid, mark: '━' },
-];
+export const AVERAGES: { name: Indicator; n: number; title: string; series: number; style: LineStyle; sign: string }[] =
+  [
+    { name: 'ma5', n: 5, title: 'MA 5', series: 4, style: LineStyle.Dotted, sign: '┈' },
+    { name: 'sma9', n: 9, title: 'SMA 9', series: 2, style: LineStyle.Solid, sign: '━' },
+    { name: 'ma10', n: 10, title: 'MA 10', series: 7, style: LineStyle.Dashed, sign: '╌' },
+    { name: 'ma20', n: 20, title: 'MA 20', series: 8, style: LineStyle.LargeDashed, sign: '╍' },
+    { name: 'sma21', n: 21, title: 'SMA 21', series: 5, style: LineStyle.Solid, sign: '━' },
+  ];
 
 export class PriceChart {
   private readonly chart: IChartApi;
@@ -37,17 +39,25 @@ export class PriceChart {
   private readonly lines = new Map<Indicator, ISeriesApi<'Line'>>();
   private readonly markers: ISeriesMarkersPluginApi<Time>;
   private bars: Bar[] = [];
-  /** Of the bars as they were drawn; the list itself may have changed since. */
+  /** The times of the bars as they were drawn; the list of bars may have changed since. */
   private readonly times: number[] = [];
   private digits = 2;
   private crosshair: number | null = null;
-  /** Place of the bar under the crosshair; null when there is none. */
+  /** Called with the index of the bar under the crosshair; null if there is none. */
   onCrosshair: (at: number | null) => void = () => {};
 
-  constructor(box: HTMLElement, private zone: string, private step: number) {
+  constructor(
+    box: HTMLElement,
+    private zone: string,
+    private step: number,
+  ) {
     this.chart = createChart(box, { autoSize: true, layout: { attributionLogo: false } });
     this.candles = this.chart.addSeries(CandlestickSeries, { priceLineStyle: LineStyle.Dotted });
-    this.volume = this.chart.addSeries(HistogramSeries, { priceFormat: { type: 'volume' }, priceLineVisible: false, lastValueVisible: false }, 1);
+    this.volume = this.chart.addSeries(
+      HistogramSeries,
+      { priceFormat: { type: 'volume' }, priceLineVisible: false, lastValueVisible: false },
+      1,
+    );
     for (const average of AVERAGES) {
       const line = this.chart.addSeries(LineSeries, {
         lineWidth: 1,
@@ -73,9 +83,18 @@ export class PriceChart {
     this.step = step;
     const c = colors();
     this.chart.applyOptions({
-      layout: { background: { color: c.panel }, textColor: c.muted, fontFamily: c.font, fontSize: 11, panes: { separatorColor: c.line, separatorHoverColor: alpha(c.accent, 0.3) } },
+      layout: {
+        background: { color: c.panel },
+        textColor: c.muted,
+        fontFamily: c.font,
+        fontSize: 11,
+        panes: { separatorColor: c.line, separatorHoverColor: alpha(c.accent, 0.3) },
+      },
       grid: { vertLines: { color: alpha(c.line, 0.55) }, horzLines: { color: alpha(c.line, 0.55) } },
-      crosshair: { vertLine: { color: c.muted, labelBackgroundColor: c.raised }, horzLine: { color: c.muted, labelBackgroundColor: c.raised } },
+      crosshair: {
+        vertLine: { color: c.muted, labelBackgroundColor: c.raised },
+        horzLine: { color: c.muted, labelBackgroundColor: c.raised },
+      },
       rightPriceScale: { borderColor: c.line, minimumWidth: 64 },
       timeScale: {
         borderColor: c.line,
@@ -83,7 +102,7 @@ export class PriceChart {
         secondsVisible: step < 60,
         rightOffset: 4,
         minBarSpacing: 0.2,
-        tickMarkFormatter: (at: Time, kind: TickMarkType) => this.tick((at as number) * 1000, kind),
+        tickMarkFormatter: (at: Time, kind: TickMarkType) => this.axisLabel((at as number) * 1000, kind),
       },
       localization: { timeFormatter: (at: Time) => this.label((at as number) * 1000) },
     });
@@ -99,21 +118,23 @@ export class PriceChart {
     for (const { name, series } of AVERAGES) this.lines.get(name)?.applyOptions({ color: c.series[series - 1]! });
   }
 
-  /** Bars of a day begin at midnight UTC: in another zone their date would be that of the day before. */
+  /** Daily bars start at midnight UTC: a zone behind UTC would label them with the day before. */
   private get labelZone(): string {
     return this.step >= 86_400 ? 'UTC' : this.zone;
   }
 
-  /** The library's days are those of UTC: what begins a day of the zone is the first bar of another date. */
-  private tick(ms: number, kind: TickMarkType): string {
+  /**
+   * The library starts days at midnight UTC. In other zones, the first bar of a new date gets the date as its label.
+   */
+  private axisLabel(ms: number, kind: TickMarkType): string {
     const zone = this.labelZone;
     if (this.step >= 86_400) return kind <= TickMarkType.Month ? time.month(ms, zone) : time.dayMonth(ms, zone);
-    const before = this.bars[this.placeOf(ms / 1000) - 1];
+    const before = this.bars[this.indexAt(ms / 1000) - 1];
     if (before && time.date(before.time * 1000, zone) !== time.date(ms, zone)) return time.dayMonth(ms, zone);
     return time.clock(ms, zone, kind === TickMarkType.TimeWithSeconds);
   }
 
-  private placeOf(seconds: number): number {
+  private indexAt(seconds: number): number {
     let [low, high] = [0, this.bars.length];
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -127,26 +148,30 @@ export class PriceChart {
     return this.step >= 86_400 ? time.date(ms, 'UTC') : time.dateTime(ms, this.zone, this.step < 60);
   }
 
-  show(shown: Indicator[]): void {
-    for (const { name } of AVERAGES) this.lines.get(name)?.applyOptions({ visible: shown.includes(name) });
-    const volume = shown.includes('volume');
+  showIndicators(indicators: Indicator[]): void {
+    for (const { name } of AVERAGES) this.lines.get(name)?.applyOptions({ visible: indicators.includes(name) });
+    const volume = indicators.includes('volume');
     this.volume.applyOptions({ visible: volume });
     this.chart.panes()[1]?.setStretchFactor(volume ? 1 : 0.001);
   }
 
   private volumeOf(bar: Bar): { time: UTCTimestamp; value: number; color: string } {
     const c = colors();
-    return { time: bar.time as UTCTimestamp, value: bar.volume, color: alpha(bar.close >= bar.open ? c.up : c.down, 0.45) };
+    return {
+      time: bar.time as UTCTimestamp,
+      value: bar.volume,
+      color: alpha(bar.close >= bar.open ? c.up : c.down, 0.45),
+    };
   }
 
-  /** Draws bars from a place on; 0 draws them all. */
+  /** Draws the bars from an index on; 0 redraws all of them. */
   draw(bars: Bar[], from: number): void {
-    const whole = from === 0 || !this.extends(bars, from);
+    const redraw = from === 0 || !this.isAppend(bars, from);
     const drawn = this.times.length;
     this.bars = bars;
-    this.times.length = whole ? 0 : from;
+    this.times.length = redraw ? 0 : from;
     for (let at = this.times.length; at < bars.length; at += 1) this.times.push(bars[at]!.time);
-    if (whole) {
+    if (redraw) {
       this.digits = Math.max(2, ...bars.slice(-20).map((bar) => decimals(bar.close)));
       const format = { type: 'price' as const, precision: this.digits, minMove: 10 ** -this.digits };
       this.candles.applyOptions({ priceFormat: format });
@@ -155,7 +180,7 @@ export class PriceChart {
       for (const { name, n } of AVERAGES) {
         const points: { time: UTCTimestamp; value: number }[] = [];
         bars.forEach((bar, at) => {
-          const value = mean(bars, at, n);
+          const value = meanClose(bars, at, n);
           if (value !== null) points.push({ time: bar.time as UTCTimestamp, value });
         });
         this.lines.get(name)?.applyOptions({ priceFormat: format });
@@ -169,31 +194,31 @@ export class PriceChart {
       this.candles.update({ ...bar, time: bar.time as UTCTimestamp }, older);
       this.volume.update(this.volumeOf(bar), older);
       for (const { name, n } of AVERAGES) {
-        const value = mean(bars, at, n);
+        const value = meanClose(bars, at, n);
         if (value !== null) this.lines.get(name)?.update({ time: bar.time as UTCTimestamp, value }, older);
       }
     }
   }
 
-  /** Whether the bars from a place on are drawn ones or come after them: a bar between others needs a new drawing. */
-  private extends(bars: Bar[], from: number): boolean {
+  /** Whether the bars from an index on update or follow drawn ones; a bar inserted between others needs a redraw. */
+  private isAppend(bars: Bar[], from: number): boolean {
     if (this.times.length === 0 || bars.length < this.times.length || from > this.times.length) return false;
     for (let at = from; at < this.times.length; at += 1) if (bars[at]!.time !== this.times[at]) return false;
     return true;
   }
 
-  mark(markers: SeriesMarker<UTCTimestamp>[]): void {
+  setMarkers(markers: SeriesMarker<UTCTimestamp>[]): void {
     this.markers.setMarkers(markers as SeriesMarker<Time>[]);
   }
 
-  /** All bars, or the last ones where all would be too thin to see. */
+  /** Shows all bars, or only the last ones where all of them would be too thin to see. */
   fit(width: number): void {
     const most = Math.max(40, Math.floor(width / 4));
     if (this.bars.length <= most) this.chart.timeScale().fitContent();
     else this.chart.timeScale().setVisibleLogicalRange({ from: this.bars.length - most, to: this.bars.length + 4 });
   }
 
-  /** Moves the crosshair by bars; from the newest where there is none. */
+  /** Moves the crosshair by a number of bars, starting at the newest bar if there is no crosshair. */
   moveCrosshair(by: number): number | null {
     if (this.bars.length === 0) return null;
     const at = Math.min(this.bars.length - 1, Math.max(0, (this.crosshair ?? this.bars.length) + by));

@@ -1,79 +1,85 @@
-// Bars of one second of one symbol, as the stream tells them: whole each time, so one that comes again replaces itself.
-// The first ones after the stream was opened are of the past: history may hold them already, or may not yet. Pure.
+// The second bars of one symbol, as the stream delivers them. Each message has the complete bar, so a repeated second
+// replaces its predecessor. The first message after the stream opened replays past seconds, which history may or may
+// not contain already. This module has no side effects.
 
 import type { SecondBar } from '../live';
-import type { Bar } from './bars';
+import type { Bar } from './bar';
 
-/** How much a second has grown since it was told before; nothing for those of the past. */
-export interface Growth {
+/** How much a second has grown since its previous message; zero for replayed seconds. */
+export interface SecondUpdate {
   second: number;
   bar: SecondBar;
   volume: number;
   trades: number;
 }
 
-const REMEMBERED = 600;
+const KEPT_SECONDS = 600;
 
-export class Seconds {
+export class SecondBars {
   private symbol: string | null = null;
-  private readonly known = new Map<number, SecondBar>();
+  private readonly bySecond = new Map<number, SecondBar>();
   private newest = -Infinity;
-  /** All ticks from this second on are known. */
-  private from = Infinity;
-  private past = true;
+  /** From this second on, no tick is missing. */
+  private completeFrom = Infinity;
+  private replaying = true;
 
-  /** The stream was opened anew: what comes first is of the past. */
+  /** Call this when the stream was reopened: its first message replays past seconds. */
   reopen(): void {
-    this.past = true;
+    this.replaying = true;
   }
 
-  take(symbol: string, bars: SecondBar[]): Growth[] {
-    if (symbol !== this.symbol) this.forget(symbol);
-    const mine = bars.filter((bar) => bar[0] === symbol).sort((a, b) => a[1] - b[1]);
-    const [first] = mine;
+  update(symbol: string, bars: SecondBar[]): SecondUpdate[] {
+    if (symbol !== this.symbol) this.reset(symbol);
+    const own = bars.filter((bar) => bar[0] === symbol).sort((a, b) => a[1] - b[1]);
+    const [first] = own;
     if (!first) return [];
-    if (this.past && first[1] / 1000 > this.newest) this.from = Math.floor(first[1] / 1000);
-    const growths = mine.map((bar): Growth => {
+    if (this.replaying && first[1] / 1000 > this.newest) this.completeFrom = Math.floor(first[1] / 1000);
+    const updates = own.map((bar): SecondUpdate => {
       const second = Math.floor(bar[1] / 1000);
-      const before = this.known.get(second);
-      this.known.set(second, bar);
+      const before = this.bySecond.get(second);
+      this.bySecond.set(second, bar);
       this.newest = Math.max(this.newest, second);
-      return { second, bar, volume: this.past ? 0 : bar[6] - (before?.[6] ?? 0), trades: this.past ? 0 : bar[7] - (before?.[7] ?? 0) };
+      return {
+        second,
+        bar,
+        volume: this.replaying ? 0 : bar[6] - (before?.[6] ?? 0),
+        trades: this.replaying ? 0 : bar[7] - (before?.[7] ?? 0),
+      };
     });
-    this.past = false;
-    while (this.known.size > REMEMBERED) {
-      const oldest = this.known.keys().next().value as number;
-      this.known.delete(oldest);
-      this.from = Math.max(this.from, oldest + 1);
+    this.replaying = false;
+    while (this.bySecond.size > KEPT_SECONDS) {
+      const oldest = this.bySecond.keys().next().value as number;
+      this.bySecond.delete(oldest);
+      this.completeFrom = Math.max(this.completeFrom, oldest + 1);
     }
-    return growths;
+    return updates;
   }
 
-  private forget(symbol: string): void {
+  private reset(symbol: string): void {
     this.symbol = symbol;
-    this.known.clear();
+    this.bySecond.clear();
     this.newest = -Infinity;
-    this.from = Infinity;
-    this.past = true;
+    this.completeFrom = Infinity;
+    this.replaying = true;
   }
 
-  covers(time: number): boolean {
-    return this.from <= time;
+  isCompleteFrom(time: number): boolean {
+    return this.completeFrom <= time;
   }
 
-  /** Beginnings of the bars that have any of the seconds, from one on, in order. */
-  bars(step: number, from: number): number[] {
+  /** The start times of the bars, from `from` on, that contain any known second, in order. */
+  barStarts(step: number, from: number): number[] {
     const times = new Set<number>();
-    for (const second of this.known.keys()) if (second >= from) times.add(Math.floor(second / step) * step);
+    for (const second of this.bySecond.keys()) if (second >= from) times.add(Math.floor(second / step) * step);
     return [...times].sort((a, b) => a - b);
   }
 
-  /** The bar of the seconds in it; null where there are none. */
-  bar(time: number, step: number): Bar | null {
+  /** Builds a bar from its seconds; null where none of them is known. */
+  barAt(time: number, step: number): Bar | null {
     let all: Bar | null = null;
     const end = Math.min(time + step, this.newest + 1);
-    for (let second = Math.max(time, this.newest - 2 * REMEMBERED); second < end; second += 1) {
-      const one = this.known.get(second);
+    for (let second = Math.max(time, this.newest - 2 * KEPT_SECONDS); second < end; second += 1) {
+      const one = this.bySecond.get(second);
       if (!one) continue;
       const [, , open, high, low, close, volume, trades] = one;
       if (all === null) all = { time, open, high, low, close, volume, trades };

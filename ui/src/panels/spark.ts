@@ -1,4 +1,4 @@
-// A spark line: the shape of the last closes, its last point marked. A path, not a canvas: hundreds of small canvases
+// A sparkline: the last values as a line with a dot at its end. It is an SVG path, because hundreds of small canvases
 // would each be a layer of the compositor.
 
 import { setAttribute } from '../lib/dom';
@@ -7,7 +7,7 @@ const SPACE = 'http://www.w3.org/2000/svg';
 const WIDTH = 100;
 const HEIGHT = 18;
 
-export class Spark {
+export class Sparkline {
   readonly el = document.createElementNS(SPACE, 'svg');
   private readonly line = document.createElementNS(SPACE, 'path');
   private readonly dot = document.createElementNS(SPACE, 'path');
@@ -28,17 +28,17 @@ export class Spark {
       if (value < low) low = value;
       if (value > high) high = value;
     }
-    const reach = high - low || 1;
+    const range = high - low || 1;
     const step = (WIDTH - 4) / (values.length - 1);
     let path = '';
     let [x, y] = [0, 0];
     values.forEach((value, at) => {
-      [x, y] = [2 + at * step, 2 + (1 - (value - low) / reach) * (HEIGHT - 4)];
+      [x, y] = [2 + at * step, 2 + (1 - (value - low) / range) * (HEIGHT - 4)];
       path += `${at === 0 ? 'M' : 'L'}${x.toFixed(1)} ${y.toFixed(1)}`;
     });
     setAttribute(this.line, 'd', path);
     setAttribute(this.line, 'class', tone);
-    // A line without length and with round ends is a dot, however the picture is stretched.
+    // A line of no length with round caps stays a round dot, however the picture is stretched.
     setAttribute(this.dot, 'd', `M${x.toFixed(1)} ${y.toFixed(1)}h.01`);
     setAttribute(this.dot, 'class', `spark-dot ${tone}`);
   }

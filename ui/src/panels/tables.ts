@@ -2,30 +2,43 @@
 
 import type { App } from '../app';
 import type { Answer, Query } from '../api';
-import { arrow, compact, count, fixed, name, percent, price, tone } from '../lib/format';
+import { arrow, compact, count, fixed, printable, percent, price, tone } from '../lib/format';
 import * as time from '../lib/time';
 import { Panel } from '../panel';
 import { VirtualTable } from '../table';
-import { Rows, type Row } from './answer-rows';
+import { AnswerRows, type RowIndex } from './answer-rows';
 
 const change = (x: number | null): string => `${arrow(x)} ${percent(x)}`;
 
 export class DailyPanel extends Panel {
-  protected override heavy = true;
-  private readonly rows = new Rows();
-  private readonly table: VirtualTable<Row>;
+  protected override scansTable = true;
+  private readonly rows = new AnswerRows();
+  private readonly table: VirtualTable<RowIndex>;
 
   constructor(app: App) {
     super(app, { id: 'daily', title: 'Daily summary', area: 'area-half' });
     const { rows } = this;
-    this.table = new VirtualTable<Row>('Daily summary', [
-      { name: 'trade_date', title: 'Trade date', width: '88px', text: (row) => rows.text('trade_date', row), key: (row) => rows.text('trade_date', row) },
-      { name: 'symbol', title: 'Symbol', width: 'minmax(64px, 1fr)', text: (row) => name(rows.text('symbol', row)), key: (row) => rows.text('symbol', row), tone: () => 'strong' },
+    this.table = new VirtualTable<RowIndex>('Daily summary', [
+      {
+        name: 'trade_date',
+        title: 'Trade date',
+        width: '88px',
+        text: (row) => rows.text('trade_date', row),
+        sortKey: (row) => rows.text('trade_date', row),
+      },
+      {
+        name: 'symbol',
+        title: 'Symbol',
+        width: 'minmax(64px, 1fr)',
+        text: (row) => printable(rows.text('symbol', row)),
+        sortKey: (row) => rows.text('symbol', row),
+        tone: () => 'strong',
+      },
       rows.numeric('open', 'Open', '76px', price),
       rows.numeric('high', 'High', '76px', price),
       rows.numeric('low', 'Low', '76px', price),
       rows.numeric('close', 'Close', '76px', price),
-      rows.numeric('change_pct', 'Change', '84px', change, tone),
+      rows.numeric('change_pct', 'ViewChange', '84px', change, tone),
       rows.numeric('avg_close', 'Mean', '76px', (x) => price(x, 2)),
       rows.numeric('vwap', 'VWAP', '76px', (x) => price(x, 2)),
       rows.numeric('volatility', 'Volatility', '76px', (x) => fixed(x, 3)),
@@ -38,10 +51,16 @@ export class DailyPanel extends Panel {
   override query(): Query | null {
     const { app } = this;
     if (!app.meta) return null;
-    return { name: 'daily_summary', symbols: app.view.symbols, ...this.dates(), limit: app.meta.row_limit, newest: true };
+    return {
+      name: 'daily_summary',
+      symbols: app.view.symbols,
+      ...this.dates(),
+      limit: app.meta.row_limit,
+      newest: true,
+    };
   }
 
-  /** Whole trade dates: a summary of a part of a day would not be that of the day. */
+  /** The range is extended to complete trade dates: a summary over a part of a day would be wrong for that day. */
   private dates(): Pick<Query, 'from' | 'to'> {
     const { from, to } = this.app.span;
     const zone = time.zoneName('exchange', this.app.meta?.market_zone);
@@ -57,11 +76,15 @@ export class DailyPanel extends Panel {
   }
 
   override draw(): void {
-    this.table.set(this.rows.all().reverse());
-    this.say(this.answer?.truncated ? `newest ${count(this.answer.rows)} rows` : `${count(this.rows.length)} rows`);
+    this.table.setRows(this.rows.all().reverse());
+    this.setNote(this.answer?.truncated ? `newest ${count(this.answer.rows)} rows` : `${count(this.rows.length)} rows`);
     const last = this.rows.length - 1;
+    if (last < 0) return this.summarize('No rows.');
+    const symbol = printable(this.rows.text('symbol', last));
+    const close = price(this.rows.number('close', last));
     this.summarize(
-      last < 0 ? 'No rows.' : `${this.rows.length} rows. Last: ${name(this.rows.text('symbol', last))} on ${this.rows.text('trade_date', last)}, close ${price(this.rows.number('close', last))}, ${percent(this.rows.number('change_pct', last))}.`,
+      `${this.rows.length} rows. Last: ${symbol} on ${this.rows.text('trade_date', last)}, ` +
+        `close ${close}, ${percent(this.rows.number('change_pct', last))}.`,
     );
   }
 }
@@ -69,20 +92,39 @@ export class DailyPanel extends Panel {
 const WINDOW_ROWS = 2000;
 
 export class WindowsPanel extends Panel {
-  private readonly rows = new Rows();
-  private readonly table: VirtualTable<Row>;
+  private readonly rows = new AnswerRows();
+  private readonly table: VirtualTable<RowIndex>;
 
   constructor(app: App) {
     super(app, { id: 'windows', title: 'Tumbling windows', area: 'area-half' });
     const { rows } = this;
-    const start = (row: Row): number => rows.number('bar_start', row) ?? 0;
-    this.table = new VirtualTable<Row>('Tumbling windows, newest first', [
-      { name: 'bar_start', title: 'Start', width: '112px', text: (row) => time.dateTime(start(row), app.zone), key: start },
-      { name: 'bar_end', title: 'End', width: '64px', text: (row) => time.clock(rows.number('bar_end', row) ?? 0, app.zone), tone: () => 'muted' },
-      { name: 'symbol', title: 'Symbol', width: 'minmax(64px, 1fr)', text: (row) => name(rows.text('symbol', row)), key: (row) => rows.text('symbol', row), tone: () => 'strong' },
+    const start = (row: RowIndex): number => rows.number('bar_start', row) ?? 0;
+    this.table = new VirtualTable<RowIndex>('Tumbling windows, newest first', [
+      {
+        name: 'bar_start',
+        title: 'Start',
+        width: '112px',
+        text: (row) => time.dateTime(start(row), app.zone),
+        sortKey: start,
+      },
+      {
+        name: 'bar_end',
+        title: 'End',
+        width: '64px',
+        text: (row) => time.clock(rows.number('bar_end', row) ?? 0, app.zone),
+        tone: () => 'muted',
+      },
+      {
+        name: 'symbol',
+        title: 'Symbol',
+        width: 'minmax(64px, 1fr)',
+        text: (row) => printable(rows.text('symbol', row)),
+        sortKey: (row) => rows.text('symbol', row),
+        tone: () => 'strong',
+      },
       rows.numeric('avg_close', 'Mean', '76px', (x) => price(x, 3)),
       rows.numeric('volatility', 'Volatility', '76px', (x) => fixed(x, 4)),
-      rows.numeric('change_pct', 'Change', '84px', change, tone),
+      rows.numeric('change_pct', 'ViewChange', '84px', change, tone),
       rows.numeric('vwap', 'VWAP', '76px', (x) => price(x, 3)),
       rows.numeric('low', 'Low', '76px', price),
       rows.numeric('high', 'High', '76px', price),
@@ -107,12 +149,16 @@ export class WindowsPanel extends Panel {
   }
 
   override draw(): void {
-    const start = (row: Row): number => this.rows.number('bar_start', row) ?? 0;
-    this.table.set(this.rows.all().sort((a, b) => start(b) - start(a) || a - b));
-    this.say(`${this.app.interval}, ${this.answer?.truncated ? 'newest ' : ''}${count(this.rows.length)} windows`);
-    const [first] = this.table.top(1);
+    const start = (row: RowIndex): number => this.rows.number('bar_start', row) ?? 0;
+    this.table.setRows(this.rows.all().sort((a, b) => start(b) - start(a) || a - b));
+    this.setNote(`${this.app.interval}, ${this.answer?.truncated ? 'newest ' : ''}${count(this.rows.length)} windows`);
+    const [first] = this.table.firstRows(1);
+    if (first === undefined) return this.summarize('No windows.');
+    const symbol = printable(this.rows.text('symbol', first));
+    const mean = price(this.rows.number('avg_close', first), 3);
     this.summarize(
-      first === undefined ? 'No windows.' : `${this.rows.length} windows of ${this.app.interval}. Newest: ${name(this.rows.text('symbol', first))}, mean ${price(this.rows.number('avg_close', first), 3)}, ${percent(this.rows.number('change_pct', first))}.`,
+      `${this.rows.length} windows of ${this.app.interval}. Newest: ${symbol}, ` +
+        `mean ${mean}, ${percent(this.rows.number('change_pct', first))}.`,
     );
   }
 }

@@ -1,17 +1,17 @@
-// Raw ticks, newest first: older pages are asked as the end of the table comes near. Going on from a time includes its
-// microsecond again, so that ticks of the same instant on two pages are not lost; those already held are left out.
+// Raw ticks, newest first. Older pages are loaded as the end of the table comes near. The next page starts within the
+// microsecond of the last tick, so that no tick of the same instant is lost between two pages; duplicates are dropped.
 
 import type { App } from '../app';
-import { column, describe, getJson, isAbort, queryUrl, type Answer, type Query } from '../api';
+import { column, describeError, getJson, isAbort, queryUrl, type Answer, type Query } from '../api';
 import { button } from '../lib/dom';
-import { count, name, price, compact, UNKNOWN } from '../lib/format';
+import { count, printable, price, compact, UNKNOWN } from '../lib/format';
 import { clockMicros, dayMonth } from '../lib/time';
 import { Panel } from '../panel';
-import { mark } from '../schedule';
+import { scheduleDraw } from '../schedule';
 import { VirtualTable } from '../table';
 
-const PAGE = 500;
-const MOST_TICKS = 50_000;
+const PAGE_ROWS = 500;
+const MAX_TICKS = 50_000;
 const MICROSECOND = 0.001;
 
 interface Tick {
@@ -31,7 +31,9 @@ interface Tick {
 function ticksOf(answer: Answer): Tick[] {
   const get = <T>(name: string): T[] => column(answer, name) as T[];
   const [symbol, ts] = [get<string>('symbol'), get<number>('ts')];
-  const [open, high, low, close, volume] = ['open', 'high', 'low', 'close', 'volume'].map((one) => get<number | null>(one));
+  const [open, high, low, close, volume] = ['open', 'high', 'low', 'close', 'volume'].map((one) =>
+    get<number | null>(one),
+  );
   const [trade, source] = [get<string | null>('trade_id'), get<string | null>('source')];
   const [partition, offset] = [get<number | null>('kafka_partition'), get<number | null>('kafka_offset')];
   return symbol.map((one, row) => ({
@@ -49,12 +51,13 @@ function ticksOf(answer: Answer): Tick[] {
   }));
 }
 
-const keyOf = (tick: Tick): string => `${tick.partition}/${tick.offset}/${tick.symbol}/${tick.trade}/${tick.close}/${tick.volume}`;
+const keyOf = (tick: Tick): string =>
+  `${tick.partition}/${tick.offset}/${tick.symbol}/${tick.trade}/${tick.close}/${tick.volume}`;
 
 export class TicksPanel extends Panel {
   private readonly table: VirtualTable<Tick>;
   private ticks: Tick[] = [];
-  private end = false;
+  private reachedEnd = false;
   private paging: AbortController | null = null;
   private readonly toNewest: HTMLButtonElement;
 
@@ -62,35 +65,72 @@ export class TicksPanel extends Panel {
     super(app, { id: 'ticks', title: 'Raw ticks', area: 'area-half' });
     const text = (x: number | null): string => price(x);
     this.table = new VirtualTable<Tick>('Raw ticks, newest first', [
-      { name: 'ts', title: 'Time', width: '156px', text: (tick) => `${dayMonth(tick.ts, app.zone)} ${clockMicros(tick.ts, app.zone)}` },
-      { name: 'symbol', title: 'Symbol', width: 'minmax(64px, 1fr)', text: (tick) => name(tick.symbol), tone: () => 'strong' },
-      { name: 'close', title: 'Close', width: '76px', end: true, text: (tick) => text(tick.close) },
-      { name: 'volume', title: 'Volume', width: '68px', end: true, text: (tick) => compact(tick.volume) },
-      { name: 'open', title: 'Open', width: '76px', end: true, text: (tick) => text(tick.open) },
-      { name: 'high', title: 'High', width: '76px', end: true, text: (tick) => text(tick.high) },
-      { name: 'low', title: 'Low', width: '76px', end: true, text: (tick) => text(tick.low) },
-      { name: 'trade_id', title: 'Trade', width: '92px', end: true, text: (tick) => (tick.trade === '' ? UNKNOWN : name(tick.trade)) },
-      { name: 'source', title: 'Source', width: '84px', text: (tick) => (tick.source === '' ? UNKNOWN : name(tick.source)), tone: () => 'muted' },
-      { name: 'place', title: 'Partition:offset', width: '120px', end: true, text: (tick) => `${tick.partition ?? UNKNOWN}:${tick.offset ?? UNKNOWN}`, tone: () => 'muted' },
+      {
+        name: 'ts',
+        title: 'Time',
+        width: '156px',
+        text: (tick) => `${dayMonth(tick.ts, app.zone)} ${clockMicros(tick.ts, app.zone)}`,
+      },
+      {
+        name: 'symbol',
+        title: 'Symbol',
+        width: 'minmax(64px, 1fr)',
+        text: (tick) => printable(tick.symbol),
+        tone: () => 'strong',
+      },
+      { name: 'close', title: 'Close', width: '76px', alignEnd: true, text: (tick) => text(tick.close) },
+      { name: 'volume', title: 'Volume', width: '68px', alignEnd: true, text: (tick) => compact(tick.volume) },
+      { name: 'open', title: 'Open', width: '76px', alignEnd: true, text: (tick) => text(tick.open) },
+      { name: 'high', title: 'High', width: '76px', alignEnd: true, text: (tick) => text(tick.high) },
+      { name: 'low', title: 'Low', width: '76px', alignEnd: true, text: (tick) => text(tick.low) },
+      {
+        name: 'trade_id',
+        title: 'Trade',
+        width: '92px',
+        alignEnd: true,
+        text: (tick) => (tick.trade === '' ? UNKNOWN : printable(tick.trade)),
+      },
+      {
+        name: 'source',
+        title: 'Source',
+        width: '84px',
+        text: (tick) => (tick.source === '' ? UNKNOWN : printable(tick.source)),
+        tone: () => 'muted',
+      },
+      {
+        name: 'position',
+        title: 'Partition:offset',
+        width: '120px',
+        alignEnd: true,
+        text: (tick) => `${tick.partition ?? UNKNOWN}:${tick.offset ?? UNKNOWN}`,
+        tone: () => 'muted',
+      },
     ]);
-    this.table.onEnd = () => void this.older();
-    this.toNewest = button({ class: 'button small' }, () => {
-      this.table.toTop();
-      void this.refresh(true);
-    }, 'Newest');
-    this.tools.append(this.toNewest, button({ class: 'button small' }, () => void this.older(true), 'Older'));
+    this.table.onNearEnd = () => void this.loadOlder();
+    this.toNewest = button(
+      { class: 'button small' },
+      () => {
+        this.table.scrollToTop();
+        void this.refresh(true);
+      },
+      'Newest',
+    );
+    this.tools.append(
+      this.toNewest,
+      button({ class: 'button small' }, () => void this.loadOlder(true), 'Older'),
+    );
     this.body.append(this.table.el);
   }
 
   override query(): Query | null {
     const { app } = this;
     if (!app.meta || app.focus === null) return null;
-    return { name: 'ticks', symbols: app.chosenOrFocus, ...app.bounds(), limit: PAGE };
+    return { name: 'ticks', symbols: app.chosenOrFocus, ...app.bounds(), limit: PAGE_ROWS };
   }
 
-  /** Who reads further down must not have the rows moved away. */
-  override tick(now: number): void {
-    if (this.table.atTop) super.tick(now);
+  /** The rows must not move while the user reads further down. */
+  override refreshIfDue(now: number): void {
+    if (this.table.atTop) super.refreshIfDue(now);
   }
 
   override accept(answer: Answer): void {
@@ -98,42 +138,48 @@ export class TicksPanel extends Panel {
     this.paging?.abort();
     this.paging = null;
     this.ticks = ticksOf(answer);
-    this.end = answer.rows < PAGE;
+    this.reachedEnd = answer.rows < PAGE_ROWS;
   }
 
-  private async older(scroll = false): Promise<void> {
+  private async loadOlder(scroll = false): Promise<void> {
     const last = this.ticks[this.ticks.length - 1];
     const query = this.query();
     if (this.paging || !last || !query) return;
     if (scroll) this.table.el.scrollBy({ top: this.table.el.clientHeight });
-    if (this.end || this.ticks.length >= MOST_TICKS) return;
+    if (this.reachedEnd || this.ticks.length >= MAX_TICKS) return;
     const controller = new AbortController();
     this.paging = controller;
     try {
       const ask = async (before: number): Promise<Tick[]> =>
-        ticksOf(await getJson<Answer>(queryUrl({ ...query, params: { before: before.toFixed(3) } }), controller.signal, 3));
+        ticksOf(
+          await getJson<Answer>(queryUrl({ ...query, params: { before: before.toFixed(3) } }), controller.signal, 3),
+        );
       let page = await ask(last.ts + MICROSECOND);
-      const full = page.length >= PAGE;
-      const held = new Set(this.ticks.slice(-2 * PAGE).map(keyOf));
+      const full = page.length >= PAGE_ROWS;
+      const held = new Set(this.ticks.slice(-2 * PAGE_ROWS).map(keyOf));
       let fresh = page.filter((tick) => !held.has(keyOf(tick)));
       if (fresh.length === 0 && full) {
         page = await ask(last.ts);
         fresh = page;
       }
-      this.end = page.length < PAGE;
+      this.reachedEnd = page.length < PAGE_ROWS;
       this.ticks = [...this.ticks, ...fresh];
-      mark(this, true);
+      scheduleDraw(this, true);
     } catch (cause) {
-      if (!isAbort(cause)) this.say(describe(cause));
+      if (!isAbort(cause)) this.setNote(describeError(cause));
     } finally {
       if (this.paging === controller) this.paging = null;
     }
   }
 
   override draw(): void {
-    this.table.set(this.ticks);
-    this.say(`${count(this.ticks.length)}${this.end ? '' : '+'} rows`);
+    this.table.setRows(this.ticks);
+    this.setNote(`${count(this.ticks.length)}${this.reachedEnd ? '' : '+'} rows`);
     const [first] = this.ticks;
-    this.summarize(first ? `${this.ticks.length} ticks loaded. Newest: ${name(first.symbol)}, close ${price(first.close)}, volume ${compact(first.volume)}.` : 'No ticks.');
+    if (!first) return this.summarize('No ticks.');
+    this.summarize(
+      `${this.ticks.length} ticks loaded. Newest: ${printable(first.symbol)}, ` +
+        `close ${price(first.close)}, volume ${compact(first.volume)}.`,
+    );
   }
 }
