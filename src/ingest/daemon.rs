@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::decode::{Coercions, Decoder, InputSettings};
+use crate::decode::{Decoder, InputSettings};
 use crate::ingest::batching::assemble::Assembler;
 use crate::ingest::batching::column_pool::column_pool;
 use crate::ingest::error::IngestError;
@@ -18,7 +18,7 @@ use crate::ingest::event_loop::goal::Goal;
 use crate::ingest::event_loop::optional_path_monitor::OptionalPathMonitor;
 use crate::ingest::event_loop::pipeline::{Pipeline, PipelineOptions};
 use crate::ingest::event_loop::policy::FlushPolicy;
-use crate::ingest::event_loop::status::{CountAndBytes, IngestStatus, MaintenanceStatus};
+use crate::ingest::event_loop::status::{IngestStatus, MaintenanceStatus};
 use crate::ingest::flushing::encode::TickEncoder;
 use crate::ingest::maintenance::runtime::MaintenanceRuntime;
 use crate::ingest::maintenance::task::{MaintenanceSettings, MaintenanceTask};
@@ -113,16 +113,7 @@ impl IngestDaemon {
         let checkpoint = (lake.version() == 0).then_some(0);
         let (maintenance_sender, maintenance) =
             watch::channel(MaintenanceStatus { checkpoint, ..MaintenanceStatus::default() });
-        let counters = PipelineCounters {
-            read: CountAndBytes::default(),
-            coercions: Coercions::default(),
-            rebalances: 0,
-            is_idle: false,
-            writing: CountAndBytes::default(),
-            already_applied: Arc::default(),
-            tally: Arc::clone(&lake.retry().metrics),
-            maintenance,
-        };
+        let counters = PipelineCounters::new(Arc::clone(&lake.retry().metrics), maintenance);
         let mut goal = until_latest.then(|| Goal::new(kafka.clone()));
         if let Some(goal) = &mut goal {
             tokio::select! {

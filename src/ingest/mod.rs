@@ -1,7 +1,7 @@
 //! The ingest loop: batches that own their offset ranges, Parquet encoding, exactly-once commits.
 //!
 //! ```text
-//!  kafka::GroupConsumer ──DecodedChunks──> Pipeline (owns partitions, batch, lake) ──FlushRequest──> flush: encode, commit
+//!  kafka::GroupConsumer ──DecodedChunks──> Pipeline (owns partitions, batch, lake) ──FlushRequest──> flush
 //!        ▲ Start, Release, Commit ──────────────┘       ▲──────── FlushReport + lake ─────────────────┘
 //! ```
 

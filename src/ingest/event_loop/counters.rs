@@ -28,6 +28,21 @@ pub(in crate::ingest) struct PipelineCounters {
     pub maintenance: watch::Receiver<MaintenanceStatus>,
 }
 
+impl PipelineCounters {
+    pub fn new(tally: Arc<StoreMetrics>, maintenance: watch::Receiver<MaintenanceStatus>) -> Self {
+        Self {
+            read: CountAndBytes::default(),
+            coercions: Coercions::default(),
+            rebalances: 0,
+            is_idle: false,
+            writing: CountAndBytes::default(),
+            already_applied: Arc::default(),
+            tally,
+            maintenance,
+        }
+    }
+}
+
 /// The Kafka timestamp of the last record of a batch by partition, in milliseconds since the epoch.
 pub(in crate::ingest) type NewestTimestamps = BTreeMap<i32, i64>;
 

@@ -79,7 +79,8 @@ fn functions_fit_a_screen() {
 fn raw_string(line: &str) -> Option<(usize, &'static str)> {
     let opening = |(opening, end): (&'static str, &'static str)| {
         // The end of a word in an ordinary string has a quote behind it too.
-        let begins = |at: &usize| !line[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let before = |at: usize| line[..at].strip_suffix('b').unwrap_or(&line[..at]);
+        let begins = |at: &usize| !before(*at).ends_with(|c: char| c.is_alphanumeric() || c == '_');
         let at = line.match_indices(opening).map(|(at, _)| at).find(begins)?;
         Some((at + opening.len(), end))
     };
