@@ -178,7 +178,8 @@ mod tests {
         };
         let events = data(&events(&VecDeque::from([Arc::new(event)])), "events");
         let expected = json!([{"id": "0-3-77-0-cross", "kind": "cross", "name": "sma_crossover", "symbol": "A",
-            "ts": 2.0, "side": "golden", "confirmed": true, "severity": "info", "close": 1.5, "volume": null, "value": 0.25}]);
+            "ts": 2.0, "side": "golden", "confirmed": true, "severity": "info", "close": 1.5, "volume": null,
+            "value": 0.25}]);
         assert_eq!(events, expected);
         assert_eq!(bars([&Vec::new()]), None);
     }
