@@ -29,7 +29,7 @@ pub(in crate::ingest) struct PipelineCounters {
 }
 
 impl PipelineCounters {
-    pub fn new(tally: Arc<StoreMetrics>, maintenance: watch::Receiver<MaintenanceStatus>) -> Self {
+    pub(in crate::ingest) fn new(tally: Arc<StoreMetrics>, maintenance: watch::Receiver<MaintenanceStatus>) -> Self {
         Self {
             read: CountAndBytes::default(),
             coercions: Coercions::default(),
